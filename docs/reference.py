@@ -1,0 +1,75 @@
+"""Write the reference pages from the docstrings: `make docs`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from sanicbase import Config
+
+HERE = Path(__file__).parent
+
+ENGLISH = """# Settings
+
+A service's settings are a subclass of `Config` in its `config/`. A value comes from, the later winning: the defaults
+below, the class, `.env` in the project's folder, the environment (`XI_TEST_HTTP_PORT`), a file that the environment
+names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A list is written `a,b`, a dictionary as JSON. A setting whose name ends
+in TOKEN, SECRET, PASSWORD or KEY is never printed, and refused in `prod` when it is weak.
+
+| setting | default | what it is |
+|---|---|---|
+"""
+CHINESE = """# 配置项
+
+服务的配置是 `config/` 里的一个 `Config` 子类。取值来源如下，后者优先：下表的默认值、类里的值、项目目录下的 `.env`、
+环境变量（`XI_TEST_HTTP_PORT`）、由环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。列表写作 `a,b`，
+字典写成 JSON。名字以 TOKEN、SECRET、PASSWORD、KEY 结尾的配置不会被打印，在 `prod` 下过弱会被拒绝。
+
+| 配置 | 默认值 | 说明 |
+|---|---|---|
+"""
+
+
+def settings() -> list[tuple[str, str, str]]:
+    """Each setting with its default and its docstring, in the order of the class."""
+    fields = [(name, field.default, field.description or "") for name, field in Config.model_fields.items()]
+    return [("SERVER_NAME", "", _server_name()), *((name, _shown(value), text) for name, value, text in fields)]
+
+
+def pages() -> dict[Path, str]:
+    """The pages and what they should hold."""
+    chinese = tomllib.loads((HERE / "settings.zh.toml").read_text(encoding="utf-8"))
+    english_rows = [_row(name, default, text) for name, default, text in settings()]
+    chinese_rows = [_row(name, default, chinese[name]) for name, default, _ in settings()]
+    return {
+        HERE / "en" / "settings.md": ENGLISH + "".join(english_rows),
+        HERE / "zh" / "settings.md": CHINESE + "".join(chinese_rows),
+    }
+
+
+def _server_name() -> str:
+    """The docstring of the one setting that is a class variable, which pydantic does not collect."""
+    (cls,) = ast.parse(inspect.getsource(Config)).body
+    assert isinstance(cls, ast.ClassDef)
+    for place, statement in enumerate(cls.body):
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "SERVER_NAME":
+            text = cls.body[place + 1]
+            assert isinstance(text, ast.Expr)
+            return str(ast.literal_eval(text.value))
+    raise LookupError("Config has no SERVER_NAME.")
+
+
+def _shown(value: Any) -> str:
+    return f"`{value}`" if isinstance(value, Path) else f"`{value!r}`"
+
+
+def _row(name: str, default: str, text: str) -> str:
+    return f"| `{name}` | {default} | {' '.join(text.split()).replace('|', chr(92) + '|')} |\n"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,124 @@
+"""create_app: a plain Sanic app that opens the service's resources in every worker."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from sanic import Blueprint, Sanic
+from sanic.config import DEFAULT_CONFIG
+
+from sanicbase.app.listening import Kind, kind_of, listening
+from sanicbase.app.main_process import MainProcess
+from sanicbase.app.parent import die_with_parent
+from sanicbase.config import Config
+from sanicbase.errors import SanicBaseError
+from sanicbase.http.access import install_request_log
+from sanicbase.http.errors import install_error_handlers
+from sanicbase.http.rules import install_rules
+from sanicbase.lifespan import Resource, lifespan
+from sanicbase.log import setup_logging
+from sanicbase.ops import install_health
+from sanicbase.process import is_main_process
+from sanicbase.typing import App
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    config: Config, *blueprints: Blueprint, resources: tuple[Resource, ...] = (), kind: Kind | None = None
+) -> App:
+    """A Sanic app with the service's routes, its lifespan in every worker, its errors in the envelope.
+
+    An app whose routes are all WebSockets listens on WS_PORT, any other one on HTTP_PORT, unless `kind` says which.
+    `resources` are opened after the databases and Redis. Can be called any number of times in a process; the newest
+    app of a service and kind takes the place of the one before.
+    """
+    if not is_main_process():
+        die_with_parent()
+    kind = kind or kind_of(blueprints)
+    app = _new_app(f"{config.SERVER_NAME}_{kind}")
+    app.ctx.config = config
+    app.ctx.draining = False
+    app.ctx.resources = ()
+    app.ctx.listening = listening(config, kind)
+    app.ctx.main_process = MainProcess(config, app.name, resources)
+    _copy_settings(config, app)
+    install_request_log(app, access=config.ACCESS_LOG)
+    install_error_handlers(app)
+    install_rules(app)
+    install_health(app)
+    _install_main_process(app)
+    _install_lifespan(app, config, kind, resources)
+    for blueprint in blueprints:
+        app.blueprint(blueprint)
+    return app
+
+
+def _new_app(name: str) -> App:
+    if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
+        Sanic.unregister_app(Sanic.get_app(name))
+    return Sanic(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads)
+
+
+def _copy_settings(config: Config, app: App) -> None:
+    """Sanic's settings have Sanic's names. They are copied one by one: its update_config drops class attributes."""
+    for name in type(config).model_fields.keys() & DEFAULT_CONFIG.keys():
+        app.config[name] = getattr(config, name)
+    app.config.ACCESS_LOG = False  # the access lines are ours, see http/access.py
+    app.config.AUTO_EXTEND = False
+    app.config.MOTD = False
+
+
+def _install_main_process(app: App) -> None:
+    """For `sanic http_xi_test:app`, where the main process is Sanic's; serve() has its own."""
+    logging.getLogger("sanic.error").addFilter(_not_leaving)
+
+    @app.main_process_start
+    async def start_main_process(app: App) -> None:
+        with _one_sentence():
+            await app.ctx.main_process.start(replace(app.ctx.listening, **_told(app)))
+
+    @app.main_process_stop
+    async def stop_main_process(app: App) -> None:
+        app.ctx.main_process.stop()
+
+
+def _told(app: App) -> dict[str, Any]:
+    """What `sanic http_xi_test:app --port …` was told."""
+    return {"host": app.state.host, "port": app.state.port, "workers": app.state.workers}
+
+
+def _install_lifespan(app: App, config: Config, kind: Kind, resources: tuple[Resource, ...]) -> None:
+    stack = AsyncExitStack()
+
+    @app.before_server_start
+    async def open_lifespan(app: App) -> None:
+        if not is_main_process():
+            die_with_parent()
+        with _one_sentence() if is_main_process() else nullcontext():
+            setup_logging(config, process=kind)
+            app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources))
+
+    @app.after_server_stop
+    async def close_lifespan(app: App) -> None:
+        await stack.aclose()
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """A mistake of the user's ends the process with its sentence and status 1."""
+    try:
+        yield
+    except SanicBaseError as exc:
+        sys.exit(str(exc))
+
+
+def _not_leaving(record: logging.LogRecord) -> bool:
+    """Sanic reports whatever ends it as an exception, traceback and all. A sentence needs no such company."""
+    return not isinstance(sys.exc_info()[1], SystemExit)

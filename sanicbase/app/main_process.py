@@ -1,0 +1,74 @@
+"""What the main process of a service does before its workers start: it looks whether they could serve."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from sanicbase.app.listening import Listening
+from sanicbase.app.summary import summary
+from sanicbase.config import Config
+from sanicbase.lifespan import Resource, embedded_valkey, lifespan
+from sanicbase.log import setup_logging
+
+__all__ = ["MainProcess"]
+
+# Sanic's state manager ignores its parent's death; this shell reads until the main process is gone, then ends it.
+GUARD = 'read _; kill -9 "$@" 2>/dev/null'
+
+
+class MainProcess:
+    """Owned by the app. `start` raises SanicBaseError, with nothing left open; `stop` may be called at any time."""
+
+    def __init__(self, config: Config, name: str, resources: Sequence[Resource]) -> None:
+        self._config = config
+        self._name = name
+        self._resources = resources
+        self._valkey = embedded_valkey(config) if config.uses_embedded_redis else None
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._started = False
+
+    async def start(self, listening: Listening) -> None:
+        """Start the embedded Valkey, open and close everything that a worker opens, and print the summary.
+
+        Called again, it only has the children started since end with this process. When it fails or is cancelled
+        nothing is left running.
+        """
+        try:
+            self._guard_children()
+            if not self._started:
+                await self._start(listening)
+        except BaseException:
+            self.stop()
+            raise
+
+    async def _start(self, listening: Listening) -> None:
+        setup_logging(self._config, process="main")
+        if self._valkey:
+            # Not in a thread: nothing else runs on this loop, and a thread would go on when this is cancelled.
+            self._valkey.start()
+        async with lifespan(self._config, *self._resources):
+            pass
+        self._started = True
+        sys.stdout.write(summary(self._config, self._name, listening))
+        sys.stdout.flush()
+
+    def stop(self) -> None:
+        """Stop the embedded Valkey and the guard; it blocks until they are gone."""
+        if self._guard:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
+        if self._valkey:
+            self._valkey.stop()
+        self._started = False
+
+    def _guard_children(self) -> None:
+        children = [str(child.pid) for child in multiprocessing.active_children()]
+        if not children or self._guard or sys.platform == "win32":
+            return
+        self._guard = subprocess.Popen(  # noqa: S603  (numbers of our own children)
+            ["/bin/sh", "-c", GUARD, "guard", *children], stdin=subprocess.PIPE, start_new_session=True
+        )

@@ -1,0 +1,197 @@
+"""The supervisor: it keeps a service's workers alive, replaces them one by one, and ends them all.
+
+It owns the listening socket, which every worker shares: a connection that arrives while a worker is replaced waits in
+the socket's queue. Nothing here is shared with the workers but that socket and one pipe each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sanicbase.app.workers import Worker, WorkerFailed
+
+__all__ = ["Patience", "Supervisor"]
+
+logger = logging.getLogger("sanicbase.app")
+
+FIRST_PAUSE = 0.1  # seconds before a worker is replaced; it doubles while they die young
+LONGEST_PAUSE = 30.0
+STEADY = 10.0  # seconds a worker must have lived for the next pause to be the first again
+IMPATIENCE = 1.0  # seconds; a second signal that comes sooner is the same stop, sent twice
+CHECK = 1.0  # seconds between two looks at the signs of life
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long, in seconds, a worker may take to be ready, be silent, and stop."""
+
+    ready: float
+    silent: float
+    stop: float
+
+
+class Supervisor:
+    """Runs `count` workers of the app until it is told to stop.
+
+    A worker that dies or falls silent is replaced, after a pause that grows while they die young. SIGHUP replaces all
+    of them, one by one, each by one that is ready first. SIGTERM and SIGINT stop all; a second one kills.
+    """
+
+    def __init__(self, app_name: str, listening: socket.socket, count: int, patience: Patience) -> None:
+        self._app_name = app_name
+        self._listening = listening
+        self._patience = patience
+        self._count = count
+        self._slots: list[Worker] = []
+        self._alive: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[None] | None = None
+        self._told = asyncio.Event()
+        self._told_at = 0.0
+        self._failed: BaseException | None = None
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Return when every worker has ended. Raises WorkerFailed when the first ones do not get ready."""
+        self._listen_to_signals()
+        try:
+            if await self._start():
+                on_ready()
+                for slot in range(self._count):
+                    self._begin(self._keep(slot))
+                self._begin(self._check_life())
+                await self._told.wait()
+        finally:
+            await self._stop_all()
+        if self._failed is not None:
+            raise self._failed
+
+    def stop(self) -> None:
+        """Stop all; told again after a second or more, kill them."""
+        if not self._told.is_set():
+            self._told_at = time.monotonic()
+            self._told.set()
+        elif time.monotonic() - self._told_at > IMPATIENCE:
+            logger.warning("Told to stop once more: the workers are killed.")
+            for worker in self._alive:
+                worker.kill()
+
+    def reload(self) -> None:
+        """Replace all workers, one by one. Told while it is at it, it does not begin again."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = self._begin(self._reload())
+
+    async def _start(self) -> bool:
+        """Start the first workers; False when a stop came before they were ready."""
+        self._slots = [self._spawn(number) for number in range(self._count)]
+        all_ready = asyncio.gather(*(worker.ready(self._patience.ready) for worker in self._slots))
+        told = asyncio.ensure_future(self._told.wait())
+        try:
+            await asyncio.wait((all_ready, told), return_when=asyncio.FIRST_COMPLETED)
+            if self._told.is_set():  # a worker that was told as well has not failed
+                return False
+            await all_ready
+            return True
+        finally:
+            all_ready.cancel()
+            told.cancel()
+            await asyncio.gather(all_ready, told, return_exceptions=True)
+
+    async def _keep(self, slot: int) -> None:
+        """The life of one slot: when its worker ends, another one takes its place."""
+        pause = FIRST_PAUSE
+        while True:
+            worker = self._slots[slot]
+            how = await worker.ended()
+            if self._slots[slot] is not worker:  # a reload has put another one here
+                continue
+            pause = FIRST_PAUSE if time.monotonic() - worker.born > STEADY else min(pause * 2, LONGEST_PAUSE)
+            logger.error("Worker %d [%d] %s. Another one starts in %.1f s.", slot, worker.pid, how, pause)
+            await asyncio.sleep(pause)
+            self._slots[slot] = worker = self._spawn(slot)
+            with suppress(WorkerFailed):  # it is told above, and tried again
+                await self._ready(worker)
+                logger.info("Worker %d [%d] serves.", slot, worker.pid)
+
+    async def _reload(self) -> None:
+        logger.info("Reloading %d workers, one by one.", self._count)
+        for slot in range(self._count):
+            fresh = self._spawn(slot)
+            try:
+                await self._ready(fresh)
+            except WorkerFailed as exc:
+                logger.error("The new worker %d failed: %s. The old ones go on serving.", slot, exc)  # noqa: TRY400
+                return
+            old, self._slots[slot] = self._slots[slot], fresh
+            await self._end(old)
+        logger.info("Reloaded.")
+
+    async def _ready(self, worker: Worker) -> None:
+        try:
+            await worker.ready(self._patience.ready)
+        except WorkerFailed:
+            worker.kill()
+            raise
+
+    async def _check_life(self) -> None:
+        """A worker whose event loop stands still takes connections and answers none of them."""
+        while True:
+            await asyncio.sleep(CHECK)
+            for worker in self._slots:
+                if worker.is_serving and worker.silent_for() > self._patience.silent:
+                    logger.error("Worker %d [%d] gave no sign of life: it is killed.", worker.number, worker.pid)
+                    worker.kill()
+
+    async def _stop_all(self) -> None:
+        self._listening.close()  # the workers close theirs: who comes now is refused, not left waiting
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(self._end(worker) for worker in list(self._alive)))
+
+    async def _end(self, worker: Worker) -> None:
+        """Stop a worker, and kill it when it takes too long."""
+        worker.stop()
+        try:
+            async with asyncio.timeout(self._patience.stop):
+                await worker.ended()
+        except TimeoutError:
+            logger.error("Worker %d [%d] did not stop in time: it is killed.", worker.number, worker.pid)  # noqa: TRY400
+            worker.kill()
+            await worker.ended()
+
+    def _spawn(self, number: int) -> Worker:
+        worker = Worker(number, self._app_name, self._listening)
+        self._alive.add(worker)
+        self._begin(self._forget(worker))
+        return worker
+
+    async def _forget(self, worker: Worker) -> None:
+        await worker.ended()
+        self._alive.discard(worker)
+
+    def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A supervisor that has failed itself must not leave workers unattended: the service stops, and says why."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical("The supervisor failed; the service stops.", exc_info=error)
+            self._failed = error
+            self._told.set()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)

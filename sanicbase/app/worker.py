@@ -1,0 +1,154 @@
+"""One worker from within: it opens the service, serves, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from sanic import Sanic
+from sanic.server.async_server import AsyncioServer
+
+from sanicbase.app.channel import ALIVE, FAILED, READY, tell
+from sanicbase.app.parent import die_with_parent
+from sanicbase.errors import SanicBaseError
+from sanicbase.log import flush_logging
+from sanicbase.typing import App
+
+__all__ = ["run_worker"]
+
+logger = logging.getLogger("sanicbase.app")
+
+BEAT = 1.0  # seconds between two signs of life
+LAME_DUCK = 1.0  # seconds in which an idle client may send one more request, and is told to close
+POLL = 0.02  # seconds
+FINISH_START = 2.0  # seconds that a start may still take when a stop has come
+
+
+def run_worker(name: str, listening: socket.socket, channel: Connection[bytes, bytes]) -> None:
+    """Serve the app of that name on a socket that listens already, until SIGTERM. The target of a child process.
+
+    The child has imported the launch file, which made the app anew.
+    """
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to everybody; the main process decides
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        app: App = Sanic.get_app(name)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_until_told(_Serving(app, listening, channel)))
+    except SanicBaseError as exc:
+        tell(channel, FAILED + str(exc).encode())
+        raise SystemExit(1) from None
+    except Exception as exc:
+        logger.exception("The worker failed.")
+        tell(channel, FAILED + f"{type(exc).__name__}: {exc}".encode())
+        raise SystemExit(1) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _until_told(serving: _Serving) -> None:
+    """Start, serve until the stop, and drain. A stop while it starts lets it finish, or cancels it after a while; what
+    is open is closed."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # see workers.py
+    stop = asyncio.create_task(told.wait())
+    start = asyncio.create_task(serving.start())
+    await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        await asyncio.wait((start,), timeout=FINISH_START)
+    start.cancel()
+    try:
+        await start
+    except asyncio.CancelledError:
+        return
+    await stop
+    await serving.drain()
+
+
+class _Serving:
+    """The server of one app, on Sanic's own AsyncioServer."""
+
+    def __init__(self, app: App, listening: socket.socket, channel: Connection[bytes, bytes]) -> None:
+        self._app = app
+        self._listening = listening
+        self._channel = channel
+        self._beat: asyncio.Task[None] | None = None
+        self._server: AsyncioServer
+
+    async def start(self) -> None:
+        """Open everything, then take connections from the queue, then say so."""
+        for event in ("main_process_start", "main_process_stop"):  # the main process's own, which has seen to them
+            self._app.listeners[event].clear()
+        server = await self._app.create_server(
+            sock=self._listening,
+            debug=self._app.ctx.config.DEBUG,
+            return_asyncio_server=True,
+            asyncio_server_kwargs={"start_serving": False},
+        )
+        assert server is not None  # noqa: S101  (it is None for nobody since Sanic 24.3)
+        self._server = server
+        await server.startup()
+        await server.before_start()
+        try:
+            await server.start_serving()
+            await server.after_start()
+        except BaseException:
+            await server.after_stop()
+            raise
+        tell(self._channel, READY)
+        self._beat = asyncio.create_task(self._show_life())
+
+    async def drain(self) -> None:
+        """Take no more connections, let requests in flight finish, tell WebSockets (1001), close everything."""
+        logger.info("Draining: %d connections are open.", len(self._server.connections))
+        self._app.ctx.draining = True
+        self._app.config.KEEP_ALIVE = False  # whoever sends one more request is told to close the connection
+        closed = self._server.close()
+        await self._server.before_stop()
+        await self._finish_connections()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed, 1.0)
+        self._app.shutdown_tasks(0)
+        await self._server.after_stop()
+        if self._beat:
+            self._beat.cancel()
+        logger.info("All is closed.")
+        flush_logging()
+
+    async def _finish_connections(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun, connections = loop.time(), self._server.connections
+        deadline = begun + float(self._app.config.GRACEFUL_SHUTDOWN_TIMEOUT)
+        self._tell_websockets()
+        while connections and loop.time() < deadline:
+            if loop.time() - begun > LAME_DUCK:
+                for connection in list(connections):
+                    connection.close_if_idle()
+            await asyncio.sleep(POLL)
+        if connections:
+            logger.warning("%d connections outlasted GRACEFUL_SHUTDOWN_TIMEOUT: they are cut.", len(connections))
+        for connection in list(connections):
+            connection.abort()
+
+    def _tell_websockets(self) -> None:
+        for connection in list(self._server.connections):
+            if getattr(connection, "websocket", None) is not None:
+                connection.close_if_idle()
+
+    async def _show_life(self) -> None:
+        while True:
+            tell(self._channel, ALIVE)
+            await asyncio.sleep(BEAT)

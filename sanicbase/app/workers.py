@@ -1,0 +1,133 @@
+"""One worker as its main process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
+
+from sanicbase.app.channel import FAILED, READY
+from sanicbase.app.worker import run_worker
+
+__all__ = ["Worker", "WorkerFailed"]
+
+# A child that is spawned imports the launch file anew: it has this moment's code, and no lock of its parent's.
+_spawn = multiprocessing.get_context("spawn")
+
+
+class WorkerFailed(Exception):
+    """A worker ended or fell silent before it was ready; the reason is in its words or by its exit code."""
+
+
+class Worker:
+    """A process that serves. Owned by the supervisor, in whose event loop all of its methods are called."""
+
+    def __init__(self, number: int, app_name: str, listening: socket.socket) -> None:
+        self.number = number
+        self.told = False
+        self.born = self.last_sign = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[str] = self._loop.create_future()
+        self._reason = ""
+        self._channel, theirs = _spawn.Pipe(duplex=False)
+        self._process = _spawn.Process(
+            target=run_worker, args=(app_name, listening, theirs), name=f"sanicbase-{app_name}-{number}", daemon=True
+        )
+        _start_deaf(self._process)
+        self.pid = self._process.pid or 0
+        theirs.close()
+        self._loop.add_reader(self._channel.fileno(), self._read)
+        self._loop.add_reader(self._process.sentinel, self._note_end)
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it is ready, and neither ended nor told to."""
+        return self._ready.done() and not self._ended.done() and not self.told
+
+    async def ready(self, seconds: float) -> None:
+        """Return when it serves. Raises WorkerFailed when it ended, or is not ready in so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self._ready)
+        except TimeoutError as exc:
+            raise WorkerFailed(f"was not ready within {seconds:g} seconds") from exc
+
+    async def ended(self) -> str:
+        """Return how it ended, in words, once it has."""
+        return await asyncio.shield(self._ended)
+
+    def silent_for(self) -> float:
+        """The seconds since its last sign of life, whatever waits in the channel counted."""
+        self._read()
+        return time.monotonic() - self.last_sign
+
+    def stop(self) -> None:
+        """Have it drain and end."""
+        self.told = True
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._ended.done():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _read(self) -> None:
+        if self._channel.closed:
+            return
+        try:
+            while self._channel.poll():
+                self._take(self._channel.recv_bytes())
+        except (EOFError, OSError):
+            self._loop.remove_reader(self._channel.fileno())  # its end is closed; the sentinel tells the rest
+
+    def _take(self, message: bytes) -> None:
+        self.last_sign = time.monotonic()
+        if message == READY and not self._ready.done():
+            self._ready.set_result(None)
+        elif message.startswith(FAILED):
+            self._reason = message.removeprefix(FAILED).decode(errors="replace")
+
+    def _note_end(self) -> None:
+        self._loop.remove_reader(self._process.sentinel)
+        self._read()
+        self._loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+        self._process.join()
+        how = self._reason or _words(self._process.exitcode or 0)
+        self._process.close()
+        if not self._ready.done():
+            self._ready.set_exception(WorkerFailed(how))
+            self._ready.exception()  # it need not be awaited
+        self._ended.set_result(how)
+
+
+def _start_deaf(process: SpawnProcess) -> None:
+    """A terminal or an init system tells all processes of a service to stop. A worker that is still importing must not
+    die of it half-way; it hears when it can end in order."""
+    if sys.platform == "win32":
+        process.start()
+        return
+    resource_tracker.ensure_running()  # which would inherit it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _words(exit_code: int) -> str:
+    if exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with status {exit_code}"

@@ -1,0 +1,29 @@
+"""Bearer tokens (RFC 6750): taken from the Authorization header only, and kept as digests."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sanic.exceptions import Unauthorized
+from sanic.request import Request
+
+__all__ = ["bearer_token", "token_digest"]
+
+LONGEST = 4096  # characters
+
+
+def bearer_token(request: Request) -> str:
+    """The token of `Authorization: Bearer …`. Raises Unauthorized, answered as 401, when there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > LONGEST:
+        raise Unauthorized("Send the header `Authorization: Bearer <token>`.", scheme="Bearer")
+    return token
+
+
+def token_digest(token: str) -> str:
+    """The form in which a random token is stored and looked up: SHA-256 in hexadecimal, 64 characters.
+
+    A random token needs no slow hash, and looking up its digest by an index gives away no part of it by time.
+    """
+    return hashlib.sha256(token.encode()).hexdigest()

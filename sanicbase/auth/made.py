@@ -1,0 +1,32 @@
+"""A token that is made for the developer, where none is set."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from sanicbase.private import private_dir
+
+__all__ = ["made_token"]
+
+
+def made_token(path: Path, *, setting: str) -> tuple[str, bool]:
+    """The random token kept in that file, and whether this call made it. For development only.
+
+    Of many processes that call it at once exactly one makes it: the file appears whole, under its name, or not at
+    all. Only this account can read it. Raises ResourceError, which recommends `setting`.
+    """
+    private_dir(path.parent, setting=setting)
+    token = secrets.token_urlsafe(24)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(token)
+        os.link(name, path)
+    except FileExistsError:
+        return path.read_text(encoding="utf-8"), False
+    finally:
+        Path(name).unlink()
+    return token, True

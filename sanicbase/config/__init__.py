@@ -1,0 +1,5 @@
+"""The settings of a service."""
+
+from sanicbase.config.settings import Config
+
+__all__ = ["Config"]

@@ -1,0 +1,344 @@
+"""The settings of a service: one frozen object, understood when the service is imported."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from sanicbase.config import models, stores
+from sanicbase.config.overrides import annotate_overrides, is_overridden
+from sanicbase.config.secrets import hidden, weak_secrets
+from sanicbase.config.sentences import sentences
+from sanicbase.config.sources import SecretFileSource, misspelt
+from sanicbase.errors import ConfigError
+from sanicbase.process import is_main_process
+
+__all__ = ["Config"]
+
+PRIVATE_DIR = ".sanicbase"
+
+
+def _split(value: object) -> object:
+    """`a,b` or `["a", "b"]` from the environment."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as exc:
+        raise ValueError("it is no time zone; write a name such as UTC or Asia/Shanghai") from exc
+    return name
+
+
+def _database(url: str) -> str:
+    return url and str(stores.check_database(url))
+
+
+def _redis(url: str) -> str:
+    return url and stores.check_redis_url(url)
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class Config(BaseSettings):
+    """The settings of a service. Subclass it in the service's `config/` and override what differs.
+
+    A value comes from, the later winning: the defaults here, the class, `.env` in the project's folder, the
+    environment (`XI_TEST_HTTP_PORT`), a file named by the environment (`XI_TEST_DB_URL_FILE`), keywords. An override
+    needs no annotation. The object is frozen, and printing it shows no secret.
+
+    Raises ConfigError, one sentence for each mistake.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, use_attribute_docstrings=True
+    )
+
+    SERVER_NAME: ClassVar[str] = ""
+    """The service's name: its package, its log folder, its migrations' label and, in capitals, the prefix of its
+    variables. Set in the class only."""
+
+    SERVER_ID: Annotated[int, Field(ge=0)] = 1
+    """A number for the service among the services of a platform. It identifies a service, not a process."""
+    ENV: Literal["dev", "test", "prod"] = "dev"
+    """`prod` refuses weak secrets, unapplied migrations, and embedded stores unless they are named."""
+    DEBUG: bool = False
+    """Sanic's debug mode: verbose errors and logs. Refused in prod."""
+
+    HOST: str = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` for every interface."""
+    HTTP_PORT: Port = 8000
+    """The port of the HTTP service."""
+    WS_PORT: Port = 8001
+    """The port of the WebSocket service."""
+    WORKERS: Annotated[int, Field(ge=1, le=1024)] = 1
+    """The number of worker processes of a service."""
+
+    START_TIMEOUT: Seconds = 30.0
+    """How long a worker may take to be ready, in seconds."""
+    WORKER_TIMEOUT: Seconds = 30.0
+    """How long a worker's event loop may stand still, in seconds; then the worker is killed and replaced."""
+
+    DB_URL: Annotated[str, AfterValidator(_database)] = ""
+    """The default database: `sqlite://file`, `postgres://user:password@host:port/name` or `mysql://…`. Empty, or
+    `embedded://`, means a SQLite file in the project's private folder."""
+    DB_CONNECTIONS: dict[str, Annotated[stores.Connection, AfterValidator(stores.check_database)]] = {}
+    """Databases by name, besides or instead of DB_URL: each a URL or Tortoise's `{"engine": …, "credentials": {…}}`."""
+    DB_MODELS: dict[str, list[str]] = {}
+    """Which model files live on another connection than `default`: `{"log": ["records"]}`."""
+    DB_DRIVER: Literal["aiomysql", "asyncmy"] = "aiomysql"
+    """The driver for MySQL and MariaDB; `asyncmy` needs the extra of that name."""
+    DB_POOL_SIZE: Annotated[int, Field(ge=1)] = 10
+    """The greatest number of connections of one process to one PostgreSQL, MySQL or MariaDB."""
+    MODEL_LIST: Names = ["main"]
+    """The files of `model_db/` whose tables the service's migrations make."""
+    MODEL_EXTRA: Names = ["extra"]
+    """The files of `model_db/` whose tables somebody else migrates."""
+
+    REDIS_URL: Annotated[str, AfterValidator(_redis)] = ""
+    """The default Redis or Valkey: `redis://host:port/0`, `rediss://…` or `unix:///path`. Empty, or `embedded://`,
+    means a Valkey of the project's own, shared by its services."""
+    REDIS_CONNECTIONS: dict[str, Annotated[str, AfterValidator(stores.check_redis_url)]] = {}
+    """Redis servers by name, besides or instead of REDIS_URL."""
+    REDIS_POOL_SIZE: Annotated[int, Field(ge=1)] = 50
+    """The greatest number of connections of one process to one Redis."""
+    CONNECT_TIMEOUT: Seconds = 5.0
+    """How long, in seconds, a database or Redis may take to accept a connection and to answer a ping."""
+
+    LOG_DIR: Path = Path("logs")
+    """The folder of the logs; a folder for each service is made in it. Relative to the project's folder."""
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """What is logged: this level and those above it. With DEBUG on, everything."""
+    LOG_FORMAT: Literal["text", "json"] = "text"
+    """How a line is written: for people, or as one JSON object."""
+    LOG_UTC: bool = False
+    """Whether the logs show UTC instead of TIME_ZONE."""
+    LOG_CONSOLE: bool = True
+    """Whether the lines go to stderr, too."""
+    LOG_ROTATION: Literal["size", "day", "hour", "off"] = "size"
+    """When a new file is begun: when it has LOG_MAX_SIZE bytes, each day or hour (of the zone that the logs show), or
+    never, where another program does it."""
+    LOG_MAX_SIZE: Bytes = 100 * 1024 * 1024
+    """The size, in bytes, that a log file does not exceed when LOG_ROTATION is `size`."""
+    LOG_KEEP: Annotated[int, Field(ge=1)] = 14
+    """How many older files of each log are kept."""
+    LOG_KEEP_DAYS: Annotated[int, Field(ge=0)] = 0
+    """How many days an older file is kept at most; 0 sets no limit."""
+    LOG_COMPRESS: bool = True
+    """Whether older files are compressed with gzip."""
+    LOG_REDACT: Names = []
+    """Further keys whose values the logs hide, besides password, token, secret, authorization, cookie and the like."""
+    TIME_ZONE: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    """The zone in which times are shown and timers are planned. Databases always hold UTC."""
+
+    ACCESS_LOG: bool = False
+    """Whether each request is logged."""
+    REQUEST_MAX_SIZE: Bytes = 8 * 1024 * 1024
+    """The largest request body, in bytes; a larger one is answered 413."""
+    REQUEST_TIMEOUT: Seconds = 60.0
+    """How long a client may take to send a request, in seconds; then it is answered 408."""
+    RESPONSE_TIMEOUT: Seconds = 60.0
+    """How long a handler may take, in seconds; then the client is answered 503."""
+    KEEP_ALIVE_TIMEOUT: Seconds = 120.0
+    """How long an idle connection is kept, in seconds."""
+    GRACEFUL_SHUTDOWN_TIMEOUT: Seconds = 15.0
+    """How long requests in flight may take when the service stops, in seconds."""
+    WEBSOCKET_MAX_SIZE: Bytes = 1024 * 1024
+    """The largest WebSocket message, in bytes; a larger one closes the connection with 1009."""
+    WEBSOCKET_PING_INTERVAL: Seconds = 20.0
+    """How often an idle WebSocket is pinged, in seconds."""
+    WEBSOCKET_PING_TIMEOUT: Seconds = 20.0
+    """How long a client may take to answer a ping, in seconds."""
+    PROXIES_COUNT: Annotated[int, Field(ge=0)] = 0
+    """How many proxies stand in front, whose X-Forwarded-For is believed."""
+    REAL_IP_HEADER: str = ""
+    """The header in which a trusted proxy gives the client's address."""
+    FORWARDED_SECRET: str = ""
+    """The secret by which a trusted proxy marks its Forwarded header."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        annotate_overrides(cls)
+        if cls.SERVER_NAME and not (cls.SERVER_NAME.isidentifier() and cls.SERVER_NAME.islower()):
+            raise ConfigError(f"SERVER_NAME {cls.SERVER_NAME!r} is no package name: use small letters, digits and _.")
+        cls.model_config["env_prefix"] = cls.env_prefix()
+
+    def __init__(self, **values: Any) -> None:
+        cls = type(self)
+        if not cls.SERVER_NAME:
+            raise ConfigError(f"{cls.__name__} has no SERVER_NAME: set it in the class, to the name of its package.")
+        if unknown := values.keys() - cls.model_fields.keys():
+            raise ConfigError(f"{cls.__name__} has no setting {', '.join(sorted(unknown))}.")
+        try:
+            super().__init__(_env_file=self.project_dir() / ".env", **values)
+        except ValidationError as exc:
+            places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
+            raise ConfigError("\n".join(sentences(exc, prefix=cls.env_prefix(), places=places))) from None
+        except SettingsError as exc:
+            raise ConfigError(f"{exc} (a list is written a,b and a dictionary as JSON).") from exc
+        self._warn_of_misspelt_names()
+
+    @classmethod
+    def env_prefix(cls) -> str:
+        """What the service's variables begin with: `XI_TEST_`."""
+        return f"{cls.SERVER_NAME.upper()}_"
+
+    @classmethod
+    def project_dir(cls) -> Path:
+        """The folder that holds the service's package; the working directory for a class outside its package."""
+        return cls.package_dir().parent
+
+    @classmethod
+    def package_dir(cls) -> Path:
+        """The folder of the service's package."""
+        top = cls.__module__.partition(".")[0]
+        if top == cls.SERVER_NAME and (paths := getattr(sys.modules.get(top), "__path__", None)):
+            return Path(next(iter(paths))).resolve()
+        return Path.cwd() / cls.SERVER_NAME
+
+    @classmethod
+    def private_dir(cls) -> Path:
+        """The project's private folder, which holds the embedded stores."""
+        return cls.project_dir() / PRIVATE_DIR
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, SecretFileSource(settings_cls, cls.env_prefix()), env_settings, dotenv_settings
+
+    @property
+    def log_dir(self) -> Path:
+        """The service's own log folder."""
+        return self.project_dir() / self.LOG_DIR / self.SERVER_NAME
+
+    def migrate_db(self) -> dict[str, Any]:
+        """The databases and the migrated models, for `aerich init -t xi_test.config.migrate_db`."""
+        return self._tortoise(extra=False)
+
+    def tortoise(self) -> dict[str, Any]:
+        """The databases and all the models, as the running service opens them."""
+        return self._tortoise(extra=True)
+
+    def redis_urls(self, embedded_url: str) -> dict[str, str]:
+        """The Redis servers by name, `default` always among them; `embedded_url` is the project's own Valkey's."""
+        named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
+        return {name: stores.redis_url(url, embedded_url=embedded_url) for name, url in named.items()}
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        """Whether one of the Redis connections is the project's own Valkey."""
+        named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
+        return stores.EMBEDDED in named.values()
+
+    def databases(self) -> dict[str, stores.Connection]:
+        """The databases by name, as they were written, `default` always among them."""
+        return {"default": self.DB_URL or stores.EMBEDDED, **self.DB_CONNECTIONS}
+
+    def _tortoise(self, *, extra: bool) -> dict[str, Any]:
+        connections = {
+            name: stores.database(
+                connection,
+                embedded_file=self.private_dir() / f"{self._label(name)}.sqlite3",
+                relative_to=self.project_dir(),
+                driver=self.DB_DRIVER,
+                pool_size=self.DB_POOL_SIZE,
+                timeout=self.CONNECT_TIMEOUT,
+            )
+            for name, connection in self.databases().items()
+        }
+        apps = {
+            self._label(name): {"models": modules, "default_connection": name}
+            for name, modules in self._modules(extra=extra).items()
+        }
+        return {"connections": connections, "apps": apps, "use_tz": True, "timezone": "UTC"}
+
+    def _modules(self, *, extra: bool) -> dict[str, list[str]]:
+        """The model modules of each connection that has any; aerich's own table is beside the default's."""
+        place = {file: name for name, files in self.DB_MODELS.items() for file in files}
+        modules: dict[str, list[str]] = {"default": []}
+        for setting in ("MODEL_LIST", "MODEL_EXTRA") if extra else ("MODEL_LIST",):
+            for file in getattr(self, setting):
+                found = self._model_modules(setting, [file])
+                modules.setdefault(place.get(file, "default"), []).extend(found)
+        modules["default"].append("aerich.models")
+        return modules
+
+    def _model_modules(self, setting: str, files: list[str]) -> list[str]:
+        optional = setting not in self.model_fields_set and not is_overridden(type(self), setting)
+        try:
+            return models.model_modules(self.package_dir(), files, setting=setting, optional=optional)
+        except ValueError as exc:
+            raise ConfigError(str(exc)) from None
+
+    def _label(self, connection: str) -> str:
+        """The migrations' label of a connection; the default one's is the service's name."""
+        return self.SERVER_NAME if connection == "default" else f"{self.SERVER_NAME}_{connection}"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.DB_URL and "default" in self.DB_CONNECTIONS:
+            raise ValueError("DB_URL and DB_CONNECTIONS both name the default database: keep one")
+        if self.REDIS_URL and "default" in self.REDIS_CONNECTIONS:
+            raise ValueError("REDIS_URL and REDIS_CONNECTIONS both name the default Redis: keep one")
+        for name, files in self.DB_MODELS.items():
+            if name not in self.databases():
+                raise ValueError(f"DB_MODELS names the connection {name!r}, which DB_CONNECTIONS does not have")
+            if strange := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
+                raise ValueError(f"DB_MODELS lists {', '.join(sorted(strange))}, which MODEL_LIST does not have")
+        if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):
+            raise ValueError(f"MODEL_LIST and MODEL_EXTRA both have {', '.join(sorted(both))}: keep one")
+        models.check_extra_apart(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)
+        if self.ENV == "prod":
+            self._check_prod()
+        return self
+
+    def _check_prod(self) -> None:
+        if self.DEBUG:
+            raise ValueError("DEBUG is on in prod: it shows tracebacks to strangers, so switch it off")
+        if weak := weak_secrets(self):
+            raise ValueError(f"{', '.join(weak)} is too weak for prod: give it 16 or more characters, at random")
+        for name, connections in (("DB_URL", self.DB_CONNECTIONS), ("REDIS_URL", self.REDIS_CONNECTIONS)):
+            if not getattr(self, name) and "default" not in connections:
+                raise ValueError(f"{name} is not set in prod: name a server, or write {stores.EMBEDDED} if you mean it")
+
+    def _warn_of_misspelt_names(self) -> None:
+        if not is_main_process():  # once, not in every worker
+            return
+        dotenv = dotenv_values(self.project_dir() / ".env")
+        for sentence in misspelt([*os.environ, *dotenv], self.env_prefix(), type(self).model_fields):
+            logging.getLogger("sanicbase").warning(sentence)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, hidden(name or "", value)

@@ -1,0 +1,124 @@
+"""Where a service's data lives: URLs in, what Tortoise and redis-py take out. No connection is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tortoise.backends.base.config_generator import expand_db_url
+
+__all__ = ["EMBEDDED", "check_database", "check_redis_url", "database", "hide_password", "redis_url"]
+
+EMBEDDED = "embedded://"
+
+DATABASE_SCHEMES = {
+    "sqlite": "sqlite",
+    "postgres": "asyncpg",
+    "postgresql": "asyncpg",
+    "asyncpg": "asyncpg",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "embedded": "embedded",
+}
+REDIS_SCHEMES = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "embedded": "embedded",
+}
+
+MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
+SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
+POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
+
+Connection = str | dict[str, Any]
+
+
+def check_database(connection: Connection) -> Connection:
+    """Return the connection unchanged when it can be understood; raise ValueError with a sentence otherwise."""
+    if isinstance(connection, Mapping):
+        if not isinstance(connection.get("engine"), str) or not isinstance(connection.get("credentials"), Mapping):
+            raise ValueError("a connection is a URL, or {'engine': 'tortoise.backends.…', 'credentials': {…}}")
+        return connection
+    scheme = _scheme(connection, DATABASE_SCHEMES, "sqlite://file, postgres://… or mysql://…")
+    if scheme != "embedded":
+        _expand(connection)
+    return connection
+
+
+def check_redis_url(url: str) -> str:
+    """Return the URL unchanged when its scheme is known; raise ValueError with a sentence otherwise."""
+    _scheme(url, REDIS_SCHEMES, "redis://host:port/0, rediss://… or unix:///path")
+    return url
+
+
+def database(
+    connection: Connection,
+    *,
+    embedded_file: Path,
+    relative_to: Path,
+    driver: str,
+    pool_size: int,
+    timeout: float,
+) -> dict[str, Any]:
+    """What Tortoise takes for one connection: `{"engine": …, "credentials": {…}}`.
+
+    `embedded://` becomes the SQLite file `embedded_file`; a relative SQLite path starts at `relative_to`. What the
+    URL's query or the credentials say goes before `pool_size` and `timeout` (seconds to connect).
+    """
+    if connection == EMBEDDED:
+        return {"engine": "sanicbase.db.embedded", "credentials": {"file_path": str(embedded_file)}}
+    given = connection if isinstance(connection, Mapping) else _expand(str(connection))
+    engine, credentials = given["engine"], dict(given["credentials"])
+    if engine in MYSQL_ENGINES:
+        engine = f"sanicbase.db.{driver}"
+        credentials = {"maxsize": pool_size, "connect_timeout": timeout, **credentials}
+    elif engine in POSTGRES_ENGINES:
+        credentials = {"maxsize": pool_size, "timeout": timeout, **credentials}
+    elif engine in SQLITE_ENGINES:
+        engine = "sanicbase.db.sqlite"
+        if (path := credentials.get("file_path")) and path != ":memory:":
+            credentials["file_path"] = str(relative_to / path)
+    return {"engine": engine, "credentials": credentials}
+
+
+def redis_url(url: str, *, embedded_url: str) -> str:
+    """The URL as redis-py takes it; `embedded://` becomes `embedded_url`."""
+    if url == EMBEDDED:
+        return embedded_url
+    scheme, rest = url.split("://", 1)
+    return f"{REDIS_SCHEMES[scheme]}://{rest}"
+
+
+def hide_password(url: str) -> str:
+    """The URL with `***` in place of its password and of every parameter, fit for logs and screens."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "***"
+    user = f"{parts.username or ''}:***@" if parts.password else f"{parts.username}@" if parts.username else ""
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "***" if parts.query else "", ""))
+
+
+def _scheme(url: str, known: Mapping[str, str], examples: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise ValueError(f"it is not a URL; write {examples}")
+    if scheme not in known:
+        raise ValueError(f"the scheme {scheme!r} is not known; write {examples}")
+    return known[scheme]
+
+
+def _expand(url: str) -> dict[str, Any]:
+    scheme, rest = url.split("://", 1)
+    try:
+        return expand_db_url(f"{DATABASE_SCHEMES[scheme]}://{rest}")
+    except Exception as exc:  # Tortoise and urllib raise several kinds, and their texts may quote the password
+        raise ValueError("it could not be read as scheme://user:password@host:port/database") from exc

@@ -1,0 +1,120 @@
+"""The databases of a process: opened, pinged and closed with its lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from aerich.models import Aerich
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext, get_current_context
+from tortoise.exceptions import ConfigurationError
+
+from sanicbase.config import Config
+from sanicbase.config.secrets import shown_connection
+from sanicbase.db.migrations import check_migrations
+from sanicbase.db.relations import check_relations
+from sanicbase.db.schema import make_embedded_schema
+from sanicbase.errors import ResourceError
+
+__all__ = ["Database"]
+
+
+class Database:
+    """Tortoise, with every connection of the configuration; one at a time in a process, for Tortoise is global.
+
+    `check` says whether the migrations are looked at, which one process of a service does: the main one. Raises
+    ResourceError when a database does not answer or another is open, MigrationError when one is not at the models'
+    version in prod, ConfigError when models cannot be migrated apart.
+    """
+
+    name = "database"
+
+    def __init__(self, config: Config, *, check: bool = True) -> None:
+        self._config = config
+        self._check = check
+        self._context = TortoiseContext()
+
+    async def __aenter__(self) -> Self:
+        _refuse_second()
+        await self._init()  # which connects to nothing yet, so that there is nothing to close when it fails
+        try:
+            await self._check_all()
+        except BaseException:
+            await self._context.close_connections()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._context.close_connections()
+
+    async def ping(self) -> None:
+        """Ask every database for an answer. Raises ResourceError, with a sentence for each that gives none."""
+        # All are waited for: one left behind by another's failure would open its connections after the close.
+        answers = await asyncio.gather(*map(self._ping, self._config.databases()), return_exceptions=True)
+        failures = [answer for answer in answers if answer is not None]
+        if failures:
+            raise ResourceError("\n".join(map(str, failures))) from failures[0]
+
+    async def _init(self) -> None:
+        _forget_earlier()
+        try:
+            with self._context:  # init itself looks for the current context
+                await self._context.init(config=self._config.tortoise(), _enable_global_fallback=True)
+        except (ConfigurationError, ImportError, TypeError) as exc:
+            # Of a model file that cannot be imported Tortoise says only that it was not found.
+            cause = f" ({_reason(exc)})" if isinstance(exc.__context__, ImportError) else ""
+            raise ResourceError(
+                f"Tortoise cannot be set up for {self._config.SERVER_NAME}: {str(exc).rstrip('.')}{cause}. Correct its "
+                f"model files, or the engine and the credentials in {self._config.env_prefix()}DB_CONNECTIONS."
+            ) from exc
+
+    async def _check_all(self) -> None:
+        check_relations(self._config)
+        await self.ping()
+        if self._check:
+            await make_embedded_schema(self._config)
+            await check_migrations(self._config)
+
+    async def _ping(self, name: str) -> None:
+        connection: BaseDBAsyncClient = self._context.connections.get(name)
+        try:
+            async with asyncio.timeout(self._config.CONNECT_TIMEOUT):
+                await connection.execute_query("SELECT 1")
+        except Exception as exc:  # every driver raises its own kinds, some of them untranslated
+            raise ResourceError(self._unreachable(name, exc)) from exc
+
+    def _unreachable(self, name: str, error: BaseException) -> str:
+        prefix = self._config.env_prefix()
+        setting = f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
+        shown = shown_connection(self._config.databases()[name])
+        return f"The database {shown} does not answer: {_reason(error)}. Start it, or correct {setting}."
+
+
+def _refuse_second() -> None:
+    # Before anything is touched: setting the models up anew would take them from the one that has them open.
+    if get_current_context() is not None:
+        raise ResourceError(
+            "The databases of this process are open already, and Tortoise knows one set of them. Close the other "
+            "lifespan first, or whatever has called Tortoise.init."
+        )
+
+
+def _forget_earlier() -> None:
+    """Tortoise keeps, by names alone, what it worked out for the databases that this process had open before."""
+    EXECUTOR_CACHE.clear()  # statements, which another database spells in another way
+    Aerich._meta.app = None  # the other service's label, which would keep aerich's table out of this one's
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause, in its own words: drivers and Tortoise wrap it in texts that no longer say it."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    if isinstance(error, TimeoutError | asyncio.CancelledError):
+        return "no answer in time"
+    text = str(error.args[-1] if error.args else error).strip().rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,23 @@
+"""Tortoise's engine for the embedded SQLite: the private folder is made when the database is first asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sanicbase.db.sqlite import client_class
+from sanicbase.private import private_dir
+
+__all__ = ["embedded_file", "get_client_class"]
+
+
+def get_client_class(db_info: dict[str, Any]) -> type[client_class]:
+    """Called by Tortoise, at run time and under aerich alike, for an engine that chooses its client."""
+    private_dir(Path(db_info["credentials"]["file_path"]).parent, setting="DB_URL")
+    return client_class
+
+
+def embedded_file(tortoise: dict[str, Any], label: str) -> Path | None:
+    """The file of the embedded database of a label in Tortoise's configuration, None when it is on another."""
+    connection = tortoise["connections"][tortoise["apps"][label]["default_connection"]]
+    return Path(connection["credentials"]["file_path"]) if connection["engine"] == __name__ else None

@@ -1,0 +1,84 @@
+"""Whether the databases are at the version of the models. Nothing is ever applied here."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from aerich.models import Aerich
+from tortoise import Tortoise
+from tortoise.exceptions import OperationalError
+
+from sanicbase.config import Config
+from sanicbase.db.embedded import embedded_file
+from sanicbase.db.relations import migrated_models
+from sanicbase.db.schema import missing_columns
+from sanicbase.db.versions import (
+    aerich_has_table,
+    applied_migrations,
+    followed_migrations,
+    written_for_sqlite,
+)
+from sanicbase.errors import MigrationError
+
+__all__ = ["check_migrations"]
+
+logger = logging.getLogger("sanicbase.db")
+
+
+async def check_migrations(config: Config) -> None:
+    """Warn in dev and test, raise MigrationError in prod, when a database lacks a migration or its tables."""
+    labels = [label for label in config.migrate_db()["apps"] if label in Tortoise.apps]
+    sentences = [sentence for label in labels if (sentence := await _lacking(config, label))]
+    if sentences and config.ENV == "prod":
+        raise MigrationError("\n".join(sentences))
+    for sentence in sentences:
+        logger.warning(sentence)
+
+
+async def _lacking(config: Config, label: str) -> str | None:
+    file = embedded_file(config.tortoise(), label)
+    if files := followed_migrations(config, label):
+        applied = await applied_migrations(label)
+        pending = [name for name in files if name not in applied]
+        return await _pending(config, label, pending, file) if pending else None
+    if missing := await _missing_tables(config, label):
+        return (
+            f"The database has no table {', '.join(missing)}, and {label} has no migrations. "
+            f"Run: aerich init -t {config.SERVER_NAME}.config.migrate_db && {await _aerich(config, label)} init-db"
+        )
+    if file and (columns := await missing_columns(config, label)):
+        return (
+            f"The tables in the embedded database {file} were made without {', '.join(columns)}. Delete the file: "
+            "the next start builds it from the models. Rows survive a change of the models only with migrations."
+        )
+    return None
+
+
+async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> str:
+    names = f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
+    if file and not written_for_sqlite(config, label):
+        return (
+            f"{names} Written for another database, they cannot be applied to the embedded {file}. Delete the file: "
+            "the next start builds it from the models."
+        )
+    return f"{names} Run: {await _aerich(config, label)} upgrade"
+
+
+async def _aerich(config: Config, label: str) -> str:
+    """How aerich is called for the label. What it did to any database it notes in a table of the default one."""
+    if label == config.SERVER_NAME:
+        return "aerich"
+    return f"aerich --app {label}" if await aerich_has_table() else f"aerich init-db && aerich --app {label}"
+
+
+async def _missing_tables(config: Config, label: str) -> list[str]:
+    missing = []
+    for model in migrated_models(config):
+        if model._meta.app != label or model is Aerich:
+            continue
+        try:
+            await model.filter(pk__isnull=True).limit(1).exists()
+        except OperationalError:
+            missing.append(model._meta.db_table)
+    return missing

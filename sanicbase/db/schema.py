@@ -1,0 +1,111 @@
+"""The tables of an embedded SQLite, made at its first start. Other databases are never changed without being asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Container
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aerich import Command
+from filelock import AsyncFileLock, Timeout
+from tortoise import Tortoise
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connection
+from tortoise.models import Model
+
+from sanicbase.config import Config
+from sanicbase.db.embedded import embedded_file
+from sanicbase.db.relations import migrated_models
+from sanicbase.db.versions import followed_migrations, migrations_dir, written_for_sqlite
+from sanicbase.errors import ResourceError
+
+__all__ = ["make_embedded_schema", "missing_columns"]
+
+logger = logging.getLogger("sanicbase.db")
+
+LOCK_TIMEOUT = 30.0  # seconds; another process of the service may be making the tables
+
+
+async def make_embedded_schema(config: Config) -> None:
+    """Make the tables that an embedded database lacks, and say so.
+
+    Committed migrations that were written for SQLite are applied to an empty one; those of another database cannot
+    be, so the tables are built from the models and the migrations marked as applied. Afterwards, migrated tables are
+    left to the migrations; without any, tables of models that were added since are made as well. So are those of
+    MODEL_EXTRA always, for nobody else would. A lock file keeps the service's processes apart: ResourceError when
+    another keeps it for too long.
+    """
+    tortoise = config.tortoise()
+    for label, app in tortoise["apps"].items():
+        if file := embedded_file(tortoise, label):
+            client = get_connection(app["default_connection"])
+            async with _turn(file):
+                before = await _tables(client)
+                await _make(config, tortoise, label, client)
+                if made := sorted(await _tables(client) - before):
+                    logger.info("Made the tables %s in the embedded database %s.", ", ".join(made), file)
+
+
+async def missing_columns(config: Config, label: str) -> list[str]:
+    """The columns of the label's models that its embedded database lacks: `["xi_article.slug"]`."""
+    client = get_connection(config.tortoise()["apps"][label]["default_connection"])
+    missing = []
+    for model in Tortoise.apps[label].values():
+        rows = await client.execute_query_dict(f'PRAGMA table_info("{model._meta.db_table}")')
+        lacking = model._meta.db_fields - {row["name"] for row in rows}
+        missing += [f"{model._meta.db_table}.{column}" for column in sorted(lacking)]
+    return missing
+
+
+@asynccontextmanager
+async def _turn(file: Path) -> AsyncIterator[None]:
+    lock = AsyncFileLock(file.with_suffix(".lock"), timeout=LOCK_TIMEOUT)
+    try:
+        await lock.acquire()
+    except Timeout as exc:
+        raise ResourceError(
+            f"Another process has been making the tables of {file} for {LOCK_TIMEOUT:g} seconds. "
+            "End it and start again."
+        ) from exc
+    try:
+        yield
+    finally:
+        await lock.release()
+
+
+async def _make(config: Config, tortoise: dict[str, Any], label: str, client: BaseDBAsyncClient) -> None:
+    fresh = not await _tables(client)
+    files = followed_migrations(config, label)
+    foreign = bool(files) and not written_for_sqlite(config, label)
+    if fresh and files and not foreign:
+        await _upgrade(config, tortoise, label, fake=False)
+    migrated = migrated_models(config) if files and not (fresh and foreign) else []
+    await _build(client, apart_from=migrated)
+    if fresh and foreign:
+        await _upgrade(config, tortoise, label, fake=True)
+
+
+async def _tables(client: BaseDBAsyncClient) -> set[str]:
+    rows = await client.execute_query_dict(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    return {row["name"] for row in rows}
+
+
+async def _build(client: BaseDBAsyncClient, *, apart_from: Container[type[Model]]) -> None:
+    """Make the missing tables one by one: Tortoise's own way makes an index also on a table that lacks its column."""
+    there = await _tables(client)
+    generator = client.schema_generator(client)
+    for model in generator._get_models_to_create():
+        if model not in apart_from:
+            parts = generator._get_table_sql(model)
+            table = [] if parts["table"] in there else [parts["table_creation_string"]]
+            await client.execute_script("\n".join([*table, *parts["m2m_tables"]]))
+
+
+async def _upgrade(config: Config, tortoise: dict[str, Any], label: str, *, fake: bool) -> None:
+    command = Command(tortoise, app=label, location=str(migrations_dir(config, label).parent))
+    await command.init()
+    await command.upgrade(fake=fake)

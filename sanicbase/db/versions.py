@@ -1,0 +1,72 @@
+"""Which migrations a service has committed, and which of them a database has, by aerich's own table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from aerich.models import Aerich
+from tortoise.exceptions import OperationalError
+
+from sanicbase.config import Config
+from sanicbase.db.embedded import embedded_file
+
+__all__ = [
+    "aerich_has_table",
+    "applied_migrations",
+    "followed_migrations",
+    "migration_files",
+    "migrations_dir",
+    "written_for_sqlite",
+]
+
+VERSION = re.compile(r"\d+_.*\.py")
+
+
+def migrations_dir(config: Config, label: str) -> Path:
+    """The folder of the migrations of one label."""
+    return config.project_dir() / "migrations" / label
+
+
+def migration_files(config: Config, label: str) -> list[str]:
+    """The committed migrations in their order: `["0_20260101000000_init.py"]`."""
+    folder = migrations_dir(config, label)
+    files = [path.name for path in folder.glob("*.py") if VERSION.fullmatch(path.name)]
+    return sorted(files, key=lambda name: int(name.split("_")[0]))
+
+
+def followed_migrations(config: Config, label: str) -> list[str]:
+    """The committed migrations that the label's database is to have.
+
+    None for an embedded database beside a default one on a server: aerich notes in the default database what it did
+    to the others, and a note that all machines share says nothing about a file that each of them has.
+    """
+    tortoise = config.tortoise()
+    alone = embedded_file(tortoise, label) and not embedded_file(tortoise, config.SERVER_NAME)
+    return [] if alone else migration_files(config, label)
+
+
+def written_for_sqlite(config: Config, label: str) -> bool:
+    """Whether the label's migrations are SQLite's, by the first one, whose keys every database spells in its own way.
+
+    False when it has no generated key: then nothing tells, and tables built from the models are right in any case.
+    """
+    first = migrations_dir(config, label) / migration_files(config, label)[0]
+    return "AUTOINCREMENT" in first.read_text(encoding="utf-8")
+
+
+async def applied_migrations(label: str) -> set[str]:
+    """The migrations that the database has, none where aerich never was."""
+    try:
+        return set(await Aerich.filter(app=label).values_list("version", flat=True))  # type: ignore[arg-type]
+    except OperationalError:
+        return set()
+
+
+async def aerich_has_table() -> bool:
+    """Whether the default database, where aerich takes its notes about all of them, has the table for it."""
+    try:
+        await Aerich.exists()
+    except OperationalError:
+        return False
+    return True

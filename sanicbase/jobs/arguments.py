@@ -1,0 +1,149 @@
+"""A function's parameters as a command's words."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+__all__ = ["Arguments"]
+
+
+class Arguments:
+    """The words a function takes on a command line, by its signature:
+
+        async def rebuild(article: int, /, *, since: date, tags: list[str] = [], dry_run: bool = False) -> None: ...
+
+        rebuild 7 --since 2026-01-01 --tags a --tags b --dry-run
+
+    A positional-only parameter is a word by its place, `*names` are any number of words, every other parameter is an
+    option, which is required when it has no default. A list's option may be repeated, a bool's has its `--no-` twin,
+    Literal and Enum show their values. A value is converted by pydantic, so whatever pydantic reads from a string may
+    stand in an annotation; without one it is text. `Annotated[int, Field(ge=1, description="…")]` adds a check and a
+    line of help.
+    """
+
+    def __init__(self, function: Callable[..., Coroutine[object, object, object]]) -> None:
+        hints = get_type_hints(function, include_extras=True)
+        self._parameters = [
+            (parameter, hints.get(parameter.name, str)) for parameter in inspect.signature(function).parameters.values()
+        ]
+
+    def parse(self, parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+        """The positional arguments and the named ones. Ends the process with status 2 and a sentence when words do not
+        fit, and with status 0 after `--help`."""
+        for parameter, annotation in self._parameters:
+            _add(parser, parameter, annotation)
+        given = vars(parser.parse_args(words))
+        try:
+            return self._bound(given)
+        except ValueError as exc:
+            parser.error(str(exc))
+
+    def _bound(self, given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        args: list[Any] = []
+        options: dict[str, Any] = {}
+        for parameter, annotation in self._parameters:
+            if parameter.name not in given:
+                continue  # the function's own default
+            value = _converted(given[parameter.name], parameter, annotation)
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                args.extend(value)
+            elif parameter.kind is parameter.POSITIONAL_ONLY:
+                args.append(value)
+            else:
+                options[parameter.name] = value
+        return args, options
+
+
+def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, annotation: Any) -> None:
+    plain, required = _plain(annotation), parameter.default is parameter.empty
+    how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(parameter, annotation)}
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        parser.add_argument(parameter.name, nargs="*", **how)
+    elif parameter.kind is parameter.POSITIONAL_ONLY:
+        count = {(False, True): None, (False, False): "?", (True, True): "+", (True, False): "*"}
+        parser.add_argument(parameter.name, nargs=count[_is_list(plain), required], **how)
+    elif plain is bool:
+        parser.add_argument(_option(parameter), action=argparse.BooleanOptionalAction, required=required, **how)
+    elif parameter.kind is not parameter.VAR_KEYWORD:
+        how |= {"metavar": _metavar(plain), "action": "append" if _is_list(plain) else "store"}
+        parser.add_argument(_option(parameter), dest=parameter.name, required=required, **how)
+
+
+def _converted(given: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
+    """Raises ValueError, in a sentence."""
+    name = parameter.name if parameter.kind is parameter.POSITIONAL_ONLY else _option(parameter)
+    plain = _plain(annotation)
+    if isinstance(given, bool):
+        return given
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return [_read(name, annotation, word) for word in given]
+    if not _is_list(plain):
+        return _read(name, annotation, given)
+    items = [_read(name, _item(plain), word) for word in given]
+    return _checked(name, TypeAdapter(annotation).validate_python, items)
+
+
+def _read(name: str, annotation: Any, word: str) -> Any:
+    plain = _plain(annotation)
+    if get_origin(plain) is Literal:
+        # pydantic does not take "1" for 1 here.
+        word = {str(value): value for value in get_args(plain)}.get(word, word)
+        return _checked(name, TypeAdapter(annotation).validate_python, word)
+    return _checked(name, TypeAdapter(annotation).validate_strings, word)
+
+
+def _checked(name: str, validate: Callable[[Any], Any], value: object) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as exc:
+        reason = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ValueError(f"{name} {value!r} does not fit: {reason[0].lower()}{reason[1:]}.") from exc
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    return f"--{parameter.name.replace('_', '-')}"
+
+
+def _plain(annotation: Any) -> Any:
+    """The type without Annotated and without None."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        return _plain(kinds[0]) if len(kinds) == 1 else annotation
+    return annotation
+
+
+def _is_list(plain: Any) -> bool:
+    return plain is list or get_origin(plain) is list
+
+
+def _item(plain: Any) -> Any:
+    return (get_args(plain) or (str,))[0]
+
+
+def _metavar(plain: Any) -> str:
+    """What stands for a value in the help: `{asc,desc}`, `DATE`."""
+    if _is_list(plain):
+        return _metavar(_plain(_item(plain)))
+    if get_origin(plain) is Literal:
+        return "{" + ",".join(map(str, get_args(plain))) + "}"
+    if isinstance(plain, type) and issubclass(plain, Enum):
+        return "{" + ",".join(str(member.value) for member in plain) + "}"
+    return str(getattr(plain, "__name__", "value")).upper()
+
+
+def _help(parameter: inspect.Parameter, annotation: Any) -> str:
+    described = [extra.description for extra in getattr(annotation, "__metadata__", ()) if isinstance(extra, FieldInfo)]
+    text = [line for line in described if line]
+    if parameter.default not in (parameter.empty, None, False) and parameter.kind is not parameter.VAR_POSITIONAL:
+        text.append(f"(default: {parameter.default})")
+    return " ".join(text).replace("%", "%%")

@@ -1,0 +1,86 @@
+"""run_command: a plain async function as a command of the service."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from types import ModuleType
+
+from sanicbase.config import Config
+from sanicbase.jobs.arguments import Arguments
+from sanicbase.jobs.scripts import run_scripts
+
+__all__ = ["Function", "UsageError", "run_command"]
+
+Function = Callable[..., Coroutine[object, object, object]]
+"""A plain async function; its parameters are the command's."""
+
+
+class UsageError(Exception):
+    """There is no such command; the message is a sentence."""
+
+
+def run_command(path: str, words: Sequence[str]) -> None:
+    """Run the function at `package.module` or `package.module:function` inside its service's lifespan.
+
+    Without a name it is the module's `main`, or the function named as the module. `words` become its arguments, see
+    `Arguments`; `--help` shows its docstring. The service is the one whose package comes first in the path, with the
+    settings in `<package>.config.config`.
+
+    Raises UsageError when there is no such function. Ends the process (SystemExit) with status 2 and a sentence for
+    words that do not fit, and with status 1 when the function fails, its traceback in the log. SIGTERM and SIGINT
+    cancel it, and its `finally` runs.
+    """
+    module_name, _, name = path.partition(":")
+    function = _function(_imported(module_name), name, path)
+    parser = argparse.ArgumentParser(
+        prog=f"sanicGuider run {path}",
+        description=inspect.getdoc(function),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    args, options = Arguments(function).parse(parser, words)
+    config = _config(module_name.partition(".")[0])
+
+    @functools.wraps(function)
+    async def command() -> None:
+        await function(*args, **options)
+
+    run_scripts(config, [command])
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
+            raise  # an import inside the module failed, and its traceback tells where
+        raise UsageError(f"There is no module {exc.name}. Run this in the project's folder.") from exc
+    except (ValueError, TypeError) as exc:
+        raise UsageError(f"{name!r} is no module: write package.module or package.module:function.") from exc
+
+
+def _function(module: ModuleType, name: str, path: str) -> Function:
+    names = [name] if name else ["main", module.__name__.rpartition(".")[2]]
+    found = next((function for each in names if inspect.isfunction(function := getattr(module, each, None))), None)
+    if found is None:
+        functions = [each for each, value in vars(module).items() if _is_command(module, value)]
+        has = f"It has {', '.join(functions)}." if functions else "It has no `async def` of its own."
+        raise UsageError(f"{module.__name__} has no function {' or '.join(names)}. {has}")
+    if not inspect.iscoroutinefunction(found):
+        raise UsageError(f"{path} is not an `async def`: a command runs inside the service's lifespan.")
+    return found
+
+
+def _is_command(module: ModuleType, value: object) -> bool:
+    return inspect.iscoroutinefunction(value) and value.__module__ == module.__name__
+
+
+def _config(package: str) -> Config:
+    config = getattr(_imported(f"{package}.config"), "config", None)
+    if not isinstance(config, Config):
+        raise UsageError(f"{package}.config has no `config` that is a Config of sanicbase.")
+    return config

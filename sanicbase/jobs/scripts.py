@@ -1,0 +1,102 @@
+"""run_scripts: `python srv_xi_test.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+
+from sanicbase.config import Config
+from sanicbase.errors import SanicBaseError
+from sanicbase.jobs.timer import Timer, check_timers
+from sanicbase.jobs.timers import run_timers
+from sanicbase.lifespan import Resource, lifespan
+from sanicbase.log import setup_logging
+
+__all__ = ["Script", "run_scripts"]
+
+logger = logging.getLogger("sanicbase.jobs")
+
+Script = Callable[[], Coroutine[object, object, None]]
+"""A plain async function, which finds databases and Redis open."""
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ScriptFailed(Exception):
+    """A script raised something; its traceback is in the log."""
+
+
+def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources: Sequence[Resource] = ()) -> None:
+    """Run the scripts side by side inside the service's lifespan, until each has ended or the process is told to stop.
+    Timers among them run until it is told.
+
+    SIGTERM and SIGINT cancel them, once, and they may finish in their `finally`; of timers see `run_timers`. When one
+    fails its traceback is logged, the others are cancelled and the process ends with status 1. A user's mistake ends it
+    with one sentence and status 1. Resources are closed in every case.
+    """
+    try:
+        setup_logging(config)
+        failed = asyncio.run(_run(config, _functions(config, scripts), resources))
+    except SanicBaseError as exc:
+        sys.exit(str(exc))
+    if failed:
+        sys.exit(1)
+
+
+def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script]:
+    """The functions to be run, all the timers being one. Raises ConfigError for two timers of one name."""
+    timers = [script for script in scripts if isinstance(script, Timer)]
+    check_timers(timers)
+
+    async def keep_timers() -> None:
+        await run_timers(timers, config)
+
+    functions = [script for script in scripts if not isinstance(script, Timer)]
+    return [*functions, keep_timers] if timers else functions
+
+
+async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource]) -> bool:
+    """Run all, and say whether one of them failed."""
+    _cancel_when_told()
+    failed = False
+    with suppress(asyncio.CancelledError):
+        async with lifespan(config, *resources):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for script in scripts:
+                        group.create_task(_run_one(script), name=_name(script))
+            except* ScriptFailed:
+                failed = True
+    return failed
+
+
+async def _run_one(script: Script) -> None:
+    try:
+        await script()
+    except Exception as exc:
+        logger.exception("The script %s failed; the others are cancelled.", _name(script))
+        raise ScriptFailed from exc
+
+
+def _name(script: Script) -> str:
+    return getattr(script, "__name__", repr(script))
+
+
+def _cancel_when_told() -> None:
+    """Have the running task cancelled by the first signal; a second one must not interrupt what is being closed."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101  (asyncio.run made it)
+    told: list[bool] = []
+
+    def cancel() -> None:
+        if not told:
+            told.append(True)
+            task.cancel()
+
+    with suppress(NotImplementedError):  # Windows knows Ctrl-C only, which asyncio.run handles
+        for number in STOPS:
+            loop.add_signal_handler(number, cancel)

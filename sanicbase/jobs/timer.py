@@ -1,0 +1,154 @@
+"""Timer: a plain async function and when it runs, as data."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from sanicbase.errors import ConfigError, NotOpenError
+from sanicbase.jobs.schedule import Cron, Every, Schedule
+
+__all__ = ["Tick", "Timer", "check_timers", "current_tick", "ticking"]
+
+POLICIES = {"overlap": ("skip", "allow"), "misfire": ("skip", "once")}
+
+
+@dataclass(frozen=True)
+class Timer:
+    """A function that runs at the ticks of a schedule, each tick at most once however many copies of the service run.
+
+        scripts = (
+            Timer(refresh_ranking, every=60),
+            Timer(purge_records, cron="30 3 * * *", tz="Asia/Shanghai", timeout=600),
+        )
+
+    A tick is claimed first and run afterwards, so a tick whose copy is killed in between is lost, never repeated.
+    Raises ConfigError for a timer that cannot be.
+    """
+
+    function: Callable[[], Coroutine[object, object, object]]
+    """A plain async function without arguments, which finds databases and Redis open."""
+    _: KW_ONLY
+    every: float | timedelta | None = None
+    """The period, in seconds or as a timedelta, counted from 1970-01-01 00:00 UTC; 0.1 seconds at least."""
+    cron: str | None = None
+    """A crontab line, instead of `every`; with six fields the first one is the seconds."""
+    tz: str | None = None
+    """The time zone of the crontab line; the service's TIME_ZONE by default."""
+    name: str = ""
+    """What logs and Redis call it; the function's module and name by default. Two timers never share one."""
+    timeout: float | None = None
+    """Seconds after which a run is cancelled; by default a run may take for ever."""
+    overlap: Literal["skip", "allow"] = "skip"
+    """While a run goes on anywhere, `skip` starts no other: the next tick waits for `grace` and is skipped then."""
+    misfire: Literal["skip", "once"] = "skip"
+    """What becomes of ticks that no copy could start within `grace`: nothing, or one run for the last of them."""
+    grace: float = 10.0
+    """How late a tick may start, in seconds; 1 at least. Ticks that are late by less run in order, none left out."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", _full_name(self.function))
+        try:
+            self._check()
+            self.schedule("UTC")
+        except ValueError as exc:
+            raise ConfigError(f"The timer {self.name}: {exc}.") from exc
+
+    def schedule(self, time_zone: str) -> Schedule:
+        """Its ticks; `time_zone` is the service's, for a crontab line that names none."""
+        if self.every is not None:
+            return Every(self.every if isinstance(self.every, timedelta) else _seconds(self.every))
+        return Cron(self.cron or "", _zone(self.tz or time_zone))
+
+    def _check(self) -> None:
+        if not inspect.iscoroutinefunction(self.function):
+            raise ValueError("its function is not an `async def`")
+        if not _takes_nothing(self.function):
+            raise ValueError("its function asks for arguments, which a timer does not have: give them defaults")
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("it needs either `every` or `cron`")
+        if self.tz is not None and self.cron is None:
+            raise ValueError("`tz` belongs to `cron`; `every` is counted in UTC")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError("`timeout` is a number of seconds above 0")
+        if not self.grace >= 1:
+            raise ValueError("`grace` is a number of seconds, 1 or more")
+        for option, known in POLICIES.items():
+            if getattr(self, option) not in known:
+                raise ValueError(f"`{option}` is one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One tick of a timer that is being run."""
+
+    timer: str
+    """The timer's name."""
+    moment: datetime
+    """When the tick was due, in UTC; the run may have started up to `grace` later, a made-up one later still."""
+    fence: int
+    """Grows with every run of the timer. Whoever stores results can refuse those of a run older than the last one
+    seen, should a copy have been stopped in the middle and continued."""
+
+
+_current: ContextVar[Tick] = ContextVar("tick")
+
+
+def current_tick() -> Tick:
+    """The tick that the calling function runs for. Raises NotOpenError outside a timer's run."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise NotOpenError("No timer is being run here: a tick exists inside the function of a Timer.") from None
+
+
+@contextmanager
+def ticking(tick: Tick) -> Iterator[None]:
+    """Have `current_tick` answer with this tick inside the block."""
+    token = _current.set(tick)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def check_timers(timers: Sequence[Timer]) -> None:
+    """Raises ConfigError when two timers have one name, for each of them would take the other's ticks."""
+    twice = [name for name, count in Counter(timer.name for timer in timers).items() if count > 1]
+    if twice:
+        raise ConfigError(f"There are several timers named {', '.join(twice)}: give each a `name=` of its own.")
+
+
+def _full_name(function: Callable[..., object]) -> str:
+    parts = (getattr(function, "__module__", ""), getattr(function, "__qualname__", repr(function)))
+    return ".".join(part for part in parts if part)
+
+
+def _takes_nothing(function: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    return True
+
+
+def _seconds(number: float) -> timedelta:
+    try:
+        return timedelta(seconds=number)
+    except (OverflowError, ValueError):
+        raise ValueError("`every` lies between 0.1 seconds and 366 days") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"{name!r} is no time zone; write a name such as UTC or Asia/Shanghai") from None

@@ -1,0 +1,91 @@
+"""The ordered resources of a process: opened in order, pinged, closed in reverse. HTTP, WebSocket, scripts, the
+shell and tests all open a service through it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+from sanicbase.config import Config
+from sanicbase.db import Database
+from sanicbase.process import is_main_process
+from sanicbase.rc import RedisClients
+from sanicbase.rc.embedded import EmbeddedValkey
+
+__all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
+
+
+class Resource(Protocol):
+    """What a lifespan opens: an async context manager with a name and a health check.
+
+    `ping` returns when the resource can be used, and raises otherwise; it is called after opening and by health
+    checks. A resource that the service can do without for a while has an attribute `critical = False`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool | None: ...
+
+    async def ping(self) -> None: ...
+
+
+class EmbeddedStore:
+    """The project's own Valkey, kept by main processes; their workers use it and leave it to them."""
+
+    name = "embedded valkey"
+
+    def __init__(self, config: Config) -> None:
+        self._valkey = embedded_valkey(config)
+
+    async def __aenter__(self) -> Self:
+        start = asyncio.create_task(asyncio.to_thread(self._valkey.start))
+        try:
+            await asyncio.shield(start)
+        except asyncio.CancelledError:  # the thread goes on: it is waited for, so that nothing stays behind
+            await asyncio.gather(start, return_exceptions=True)
+            await asyncio.to_thread(self._valkey.stop)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._valkey.stop)
+
+    async def ping(self) -> None:
+        """Nothing to ask here: the Redis clients ping the server."""
+
+
+def embedded_valkey(config: Config) -> EmbeddedValkey:
+    """The Valkey of the project that the service belongs to. Nothing is started."""
+    return EmbeddedValkey(config.private_dir(), setting=f"{config.env_prefix()}REDIS_URL")
+
+
+@asynccontextmanager
+async def lifespan(config: Config, *extra: Resource) -> AsyncIterator[Sequence[Resource]]:
+    """Open the service's databases, its Redis and `extra`, in this order; yield them; close them in reverse.
+
+    What was opened is closed also when a later one fails or the caller is cancelled. Raises what a resource raises,
+    which is ResourceError for ours.
+    """
+    async with AsyncExitStack() as stack:
+        opened: list[Resource] = []
+        for resource in (*_own(config), *extra):
+            await stack.enter_async_context(resource)
+            await resource.ping()
+            opened.append(resource)
+        yield tuple(opened)
+
+
+def _own(config: Config) -> list[Resource]:
+    main = is_main_process()
+    stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
+    return [*stores, Database(config, check=main), RedisClients(config, embedded_valkey(config).url)]

@@ -1,0 +1,29 @@
+"""Testing a service against what it runs on: real servers, real processes.
+
+Fixtures for pytest are in `sanicbase.testing.plugin`. It needs the `test` extra and a POSIX system.
+"""
+
+from __future__ import annotations
+
+from sanicbase.testing.client import client
+from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database, fresh_redis_database
+from sanicbase.testing.polling import wait_until
+from sanicbase.testing.ports import free_port
+from sanicbase.testing.servers import ServerMissing, mysql_server, postgres_server, redis_server
+from sanicbase.testing.service import ExitReport, ServiceProcess, run_to_exit
+
+__all__ = [
+    "ExitReport",
+    "ServerMissing",
+    "ServiceProcess",
+    "client",
+    "free_port",
+    "fresh_mysql_database",
+    "fresh_postgres_database",
+    "fresh_redis_database",
+    "mysql_server",
+    "postgres_server",
+    "redis_server",
+    "run_to_exit",
+    "wait_until",
+]

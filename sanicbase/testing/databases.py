@@ -1,0 +1,149 @@
+"""Fresh databases on a running server, dropped at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+import aiomysql  # type: ignore[import-untyped]
+import asyncpg  # type: ignore[import-untyped]
+import redis
+
+__all__ = [
+    "ask_mysql",
+    "ask_postgres",
+    "ask_redis",
+    "fresh_mysql_database",
+    "fresh_postgres_database",
+    "fresh_redis_database",
+]
+
+_PREFIX = "sanicbase_test_"
+_TIMEOUT = 10.0
+
+T = TypeVar("T")
+
+
+@contextmanager
+def fresh_postgres_database(admin_url: str) -> Iterator[str]:
+    """Yield the URL of a new, empty database; it is dropped at the end, whoever is still connected."""
+    name = _new_name()
+    ask_postgres(admin_url, f'CREATE DATABASE "{name}"')
+    try:
+        yield _with_database(admin_url, name)
+    finally:
+        ask_postgres(admin_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def fresh_mysql_database(admin_url: str) -> Iterator[str]:
+    """Yield the URL of a new, empty utf8mb4 database; it is dropped at the end, whoever is connected."""
+    name = _new_name()
+    ask_mysql(admin_url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+    try:
+        yield _with_database(admin_url, name)
+    finally:
+        _drop_mysql_database(admin_url, name)
+
+
+def _drop_mysql_database(admin_url: str, name: str) -> None:
+    # A transaction that a failed test left open would keep the drop waiting.
+    theirs = "SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE db = %s"
+    for connection in str(ask_mysql(admin_url, theirs, name) or "").split(","):
+        if connection:
+            with suppress(aiomysql.OperationalError):  # it went by itself meanwhile
+                ask_mysql(admin_url, f"KILL {connection}")
+    ask_mysql(admin_url, f"DROP DATABASE `{name}`")
+
+
+@contextmanager
+def fresh_redis_database(url: str, *, shared: bool = True) -> Iterator[str]:
+    """Yield `url` itself, for a Redis makes no databases; its number is **flushed** now and at the end.
+
+    So give it a number that holds nothing of value. Test processes of one user on one machine take turns with
+    a `shared` one; a Redis that only this process knows needs no turns.
+    """
+    with _turn(url) if shared else nullcontext():
+        ask_redis(url, "FLUSHDB")
+        try:
+            yield url
+        finally:
+            ask_redis(url, "FLUSHDB")
+
+
+@contextmanager
+def _turn(url: str) -> Iterator[None]:
+    name = f"{_PREFIX}{os.getuid()}_{hashlib.sha256(url.encode()).hexdigest()[:16]}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def ask_postgres(url: str, sql: str) -> object:
+    """Run one statement on a connection of its own and return the first value of the first row, if any."""
+    return _run(_ask_postgres(url, sql))
+
+
+def ask_mysql(url: str, sql: str, *values: str) -> object:
+    """Run one statement on a connection of its own and return the first value of the first row, if any."""
+    return _run(_ask_mysql(url, sql, values))
+
+
+def ask_redis(url: str, *command: str) -> object:
+    """Run one command on a connection of its own and return its answer."""
+    with redis.Redis.from_url(url, decode_responses=True, socket_timeout=_TIMEOUT) as client:
+        answer: object = client.execute_command(*command)
+    return answer
+
+
+async def _ask_postgres(url: str, sql: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def _ask_mysql(url: str, sql: str, values: tuple[str, ...]) -> object:
+    parts = urlsplit(url)
+    connection = await aiomysql.connect(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or "root"),
+        password=unquote(parts.password or ""),
+    )
+    try:
+        async with connection.cursor() as cursor:
+            await cursor.execute(sql, values or None)
+            row = await cursor.fetchone()
+            return row[0] if row else None
+    finally:
+        await connection.ensure_closed()
+
+
+def _run(work: Coroutine[object, object, T]) -> T:
+    async def bounded() -> T:
+        async with asyncio.timeout(_TIMEOUT):
+            return await work
+
+    # In a thread of its own, so that an async test or fixture may use these too.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, bounded()).result()
+
+
+def _new_name() -> str:
+    return _PREFIX + secrets.token_hex(8)
+
+
+def _with_database(admin_url: str, name: str) -> str:
+    return urlsplit(admin_url)._replace(path=f"/{name}").geturl()

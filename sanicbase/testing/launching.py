@@ -1,0 +1,142 @@
+"""Starting processes that do not outlive the tests, and the private directories they work in."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["Account", "launch", "private_directory", "unprivileged_account"]
+
+# Short, for a socket's path may have no more than about a hundred bytes.
+_BASE = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108
+# Nobody else may name a directory so: what has this name and no living owner is removed.
+_PREFIX = "sanicbase-test-"
+_YOUNG = 60.0
+
+# Runs in the new process and becomes the command. The order matters: changing the account clears the
+# parent-death signal; a parent that died before the signal was asked for is seen by the changed parent.
+# Python ignores SIGPIPE and SIGXFSZ, which the command would inherit.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+parent, death, uid, gid, *command = sys.argv[1:]
+libc = ctypes.CDLL(None)
+if uid:
+    os.setgroups([])
+    os.setgid(int(gid))
+    os.setuid(int(uid))
+if sys.platform == "linux":
+    libc.prctl(1, int(death), 0, 0, 0)
+if os.getppid() != int(parent):
+    os._exit(1)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+os.execvp(command[0], command)
+"""
+
+
+class Account(NamedTuple):
+    """A user of the machine, by numbers."""
+
+    uid: int
+    gid: int
+
+
+def unprivileged_account(*names: str) -> Account | None:
+    """Return the first of the named accounts when this process is root's, None when it is not.
+
+    `LookupError` when root has none of them to give.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in names:
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    raise LookupError(f"Root needs one of these accounts to run the server as: {', '.join(names)}.")
+
+
+def launch(
+    command: Sequence[str],
+    *,
+    directory: Path,
+    log: Path,
+    env: Mapping[str, str],
+    account: Account | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start `command` in a session and process group of its own, its output appended to `log`.
+
+    On Linux the kernel sends it `death_signal` when this process ends, kill -9 included; its own children are
+    its own business. Elsewhere a killed test run may leave it behind.
+    """
+    uid, gid = map(str, account) if account else ("", "")
+    wishes = [str(os.getpid()), str(int(death_signal)), uid, gid]
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *wishes, *command]
+    with log.open("ab") as output:
+        return _starter().submit(_start, launcher, directory, output.fileno(), dict(env)).result()
+
+
+def _start(launcher: list[str], directory: Path, output: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        launcher,
+        cwd=directory,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@cache
+def _starter() -> ThreadPoolExecutor:
+    # The parent-death signal follows the thread that started the process: all are started by one that stays.
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sanicbase-starter")
+
+
+@contextmanager
+def private_directory(account: Account | None = None) -> Iterator[Path]:
+    """Yield a new directory that only `account`, or this process's, can enter; it is removed at the end.
+
+    What killed test runs left behind is removed on the way.
+    """
+    _remove_abandoned()
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_BASE))
+    with _locked(directory):
+        try:
+            if account:
+                os.chown(directory, account.uid, account.gid)
+            yield directory
+        finally:
+            shutil.rmtree(directory)
+
+
+def _remove_abandoned() -> None:
+    # Whoever made the directory holds its lock while it lives. A young one may not have been locked yet.
+    for directory in _BASE.glob(f"{_PREFIX}*"):
+        with suppress(OSError), _locked(directory, fcntl.LOCK_NB):
+            if time.time() - directory.stat().st_mtime > _YOUNG:
+                shutil.rmtree(directory)
+
+
+@contextmanager
+def _locked(directory: Path, flags: int = 0) -> Iterator[None]:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | flags)
+        yield
+    finally:
+        os.close(handle)

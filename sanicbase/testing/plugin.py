@@ -1,0 +1,79 @@
+"""Fixtures for pytest: a fresh database for each test, on a real server.
+
+Say `pytest_plugins = ["sanicbase.testing.plugin"]` in your tests/conftest.py. A server is
+started when the first test asks for it, once per test process. A test whose server is missing is skipped by
+the server's name; where the environment says CI=true it fails instead, for a build that tests nothing must
+not be green.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database, fresh_redis_database
+from sanicbase.testing.servers import REDIS_URL, ServerMissing, mysql_server, postgres_server, redis_server
+
+__all__ = [
+    "mysql_server_url",
+    "mysql_url",
+    "postgres_server_url",
+    "postgres_url",
+    "redis_server_url",
+    "redis_url",
+]
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Iterator[str]:
+    """The URL of a PostgreSQL's administrator, for all tests of the process."""
+    with _or_skip(postgres_server()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql_server_url() -> Iterator[str]:
+    """The URL of a MariaDB's or MySQL's administrator, for all tests of the process."""
+    with _or_skip(mysql_server()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    """The URL of a Redis or Valkey, for all tests of the process."""
+    with _or_skip(redis_server()) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server_url: str) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database, dropped after the test."""
+    with fresh_postgres_database(postgres_server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_url(mysql_server_url: str) -> Iterator[str]:
+    """The URL of a new, empty MariaDB or MySQL database, dropped after the test."""
+    with fresh_mysql_database(mysql_server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> Iterator[str]:
+    """The URL of an empty Redis database; one given by the environment is flushed around the test."""
+    with fresh_redis_database(redis_server_url, shared=REDIS_URL in os.environ) as url:
+        yield url
+
+
+@contextmanager
+def _or_skip(server: AbstractContextManager[str]) -> Iterator[str]:
+    try:
+        with server as url:
+            yield url
+    except ServerMissing as missing:
+        give_up = pytest.fail if os.environ.get("CI", "").lower() in ("true", "1") else pytest.skip
+        give_up(str(missing))

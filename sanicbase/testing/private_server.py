@@ -1,0 +1,117 @@
+"""A server started for the tests alone: its directory, its account, its port, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sanicbase.errors import ResourceError
+from sanicbase.testing.launching import Account, launch, private_directory, unprivileged_account
+from sanicbase.testing.polling import wait_until
+from sanicbase.testing.ports import free_port
+
+__all__ = ["PrivateServer", "private_server"]
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 20.0
+_TAIL = 4000
+
+
+@contextmanager
+def private_server(name: str, *, accounts: Sequence[str] = ()) -> Iterator[PrivateServer]:
+    """Yield a server to be started; it is ended, and its directory removed, with the `with` block.
+
+    Root runs it as the first of `accounts` there is, if any are named; some servers refuse to run as root.
+    """
+    account = unprivileged_account(*accounts) if accounts else None
+    with private_directory(account) as directory:
+        server = PrivateServer(name, directory, account)
+        try:
+            yield server
+        finally:
+            server.end()
+
+
+class PrivateServer:
+    """The process of one server and what belongs to it: `directory` for its files, `port` to listen on."""
+
+    def __init__(self, name: str, directory: Path, account: Account | None) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._name = name
+        self._account = account
+        self._log = directory / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._end_signal = signal.SIGKILL
+
+    def prepare(self, command: Sequence[str]) -> None:
+        """Run a command to its end; `ResourceError` with its output when it fails or takes over a minute."""
+        process = self._launch(command, signal.SIGKILL)
+        try:
+            failed = process.wait(_START_TIMEOUT) != 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            failed = process.wait() != 0
+        if failed:
+            raise self._broken(command)
+
+    def start(
+        self,
+        command: Sequence[str],
+        is_ours: Callable[[], bool],
+        *,
+        end_signal: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        """Start the server and return when it answers; `ResourceError` with its log when it ends instead.
+
+        `is_ours` asks it once it can be connected to: False is "not yet". It also makes sure that the answer
+        is this server's, for another may have taken the port meanwhile. `end_signal` ends it, whether the
+        tests end or are killed.
+        """
+        self._end_signal = end_signal
+        process = self._process = self._launch(command, end_signal)
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise self._broken(command)
+            return self._listens() and is_ours()
+
+        wait_until(answers, _START_TIMEOUT, what=f"an answer of {self._name}")
+
+    def end(self) -> None:
+        """End the server, if it was started, and wait until it has gone."""
+        if self._process is None:
+            return
+        self._process.send_signal(self._end_signal)
+        try:
+            self._process.wait(_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _launch(self, command: Sequence[str], death_signal: signal.Signals) -> subprocess.Popen[bytes]:
+        return launch(
+            command,
+            directory=self.directory,
+            log=self._log,
+            # Nothing of the caller's: PGDATA and its like would lead a server astray.
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(self.directory)},
+            account=self._account,
+            death_signal=death_signal,
+        )
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _broken(self, command: Sequence[str]) -> ResourceError:
+        said = self._log.read_text(errors="replace")[-_TAIL:]
+        return ResourceError(f"{self._name} did not start: see what {command[0]} said.\n{said}")

@@ -1,0 +1,93 @@
+"""A process and its descendants, told apart from later processes with the same numbers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["ProcessId", "alive", "family", "identify", "kill_all"]
+
+
+class ProcessId(NamedTuple):
+    """One process for good: its number, and when it started, for numbers are given again."""
+
+    pid: int
+    started: str
+
+
+class _Row(NamedTuple):
+    parent: int
+    group: int
+    state: str
+    started: str
+
+
+def identify(pid: int) -> ProcessId:
+    """Return the process that has this number now, a zombie included; `ProcessLookupError` without one."""
+    row = _table().get(pid)
+    if row is None:
+        raise ProcessLookupError(f"There is no process {pid}.")
+    return ProcessId(pid, row.started)
+
+
+def family(root: ProcessId) -> set[ProcessId]:
+    """Return the process `root`, its process group and all descendants of these that are alive now.
+
+    Orphans are found by the group, so `root` should lead one of its own. A descendant that left the group is
+    found while its parent lives. Zombies are not counted: they do nothing any more.
+    """
+    table = _table()
+    if (row := table.get(root.pid)) and row.started != root.started:
+        return set()  # the number is a stranger's now, and a number is not given again while its group lives
+    found: set[int] = set()
+    wave = {pid for pid, row in table.items() if root.pid in (pid, row.group)}
+    while wave:
+        found |= wave
+        wave = {pid for pid, row in table.items() if row.parent in wave} - found
+    return {ProcessId(pid, table[pid].started) for pid in found if _runs(table[pid])}
+
+
+def alive(processes: Iterable[ProcessId]) -> set[ProcessId]:
+    """Return those of the processes that are still running; a later process of the same number is not."""
+    table = _table()
+    return {one for one in processes if (row := table.get(one.pid)) and row.started == one.started and _runs(row)}
+
+
+def kill_all(processes: Iterable[ProcessId]) -> None:
+    """Send SIGKILL to those of the processes that are still running."""
+    for process in alive(processes):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def _runs(row: _Row) -> bool:
+    return row.state[0] not in "ZX"
+
+
+def _table() -> dict[int, _Row]:
+    return _table_of_proc() if sys.platform == "linux" else _table_of_ps()
+
+
+def _table_of_proc() -> dict[int, _Row]:
+    table: dict[int, _Row] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        # A process may go between the listing and the reading.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            # The name in parentheses may hold blanks and parentheses itself.
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            table[int(entry.name)] = _Row(int(fields[1]), int(fields[2]), fields[0], fields[19])
+    return table
+
+
+def _table_of_ps() -> dict[int, _Row]:
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,pgid=,state=,lstart="], capture_output=True, text=True, check=True
+    )
+    rows = (line.split(maxsplit=4) for line in listing.stdout.splitlines())
+    return {int(pid): _Row(int(parent), int(group), state, start) for pid, parent, group, state, start in rows}

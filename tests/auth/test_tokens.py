@@ -1,0 +1,38 @@
+"""Tokens: one is made once, for whoever asks first; only its digest is stored elsewhere."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from sanicbase import made_token, token_digest
+
+MAKE = """
+import pathlib, sys
+from sanicbase import made_token
+print(*made_token(pathlib.Path(sys.argv[1]), setting="X"))
+"""
+
+
+def test_of_many_processes_exactly_one_makes_the_token(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "token"
+    path.parent.mkdir(mode=0o700)
+    command = [sys.executable, "-c", MAKE, str(path)]
+    makers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    answers = [maker.communicate(timeout=60)[0].split() for maker in makers]
+    assert len({token for token, _ in answers}) == 1
+    assert sorted(made for _, made in answers) == ["False"] * 4 + ["True"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert sorted(file.name for file in path.parent.iterdir()) == [".gitignore", "token"]
+
+
+def test_a_token_is_long_and_made_once(tmp_path: Path) -> None:
+    first, made = made_token(tmp_path / "p" / "token", setting="X")
+    assert (len(first) >= 32, made) == (True, True)
+    assert made_token(tmp_path / "p" / "token", setting="X") == (first, False)
+
+
+def test_the_digest_is_sha256() -> None:
+    assert token_digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,3 @@
+"""What all tests share: fresh databases on real servers."""
+
+pytest_plugins = ["sanicbase.testing.plugin"]

@@ -1,0 +1,55 @@
+"""The README's commands, run as they are printed: only the port is another one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanicbase.testing import ServiceProcess, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The project as it is after a clone."""
+    shutil.copytree(ROOT / "xi_test", tmp_path / "xi_test", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ROOT.glob("*_xi_test.py"):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def curl_lines(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.search(r"<!-- curl -->\n```sh\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    return [line for line in re.split(r"\n(?=curl )", found[1].strip()) if line]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_curl_lines_work_as_printed(project: Path, workers: int) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("this machine has no curl")
+    launch_file = project / "http_xi_test.py"
+    with ServiceProcess(launch_file, cwd=project, env={"XI_TEST_WORKERS": str(workers)}) as service:
+        service.wait_ready(path="/xi_test/articles")
+        wait_until(lambda: (project / ".sanicbase" / "xi_test.admin-token").exists(), what="the first user's token")
+        post, *gets = (line.replace(":8800", f":{service.port}") for line in curl_lines("README.md"))
+        made = ask(post, project)
+        assert made["code"] == 0, made
+        by_id, by_slug, listed = (ask(line, project) for line in gets)
+        assert by_id == by_slug == made
+        assert (listed["total"], listed["data"][0]["slug"]) == (1, "hello")
+
+
+def ask(line: str, project: Path) -> dict[str, Any]:
+    """Run one line of the README in a shell and return the answer."""
+    done = subprocess.run(["sh", "-c", line], cwd=project, capture_output=True, text=True, timeout=30, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer

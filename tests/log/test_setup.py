@@ -1,0 +1,158 @@
+"""The log of a process: what setting it up does, and what a service gets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanicbase import Config, ResourceError
+from sanicbase.log import close_logging, flush_logging, log_access, setup_logging
+from sanicbase.log.journal import JournalHandler
+from sanicbase.testing import ServiceProcess, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+class ShopConfig(Config):
+    SERVER_NAME = "shop"
+    LOG_CONSOLE = False
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    close_logging()  # another test of this process may have set one up
+    root = logging.getLogger()
+    level = root.level
+    yield tmp_path
+    close_logging()
+    root.setLevel(level)
+
+
+def settings(folder: Path, **more: Any) -> Config:
+    return ShopConfig(LOG_DIR=folder, **more)
+
+
+def test_the_files_are_there_from_the_start_and_for_nobody_else(folder: Path) -> None:
+    setup_logging(settings(folder / "deep" / "down"))
+    files = list((folder / "deep" / "down" / "shop").iterdir())
+    assert {file.name for file in files} == {"run.log", "error.log", "access.log"}
+    assert {file.stat().st_mode & 0o007 for file in files} == {0}
+
+
+def test_calling_it_again_changes_nothing(folder: Path) -> None:
+    setup_logging(settings(folder / "a"))
+    setup_logging(settings(folder / "b"))
+    assert len([one for one in logging.getLogger().handlers if isinstance(one, JournalHandler)]) == 1
+    assert not (folder / "b").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
+    (folder / "file").write_text("")
+    with pytest.raises(ResourceError, match=r"The log .*shop.* cannot be written: .*\. Make .* or set SHOP_LOG_DIR\.$"):
+        setup_logging(settings(folder / "file"))
+    assert not [one for one in logging.getLogger().handlers if isinstance(one, JournalHandler)]
+
+
+def test_levels_and_files(folder: Path) -> None:
+    setup_logging(settings(folder, LOG_LEVEL="WARNING"), process="script")
+    logger = logging.getLogger("shop.handler")
+    for level in ("info", "warning", "error"):
+        getattr(logger, level)("an %s", level)
+    log_access("10.0.0.1", "GET", "/", 200, 1, 1.0)
+    flush_logging()
+    run, error, access = ((folder / "shop" / f"{name}.log").read_text() for name in ("run", "error", "access"))
+    assert re.findall(r"an (\w+)\n", run) == ["warning", "error"]
+    assert re.findall(r"an (\w+)\n", error) == ["error"]
+    assert " shop/script[" in run
+    assert access.count("\n") == 1
+
+
+def test_debug_logs_everything(folder: Path) -> None:
+    setup_logging(settings(folder, DEBUG=True))
+    logging.getLogger("shop").debug("a detail")
+    flush_logging()
+    assert "a detail" in (folder / "shop" / "run.log").read_text()
+
+
+def test_an_access_line_before_the_log_is_set_up_is_no_error(folder: Path) -> None:
+    log_access("10.0.0.1", "GET", "/", 200, 1, 1.0)
+    assert list(folder.iterdir()) == []
+
+
+def test_every_file_is_json_where_that_is_wanted(folder: Path) -> None:
+    setup_logging(settings(folder, LOG_FORMAT="json"))
+    try:
+        int("a\nb")
+    except ValueError:
+        logging.getLogger("shop").exception("failed\n%s", {"token": "x"})
+    log_access("10.0.0.1", "GET", '/"\\', 200, 1, 1.0)
+    flush_logging()
+    for name in ("run", "error", "access"):
+        (line,) = (folder / "shop" / f"{name}.log").read_text().splitlines()
+        assert json.loads(line)["service"] == "shop"
+
+
+SERVICE = """
+import os, time
+from sanic import Sanic
+from sanic.response import text
+from sanicbase import Config
+from sanicbase.log import flush_logging, log_access, set_log_context, setup_logging
+from sanic.log import logger
+
+class ShopConfig(Config):
+    SERVER_NAME = "shop"
+
+config = ShopConfig()
+app = Sanic("shop", configure_logging=False)
+
+@app.before_server_start
+async def start(app):
+    setup_logging(config, process="http")
+
+@app.signal("http.lifecycle.request")
+async def begin(request):
+    request.ctx.begun = time.perf_counter()
+    set_log_context(request_id=str(request.id), user="")
+
+@app.signal("http.lifecycle.response")
+async def end(request, response):
+    body = getattr(response, "body", None)  # a stream has none
+    log_access(request.ip, request.method, request.path, response.status, None if body is None else len(body),
+               (time.perf_counter() - request.ctx.begun) * 1000)
+
+@app.get("/hello")
+async def hello(request):
+    set_log_context(user="7")
+    logger.info("said hello")
+    return text("hello")
+
+@app.get("/other")
+async def other(request):
+    return text("other")
+
+app.run(host="127.0.0.1", port=config.HTTP_PORT, single_process=True, access_log=False, motd=False)
+"""
+
+
+def test_a_request_is_told_apart_from_the_next_one_of_its_connection(tmp_path: Path) -> None:
+    launch_file = tmp_path / "http_shop.py"
+    launch_file.write_text(SERVICE)
+    env = {"SHOP_LOG_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    with ServiceProcess(launch_file, env=env, prefix="SHOP_") as service:
+        service.wait_ready(path="/other")
+        service.client.get("/hello", headers={"X-Request-ID": "1001"})
+        service.client.get("/other", headers={"X-Request-ID": "1002"})
+        access = tmp_path / "shop" / "access.log"
+        wait_until(lambda: "1002" in access.read_text(), what="the access line")
+        service.terminate()
+    first, second = access.read_text().splitlines()[-2:]
+    assert re.search(r" shop/http\[\d+\] 127\.0\.0\.1 GET /hello 200 5 [\d.]+ms 1001 7$", first)
+    assert re.search(r" 127\.0\.0\.1 GET /other 200 5 [\d.]+ms 1002 -$", second)
+    assert re.search(r" sanic\.root 1001 7 said hello\n", (tmp_path / "shop" / "run.log").read_text())

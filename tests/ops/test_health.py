@@ -1,0 +1,83 @@
+"""Health: whether to restart a process, and whether to give it requests, are two questions."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from sanicbase.ops.health import Health
+
+
+class Stub:
+    """A resource that answers as it is told."""
+
+    def __init__(
+        self, name: str, error: Exception | None = None, *, frozen: bool = False, critical: bool = True
+    ) -> None:
+        self.name = name
+        self.error = error
+        self.frozen = frozen
+        self.critical = critical
+        self.pings = 0
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def ping(self) -> None:
+        self.pings += 1
+        if self.frozen:
+            await asyncio.Event().wait()
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("resources", "status"),
+    [
+        ([], "ready"),
+        ([Stub("database"), Stub("redis", critical=False)], "ready"),
+        ([Stub("database"), Stub("redis", OSError("gone"), critical=False)], "degraded"),
+        ([Stub("database", OSError("gone")), Stub("redis", critical=False)], "unready"),
+        ([Stub("database"), Stub("search", frozen=True)], "unready"),
+    ],
+)
+async def test_what_is_down_decides(resources: list[Any], status: str) -> None:
+    found, findings = await Health().look(resources)
+    assert found == status
+    assert set(findings) == {resource.name for resource in resources}
+
+
+async def test_a_frozen_resource_holds_nobody_up() -> None:
+    frozen, well, frozen_too = Stub("a", frozen=True), Stub("b"), Stub("c", frozen=True)
+    look = asyncio.create_task(Health().look([frozen, well, frozen_too]))
+    while not all(stub.pings for stub in (frozen, well, frozen_too)):  # all are asked before the first has answered
+        await asyncio.sleep(0)
+    _, findings = await look
+    assert [finding["status"] for finding in findings.values()] == ["silent", "ok", "silent"]
+
+
+async def test_many_who_ask_at_once_cause_one_ping() -> None:
+    database, health = Stub("database"), Health()
+    await asyncio.gather(*(health.look([database]) for _ in range(100)))
+    assert database.pings == 1
+
+
+async def test_one_who_goes_away_does_not_spoil_the_answer_of_the_others() -> None:
+    health, database = Health(), Stub("database", frozen=True)
+    first, second = (asyncio.create_task(health.look([database])) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second)[0] == "unready"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_strangers_are_not_told_why() -> None:
+    _, findings = await Health().look([Stub("database", OSError("postgres://u:geheim@10.0.0.1"))])
+    assert "geheim" not in str(findings)

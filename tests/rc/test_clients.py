@@ -1,0 +1,84 @@
+"""Named clients: bounded, waiting, retrying, and a pool apart for commands that block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from sanicbase import Config, NotOpenError, get_blocking_redis, get_redis, lifespan
+
+
+class ShopConfig(Config):
+    SERVER_NAME = "shop"
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> AsyncIterator[None]:
+    monkeypatch.chdir(tmp_path)
+    config = ShopConfig(
+        REDIS_URL=redis_url, REDIS_CONNECTIONS={"locks": redis_url}, REDIS_POOL_SIZE=2, CONNECT_TIMEOUT=0.5
+    )
+    async with lifespan(config):
+        yield
+
+
+@pytest.mark.usefixtures("opened")
+class TestClients:
+    async def test_each_connection_has_its_name(self) -> None:
+        assert get_redis() is not get_redis("locks")
+        with pytest.raises(NotOpenError, match=r"no Redis named 'nope'; REDIS_CONNECTIONS has default, locks"):
+            get_redis("nope")
+
+    async def test_a_caller_waits_for_a_free_connection(self) -> None:
+        redis = get_redis()
+        answers = await asyncio.gather(*(redis.incr("n") for _ in range(100)))
+        assert sorted(answers) == list(range(1, 101))
+        assert int((await redis.info("clients"))["connected_clients"]) <= 2 * 4
+
+    async def test_waiting_has_an_end(self) -> None:
+        redis = get_blocking_redis()
+        waiting = [asyncio.ensure_future(redis.blpop(["nothing"], timeout=30)) for _ in range(2)]
+        while int((await get_redis().info("clients"))["blocked_clients"]) < len(waiting):
+            await asyncio.sleep(0.001)
+        try:
+            with pytest.raises(RedisConnectionError, match="No connection available"):
+                await redis.ping()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def test_a_blocking_command_outlasts_the_timeout_and_holds_nobody_up(self) -> None:
+        waiting = asyncio.ensure_future(get_blocking_redis().blpop(["letters"], timeout=30))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 1.0)
+        await get_redis().rpush("letters", "a")
+        assert tuple(await waiting or ()) == (b"letters", b"a")
+
+    async def test_a_caller_that_is_cancelled_knows_it_and_leaves_the_connection_in_step(self) -> None:
+        redis = get_redis()
+
+        async def ask_until_cancelled(name: str) -> None:
+            while True:
+                assert await redis.get(name) in (None, name.encode())
+
+        for number in range(100):
+            await redis.set(str(number), str(number))
+            asking = [asyncio.create_task(ask_until_cancelled(str(number))) for _ in range(2)]
+            for _ in range(number % 13):
+                await asyncio.sleep(0)
+            for task in asking:
+                task.cancel()
+            done, pending = await asyncio.wait(asking, timeout=2)
+            assert not pending
+            assert all(task.cancelled() for task in done)
+
+    async def test_a_cut_connection_is_made_anew(self) -> None:
+        redis = get_redis()
+        number = await redis.client_id()
+        await get_redis("locks").client_kill_filter(_id=str(number))
+        assert await redis.ping()

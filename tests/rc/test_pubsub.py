@@ -1,0 +1,157 @@
+"""The subscriber: what it hears, and that it comes back and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from sanicbase.errors import ResourceError
+from sanicbase.rc import pubsub
+from sanicbase.rc.pubsub import Subscriber
+from sanicbase.testing import free_port
+from tests.ws.restartable import restartable_redis
+
+
+async def until(fact: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not fact():
+            await asyncio.sleep(0.005)
+
+
+class Ear:
+    """A subscriber, and what it heard."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.gaps = 0
+        self.subscriber = Subscriber(redis, lambda channel, data: self.heard.append((channel, data)), self.gap)
+
+    def gap(self) -> None:
+        self.gaps += 1
+
+
+@asynccontextmanager
+async def listening(url: str) -> AsyncIterator[tuple[Ear, Redis]]:
+    async with Redis.from_url(url, socket_timeout=5) as redis:
+        ear = Ear(redis)
+        async with ear.subscriber:
+            yield ear, redis
+
+
+async def test_what_is_published_after_subscribing_is_heard_in_order(redis_url: str) -> None:
+    async with listening(redis_url) as (ear, redis):
+        await ear.subscriber.subscribe("a")
+        for number in range(100):
+            await redis.publish("a", b"%d" % number)
+            await redis.publish("b", b"not subscribed")
+        await until(lambda: len(ear.heard) == 100)
+    assert ear.heard == [("a", b"%d" % number) for number in range(100)]
+    assert ear.gaps == 0
+
+
+async def test_it_takes_one_connection_for_all_channels_and_none_for_no_channel(redis_url: str) -> None:
+    async with listening(redis_url) as (ear, redis):
+        assert await redis.client_list(_type="pubsub") == []
+        await asyncio.gather(*(ear.subscriber.subscribe(f"channel {number}") for number in range(200)))
+        assert len(await redis.client_list(_type="pubsub")) == 1
+        assert len(await redis.pubsub_channels("channel *")) == 200
+
+
+async def test_any_order_of_subscribing_and_unsubscribing_ends_as_asked(redis_url: str) -> None:
+    chance = random.Random(1)
+    async with listening(redis_url) as (ear, redis):
+        subscriber = ear.subscriber
+        await subscriber.subscribe("always")
+        for number in range(200):
+            subscriber.unsubscribe("a")
+            await asyncio.sleep(chance.choice([0, 0, 0.001]))
+            await subscriber.subscribe("a")
+            assert await redis.publish("a", b"%d" % number) == 1
+            await until(lambda: ear.heard[-1:] == [("a", b"%d" % number)])  # noqa: B023
+        subscriber.unsubscribe("a")
+        while await redis.publish("a", b"y"):
+            await asyncio.sleep(0.001)
+
+
+async def test_a_reader_that_raises_hears_the_next_message(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    heard = []
+
+    def receive(channel: str, data: bytes) -> None:
+        heard.append(data)
+        raise RuntimeError("no")
+
+    async with Redis.from_url(redis_url) as redis, Subscriber(redis, receive) as subscriber:
+        await subscriber.subscribe("a")
+        await redis.publish("a", b"1")
+        await redis.publish("a", b"2")
+        await until(lambda: heard == [b"1", b"2"])
+    assert "could not be handled" in caplog.text
+
+
+async def test_a_killed_connection_comes_back_and_the_gap_is_told_after_it(redis_url: str) -> None:
+    async with listening(redis_url) as (ear, redis):
+        await ear.subscriber.subscribe("a")
+        await ear.subscriber.subscribe("b")
+        (client,) = await redis.client_list(_type="pubsub")
+        await redis.client_kill_filter(_id=client["id"])
+        await until(lambda: ear.gaps)
+        # From the moment that it is told nothing is missed, on any channel.
+        assert await redis.publish("a", b"again") == await redis.publish("b", b"again") == 1
+        await until(lambda: len(ear.heard) == 2)
+        assert ear.gaps == 1
+
+
+async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that swallows everything ends no connection."""
+    monkeypatch.setattr(pubsub, "SILENCE", 0.2)
+    host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")
+    deaf = asyncio.Event()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        swallow = not deaf.is_set()
+        server_reader, server_writer = await asyncio.open_connection(host, int(port))
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                if not (swallow and deaf.is_set()):
+                    target.write(data)
+
+        copies = [asyncio.create_task(copy(reader, server_writer)), asyncio.create_task(copy(server_reader, writer))]
+        await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+        for task, end in zip(copies, (server_writer, writer), strict=True):
+            task.cancel()
+            end.transport.abort()
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as proxy:
+        proxied = f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0"
+        async with listening(proxied) as (ear, _), Redis.from_url(redis_url) as redis:
+            await ear.subscriber.subscribe("a")
+            await asyncio.sleep(0.5)  # a quiet connection is kept: two pings are answered meanwhile
+            assert ear.gaps == 0
+            deaf.set()
+            await until(lambda: ear.gaps)
+            await redis.publish("a", b"through another connection")
+            await until(lambda: ear.heard)
+
+
+async def test_a_server_that_is_away_is_said_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pubsub, "CONFIRM_TIMEOUT", 0.2)
+    async with listening(f"redis://127.0.0.1:{free_port()}/0") as (ear, _):
+        with pytest.raises(ResourceError, match="did not confirm"):
+            await ear.subscriber.subscribe("a")
+
+
+async def test_a_restarted_server_is_found_again() -> None:
+    with restartable_redis() as server:
+        async with listening(server.url) as (ear, redis):
+            await ear.subscriber.subscribe("a")
+            server.kill()
+            await asyncio.to_thread(server.start)
+            await until(lambda: ear.gaps)
+            assert await redis.publish("a", b"again") == 1
+            await until(lambda: ear.heard == [("a", b"again")])

@@ -1,0 +1,53 @@
+"""The wheel holds the library and nothing else, and can be used from an empty folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, timeout=100)
+    (file,) = folder.glob("sanicbase-*.whl")
+    return file
+
+
+def test_it_holds_the_library_alone(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"sanicbase"}
+    assert "sanicbase/py.typed" in names
+    assert not [name for name in names if "xi_test" in name or "tests/" in name]
+
+
+def test_it_imports_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r})\n"
+        "import sanicbase, importlib.util\n"
+        "print(sanicbase.__file__)\n"
+        "print(importlib.util.find_spec('xi_test'))\n"
+    )
+    # -P and -I: neither this project nor the editable install may be found, only the wheel and its dependencies
+    editable = "import site; sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", "import sys\n" + editable + without_project() + code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported, example = done.stdout.split()
+    assert imported.startswith(str(wheel))
+    assert example == "None"
+
+
+def without_project() -> str:
+    return f"sys.path[:] = [p for p in sys.path if p != {str(ROOT)!r}]\n"

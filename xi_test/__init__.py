@@ -1,0 +1,1 @@
+"""An example service: articles, their comments, and who may write them."""

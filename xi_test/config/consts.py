@@ -1,0 +1,9 @@
+"""Numbers and names that several rooms of xi_test agree on."""
+
+FIRST_USER = "admin"
+SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+SLUG_LENGTH = 80
+TITLE_LENGTH = 200
+BODY_LENGTH = 100_000
+COMMENT_LENGTH = 2_000
+RECORDS_KEPT_DAYS = 90

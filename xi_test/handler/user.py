@@ -1,0 +1,27 @@
+"""Who may write."""
+
+from sanicbase import made_token, token_digest
+from xi_test.config import config
+from xi_test.config.consts import FIRST_USER
+from xi_test.model_db.main import User
+
+
+async def user_with_token(token: str) -> User | None:
+    """The user whose token this is."""
+    return await User.get_or_none(token_digest=token_digest(token))
+
+
+async def ensure_first_user() -> str | None:
+    """Give the first user the token of the settings, or in dev a random one. Returns a token made just now, once."""
+    token, made = config.ADMIN_TOKEN, False
+    if not token and config.ENV == "dev":
+        token, made = made_token(config.private_dir() / "xi_test.admin-token", setting="XI_TEST_ADMIN_TOKEN")
+    if token:
+        await _give_first_user(token_digest(token))
+    return token if made else None
+
+
+async def _give_first_user(digest: str) -> None:
+    """Every worker comes here at its start: mostly there is nothing to write."""
+    if not await User.exists(name=FIRST_USER, token_digest=digest):
+        await User.update_or_create({"token_digest": digest}, name=FIRST_USER)

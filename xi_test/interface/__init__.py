@@ -1,0 +1,1 @@
+"""How clients reach xi_test: HTTP and WebSocket."""

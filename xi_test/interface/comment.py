@@ -1,0 +1,51 @@
+"""`/articles/<article_id>/comments`"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from sanic.exceptions import NotFound, SanicException
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+from sanicbase import Page, success
+from xi_test.base_api import BaseAPI
+from xi_test.config.consts import COMMENT_LENGTH
+from xi_test.handler import comment as comments
+from xi_test.interface.article import PageQuery
+
+
+class CommentIn(BaseModel):
+    """A new comment."""
+
+    body: Annotated[str, StringConstraints(min_length=1, max_length=COMMENT_LENGTH)]
+
+
+class CommentOut(BaseModel):
+    """A comment as its readers see it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    author_id: int
+    body: str
+    created_at: datetime
+
+
+class CommentsAPI(BaseAPI):
+    """The comments below an article."""
+
+    async def get(self, request: Request, article_id: int, query: PageQuery) -> Page[CommentOut]:
+        """A page of them, the oldest first."""
+        found, total = await comments.comments_below(article_id, query.page, query.size)
+        return Page([CommentOut.model_validate(comment) for comment in found], total)
+
+    async def post(self, request: Request, article_id: int, body: CommentIn) -> HTTPResponse:
+        """Write a comment."""
+        try:
+            comment = await comments.add_comment(self.user(request), article_id, body.body)
+        except comments.WordBanned as exc:
+            raise SanicException("The comment holds a banned word.", status_code=422) from exc
+        if comment is None:
+            raise NotFound("There is no such article.")
+        return success(CommentOut.model_validate(comment), 201)

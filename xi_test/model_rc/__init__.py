@@ -1,0 +1,1 @@
+"""What xi_test keeps in Redis."""

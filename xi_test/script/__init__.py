@@ -1,0 +1,6 @@
+"""What runs beside the services: timers, as data, and commands of their own."""
+
+from sanicbase import Timer
+from xi_test.script.purge import purge_records
+
+scripts = (Timer(purge_records, cron="30 3 * * *", tz="Asia/Shanghai", timeout=600),)

@@ -1,0 +1,22 @@
+"""The first user, made when the service starts."""
+
+import sys
+
+from sanicbase import App
+from xi_test.config import config
+from xi_test.handler.user import ensure_first_user
+
+CURL = """\
+  The first user's token was made for development. Write an article with it:
+
+curl -X POST http://{host}:{port}/xi_test/articles -H 'Authorization: Bearer {token}' \\
+  -d '{{"slug": "hello", "title": "Hello"}}'
+
+"""
+
+
+async def first_user(app: App) -> None:
+    """See that there is a first user, and print a new token of theirs inside a line to paste."""
+    if token := await ensure_first_user():
+        sys.stdout.write(CURL.format(host=config.HOST, port=config.HTTP_PORT, token=token))
+        sys.stdout.flush()
