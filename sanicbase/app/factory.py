@@ -15,7 +15,7 @@ from sanic.config import DEFAULT_CONFIG
 
 from sanicbase.app.listening import Kind, kind_of, listening
 from sanicbase.app.main_process import MainProcess
-from sanicbase.app.parent import die_with_parent
+from sanicbase.app.parent import die_with_parent, managers_die_with_parent
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.access import install_request_log
@@ -39,7 +39,9 @@ def create_app(
     `resources` are opened after the databases and Redis. Can be called any number of times in a process; the newest
     app of a service and kind takes the place of the one before.
     """
-    if not is_main_process():
+    if is_main_process():
+        managers_die_with_parent()
+    else:
         die_with_parent()
     kind = kind or kind_of(blueprints)
     app = _new_app(f"{config.SERVER_NAME}_{kind}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -15,9 +13,6 @@ from sanicbase.log import setup_logging
 
 __all__ = ["MainProcess"]
 
-# Sanic's state manager ignores its parent's death; this shell reads until the main process is gone, then ends it.
-GUARD = 'read _; kill -9 "$@" 2>/dev/null'
-
 
 class MainProcess:
     """Owned by the app. `start` raises SanicBaseError, with nothing left open; `stop` may be called at any time."""
@@ -27,17 +22,14 @@ class MainProcess:
         self._name = name
         self._resources = resources
         self._valkey = embedded_valkey(config) if config.uses_embedded_redis else None
-        self._guard: subprocess.Popen[bytes] | None = None
         self._started = False
 
     async def start(self, listening: Listening) -> None:
         """Start the embedded Valkey, open and close everything that a worker opens, and print the summary.
 
-        Called again, it only has the children started since end with this process. When it fails or is cancelled
-        nothing is left running.
+        Called again, it does nothing. When it fails or is cancelled nothing is left running.
         """
         try:
-            self._guard_children()
             if not self._started:
                 await self._start(listening)
         except BaseException:
@@ -56,19 +48,7 @@ class MainProcess:
         sys.stdout.flush()
 
     def stop(self) -> None:
-        """Stop the embedded Valkey and the guard; it blocks until they are gone."""
-        if self._guard:
-            self._guard.kill()
-            self._guard.communicate()
-            self._guard = None
+        """Stop the embedded Valkey; it blocks until that is gone."""
         if self._valkey:
             self._valkey.stop()
         self._started = False
-
-    def _guard_children(self) -> None:
-        children = [str(child.pid) for child in multiprocessing.active_children()]
-        if not children or self._guard or sys.platform == "win32":
-            return
-        self._guard = subprocess.Popen(  # noqa: S603  (numbers of our own children)
-            ["/bin/sh", "-c", GUARD, "guard", *children], stdin=subprocess.PIPE, start_new_session=True
-        )

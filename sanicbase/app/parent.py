@@ -9,8 +9,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from multiprocessing.managers import SyncManager
 
-__all__ = ["die_with_parent"]
+__all__ = ["die_with_parent", "managers_die_with_parent"]
 
 PR_SET_PDEATHSIG = 1
 POLL = 0.5  # seconds, where the kernel does not tell
@@ -30,6 +32,24 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     elif parent is None:
         threading.Thread(target=_watch, args=(os.getppid(),), name="parent", daemon=True).start()
+
+
+def managers_die_with_parent() -> None:
+    """Have the processes of `multiprocessing.Manager()` killed when this one is gone.
+
+    The `sanic` command keeps its state in one, which ignores its parent's death and imports no launch file. What a
+    manager registered is unpickled before it serves: one entry whose unpickling calls `die_with_parent` leaves no
+    moment in between, for a parent that goes earlier breaks the pipe that the manager's process starts from.
+    """
+    SyncManager.register("sanicbase_parent", callable=_Leash(), create_method=False)
+
+
+class _Leash:
+    def __call__(self) -> None:
+        raise TypeError("This entry is for its unpickling only.")
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return die_with_parent, ()
 
 
 def _watch(parent: int) -> None:

@@ -55,6 +55,24 @@ def test_main_process_killed_while_it_starts_leaves_nothing_behind(project: Proj
             assert_none_left(project, process)
 
 
+KILLED_WITH_ITS_MANAGER = """
+import os, signal, sys
+from sanic.mixins import startup
+manager = startup.Manager
+startup.Manager = lambda: (manager(), os.kill(os.getpid(), signal.SIGKILL))
+from sanic.__main__ import main
+sys.argv[0] = "sanic"
+main()
+"""
+
+
+def test_main_process_killed_as_soon_as_sanic_has_its_manager(project: Project) -> None:
+    command = [sys.executable, "-c", KILLED_WITH_ITS_MANAGER, "http_xi_test:app", "--port", str(free_port())]
+    with project.service(command=command) as process:
+        assert process.wait(20) == -9
+        assert_none_left(project, process)
+
+
 class Reader:
     """Asks for one article, a connection each time, and remembers what came and when."""
 
