@@ -4,14 +4,27 @@ SanicBaseError
  ├── ConfigError          a setting is wrong (ends the process with its sentence, status 1)
  ├── ResourceError        something a service opens could not be opened, or does not answer
  ├── MigrationError       the database is not at the version of the models
- └── NotOpenError         used before the lifespan opened it, or after it closed it
+ ├── NotOpenError         used before the lifespan opened it, or after it closed it
+ ├── InvalidInput         what somebody outside sent cannot be taken
+ │    ├── InvalidQuery    a filter, an order, a page or a cursor (HTTP 400)
+ │    └── InvalidValue    a value that does not fit its column (HTTP 422)
+ └── DatabaseError        see sanicbase/db/errors.py
 
 Every message is a sentence that names the cause and the remedy.
 """
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "MigrationError", "NotOpenError", "ResourceError", "SanicBaseError"]
+__all__ = [
+    "ConfigError",
+    "InvalidInput",
+    "InvalidQuery",
+    "InvalidValue",
+    "MigrationError",
+    "NotOpenError",
+    "ResourceError",
+    "SanicBaseError",
+]
 
 
 class SanicBaseError(Exception):
@@ -40,3 +53,24 @@ class MigrationError(SanicBaseError):
 
 class NotOpenError(SanicBaseError):
     """A resource was used before the lifespan opened it, or after it was closed."""
+
+
+class InvalidInput(SanicBaseError):
+    """What somebody outside sent cannot be taken; nothing was written.
+
+    `path` names the field (`"slug"`, `"rows.3.slug"`), `code` the kind of mistake for programs (`"too_long"`), the
+    message is for people.
+    """
+
+    def __init__(self, message: str, *, path: str, code: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.code = code
+
+
+class InvalidQuery(InvalidInput):
+    """A filter, an order, a page or a cursor that is not allowed or not understood. HTTP answers 400."""
+
+
+class InvalidValue(InvalidInput):
+    """A value that does not fit its column. HTTP answers 422."""

@@ -9,6 +9,8 @@ from sanic.exceptions import SanicException
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
+from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable, IntegrityError, NotFoundError, StaleVersionError
+from sanicbase.errors import InvalidInput, InvalidQuery
 from sanicbase.http.envelope import failure
 from sanicbase.typing import App
 
@@ -16,7 +18,8 @@ __all__ = ["install_error_handlers"]
 
 logger = logging.getLogger("sanicbase.http")
 
-SERVER_ERROR = 500
+BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE, SERVER_ERROR, UNAVAILABLE = 400, 404, 409, 422, 500, 503
+RETRY_AFTER = "1"  # seconds
 
 
 class InvalidParameters(SanicException):
@@ -45,9 +48,30 @@ def install_error_handlers(app: App) -> None:
 async def _answer(request: Request, error: Exception) -> HTTPResponse:
     if isinstance(error, InvalidParameters):
         return failure(error.status_code, str(error), error.mistakes)
+    if isinstance(error, InvalidInput):
+        status = BAD_REQUEST if isinstance(error, InvalidQuery) else UNPROCESSABLE
+        mistake = {"path": error.path, "code": error.code, "message": str(error)}
+        return failure(status, "The parameters are not valid.", [mistake])
+    if isinstance(error, DatabaseUnavailable | DatabaseTimeout):  # the database's log line is written where it is known
+        return failure(
+            UNAVAILABLE, "The service cannot answer at the moment. Try again.", headers={"Retry-After": RETRY_AFTER}
+        )
+    if isinstance(error, IntegrityError | StaleVersionError):
+        return failure(CONFLICT, _conflict(error))
+    if isinstance(error, NotFoundError):
+        return failure(NOT_FOUND, "There is no such thing here.")
     if isinstance(error, SanicException) and error.status_code < SERVER_ERROR:
         return failure(error.status_code, str(error), headers=dict(error.headers))
     # Whoever asked learns nothing but the request's id; the log has the rest.
     logger.error("%s %s failed.", request.method, request.path, exc_info=error)
     status = error.status_code if isinstance(error, SanicException) else SERVER_ERROR
     return failure(status, "The service failed to answer. Its log has the reason.", {"request_id": str(request.id)})
+
+
+def _conflict(error: IntegrityError | StaleVersionError) -> str:
+    """What is said to strangers: the columns, never the database's own words, which quote other people's values."""
+    if isinstance(error, StaleVersionError):
+        return "Somebody else has changed this in the meantime. Read it again."
+    if error.columns:
+        return f"This is in conflict with what there is: {', '.join(error.columns)}."
+    return "This is in conflict with what there is."

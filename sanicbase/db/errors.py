@@ -1,0 +1,72 @@
+"""What goes wrong with a database, the same for every driver.
+
+SanicBaseError
+ └── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
+      ├── DatabaseUnavailable  the server cannot be reached, or went away (HTTP 503)
+      ├── DatabaseTimeout      a statement, or the wait for a connection, took too long (HTTP 503)
+      ├── IntegrityError       a constraint refused the write (HTTP 409)
+      ├── SerializationError   another transaction was in the way: try the whole transaction again
+      ├── DeadlockError        two transactions waited for each other: try the whole transaction again
+      ├── StaleVersionError    somebody else has changed the row since it was read (HTTP 409)
+      └── NotFoundError        there is no such row (HTTP 404)
+
+Each is one of Tortoise's exceptions as well, so that `except tortoise.exceptions.IntegrityError` goes on to work.
+"""
+
+from __future__ import annotations
+
+from tortoise import exceptions
+
+from sanicbase.errors import SanicBaseError
+
+__all__ = [
+    "DatabaseError",
+    "DatabaseTimeout",
+    "DatabaseUnavailable",
+    "DeadlockError",
+    "IntegrityError",
+    "NotFoundError",
+    "SerializationError",
+    "StaleVersionError",
+]
+
+
+class DatabaseError(SanicBaseError, exceptions.OperationalError):
+    """A statement failed, and none of the names below fits better."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The server cannot be reached, or it went away before it answered: a write may have happened or not."""
+
+
+class DatabaseTimeout(DatabaseError):
+    """A statement, or the wait for a connection, took longer than the settings allow."""
+
+
+class IntegrityError(DatabaseError, exceptions.IntegrityError):
+    """A constraint refused the write.
+
+    `constraint` is its name where the database tells it, else empty; `columns` are the columns it is about, as far
+    as they are known: `("slug",)`.
+    """
+
+    def __init__(self, message: object, *, constraint: str = "", columns: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+        self.columns = columns
+
+
+class SerializationError(DatabaseError):
+    """Another transaction was in the way. The whole transaction can be tried again."""
+
+
+class DeadlockError(DatabaseError):
+    """Two transactions waited for each other, and the database ended this one. It can be tried again as a whole."""
+
+
+class StaleVersionError(DatabaseError):
+    """Somebody else has changed or deleted the row since it was read; nothing was written."""
+
+
+class NotFoundError(DatabaseError, exceptions.DoesNotExist):
+    """There is no such row."""
