@@ -35,6 +35,8 @@ MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
 SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
 
+FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
+
 Connection = str | dict[str, Any]
 
 
@@ -76,7 +78,7 @@ def database(
     engine, credentials = given["engine"], dict(given["credentials"])
     if engine in MYSQL_ENGINES:
         engine = f"sanicbase.db.{driver}"
-        credentials = {"maxsize": pool_size, "connect_timeout": timeout, **credentials}
+        credentials = {"maxsize": pool_size, "connect_timeout": timeout, "client_flag": FOUND_ROWS, **credentials}
     elif engine in POSTGRES_ENGINES:
         credentials = {"maxsize": pool_size, "timeout": timeout, **credentials}
     elif engine in SQLITE_ENGINES:

@@ -1,0 +1,238 @@
+"""DBModel: a Tortoise model with the verbs that services need every day, the same on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from tortoise import fields, timezone
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import F, Q
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from sanicbase.db.errors import NotFoundError
+from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
+from sanicbase.db.upsert import Upsert
+from sanicbase.db.values import WRONG_TYPE, Fits, check_known, converted, fits
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["DBModel"]
+
+Where = Q | Mapping[str, Any]
+Using = BaseDBAsyncClient | None
+
+
+class DBModel(Model):
+    """The base of a service's models. Everything that Tortoise's Model can do goes on to work.
+
+        class Article(Timestamps, SoftDelete):
+            slug = fields.CharField(max_length=80)
+
+            class Meta:
+                unique_together = (("slug", "living"),)
+
+    All verbs join the transaction that is open; `using_db` is for another connection. Whatever is written is looked
+    at first: InvalidValue names the field that is unknown, or whose value does not fit its column on one of the
+    databases. A condition is a dictionary as for `filter`, or a `Q`.
+    """
+
+    class Meta:
+        abstract = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        meta = cls._meta
+        for field in meta.fields_map.values():
+            if not any(isinstance(validator, Fits) for validator in field.validators):
+                field.validators.insert(0, Fits(field))
+        if not hasattr(getattr(cls, "Meta", None), "manager"):
+            meta.manager = DBManager()
+        elif not isinstance(meta.manager, DBManager):
+            raise SanicBaseError(f"{cls.__name__}.Meta.manager must be of a subclass of DBManager.")
+
+    def __init__(self, **values: object) -> None:
+        check_known(type(self), values)
+        try:
+            super().__init__(**values)
+        except WRONG_TYPE:
+            converted(type(self), values)  # says which one it is
+            raise
+
+    def update_from_dict(self, data: dict[str, Any]) -> Self:
+        """Set several fields; nothing is written yet. Raises InvalidValue, and then none is set."""
+        return super().update_from_dict(converted(type(self), data))
+
+    async def save(
+        self,
+        using_db: Using = None,
+        update_fields: Iterable[str] | None = None,
+        force_create: bool = False,
+        force_update: bool = False,
+    ) -> None:
+        """Create the row, or update it."""
+        try:
+            await super().save(using_db, update_fields, force_create, force_update)
+        except WRONG_TYPE:
+            self._name_mistake()
+            raise
+
+    def _name_mistake(self) -> None:
+        """Raise InvalidValue for the first attribute that is not of its column's type."""
+        columns = self._meta.fields_map.items()
+        names = [name for name, field in columns if name in self._meta.fields_db_projection and not field.generated]
+        converted(type(self), {name: getattr(self, name) for name in names if name not in self._auto_now()})
+
+    @classmethod
+    async def get_by_pk(cls, pk: object, *, using_db: Using = None) -> Self | None:
+        """The row with that primary key, None when there is none."""
+        return await cls._single({"pk": pk}, using_db)
+
+    @classmethod
+    async def get_by_pk_or_fail(cls, pk: object, *, using_db: Using = None) -> Self:
+        """The row with that primary key. Raises NotFoundError, which HTTP answers with 404."""
+        if (row := await cls.get_by_pk(pk, using_db=using_db)) is None:
+            raise NotFoundError(f"There is no {cls.__name__} {pk}.")
+        return row
+
+    @classmethod
+    async def get_by_unique(cls, *, using_db: Using = None, **values: object) -> Self | None:
+        """The row with that value of a unique field, or those values of a unique set; None when there is none."""
+        cls._check_unique(values)
+        return await cls._single(values, using_db)
+
+    @classmethod
+    async def update_by_pk(cls, pk: object, *, using_db: Using = None, **values: object) -> bool:
+        """Update the row with that primary key; False when there is none."""
+        values = converted(cls, values)
+        return cls._can_have({"pk": pk}) and await cls._where({"pk": pk}, using_db).update(**values) > 0
+
+    @classmethod
+    async def update_by(cls, where: Where, *, using_db: Using = None, **values: object) -> int:
+        """Update the rows that meet a condition, and return how many they were."""
+        return await cls._where(where, using_db).update(**values)
+
+    @classmethod
+    async def delete_by_pk(cls, pk: object, *, using_db: Using = None) -> bool:
+        """Delete the row with that primary key; False when there is none."""
+        return cls._can_have({"pk": pk}) and await cls.delete_by({"pk": pk}, using_db=using_db) > 0
+
+    @classmethod
+    async def delete_by(cls, where: Where, *, using_db: Using = None) -> int:
+        """Delete the rows that meet a condition, and return how many they were."""
+        return await cls._where(where, using_db).delete()
+
+    @classmethod
+    async def upsert(
+        cls,
+        values: Mapping[str, object],
+        *,
+        on: Sequence[str],
+        update: Collection[str] | None = None,
+        using_db: Using = None,
+    ) -> Self:
+        """Insert a row, or update the one that has the same values of the unique fields `on`; return what is there.
+
+        `update` names the fields that an existing row is given, all of `values` but those of `on` when it is None.
+        One statement writes, so two callers at once do not collide. On MySQL a model with a second unique key among
+        the values is refused with SanicBaseError, for there any key counts.
+        """
+        row = cls(**values)
+        names = [name for name in values if name not in on] if update is None else update
+        async with cls._connection(using_db)._in_transaction() as connection:
+            await Upsert(cls, connection, on=on, update=names).write([row])
+            return await cls.filter(**{name: values[name] for name in on}).using_db(connection).get()
+
+    @classmethod
+    async def bulk_upsert(
+        cls,
+        rows: Iterable[Self],
+        *,
+        on: Sequence[str],
+        update: Collection[str] | None = None,
+        batch_size: int = BATCH,
+        using_db: Using = None,
+    ) -> int:
+        """Upsert all rows, or none of them, and return how many they were.
+
+        Of several rows with the same values of `on` the last one wins. `update` is all fields but those of `on`, the
+        primary key and columns with `auto_now_add` when it is None. See `upsert`.
+        """
+        last = {tuple(getattr(row, name) for name in on): row for row in rows}
+        if not last:
+            return 0
+        async with cls._connection(using_db)._in_transaction() as connection:
+            upsert = Upsert(cls, connection, on=on, update=update)
+            waiting = list(last.values())
+            for place in range(0, len(waiting), batch_size):
+                await upsert.write(waiting[place : place + batch_size])
+        return len(last)
+
+    @classmethod
+    async def _single(cls, values: Mapping[str, object], using_db: Using) -> Self | None:
+        return await cls.get_or_none(using_db=using_db, **values) if cls._can_have(values) else None
+
+    @classmethod
+    def _can_have(cls, values: Mapping[str, object]) -> bool:
+        """Whether a row could have these values: a database may take offence at others, and need not be asked."""
+        meta = cls._meta
+        return all(fits(meta.pk if name == "pk" else meta.fields_map[name], value) for name, value in values.items())
+
+    @classmethod
+    def _where(cls, where: Where, using_db: Using) -> DBQuerySet[Self]:
+        condition = where if isinstance(where, Q) else Q(**where)
+        if not condition.children and not condition.filters:
+            raise SanicBaseError(f"The condition is empty. If you mean every row, write {cls.__name__}.all().")
+        queryset: QuerySet[Self] = cls.filter(condition).using_db(using_db)
+        return queryset  # type: ignore[return-value]
+
+    @classmethod
+    def _connection(cls, using_db: Using) -> BaseDBAsyncClient:
+        return using_db or cls._choose_db(for_write=True)
+
+    @classmethod
+    def _check_unique(cls, names: Collection[str]) -> None:
+        if frozenset(names) not in (found := cls._unique_sets()):
+            known = ", ".join(" + ".join(sorted(one)) for one in sorted(found, key=sorted))
+            raise SanicBaseError(f"{' + '.join(names)} is not unique in {cls.__name__}. Unique are: {known}.")
+
+    @classmethod
+    def _unique_sets(cls) -> set[frozenset[str]]:
+        """The sets of fields that tell one row that is shown from all others."""
+        meta = cls._meta
+        single = {frozenset({name}) for name, field in meta.fields_map.items() if field.unique or field.pk}
+        together = {frozenset(names).difference(cls._shown()) for names in meta.unique_together}
+        return {frozenset({"pk"}), *single, *together}
+
+    # What parts add, see parts.py.
+
+    @classmethod
+    def _shown(cls) -> dict[str, Any]:
+        """The filter of the rows that are not hidden."""
+        return {}
+
+    @classmethod
+    def _mark_of_deletion(cls) -> dict[str, Any] | None:
+        """What a deleted row is given; None when it is really deleted."""
+        return None
+
+    @classmethod
+    def _versions(cls) -> tuple[str, ...]:
+        """The fields that count a row's changes."""
+        return ()
+
+    @classmethod
+    async def _check_versions(cls, rows: Sequence[Any], connection: BaseDBAsyncClient) -> None:
+        """Lock the rows and raise StaleVersionError when one of them has moved on."""
+
+    @classmethod
+    def _auto_now(cls) -> list[str]:
+        """The fields that hold when the row was last written."""
+        columns = cls._meta.fields_map.items()
+        return [name for name, field in columns if isinstance(field, fields.DatetimeField) and field.auto_now]
+
+    @classmethod
+    def _moved_on(cls) -> dict[str, Any]:
+        """What every update of a row writes besides its values."""
+        moved: dict[str, Any] = {name: timezone.now() for name in cls._auto_now()}
+        return moved | {name: F(name) + 1 for name in cls._versions()}

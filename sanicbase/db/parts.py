@@ -1,0 +1,130 @@
+"""Parts that a model is mixed from: when a row was written, deletion that can be taken back, a count of its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from tortoise import fields, timezone
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
+from tortoise.fields.base import DatabaseDefault
+from tortoise.queryset import QuerySet
+
+from sanicbase.db.errors import StaleVersionError
+from sanicbase.db.model import DBModel
+from sanicbase.db.queryset import DBQuerySet
+
+__all__ = ["SoftDelete", "Timestamps", "Versioned"]
+
+
+class Timestamps(DBModel):
+    """`created_at` and `updated_at`, in UTC; every way to update a row moves the second on."""
+
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class SoftDelete(DBModel):
+    """Deleted rows are marked and hidden from every query; only `with_deleted` and joins from other models see them.
+
+    A deleted row is out of the way of a new one with the same values, on every database, when `living` is part of the
+    unique set: `unique_together = (("slug", "living"),)`. It is null in deleted rows, and nulls are never equal.
+    """
+
+    living = fields.BooleanField(null=True, default=True)
+    deleted_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def with_deleted(cls) -> QuerySet[Self]:
+        """All rows, the deleted ones as well."""
+        return DBQuerySet(cls)
+
+    async def delete(self, using_db: BaseDBAsyncClient | None = None) -> None:
+        """Mark the row as deleted; nothing happens when it is already."""
+        if not self._saved_in_db:
+            raise OperationalError("This row was never saved, so it cannot be deleted.")
+        mark = self._mark_of_deletion()
+        await self._pre_delete(using_db)
+        await type(self).filter(pk=self.pk).using_db(using_db).delete()
+        self.__dict__.update(mark)
+        await self._post_delete(using_db)
+
+    async def restore(self, using_db: BaseDBAsyncClient | None = None) -> None:
+        """Take the deletion back. Raises IntegrityError when another row has taken its place."""
+        mark: dict[str, Any] = {"living": True, "deleted_at": None}
+        await type(self).with_deleted().filter(pk=self.pk).using_db(using_db).update(**mark)
+        self.__dict__.update(mark)
+
+    async def erase(self, using_db: BaseDBAsyncClient | None = None) -> None:
+        """Delete the row for good."""
+        await super().delete(using_db)
+
+    @classmethod
+    def _shown(cls) -> dict[str, Any]:
+        return {"living": True}
+
+    @classmethod
+    def _mark_of_deletion(cls) -> dict[str, Any]:
+        return {"living": None, "deleted_at": timezone.now()}
+
+
+class Versioned(DBModel):
+    """`version` counts a row's changes, and `save` refuses to write over one that it has not seen.
+
+    `save` and `bulk_update` raise StaleVersionError, which HTTP answers with 409, when the row was changed or deleted
+    since it was read; nothing is written then. Updates of a queryset do not ask: they count only.
+    """
+
+    version = fields.IntField(default=1)
+
+    class Meta:
+        abstract = True
+
+    async def save(
+        self,
+        using_db: BaseDBAsyncClient | None = None,
+        update_fields: Iterable[str] | None = None,
+        force_create: bool = False,
+        force_update: bool = False,
+    ) -> None:
+        """Create the row, or update it if nobody else has. Raises StaleVersionError."""
+        if force_create or not (self._saved_in_db or force_update):
+            await super().save(using_db, update_fields, force_create, force_update)
+            return
+        names = list(update_fields) if update_fields is not None else self._written_fields()
+        await self._pre_save(using_db, names)
+        unchanged = type(self).filter(pk=self.pk, version=self.version).using_db(using_db)
+        if not await unchanged.update(**{name: getattr(self, name) for name in names}):
+            raise StaleVersionError(f"{type(self).__name__} {self.pk} was changed or deleted since it was read.")
+        self.version += 1
+        await self._post_save(using_db, False, names)
+
+    def _written_fields(self) -> list[str]:
+        given = {*self._auto_now(), *self._versions(), self._meta.pk_attr}
+        return [
+            name
+            for name in self._meta.fields_db_projection
+            if name not in given and not isinstance(getattr(self, name), DatabaseDefault)
+        ]
+
+    @classmethod
+    def _versions(cls) -> tuple[str, ...]:
+        return ("version",)
+
+    @classmethod
+    async def _check_versions(cls, rows: Sequence[Any], connection: BaseDBAsyncClient) -> None:
+        keys = [row.pk for row in rows]
+        found = cls.filter(pk__in=keys).using_db(connection)
+        if connection.capabilities.support_for_update:
+            found = found.select_for_update()
+        versions = dict(await found.values_list(cls._meta.pk_attr, "version"))
+        for row in rows:
+            if versions.get(row.pk) != row.version:
+                raise StaleVersionError(f"{cls.__name__} {row.pk} was changed or deleted since it was read.")

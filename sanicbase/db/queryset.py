@@ -1,0 +1,144 @@
+"""The queries of a DBModel: Tortoise's own, with what every write of ours keeps in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tortoise.manager import Manager
+from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, UpdateQuery
+
+from sanicbase.db.values import WRONG_TYPE, check_known, converted
+
+if TYPE_CHECKING:
+    from sanicbase.db.model import DBModel
+
+__all__ = ["BATCH", "DBManager", "DBQuerySet"]
+
+BATCH = 1000  # rows that one statement writes at most
+
+M = TypeVar("M", bound="DBModel")
+
+
+class DBQuerySet(QuerySet[M]):
+    """A queryset of a DBModel. Bulk writes are all or nothing, in batches of 1000 rows unless another size is given.
+
+    Raises InvalidValue for an unknown field and for a value that does not fit its column, before anything is written.
+    """
+
+    def update(self, **values: object) -> UpdateQuery:
+        """Update all rows; columns with `auto_now` and a version move on as well. Awaits to the number of rows."""
+        return self._update(converted(self.model, values))
+
+    def delete(self) -> DeleteQuery | UpdateQuery:  # type: ignore[override]
+        """Delete all rows; those of a model with SoftDelete are marked. Awaits to the number of rows."""
+        mark = self.model._mark_of_deletion()
+        return self.erase() if mark is None else self._update(mark)
+
+    def erase(self) -> DeleteQuery:
+        """Delete all rows for good. Awaits to the number of rows."""
+        return super().delete()
+
+    def bulk_create(
+        self,
+        objects: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        on_conflict: Iterable[str] | None = None,
+    ) -> BulkCreateQuery[M]:
+        """Insert all objects, or none of them. Keys that the database generates are not filled in."""
+        if update_fields or on_conflict:
+            raise ValueError("Use bulk_upsert, which works on every database.")
+        return _BulkCreate(
+            model=self.model,
+            db=self._db,
+            objects=objects,
+            batch_size=batch_size or BATCH,
+            ignore_conflicts=ignore_conflicts,
+        )
+
+    def bulk_update(
+        self, objects: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+    ) -> BulkUpdateQuery[M]:
+        """Write these fields of all objects, or of none of them. Awaits to the number of rows."""
+        objects, names = list(objects), list(fields)
+        check_known(self.model, names)
+        if any(one.pk is None for one in objects):
+            raise ValueError("Every object of a bulk_update needs its primary key: read them, or use bulk_create.")
+        return _BulkUpdate(
+            model=self.model,
+            db=self._db,
+            q_objects=self._q_objects,
+            annotations=self._annotations,
+            custom_filters=self._custom_filters,
+            limit=self._limit,
+            orderings=self._orderings,
+            objects=objects,
+            fields=[*names, *(name for name in self.model._auto_now() if name not in names)],
+            batch_size=batch_size or BATCH,
+        )
+
+    def _update(self, values: dict[str, Any]) -> UpdateQuery:
+        return UpdateQuery(
+            model=self.model,
+            db=self._db,
+            update_kwargs={**self.model._moved_on(), **values},
+            q_objects=self._q_objects,
+            annotations=self._annotations,
+            custom_filters=self._custom_filters,
+            limit=self._limit,
+            orderings=self._orderings,
+        )
+
+
+class DBManager(Manager):
+    """Gives the querysets of a DBModel, without the rows that a part hides. Subclass it for a `Meta.manager`."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """A queryset of all rows that are not hidden."""
+        model: type[DBModel] = self._model
+        return DBQuerySet(model).filter(**model._shown())
+
+
+class _BulkCreate(BulkCreateQuery[M]):
+    __slots__ = ()
+
+    async def _execute_many(self, *arguments: Any) -> None:
+        async with self._db._in_transaction() as connection:
+            self._db = connection
+            with _naming_mistakes(self._objects):
+                await super()._execute_many(*arguments)
+
+
+class _BulkUpdate(BulkUpdateQuery[M]):
+    __slots__ = ()
+
+    def _make_queries(self) -> list[tuple[str, list[Any]]]:
+        with _naming_mistakes(self._objects):
+            super()._make_queries()
+        for name in self.model._versions():
+            column = self.model._meta.fields_db_projection[name]
+            self._queries = [query.set(column, self.model._meta.basetable[column] + 1) for query in self._queries]
+        return [query.get_parameterized_sql() for query in self._queries]
+
+    async def _execute_many(self, queries: list[tuple[str, list[Any]]]) -> int:
+        if not self._objects:
+            return 0
+        async with self._db._in_transaction() as connection:
+            await self.model._check_versions(self._objects, connection)
+            self._db = connection
+            count: int = await super()._execute_many(queries)
+        return count
+
+
+@contextmanager
+def _naming_mistakes(rows: Iterable[Any]) -> Iterator[None]:
+    """Raise InvalidValue in place of what Tortoise raises for a value without saying whose it is."""
+    try:
+        yield
+    except WRONG_TYPE:
+        for row in rows:
+            row._name_mistake()
+        raise

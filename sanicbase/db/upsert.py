@@ -1,0 +1,105 @@
+"""Insert or update in one statement: `ON CONFLICT`, or `ON DUPLICATE KEY` on MySQL and MariaDB."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.fields.base import DatabaseDefault
+
+from sanicbase.db.values import check_known
+from sanicbase.errors import SanicBaseError
+
+if TYPE_CHECKING:
+    from sanicbase.db.model import DBModel
+
+__all__ = ["Upsert"]
+
+
+class Upsert:
+    """The statement for one model, one unique set `on`, and the fields `update` that an existing row is given.
+
+    Raises SanicBaseError when `on` is not unique, or when the database would take other keys for it.
+    """
+
+    def __init__(
+        self, model: type[DBModel], connection: BaseDBAsyncClient, *, on: Sequence[str], update: Collection[str] | None
+    ) -> None:
+        self._model = model
+        self._meta = model._meta
+        self._connection = connection
+        self._executor = connection.executor_class(model=model, db=connection)
+        self._mysql = connection.capabilities.dialect == "mysql"
+        self._target = self._find_target([self._meta.pk_attr if name == "pk" else name for name in on])
+        self._update = self._updated(update)
+
+    async def write(self, rows: Iterable[DBModel]) -> None:
+        """Upsert the rows with one statement, or one for each set of columns that they fill in."""
+        batches: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
+        for row in rows:
+            names = tuple(self._filled(row))
+            values = [self._meta.fields_map[name].to_db_value(getattr(row, name), row) for name in names]
+            batches[names].append(values)
+        for names, batch in batches.items():
+            await self._connection.execute_many(self._statement(names), batch)
+
+    def _find_target(self, on: list[str]) -> list[str]:
+        self._model._check_unique(on)
+        hidden_by = list(self._model._shown())
+        if frozenset({*on, *hidden_by}) in map(frozenset, self._meta.unique_together):
+            return [*on, *hidden_by]
+        return on
+
+    def _updated(self, update: Collection[str] | None) -> list[str]:
+        moving = self._model._versions()
+        if update is None:
+            fields = self._meta.fields_map
+            kept = {*self._target, self._meta.pk_attr, *moving}
+            made = {name for name, field in fields.items() if getattr(field, "auto_now_add", False)}
+            return [name for name in self._meta.fields_db_projection if name not in kept | made]
+        check_known(self._model, update)
+        return [*update, *(name for name in self._model._auto_now() if name not in update)]
+
+    def _filled(self, row: DBModel) -> Iterator[str]:
+        """The fields that the statement names: not those that the database fills in."""
+        for name in self._meta.fields_db_projection:
+            generated = self._meta.fields_map[name].generated and not row._custom_generated_pk
+            if not generated and not isinstance(getattr(row, name), DatabaseDefault):
+                yield name
+
+    def _statement(self, names: Sequence[str]) -> str:
+        if self._mysql:
+            self._check_only_key(names)
+        columns = [self._meta.fields_db_projection[name] for name in names]
+        insert = str(self._executor._prepare_insert_statement(columns, has_generated=False))
+        return f"{insert} {self._on_duplicate(names) if self._mysql else self._on_conflict(names)}"
+
+    def _check_only_key(self, names: Sequence[str]) -> None:
+        """MySQL updates the row that any unique key finds, so only one may be able to find any."""
+        target = frozenset(self._target)
+        together = map(frozenset, self._meta.unique_together)
+        single = (frozenset({name}) for name, field in self._meta.fields_map.items() if field.unique or field.pk)
+        if others := [sorted(key) for key in (*single, *together) if key != target and key <= set(names)]:
+            raise SanicBaseError(
+                f"MySQL and MariaDB cannot tell an upsert of {self._model.__name__} on {' + '.join(self._target)} from "
+                f"one on {' + '.join(others[0])}, which is unique too. Use update_or_create, or leave that field out."
+            )
+
+    def _on_conflict(self, names: Sequence[str]) -> str:
+        target = ", ".join(map(self._quoted, self._target))
+        table = f'"{self._meta.db_table}"'
+        changes = [f"{self._quoted(name)} = EXCLUDED.{self._quoted(name)}" for name in self._update if name in names]
+        changes += [f"{self._quoted(name)} = {table}.{self._quoted(name)} + 1" for name in self._model._versions()]
+        return f"ON CONFLICT ({target}) " + (f"DO UPDATE SET {', '.join(changes)}" if changes else "DO NOTHING")
+
+    def _on_duplicate(self, names: Sequence[str]) -> str:
+        changes = [f"{self._quoted(name)} = VALUES({self._quoted(name)})" for name in self._update if name in names]
+        changes += [f"{self._quoted(name)} = {self._quoted(name)} + 1" for name in self._model._versions()]
+        kept = self._quoted(self._target[0])
+        return f"ON DUPLICATE KEY UPDATE {', '.join(changes) or f'{kept} = {kept}'}"
+
+    def _quoted(self, name: str) -> str:
+        quote = "`" if self._mysql else '"'
+        return f"{quote}{self._meta.fields_db_projection[name]}{quote}"

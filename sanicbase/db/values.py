@@ -1,0 +1,129 @@
+"""What fits a column, looked at before the database is asked: the same on every database, and by the field's name.
+
+Databases differ in what they take: SQLite takes text of any length, MySQL numbers it then refuses, PostgreSQL no NUL.
+What was written in development must fit in production, so the narrowest of them decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from tortoise import fields
+from tortoise.exceptions import FieldError, ValidationError
+from tortoise.expressions import Expression
+from tortoise.fields.base import DatabaseDefault, Field
+from tortoise.models import Model
+from tortoise.validators import Validator
+
+from sanicbase.errors import InvalidValue
+
+__all__ = ["WRONG_TYPE", "Fits", "check_known", "converted", "fits"]
+
+WRONG_TYPE = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
+"""What Tortoise's fields raise for a value that they cannot convert."""
+
+
+class Fits(Validator):
+    """Raises InvalidValue for a value that one of the databases could not keep in the field's column."""
+
+    def __init__(self, field: Field[Any]) -> None:
+        self._path = field.model_field_name
+        self._length = field.max_length if isinstance(field, fields.CharField) else None
+        bounds: dict[str, Any] = field.constraints
+        self._least, self._greatest = bounds.get("ge", -math.inf), bounds.get("le", math.inf)
+        self._decimal = field if isinstance(field, fields.DecimalField) else None
+
+    def __call__(self, value: Any) -> None:
+        """Called by Tortoise for each value that is written."""
+        if value is None:
+            raise InvalidValue(f"{self._path!r} cannot be null.", path=self._path, code="null")
+        if isinstance(value, str):
+            self._check_text(value)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise self._mistake(f"takes no {value}", "not_finite")
+        elif isinstance(value, Decimal):
+            self._check_decimal(value)
+        elif isinstance(value, int):
+            self._check_number(value)
+        elif isinstance(value, dict | list):
+            self._check_json(value)
+
+    def _check_text(self, text: str) -> None:
+        if self._length is not None and len(text) > self._length:
+            raise self._mistake(f"takes {self._length} characters at most, and there are {len(text)}", "too_long")
+        if "\0" in text:
+            raise self._mistake("takes no NUL character", "invalid_text")
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise self._mistake("takes no half of a character (a lone surrogate)", "invalid_text")
+
+    def _check_number(self, number: int) -> None:
+        if not self._least <= number <= self._greatest:
+            raise self._mistake(f"takes numbers from {self._least} to {self._greatest}", "out_of_range")
+
+    def _check_decimal(self, number: Decimal) -> None:
+        if not number.is_finite():
+            raise self._mistake(f"takes no {number}", "not_finite")
+        if self._decimal is not None:
+            whole = self._decimal.max_digits - self._decimal.decimal_places
+            if number.adjusted() >= whole:
+                raise self._mistake(f"takes {whole} digits before the point at most", "out_of_range")
+
+    def _check_json(self, value: dict[Any, Any] | list[Any]) -> None:
+        waiting: list[Any] = [value]  # not recursive, for JSON may be nested deeper than Python likes
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, dict):
+                waiting += [*part.keys(), *part.values()]
+            elif isinstance(part, list):
+                waiting += part
+            elif isinstance(part, str):
+                self._check_text(part)
+            elif isinstance(part, float) and not math.isfinite(part):
+                raise self._mistake(f"takes no {part}", "not_finite")
+
+    def _mistake(self, what: str, code: str) -> InvalidValue:
+        return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
+
+
+def check_known(model: type[Model], names: Iterable[str]) -> None:
+    """Raise InvalidValue for a name that is no field of the model; Tortoise drops such values silently."""
+    meta = model._meta
+    if unknown := sorted(set(names) - meta.fields - {"pk"}):
+        known = ", ".join(sorted(meta.fields_db_projection))
+        raise InvalidValue(
+            f"{model.__name__} has no field {unknown[0]!r}. It has: {known}.", path=unknown[0], code="unknown_field"
+        )
+
+
+def fits(field: Field[Any], value: object) -> bool:
+    """Whether a row could have that value."""
+    try:
+        field.validate(field.to_python_value(value))
+    except (InvalidValue, ValidationError, *WRONG_TYPE):
+        return False
+    return True
+
+
+def converted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in their columns' types, expressions as they are. Raises InvalidValue for the first that is wrong."""
+    check_known(model, values)
+    return {name: _converted(model._meta.fields_map, name, value) for name, value in values.items()}
+
+
+def _converted(fields_map: Mapping[str, Field[Any]], name: str, value: Any) -> Any:
+    field = fields_map.get(name)
+    if field is None or isinstance(value, Expression | Model | DatabaseDefault):
+        return value
+    try:
+        value = field.to_python_value(value)
+        field.validate(value)
+    except ValidationError as exc:
+        raise InvalidValue(f"{name!r} is not valid.", path=name, code="invalid") from exc
+    except WRONG_TYPE as exc:
+        kind = getattr(field.field_type, "__name__", "JSON")
+        raise InvalidValue(f"{name!r} takes a value of type {kind}.", path=name, code="wrong_type") from exc
+    return value
