@@ -120,11 +120,11 @@ class Versioned(DBModel):
 
     @classmethod
     async def _check_versions(cls, rows: Sequence[Any], connection: BaseDBAsyncClient) -> None:
-        keys = [row.pk for row in rows]
-        found = cls.filter(pk__in=keys).using_db(connection)
+        # Not values_list: Tortoise drops the FOR UPDATE there.
+        found = cls.filter(pk__in=[row.pk for row in rows]).only(cls._meta.pk_attr, "version").using_db(connection)
         if connection.capabilities.support_for_update:
             found = found.select_for_update()
-        versions = dict(await found.values_list(cls._meta.pk_attr, "version"))
+        versions = {row.pk: row.version for row in await found}
         for row in rows:
             if versions.get(row.pk) != row.version:
                 raise StaleVersionError(f"{cls.__name__} {row.pk} was changed or deleted since it was read.")
