@@ -16,8 +16,9 @@ The rooms, from the top floor to the ground; each imports only from floors below
 from sanicbase.app import create_app, serve
 from sanicbase.auth import bearer_token, made_token, token_digest
 from sanicbase.config import Config
-from sanicbase.errors import ConfigError, MigrationError, NotOpenError, ResourceError, SanicBaseError
-from sanicbase.http import APIView, Page, success
+from sanicbase.db import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
+from sanicbase.errors import ConfigError, InvalidQuery, MigrationError, NotOpenError, ResourceError, SanicBaseError
+from sanicbase.http import APIView, success
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import set_log_context
@@ -30,9 +31,13 @@ __all__ = [
     "App",
     "Config",
     "ConfigError",
+    "InvalidQuery",
+    "KeysetPage",
+    "KeysetQuery",
     "MigrationError",
     "NotOpenError",
     "Page",
+    "PageQuery",
     "RCModel",
     "Resource",
     "ResourceError",
@@ -45,6 +50,7 @@ __all__ = [
     "current_tick",
     "get_blocking_redis",
     "get_redis",
+    "keyset_page",
     "lifespan",
     "made_token",
     "run_scripts",

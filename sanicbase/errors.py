@@ -15,6 +15,8 @@ Every message is a sentence that names the cause and the remedy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "ConfigError",
     "InvalidInput",
@@ -59,13 +61,14 @@ class InvalidInput(SanicBaseError):
     """What somebody outside sent cannot be taken; nothing was written.
 
     `path` names the field (`"slug"`, `"rows.3.slug"`), `code` the kind of mistake for programs (`"too_long"`), the
-    message is for people.
+    message is for people. `mistakes` are this one and the `others` that were found with it.
     """
 
-    def __init__(self, message: str, *, path: str, code: str) -> None:
+    def __init__(self, message: str, *, path: str, code: str, others: Sequence[InvalidInput] = ()) -> None:
         super().__init__(message)
         self.path = path
         self.code = code
+        self.mistakes: tuple[InvalidInput, ...] = (self, *others)
 
 
 class InvalidQuery(InvalidInput):

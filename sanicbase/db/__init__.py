@@ -1,8 +1,24 @@
 """The databases of a service, on Tortoise ORM."""
 
 from sanicbase.db.database import Database
+from sanicbase.db.keyset import keyset_page
+from sanicbase.db.listing import KeysetQuery, PageQuery
 from sanicbase.db.model import DBModel
+from sanicbase.db.page import KeysetPage, Page
 from sanicbase.db.parts import SoftDelete, Timestamps, Versioned
 from sanicbase.db.queryset import DBManager, DBQuerySet
 
-__all__ = ["DBManager", "DBModel", "DBQuerySet", "Database", "SoftDelete", "Timestamps", "Versioned"]
+__all__ = [
+    "DBManager",
+    "DBModel",
+    "DBQuerySet",
+    "Database",
+    "KeysetPage",
+    "KeysetQuery",
+    "Page",
+    "PageQuery",
+    "SoftDelete",
+    "Timestamps",
+    "Versioned",
+    "keyset_page",
+]

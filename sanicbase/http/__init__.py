@@ -1,6 +1,7 @@
 """HTTP: views, the envelope of their answers, the rules of routes."""
 
-from sanicbase.http.envelope import Page, success
+from sanicbase.db import Page
+from sanicbase.http.envelope import success
 from sanicbase.http.view import APIView
 
 __all__ = ["APIView", "Page", "success"]

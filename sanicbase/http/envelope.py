@@ -5,25 +5,15 @@ It is returned, never raised: an answer that is an exception rolls back the tran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import orjson
 from pydantic import BaseModel
 from sanic.response import HTTPResponse
 
-__all__ = ["Page", "failure", "success"]
+from sanicbase.db.page import KeysetPage, Page
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A part of a longer list. The envelope gives `items` as `data`, and `total` beside it."""
-
-    items: Sequence[T]
-    total: int
+__all__ = ["failure", "success"]
 
 
 def success(data: object, status: int = 200) -> HTTPResponse:
@@ -31,6 +21,8 @@ def success(data: object, status: int = 200) -> HTTPResponse:
     content: dict[str, Any] = {"code": 0, "msg": "ok", "data": data}
     if isinstance(data, Page):
         content |= {"data": data.items, "total": data.total}
+    elif isinstance(data, KeysetPage):
+        content |= {"data": data.items, "next": data.next, "previous": data.previous}
     return _response(content, status)
 
 

@@ -50,8 +50,8 @@ async def _answer(request: Request, error: Exception) -> HTTPResponse:
         return failure(error.status_code, str(error), error.mistakes)
     if isinstance(error, InvalidInput):
         status = BAD_REQUEST if isinstance(error, InvalidQuery) else UNPROCESSABLE
-        mistake = {"path": error.path, "code": error.code, "message": str(error)}
-        return failure(status, "The parameters are not valid.", [mistake])
+        mistakes = [{"path": each.path, "code": each.code, "message": str(each)} for each in error.mistakes]
+        return failure(status, "The parameters are not valid.", mistakes)
     if isinstance(error, DatabaseUnavailable | DatabaseTimeout):  # the database's log line is written where it is known
         return failure(
             UNAVAILABLE, "The service cannot answer at the moment. Try again.", headers={"Retry-After": RETRY_AFTER}

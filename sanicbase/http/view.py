@@ -12,6 +12,7 @@ from sanic.request import Request
 from sanic.response import BaseHTTPResponse
 from sanic.views import HTTPMethodView
 
+from sanicbase.db.listing import ListQuery
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.envelope import success
 from sanicbase.http.errors import InvalidParameters
@@ -30,14 +31,16 @@ class Parameters:
     query: type[BaseModel] | None
 
     def parse(self, request: Request) -> dict[str, BaseModel]:
-        """The arguments of a request. Raises InvalidParameters."""
+        """The arguments of a request. Raises InvalidParameters, or InvalidQuery for what is asked of a list."""
         arguments: dict[str, BaseModel] = {}
         where = "body"
         try:
             if self.body is not None:
                 arguments["body"] = self.body.model_validate_json(request.body)
             where = "query"
-            if self.query is not None:
+            if self.query is not None and issubclass(self.query, ListQuery):
+                arguments["query"] = self.query.parse(request.get_args(keep_blank_values=True))
+            elif self.query is not None:
                 values = {name: many if len(many) > 1 else many[0] for name, many in request.args.items()}
                 arguments["query"] = self.query.model_validate(values)
         except ValidationError as exc:
@@ -54,7 +57,8 @@ class APIView(HTTPMethodView):
 
         ArticleAPI.attach(blueprint, "/articles/<article_id:int>")
 
-    `body` is the JSON body and `query` the query string, each a pydantic model; what does not fit is answered 422.
+    `body` is the JSON body and `query` the query string, each a pydantic model; what does not fit is answered 422, and
+    400 where the query is a PageQuery or a KeysetQuery.
     What a method returns goes into the envelope, unless it is a response already.
     """
 

@@ -1,0 +1,115 @@
+"""What a column takes, as a type of pydantic's: for values that come from outside, in filters and in cursors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from tortoise import fields
+from tortoise.exceptions import ValidationError
+from tortoise.fields.base import Field as Column
+from tortoise.fields.data import CharEnumFieldInstance, IntEnumFieldInstance
+from tortoise.models import Model
+
+__all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
+
+MAX_TEXT = 1000  # characters that a filter on a column without a length may have
+DURATION_LIMIT = timedelta(microseconds=2**63 - 1)
+SHORT = 40  # bytes; more than a number, a time or a UUID needs in a cursor
+WIDEST_CHARACTER = 6  # bytes: "\u0000"
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """The values that a column can have.
+
+    `annotation` is a type for pydantic, which takes nothing that the database or Tortoise would stumble over. `size`
+    is how many bytes a value takes in a cursor at most, None where the column cannot hold a position.
+    """
+
+    annotation: Any
+    size: int | None = SHORT
+    ordered: bool = True
+    text: bool = False
+
+
+def annotated(annotation: Any, *metadata: object) -> Any:
+    """`Annotated`, of a type that is known only when the program runs."""
+    return Annotated[(annotation, *metadata)]
+
+
+def plain_column(model: type[Model], name: str) -> Column[Any] | None:
+    """The column of the model, None where there is none of this name, or a relation."""
+    column = model._meta.fields_map.get(name)
+    return column if column is not None and column.has_db_field else None
+
+
+def column_type(column: Column[Any]) -> ColumnType | None:
+    """What the column takes; None for JSON, bytes and times of the day, which are not filtered by."""
+    for kind, make in TYPES:
+        if isinstance(column, kind):
+            found = make(column)
+            return replace(found, annotation=annotated(found.annotation, AfterValidator(_accepted_by(column))))
+    return None
+
+
+def _accepted_by(column: Column[Any]) -> Callable[[Any], Any]:
+    """The column's own validators, which Tortoise asks for every value of a filter."""
+
+    def check(value: Any) -> Any:
+        try:
+            column.to_db_value(value, column.model)
+        except ValidationError as exc:
+            raise _refusal(str(exc)) from exc
+        return value
+
+    return check
+
+
+def _utc(value: datetime) -> datetime:
+    """The same moment in UTC: SQLite and MySQL compare what is written, without a look at its zone."""
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as exc:
+        raise _refusal("This moment is before the year 1 or after the year 9999 in UTC.") from exc
+
+
+def _refusal(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("value_error", "{reason}", {"reason": reason})
+
+
+def _integer(column: Any) -> ColumnType:
+    limits = column.constraints
+    return ColumnType(Annotated[int, Field(ge=limits["ge"], le=limits["le"])])
+
+
+def _characters(column: Any) -> ColumnType:
+    length = column.max_length
+    return ColumnType(Annotated[str, Field(max_length=length)], size=length * WIDEST_CHARACTER, text=True)
+
+
+def _decimal(column: Any) -> ColumnType:
+    limits = Field(max_digits=column.max_digits, decimal_places=column.decimal_places)
+    return ColumnType(Annotated[Decimal, limits], size=SHORT + column.max_digits)
+
+
+TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits, so the special ones come first
+    (IntEnumFieldInstance, lambda column: ColumnType(column.enum_type)),
+    (CharEnumFieldInstance, lambda column: ColumnType(column.enum_type, _characters(column).size, text=True)),
+    (fields.IntField, _integer),
+    (fields.CharField, _characters),
+    (fields.TextField, lambda _: ColumnType(Annotated[str, Field(max_length=MAX_TEXT)], size=None, text=True)),
+    (fields.BooleanField, lambda _: ColumnType(bool, ordered=False)),
+    (fields.DecimalField, _decimal),
+    (fields.DatetimeField, lambda _: ColumnType(Annotated[datetime, AfterValidator(_utc)])),
+    (fields.DateField, lambda _: ColumnType(date)),
+    (fields.TimeDeltaField, lambda _: ColumnType(Annotated[timedelta, Field(ge=-DURATION_LIMIT, le=DURATION_LIMIT)])),
+    (fields.FloatField, lambda _: ColumnType(float)),
+    (fields.UUIDField, lambda _: ColumnType(UUID, ordered=False)),
+]

@@ -1,0 +1,114 @@
+"""The `Meta` of a list's query: read once, when the class is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+from tortoise.fields.relational import ForeignKeyFieldInstance
+from tortoise.models import Model
+
+from sanicbase.db.columns import plain_column
+from sanicbase.db.filters import Filter
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["DEFAULT_SIZE", "MAX_SIZE", "PLAIN", "SHOWN", "Declaration"]
+
+DEFAULT_SIZE = 20
+MAX_SIZE = 100
+SHOWN = 50  # characters of a name that a client made up
+OPTIONS = ("source", "filters", "orders", "default_order", "size", "max_size")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a list may be asked, and what it is when nothing is asked."""
+
+    source: type[Model] | None = None
+    filters: tuple[Filter, ...] = ()
+    orders: tuple[str, ...] = ()
+    default_order: tuple[str, ...] = ()
+    size: int = DEFAULT_SIZE
+    max_size: int = MAX_SIZE
+
+    @classmethod
+    def of(cls, owner: str, meta: type) -> Declaration:
+        """Read a Meta. Raises SanicBaseError, which names the class and the entry."""
+        given = {name: value for name, value in vars(meta).items() if not name.startswith("_")}
+        if unknown := sorted(given.keys() - set(OPTIONS)):
+            raise SanicBaseError(f"{owner}: Meta has no option {unknown[0]!r}. Allowed: {', '.join(OPTIONS)}.")
+        source = given.get("source")
+        if not (isinstance(source, type) and issubclass(source, Model)):
+            raise SanicBaseError(f"{owner}: say in Meta which model the list is of: source = Article.")
+        return cls(
+            source=source,
+            filters=tuple(Filter(owner, source, entry) for entry in _names(owner, given, "filters")),
+            orders=_orders(owner, source, _names(owner, given, "orders")),
+            default_order=_default_order(owner, given),
+            **_sizes(owner, given),
+        )
+
+    def check_order(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of a request's order, for pydantic, where none is given twice and all are allowed."""
+        columns = [name.removeprefix("-") for name in names]
+        for name, column in zip(names, columns, strict=True):
+            if column not in self.orders:
+                allowed = ", ".join(f"{order}, -{order}" for order in self.orders) or "none"
+                raise PydanticCustomError(
+                    "unknown_order",
+                    "There is no order {name}. Allowed: {allowed}.",
+                    {"name": repr(name[:SHOWN]), "allowed": allowed},
+                )
+        if len(set(columns)) < len(columns):
+            raise PydanticCustomError("repeated", "Name each column of the order once.")
+        return names
+
+    def each_order(self, check: Callable[[type[Model], str], object]) -> None:
+        """Call a check for every order that is known before Tortoise has its models."""
+        for name in self.orders:
+            if self.source is not None and plain_column(self.source, name) is not None:
+                check(self.source, name)
+
+
+def _names(owner: str, given: dict[str, Any], option: str) -> tuple[str, ...]:
+    names = given.get(option, ())
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise SanicBaseError(f"{owner}: {option} is a tuple of names; of a single one: {option} = ({names!r},).")
+    if len(set(names)) < len(names):
+        raise SanicBaseError(f"{owner}: {option} names something twice: {', '.join(names)}.")
+    return tuple(names)
+
+
+def _orders(owner: str, source: type[Model], names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        relation = source._meta.fields_map.get(name.removesuffix("_id"))
+        key = name.endswith("_id") and isinstance(relation, ForeignKeyFieldInstance)
+        column = plain_column(source, name)
+        if not key and (column is None or not (column.indexable or column.SQL_TYPE == "TEXT")):
+            raise SanicBaseError(
+                f"{owner}: {source.__name__} cannot be ordered by {name!r}. Name a column of it, without a minus: "
+                "each can be asked for descending."
+            )
+    return tuple(names)
+
+
+def _default_order(owner: str, given: dict[str, Any]) -> tuple[str, ...]:
+    default = given.get("default_order", ())
+    names = (default,) if isinstance(default, str) else tuple(default)
+    for name in names:
+        if name.removeprefix("-") not in given.get("orders", ()):
+            raise SanicBaseError(f"{owner}: default_order {name!r} is not among the orders. Add it to them.")
+    return names
+
+
+def _sizes(owner: str, given: dict[str, Any]) -> dict[str, int]:
+    most = given.get("max_size", MAX_SIZE)
+    size = given.get("size", min(DEFAULT_SIZE, most))
+    if not 1 <= size <= most <= 10_000:
+        raise SanicBaseError(f"{owner}: size is {size} and max_size {most}. Set 1 <= size <= max_size <= 10000.")
+    return {"size": size, "max_size": most}
+
+
+PLAIN = Declaration()

@@ -1,0 +1,143 @@
+"""What a list may be filtered by, declared by the names that Tortoise's filters have: `"title__icontains"`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import ValidationError as Refusal
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from tortoise.fields.base import Field as Column
+from tortoise.fields.relational import BackwardFKRelation, ForeignKeyFieldInstance
+from tortoise.models import Model
+
+from sanicbase.db.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["Filter", "once", "separated"]
+
+LISTS = ("in", "not_in")
+ORDERED = ("gt", "gte", "lt", "lte")
+TEXTUAL = ("contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "iexact")
+OPERATORS = ("not", *LISTS, "isnull", *ORDERED, *TEXTUAL)
+MAX_LIST = 100  # values of one filter
+
+
+def once(value: object) -> object:
+    """A parameter that is given once; a list is what the query string has of one that is repeated."""
+    if isinstance(value, list):
+        raise PydanticCustomError("repeated", "Give this parameter once.")
+    return value
+
+
+def separated(value: object) -> object:
+    """Several values: of a repeated parameter, or of one with commas. One that is repeated may hold commas itself."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One entry of `filters`: what it filters, and the type of its parameter."""
+
+    owner: str
+    source: type[Model]
+    entry: str
+
+    @property
+    def operator(self) -> str:
+        """The last part of the entry where that is an operator, else nothing."""
+        last = self.entry.rpartition("__")[2]
+        return last if last in OPERATORS and last != self.entry else ""
+
+    @property
+    def path(self) -> list[str]:
+        """The names that lead to the column: relations, and the column itself."""
+        entry = self.entry.removesuffix(f"__{self.operator}") if self.operator else self.entry
+        return entry.split("__")
+
+    def annotation(self) -> Any:
+        """The type of the parameter, checked now as far as it can be. Raises SanicBaseError."""
+        first, *more = self.path
+        column = plain_column(self.source, first)
+        if not more and column is not None:
+            return self._type(column)
+        relation = self.source._meta.fields_map.get(first if more else first.removesuffix("_id"))
+        if isinstance(relation, ForeignKeyFieldInstance) and (more or first.endswith("_id")):
+            return annotated(Any, _Later(self))
+        if not more and first in self.source._meta.fields_map:
+            raise self._wrong(f"{first} is a relation. Name its column {first}_id, or a column behind it")
+        raise self._wrong(f"{self.source.__name__} has no column or foreign key {first!r}")
+
+    @cached_property
+    def resolved(self) -> TypeAdapter[Any]:
+        """The type of a parameter behind a relation, known once Tortoise has its models. Raises SanicBaseError."""
+        model, (*relations, name) = self.source, self.path
+        for relation in relations:
+            field = model._meta.fields_map.get(relation)
+            # A relation to many would give one row several times.
+            if not isinstance(field, ForeignKeyFieldInstance) or isinstance(field, BackwardFKRelation):
+                raise self._wrong(f"{model.__name__} has no foreign key {relation!r}")
+            model = field.related_model
+        column = plain_column(model, name)
+        if column is None:
+            raise self._wrong(f"{model.__name__} has no column {name!r}, or the database is not open")
+        return TypeAdapter(self._type(column))
+
+    def _type(self, column: Column[Any]) -> Any:
+        """The type of what the operator compares the column with."""
+        if self.operator == "isnull":
+            return Annotated[bool, BeforeValidator(once)]
+        found = column_type(column)
+        if found is None:
+            raise self._wrong(f"{type(column).__name__} is not filtered by")
+        if self.operator in LISTS:
+            several: Any = list[annotated(found.annotation, AfterValidator(_sendable))]  # type: ignore[misc]
+            return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(separated))
+        return annotated(self._single(column, found), AfterValidator(_sendable), BeforeValidator(once))
+
+    def _single(self, column: Column[Any], found: ColumnType) -> Any:
+        if self.operator in TEXTUAL:
+            if not found.text:
+                raise self._wrong(f"{self.operator} is for text, and {column.model_field_name} is none")
+            return Annotated[str, Field(max_length=getattr(column, "max_length", MAX_TEXT))]
+        if self.operator in ORDERED and not found.ordered:
+            raise self._wrong(f"{column.model_field_name} is not compared by {self.operator}")
+        return found.annotation
+
+    def _wrong(self, reason: str) -> SanicBaseError:
+        return SanicBaseError(
+            f"{self.owner}: the filter {self.entry!r} is not possible: {reason}. A filter is a column, or a column "
+            f"behind foreign keys, and one of these: {', '.join(OPERATORS)}."
+        )
+
+
+@dataclass(frozen=True)
+class _Later:
+    """The type of a filter that is known only when the models are: asked for at its first use."""
+
+    filter: Filter
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self.filter.resolved.core_schema)
+
+    def _validate(self, value: object) -> Any:
+        try:
+            return self.filter.resolved.validate_python(value)
+        except Refusal as exc:
+            first = exc.errors()[0]
+            raise PydanticCustomError("value_error", "{reason}", {"reason": first["msg"]}) from exc
+
+
+def _sendable(value: object) -> object:
+    """What every database takes: MySQL knows no infinite numbers, PostgreSQL no NUL in a text."""
+    if isinstance(value, str) and "\0" in value:
+        raise PydanticCustomError("nul_character", "A text here has no NUL character.")
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise PydanticCustomError("finite_number", "This must be a finite number.")
+    return value

@@ -1,0 +1,157 @@
+"""What a request may ask of a list: declared in a class, which is the `query` of a view.
+
+    class ArticleQuery(PageQuery):
+        class Meta:
+            source = Article
+            filters = ("title__icontains", "created_at__gte", "author_id", "status__in")
+            orders = ("created_at", "title")  # each also descending: "-created_at"
+            default_order = "-created_at"
+
+A class is understood when it is made, and a mistake in it is a SanicBaseError with its name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from sanicbase.db.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
+from sanicbase.db.filters import once, separated
+from sanicbase.db.keyset import check_position, keyset_page, unique_order
+from sanicbase.db.page import KeysetPage, Page
+from sanicbase.errors import InvalidQuery, SanicBaseError
+
+__all__ = ["KeysetQuery", "ListQuery", "PageQuery"]
+
+M = TypeVar("M", bound=Model)
+
+MAX_ROWS = 10_000_000  # a page that begins behind so many is refused: the database would read them all to skip them
+MAX_MISTAKES = 20
+
+
+class ListQuery(BaseModel):
+    """What both kinds of lists are asked: how many rows, in which order, and the filters of `Meta`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    declaration: ClassVar[Declaration] = PLAIN
+
+    size: Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_SIZE)] = DEFAULT_SIZE
+    order: Annotated[tuple[str, ...], AfterValidator(PLAIN.check_order), BeforeValidator(separated)] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if (meta := cls.__dict__.get("Meta")) is not None:
+            if cls.declaration is not PLAIN:
+                raise SanicBaseError(f"{cls.__name__} inherits the Meta of another list. Give one of the two a Meta.")
+            cls.declaration = Declaration.of(cls.__name__, meta)
+            _add_fields(cls)
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, Sequence[str]]) -> Self:
+        """The query of a request's arguments, each with all its values.
+
+        One that is left empty (`?author_id=`) counts as not given, as an empty field of a form does. Raises
+        InvalidQuery with every mistake.
+        """
+        values: dict[str, object] = {}
+        for name, many in arguments.items():
+            if any(many) or name not in cls.model_fields:
+                values[name] = list(many) if len(many) > 1 else many[0]
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            raise _invalid(cls, exc) from None
+
+    def narrow(self, queryset: QuerySet[M]) -> QuerySet[M]:
+        """The queryset with the filters that the request gave; for lists that are not fetched in pages."""
+        source = self.declaration.source
+        if source is not None and queryset.model is not source:
+            raise SanicBaseError(
+                f"{type(self).__name__} is about {source.__name__}, not {queryset.model.__name__}: change its source."
+            )
+        values = {each.entry: getattr(self, each.entry) for each in self.declaration.filters}
+        return queryset.filter(**{entry: value for entry, value in values.items() if value is not None})
+
+
+class PageQuery(ListQuery):
+    """Numbered pages: `page`, `size`, `order` and the filters of `Meta`."""
+
+    page: Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_ROWS // MAX_SIZE)] = 1
+
+    async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
+        """The page of the queryset, filtered and ordered as the request asks, and the number of all its rows.
+
+        One COUNT and one SELECT. Behind the order comes the primary key, so that no row is on two pages while nothing
+        is written; a list that changes while it is read is better walked along with KeysetQuery. The order takes the
+        place of any other of the queryset, which must have no limit and no offset.
+        """
+        found = self.narrow(queryset)
+        total = await found.count()
+        order = unique_order(queryset.model, self.order)
+        items = await found.order_by(*order).offset((self.page - 1) * self.size).limit(self.size)
+        return Page(items, total)
+
+
+class KeysetQuery(ListQuery):
+    """Pages that are walked along: `cursor`, `size`, `order` and the filters of `Meta`."""
+
+    cursor: Annotated[str | None, BeforeValidator(once)] = None
+
+    async def fetch(self, queryset: QuerySet[M]) -> KeysetPage[M]:
+        """The page of the queryset at the cursor, filtered and ordered as the request asks; see `keyset_page`."""
+        return await keyset_page(self.narrow(queryset), self.order, cursor=self.cursor, size=self.size)
+
+
+def _add_fields(cls: type[ListQuery]) -> None:
+    """Give the class a field for each filter, and its limits. Python runs this before pydantic collects the fields."""
+    declared, annotations = cls.declaration, inspect.get_annotations(cls)
+    inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__pydantic_fields__", {})}
+    for each in declared.filters:
+        if each.entry in inherited | annotations.keys() or hasattr(cls, each.entry):
+            raise SanicBaseError(
+                f"{cls.__name__}: a filter cannot be called {each.entry!r}, which a query has already."
+            )
+        annotations[each.entry] = each.annotation() | None
+        setattr(cls, each.entry, None)
+    limits: dict[str, tuple[Any, Any]] = {
+        "size": (Annotated[int, BeforeValidator(once), Field(ge=1, le=declared.max_size)], declared.size),
+        "order": (_order_type(declared), declared.default_order),
+        "page": (Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_ROWS // declared.max_size)], 1),
+    }
+    for name in limits.keys() & inherited:
+        annotations[name], default = limits[name]
+        setattr(cls, name, default)
+    cls.__annotations__ = annotations
+    if "cursor" in inherited:
+        declared.each_order(check_position)
+
+
+def _order_type(declared: Declaration) -> Any:
+    schema: dict[str, Any] = {
+        "items": {"type": "string", "enum": [sign + name for name in declared.orders for sign in ("", "-")]}
+    }
+    return Annotated[
+        tuple[str, ...],
+        AfterValidator(declared.check_order),
+        BeforeValidator(separated),
+        Field(json_schema_extra=schema),
+    ]
+
+
+def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
+    """Every mistake of the query, as one exception."""
+    allowed = ", ".join(cls.model_fields)
+    mistakes: list[InvalidQuery] = []
+    for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]):
+        path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]
+        if code == "extra_forbidden":
+            path, code = path[:SHOWN].encode(errors="replace").decode(), "unknown_parameter"
+            message = f"There is no filter {path!r}. Allowed: {allowed}."
+        mistakes.append(InvalidQuery(message, path=path, code=code, others=mistakes[-1].mistakes if mistakes else ()))
+    return mistakes[-1]
