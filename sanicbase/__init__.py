@@ -16,8 +16,38 @@ The rooms, from the top floor to the ground; each imports only from floors below
 from sanicbase.app import create_app, serve
 from sanicbase.auth import bearer_token, made_token, token_digest
 from sanicbase.config import Config
-from sanicbase.db import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
-from sanicbase.errors import ConfigError, InvalidQuery, MigrationError, NotOpenError, ResourceError, SanicBaseError
+from sanicbase.db import (
+    DBManager,
+    DBModel,
+    KeysetPage,
+    KeysetQuery,
+    Page,
+    PageQuery,
+    SoftDelete,
+    Timestamps,
+    Versioned,
+    keyset_page,
+)
+from sanicbase.db.errors import (
+    DatabaseError,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    DeadlockError,
+    IntegrityError,
+    NotFoundError,
+    SerializationError,
+    StaleVersionError,
+)
+from sanicbase.errors import (
+    ConfigError,
+    InvalidInput,
+    InvalidQuery,
+    InvalidValue,
+    MigrationError,
+    NotOpenError,
+    ResourceError,
+    SanicBaseError,
+)
 from sanicbase.http import APIView, success
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
@@ -31,10 +61,20 @@ __all__ = [
     "App",
     "Config",
     "ConfigError",
+    "DBManager",
+    "DBModel",
+    "DatabaseError",
+    "DatabaseTimeout",
+    "DatabaseUnavailable",
+    "DeadlockError",
+    "IntegrityError",
+    "InvalidInput",
     "InvalidQuery",
+    "InvalidValue",
     "KeysetPage",
     "KeysetQuery",
     "MigrationError",
+    "NotFoundError",
     "NotOpenError",
     "Page",
     "PageQuery",
@@ -43,7 +83,12 @@ __all__ = [
     "ResourceError",
     "Rooms",
     "SanicBaseError",
+    "SerializationError",
+    "SoftDelete",
+    "StaleVersionError",
     "Timer",
+    "Timestamps",
+    "Versioned",
     "WSView",
     "bearer_token",
     "create_app",

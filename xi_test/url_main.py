@@ -3,7 +3,7 @@
 from sanic import Blueprint
 
 from xi_test.interface.article import ArticleAPI, ArticleBySlugAPI, ArticlesAPI
-from xi_test.interface.comment import CommentsAPI
+from xi_test.interface.comment import CommentAPI, CommentsAPI
 from xi_test.interface.echo import EchoWS
 from xi_test.interface.room import RoomWS
 from xi_test.script.first_user import first_user
@@ -14,6 +14,7 @@ ArticlesAPI.attach(http, "/articles")
 ArticleAPI.attach(http, "/articles/<article_id:int>")
 ArticleBySlugAPI.attach(http, "/articles/by-slug/<slug:str>")
 CommentsAPI.attach(http, "/articles/<article_id:int>/comments")
+CommentAPI.attach(http, "/articles/<article_id:int>/comments/<comment_id:int>")
 
 ws = Blueprint("ws", url_prefix="/xi_test")
 EchoWS.attach(ws, "/echo")

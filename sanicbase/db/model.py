@@ -102,13 +102,13 @@ class DBModel(Model):
         return await cls._single(values, using_db)
 
     @classmethod
-    async def update_by_pk(cls, pk: object, *, using_db: Using = None, **values: object) -> bool:
+    async def update_by_pk(cls, pk: object, values: Mapping[str, Any], *, using_db: Using = None) -> bool:
         """Update the row with that primary key; False when there is none."""
         values = converted(cls, values)
         return cls._can_have({"pk": pk}) and await cls._where({"pk": pk}, using_db).update(**values) > 0
 
     @classmethod
-    async def update_by(cls, where: Where, *, using_db: Using = None, **values: object) -> int:
+    async def update_by(cls, where: Where, values: Mapping[str, Any], *, using_db: Using = None) -> int:
         """Update the rows that meet a condition, and return how many they were."""
         return await cls._where(where, using_db).update(**values)
 

@@ -54,7 +54,7 @@ class AccessRecords:
         if not batch:
             return
         try:
-            await AccessRecord.bulk_create(batch, batch_size=1000)
+            await AccessRecord.bulk_create(batch)
         except Exception:
             self._waiting = batch + self._waiting
             logger.exception("%d access records could not be written; they wait.", len(batch))

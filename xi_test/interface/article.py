@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
-from sanic.exceptions import NotFound, SanicException
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from sanic.exceptions import NotFound
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from sanicbase import Page, success
 from xi_test.base_api import BaseAPI
-from xi_test.config import config
 from xi_test.config.consts import BODY_LENGTH, SLUG_LENGTH, SLUG_PATTERN, TITLE_LENGTH
 from xi_test.handler import article as articles
 from xi_test.handler.record import access_records
@@ -41,34 +40,25 @@ class ArticlePatch(BaseModel):
 class ArticleLine(BaseModel):
     """An article on the list."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     id: int
     slug: str
     title: str
 
 
-class PageQuery(BaseModel):
-    """Which page of a list."""
-
-    page: int = Field(1, ge=1, le=10_000)
-    size: int = Field(config.PAGE_SIZE, ge=1, le=100)
-
-
 class ArticlesAPI(BaseAPI):
     """All articles."""
 
-    async def get(self, request: Request, query: PageQuery) -> Page[ArticleLine]:
-        """A page of the published articles, the newest first."""
-        found, total = await articles.published_articles(query.page, query.size)
-        return Page([ArticleLine(id=each.id, slug=each.slug, title=each.title) for each in found], total)
+    async def get(self, request: Request, query: articles.ArticleQuery) -> Page[ArticleLine]:
+        """A page of the published articles, the newest first unless another order is asked for."""
+        return (await articles.published_articles(query)).map(ArticleLine.model_validate)
 
     async def post(self, request: Request, body: ArticleIn) -> HTTPResponse:
         """Write a new article."""
-        try:
-            article = await articles.create_article(
-                self.user(request), body.slug, body.title, body.body, published=body.published
-            )
-        except articles.SlugTaken as exc:
-            raise _conflict(body.slug) from exc
+        article = await articles.create_article(
+            self.user(request), body.slug, body.title, body.body, published=body.published
+        )
         return success(ArticleRC.model_validate(article), 201)
 
 
@@ -81,11 +71,7 @@ class ArticleAPI(BaseAPI):
 
     async def patch(self, request: Request, article_id: int, body: ArticlePatch) -> ArticleRC:
         """Change some of its fields."""
-        try:
-            changed = await articles.change_article(article_id, body.model_dump(exclude_none=True))
-        except articles.SlugTaken as exc:
-            raise _conflict(body.slug) from exc
-        return _found(changed)
+        return _found(await articles.change_article(article_id, body.model_dump(exclude_none=True)))
 
     async def delete(self, request: Request, article_id: int) -> None:
         """Delete it with its comments."""
@@ -111,7 +97,3 @@ def _found(article: ArticleRC | None) -> ArticleRC:
     if article is None:
         raise NotFound("There is no such article.")
     return article
-
-
-def _conflict(slug: str | None) -> SanicException:
-    return SanicException(f"Another article has the slug {slug!r}.", status_code=409)

@@ -8,11 +8,10 @@ from sanic.exceptions import NotFound, SanicException
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase import Page, success
+from sanicbase import KeysetPage, success
 from xi_test.base_api import BaseAPI
 from xi_test.config.consts import COMMENT_LENGTH
 from xi_test.handler import comment as comments
-from xi_test.interface.article import PageQuery
 
 
 class CommentIn(BaseModel):
@@ -35,10 +34,9 @@ class CommentOut(BaseModel):
 class CommentsAPI(BaseAPI):
     """The comments below an article."""
 
-    async def get(self, request: Request, article_id: int, query: PageQuery) -> Page[CommentOut]:
+    async def get(self, request: Request, article_id: int, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
         """A page of them, the oldest first."""
-        found, total = await comments.comments_below(article_id, query.page, query.size)
-        return Page([CommentOut.model_validate(comment) for comment in found], total)
+        return (await comments.comments_below(article_id, query)).map(CommentOut.model_validate)
 
     async def post(self, request: Request, article_id: int, body: CommentIn) -> HTTPResponse:
         """Write a comment."""
@@ -49,3 +47,12 @@ class CommentsAPI(BaseAPI):
         if comment is None:
             raise NotFound("There is no such article.")
         return success(CommentOut.model_validate(comment), 201)
+
+
+class CommentAPI(BaseAPI):
+    """One comment."""
+
+    async def delete(self, request: Request, article_id: int, comment_id: int) -> None:
+        """Take it away from readers."""
+        if not await comments.delete_comment(article_id, comment_id):
+            raise NotFound("There is no such comment.")

@@ -1,12 +1,12 @@
 """The tables that xi_test's migrations make."""
 
 from tortoise import fields
-from tortoise.models import Model
 
+from sanicbase import DBModel, SoftDelete, Timestamps
 from xi_test.config.consts import SLUG_LENGTH, TITLE_LENGTH
 
 
-class User(Model):
+class User(DBModel):
     """Somebody who may write. Of the token only its digest is kept."""
 
     id = fields.IntField(primary_key=True)
@@ -18,7 +18,7 @@ class User(Model):
         table = "xi_user"
 
 
-class Article(Model):
+class Article(Timestamps):
     """An article. Only published ones are on the list."""
 
     id = fields.IntField(primary_key=True)
@@ -28,15 +28,13 @@ class Article(Model):
     published = fields.BooleanField(default=False)
     author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("xi_test.User", related_name="articles")
     author_id: int
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now=True)
 
     class Meta:
         table = "xi_article"
 
 
-class Comment(Model):
-    """A comment below an article; it goes with the article."""
+class Comment(Timestamps, SoftDelete):
+    """A comment below an article. Deleted ones stay for the moderators; all go with the article."""
 
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("xi_test.Article", related_name="comments")
@@ -44,7 +42,6 @@ class Comment(Model):
     author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("xi_test.User", related_name="comments")
     author_id: int
     body = fields.TextField()
-    created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "xi_comment"

@@ -1,10 +1,11 @@
 """What is written down as it happens. Migrated with the main tables, in a file of its own for its size."""
 
 from tortoise import fields
-from tortoise.models import Model
+
+from sanicbase import DBModel
 
 
-class AccessRecord(Model):
+class AccessRecord(DBModel):
     """One reading of an article. It holds a plain key: records outlive what they tell of."""
 
     id = fields.BigIntField(primary_key=True)
