@@ -41,7 +41,7 @@ class ListQuery(BaseModel):
 
     declaration: ClassVar[Declaration] = PLAIN
 
-    size: Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_SIZE)] = DEFAULT_SIZE
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE), BeforeValidator(once)] = DEFAULT_SIZE
     order: Annotated[tuple[str, ...], AfterValidator(PLAIN.check_order), BeforeValidator(separated)] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -82,7 +82,7 @@ class ListQuery(BaseModel):
 class PageQuery(ListQuery):
     """Numbered pages: `page`, `size`, `order` and the filters of `Meta`."""
 
-    page: Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_ROWS // MAX_SIZE)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_ROWS // MAX_SIZE), BeforeValidator(once)] = 1
 
     async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
         """The page of the queryset, filtered and ordered as the request asks, and the number of all its rows.
@@ -115,14 +115,14 @@ def _add_fields(cls: type[ListQuery]) -> None:
     for each in declared.filters:
         if each.entry in inherited | annotations.keys() or hasattr(cls, each.entry):
             raise SanicBaseError(
-                f"{cls.__name__}: a filter cannot be called {each.entry!r}, which a query has already."
+                f"{cls.__name__}: {each.entry!r} cannot be a filter, for a query has such a name already."
             )
         annotations[each.entry] = each.annotation() | None
         setattr(cls, each.entry, None)
     limits: dict[str, tuple[Any, Any]] = {
-        "size": (Annotated[int, BeforeValidator(once), Field(ge=1, le=declared.max_size)], declared.size),
+        "size": (Annotated[int, Field(ge=1, le=declared.max_size), BeforeValidator(once)], declared.size),
         "order": (_order_type(declared), declared.default_order),
-        "page": (Annotated[int, BeforeValidator(once), Field(ge=1, le=MAX_ROWS // declared.max_size)], 1),
+        "page": (Annotated[int, Field(ge=1, le=MAX_ROWS // declared.max_size), BeforeValidator(once)], 1),
     }
     for name in limits.keys() & inherited:
         annotations[name], default = limits[name]
@@ -146,7 +146,7 @@ def _order_type(declared: Declaration) -> Any:
 
 def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     """Every mistake of the query, as one exception."""
-    allowed = ", ".join(cls.model_fields)
+    allowed = ", ".join(sorted(cls.model_fields, key=lambda name: name not in ("page", "cursor")))
     mistakes: list[InvalidQuery] = []
     for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]):
         path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]

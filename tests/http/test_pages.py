@@ -1,0 +1,152 @@
+"""Lists over HTTP: pages in the envelope, and 400 for whatever is asked that the query's class does not declare."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import BaseModel, ConfigDict
+from sanic import Blueprint
+from sanic.request import Request
+from tortoise import Tortoise
+
+from sanicbase import APIView, KeysetPage, KeysetQuery, Page, PageQuery, create_app
+from sanicbase.testing import client
+from tests.db.opening import LibraryConfig
+from tests.db.shelf import Note
+
+UNKNOWN = "unknown_parameter"
+
+Serve = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+class NoteOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    text: str
+
+
+class NumberedQuery(PageQuery):
+    class Meta:
+        source = Note
+        filters = ("text__icontains", "id__in", "id")
+        orders = ("text", "id")
+        default_order = "-id"
+        size = 2
+        max_size = 3
+
+
+class WalkedQuery(KeysetQuery):
+    class Meta:
+        source = Note
+        filters = ("text__icontains",)
+        orders = ("text",)
+        default_order = "text"
+
+
+class NumberedAPI(APIView):
+    async def get(self, request: Request, query: NumberedQuery) -> Page[NoteOut]:
+        page = await query.fetch(Note.filter(id__gt=1))
+        return page.map(NoteOut.model_validate)
+
+
+class WalkedAPI(APIView):
+    async def get(self, request: Request, query: WalkedQuery) -> KeysetPage[NoteOut]:
+        page = await query.fetch(Note.all())
+        return page.map(NoteOut.model_validate)
+
+
+@pytest.fixture
+def served(redis_url: str, tmp_path: Path) -> Serve:
+    """Six notes, `f` to `a`, behind both kinds of lists."""
+
+    @asynccontextmanager
+    async def serve() -> AsyncIterator[httpx.AsyncClient]:
+        blueprint = Blueprint("notes")
+        NumberedAPI.attach(blueprint, "/numbered")
+        WalkedAPI.attach(blueprint, "/walked")
+        config = LibraryConfig(
+            DB_URL=f"sqlite://{tmp_path}/notes.sqlite3", REDIS_URL=redis_url, MODULES=["tests.db.shelf"]
+        )
+        async with client(create_app(config, blueprint)) as found:
+            await Tortoise.generate_schemas()
+            await Note.bulk_create([Note(text=text) for text in "fedcba"])
+            yield found
+
+    return serve
+
+
+async def test_a_numbered_page_has_its_rows_and_the_total(served: Serve) -> None:
+    async with served() as client:
+        answer = (await client.get("/numbered")).json()
+        assert answer == {
+            "code": 0,
+            "msg": "ok",
+            "data": [{"id": 6, "text": "a"}, {"id": 5, "text": "b"}],
+            "total": 5,
+        }
+        answer = (await client.get("/numbered?page=2&size=3&order=text")).json()
+        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["d", "e"], 5)
+        answer = (await client.get("/numbered?id__in=2&id__in=3&order=-text,id&page=&id=")).json()
+        assert [note["text"] for note in answer["data"]] == ["e", "d"]
+        answer = (await client.get("/numbered?text__icontains=%25")).json()
+        assert (answer["data"], answer["total"]) == ([], 0)
+
+
+async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
+    async with served() as client:
+        first = (await client.get("/walked?size=4")).json()
+        assert set(first) == {"code", "msg", "data", "next", "previous"}
+        assert first["previous"] is None
+        second = (await client.get("/walked", params={"size": 4, "cursor": first["next"]})).json()
+        assert ([note["text"] for note in second["data"]], second["next"]) == (["e", "f"], None)
+        back = (await client.get("/walked", params={"size": 4, "cursor": second["previous"]})).json()
+        assert (back["data"], back["next"], back["previous"]) == (first["data"], first["next"], None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "mistakes"),
+    [
+        ("/numbered?page=0", [("page", "greater_than_equal")]),
+        ("/numbered?size=4", [("size", "less_than_equal")]),
+        ("/numbered?page=99999999999999999999999999", [("page", "less_than_equal")]),
+        ("/numbered?order=body", [("order", "unknown_order")]),
+        ("/numbered?titel=", [("titel", UNKNOWN)]),
+        (
+            "/numbered?titel=x&page=x&id=1&id=2",
+            [("page", "int_parsing"), ("id", "repeated"), ("titel", UNKNOWN)],
+        ),
+        ("/numbered?id=99999999999999999999", [("id", "less_than_equal")]),
+        ("/numbered?text__icontains=%00", [("text__icontains", "nul_character")]),
+        ("/walked?page=1", [("page", UNKNOWN)]),
+        ("/walked?cursor=abc", [("cursor", "invalid_cursor")]),
+        ("/walked?cursor=%ff%00", [("cursor", "invalid_cursor")]),
+        ("/walked?%ED%A0%80=1", [("\N{REPLACEMENT CHARACTER}" * 3, UNKNOWN)]),
+    ],
+)
+async def test_what_cannot_be_asked_is_answered_400_with_every_mistake(
+    served: Serve, asked: str, mistakes: list[tuple[str, str]]
+) -> None:
+    async with served() as client:
+        answer = await client.get(asked)
+        assert (answer.status_code, answer.json()["code"]) == (400, 400)
+        told = answer.json()["data"]
+        assert [(mistake["path"], mistake["code"]) for mistake in told] == mistakes
+        assert all(set(mistake) == {"path", "code", "message"} for mistake in told)
+
+
+async def test_what_is_allowed_is_told_to_whoever_asks_for_something_else(served: Serve) -> None:
+    async with served() as client:
+        (mistake,) = (await client.get("/numbered?titel=x")).json()["data"]
+        allowed = "page, size, order, text__icontains, id__in, id"
+        assert mistake["message"] == f"There is no filter 'titel'. Allowed: {allowed}."
+
+
+async def test_bytes_that_are_no_text_are_answered_and_not_with_500(served: Serve) -> None:
+    async with served() as client:
+        for asked in ["/walked?text__icontains=%ED%A0%80", "/walked?text__icontains=%ff"]:
+            assert (await client.get(asked)).status_code == 200
