@@ -115,6 +115,12 @@ class Config(BaseSettings):
     """The driver for MySQL and MariaDB; `asyncmy` needs the extra of that name."""
     DB_POOL_SIZE: Annotated[int, Field(ge=1)] = 10
     """The greatest number of connections of one process to one PostgreSQL, MySQL or MariaDB."""
+    DB_STATEMENT_TIMEOUT: Seconds = 15.0
+    """How long a database may take to answer a statement, in seconds; then it is ended by DatabaseTimeout, and its
+    transaction rolled back. Not for migrations."""
+    DB_ACQUIRE_TIMEOUT: Seconds = 5.0
+    """How long a statement or a transaction waits for a connection, in seconds; then it ends by DatabaseTimeout when
+    all were busy, by DatabaseUnavailable when none could be made."""
     MODEL_LIST: Names = ["main"]
     """The files of `model_db/` whose tables the service's migrations make."""
     MODEL_EXTRA: Names = ["extra"]
@@ -243,7 +249,10 @@ class Config(BaseSettings):
         return self.project_dir() / self.LOG_DIR / self.SERVER_NAME
 
     def migrate_db(self) -> dict[str, Any]:
-        """The databases and the migrated models, for `aerich init -t xi_test.config.migrate_db`."""
+        """The databases and the migrated models, for `aerich init -t xi_test.config.migrate_db`.
+
+        DB_STATEMENT_TIMEOUT does not apply: an ALTER of a large table may take hours, and half of it is worse.
+        """
         return self._tortoise(extra=False)
 
     def tortoise(self) -> dict[str, Any]:
@@ -274,6 +283,8 @@ class Config(BaseSettings):
                 driver=self.DB_DRIVER,
                 pool_size=self.DB_POOL_SIZE,
                 timeout=self.CONNECT_TIMEOUT,
+                acquire_timeout=self.DB_ACQUIRE_TIMEOUT,
+                statement_timeout=self.DB_STATEMENT_TIMEOUT if extra else None,
             )
             for name, connection in self.databases().items()
         }

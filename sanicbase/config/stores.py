@@ -66,23 +66,37 @@ def database(
     driver: str,
     pool_size: int,
     timeout: float,
+    acquire_timeout: float,
+    statement_timeout: float | None,
 ) -> dict[str, Any]:
     """What Tortoise takes for one connection: `{"engine": …, "credentials": {…}}`.
 
     `embedded://` becomes the SQLite file `embedded_file`; a relative SQLite path starts at `relative_to`. What the
-    URL's query or the credentials say goes before `pool_size` and `timeout` (seconds to connect).
+    URL's query or the credentials say goes before `pool_size` and the times, all in seconds: `timeout` to connect,
+    `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no limit).
     """
+    limits: dict[str, Any] = {"acquire_timeout": acquire_timeout}
+    if statement_timeout is not None:
+        limits["statement_timeout"] = statement_timeout
     if connection == EMBEDDED:
-        return {"engine": "sanicbase.db.embedded", "credentials": {"file_path": str(embedded_file)}}
+        return {"engine": "sanicbase.db.embedded", "credentials": {"file_path": str(embedded_file), **limits}}
     given = connection if isinstance(connection, Mapping) else _expand(str(connection))
     engine, credentials = given["engine"], dict(given["credentials"])
     if engine in MYSQL_ENGINES:
         engine = f"sanicbase.db.{driver}"
-        credentials = {"maxsize": pool_size, "connect_timeout": timeout, "client_flag": FOUND_ROWS, **credentials}
+        credentials = {
+            "maxsize": pool_size,
+            "connect_timeout": timeout,
+            "client_flag": FOUND_ROWS,
+            **limits,
+            **credentials,
+        }
     elif engine in POSTGRES_ENGINES:
-        credentials = {"maxsize": pool_size, "timeout": timeout, **credentials}
+        engine = "sanicbase.db.postgres"
+        credentials = {"maxsize": pool_size, "timeout": timeout, **limits, **credentials}
     elif engine in SQLITE_ENGINES:
         engine = "sanicbase.db.sqlite"
+        credentials = {**limits, **credentials}
         if (path := credentials.get("file_path")) and path != ":memory:":
             credentials["file_path"] = str(relative_to / path)
     return {"engine": engine, "credentials": credentials}

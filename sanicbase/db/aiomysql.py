@@ -1,40 +1,27 @@
-"""Tortoise's MySQL engine on aiomysql. Tortoise itself takes asyncmy wherever that is installed."""
+"""Tortoise's MySQL engine on aiomysql, whatever else is installed."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from types import ModuleType
+from typing import Any
 
-from sanicbase.errors import ConfigError
+import aiomysql  # type: ignore[import-untyped]
+
+from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver
 
 __all__ = ["client_class"]
 
-CLIENT = "tortoise.backends.mysql.client"
+
+class _Driver(PooledMySQLDriver):
+    module = aiomysql
+
+    def is_closed(self, connection: Any) -> bool:
+        if connection.closed:
+            return True
+        reader = connection._reader
+        return bool(reader.eof_received or reader.at_eof() or reader.exception())
 
 
-@contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """A module that is None in sys.modules raises ImportError, on which Tortoise falls back on the other driver."""
-    modules: dict[str, ModuleType | None] = dict(sys.modules)
-    sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.modules.pop(name)
-        if (module := modules.get(name)) is not None:
-            sys.modules[name] = module
+class client_class(PooledMySQLClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
+    """MySQL and MariaDB on aiomysql."""
 
-
-with _hidden("asyncmy"):
-    client = import_module(CLIENT)
-
-if client.mysql.__name__ != "aiomysql":
-    raise ConfigError(
-        "Tortoise's MySQL backend was imported before sanicbase could choose aiomysql, and took asyncmy. "
-        "Import it later, or set DB_DRIVER to asyncmy."
-    )
-
-client_class = client.MySQLClient
+    driver_class = _Driver

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from typing import Any, ClassVar
 
-from tortoise.backends.mysql import client
-
+from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver
 from sanicbase.errors import ConfigError
+
+try:
+    import asyncmy
+except ImportError as exc:
+    raise ConfigError(
+        "DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql."
+    ) from exc
 
 __all__ = ["client_class"]
 
 
-def _installed() -> bool:
-    try:
-        import_module("asyncmy")
-    except ImportError:
-        return False
-    return True
+class _Driver(PooledMySQLDriver):
+    module: ClassVar[Any] = asyncmy
+
+    def is_closed(self, connection: Any) -> bool:
+        return bool(connection._stream_broken)
 
 
-if vars(client)["mysql"].__name__ != "asyncmy":
-    raise ConfigError(
-        "DB_DRIVER is asyncmy, but this process has opened MySQL with aiomysql before. Use one driver in a process."
-        if _installed()
-        else "DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql."
-    )
+class client_class(PooledMySQLClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
+    """MySQL and MariaDB on asyncmy."""
 
-client_class = client.MySQLClient
+    driver_class = _Driver

@@ -15,6 +15,7 @@ from tortoise.exceptions import ConfigurationError
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.db.migrations import check_migrations
+from sanicbase.db.outage import reason
 from sanicbase.db.relations import check_relations
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.errors import ResourceError
@@ -67,7 +68,7 @@ class Database:
                 await self._context.init(config=self._config.tortoise(), _enable_global_fallback=True)
         except (ConfigurationError, ImportError, TypeError) as exc:
             # Of a model file that cannot be imported Tortoise says only that it was not found.
-            cause = f" ({_reason(exc)})" if isinstance(exc.__context__, ImportError) else ""
+            cause = f" ({reason(exc)})" if isinstance(exc.__context__, ImportError) else ""
             raise ResourceError(
                 f"Tortoise cannot be set up for {self._config.SERVER_NAME}: {str(exc).rstrip('.')}{cause}. Correct its "
                 f"model files, or the engine and the credentials in {self._config.env_prefix()}DB_CONNECTIONS."
@@ -92,7 +93,7 @@ class Database:
         prefix = self._config.env_prefix()
         setting = f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
         shown = shown_connection(self._config.databases()[name])
-        return f"The database {shown} does not answer: {_reason(error)}. Start it, or correct {setting}."
+        return f"The database {shown} does not answer: {reason(error)}. Start it, or correct {setting}."
 
 
 def _refuse_second() -> None:
@@ -108,13 +109,3 @@ def _forget_earlier() -> None:
     """Tortoise keeps, by names alone, what it worked out for the databases that this process had open before."""
     EXECUTOR_CACHE.clear()  # statements, which another database spells in another way
     Aerich._meta.app = None  # the other service's label, which would keep aerich's table out of this one's
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause, in its own words: drivers and Tortoise wrap it in texts that no longer say it."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    if isinstance(error, TimeoutError | asyncio.CancelledError):
-        return "no answer in time"
-    text = str(error.args[-1] if error.args else error).strip().rstrip(".")
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from aerich.models import Aerich
 from tortoise import Tortoise
-from tortoise.exceptions import OperationalError
 
 from sanicbase.config import Config
 from sanicbase.db.embedded import embedded_file
+from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.db.schema import missing_columns
+from sanicbase.db.translation import is_missing_table
 from sanicbase.db.versions import (
     aerich_has_table,
     applied_migrations,
@@ -79,6 +80,8 @@ async def _missing_tables(config: Config, label: str) -> list[str]:
             continue
         try:
             await model.filter(pk__isnull=True).limit(1).exists()
-        except OperationalError:
+        except DatabaseError as exc:
+            if not is_missing_table(exc):
+                raise
             missing.append(model._meta.db_table)
     return missing

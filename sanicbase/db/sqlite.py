@@ -1,4 +1,4 @@
-"""Tortoise's SQLite engine, whose transactions take the write lock when they begin.
+"""Tortoise's SQLite engine, with our limits and errors, and transactions that take the write lock when they begin.
 
 A transaction that begins by reading and then writes is refused at once, whatever the timeout, when another process has
 written in between ("database is locked"). One that begins as a writer waits for its turn. See
@@ -7,48 +7,101 @@ https://www.sqlite.org/lang_transaction.html, "Deferred, Immediate, and Exclusiv
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
+from typing import Any
 
-from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
-from tortoise.backends.sqlite import client
-from tortoise.connection import get_connections
-from tortoise.exceptions import OperationalError
+from tortoise.backends.base.client import TransactionContext
+from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
+
+from sanicbase.db.errors import DatabaseTimeout
+from sanicbase.db.limits import GRACE, Limits
+from sanicbase.db.outage import Outage
+from sanicbase.db.statements import LimitedClient, raise_translated
+from sanicbase.db.transactions import LimitedTransaction, transaction
+from sanicbase.db.translation import sqlite_error
 
 __all__ = ["client_class"]
 
 
-class _Transaction(client.SqliteTransactionWrapper):
-    async def begin(self) -> None:
-        try:
-            await self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as exc:
-            raise OperationalError(exc) from exc
+class _Transaction(LimitedTransaction, SqliteTransactionWrapper):
+    BEGIN = "BEGIN IMMEDIATE"
+
+    async def run(self, connection: Any, command: str) -> None:
+        # These two do not mind when nothing is open: SQLite may have rolled back, and a script commits.
+        if command == "ROLLBACK":
+            await connection.rollback()
+        elif command == "COMMIT":
+            await connection.commit()
+        else:
+            await connection.execute_fetchall(command)
+
+    def is_over(self, connection: Any) -> bool:
+        return not connection.in_transaction
 
 
-class _TransactionContext(client.SqliteTransactionContext):
-    async def __aenter__(self) -> TransactionalDBClient:
-        """Begin. When that fails, or is cancelled while it waits, the connection is free again for others."""
-        entered = False
-        await self._trxlock.acquire()
+class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
+    """SQLite as several processes can share it: one connection in each, by turns."""
+
+    translate = staticmethod(sqlite_error)
+
+    def __init__(self, file_path: str, **credentials: Any) -> None:
+        self.limits = Limits.take(credentials)
+        if self.limits.statement:
+            credentials.setdefault("busy_timeout", max(1, int(self.limits.statement * 1000)))
+        super().__init__(file_path, **credentials)
+        self.outage = Outage(f"{self.connection_name} in {file_path}")
+
+    async def acquire(self) -> Any:
+        await self._turn()
         try:
-            await self.ensure_connection()
-            self.token = get_connections().set(self.connection_name, self.connection)
-            try:
-                await self.connection.begin()
-                entered = True
-            finally:
-                if not entered:
-                    get_connections().reset(self.token)
-                    await self.connection._connection.rollback()  # a BEGIN that was under way may have come through
+            if self._connection is None:
+                await self._connect()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._connection
+
+    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+        try:
+            if error is not None:
+                # At once in the queue of the connection's thread, before anything of whoever is next.
+                async with asyncio.timeout(GRACE):
+                    await connection.rollback()
+        except Exception as exc:
+            self.log.debug("The rollback after %r failed: %r", error, exc)
         finally:
-            if not entered:
-                self._trxlock.release()
-        connection: TransactionalDBClient = self.connection
-        return connection
+            self._lock.release()
 
-
-class client_class(client.SqliteClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
-    """SQLite as several processes can share it."""
+    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+        if isinstance(error, TimeoutError | asyncio.CancelledError):
+            connection._conn.interrupt()  # the statement, which nobody waits for any more
+        return True
 
     def _in_transaction(self) -> TransactionContext:
-        return _TransactionContext(_Transaction(self), self._lock)
+        return transaction(_Transaction(self))
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(self.limits.acquire if self._lock.locked() else None):
+                await self._lock.acquire()
+        except TimeoutError as exc:
+            raise DatabaseTimeout(
+                f"The SQLite database was not free within {self.limits.acquire:g} seconds: a process has one "
+                "connection to it, which a transaction keeps to its end. Hold transactions for a shorter time."
+            ) from exc
+
+    async def _connect(self) -> None:
+        try:
+            await self.create_connection(with_db=True)
+        except Exception as exc:
+            await self._forget()
+            raise_translated(self, exc)
+            raise
+        except BaseException:
+            await self._forget()
+            raise
+
+    async def _forget(self) -> None:
+        """Close a connection whose pragmas were not all set."""
+        if self._connection is not None:
+            await self.close()

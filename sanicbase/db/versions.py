@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from aerich.models import Aerich
-from tortoise.exceptions import OperationalError
 
 from sanicbase.config import Config
 from sanicbase.db.embedded import embedded_file
+from sanicbase.db.errors import DatabaseError
+from sanicbase.db.translation import is_missing_table
 
 __all__ = [
     "aerich_has_table",
@@ -59,14 +60,18 @@ async def applied_migrations(label: str) -> set[str]:
     """The migrations that the database has, none where aerich never was."""
     try:
         return set(await Aerich.filter(app=label).values_list("version", flat=True))  # type: ignore[arg-type]
-    except OperationalError:
-        return set()
+    except DatabaseError as exc:
+        if is_missing_table(exc):
+            return set()
+        raise
 
 
 async def aerich_has_table() -> bool:
     """Whether the default database, where aerich takes its notes about all of them, has the table for it."""
     try:
         await Aerich.exists()
-    except OperationalError:
-        return False
+    except DatabaseError as exc:
+        if is_missing_table(exc):
+            return False
+        raise
     return True

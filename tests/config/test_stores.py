@@ -19,7 +19,14 @@ class ShopConfig(Config):
 
 def expand(url: str | dict[str, Any], driver: str = "aiomysql") -> dict[str, Any]:
     return database(
-        url, embedded_file=Path("/p/shop.sqlite3"), relative_to=Path("/p"), driver=driver, pool_size=7, timeout=3.0
+        url,
+        embedded_file=Path("/p/shop.sqlite3"),
+        relative_to=Path("/p"),
+        driver=driver,
+        pool_size=7,
+        timeout=3.0,
+        acquire_timeout=4.0,
+        statement_timeout=None,
     )
 
 
@@ -33,8 +40,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_scheme_has_its_engine() -> None:
-    assert expand("embedded://")["credentials"] == {"file_path": "/p/shop.sqlite3"}
-    assert expand("postgres://u:p@h/d")["engine"] == expand("postgresql://u:p@h/d")["engine"]
+    assert expand("embedded://")["credentials"]["file_path"] == "/p/shop.sqlite3"
+    assert expand("postgres://u:p@h/d")["engine"] == "sanicbase.db.postgres"
+    assert expand("postgresql://u:p@h/d")["engine"] == "sanicbase.db.postgres"
     assert expand("mysql://u:p@h/d")["engine"] == "sanicbase.db.aiomysql"
     assert expand("mariadb://u:p@h/d", driver="asyncmy")["engine"] == "sanicbase.db.asyncmy"
 
@@ -43,6 +51,13 @@ def test_the_url_goes_before_the_settings() -> None:
     credentials = expand("postgres://u:p@h/d?maxsize=3")["credentials"]
     assert isinstance(credentials, dict)
     assert (credentials["maxsize"], credentials["timeout"]) == ("3", 3.0)
+
+
+def test_migrations_have_no_limit_for_statements(package: Path) -> None:
+    config = ShopConfig(DB_URL="postgres://u:p@h/d", DB_ACQUIRE_TIMEOUT=3)
+    credentials = config.tortoise()["connections"]["default"]["credentials"]
+    assert (credentials["statement_timeout"], credentials["acquire_timeout"]) == (15.0, 3.0)
+    assert "statement_timeout" not in config.migrate_db()["connections"]["default"]["credentials"]
 
 
 def test_a_relative_sqlite_file_is_in_the_project() -> None:

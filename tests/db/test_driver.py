@@ -9,7 +9,7 @@ import pytest
 from tests.db.project import Project, shop
 
 PROGRAM = """\
-import asyncio, sys
+import asyncio
 from sanicbase.db import Database
 from sanicbase.errors import ConfigError
 from tortoise.connection import get_connection
@@ -19,8 +19,8 @@ async def main():
     async with Database(config, check=False):
         connection = get_connection("default")
         rows = await connection.execute_query_dict("SELECT version() AS version")
-        print(type(connection._pool).__module__.split(".")[0], "talked to", rows[0]["version"])
-        print("asyncmy.connection" in sys.modules)
+        async with connection.acquire_connection() as own:
+            print(type(own).__module__.split(".")[0], "talked to", rows[0]["version"])
 
 asyncio.run(main())
 """
@@ -80,13 +80,18 @@ def test_aiomysql_needs_no_asyncmy(project: Project) -> None:
     assert project.python(WITHOUT_ASYNCMY + PROGRAM).startswith("aiomysql talked to ")
 
 
-def test_driver_that_was_chosen_by_somebody_before_is_a_sentence(project: Project) -> None:
+def test_driver_that_tortoise_has_chosen_before_makes_no_difference(project: Project) -> None:
     pytest.importorskip("asyncmy")
-    said = project.python(caught(f"import tortoise.backends.mysql.client\n{PROGRAM}"))
-    assert said.startswith("Tortoise's MySQL backend was imported before sanicbase could choose aiomysql")
-    project.set(DB_DRIVER="asyncmy")
-    said = project.python(caught(f"import sanicbase.db.aiomysql\n{PROGRAM}"))
-    assert said.startswith("DB_DRIVER is asyncmy, but this process has opened MySQL with aiomysql before.")
+    for driver in ("aiomysql", "asyncmy"):
+        project.set(DB_DRIVER=driver)
+        assert project.python(f"import tortoise.backends.mysql.client\n{PROGRAM}").startswith(f"{driver} talked to ")
+
+
+def test_both_drivers_are_used_in_one_process(project: Project) -> None:
+    pytest.importorskip("asyncmy")
+    other = PROGRAM.replace("asyncio.run", "config = type(config)(DB_DRIVER='asyncmy')\nasyncio.run")
+    said = project.python(f"{PROGRAM}{other}{PROGRAM}").splitlines()
+    assert [line.split()[0] for line in said] == ["aiomysql", "asyncmy", "aiomysql"]
 
 
 def caught(program: str) -> str:

@@ -1,0 +1,233 @@
+"""A pool of connections to one server, the same for every driver.
+
+The drivers' own pools differ where it hurts: aiomysql's and asyncmy's connect while they hold the lock that everybody
+waits for, and wake nobody when a connection was lost. Here a waiter is handed a connection, or the place of one that
+was lost, in the order of arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Any, Self
+
+from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["Driver", "Pool"]
+
+CLOSE_TIMEOUT = 2.0  # seconds for a connection to say goodbye, and for those in use to come back
+RECOVERY_TIMEOUT = 2.0  # seconds to cancel a statement that nobody waits for any more
+
+
+class Driver(ABC):
+    """What the pool asks of a driver; a connection is whatever the driver makes."""
+
+    @staticmethod
+    @abstractmethod
+    def translate(error: BaseException) -> SanicBaseError | None:
+        """What the driver's error is called in `sanicbase.db.errors`; None for one that is not a database's."""
+
+    @abstractmethod
+    async def connect(self) -> Any:
+        """A new connection, with the session as every statement may expect it."""
+
+    @abstractmethod
+    def is_closed(self, connection: Any) -> bool:
+        """Whether the connection can no longer be used, as far as it is known without asking the server."""
+
+    @abstractmethod
+    def abort(self, connection: Any) -> None:
+        """Close it at once, without a word to the server."""
+
+    @abstractmethod
+    async def close(self, connection: Any) -> None:
+        """Close it with a word to the server."""
+
+    @abstractmethod
+    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+        """Whether it can be used after this error: the answer was read to its end."""
+
+    @abstractmethod
+    async def reset(self, connection: Any, limit: float | None) -> None:
+        """Make the session as it was when it was new, within `limit` seconds."""
+
+    async def recover(self, connection: Any) -> None:
+        """Override to make a connection fit again whose statement was cancelled; by default it is given up."""
+        self.abort(connection)
+
+
+class Pool:
+    """At most `size` connections, made when they are wanted; one that was idle for `idle` seconds is not used again.
+
+    `acquire` raises DatabaseTimeout when none is free within `timeout` seconds, DatabaseUnavailable when none can be
+    made. Whoever acquires gives back, by `release` or `recover`.
+    """
+
+    def __init__(self, driver: Driver, *, size: int, timeout: float, idle: float) -> None:
+        self.driver = driver
+        self._size = size
+        self._timeout = timeout
+        self._idle = idle
+        self._free: list[tuple[Any, float]] = []
+        self._used: set[Any] = set()
+        self._taken = 0  # places: connections, and those being made
+        self._waiters: deque[asyncio.Future[Any]] = deque()
+        self._recoveries: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._emptied: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def open(cls, driver: Driver, **limits: Any) -> Self:
+        """A pool whose first connection is made; `limits` are those of the class."""
+        pool = cls(driver, **limits)
+        pool._put(await pool.acquire())
+        return pool
+
+    async def acquire(self) -> Any:
+        """A connection that is nobody else's until it is given back."""
+        if self._closed:
+            raise DatabaseUnavailable("The databases of this process are closed.")
+        connection = self._pop() or await self._wait_or_connect()
+        self._used.add(connection)
+        return connection
+
+    async def release(self, connection: Any, limit: float | None) -> None:
+        """Give back a connection that is in step, reset; one that cannot be reset within `limit` is given up."""
+        if self.driver.is_closed(connection):
+            self.give_up(connection)
+            return
+        try:
+            await self.driver.reset(connection, limit)
+        except Exception:  # what it was acquired for has succeeded all the same
+            self.give_up(connection)
+        except BaseException:
+            self.give_up(connection)
+            raise
+        else:
+            self._put(connection)
+
+    def give_up(self, connection: Any) -> None:
+        """Close a connection that is out of step; its place is free for another."""
+        self.driver.abort(connection)
+        self._used.discard(connection)
+        self._give(None)
+
+    def recover(self, connection: Any) -> None:
+        """Give back a connection whose statement was cancelled: nobody waits for it to be fit again."""
+        task = asyncio.get_running_loop().create_task(self._recover(connection))
+        self._recoveries.add(task)
+        task.add_done_callback(self._recoveries.discard)
+
+    async def close(self) -> None:
+        """Close all connections; those in use are waited for a moment."""
+        self._closed = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(DatabaseUnavailable("The databases of this process are closed."))
+        free, self._free = [connection for connection, _ in self._free], []
+        try:
+            await asyncio.gather(*map(self._close, free))
+            if self._taken:
+                self._emptied = asyncio.get_running_loop().create_future()
+                await asyncio.wait_for(self._emptied, CLOSE_TIMEOUT)
+        except TimeoutError:
+            pass
+        finally:
+            for connection in (*free, *self._used):
+                self.driver.abort(connection)
+            for task in list(self._recoveries):
+                task.cancel()
+
+    def _pop(self) -> Any:
+        """The connection that was used last, of those that are still good."""
+        while self._free:
+            connection, since = self._free.pop()
+            if not self.driver.is_closed(connection) and time.monotonic() - since < self._idle:
+                return connection
+            self.driver.abort(connection)
+            self._give(None)
+        return None
+
+    async def _wait_or_connect(self) -> Any:
+        waiting = self._taken >= self._size
+        try:
+            async with asyncio.timeout(self._timeout):
+                if not waiting:
+                    self._taken += 1
+                elif (connection := await self._wait()) is not None:
+                    return connection
+                waiting = False
+                return await self._connect()
+        except TimeoutError as exc:
+            if waiting:
+                raise DatabaseTimeout(
+                    f"None of the {self._size} connections was free within {self._timeout:g} seconds. Raise "
+                    "DB_POOL_SIZE, or hold transactions for a shorter time."
+                ) from exc
+            raise DatabaseUnavailable(f"The server accepted no connection within {self._timeout:g} seconds.") from exc
+
+    async def _wait(self) -> Any:
+        """What somebody gives: a connection, or None for the place of one."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except BaseException:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            elif not waiter.cancelled() and not waiter.exception():  # given and not taken: the next one's
+                self._give(waiter.result())
+            raise
+
+    async def _connect(self) -> Any:
+        try:
+            return await self.driver.connect()
+        except BaseException as exc:
+            self._give(None)
+            if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
+                # Whatever its reason, a refused password too: nothing of this service's reaches the database.
+                message = str(translated) if isinstance(translated, DatabaseError) else type(exc).__name__
+                raise DatabaseUnavailable(message) from exc
+            raise
+
+    async def _recover(self, connection: Any) -> None:
+        try:
+            async with asyncio.timeout(RECOVERY_TIMEOUT):
+                await self.driver.recover(connection)
+        except BaseException as exc:
+            self.give_up(connection)
+            if not isinstance(exc, Exception):
+                raise
+        else:
+            self._put(connection)
+
+    def _put(self, connection: Any) -> None:
+        if self._closed or self.driver.is_closed(connection):
+            self.give_up(connection)
+        else:
+            self._used.discard(connection)
+            self._give(connection)
+
+    def _give(self, connection: Any) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        if connection is not None:
+            self._free.append((connection, time.monotonic()))
+            return
+        self._taken -= 1
+        if self._emptied and not self._emptied.done() and not self._taken:
+            self._emptied.set_result(None)
+
+    async def _close(self, connection: Any) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.driver.close(connection)
+        except Exception:  # it goes in any case
+            self.driver.abort(connection)
+        self._give(None)

@@ -1,0 +1,75 @@
+"""Tortoise's client on our pool, for the drivers that speak to a server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sanicbase.db.errors import DatabaseUnavailable
+from sanicbase.db.limits import Limits
+from sanicbase.db.outage import Outage
+from sanicbase.db.pool import Driver, Pool
+from sanicbase.db.statements import LimitedClient
+
+__all__ = ["PooledClient"]
+
+
+class PooledClient(LimitedClient):
+    """What PostgreSQL and MySQL have in common. `limits` and `outage` are set from the credentials."""
+
+    host: Any
+    port: int
+    database: Any
+    pool_maxsize: int
+    _pool: Pool | None
+    _pool_init_lock: asyncio.Lock
+
+    def driver(self, *, with_db: bool) -> Driver:
+        """What makes connections, to the database or to its server alone."""
+        raise NotImplementedError
+
+    def limit(self, limits: Limits) -> None:
+        """Take note of the limits; called at the end of a client's `__init__`."""
+        self.limits = limits
+        self.outage = Outage(f"{self.connection_name} at {self.host}:{self.port}/{self.database}")
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the pool. Raises DatabaseUnavailable when no connection can be made."""
+        limits = self.limits
+        driver = self.driver(with_db=with_db)
+        self._pool = await Pool.open(driver, size=self.pool_maxsize, timeout=limits.acquire, idle=limits.idle)
+        await self._post_connect()
+
+    async def close(self) -> None:
+        """Close the pool."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def acquire(self) -> Any:
+        try:
+            return await (self._pool or await self._opened()).acquire()
+        except DatabaseUnavailable as exc:
+            self.outage.failed(exc)
+            raise
+
+    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+        if self._pool is None:  # closed meanwhile, with all its connections
+            return
+        if lost:
+            self._pool.give_up(connection)
+        elif isinstance(error, asyncio.CancelledError):
+            self._pool.recover(connection)
+        else:
+            await self._pool.release(connection, self.limits.client)
+
+    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+        return self._pool is not None and self._pool.driver.is_in_step(connection, error)
+
+    async def _opened(self) -> Pool:
+        async with self._pool_init_lock:
+            if self._pool is None:
+                await self.create_connection(with_db=True)
+        if self._pool is None:
+            raise DatabaseUnavailable("The databases of this process are closed.")
+        return self._pool

@@ -1,0 +1,99 @@
+"""Tortoise's PostgreSQL engine on asyncpg, with our pool, limits and errors."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import TransactionContext
+
+from sanicbase.db.errors import DatabaseError
+from sanicbase.db.limits import Limits
+from sanicbase.db.pool import CLOSE_TIMEOUT, Driver
+from sanicbase.db.pooled import PooledClient
+from sanicbase.db.transactions import LimitedTransaction, transaction
+from sanicbase.db.translation import postgres_error
+
+__all__ = ["client_class"]
+
+# Options of asyncpg's own pool that a URL may have; the first of them is ours by another name.
+POOL_OPTIONS = ("max_inactive_connection_lifetime", "max_queries", "min_size", "max_size")
+
+
+class _Driver(Driver):
+    translate = staticmethod(postgres_error)
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    async def connect(self) -> Any:
+        return await asyncpg.connect(**self._options)
+
+    def is_closed(self, connection: Any) -> bool:
+        return bool(connection.is_closed())
+
+    def abort(self, connection: Any) -> None:
+        connection.terminate()
+
+    async def close(self, connection: Any) -> None:
+        await connection.close(timeout=CLOSE_TIMEOUT)
+
+    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+        # A cancelled statement is cancelled on the server, too, and its connection is good again afterwards.
+        known = isinstance(error, Exception | asyncio.CancelledError)
+        wrong = isinstance(error, TimeoutError | asyncpg.InternalClientError)
+        return known and not wrong and not connection.is_closed()
+
+    async def reset(self, connection: Any, limit: float | None) -> None:
+        await connection.reset(timeout=limit)
+
+    async def recover(self, connection: Any) -> None:
+        await connection.execute("ROLLBACK")  # after asyncpg's cancellation, for which it waits
+        await connection.reset()
+
+
+class _Transaction(LimitedTransaction, TransactionWrapper):
+    async def run(self, connection: Any, command: str) -> None:
+        # An error that was caught has aborted the transaction, and COMMIT then rolls back without a complaint.
+        if await connection.execute(command) == "ROLLBACK" and command == "COMMIT":
+            self._finalized = True
+            raise DatabaseError(
+                "An error inside this transaction was caught, after which PostgreSQL commits nothing: the transaction "
+                "was rolled back. Let the error out, or put the statement that may fail into an in_transaction() of "
+                "its own."
+            )
+
+
+class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
+    """PostgreSQL; every session is in UTC, and knows how long a statement may take."""
+
+    translate = staticmethod(postgres_error)
+
+    def __init__(self, **credentials: Any) -> None:
+        if "max_inactive_connection_lifetime" in credentials:
+            credentials.setdefault("idle_timeout", credentials["max_inactive_connection_lifetime"])
+        limits = Limits.take(credentials)
+        super().__init__(**{name: value for name, value in credentials.items() if name not in POOL_OPTIONS})
+        self.limit(limits)
+
+    def driver(self, *, with_db: bool) -> Driver:
+        settings = {"timezone": "UTC", "application_name": self.application_name, "search_path": self.schema}
+        if self.limits.statement:
+            settings["statement_timeout"] = str(max(1, int(self.limits.statement * 1000)))
+        return _Driver(
+            {
+                "host": self.host,
+                "port": self.port,
+                "user": self.user,
+                "password": self.password,  # which may be a function, called for each connection
+                "database": self.database if with_db else None,
+                "connection_class": self.connection_class,
+                "server_settings": {k: v for k, v in settings.items() if v} | self.server_settings,
+                **self.extra,
+            }
+        )
+
+    def _in_transaction(self) -> TransactionContext:
+        return transaction(_Transaction(self))

@@ -1,0 +1,102 @@
+"""Statements that end in time, whose errors have names, and which leave no connection behind that is out of step.
+
+What Tortoise does with a connection, it does inside `acquire_connection()`. So that is where a statement is given its
+time, and where an error is renamed before Tortoise sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from sanicbase.db.errors import DatabaseUnavailable
+from sanicbase.db.limits import Limits
+from sanicbase.db.outage import Outage
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["LimitedClient", "ended", "raise_translated"]
+
+
+class LimitedClient(BaseDBAsyncClient):
+    """What the clients of all drivers have in common, beside the one that Tortoise has for each."""
+
+    limits: Limits
+    outage: Outage
+
+    @staticmethod
+    def translate(error: BaseException) -> SanicBaseError | None:
+        """What the driver's error is called in `sanicbase.db.errors`; None for one that is not a database's."""
+        raise NotImplementedError
+
+    async def acquire(self) -> Any:
+        """A connection that is nobody else's until `part`, within `limits.acquire`."""
+        raise NotImplementedError
+
+    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+        """Give back the connection after what it was acquired for; `lost` when nothing more can be said on it."""
+        raise NotImplementedError
+
+    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+        """Whether another statement can be sent, or the rollback at least, when one has ended like this."""
+        raise NotImplementedError
+
+    def acquire_connection(self) -> Any:
+        return _Statement(self)
+
+
+class _Statement:
+    """The time in which one statement has a connection."""
+
+    __slots__ = ("_client", "_connection", "_limit")
+
+    def __init__(self, client: LimitedClient) -> None:
+        self._client = client
+
+    async def __aenter__(self) -> Any:
+        client = self._client
+        self._connection = await client.acquire()
+        self._limit = asyncio.timeout(client.limits.client)
+        await self._limit.__aenter__()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        client, connection = self._client, self._connection
+        error = await ended(self._limit, kind, error, trace)
+        if error is None:
+            if client.outage.is_down:
+                client.outage.ended()
+            await client.part(connection, None, lost=False)
+            return
+        await client.part(connection, error, lost=not client.is_in_step(connection, error))
+        raise_translated(client, error)
+
+
+async def ended(
+    limit: asyncio.Timeout, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> BaseException | None:
+    """How what was limited has ended: by its limit, that is a TimeoutError."""
+    try:
+        await limit.__aexit__(kind, error, trace)
+    except TimeoutError as exc:
+        return exc
+    return error
+
+
+def raise_translated(client: LimitedClient, error: BaseException) -> None:
+    """Raise what the error is called, and note what it says about the server.
+
+    One that is nobody's of a database is not raised: it is on its way already.
+    """
+    translated = client.translate(error)
+    if translated is None:
+        return
+    if isinstance(translated, DatabaseUnavailable) or isinstance(error, TimeoutError):
+        client.outage.failed(error)
+    elif client.outage.is_down:
+        client.outage.ended()
+    raise translated from error

@@ -1,0 +1,241 @@
+"""What the drivers raise, in the words of `sanicbase.db.errors`.
+
+Each function takes an exception and returns the one to raise from it, or None when it is nobody's of a database: a
+mistake in the program, say. The driver's own words stay in the message of a DatabaseError, which is for logs; an
+InvalidValue is for whoever sent the value, and quotes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import asyncpg  # type: ignore[import-untyped]
+from tortoise import Tortoise
+from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+
+from sanicbase.db.errors import (
+    DatabaseError,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    DeadlockError,
+    IntegrityError,
+    SerializationError,
+)
+from sanicbase.errors import InvalidValue, SanicBaseError
+
+__all__ = ["is_missing_table", "mysql_error", "postgres_error", "sqlite_error"]
+
+WORDS = {
+    "too_long": "is too long",
+    "out_of_range": "is out of range",
+    "invalid_text": "has characters that cannot be stored",
+    "invalid_datetime": "is no date or time that can be stored",
+    "invalid_value": "does not fit its column",
+}
+
+SQLSTATES: dict[str, type[DatabaseError]] = {
+    "08": DatabaseUnavailable,  # of the connection
+    "57P01": DatabaseUnavailable,  # shutting down
+    "57P02": DatabaseUnavailable,  # crashed
+    "57P03": DatabaseUnavailable,  # starting up
+    "57P05": DatabaseUnavailable,  # idle for too long
+    "53300": DatabaseUnavailable,  # too many connections
+    "57014": DatabaseTimeout,  # statement_timeout
+    "55P03": DatabaseTimeout,  # lock_timeout
+    "25P03": DatabaseTimeout,  # idle_in_transaction_session_timeout
+    "40001": SerializationError,
+    "40P01": DeadlockError,
+}
+SQLSTATE_VALUES = {
+    "22001": "too_long",
+    "22003": "out_of_range",
+    "22008": "out_of_range",
+    "22007": "invalid_datetime",
+    "22021": "invalid_text",
+    "22P05": "invalid_text",
+}
+
+# https://mariadb.com/kb/en/mariadb-error-code-reference/; 2000 and above are the client's own.
+MYSQL_UNAVAILABLE = {1040, 1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927, 3169, 4031}
+MYSQL_CLIENT = range(2000, 3000)
+MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
+    1205: DatabaseTimeout,  # innodb_lock_wait_timeout
+    1317: DatabaseTimeout,  # KILL QUERY
+    1969: DatabaseTimeout,  # MariaDB's max_statement_time
+    3024: DatabaseTimeout,  # MySQL's max_execution_time
+    3572: DatabaseTimeout,  # NOWAIT
+    1020: SerializationError,  # the record has changed since the transaction's snapshot
+    1412: SerializationError,  # so has the table
+    1213: DeadlockError,
+    1614: DeadlockError,
+}
+MYSQL_INTEGRITY = {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025}
+MYSQL_VALUES = {
+    1153: "too_long",  # of max_allowed_packet
+    1406: "too_long",
+    1264: "out_of_range",
+    1690: "out_of_range",
+    1265: "invalid_value",
+    1292: "invalid_value",
+    1411: "invalid_datetime",
+    1300: "invalid_text",
+    1366: "invalid_text",
+    3140: "invalid_value",  # JSON
+}
+MYSQL_COLUMN = re.compile(r"for column (?:`[^`]*`\.`[^`]*`\.)?[`']([^`']+)[`'] at row \d+$")
+MYSQL_DUPLICATE = re.compile(r".* for key '(?:[^']*\.)?([^'.]+)'$", re.DOTALL)  # MySQL 8 names the table, too
+MYSQL_FOREIGN_KEY = re.compile(r"CONSTRAINT `([^`]+)` FOREIGN KEY \(([^)]+)\)")
+MYSQL_NULL = re.compile(r"^(?:Column|Field) '([^']+)'")
+MYSQL_CHECK = re.compile(r"(?i:constraint) [`']([^`']+)[`'] (?:failed|is violated)")
+
+SQLITE_CONSTRAINT_DATATYPE = 3091  # which Python has no name for yet
+
+POSTGRES_KEY = re.compile(r"\(([\w\", ]+)\)=\(")  # whatever the language around it
+
+
+def postgres_error(error: BaseException) -> SanicBaseError | None:
+    """What asyncpg raised, the server's errors and its own."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _by_sqlstate(error)
+    if isinstance(error, asyncpg.InternalClientError) and not isinstance(error, asyncpg.OutdatedSchemaCacheError):
+        return DatabaseUnavailable(error)  # it has lost track of the protocol
+    if isinstance(error, asyncpg.InterfaceError):
+        if isinstance(error, ValueError):  # an argument that has no form on the wire
+            return _invalid(_code_of(error.__cause__))
+        return DatabaseUnavailable(error) if "closed" in str(error) else DatabaseError(error)
+    return _python_error(error)
+
+
+def mysql_error(error: BaseException) -> SanicBaseError | None:
+    """What aiomysql (through PyMySQL) or asyncmy raised."""
+    if not type(error).__module__.startswith(("pymysql.err", "asyncmy.errors")):
+        return _python_error(error)
+    code = mysql_code(error)
+    text = str(error.args[-1]) if error.args else ""
+    name = type(error).__name__
+    if code in MYSQL_UNAVAILABLE or code in MYSQL_CLIENT or name == "InterfaceError" or "sequence number" in text:
+        return DatabaseUnavailable(error)
+    if kind := MYSQL_ERRORS.get(code):
+        return kind(error)
+    if code in MYSQL_VALUES or name == "DataError":
+        column = found.group(1) if (found := MYSQL_COLUMN.search(text)) else ""
+        return _invalid("invalid_datetime" if "date" in text[:24] else MYSQL_VALUES.get(code, "invalid_value"), column)
+    if code in MYSQL_INTEGRITY or name == "IntegrityError":
+        constraint, columns = _mysql_constraint(text)
+        return IntegrityError(error, constraint=constraint, columns=columns)
+    return DatabaseError(error)
+
+
+def mysql_code(error: BaseException) -> int:
+    """The number of a MySQL error, 0 when it has none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
+def sqlite_error(error: BaseException) -> SanicBaseError | None:
+    """What sqlite3 raised, and aiosqlite about a connection that is closed.
+
+    A lock that another process kept for longer than busy_timeout is a DatabaseTimeout; a snapshot that has become too
+    old to write, which no waiting would help, a SerializationError.
+    """
+    if isinstance(error, ValueError) and str(error) in ("Connection closed", "no active connection"):
+        return DatabaseUnavailable(error)
+    if not isinstance(error, sqlite3.Error):
+        return _python_error(error)
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in (sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_LOCKED_SHAREDCACHE):
+        return SerializationError(error)
+    if code in (sqlite3.SQLITE_MISMATCH, SQLITE_CONSTRAINT_DATATYPE, sqlite3.SQLITE_TOOBIG):
+        return _invalid("too_long" if code == sqlite3.SQLITE_TOOBIG else "invalid_value")
+    match code & 0xFF:  # the rest of an extended code tells details
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_INTERRUPT:
+            return DatabaseTimeout(error)
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
+            return DatabaseUnavailable(error)
+        case sqlite3.SQLITE_CONSTRAINT:
+            constraint, columns = _sqlite_constraint(str(error))
+            return IntegrityError(error, constraint=constraint, columns=columns)
+    return DatabaseError(error)
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Whether a DatabaseError says that there is no such table, and not that it may not be read."""
+    cause = error.__cause__
+    return (
+        isinstance(cause, asyncpg.UndefinedTableError)
+        or (isinstance(cause, sqlite3.OperationalError) and str(cause).startswith("no such table"))
+        or (isinstance(cause, Exception) and mysql_code(cause) == 1146)
+    )
+
+
+def _by_sqlstate(error: asyncpg.PostgresError) -> SanicBaseError:
+    state = error.sqlstate or ""
+    if kind := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
+        return kind(error)
+    if state.startswith("22"):
+        return _invalid(SQLSTATE_VALUES.get(state, "invalid_value"), error.column_name or "")
+    if state.startswith("23"):
+        columns = (error.column_name,) if error.column_name else _key_columns(error.detail or "")
+        return IntegrityError(error, constraint=error.constraint_name or "", columns=columns)
+    return DatabaseError(error)
+
+
+def _key_columns(detail: str) -> tuple[str, ...]:
+    """The columns in `Key (a, b)=(1, 2) already exists.`; none for an index on an expression."""
+    found = POSTGRES_KEY.search(detail)
+    return tuple(name.strip(' "') for name in found.group(1).split(",")) if found else ()
+
+
+def _mysql_constraint(text: str) -> tuple[str, tuple[str, ...]]:
+    if found := MYSQL_FOREIGN_KEY.search(text):
+        return found.group(1), tuple(name.strip(" `") for name in found.group(2).split(","))
+    if found := MYSQL_NULL.match(text):
+        return "", (found.group(1),)
+    if found := MYSQL_DUPLICATE.match(text):
+        return found.group(1), _unique_columns(found.group(1))
+    found = MYSQL_CHECK.search(text)
+    return (found.group(1) if found else ""), ()
+
+
+def _unique_columns(key: str) -> tuple[str, ...]:
+    """The columns of a unique key by its name, as Tortoise and MySQL name those of the models."""
+    for app in Tortoise.apps.values():
+        for model in app.values():
+            meta = model._meta
+            if any(field.unique and (field.source_field or name) == key for name, field in meta.fields_map.items()):
+                return (key,)
+            for names in meta.unique_together:
+                columns = [meta.fields_map[name].source_field or name for name in names]
+                generator: BaseSchemaGenerator = BaseSchemaGenerator  # type: ignore[assignment]  # it asks for no object
+                if BaseSchemaGenerator._get_index_name(generator, "uid", model, columns) == key:
+                    return tuple(columns)
+    return ()
+
+
+def _sqlite_constraint(text: str) -> tuple[str, tuple[str, ...]]:
+    kind, _, rest = text.partition(" constraint failed: ")
+    if kind == "CHECK" or rest.startswith("index "):
+        return rest.removeprefix("index ").strip("'"), ()
+    return "", tuple(name.rpartition(".")[2] for name in rest.split(", ")) if rest else ()
+
+
+def _python_error(error: BaseException) -> SanicBaseError | None:
+    """Python's own exceptions, which pass through every driver."""
+    if isinstance(error, TimeoutError):  # before OSError, which it is as well
+        return DatabaseTimeout("The database did not answer in time.")
+    if isinstance(error, OSError | EOFError):
+        return DatabaseUnavailable(f"{type(error).__name__}: {error}")
+    if isinstance(error, UnicodeEncodeError | OverflowError):
+        return _invalid(_code_of(error))
+    return None
+
+
+def _code_of(error: BaseException | None) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "invalid_text"
+    return "out_of_range" if isinstance(error, OverflowError) else "invalid_value"
+
+
+def _invalid(code: str, column: str = "") -> InvalidValue:
+    subject = f"The value of {column}" if column else "A value"
+    return InvalidValue(f"{subject} {WORDS[code]}.", path=column, code=code)
