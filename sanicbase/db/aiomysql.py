@@ -11,8 +11,19 @@ from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver
 __all__ = ["client_class"]
 
 
+class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
+    """A cursor that leaves warnings with the server: aiomysql would ask for them and print them, one by one."""
+
+    async def _show_warnings(self, connection: Any) -> None:
+        """Nothing: what matters is an error in strict mode."""
+
+
 class _Driver(PooledMySQLDriver):
     module = aiomysql
+
+    async def connect(self) -> Any:
+        self._options.setdefault("cursorclass", _Cursor)
+        return await super().connect()
 
     def is_closed(self, connection: Any) -> bool:
         if connection.closed:
