@@ -1,12 +1,15 @@
 """The databases of a service, on Tortoise ORM."""
 
 from sanicbase.db.database import Database
+from sanicbase.db.effects import on_commit
 from sanicbase.db.keyset import keyset_page
 from sanicbase.db.listing import KeysetQuery, PageQuery
 from sanicbase.db.model import DBModel
 from sanicbase.db.page import KeysetPage, Page
 from sanicbase.db.parts import SoftDelete, Timestamps, Versioned
 from sanicbase.db.queryset import DBManager, DBQuerySet
+from sanicbase.db.spawning import spawn
+from sanicbase.db.transaction import transaction
 
 __all__ = [
     "DBManager",
@@ -21,4 +24,7 @@ __all__ = [
     "Timestamps",
     "Versioned",
     "keyset_page",
+    "on_commit",
+    "spawn",
+    "transaction",
 ]

@@ -15,12 +15,15 @@ from sanicbase.db.errors import NotFoundError
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.upsert import Upsert
 from sanicbase.db.values import WRONG_TYPE, Fits, check_known, converted, fits
+from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["DBModel"]
 
 Where = Q | Mapping[str, Any]
 Using = BaseDBAsyncClient | None
+
+MOST_ALTERNATIVES = 200  # of a condition; SQLite takes a depth of 1000
 
 
 class DBModel(Model):
@@ -71,6 +74,30 @@ class DBModel(Model):
         force_update: bool = False,
     ) -> None:
         """Create the row, or update it."""
+        if not is_watched(type(self)):
+            await self._save(using_db, update_fields, force_create, force_update)
+            return
+        async with writing(type(self), self._connection(using_db)) as made:
+            before: Sequence[Row] = ()
+            if self._saved_in_db and self.pk is not None:
+                before = await made.locked(DBQuerySet(type(self)).filter(pk=self.pk)) or ()
+                await made.announce(before)
+            await self._save(made.connection, update_fields, force_create, force_update)
+            if (after := made.image(self)) not in before:
+                await made.announce([after])
+
+    async def delete(self, using_db: Using = None) -> None:
+        """Delete the row for good."""
+        if not is_deletion_watched(type(self)):
+            await super().delete(using_db)
+            return
+        async with writing(type(self), self._connection(using_db)) as made:
+            await made.announce_deletion(await made.locked(DBQuerySet(type(self)).filter(pk=self.pk)))
+            await super().delete(made.connection)
+
+    async def _save(
+        self, using_db: Using, update_fields: Iterable[str] | None, force_create: bool, force_update: bool
+    ) -> None:
         try:
             await super().save(using_db, update_fields, force_create, force_update)
         except WRONG_TYPE:
@@ -140,8 +167,10 @@ class DBModel(Model):
         row = cls(**values)
         names = [name for name in values if name not in on] if update is None else update
         async with cls._connection(using_db)._in_transaction() as connection:
-            await Upsert(cls, connection, on=on, update=names).write([row])
-            return await cls.filter(**{name: values[name] for name in on}).using_db(connection).get()
+            same = cls.filter(**{name: values[name] for name in on})
+            async with announced(cls, connection, same):
+                await Upsert(cls, connection, on=on, update=names).write([row])
+            return await same.using_db(connection).get()
 
     @classmethod
     async def bulk_upsert(
@@ -165,8 +194,19 @@ class DBModel(Model):
             upsert = Upsert(cls, connection, on=on, update=update)
             waiting = list(last.values())
             for place in range(0, len(waiting), batch_size):
-                await upsert.write(waiting[place : place + batch_size])
+                batch = waiting[place : place + batch_size]
+                async with announced(cls, connection, cls._same(batch, on)):
+                    await upsert.write(batch)
         return len(last)
+
+    @classmethod
+    def _same(cls, rows: Sequence[Self], on: Sequence[str]) -> QuerySet[Self] | None:
+        """The rows there are with the same values of `on`; None when a statement cannot ask for so many."""
+        if len(on) == 1:
+            return cls.filter(**{f"{on[0]}__in": [getattr(row, on[0]) for row in rows]})
+        if len(rows) > MOST_ALTERNATIVES:
+            return None
+        return cls.filter(Q(*(Q(**{name: getattr(row, name) for name in on}) for row in rows), join_type=Q.OR))
 
     @classmethod
     async def _single(cls, values: Mapping[str, object], using_db: Using) -> Self | None:

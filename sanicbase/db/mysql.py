@@ -76,6 +76,9 @@ class PooledMySQLDriver(Driver):
 
 
 class _Transaction(LimitedTransaction, TransactionWrapper):
+    def beginning(self) -> list[str]:
+        return [f"SET TRANSACTION ISOLATION LEVEL {self.isolation}", "BEGIN"] if self.isolation else ["BEGIN"]
+
     async def run(self, connection: Any, command: str) -> None:
         await connection.query(command)
 

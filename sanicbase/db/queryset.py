@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.manager import Manager
 from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, UpdateQuery
 
 from sanicbase.db.values import WRONG_TYPE, check_known, converted
+from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -38,7 +40,7 @@ class DBQuerySet(QuerySet[M]):
 
     def erase(self) -> DeleteQuery:
         """Delete all rows for good. Awaits to the number of rows."""
-        return super().delete()
+        return _Delete(self)
 
     def bulk_create(
         self,
@@ -81,16 +83,7 @@ class DBQuerySet(QuerySet[M]):
         )
 
     def _update(self, values: dict[str, Any]) -> UpdateQuery:
-        return UpdateQuery(
-            model=self.model,
-            db=self._db,
-            update_kwargs={**self.model._moved_on(), **values},
-            q_objects=self._q_objects,
-            annotations=self._annotations,
-            custom_filters=self._custom_filters,
-            limit=self._limit,
-            orderings=self._orderings,
-        )
+        return _Update(self, {**self.model._moved_on(), **values})
 
 
 class DBManager(Manager):
@@ -102,6 +95,72 @@ class DBManager(Manager):
         return DBQuerySet(model).filter(**model._shown())
 
 
+class _Update(UpdateQuery):
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: DBQuerySet[Any], values: dict[str, Any]) -> None:
+        super().__init__(
+            rows.model,
+            values,
+            rows._db,
+            rows._q_objects,
+            rows._annotations,
+            rows._custom_filters,
+            rows._limit,
+            rows._orderings,
+        )
+        self._rows = rows
+
+    async def _execute(self) -> int:
+        if not is_watched(self.model):
+            return await super()._execute()
+        async with writing(self.model, self._db) as made:
+            before = await made.locked(self._rows)
+            await made.announce(before)
+            if before is None:
+                return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
+            same = _same_rows(self.model, before, made.connection)
+            count = await _plain_update(same, self.update_kwargs) if before else 0
+            if before and not set(made.names).isdisjoint(self.update_kwargs):
+                await made.announce([row for row in await made.locked(same) or () if row not in before])
+            return count
+
+
+class _Delete(DeleteQuery):
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: DBQuerySet[Any]) -> None:
+        super().__init__(
+            rows.model,
+            rows._db,
+            rows._q_objects,
+            rows._annotations,
+            rows._custom_filters,
+            rows._limit,
+            rows._orderings,
+        )
+        self._rows = rows
+
+    async def _execute(self) -> int:
+        if not is_deletion_watched(self.model):
+            return await super()._execute()
+        async with writing(self.model, self._db) as made:
+            rows = await made.locked(self._rows)
+            await made.announce_deletion(rows)
+            if rows is None:
+                return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
+            return await QuerySet.delete(_same_rows(self.model, rows, made.connection)) if rows else 0
+
+
+def _same_rows(model: type[DBModel], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
+    """The locked rows by their keys: what has come to meet the condition since then was not announced."""
+    return DBQuerySet(model).filter(pk__in=[row[model._meta.pk_attr] for row in rows]).using_db(connection)
+
+
+async def _plain_update(rows: QuerySet[Any], values: dict[str, Any]) -> int:
+    return await QuerySet.update(rows, **values)
+
+
 class _BulkCreate(BulkCreateQuery[M]):
     __slots__ = ()
 
@@ -110,6 +169,11 @@ class _BulkCreate(BulkCreateQuery[M]):
             self._db = connection
             with _naming_mistakes(self._objects):
                 await super()._execute_many(*arguments)
+            if is_watched(self.model):
+                rows = list(self._objects)
+                known = all(row._custom_generated_pk or not row._meta.pk.generated for row in rows)
+                async with writing(self.model, connection) as made:
+                    await made.announce(map(made.image, rows) if known and len(rows) <= LIMIT else None)
 
 
 class _BulkUpdate(BulkUpdateQuery[M]):
@@ -129,7 +193,9 @@ class _BulkUpdate(BulkUpdateQuery[M]):
         async with self._db._in_transaction() as connection:
             await self.model._check_versions(self._objects, connection)
             self._db = connection
-            count: int = await super()._execute_many(queries)
+            same = DBQuerySet(self.model).filter(pk__in=[row.pk for row in self._objects])
+            async with announced(self.model, connection, same):
+                count: int = await super()._execute_many(queries)
         return count
 
 

@@ -24,7 +24,8 @@ __all__ = ["client_class"]
 
 
 class _Transaction(LimitedTransaction, SqliteTransactionWrapper):
-    BEGIN = "BEGIN IMMEDIATE"
+    def beginning(self) -> list[str]:
+        return ["BEGIN IMMEDIATE"]  # always serializable
 
     async def run(self, connection: Any, command: str) -> None:
         # These two do not mind when nothing is open: SQLite may have rolled back, and a script commits.

@@ -10,9 +10,12 @@ from tortoise.backends.base.client import NestedTransactionContext, Transactiona
 from tortoise.connection import get_connections
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
+from sanicbase.db.spawning import settled, spawn
 from sanicbase.db.statements import LimitedClient, ended, raise_translated
+from sanicbase.db.unit import Outcome, Unit
+from sanicbase.errors import SanicBaseError
 
-__all__ = ["LimitedTransaction", "transaction"]
+__all__ = ["LimitedTransaction", "set_isolation", "transaction"]
 
 ENDING = (DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError)
 
@@ -23,8 +26,6 @@ class LimitedTransaction(TransactionalDBClient):
     After an error by which the database may have ended it, a timeout or a deadlock, it refuses further statements and
     its commit: caught and forgotten, the rest would be written without what came before.
     """
-
-    BEGIN = "BEGIN"
 
     _parent: Any
     _lock: asyncio.Lock
@@ -37,6 +38,9 @@ class LimitedTransaction(TransactionalDBClient):
         self._savepoint = None
         self.ended_by: BaseException | None = None
         self.lost = False
+        self.isolation: str | None = None
+        self.unit: Unit = self.root.unit if self.root is not self else Unit()
+        self._depth = 0
 
     @property
     def client(self) -> LimitedClient:
@@ -58,20 +62,37 @@ class LimitedTransaction(TransactionalDBClient):
         """Override to say that the database has rolled back by itself, where the connection knows it."""
         return False
 
+    def beginning(self) -> list[str]:
+        """The statements that begin it, at its `isolation` if it has one."""
+        return [f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"]
+
     async def begin(self) -> None:
         self._finalized = False
-        await self._run(self.BEGIN)
+        for command in self.beginning():
+            await self._run(command)
 
     async def commit(self) -> None:
-        await self._end("COMMIT", "RELEASE SAVEPOINT")
+        if self._savepoint is not None:
+            await self._end(f"RELEASE SAVEPOINT {self._savepoint}")
+            self.unit.close_savepoint(self._depth, kept=True)
+        elif self.unit.owes:
+            await settled(self._commit())
+        else:
+            await self._end("COMMIT")
 
     async def rollback(self) -> None:
         self.ended_by = None  # which refuses everything else
-        await self._end("ROLLBACK", "ROLLBACK TO SAVEPOINT")
+        if self._savepoint is not None:
+            self.unit.close_savepoint(self._depth, kept=False)
+            await self._end(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
+        else:
+            self.unit.outcome = self.unit.outcome or Outcome.ROLLED_BACK
+            await self._end("ROLLBACK")
 
     async def savepoint(self) -> None:
         self._savepoint = f"sanicbase_{id(self):x}"
         await self._run(f"SAVEPOINT {self._savepoint}")
+        self._depth = self.unit.open_savepoint()
 
     async def savepoint_rollback(self) -> None:
         await self.rollback()
@@ -79,8 +100,17 @@ class LimitedTransaction(TransactionalDBClient):
     async def release_savepoint(self) -> None:
         await self.commit()
 
-    async def _end(self, whole: str, part: str) -> None:
-        await self._run(whole if self._savepoint is None else f"{part} {self._savepoint}")
+    async def _commit(self) -> None:
+        """Commit, and note how that ended: an answer that did not come may have been a yes."""
+        try:
+            await self._end("COMMIT")
+        except (DatabaseUnavailable, DatabaseTimeout):
+            self.unit.outcome = Outcome.UNKNOWN
+            raise
+        self.unit.outcome = Outcome.COMMITTED
+
+    async def _end(self, command: str) -> None:
+        await self._run(command)
         self._finalized = True
 
     async def _run(self, command: str) -> None:
@@ -131,7 +161,7 @@ def _refuse_ended(root: LimitedTransaction) -> None:
     if root.ended_by is not None:
         raise DatabaseError("An earlier error has ended this transaction: begin it anew.") from root.ended_by
     if root._finalized or root._connection is None:
-        raise DatabaseError("This transaction is over. Begin another, also for a task that outlives this one.")
+        raise DatabaseError("This transaction is over. Begin another, and start tasks that outlive one by spawn(…).")
 
 
 def transaction(made: LimitedTransaction) -> TransactionContext:
@@ -139,14 +169,21 @@ def transaction(made: LimitedTransaction) -> TransactionContext:
     return _Transaction(made)
 
 
+def set_isolation(context: TransactionContext, isolation: str) -> None:
+    """Have a transaction that was not begun yet begin at this level. Raises SanicBaseError where it cannot."""
+    if not isinstance(context, _Transaction):
+        raise SanicBaseError("Only the outermost transaction has an isolation, and on an engine of sanicbase's.")
+    context.transaction.isolation = isolation.upper()
+
+
 class _Transaction(TransactionContext):
-    __slots__ = ("_token", "_transaction")
+    __slots__ = ("_token", "transaction")
 
     def __init__(self, made: LimitedTransaction) -> None:
-        self._transaction = made
+        self.transaction = made
 
     async def __aenter__(self) -> TransactionalDBClient:
-        made = self._transaction
+        made = self.transaction
         made._connection = await made.client.acquire()
         try:
             await made.begin()
@@ -161,17 +198,27 @@ class _Transaction(TransactionContext):
     ) -> None:
         try:
             get_connections().reset(self._token)
-            if error is None and not self._transaction._finalized:
-                await self._transaction.commit()
+            if error is None and not self.transaction._finalized:
+                await self.transaction.commit()
         except BaseException as exc:
             error = exc
             raise
         finally:
-            await self._leave(error)
+            try:
+                await self._leave(error)
+            finally:
+                await self._pay(error)
+
+    async def _pay(self, error: BaseException | None) -> None:
+        """Do what was to be done when the transaction has ended, whatever happens to the caller, who waits for it."""
+        if self.transaction.unit.owes:
+            payment = spawn(self.transaction.unit.pay(), name="what follows a transaction")
+            if not isinstance(error, asyncio.CancelledError):
+                await asyncio.shield(payment)
 
     async def _leave(self, error: BaseException | None) -> None:
         """Roll back what is open, and part with the connection."""
-        made, client = self._transaction, self._transaction.client
+        made, client = self.transaction, self.transaction.client
         cancelled = isinstance(error, asyncio.CancelledError)
         try:
             if not (made._finalized or made.lost or cancelled):
@@ -196,5 +243,5 @@ class _Savepoint(NestedTransactionContext):
             return
         if error is None:
             await made.commit()
-        elif made.root.ended_by is None and not isinstance(error, asyncio.CancelledError):
-            await made.rollback()
+        elif made.root.ended_by is None:
+            await made.rollback()  # also when it is cancelled: the transaction around it may go on

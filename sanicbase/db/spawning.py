@@ -1,0 +1,80 @@
+"""Tasks that are outside of the transaction they were started in, and work that no cancellation cuts in two."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.context import get_current_context
+
+__all__ = ["settled", "spawn", "spawned_are_done"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("sanicbase.db")
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def spawn(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+    """Start a task that is outside of every open transaction.
+
+    A plain task is inside: it uses the transaction's connection, and fails when it outlives the transaction. What was
+    spawned is waited for when the databases are closed, five seconds at most; an exception of it is logged.
+    """
+    context = contextvars.copy_context()
+    context.run(_leave_transactions)
+    task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
+    _tasks.add(task)
+    task.add_done_callback(_done)
+    return task
+
+
+async def spawned_are_done(within: float) -> None:
+    """Wait for what was spawned on this loop; what takes longer than `within` seconds is cancelled, and logged."""
+    loop = asyncio.get_running_loop()
+    waiting = {task for task in _tasks if task.get_loop() is loop and task is not asyncio.current_task()}
+    if not waiting:
+        return
+    _, late = await asyncio.wait(waiting, timeout=within)
+    for task in late:
+        logger.warning("The task %s is cancelled: the databases are closed.", task.get_name())
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+
+
+async def settled(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await it to its end; a cancellation of the caller is raised afterwards, in place of the result."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError:  # once more: the first is raised already
+                continue
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise asyncio.CancelledError from error
+        raise
+
+
+def _leave_transactions() -> None:
+    context = get_current_context()
+    if context is None:
+        return
+    for name in context.connections.db_config:
+        connection: Any = context.connections.get(name)
+        while isinstance(connection, TransactionalDBClient):
+            connection = connection._parent
+        context.connections.set(name, connection)
+
+
+def _done(task: asyncio.Task[Any]) -> None:
+    _tasks.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("The task %s failed.", task.get_name(), exc_info=error)

@@ -1,0 +1,98 @@
+"""What a transaction owes: the effects that wait for its commit, and word to those who watch the writes in it.
+
+| what happens | watchers are told | effects |
+|---|---|---|
+| commit | committed | run in the order of their registration |
+| rollback, or a commit that the database refused | rolled back | dropped |
+| the connection is lost during the commit | unknown | dropped: nobody knows what they would follow |
+| a savepoint is rolled back | as the whole transaction ends | those of the savepoint are dropped |
+| the process is killed after the commit | nobody is left to tell them | lost |
+
+Owned by the transaction, whose statements are in turns; so is this. It is paid out once, by a task of its own that no
+cancellation of the caller reaches.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sanicbase.db.writes import Watcher, Write
+
+__all__ = ["Effect", "Outcome", "Unit", "run_effect"]
+
+logger = logging.getLogger("sanicbase.db")
+
+Effect = Callable[[], Awaitable[object] | None]
+
+
+class Outcome(Enum):
+    """How a transaction has ended, as far as the client can know."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled_back"
+    UNKNOWN = "unknown"
+
+
+class Unit:
+    """The debts of one transaction, its savepoints included."""
+
+    def __init__(self) -> None:
+        self._frames: list[list[Effect]] = [[]]  # the transaction's own, then one for each open savepoint
+        self._writes: list[tuple[Watcher, Write]] = []
+        self.outcome: Outcome | None = None
+
+    @property
+    def owes(self) -> bool:
+        """Whether anything is to be done when the transaction has ended."""
+        return bool(self._writes or any(self._frames))
+
+    def add_effect(self, effect: Effect) -> None:
+        """Run this after the commit, unless the open savepoint is rolled back."""
+        self._frames[-1].append(effect)
+
+    def add_write(self, watcher: Watcher, write: Write) -> None:
+        """Tell the watcher how it ended. A savepoint's rollback does not tell: what it closed, the end opens."""
+        self._writes.append((watcher, write))
+
+    def open_savepoint(self) -> int:
+        """The savepoint's depth, by which it is closed."""
+        self._frames.append([])
+        return len(self._frames) - 1
+
+    def close_savepoint(self, depth: int, *, kept: bool) -> None:
+        """Keep the effects of a savepoint, and of those inside it, for the one around it; or drop them."""
+        inner = [effect for frame in self._frames[depth:] for effect in frame]
+        del self._frames[depth:]
+        if kept:
+            self._frames[-1] += inner
+
+    async def pay(self) -> None:
+        """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
+        outcome = self.outcome or Outcome.ROLLED_BACK
+        told: dict[Watcher, list[Write]] = defaultdict(list)
+        for watcher, write in self._writes:
+            told[watcher].append(write)
+        for watcher, writes in told.items():
+            try:
+                await getattr(watcher, outcome.value)(writes)
+            except Exception:
+                logger.exception("%s of %s failed.", outcome.value, type(watcher).__name__)
+        if outcome is Outcome.COMMITTED:
+            for effect in self._frames[0]:
+                await run_effect(effect)
+
+
+async def run_effect(effect: Effect) -> None:
+    """Run an effect; its failure is logged, for what it follows has happened."""
+    try:
+        result = effect()
+        if inspect.isawaitable(result):
+            await result
+    except Exception:
+        logger.exception("The effect %s failed.", getattr(effect, "__qualname__", effect))

@@ -1,0 +1,230 @@
+"""The write protocol: whoever must know of writes hears of them before others can see them, and how they ended.
+
+A write through a DBModel is announced inside of its transaction, with the keys and the unique columns of its rows as
+they were, read FOR UPDATE, and as they will be. When the transaction has ended, each watcher is told once.
+
+Seen are: save, delete, create, querysets' update and delete, bulk_create, bulk_update, upserts, get_or_create and
+update_or_create, relations' updates, and what the database itself deletes or sets to null along foreign keys from a
+DBModel. Not seen are: raw SQL, `execute_query`, tables of many-to-many relations, and `QuerySet(Model)` made by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tortoise import Tortoise
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.fields.relational import ForeignKeyFieldInstance
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from sanicbase.db.transactions import LimitedTransaction
+
+if TYPE_CHECKING:
+    from sanicbase.db.model import DBModel
+
+__all__ = [
+    "LIMIT",
+    "Row",
+    "Watcher",
+    "Write",
+    "Writing",
+    "announced",
+    "changed_with",
+    "is_deletion_watched",
+    "is_watched",
+    "unseen_parents",
+    "unwatch",
+    "watch",
+    "writing",
+]
+
+LIMIT = 1000  # rows; a write of more of them is unbounded
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Write:
+    """A write to rows of a model. `rows` have the primary key and the unique columns; None is any row of the model."""
+
+    model: type[Model]
+    rows: tuple[Row, ...] | None
+
+
+class Watcher(Protocol):
+    """Who must know of writes. What `before_write` raises keeps the write from happening; the others only log."""
+
+    async def before_write(self, write: Write) -> None:
+        """Before anybody else can see the write: it is not made yet, or not committed."""
+
+    async def committed(self, writes: Sequence[Write]) -> None:
+        """The transaction of these writes has committed."""
+
+    async def rolled_back(self, writes: Sequence[Write]) -> None:
+        """The transaction of these writes was rolled back: nothing has changed."""
+
+    async def unknown(self, writes: Sequence[Write]) -> None:
+        """The connection was lost during the commit: these writes have happened, or not."""
+
+
+_watchers: dict[type[Model], tuple[Watcher, ...]] = {}
+
+
+def watch(model: type[DBModel], watcher: Watcher) -> None:
+    """Tell the watcher of every write to the model from now on, in this process."""
+    _watchers[model] = (*_watchers.get(model, ()), watcher)
+    changed_with.cache_clear()
+
+
+def unwatch(model: type[DBModel], watcher: Watcher) -> None:
+    """Tell the watcher nothing more of the model."""
+    left = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
+    if left:
+        _watchers[model] = left
+    else:
+        _watchers.pop(model, None)
+    changed_with.cache_clear()
+
+
+def is_watched(model: type[Model]) -> bool:
+    """Whether anybody must know of writes to the model: nothing is paid where nobody does."""
+    return model in _watchers
+
+
+def is_deletion_watched(model: type[Model]) -> bool:
+    """Whether anybody must know of deletions from the model, be it for what the database deletes with them."""
+    return bool(_watchers) and (model in _watchers or bool(changed_with(model)))
+
+
+def unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
+    """The watched models that the database changes by itself, with a parent whose deletion nobody sees."""
+    from sanicbase.db.model import DBModel
+
+    return [
+        (model, name, field.related_model)
+        for model in _watchers
+        for name, field in model._meta.fields_map.items()
+        if isinstance(field, ForeignKeyFieldInstance)
+        and _follows(field)
+        and not issubclass(field.related_model, DBModel)
+    ]
+
+
+class Writing:
+    """One write while it is made, in a transaction."""
+
+    def __init__(self, model: type[Model], connection: LimitedTransaction) -> None:
+        self._model = model
+        self.connection = connection
+        self.names = _identity(model)
+
+    async def locked(self, queryset: QuerySet[Any]) -> list[Row] | None:
+        """The rows that a queryset has, locked until the transaction ends; None when they are more than LIMIT."""
+        connection = self.connection
+        found = queryset.limit(min(LIMIT + 1, queryset._limit or LIMIT + 1)).only(*self.names).using_db(connection)
+        if connection.capabilities.support_for_update:
+            of = (self._model._meta.db_table,) if connection.capabilities.dialect == "postgres" else ()
+            found = found.select_for_update(of=of)
+        rows = {row.pk: self.image(row) for row in await found}
+        return None if len(rows) > LIMIT else list(rows.values())
+
+    def image(self, row: Model) -> Row:
+        """A row's key and unique columns."""
+        return {name: getattr(row, name) for name in self.names}
+
+    async def announce(self, rows: Iterable[Row] | None) -> None:
+        """Say what is about to be seen. When a watcher raises, the transaction can no longer commit."""
+        if rows is not None:
+            rows = tuple(rows)
+            if not rows:
+                return
+        await self._tell(Write(self._model, rows))
+
+    async def announce_deletion(self, rows: Sequence[Row] | None) -> None:
+        """Say that rows are deleted for good, and what the database deletes with them."""
+        await self.announce(rows)
+        if rows is None or rows:
+            for model in changed_with(self._model):
+                await self._tell(Write(model, None))
+
+    async def _tell(self, write: Write) -> None:
+        for watcher in _watchers.get(write.model, ()):
+            self.connection.root.unit.add_write(watcher, write)
+            try:
+                await watcher.before_write(write)
+            except BaseException as exc:
+                self.connection.root.ended_by = exc
+                raise
+
+
+@asynccontextmanager
+async def writing(model: type[Model], client: BaseDBAsyncClient) -> AsyncIterator[Writing]:
+    """A write in the transaction that is open, or in one of its own."""
+    if isinstance(client, LimitedTransaction):
+        yield Writing(model, client)
+        return
+    async with client._in_transaction() as connection:
+        assert isinstance(connection, LimitedTransaction)  # noqa: S101  (an engine of ours)
+        yield Writing(model, connection)
+
+
+@asynccontextmanager
+async def announced(
+    model: type[Model], connection: BaseDBAsyncClient, queryset: QuerySet[Any] | None
+) -> AsyncIterator[None]:
+    """A write, in the transaction of this connection, to what the queryset has before and after; None is any row."""
+    if not is_watched(model):
+        yield
+        return
+    async with writing(model, connection) as made:
+        before = None if queryset is None else await made.locked(queryset)
+        await made.announce(before)
+        yield
+        if queryset is not None and before is not None:
+            after = await made.locked(queryset)
+            await made.announce(None if after is None else [row for row in after if row not in before])
+
+
+def _identity(model: type[Model]) -> tuple[str, ...]:
+    meta = model._meta
+    single = {name for name, field in meta.fields_map.items() if field.unique and name in meta.fields_db_projection}
+    return tuple(sorted({meta.pk_attr, *single, *(name for names in meta.unique_together for name in names)}))
+
+
+def _follows(field: Any) -> bool:
+    """Whether the database itself changes the row when the one that this key leads to is deleted."""
+    return isinstance(field, ForeignKeyFieldInstance) and field.on_delete not in ("RESTRICT", "NO ACTION")
+
+
+@cache
+def changed_with(model: type[Model]) -> set[type[Model]]:
+    """The watched models of which the database changes rows when rows of `model` are deleted.
+
+    Remembered until `cache_clear`, which is for whoever opens a database with other models.
+    """
+    found: set[type[Model]] = set()
+    waiting, seen = [model], {model}
+    while waiting:
+        parent = waiting.pop()
+        for child, field in _children(parent):
+            if child in _watchers:
+                found.add(child)
+            if field.on_delete == "CASCADE" and child not in seen:
+                seen.add(child)
+                waiting.append(child)
+    return found
+
+
+def _children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
+    models = [model for models in (Tortoise.apps or {}).values() for model in models.values()]
+    return [
+        (model, field)
+        for model in models
+        for field in model._meta.fields_map.values()
+        if _follows(field) and field.related_model is parent
+    ]

@@ -1,0 +1,251 @@
+"""The write protocol: what watchers hear, when, and what it costs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tortoise.expressions import F
+from tortoise.transactions import in_transaction
+
+from sanicbase.db import DBModel, transaction, writes
+from sanicbase.db.errors import IntegrityError
+from sanicbase.db.writes import Write, unwatch, watch
+from tests.db.library import Author, Book, Tally
+from tests.db.opening import Store, opened
+
+
+class Ears:
+    """Hears everything, in order: `("before", {keys})`, then `("committed", how many)`."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+        self.refuses = False
+
+    async def before_write(self, write: Write) -> None:
+        if self.refuses:
+            raise PermissionError
+        self.heard.append(("before", write.rows and [dict(row) for row in write.rows]))
+
+    async def committed(self, told: Sequence[Write]) -> None:
+        self.heard.append(("committed", len(told)))
+
+    async def rolled_back(self, told: Sequence[Write]) -> None:
+        self.heard.append(("rolled back", len(told)))
+
+    async def unknown(self, told: Sequence[Write]) -> None:
+        self.heard.append(("unknown", len(told)))
+
+    def take(self) -> list[tuple[str, Any]]:
+        heard, self.heard = self.heard, []
+        return heard
+
+
+@contextmanager
+def watching(*models: type[DBModel]) -> Iterator[Ears]:
+    ears = Ears()
+    for model in models:
+        watch(model, ears)
+    try:
+        yield ears
+    finally:
+        for model in models:
+            unwatch(model, ears)
+
+
+@contextmanager
+def counted(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """The statements that Tortoise sends meanwhile, by their first word."""
+    sent: list[str] = []
+    with caplog.at_level(logging.DEBUG, logger="tortoise.db_client"):
+        caplog.clear()
+        yield sent
+        sent += [re.split(r"\W", record.getMessage(), maxsplit=1)[0].upper() for record in caplog.records]
+    caplog.clear()
+
+
+@pytest.fixture(autouse=True)
+async def library(store: Store) -> AsyncIterator[None]:
+    async with opened(store, "tests.db.library"):
+        yield
+
+
+@pytest.fixture
+def tallies() -> Iterator[Ears]:
+    with watching(Tally) as ears:
+        yield ears
+
+
+@pytest.fixture
+def authors() -> Iterator[Ears]:
+    with watching(Author) as ears:
+        yield ears
+
+
+def before(*names: str) -> tuple[str, Any]:
+    return "before", [{"name": name} for name in names]
+
+
+async def test_single_rows_are_announced(tallies: Ears) -> None:
+    row = await Tally.create(name="a")
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    row.n = 1
+    await row.save()
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    await Tally.update_by_pk("a", {"n": 2})
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    await Tally.get_or_create({"n": 3}, name="a")
+    assert tallies.take() == []
+    await Tally.update_or_create({"n": 3}, name="a")
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    await Tally.upsert({"name": "a", "n": 4}, on=["name"])
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    await Tally.upsert({"name": "b"}, on=["name"])
+    assert tallies.take() == [("before", [{"name": "b"}]), ("committed", 1)]
+    await (await Tally.get(name="a")).delete()
+    assert tallies.take() == [before("a"), ("committed", 1)]
+    await Tally.delete_by_pk("b")
+    assert tallies.take() == [before("b"), ("committed", 1)]
+    await Tally.delete_by_pk("b")
+    assert tallies.take() == []
+
+
+async def test_many_rows_are_announced_together(tallies: Ears) -> None:
+    await Tally.bulk_create([Tally(name="a"), Tally(name="b"), Tally(name="c")])
+    assert tallies.take() == [before("a", "b", "c"), ("committed", 1)]
+    await Tally.filter(name__in=["a", "b"]).update(n=F("n") + 1)
+    assert sorted(tallies.take()[0][1], key=str) == [{"name": "a"}, {"name": "b"}]
+    await Tally.bulk_update([Tally(name="a", n=5), Tally(name="c", n=6)], ["n"])
+    assert sorted(tallies.take()[0][1], key=str) == [{"name": "a"}, {"name": "c"}]
+    await Tally.bulk_upsert([Tally(name="c", n=7), Tally(name="d", n=8)], on=["name"])
+    assert tallies.take() == [before("c"), before("d"), ("committed", 2)]
+    await Tally.all().delete()
+    assert sorted([row["name"] for row in tallies.take()[0][1]]) == ["a", "b", "c", "d"]
+
+
+async def test_old_and_new_unique_values_are_announced(authors: Ears) -> None:
+    author = await Author.create(name="old")
+    authors.take()
+    author.name = "new"
+    await author.save()
+    old, new = {"id": author.id, "name": "old"}, {"id": author.id, "name": "new"}
+    assert authors.take() == [("before", [old]), ("before", [new]), ("committed", 2)]
+    await Author.filter(id=author.id).update(name="old")
+    assert authors.take() == [("before", [new]), ("before", [old]), ("committed", 2)]
+    await Author.upsert({"name": "old"}, on=["name"])
+    assert authors.take() == [("before", [old]), ("committed", 1)]
+    await Author.bulk_create([Author(name="x")])
+    assert authors.take() == [("before", None), ("committed", 1)]  # its key is the database's
+
+
+async def test_too_many_rows_are_unbounded(tallies: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "LIMIT", 3)
+    await Tally.bulk_create([Tally(name=str(number)) for number in range(5)])
+    tallies.take()
+    assert await Tally.filter(name__gte="2").update(n=1) == 3
+    assert len(tallies.take()[0][1]) == 3
+    assert await Tally.filter(name__gte="1").update(n=2) == 4
+    assert tallies.take() == [("before", None), ("committed", 1)]
+    assert await Tally.all().delete() == 5
+    assert tallies.take() == [("before", None), ("committed", 1)]
+
+
+async def test_relations_and_what_the_database_deletes_are_announced() -> None:
+    with watching(Book) as books:
+        author = await Author.create(name="a")
+        assert books.take() == []
+        book = await Book.create(slug="a", author=author)
+        image = {"id": book.id, "slug": "a", "living": True}
+        books.take()
+        await author.books.all().update(title="x")
+        assert books.take() == [("before", [image]), ("committed", 1)]
+        await Author.filter(id=0).delete()
+        assert books.take() == []
+        await book.delete()
+        assert books.take() == [("before", [image]), ("before", [image | {"living": None}]), ("committed", 2)]
+        await author.delete()
+        assert books.take() == [("before", None), ("committed", 1)]
+
+
+async def test_a_transaction_tells_once_how_it_ended(tallies: Ears) -> None:
+    async with transaction():
+        await Tally.create(name="a")
+        async with in_transaction():
+            await Tally.update_by_pk("a", {"n": 1})
+        assert tallies.take() == [before("a"), before("a")]
+    assert tallies.take() == [("committed", 2)]
+    with pytest.raises(ZeroDivisionError):
+        async with transaction():
+            await Tally.update_by_pk("a", {"n": 2})
+            raise ZeroDivisionError
+    assert tallies.take() == [before("a"), ("rolled back", 1)]
+    async with transaction():
+        with pytest.raises(ZeroDivisionError):
+            async with transaction():
+                await Tally.update_by_pk("a", {"n": 3})
+                raise ZeroDivisionError
+    assert tallies.take() == [before("a"), ("committed", 1)]  # the end opens what a savepoint closed
+    assert (await Tally.get(name="a")).n == 1
+
+
+async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
+    await Tally.create(name="a")
+    tallies.take()
+    tallies.refuses = True
+    for write in (
+        lambda: Tally.create(name="b"),
+        lambda: Tally.update_by_pk("a", {"n": 1}),
+        lambda: Tally.delete_by_pk("a"),
+        lambda: Tally.bulk_create([Tally(name="c")]),
+        lambda: Tally.upsert({"name": "a", "n": 1}, on=["name"]),
+    ):
+        with pytest.raises(PermissionError):
+            await write()  # type: ignore[no-untyped-call]
+    assert [kind for kind, _ in tallies.take()] == ["rolled back"] * 5
+    assert [(row.name, row.n) for row in await Tally.all()] == [("a", 0)]
+
+
+async def test_a_failing_write_is_rolled_back(authors: Ears) -> None:
+    await Author.create(name="a")
+    authors.take()
+    with pytest.raises(IntegrityError):
+        await Author.create(name="a")
+    assert authors.take() == []  # it came to nothing before anybody had to know
+    other = await Author.create(name="b")
+    authors.take()
+    with pytest.raises(IntegrityError):
+        await Author.filter(name="b").update(name="a")
+    assert authors.take() == [("before", [{"id": other.id, "name": "b"}]), ("rolled back", 1)]
+
+
+async def test_nothing_is_paid_where_nobody_watches(caplog: pytest.LogCaptureFixture) -> None:
+    row = await Tally.create(name="a")
+    with watching(Author), counted(caplog) as sent:
+        await row.save()
+        await Tally.create(name="b")
+        await Tally.filter(name="a").update(n=1)
+        await Tally.filter(name="b").delete()
+    assert sent == ["UPDATE", "INSERT", "UPDATE", "DELETE"]
+
+
+async def test_what_is_paid_where_somebody_does(tallies: Ears, caplog: pytest.LogCaptureFixture) -> None:
+    """Besides BEGIN and COMMIT, which Tortoise does not log."""
+    with counted(caplog) as sent:
+        row = await Tally.create(name="a")
+    assert sent == ["INSERT"]
+    with counted(caplog) as sent:
+        await row.save()
+    assert sent == ["SELECT", "UPDATE"]
+    with counted(caplog) as sent:
+        await Tally.filter(n=0).update(n=1)
+    assert sent == ["SELECT", "UPDATE"]
+    with counted(caplog) as sent:
+        await Tally.filter(n=7).update(n=1)
+    assert sent == ["SELECT"]
+    with counted(caplog) as sent:
+        await Tally.filter(n=1).delete()
+    assert sent == ["SELECT", "DELETE"]
