@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import PydanticCustomError
+from tortoise import fields
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
@@ -36,7 +37,7 @@ class Declaration:
     @classmethod
     def of(cls, owner: str, meta: type) -> Declaration:
         """Read a Meta. Raises SanicBaseError, which names the class and the entry."""
-        given = {name: value for name, value in vars(meta).items() if not name.startswith("_")}
+        given = {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
         if unknown := sorted(given.keys() - set(OPTIONS)):
             raise SanicBaseError(f"{owner}: Meta has no option {unknown[0]!r}. Allowed: {', '.join(OPTIONS)}.")
         source = given.get("source")
@@ -86,7 +87,7 @@ def _orders(owner: str, source: type[Model], names: Sequence[str]) -> tuple[str,
         relation = source._meta.fields_map.get(name.removesuffix("_id"))
         key = name.endswith("_id") and isinstance(relation, ForeignKeyFieldInstance)
         column = plain_column(source, name)
-        if not key and (column is None or not (column.indexable or column.SQL_TYPE == "TEXT")):
+        if not key and (column is None or isinstance(column, fields.JSONField | fields.BinaryField)):
             raise SanicBaseError(
                 f"{owner}: {source.__name__} cannot be ordered by {name!r}. Name a column of it, without a minus: "
                 "each can be asked for descending."

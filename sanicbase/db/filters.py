@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic import ValidationError as Refusal
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from tortoise.fields.base import Field as Column
-from tortoise.fields.relational import BackwardFKRelation, ForeignKeyFieldInstance
+from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
 from sanicbase.db.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
@@ -77,14 +77,16 @@ class Filter:
         model, (*relations, name) = self.source, self.path
         for relation in relations:
             field = model._meta.fields_map.get(relation)
-            # A relation to many would give one row several times.
-            if not isinstance(field, ForeignKeyFieldInstance) or isinstance(field, BackwardFKRelation):
+            if not isinstance(field, ForeignKeyFieldInstance):  # one to many would give a row several times
                 raise self._wrong(f"{model.__name__} has no foreign key {relation!r}")
-            model = field.related_model
+            model = vars(field).get("related_model") or self._unknown()
         column = plain_column(model, name)
         if column is None:
             raise self._wrong(f"{model.__name__} has no column {name!r}, or the database is not open")
         return TypeAdapter(self._type(column))
+
+    def _unknown(self) -> NoReturn:
+        raise self._wrong("it leads to another model, and the database is not open")
 
     def _type(self, column: Column[Any]) -> Any:
         """The type of what the operator compares the column with."""
@@ -124,14 +126,17 @@ class _Later:
         return core_schema.no_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(self.filter.resolved.core_schema)
+        try:
+            return handler(self.filter.resolved.core_schema)
+        except SanicBaseError:  # a schema can be asked for before the database is open
+            return {}
 
     def _validate(self, value: object) -> Any:
         try:
             return self.filter.resolved.validate_python(value)
         except Refusal as exc:
-            first = exc.errors()[0]
-            raise PydanticCustomError("value_error", "{reason}", {"reason": first["msg"]}) from exc
+            first: Any = exc.errors()[0]
+            raise PydanticCustomError(first["type"], "{reason}", {"reason": first["msg"]}) from exc
 
 
 def _sendable(value: object) -> object:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tortoise import fields
+from tortoise.models import Model
 
 from sanicbase import InvalidQuery, KeysetQuery, PageQuery, SanicBaseError
 from tests.db.opening import Store, opened
@@ -254,6 +256,31 @@ async def test_a_relation_is_looked_up_when_the_models_are_there(shelf: Store) -
     for name in WrongQuery.Meta.filters:
         with pytest.raises(SanicBaseError, match=f"^WrongQuery: the filter '{name}' is not possible"):
             asked(WrongQuery, **{name: "x"})
+
+
+async def test_a_value_for_a_column_behind_a_relation_is_checked_as_any_other(shelf: Store) -> None:
+    assert refused(writer_id="x") == [("writer_id", "int_parsing")]
+    assert refused(writer_id=["1", "2"]) == [("writer_id", "repeated")]
+    assert refused(writer_id__gt=str(2**31)) == [("writer_id__gt", "less_than_equal")]
+    assert refused(writer__name="x" * 41) == [("writer__name", "string_too_long")]
+    assert refused(writer__id__in="1,x") == [("writer__id__in", "int_parsing")]
+    assert BookQuery.model_json_schema()["properties"]["writer__id__in"]["anyOf"][0]["items"]["type"] == "integer"
+
+
+def test_what_is_behind_a_relation_waits_for_the_database() -> None:
+    class Loose(Model):
+        writer: fields.ForeignKeyRelation[Writer] = fields.ForeignKeyField("library.Writer", related_name=False)
+
+    class LooseQuery(PageQuery):
+        class Meta:
+            source = Loose
+            filters = ("writer__name", "writer_id__in")
+
+    assert asked(LooseQuery, page="2").page == 2
+    assert LooseQuery.model_json_schema()["properties"]["writer__name"]["default"] is None
+    for name in LooseQuery.Meta.filters:
+        with pytest.raises(SanicBaseError, match="the database is not open"):
+            asked(LooseQuery, **{name: "1"})
 
 
 async def test_pages_are_filtered_ordered_and_counted(shelf: Store) -> None:
