@@ -14,6 +14,7 @@ from tortoise.exceptions import ConfigurationError
 
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
+from sanicbase.db.listing import check_lists
 from sanicbase.db.migrations import check_migrations
 from sanicbase.db.outage import reason
 from sanicbase.db.relations import check_relations
@@ -28,7 +29,8 @@ class Database:
 
     `check` says whether the migrations are looked at, which one process of a service does: the main one. Raises
     ResourceError when a database does not answer or another is open, MigrationError when one is not at the models'
-    version in prod, ConfigError when models cannot be migrated apart.
+    version in prod, ConfigError when models cannot be migrated apart, SanicBaseError for a list's filter that leads
+    nowhere.
     """
 
     name = "database"
@@ -76,6 +78,7 @@ class Database:
 
     async def _check_all(self) -> None:
         check_relations(self._config)
+        check_lists()
         await self.ping()
         if self._check:
             await make_embedded_schema(self._config)

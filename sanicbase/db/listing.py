@@ -7,16 +7,18 @@
             orders = ("created_at", "title")  # each also descending: "-created_at"
             default_order = "-created_at"
 
-A class is understood when it is made, and a mistake in it is a SanicBaseError with its name.
+A class is understood when it is made, and what is behind its foreign keys when the database is opened. A mistake is a
+SanicBaseError with the name of the class and the entry.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from tortoise import Tortoise
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -26,7 +28,7 @@ from sanicbase.db.keyset import check_position, keyset_page, unique_order
 from sanicbase.db.page import KeysetPage, Page
 from sanicbase.errors import InvalidQuery, SanicBaseError
 
-__all__ = ["KeysetQuery", "ListQuery", "PageQuery"]
+__all__ = ["KeysetQuery", "ListQuery", "PageQuery", "check_lists"]
 
 M = TypeVar("M", bound=Model)
 
@@ -49,8 +51,9 @@ class ListQuery(BaseModel):
         if (meta := cls.__dict__.get("Meta")) is not None:
             if cls.declaration is not PLAIN:
                 raise SanicBaseError(f"{cls.__name__} inherits the Meta of another list. Give one of the two a Meta.")
-            cls.declaration = Declaration.of(cls.__name__, meta)
-            _add_fields(cls)
+            declared = Declaration.of(cls.__name__, meta)
+            _add_fields(cls, declared)
+            cls.declaration = declared  # last: a class that was refused lingers, and is not looked at again
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Sequence[str]]) -> Self:
@@ -108,9 +111,27 @@ class KeysetQuery(ListQuery):
         return await keyset_page(self.narrow(queryset), self.order, cursor=self.cursor, size=self.size)
 
 
-def _add_fields(cls: type[ListQuery]) -> None:
+def check_lists() -> None:
+    """Look at what leads from the lists of open models to other models. Raises SanicBaseError for a mistake there."""
+    models = {model for app in (Tortoise.apps or {}).values() for model in app.values()}
+    for cls in _subclasses(ListQuery):
+        source = cls.declaration.source
+        if source in models:
+            for each in cls.declaration.filters:
+                _ = each.resolved
+            if issubclass(cls, KeysetQuery):
+                cls.declaration.each_order(check_position)
+
+
+def _subclasses(cls: type[ListQuery]) -> Iterator[type[ListQuery]]:
+    for each in cls.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
     """Give the class a field for each filter, and its limits. Python runs this before pydantic collects the fields."""
-    declared, annotations = cls.declaration, inspect.get_annotations(cls)
+    annotations = inspect.get_annotations(cls)
     inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__pydantic_fields__", {})}
     for each in declared.filters:
         if each.entry in inherited | annotations.keys() or hasattr(cls, each.entry):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from sanicbase import InvalidQuery, KeysetQuery, PageQuery, SanicBaseError
+from sanicbase.db.filters import Filter
 from tests.db.opening import Store, opened
 from tests.db.shelf import Book, Genre, Grade, Note, Writer
 
@@ -247,15 +249,17 @@ def test_names_that_a_query_has_itself_are_no_filters() -> None:
                 source = Note
 
 
-async def test_a_relation_is_looked_up_when_the_models_are_there(shelf: Store) -> None:
-    class WrongQuery(PageQuery):
-        class Meta:
-            source = Book
-            filters = ("writer__nme", "writer__books__title")
+async def test_a_filter_that_leads_nowhere_is_refused_when_the_database_is_opened(tmp_path: Path) -> None:
+    store = Store("sqlite", f"sqlite://{tmp_path / 'library.sqlite3'}")
+    with pytest.raises(SanicBaseError, match=r"^SaleQuery: the filter 'shop__nme' is not possible: Shop has no column"):
+        async with opened(store, "tests.db.astray"):
+            pass
 
-    for name in WrongQuery.Meta.filters:
-        with pytest.raises(SanicBaseError, match=f"^WrongQuery: the filter '{name}' is not possible"):
-            asked(WrongQuery, **{name: "x"})
+
+async def test_a_relation_to_many_is_no_filter(shelf: Store) -> None:
+    for entry in ("writer__books__title", "writer__books"):
+        with pytest.raises(SanicBaseError, match="WrongQuery"):
+            _ = Filter("WrongQuery", Book, entry).resolved
 
 
 async def test_a_value_for_a_column_behind_a_relation_is_checked_as_any_other(shelf: Store) -> None:
