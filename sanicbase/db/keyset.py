@@ -1,7 +1,8 @@
 """Pages that go on where the last one ended, whatever was written or deleted in between.
 
 The position is the last row's values in the columns of the order, not a number of rows: the method of
-https://use-the-index-luke.com/no-offset. Each page is one statement, and an index on those columns finds its beginning.
+https://use-the-index-luke.com/no-offset. Each page is one statement, and an index on those columns finds its
+beginning, at once if they are never NULL.
 """
 
 from __future__ import annotations
@@ -171,7 +172,7 @@ def _beyond(columns: tuple[_Column, ...], position: _Position, nulls_greatest: b
     found = _after(columns, position.values, nulls_greatest, inclusive=position.where in (">=", "<="))
     if not others or value is None or _with_nulls(column, nulls_greatest):
         return found
-    # Said once more of the first column alone, since databases do not see it in the alternatives and read it all.
+    # Said once more of the first column alone: not every database makes a range of the alternatives.
     return _where(f"{column.name}__{_comparison(column)}e", value) & found
 
 
