@@ -204,7 +204,7 @@ async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
         lambda: Tally.upsert({"name": "a", "n": 1}, on=["name"]),
     ):
         with pytest.raises(PermissionError):
-            await write()  # type: ignore[no-untyped-call]
+            await write()
     assert [kind for kind, _ in tallies.take()] == ["rolled back"] * 5
     assert [(row.name, row.n) for row in await Tally.all()] == [("a", 0)]
 
