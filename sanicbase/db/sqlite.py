@@ -83,7 +83,7 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
 
     async def _turn(self) -> None:
         try:
-            async with asyncio.timeout(self.limits.acquire if self._lock.locked() else None):
+            async with asyncio.timeout(self.limits.acquire):
                 await self._lock.acquire()
         except TimeoutError as exc:
             raise DatabaseTimeout(

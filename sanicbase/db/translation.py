@@ -101,8 +101,6 @@ def postgres_error(error: BaseException) -> SanicBaseError | None:
     if isinstance(error, asyncpg.InternalClientError) and not isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return DatabaseUnavailable(error)  # it has lost track of the protocol
     if isinstance(error, asyncpg.InterfaceError):
-        if isinstance(error, ValueError):  # an argument that has no form on the wire
-            return _invalid(_code_of(error.__cause__))
         return DatabaseUnavailable(error) if "closed" in str(error) else DatabaseError(error)
     return _python_error(error)
 
@@ -173,7 +171,8 @@ def _by_sqlstate(error: asyncpg.PostgresError) -> SanicBaseError:
     if kind := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
         return kind(error)
     if state.startswith("22"):
-        return _invalid(SQLSTATE_VALUES.get(state, "invalid_value"), error.column_name or "")
+        # One that asyncpg itself finds, for which there is no form on the wire, is a DataError with a cause.
+        return _invalid(SQLSTATE_VALUES.get(state) or _code_of(error.__cause__), error.column_name or "")
     if state.startswith("23"):
         columns = (error.column_name,) if error.column_name else _key_columns(error.detail or "")
         return IntegrityError(error, constraint=error.constraint_name or "", columns=columns)

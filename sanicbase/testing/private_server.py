@@ -14,6 +14,7 @@ from sanicbase.errors import ResourceError
 from sanicbase.testing.launching import Account, launch, private_directory, unprivileged_account
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
+from sanicbase.testing.processes import family, identify
 
 __all__ = ["PrivateServer", "private_server"]
 
@@ -48,6 +49,7 @@ class PrivateServer:
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._end_signal = signal.SIGKILL
+        self._started_by: tuple[Sequence[str], Callable[[], bool]] | None = None
 
     def prepare(self, command: Sequence[str]) -> None:
         """Run a command to its end; `ResourceError` with its output when it fails or takes over a minute."""
@@ -74,6 +76,7 @@ class PrivateServer:
         tests end or are killed.
         """
         self._end_signal = end_signal
+        self._started_by = (command, is_ours)
         process = self._process = self._launch(command, end_signal)
 
         def answers() -> bool:
@@ -82,6 +85,30 @@ class PrivateServer:
             return self._listens() and is_ours()
 
         wait_until(answers, _START_TIMEOUT, what=f"an answer of {self._name}")
+
+    def restart(self) -> None:
+        """Start the server again as it was started, on the same files, after an `end`; it may still run."""
+        if self._started_by is None:
+            raise ResourceError(f"{self._name} was never started: call start first.")
+        self.end()
+        command, is_ours = self._started_by
+        self.start(command, is_ours, end_signal=self._end_signal)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the server with all its processes, as a machine that hangs; it goes on after the block."""
+        if self._process is None:
+            raise ResourceError(f"{self._name} does not run: start it first.")
+        root = identify(self._process.pid)
+        os.kill(root.pid, signal.SIGSTOP)  # first, so that it starts no others
+        processes = family(root)
+        for process in processes:
+            os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process.pid, signal.SIGCONT)
 
     def end(self) -> None:
         """End the server, if it was started, and wait until it has gone."""
@@ -93,6 +120,7 @@ class PrivateServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process = None
 
     def _launch(self, command: Sequence[str], death_signal: signal.Signals) -> subprocess.Popen[bytes]:
         return launch(

@@ -27,6 +27,8 @@ __all__ = [
     "ServerMissing",
     "mysql_server",
     "postgres_server",
+    "private_mariadb",
+    "private_postgres",
     "redis_server",
 ]
 
@@ -59,7 +61,7 @@ _MARIADB_OPTIONS = (
     "--performance-schema=OFF",
 )
 _MARIADB_USER = """\
-CREATE USER 'sanicbase'@'%' IDENTIFIED BY 'sanicbase';
+CREATE USER IF NOT EXISTS 'sanicbase'@'%' IDENTIFIED BY 'sanicbase';
 GRANT ALL PRIVILEGES ON *.* TO 'sanicbase'@'%' WITH GRANT OPTION;
 """
 
@@ -77,11 +79,8 @@ def postgres_server() -> Iterator[str]:
     if given := os.environ.get(POSTGRES_URL):
         yield given
         return
-    found = find_binaries("initdb", "postgres", together=True)
-    if found is None:
-        raise ServerMissing("PostgreSQL", POSTGRES_URL, "postgresql")
-    with private_server("PostgreSQL", accounts=("postgres", "nobody")) as server:
-        yield _start_postgres(server, *found)
+    with private_postgres() as (_, url):
+        yield url
 
 
 @contextmanager
@@ -93,11 +92,8 @@ def mysql_server() -> Iterator[str]:
     if given := os.environ.get(MYSQL_URL):
         yield given
         return
-    found = find_binaries("mariadb-install-db", "mariadbd")
-    if found is None:
-        raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
-    with private_server("MariaDB", accounts=("mysql", "nobody")) as server:
-        yield _start_mariadb(server, *found)
+    with private_mariadb() as (_, url):
+        yield url
 
 
 @contextmanager
@@ -113,10 +109,35 @@ def redis_server() -> Iterator[str]:
         yield _start_redis(server, *found)
 
 
-def _start_postgres(server: PrivateServer, initdb: str, postgres: str) -> str:
+@contextmanager
+def private_postgres(*, durable: bool = False) -> Iterator[tuple[PrivateServer, str]]:
+    """Yield a PostgreSQL of one's own, to be stopped and started at will, and its administrator's URL.
+
+    A `durable` one has on the disk what it has committed, as far as the machine itself goes on.
+    """
+    found = find_binaries("initdb", "postgres", together=True)
+    if found is None:
+        raise ServerMissing("PostgreSQL", POSTGRES_URL, "postgresql")
+    with private_server("PostgreSQL", accounts=("postgres", "nobody")) as server:
+        yield server, _start_postgres(server, *found, durable=durable)
+
+
+@contextmanager
+def private_mariadb(*, durable: bool = False) -> Iterator[tuple[PrivateServer, str]]:
+    """Yield a MariaDB of one's own; otherwise as `private_postgres`."""
+    found = find_binaries("mariadb-install-db", "mariadbd")
+    if found is None:
+        raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
+    with private_server("MariaDB", accounts=("mysql", "nobody")) as server:
+        yield server, _start_mariadb(server, *found, durable=durable)
+
+
+def _start_postgres(server: PrivateServer, initdb: str, postgres: str, *, durable: bool) -> str:
     url = f"postgres://postgres:postgres@127.0.0.1:{server.port}/postgres"
     data = str(server.directory / "data")
     options = {"port": str(server.port), **_POSTGRES_OPTIONS}
+    if durable:
+        options |= {"synchronous_commit": "on", "full_page_writes": "on"}
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
 
     def is_ours() -> bool:
@@ -131,7 +152,7 @@ def _start_postgres(server: PrivateServer, initdb: str, postgres: str) -> str:
     return url
 
 
-def _start_mariadb(server: PrivateServer, install_db: str, mariadbd: str) -> str:
+def _start_mariadb(server: PrivateServer, install_db: str, mariadbd: str, *, durable: bool) -> str:
     url = f"mysql://sanicbase:sanicbase@127.0.0.1:{server.port}/"
     directory = server.directory
     data, users = directory / "data", directory / "users.sql"
@@ -142,6 +163,7 @@ def _start_mariadb(server: PrivateServer, install_db: str, mariadbd: str) -> str
         *_MARIADB_SMALL,
         *_MARIADB_OPTIONS,
         *files,
+        *(("--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=ON") if durable else ()),
         f"--port={server.port}",
         f"--init-file={users}",
     )

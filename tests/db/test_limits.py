@@ -1,0 +1,208 @@
+"""Nothing lasts longer than its limit, and what was left in the middle harms nobody afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from typing import Any
+
+import pytest
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connection
+from tortoise.transactions import in_transaction
+
+from sanicbase.db.errors import DatabaseError, DatabaseTimeout
+from tests.db.ledger import Entry, Owner
+from tests.db.opening import Store, opened
+
+LIMIT = 1.0
+SLACK = 5.0  # a bound on hanging; what is really measured is in the benchmarks
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+SLOW = {"sqlite": ENDLESS, "postgres": "SELECT pg_sleep(60)", "aiomysql": "SELECT SLEEP(60)"}
+SLOW["asyncmy"] = SLOW["aiomysql"]
+
+
+@asynccontextmanager
+async def limited(store: Store, **settings: Any) -> AsyncIterator[BaseDBAsyncClient]:
+    settings = {"DB_STATEMENT_TIMEOUT": LIMIT, "DB_ACQUIRE_TIMEOUT": LIMIT, "DB_POOL_SIZE": 3} | settings
+    async with opened(store, "tests.db.ledger", **settings):
+        yield get_connection("default")
+
+
+async def answers(client: BaseDBAsyncClient) -> None:
+    """Every connection says what it is asked, and nothing else."""
+
+    async def ask(number: int) -> None:
+        rows = await client.execute_query_dict(f"SELECT {number} AS number")
+        assert [dict(row) for row in rows] == [{"number": number}]
+
+    await asyncio.gather(*map(ask, range(40)))
+
+
+async def test_statement_that_takes_too_long_is_a_timeout(store: Store) -> None:
+    async with limited(store) as client:
+        for run in (client.execute_query, client.execute_query_dict, client.execute_script):
+            with pytest.raises(DatabaseTimeout):
+                async with asyncio.timeout(LIMIT + SLACK):
+                    await run(SLOW[store.kind])
+        await answers(client)
+
+
+async def test_transaction_in_which_a_statement_took_too_long_is_rolled_back(store: Store) -> None:
+    async with limited(store) as client:
+
+        async def write() -> None:
+            async with asyncio.timeout(LIMIT + SLACK), in_transaction() as connection:
+                await Entry.create(id="before")
+                await connection.execute_query(SLOW[store.kind])
+
+        async def write_on() -> None:
+            async with asyncio.timeout(LIMIT + SLACK), in_transaction() as connection:
+                await Entry.create(id="before")
+                with suppress(DatabaseTimeout):
+                    await connection.execute_query(SLOW[store.kind])
+                with suppress(DatabaseError):
+                    await Entry.create(id="after")
+
+        with pytest.raises(DatabaseTimeout):
+            await write()
+        with pytest.raises(DatabaseError, match="An earlier error has ended this transaction"):
+            await write_on()
+        assert await Entry.all().count() == 0
+        await answers(client)
+
+
+async def test_statements_that_find_every_connection_busy_wait_their_limit(store: Store) -> None:
+    async with limited(store, DB_STATEMENT_TIMEOUT=30) as client:
+        leave = asyncio.Event()
+
+        async def hold() -> None:
+            async with in_transaction():
+                await leave.wait()
+
+        async def ask_on() -> None:
+            while True:  # until the holders have theirs
+                async with asyncio.timeout(LIMIT + SLACK):
+                    await client.execute_query("SELECT 1")
+
+        holders = [asyncio.create_task(hold()) for _ in range(1 if store.kind == "sqlite" else 3)]
+        with pytest.raises(DatabaseTimeout, match=r"was (not )?free within"):
+            await ask_on()
+        waiter = asyncio.create_task(client.execute_query("SELECT 1"))
+        given_up = asyncio.create_task(client.execute_query("SELECT 1"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        leave.set()
+        async with asyncio.timeout(SLACK):
+            await asyncio.gather(waiter, *holders)
+        await answers(client)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in_transaction"])
+async def test_cancelled_statements_leave_every_connection_fit(store: Store, inside: bool) -> None:
+    async with limited(store, DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30) as client:
+
+        async def work(number: int) -> None:
+            if not inside:
+                await client.execute_query(SLOW[store.kind] if number % 2 else f"SELECT {number}")
+                return
+            async with in_transaction() as connection:
+                await Entry.create(id=f"lost-{number}")
+                await connection.execute_query(SLOW[store.kind])
+
+        for number in range(24):
+            task = asyncio.create_task(work(number))
+            for _ in range(number):  # at another moment each time
+                await asyncio.sleep(0.0005)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                async with asyncio.timeout(SLACK):
+                    await task
+        async with asyncio.timeout(30):
+            await answers(client)
+            assert await Entry.all().count() == 0
+
+
+async def test_cancelled_bulk_leaves_no_transaction_open(store: Store) -> None:
+    async with limited(store, DB_POOL_SIZE=1, DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30):
+        for number in range(20):
+            entries = [Entry(id=f"{number}-{row}") for row in range(300)]
+            task = asyncio.create_task(_bulk(entries))
+            for _ in range(number):
+                await asyncio.sleep(0.0005)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            assert await Entry.filter(id__startswith=f"{number}-").count() in (0, 300)
+        await Entry.create(id="last")
+        assert await Entry.filter(id="last").exists()
+
+
+async def _bulk(entries: list[Entry]) -> None:
+    await Entry.bulk_create(entries)
+
+
+async def test_statements_of_one_transaction_take_turns(store: Store) -> None:
+    async with limited(store) as client:
+        async with in_transaction() as connection:
+
+            async def ask(number: int) -> None:
+                rows = await connection.execute_query_dict(f"SELECT {number} AS number")
+                assert dict(rows[0]) == {"number": number}
+
+            async def nested(number: int) -> None:
+                async with in_transaction():
+                    await Owner.create(id=number + 1, email=str(number))
+
+            await asyncio.gather(*map(ask, range(20)))
+            for number in range(3):
+                await nested(number)
+        assert await Owner.all().count() == 3
+        await answers(client)
+
+
+async def test_begin_that_fails_gives_its_connection_back(store: Store) -> None:
+    """A pool of one, so that the first that was lost would be the last."""
+    async with limited(store, DB_POOL_SIZE=1) as client:
+        for _ in range(3):
+            task = asyncio.create_task(_transaction())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await _transaction()
+        await answers(client)
+
+
+async def _transaction() -> None:
+    async with in_transaction():
+        await Entry.all().count()
+
+
+async def test_sqlite_that_another_process_has_locked_is_a_timeout(store: Store) -> None:
+    if store.kind != "sqlite":
+        pytest.skip("Locks of the other databases are the server's.")
+    async with limited(store) as client:
+        with closing(sqlite3.connect(store.url.removeprefix("sqlite://"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for attempt in (_transaction, lambda: Entry.create(id="one")):
+                with pytest.raises(DatabaseTimeout, match="locked"):
+                    async with asyncio.timeout(LIMIT + SLACK):
+                        await attempt()
+            other.execute("ROLLBACK")
+        await Entry.create(id="two")
+        await answers(client)
+
+
+async def test_server_is_told_of_the_limit_on_every_connection(store: Store) -> None:
+    question = {
+        "sqlite": "SELECT timeout / 1000.0 AS it FROM pragma_busy_timeout",
+        "postgres": "SELECT setting::float / 1000 AS it FROM pg_settings WHERE name = 'statement_timeout'",
+        "mysql": "SELECT @@max_statement_time + 0.0 AS it",
+    }["mysql" if "my" in store.kind else store.kind]
+    async with limited(store, DB_STATEMENT_TIMEOUT=7.5) as client:
+        for answer in await asyncio.gather(*[client.execute_query_dict(question) for _ in range(6)]):
+            assert float(answer[0]["it"]) == 7.5

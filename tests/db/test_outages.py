@@ -1,0 +1,223 @@
+"""Servers go away under load, and come back: nobody hangs, nothing acknowledged is lost, and it goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+from uuid import uuid4
+
+import pytest
+from tortoise.connection import get_connection
+from tortoise.transactions import in_transaction
+
+from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
+from sanicbase.testing.databases import ask_mysql, ask_postgres
+from sanicbase.testing.private_server import PrivateServer
+from sanicbase.testing.servers import ServerMissing, private_mariadb, private_postgres
+from tests.db.ledger import Entry
+from tests.db.opening import Store, opened
+from tests.db.outages import proxied
+
+TASKS = 20
+LIMIT = 1.0
+LONGEST = 3 * (LIMIT + 0.5) + 5  # for a connection, a statement and its end, and a bound on hanging above that
+BACK = 20.0  # seconds in which writes must be possible again; what it took is recorded
+
+Record = Callable[[str, object], None]
+
+
+class Fragile(NamedTuple):
+    """A server of the test's own, and an empty database on it."""
+
+    server: PrivateServer
+    store: Store
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, tuple[PrivateServer, str]]]:
+    """Started when they are asked for, for they are not the ones that the other tests share."""
+    with ExitStack() as stack:
+        yield _Servers(stack)
+
+
+class _Servers(dict[str, tuple[PrivateServer, str]]):
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def __missing__(self, kind: str) -> tuple[PrivateServer, str]:
+        make = private_postgres if kind == "postgres" else private_mariadb
+        self[kind] = self._stack.enter_context(make(durable=True))
+        return self[kind]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=pytest.mark.xdist_group(f"outages_{'postgres' if kind == 'postgres' else 'mysql'}"))
+        for kind in ("postgres", "aiomysql", "asyncmy")
+    ]
+)
+def fragile(request: pytest.FixtureRequest, servers: dict[str, tuple[PrivateServer, str]]) -> Fragile:
+    kind = request.param
+    try:
+        server, url = servers["postgres" if kind == "postgres" else "mysql"]
+    except ServerMissing as exc:
+        pytest.skip(str(exc))
+    name = f"outage_{uuid4().hex[:12]}"
+    if kind == "postgres":
+        ask_postgres(url, f"CREATE DATABASE {name}")
+    else:
+        ask_mysql(url, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    return Fragile(server, Store(kind, f"{url.rpartition('/')[0]}/{name}"))
+
+
+class Load:
+    """Tasks that write without a pause, and what became of each write."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[str, float] = {}
+        self.failures: list[Exception] = []
+        self.longest = 0.0
+        self._ends = asyncio.Event()
+
+    async def __aenter__(self) -> Load:
+        self._tasks = [asyncio.create_task(self._write_on(number)) for number in range(TASKS)]
+        await self.progress()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._ends.set()
+        async with asyncio.timeout(LONGEST):
+            await asyncio.gather(*self._tasks)
+
+    async def progress(self) -> float:
+        """Wait until writes are acknowledged that begin now; return how long it took."""
+        loop = asyncio.get_running_loop()
+        since, count = loop.time(), len(self.acknowledged)
+        async with asyncio.timeout(BACK):
+            while len(self.acknowledged) < count + TASKS:
+                await asyncio.sleep(0.01)
+        return next(at for at in self.acknowledged.values() if at >= since) - since
+
+    async def failing(self) -> None:
+        """Wait until a write fails."""
+        count = len(self.failures)
+        async with asyncio.timeout(LONGEST):
+            while len(self.failures) < count + TASKS:
+                await asyncio.sleep(0.01)
+
+    async def _write_on(self, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._ends.is_set():
+            name, began = uuid4().hex, loop.time()
+            try:
+                await self._write(name, inside=number % 2 == 0)
+            except DatabaseError as exc:
+                self.failures.append(exc)
+                await asyncio.sleep(0.01)
+            else:
+                self.acknowledged[name] = loop.time()
+            self.longest = max(self.longest, loop.time() - began)
+
+    async def _write(self, name: str, *, inside: bool) -> None:
+        if not inside:
+            await Entry.create(id=name)
+            return
+        async with in_transaction():
+            await Entry.create(id=name)
+            await Entry.create(id=f"{name}-2")
+
+    async def assert_kept_its_word(self) -> None:
+        kinds = {type(failure) for failure in self.failures}
+        assert kinds <= {DatabaseUnavailable, DatabaseTimeout}, self.failures
+        assert self.longest < LONGEST
+        there = set(await Entry.all().values_list("id", flat=True))
+        assert self.acknowledged.keys() - there == set()
+        halves = {name.partition("-")[0] for name in there if name.endswith("-2")}
+        assert halves <= there
+        questions = [get_connection("default").execute_query_dict(f"SELECT {number} AS n") for number in range(40)]
+        assert [rows[0]["n"] for rows in await asyncio.gather(*questions)] == list(range(40))
+
+
+def settings() -> dict[str, float]:
+    return {"DB_STATEMENT_TIMEOUT": LIMIT, "DB_ACQUIRE_TIMEOUT": LIMIT, "CONNECT_TIMEOUT": LIMIT}
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "sanicbase.db"]
+
+
+async def test_server_that_is_killed_and_started_again(
+    fragile: Fragile, record_property: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sanicbase.db")
+    async with opened(fragile.store, "tests.db.ledger", **settings()):
+        async with Load() as load:
+            await asyncio.to_thread(fragile.server.end)
+            await load.failing()
+            await asyncio.to_thread(fragile.server.restart)
+            record_property("seconds until a write succeeds", await load.progress())
+            record_property("longest call", load.longest)
+        await load.assert_kept_its_word()
+    gone, back = lines(caplog)
+    assert gone.startswith("The database default at 127.0.0.1:")
+    assert "does not answer: " in gone
+    assert "answers again" in back
+
+
+async def test_server_that_hangs_and_goes_on(
+    fragile: Fragile, record_property: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sanicbase.db")
+    async with opened(fragile.store, "tests.db.ledger", **settings()):
+        async with Load() as load:
+            with fragile.server.frozen():
+                await load.failing()
+                await load.failing()
+            record_property("seconds until a write succeeds", await load.progress())
+            record_property("longest call", load.longest)
+        await load.assert_kept_its_word()
+    gone, back = lines(caplog)
+    assert gone.endswith("does not answer: no answer in time.")
+    assert "answers again" in back
+
+
+async def test_connections_that_are_reset(fragile: Fragile, record_property: Record) -> None:
+    async with proxied(fragile.store.url) as proxy:
+        store = fragile.store._replace(url=proxy.url)
+        async with opened(store, "tests.db.ledger", **settings()):
+            async with Load() as load:
+                took = 0.0
+                for _ in range(10):
+                    proxy.reset_all()
+                    took = max(took, await load.progress())
+                record_property("seconds until a write succeeds", took)
+                record_property("longest call", load.longest)
+            await load.assert_kept_its_word()
+            assert load.failures
+            assert proxy.cut >= 10
+
+
+async def test_frozen_server_holds_nobody_who_is_cancelled(fragile: Fragile) -> None:
+    async with opened(fragile.store, "tests.db.ledger", DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30):
+        with fragile.server.frozen():
+            tasks = [asyncio.create_task(Load()._write(uuid4().hex, inside=bool(n % 2))) for n in range(TASKS)]
+            await asyncio.sleep(0.05)
+            for task in tasks:
+                task.cancel()
+            async with asyncio.timeout(LONGEST):
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        async with asyncio.timeout(BACK):
+            await Entry.create(id="after")
+
+
+async def test_closing_does_not_wait_for_a_server_that_hangs(fragile: Fragile) -> None:
+    async with asyncio.timeout(LONGEST + 10):
+        async with opened(fragile.store, "tests.db.ledger", **settings()):
+            await asyncio.gather(*[Entry.create(id=str(number)) for number in range(10)])
+            frozen = fragile.server.frozen()
+            frozen.__enter__()
+        frozen.__exit__(None, None, None)
