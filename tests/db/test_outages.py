@@ -133,7 +133,7 @@ class Load:
         kinds = {type(failure) for failure in self.failures}
         assert kinds <= {DatabaseUnavailable, DatabaseTimeout}, self.failures
         assert self.longest < LONGEST
-        there = set(await Entry.all().values_list("id", flat=True))
+        there: set[str] = {entry.id for entry in await Entry.all().only("id")}
         assert self.acknowledged.keys() - there == set()
         halves = {name.partition("-")[0] for name in there if name.endswith("-2")}
         assert halves <= there

@@ -1,0 +1,154 @@
+"""What a client of a service is told when the database refuses, hangs or is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.testing.databases import ask_mysql, ask_postgres, fresh_mysql_database, fresh_postgres_database
+from sanicbase.testing.private_server import PrivateServer
+from sanicbase.testing.servers import ServerMissing, private_mariadb, private_postgres
+
+LIMIT = 1.0
+SECRET = "correct-horse-battery"
+SERVICE = """
+from pydantic import BaseModel
+from sanic import Blueprint
+from sanicbase import APIView, Config, create_app, serve
+from notes.config import NotesConfig
+from notes.model_db.main import Note
+
+class NoteIn(BaseModel):
+    slug: str
+
+class NotesAPI(APIView):
+    async def get(self, request) -> int:
+        return await Note.all().count()
+
+    async def post(self, request, body: NoteIn) -> int:
+        return (await Note.create(slug=body.slug)).id
+
+blueprint = Blueprint("notes")
+NotesAPI.attach(blueprint, "/notes")
+app = create_app(NotesConfig(), blueprint)
+
+if __name__ == "__main__":
+    serve(app)
+"""
+CONFIG = """
+from sanicbase import Config
+
+class NotesConfig(Config):
+    SERVER_NAME = "notes"
+"""
+MODEL = """
+from tortoise import fields
+from tortoise.models import Model
+
+class Note(Model):
+    id = fields.IntField(primary_key=True)
+    slug = fields.CharField(max_length=20, unique=True)
+"""
+TABLE = "CREATE TABLE note (id {key} PRIMARY KEY, slug VARCHAR(20) NOT NULL UNIQUE)"
+
+
+class Notes(NamedTuple):
+    """The service, and the server of its database."""
+
+    service: ServiceProcess
+    server: PrivateServer
+
+    def post(self, slug: str) -> httpx.Response:
+        return self.service.client.post("/notes", json={"slug": slug}, timeout=20)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=pytest.mark.xdist_group(f"outages_{'postgres' if kind == 'postgres' else 'mysql'}"))
+        for kind in ("postgres", "aiomysql", "asyncmy")
+    ]
+)
+def notes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Notes]:
+    try:
+        with _database(request.param) as (server, url), _service(request.param, url, tmp_path) as service:
+            service.wait_ready()
+            yield Notes(service, server)
+    except ServerMissing as exc:
+        pytest.skip(str(exc))
+
+
+@contextmanager
+def _database(kind: str) -> Iterator[tuple[PrivateServer, str]]:
+    if kind == "postgres":
+        with private_postgres(durable=True) as (server, admin), fresh_postgres_database(admin) as url:
+            ask_postgres(url, TABLE.format(key="SERIAL"))
+            yield server, url.replace("postgres:postgres@", f"postgres:{SECRET}@")  # whom it trusts
+        return
+    with private_mariadb(durable=True) as (server, admin), fresh_mysql_database(admin) as url:
+        name = url.rpartition("/")[2]
+        ask_mysql(url, f"CREATE TABLE {name}.note {TABLE.format(key='INT AUTO_INCREMENT').partition('note ')[2]}")
+        ask_mysql(url, f"CREATE USER notes IDENTIFIED BY '{SECRET}'")
+        ask_mysql(url, f"GRANT ALL ON {name}.* TO notes")
+        yield server, url.replace("sanicbase:sanicbase@", f"notes:{SECRET}@")
+
+
+def _service(kind: str, url: str, folder: Path) -> ServiceProcess:
+    package = folder / "notes"
+    for path, text in {
+        "__init__.py": "",
+        "config/__init__.py": CONFIG,
+        "model_db/__init__.py": "",
+        "model_db/main.py": MODEL,
+    }.items():
+        file = package / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (folder / "http_notes.py").write_text(SERVICE)
+    env = {
+        "NOTES_DB_URL": url,
+        "NOTES_DB_DRIVER": "asyncmy" if kind == "asyncmy" else "aiomysql",
+        "NOTES_DB_STATEMENT_TIMEOUT": str(LIMIT),
+        "NOTES_DB_ACQUIRE_TIMEOUT": str(LIMIT),
+    }
+    return ServiceProcess(folder / "http_notes.py", cwd=folder, prefix="NOTES_", env=env)
+
+
+def _assert_unavailable(response: httpx.Response) -> None:
+    assert response.status_code == 503, response.text
+    assert response.headers["Retry-After"] == "1"
+    assert response.json()["data"] is None
+
+
+def test_client_learns_of_conflicts_and_of_outages(notes: Notes) -> None:
+    assert notes.post("one").status_code == 200
+    conflict = notes.post("one")
+    assert conflict.status_code == 409
+    assert "slug" in conflict.json()["msg"]
+    long = notes.post("x" * 30)  # which Tortoise itself refuses, without asking
+    assert long.status_code in (422, 500)
+
+    with notes.server.frozen():
+        began = time.monotonic()
+        _assert_unavailable(notes.post("two"))
+        assert time.monotonic() - began < 20
+    assert wait_until(lambda: notes.post("three").status_code == 200)
+
+    notes.server.end()
+    for _ in range(3):
+        _assert_unavailable(notes.post("four"))
+    notes.server.restart()
+    assert wait_until(lambda: notes.post("five").status_code == 200)
+    assert notes.service.client.get("/notes").json()["data"] >= 3
+
+    output = notes.service.output()
+    assert "does not answer" in output
+    assert "answers again" in output
+    assert SECRET not in output
+    assert SECRET not in conflict.text
