@@ -86,12 +86,24 @@ class Pool:
         pool._put(await pool.acquire())
         return pool
 
+    def take(self) -> Any:
+        """A connection that is free at this moment, or None."""
+        while self._free:
+            connection, since = self._free.pop()  # the one that was used last
+            if not self.driver.is_closed(connection) and time.monotonic() - since < self._idle:
+                self._used.add(connection)
+                return connection
+            self.driver.abort(connection)
+            self._give(None)
+        return None
+
     async def acquire(self) -> Any:
         """A connection that is nobody else's until it is given back."""
         if self._closed:
             raise DatabaseUnavailable("The databases of this process are closed.")
-        connection = self._pop() or await self._wait_or_connect()
-        self._used.add(connection)
+        if (connection := self.take()) is None:
+            connection = await self._wait_or_connect()
+            self._used.add(connection)
         return connection
 
     async def release(self, connection: Any, limit: float | None) -> None:
@@ -140,16 +152,6 @@ class Pool:
                 self.driver.abort(connection)
             for task in list(self._recoveries):
                 task.cancel()
-
-    def _pop(self) -> Any:
-        """The connection that was used last, of those that are still good."""
-        while self._free:
-            connection, since = self._free.pop()
-            if not self.driver.is_closed(connection) and time.monotonic() - since < self._idle:
-                return connection
-            self.driver.abort(connection)
-            self._give(None)
-        return None
 
     async def _wait_or_connect(self) -> Any:
         waiting = self._taken >= self._size

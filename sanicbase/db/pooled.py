@@ -47,8 +47,11 @@ class PooledClient(LimitedClient):
             await pool.close()
 
     async def acquire(self) -> Any:
+        pool = self._pool
+        if pool is not None and (connection := pool.take()) is not None:
+            return connection
         try:
-            return await (self._pool or await self._opened()).acquire()
+            return await (pool or await self._opened()).acquire()
         except DatabaseUnavailable as exc:
             self.outage.failed(exc)
             raise

@@ -14,7 +14,7 @@ from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
 from sanicbase.db.errors import DatabaseTimeout
-from sanicbase.db.limits import GRACE, Limits
+from sanicbase.db.limits import GRACE, Limit, Limits
 from sanicbase.db.outage import Outage
 from sanicbase.db.statements import LimitedClient, raise_translated
 from sanicbase.db.transactions import LimitedTransaction, transaction
@@ -82,10 +82,13 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
         return transaction(_Transaction(self))
 
     async def _turn(self) -> None:
+        limit = Limit(self.limits.acquire)
         try:
-            async with asyncio.timeout(self.limits.acquire):
-                await self._lock.acquire()
-        except TimeoutError as exc:
+            await self._lock.acquire()
+            limit.end(None)
+        except asyncio.CancelledError as exc:
+            if limit.end(exc) is exc:
+                raise
             raise DatabaseTimeout(
                 f"The SQLite database was not free within {self.limits.acquire:g} seconds: a process has one "
                 "connection to it, which a transaction keeps to its end. Hold transactions for a shorter time."

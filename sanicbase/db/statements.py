@@ -6,18 +6,17 @@ time, and where an error is renamed before Tortoise sees it.
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.db.errors import DatabaseUnavailable
-from sanicbase.db.limits import Limits
+from sanicbase.db.limits import Limit, Limits
 from sanicbase.db.outage import Outage
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["LimitedClient", "ended", "raise_translated"]
+__all__ = ["LimitedClient", "raise_translated"]
 
 
 class LimitedClient(BaseDBAsyncClient):
@@ -58,15 +57,14 @@ class _Statement:
     async def __aenter__(self) -> Any:
         client = self._client
         self._connection = await client.acquire()
-        self._limit = asyncio.timeout(client.limits.client)
-        await self._limit.__aenter__()
+        self._limit = Limit(client.limits.client)
         return self._connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         client, connection = self._client, self._connection
-        error = await ended(self._limit, kind, error, trace)
+        error = self._limit.end(error)
         if error is None:
             if client.outage.is_down:
                 client.outage.ended()
@@ -74,17 +72,6 @@ class _Statement:
             return
         await client.part(connection, error, lost=not client.is_in_step(connection, error))
         raise_translated(client, error)
-
-
-async def ended(
-    limit: asyncio.Timeout, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-) -> BaseException | None:
-    """How what was limited has ended: by its limit, that is a TimeoutError."""
-    try:
-        await limit.__aexit__(kind, error, trace)
-    except TimeoutError as exc:
-        return exc
-    return error
 
 
 def raise_translated(client: LimitedClient, error: BaseException) -> None:

@@ -10,8 +10,9 @@ from tortoise.backends.base.client import NestedTransactionContext, Transactiona
 from tortoise.connection import get_connections
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
+from sanicbase.db.limits import Limit
 from sanicbase.db.spawning import settled, spawn
-from sanicbase.db.statements import LimitedClient, ended, raise_translated
+from sanicbase.db.statements import LimitedClient, raise_translated
 from sanicbase.db.unit import Outcome, Unit
 from sanicbase.errors import SanicBaseError
 
@@ -134,8 +135,7 @@ class _Statement:
         except DatabaseError:
             root._lock.release()
             raise
-        self._limit = asyncio.timeout(root.client.limits.client)
-        await self._limit.__aenter__()
+        self._limit = Limit(root.client.limits.client)
         return root._connection
 
     async def __aexit__(
@@ -143,7 +143,7 @@ class _Statement:
     ) -> None:
         root = self._root
         try:
-            error = await ended(self._limit, kind, error, trace)
+            error = self._limit.end(error)
             if error is None:
                 return
             root.lost = not root.client.is_in_step(root._connection, error)
