@@ -14,6 +14,7 @@ from tortoise.exceptions import ConfigurationError
 
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
+from sanicbase.db.errors import DatabaseError
 from sanicbase.db.listing import check_lists
 from sanicbase.db.migrations import check_migrations
 from sanicbase.db.outage import reason
@@ -45,8 +46,13 @@ class Database:
         await self._init()  # which connects to nothing yet, so that there is nothing to close when it fails
         try:
             await self._check_all()
-        except BaseException:
+        except BaseException as exc:
             await self._context.close_connections()
+            if isinstance(exc, DatabaseError):
+                raise ResourceError(
+                    f"The tables of {self._config.SERVER_NAME} cannot be looked at: {reason(exc)}. Let the account in "
+                    f"{self._config.env_prefix()}DB_URL read them."
+                ) from exc
             raise
         return self
 

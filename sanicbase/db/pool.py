@@ -150,8 +150,10 @@ class Pool:
         finally:
             for connection in (*free, *self._used):
                 self.driver.abort(connection)
-            for task in list(self._recoveries):
+            recoveries = list(self._recoveries)
+            for task in recoveries:
                 task.cancel()
+            await asyncio.gather(*recoveries, return_exceptions=True)
 
     async def _wait_or_connect(self) -> Any:
         waiting = self._taken >= self._size

@@ -173,6 +173,17 @@ async def test_wrong_password_is_a_sentence_without_it(
     await assert_opens(service.config())
 
 
+@pytest.mark.xdist_group("postgres")
+async def test_table_that_may_not_be_read_is_not_taken_for_a_missing_one(
+    service: Service, user: str, request: pytest.FixtureRequest
+) -> None:
+    store = Store.of("postgres", service, request)
+    store.ask("CREATE TABLE article (id INT PRIMARY KEY, title VARCHAR(100))")
+    with pytest.raises(ResourceError, match=r"cannot be looked at: .*permission denied.* Let the account in .*DB_URL"):
+        await assert_opens(service.config(DB_URL=_as(store.where, user, SECRET)))
+    await assert_opens(service.config())
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
 async def test_server_that_is_not_there_is_a_sentence(service: Service, scheme: str) -> None:
     url = f"{scheme}://someone:{SECRET}@127.0.0.1:{free_port()}/shop"
