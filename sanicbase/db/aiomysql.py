@@ -6,13 +6,16 @@ from typing import Any
 
 import aiomysql  # type: ignore[import-untyped]
 
-from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver
+from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
 
 __all__ = ["client_class"]
 
 
 class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
-    """A cursor that leaves warnings with the server: aiomysql would ask for them and print them, one by one."""
+    """A cursor that writes moments in UTC, and leaves warnings with the server: aiomysql would ask for each of them."""
+
+    def _escape_args(self, arguments: Any, connection: Any) -> Any:
+        return super()._escape_args(in_utc(arguments), connection)
 
     async def _show_warnings(self, connection: Any) -> None:
         """Nothing: what matters is an error in strict mode."""

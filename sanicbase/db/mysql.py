@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from tortoise.backends.base.client import TransactionContext
@@ -19,10 +20,21 @@ from sanicbase.db.pooled import PooledClient
 from sanicbase.db.transactions import LimitedTransaction, transaction
 from sanicbase.db.translation import MYSQL_CLIENT, mysql_code, mysql_error
 
-__all__ = ["PooledMySQLClient", "PooledMySQLDriver"]
+__all__ = ["PooledMySQLClient", "PooledMySQLDriver", "in_utc"]
 
 # Options of the drivers' own pools that a URL may have; the first of them is ours by another name.
 POOL_OPTIONS = ("pool_recycle", "echo")
+
+
+def in_utc(arguments: Any) -> Any:
+    """A statement's arguments, with every moment in UTC: both drivers write what a clock shows, without its zone."""
+    if isinstance(arguments, list | tuple):
+        return [_utc(each) if isinstance(each, datetime) else each for each in arguments]
+    return arguments
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class PooledMySQLDriver(Driver):

@@ -8,6 +8,8 @@ https://www.sqlite.org/lang_transaction.html, "Deferred, Immediate, and Exclusiv
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from datetime import UTC, datetime
 from typing import Any
 
 from tortoise.backends.base.client import TransactionContext
@@ -21,6 +23,14 @@ from sanicbase.db.transactions import LimitedTransaction, transaction
 from sanicbase.db.translation import sqlite_error
 
 __all__ = ["client_class"]
+
+
+def _text(moment: datetime) -> str:
+    """As Tortoise writes it, but in UTC: SQLite compares texts, and so moments of one zone only."""
+    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(" ")
+
+
+sqlite3.register_adapter(datetime, _text)  # in place of Tortoise's
 
 
 class _Transaction(LimitedTransaction, SqliteTransactionWrapper):

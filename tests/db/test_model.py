@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -355,6 +355,32 @@ async def test_values_that_just_fit_are_kept() -> None:
     await Book.create(slug="a", **values)
     book = await Book.get(slug="a")
     assert {name: getattr(book, name) for name in values} == values
+
+
+async def test_a_moment_of_another_zone_is_the_same_moment() -> None:
+    shanghai = timezone(timedelta(hours=8))
+    moment = datetime(2026, 3, 1, 7, 30, 15, 123456, tzinfo=shanghai)
+    book = await Book.create(slug="a")
+
+    async def kept() -> None:
+        assert await Book.filter(deleted_at=moment).count() == 1
+        assert await Book.filter(deleted_at__gt=moment - timedelta(microseconds=1)).count() == 1
+        found = await Book.get(slug="a")
+        assert (found.deleted_at, found.deleted_at and found.deleted_at.utcoffset()) == (moment, timedelta(0))
+        await Book.filter(slug="a").update(deleted_at=None)
+
+    await Book.filter(slug="a").update(deleted_at=moment)
+    await kept()
+    book = await Book.get(slug="a")
+    book.deleted_at = moment
+    await book.save()
+    await kept()
+    book = await Book.get(slug="a")
+    book.deleted_at = moment
+    await Book.bulk_update([book], ["deleted_at"])
+    await kept()
+    await Book.upsert({"slug": "a", "deleted_at": moment}, on=["slug"])
+    await kept()
 
 
 async def test_plain_tortoise_calls_keep_working() -> None:
