@@ -198,7 +198,7 @@ def _mysql_constraint(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _unique_columns(key: str) -> tuple[str, ...]:
     """The columns of a unique key by its name, as Tortoise and MySQL name those of the models."""
-    for app in Tortoise.apps.values():
+    for app in (Tortoise.apps or {}).values():  # None outside of its context
         for model in app.values():
             meta = model._meta
             if any(field.unique and (field.source_field or name) == key for name, field in meta.fields_map.items()):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout
+from sanicbase.db.limits import Limit
+from sanicbase.db.pooled import PooledClient
 from tests.db.ledger import Entry, Owner
 from tests.db.opening import Store, opened
 
@@ -40,6 +44,17 @@ async def answers(client: BaseDBAsyncClient) -> None:
         assert [dict(row) for row in rows] == [{"number": number}]
 
     await asyncio.gather(*map(ask, range(40)))
+    async with asyncio.timeout(SLACK):  # one that is being made fit again comes back, too
+        while not _all_are_free(client):
+            await asyncio.sleep(0.01)
+
+
+def _all_are_free(client: BaseDBAsyncClient) -> bool:
+    if not isinstance(client, PooledClient):
+        return not cast(SqliteClient, client)._lock.locked()
+    pool = client._pool
+    assert pool is not None
+    return not pool._used and pool._taken == len(pool._free) <= client.pool_maxsize
 
 
 async def test_statement_that_takes_too_long_is_a_timeout(store: Store) -> None:
@@ -126,6 +141,33 @@ async def test_cancelled_statements_leave_every_connection_fit(store: Store, ins
             assert await Entry.all().count() == 0
 
 
+async def test_results_are_not_mixed_up_while_others_are_cancelled(store: Store) -> None:
+    async with limited(store, DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30) as client:
+        chance = random.Random(7)
+
+        async def ask(number: int) -> None:
+            for step in range(30):
+                question = f"SELECT {number} AS number, {step} AS step"
+                if step % 3:
+                    rows = await client.execute_query_dict(question)
+                else:
+                    async with in_transaction() as connection:
+                        rows = await connection.execute_query_dict(question)
+                assert dict(rows[0]) == {"number": number, "step": step}
+
+        async def disturbed(number: int) -> None:
+            for _ in range(15):
+                task = asyncio.create_task(ask(number))
+                await asyncio.sleep(chance.random() / 100)
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*map(ask, range(10)), *map(disturbed, range(10, 20)))
+        await answers(client)
+
+
 async def test_cancelled_bulk_leaves_no_transaction_open(store: Store) -> None:
     async with limited(store, DB_POOL_SIZE=1, DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30):
         for number in range(20):
@@ -206,3 +248,36 @@ async def test_server_is_told_of_the_limit_on_every_connection(store: Store) -> 
     async with limited(store, DB_STATEMENT_TIMEOUT=7.5) as client:
         for answer in await asyncio.gather(*[client.execute_query_dict(question) for _ in range(6)]):
             assert float(answer[0]["it"]) == 7.5
+
+
+async def test_limit_ends_only_what_outlasts_it() -> None:
+    async def limited_sleep(seconds: float, sleep: float) -> BaseException | None:
+        limit, error = Limit(seconds), None
+        try:
+            await asyncio.sleep(sleep)
+        except asyncio.CancelledError as exc:
+            error = exc
+        return limit.end(error)
+
+    assert await limited_sleep(30, 0) is None
+    assert isinstance(await limited_sleep(0.01, 30), TimeoutError)
+    task = asyncio.create_task(limited_sleep(30, 30))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert isinstance(await task, asyncio.CancelledError)
+
+
+async def test_limit_does_not_swallow_a_cancellation_at_the_same_moment() -> None:
+    async def wait() -> BaseException | None:
+        limit = Limit(0)
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError as exc:
+            return limit.end(exc)
+        return None
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(task.cancel)
+    ended = await task
+    assert isinstance(ended, asyncio.CancelledError) == bool(task.cancelling())

@@ -137,8 +137,11 @@ class Load:
         assert self.acknowledged.keys() - there == set()
         halves = {name.partition("-")[0] for name in there if name.endswith("-2")}
         assert halves <= there
-        questions = [get_connection("default").execute_query_dict(f"SELECT {number} AS n") for number in range(40)]
+        client = get_connection("default")
+        questions = [client.execute_query_dict(f"SELECT {number} AS n") for number in range(40)]
         assert [rows[0]["n"] for rows in await asyncio.gather(*questions)] == list(range(40))
+        pool = client._pool
+        assert (pool._used, pool._taken) == (set(), len(pool._free))
 
 
 def settings() -> dict[str, float]:
