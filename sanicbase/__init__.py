@@ -27,6 +27,9 @@ from sanicbase.db import (
     Timestamps,
     Versioned,
     keyset_page,
+    on_commit,
+    spawn,
+    transaction,
 )
 from sanicbase.db.errors import (
     DatabaseError,
@@ -98,9 +101,12 @@ __all__ = [
     "keyset_page",
     "lifespan",
     "made_token",
+    "on_commit",
     "run_scripts",
     "serve",
     "set_log_context",
+    "spawn",
     "success",
     "token_digest",
+    "transaction",
 ]
