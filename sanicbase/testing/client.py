@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 from sanic import Sanic
 
+from sanicbase.log import close_logging
 from sanicbase.testing.ports import free_port
 from sanicbase.typing import App
 
@@ -18,7 +19,8 @@ __all__ = ["client"]
 async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the app on a free port, through a real socket, and yield a client whose base URL it is.
 
-    Its listeners run, so everything that a worker opens is open. Any number of apps can be served one after another.
+    Its listeners run, so everything that a worker opens is open. Any number of apps can be served one after another,
+    each with its own log.
     """
     port = free_port()
     with _test_mode():
@@ -37,6 +39,7 @@ async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
         server.close()
         await server.wait_closed()
         await server.after_stop()
+        close_logging()  # which a process does by ending
 
 
 @contextmanager
