@@ -70,13 +70,7 @@ class DBQuerySet(QuerySet[M]):
         if any(one.pk is None for one in objects):
             raise ValueError("Every object of a bulk_update needs its primary key: read them, or use bulk_create.")
         return _BulkUpdate(
-            model=self.model,
-            db=self._db,
-            q_objects=self._q_objects,
-            annotations=self._annotations,
-            custom_filters=self._custom_filters,
-            limit=self._limit,
-            orderings=self._orderings,
+            **_condition(self),
             objects=objects,
             fields=[*names, *(name for name in self.model._auto_now() if name not in names)],
             batch_size=batch_size or BATCH,
@@ -99,16 +93,7 @@ class _Update(UpdateQuery):
     __slots__ = ("_rows",)
 
     def __init__(self, rows: DBQuerySet[Any], values: dict[str, Any]) -> None:
-        super().__init__(
-            rows.model,
-            values,
-            rows._db,
-            rows._q_objects,
-            rows._annotations,
-            rows._custom_filters,
-            rows._limit,
-            rows._orderings,
-        )
+        super().__init__(update_kwargs=values, **_condition(rows))
         self._rows = rows
 
     async def _execute(self) -> int:
@@ -130,15 +115,7 @@ class _Delete(DeleteQuery):
     __slots__ = ("_rows",)
 
     def __init__(self, rows: DBQuerySet[Any]) -> None:
-        super().__init__(
-            rows.model,
-            rows._db,
-            rows._q_objects,
-            rows._annotations,
-            rows._custom_filters,
-            rows._limit,
-            rows._orderings,
-        )
+        super().__init__(**_condition(rows))
         self._rows = rows
 
     async def _execute(self) -> int:
@@ -150,6 +127,19 @@ class _Delete(DeleteQuery):
             if rows is None:
                 return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
             return await QuerySet.delete(_same_rows(self.model, rows, made.connection)) if rows else 0
+
+
+def _condition(rows: QuerySet[Any]) -> dict[str, Any]:
+    """What Tortoise's queries take over from a queryset."""
+    return {
+        "model": rows.model,
+        "db": rows._db,
+        "q_objects": rows._q_objects,
+        "annotations": rows._annotations,
+        "custom_filters": rows._custom_filters,
+        "limit": rows._limit,
+        "orderings": rows._orderings,
+    }
 
 
 def _same_rows(model: type[DBModel], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
