@@ -5,8 +5,8 @@ SanicBaseError
       ├── DatabaseUnavailable  the server cannot be reached, or went away (HTTP 503)
       ├── DatabaseTimeout      a statement, or the wait for a connection, took too long (HTTP 503)
       ├── IntegrityError       a constraint refused the write (HTTP 409)
-      ├── SerializationError   another transaction was in the way: try the whole transaction again
-      ├── DeadlockError        two transactions waited for each other: try the whole transaction again
+      ├── SerializationError   another transaction was in the way: try the whole transaction again (HTTP 503)
+      ├── DeadlockError        two transactions waited for each other: try the whole transaction again (HTTP 503)
       ├── StaleVersionError    somebody else has changed the row since it was read (HTTP 409)
       └── NotFoundError        there is no such row (HTTP 404)
 

@@ -9,7 +9,15 @@ from sanic.exceptions import SanicException
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable, IntegrityError, NotFoundError, StaleVersionError
+from sanicbase.db.errors import (
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    DeadlockError,
+    IntegrityError,
+    NotFoundError,
+    SerializationError,
+    StaleVersionError,
+)
 from sanicbase.errors import InvalidInput, InvalidQuery
 from sanicbase.http.envelope import failure
 from sanicbase.typing import App
@@ -20,6 +28,7 @@ logger = logging.getLogger("sanicbase.http")
 
 BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE, SERVER_ERROR, UNAVAILABLE = 400, 404, 409, 422, 500, 503
 RETRY_AFTER = "1"  # seconds
+PASSING = (DatabaseUnavailable, DatabaseTimeout, SerializationError, DeadlockError)
 
 
 class InvalidParameters(SanicException):
@@ -52,10 +61,9 @@ async def _answer(request: Request, error: Exception) -> HTTPResponse:
         status = BAD_REQUEST if isinstance(error, InvalidQuery) else UNPROCESSABLE
         mistakes = [{"path": each.path, "code": each.code, "message": str(each)} for each in error.mistakes]
         return failure(status, "The parameters are not valid.", mistakes)
-    if isinstance(error, DatabaseUnavailable | DatabaseTimeout):  # the database's log line is written where it is known
-        return failure(
-            UNAVAILABLE, "The service cannot answer at the moment. Try again.", headers={"Retry-After": RETRY_AFTER}
-        )
+    if isinstance(error, PASSING):  # an outage has its line in the log where it is known
+        message = "The service cannot answer at the moment. Try again."
+        return failure(UNAVAILABLE, message, headers={"Retry-After": RETRY_AFTER})
     if isinstance(error, IntegrityError | StaleVersionError):
         return failure(CONFLICT, _conflict(error))
     if isinstance(error, NotFoundError):
