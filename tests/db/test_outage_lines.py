@@ -59,10 +59,11 @@ async def test_nothing_tells_the_password(
     log: pytest.LogCaptureFixture, scheme: str, driver: Literal["aiomysql", "asyncmy"]
 ) -> None:
     url = f"{scheme}://someone:{SECRET}@127.0.0.1:{free_port()}/shop"
-    config = LibraryConfig(DB_URL=url, DB_DRIVER=driver)
+    tortoise = LibraryConfig(DB_URL=url, DB_DRIVER=driver).tortoise()
+    tortoise["apps"] = {"library": {"models": ["tests.db.library"], "default_connection": "default"}}
     async with TortoiseContext() as context:
         logging.getLogger("tortoise").setLevel(logging.DEBUG)
-        await context.init(config=config.tortoise())
+        await context.init(config=tortoise)
         with pytest.raises(DatabaseUnavailable) as caught:
             await get_connection("default").execute_query("SELECT 1")
     logging.getLogger("tortoise").setLevel(logging.NOTSET)
