@@ -2,10 +2,8 @@
 
 from sanicbase.db.database import Database
 from sanicbase.db.effects import on_commit
-from sanicbase.db.keyset import keyset_page
-from sanicbase.db.listing import KeysetQuery, PageQuery
 from sanicbase.db.model import DBModel
-from sanicbase.db.page import KeysetPage, Page
+from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import SoftDelete, Timestamps, Versioned
 from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.spawning import spawn

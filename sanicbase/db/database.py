@@ -15,9 +15,9 @@ from tortoise.exceptions import ConfigurationError
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.listing import check_lists
 from sanicbase.db.migrations import check_migrations
 from sanicbase.db.outage import reason
+from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.errors import ResourceError

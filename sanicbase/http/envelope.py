@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel
 from sanic.response import HTTPResponse
 
-from sanicbase.db.page import KeysetPage, Page
+from sanicbase.db.pages import KeysetPage, Page
 
 __all__ = ["failure", "success"]
 

@@ -12,7 +12,7 @@ from sanic.request import Request
 from sanic.response import BaseHTTPResponse
 from sanic.views import HTTPMethodView
 
-from sanicbase.db.listing import ListQuery
+from sanicbase.db.pages import ListQuery
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.envelope import success
 from sanicbase.http.errors import InvalidParameters

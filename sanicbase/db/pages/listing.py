@@ -22,10 +22,10 @@ from tortoise import Tortoise
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
-from sanicbase.db.filters import once, separated
-from sanicbase.db.keyset import check_position, keyset_page, unique_order
-from sanicbase.db.page import KeysetPage, Page
+from sanicbase.db.pages.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
+from sanicbase.db.pages.filters import once, separated
+from sanicbase.db.pages.keyset import check_position, keyset_page, unique_order
+from sanicbase.db.pages.page import KeysetPage, Page
 from sanicbase.errors import InvalidQuery, SanicBaseError
 
 __all__ = ["KeysetQuery", "ListQuery", "PageQuery", "check_lists"]

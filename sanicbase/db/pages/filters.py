@@ -14,7 +14,7 @@ from tortoise.fields.base import Field as Column
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
-from sanicbase.db.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
+from sanicbase.db.pages.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["Filter", "once", "separated"]

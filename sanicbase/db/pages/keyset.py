@@ -19,9 +19,9 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.columns import column_type, plain_column
-from sanicbase.db.cursor import MAX_PAYLOAD, InvalidCursor, decode_cursor, encode_cursor
-from sanicbase.db.page import KeysetPage
+from sanicbase.db.pages.columns import column_type, plain_column
+from sanicbase.db.pages.cursor import MAX_PAYLOAD, InvalidCursor, decode_cursor, encode_cursor
+from sanicbase.db.pages.page import KeysetPage
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["check_position", "keyset_page", "unique_order"]

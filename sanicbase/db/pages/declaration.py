@@ -11,8 +11,8 @@ from tortoise import fields
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
-from sanicbase.db.columns import plain_column
-from sanicbase.db.filters import Filter
+from sanicbase.db.pages.columns import plain_column
+from sanicbase.db.pages.filters import Filter
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["DEFAULT_SIZE", "MAX_SIZE", "PLAIN", "SHOWN", "Declaration"]
