@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import tortoise.exceptions
 from pydantic import ValidationError
 from sanic.exceptions import SanicException
 from sanic.request import Request
@@ -61,6 +62,10 @@ async def _answer(request: Request, error: Exception) -> HTTPResponse:
         status = BAD_REQUEST if isinstance(error, InvalidQuery) else UNPROCESSABLE
         mistakes = [{"path": each.path, "code": each.code, "message": str(each)} for each in error.mistakes]
         return failure(status, "The parameters are not valid.", mistakes)
+    if isinstance(error, tortoise.exceptions.ValidationError):  # of a model that is not a DBModel: "slug: …"
+        path = str(error).partition(":")[0]
+        mistake = {"path": path, "code": "invalid", "message": f"{path!r} is not valid."}
+        return failure(UNPROCESSABLE, "The parameters are not valid.", [mistake])
     if isinstance(error, PASSING):  # an outage has its line in the log where it is known
         message = "The service cannot answer at the moment. Try again."
         return failure(UNAVAILABLE, message, headers={"Retry-After": RETRY_AFTER})
