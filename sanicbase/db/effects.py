@@ -6,7 +6,7 @@ from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.connection import get_connection
 
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.transactions import LimitedTransaction
+from sanicbase.db.transactions import OVER, LimitedTransaction
 from sanicbase.db.unit import Effect, run_effect
 from sanicbase.errors import SanicBaseError
 
@@ -28,9 +28,9 @@ async def on_commit(effect: Effect, *, using: str = "default") -> None:
     """
     connection = get_connection(using)
     if isinstance(connection, LimitedTransaction):
-        if connection.root._finalized:
-            raise DatabaseError("This transaction is over. Start a task that outlives one by spawn(…).")
-        connection.unit.add_effect(effect)
+        if connection.is_closed:
+            raise DatabaseError(OVER)
+        connection.unit.add_effect(effect, connection)
     elif isinstance(connection, TransactionalDBClient):
         raise SanicBaseError(f"The engine of the connection {using!r} is not one of sanicbase's: it has no effects.")
     else:

@@ -101,8 +101,10 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
             self._limit.reschedule(None)  # the commit has limits of its own, and is not left half-way
         try:
             await self._context.__aexit__(kind, error, trace)
-        finally:
-            await self._end_limit(kind, error, trace)
+        except BaseException as exc:  # the limit may have cut the rollback short
+            await self._end_limit(type(exc), exc, exc.__traceback__)
+            raise
+        await self._end_limit(kind, error, trace)
 
     async def _end_limit(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

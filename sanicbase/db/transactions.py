@@ -16,9 +16,11 @@ from sanicbase.db.statements import LimitedClient, raise_translated
 from sanicbase.db.unit import Outcome, Unit
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["LimitedTransaction", "set_isolation", "transaction"]
+__all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
 
 ENDING = (DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError)
+UNANSWERED = (DatabaseTimeout, DatabaseUnavailable, asyncio.CancelledError)
+OVER = "This transaction is over. Begin another, and start tasks that outlive one by spawn(…)."
 
 
 class LimitedTransaction(TransactionalDBClient):
@@ -26,6 +28,9 @@ class LimitedTransaction(TransactionalDBClient):
 
     After an error by which the database may have ended it, a timeout or a deadlock, it refuses further statements and
     its commit: caught and forgotten, the rest would be written without what came before.
+
+    Tasks may share it. While one of them has a savepoint open, the statements of the others wait, for its rollback
+    would take them along; and nothing is committed while another task is in the middle of it.
     """
 
     _parent: Any
@@ -37,11 +42,15 @@ class LimitedTransaction(TransactionalDBClient):
         self.root: LimitedTransaction = parent.root if isinstance(parent, LimitedTransaction) else self
         self._lock = self.root._lock  # Tortoise takes one for each savepoint, and two of them would speak at once
         self._savepoint = None
+        self._finalized = False
+        self._sealed = False  # from the commit on, though it has no answer yet
+        self._turn = asyncio.Lock()  # of the savepoint that is open in it
+        self.outer: LimitedTransaction | None = parent if isinstance(parent, LimitedTransaction) else None
+        self.writing = 0  # writes that have begun and are not announced to their end
         self.ended_by: BaseException | None = None
         self.lost = False
         self.isolation: str | None = None
         self.unit: Unit = self.root.unit if self.root is not self else Unit()
-        self._depth = 0
 
     @property
     def client(self) -> LimitedClient:
@@ -49,11 +58,28 @@ class LimitedTransaction(TransactionalDBClient):
         client: LimitedClient = self.root._parent
         return client
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more statements, or what is around it does not."""
+        done = self._finalized or self._sealed or self.root._connection is None
+        return done or (self.outer is not None and self.outer.is_closed)
+
+    def is_inside(self, other: LimitedTransaction) -> bool:
+        """Whether it is the other, or a savepoint in it."""
+        return self is other or (self.outer is not None and self.outer.is_inside(other))
+
     def acquire_connection(self) -> Any:
-        return _Statement(self)
+        return _Statement(self._innermost())
 
     def _in_transaction(self) -> TransactionContext:
-        return _Savepoint(type(self)(self))
+        return _Savepoint(type(self)(self._innermost()))
+
+    def _innermost(self) -> LimitedTransaction:
+        """The savepoint in it that this task is in, if it is in one: whoever names the outer means what is open now."""
+        current = get_connections().get(self.connection_name)
+        if isinstance(current, LimitedTransaction) and current.is_inside(self) and not current.is_closed:
+            return current
+        return self
 
     async def run(self, connection: Any, command: str) -> None:
         """Send BEGIN, COMMIT, ROLLBACK or one about a savepoint."""
@@ -73,18 +99,24 @@ class LimitedTransaction(TransactionalDBClient):
             await self._run(command)
 
     async def commit(self) -> None:
+        if self.writing or self._turn.locked():
+            raise DatabaseError(
+                "Another task is in the middle of a write or a savepoint of this transaction. Wait for it before the "
+                "end, or start it by spawn(…)."
+            )
+        self._sealed = True
         if self._savepoint is not None:
             await self._end(f"RELEASE SAVEPOINT {self._savepoint}")
-            self.unit.close_savepoint(self._depth, kept=True)
+            self.unit.close_savepoint(self, kept=True)
         elif self.unit.owes:
             await settled(self._commit())
         else:
-            await self._end("COMMIT")
+            await self._commit()
 
     async def rollback(self) -> None:
         self.ended_by = None  # which refuses everything else
         if self._savepoint is not None:
-            self.unit.close_savepoint(self._depth, kept=False)
+            self.unit.close_savepoint(self, kept=False)
             await self._end(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
         else:
             self.unit.outcome = self.unit.outcome or Outcome.ROLLED_BACK
@@ -93,7 +125,6 @@ class LimitedTransaction(TransactionalDBClient):
     async def savepoint(self) -> None:
         self._savepoint = f"sanicbase_{id(self):x}"
         await self._run(f"SAVEPOINT {self._savepoint}")
-        self._depth = self.unit.open_savepoint()
 
     async def savepoint_rollback(self) -> None:
         await self.rollback()
@@ -104,10 +135,14 @@ class LimitedTransaction(TransactionalDBClient):
     async def _commit(self) -> None:
         """Commit, and note how that ended: an answer that did not come may have been a yes."""
         try:
-            await self._end("COMMIT")
-        except (DatabaseUnavailable, DatabaseTimeout):
-            self.unit.outcome = Outcome.UNKNOWN
+            async with _Statement(self, ending=True) as connection:
+                self.unit.outcome = Outcome.UNKNOWN
+                await self.run(connection, "COMMIT")
+        except BaseException as exc:
+            if not (self.lost or isinstance(exc, UNANSWERED)):
+                self.unit.outcome = None  # the database has said no, or was not asked
             raise
+        self._finalized = True
         self.unit.outcome = Outcome.COMMITTED
 
     async def _end(self, command: str) -> None:
@@ -115,23 +150,39 @@ class LimitedTransaction(TransactionalDBClient):
         self._finalized = True
 
     async def _run(self, command: str) -> None:
-        async with self.acquire_connection() as connection:
+        async with _Statement(self, ending=True) as connection:
             await self.run(connection, command)
+
+    async def _take_turn(self) -> None:
+        """Wait until no savepoint is open in it, and have the turn to open one."""
+        try:
+            async with asyncio.timeout(self.client.limits.acquire):
+                await self._turn.acquire()
+        except TimeoutError as exc:
+            raise DatabaseTimeout(
+                "Another task has a savepoint open in this transaction, and did not end it within "
+                f"{self.client.limits.acquire:g} seconds. A task outside of it must not be waited for inside of it."
+            ) from exc
 
 
 class _Statement:
-    """The time in which one statement has the connection of its transaction for itself."""
+    """The time in which one statement has the connection of its transaction for itself.
 
-    __slots__ = ("_limit", "_root")
+    One that begins or ends the transaction itself, or a savepoint, waits for no savepoint.
+    """
 
-    def __init__(self, transaction: LimitedTransaction) -> None:
+    __slots__ = ("_ending", "_limit", "_root", "_transaction")
+
+    def __init__(self, transaction: LimitedTransaction, *, ending: bool = False) -> None:
+        self._transaction = transaction
         self._root = transaction.root
+        self._ending = ending
 
     async def __aenter__(self) -> Any:
         root = self._root
-        await root._lock.acquire()
+        await self._lock()
         try:
-            _refuse_ended(root)
+            _refuse_ended(self._transaction, ending=self._ending)
         except DatabaseError:
             root._lock.release()
             raise
@@ -156,12 +207,25 @@ class _Statement:
         finally:
             root._lock.release()
 
+    async def _lock(self) -> None:
+        one, root = self._transaction, self._root
+        await root._lock.acquire()
+        while one._turn.locked() and not self._ending:
+            root._lock.release()
+            await one._take_turn()
+            one._turn.release()
+            await root._lock.acquire()
 
-def _refuse_ended(root: LimitedTransaction) -> None:
+
+def _refuse_ended(one: LimitedTransaction, *, ending: bool) -> None:
+    root = one.root
     if root.ended_by is not None:
-        raise DatabaseError("An earlier error has ended this transaction: begin it anew.") from root.ended_by
-    if root._finalized or root._connection is None:
-        raise DatabaseError("This transaction is over. Begin another, and start tasks that outlive one by spawn(…).")
+        # The name stays, for whoever would try the whole transaction again.
+        kind = type(root.ended_by) if isinstance(root.ended_by, DeadlockError | SerializationError) else DatabaseError
+        raise kind("An earlier error has ended this transaction: begin it anew.") from root.ended_by
+    around = one.outer is not None and one.outer.is_closed
+    if one._finalized or root._connection is None or around or (one._sealed and not ending):
+        raise DatabaseError(OVER)
 
 
 def transaction(made: LimitedTransaction) -> TransactionContext:
@@ -235,13 +299,35 @@ class _Transaction(TransactionContext):
 
 
 class _Savepoint(NestedTransactionContext):
+    __slots__ = ("_token",)
+
+    async def __aenter__(self) -> TransactionalDBClient:
+        made: Any = self.client
+        await made.outer._take_turn()
+        try:
+            await made.savepoint()
+        except BaseException:
+            made.outer._turn.release()
+            raise
+        self._token = get_connections().set(made.connection_name, made)
+        return self.client
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         made: Any = self.client
-        if made._finalized:
-            return
-        if error is None:
-            await made.commit()
-        elif made.root.ended_by is None:
-            await made.rollback()  # also when it is cancelled: the transaction around it may go on
+        try:
+            get_connections().reset(self._token)
+            if error is None and not made._finalized:
+                await made.commit()
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            try:
+                # Also when it was cancelled, and when it cannot be kept: the transaction around it may go on.
+                if error is not None and not made._finalized and made.root.ended_by is None:
+                    await made.rollback()
+            finally:
+                made._finalized = True
+                made.outer._turn.release()

@@ -22,6 +22,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sanicbase.db.transactions import LimitedTransaction
     from sanicbase.db.writes import Watcher, Write
 
 __all__ = ["Effect", "Outcome", "Unit", "run_effect"]
@@ -43,34 +44,29 @@ class Unit:
     """The debts of one transaction, its savepoints included."""
 
     def __init__(self) -> None:
-        self._frames: list[list[Effect]] = [[]]  # the transaction's own, then one for each open savepoint
+        self._effects: list[tuple[LimitedTransaction, Effect]] = []  # with the savepoint that they would fall with
         self._writes: list[tuple[Watcher, Write]] = []
         self.outcome: Outcome | None = None
 
     @property
     def owes(self) -> bool:
         """Whether anything is to be done when the transaction has ended."""
-        return bool(self._writes or any(self._frames))
+        return bool(self._writes or self._effects)
 
-    def add_effect(self, effect: Effect) -> None:
-        """Run this after the commit, unless the open savepoint is rolled back."""
-        self._frames[-1].append(effect)
+    def add_effect(self, effect: Effect, owner: LimitedTransaction) -> None:
+        """Run this after the commit, unless the savepoint `owner` is rolled back."""
+        self._effects.append((owner, effect))
 
     def add_write(self, watcher: Watcher, write: Write) -> None:
         """Tell the watcher how it ended. A savepoint's rollback does not tell: what it closed, the end opens."""
         self._writes.append((watcher, write))
 
-    def open_savepoint(self) -> int:
-        """The savepoint's depth, by which it is closed."""
-        self._frames.append([])
-        return len(self._frames) - 1
-
-    def close_savepoint(self, depth: int, *, kept: bool) -> None:
-        """Keep the effects of a savepoint, and of those inside it, for the one around it; or drop them."""
-        inner = [effect for frame in self._frames[depth:] for effect in frame]
-        del self._frames[depth:]
-        if kept:
-            self._frames[-1] += inner
+    def close_savepoint(self, savepoint: LimitedTransaction, *, kept: bool) -> None:
+        """Keep the effects of a savepoint, and of those inside it, for what is around it; or drop them."""
+        outer = savepoint.outer
+        assert outer is not None  # noqa: S101  (it is a savepoint)
+        effects = [(outer if owner.is_inside(savepoint) else owner, effect, owner) for owner, effect in self._effects]
+        self._effects = [(owner, effect) for owner, effect, before in effects if kept or owner is before]
 
     async def pay(self) -> None:
         """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
@@ -84,7 +80,7 @@ class Unit:
             except Exception:
                 logger.exception("%s of %s failed.", outcome.value, type(watcher).__name__)
         if outcome is Outcome.COMMITTED:
-            for effect in self._frames[0]:
+            for _, effect in self._effects:
                 await run_effect(effect)
 
 

@@ -23,6 +23,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.transactions import LimitedTransaction
+from sanicbase.errors import ConfigError
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -35,6 +36,7 @@ __all__ = [
     "Writing",
     "announced",
     "changed_with",
+    "check_watched",
     "is_deletion_watched",
     "is_watched",
     "unseen_parents",
@@ -101,18 +103,34 @@ def is_deletion_watched(model: type[Model]) -> bool:
     return bool(_watchers) and (model in _watchers or bool(changed_with(model)))
 
 
+def check_watched() -> None:
+    """Raise ConfigError when the database would change rows of a watched model by itself, and nobody would see it."""
+    for model, name, parent in unseen_parents():
+        raise ConfigError(
+            f"{model.__name__}.{name} leads to {parent.__name__}, which is no DBModel: when one is deleted, the "
+            f"database changes rows of a model that is watched, and nobody hears of it. Make {parent.__name__} a "
+            "DBModel, or declare the key with on_delete=RESTRICT."
+        )
+
+
 def unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
-    """The watched models that the database changes by itself, with a parent whose deletion nobody sees."""
+    """Where the database changes watched models by itself: a model, its key, and the parent whose end nobody sees."""
     from sanicbase.db.model import DBModel
 
-    return [
-        (model, name, field.related_model)
-        for model in _watchers
-        for name, field in model._meta.fields_map.items()
-        if isinstance(field, ForeignKeyFieldInstance)
-        and _follows(field)
-        and not issubclass(field.related_model, DBModel)
-    ]
+    found = []
+    waiting, seen = [model for model in _models() if model in _watchers], set(_watchers)
+    while waiting:
+        model = waiting.pop()
+        fields: dict[str, Any] = model._meta.fields_map
+        for name, field in fields.items():
+            if not _follows(field) or (model not in _watchers and field.on_delete != "CASCADE"):
+                continue
+            if not issubclass(field.related_model, DBModel):
+                found.append((model, name, field.related_model))
+            elif field.related_model not in seen:
+                seen.add(field.related_model)
+                waiting.append(field.related_model)
+    return found
 
 
 class Writing:
@@ -165,12 +183,15 @@ class Writing:
 @asynccontextmanager
 async def writing(model: type[Model], client: BaseDBAsyncClient) -> AsyncIterator[Writing]:
     """A write in the transaction that is open, or in one of its own."""
-    if isinstance(client, LimitedTransaction):
-        yield Writing(model, client)
+    if not isinstance(client, LimitedTransaction):
+        async with client._in_transaction() as connection, writing(model, connection) as made:
+            yield made
         return
-    async with client._in_transaction() as connection:
-        assert isinstance(connection, LimitedTransaction)  # noqa: S101  (an engine of ours)
-        yield Writing(model, connection)
+    client.writing += 1  # and nobody commits before it is announced to its end
+    try:
+        yield Writing(model, client)
+    finally:
+        client.writing -= 1
 
 
 @asynccontextmanager
@@ -221,10 +242,11 @@ def changed_with(model: type[Model]) -> set[type[Model]]:
 
 
 def _children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
-    models = [model for models in (Tortoise.apps or {}).values() for model in models.values()]
-    return [
-        (model, field)
-        for model in models
-        for field in model._meta.fields_map.values()
-        if _follows(field) and field.related_model is parent
+    fields: list[tuple[type[Model], Any]] = [
+        (model, field) for model in _models() for field in model._meta.fields_map.values()
     ]
+    return [(model, field) for model, field in fields if _follows(field) and field.related_model is parent]
+
+
+def _models() -> list[type[Model]]:
+    return [model for models in (Tortoise.apps or {}).values() for model in models.values()]
