@@ -20,9 +20,13 @@ from sanicbase.db.outage import reason
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations
 from sanicbase.db.schema import make_embedded_schema
+from sanicbase.db.spawning import spawned_are_done
+from sanicbase.db.writes import changed_with, check_watched
 from sanicbase.errors import ResourceError
 
 __all__ = ["Database"]
+
+SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end before the connections are closed
 
 
 class Database:
@@ -30,8 +34,8 @@ class Database:
 
     `check` says whether the migrations are looked at, which one process of a service does: the main one. Raises
     ResourceError when a database does not answer or another is open, MigrationError when one is not at the models'
-    version in prod, ConfigError when models cannot be migrated apart, SanicBaseError for a list's filter that leads
-    nowhere.
+    version in prod, ConfigError when models cannot be migrated apart or when writes to a watched one would not be seen,
+    SanicBaseError for a list's filter that leads nowhere.
     """
 
     name = "database"
@@ -59,7 +63,10 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._context.close_connections()
+        try:
+            await spawned_are_done(SPAWNED_TIMEOUT)
+        finally:
+            await self._context.close_connections()
 
     async def ping(self) -> None:
         """Ask every database for an answer. Raises ResourceError, with a sentence for each that gives none."""
@@ -85,6 +92,7 @@ class Database:
     async def _check_all(self) -> None:
         check_relations(self._config)
         check_lists()
+        check_watched()
         await self.ping()
         if self._check:
             await make_embedded_schema(self._config)
@@ -115,6 +123,7 @@ def _refuse_second() -> None:
 
 
 def _forget_earlier() -> None:
-    """Tortoise keeps, by names alone, what it worked out for the databases that this process had open before."""
+    """Forget what was worked out for the databases that this process had open before; Tortoise keeps it by names."""
+    changed_with.cache_clear()  # models, which may have other relations now
     EXECUTOR_CACHE.clear()  # statements, which another database spells in another way
     Aerich._meta.app = None  # the other service's label, which would keep aerich's table out of this one's

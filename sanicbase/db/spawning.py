@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger("sanicbase.db")
 
+CANCEL_TIMEOUT = 1.0  # seconds for a cancelled task to end; one that refuses must not keep the databases open
+
 _tasks: set[asyncio.Task[Any]] = set()
 
 
@@ -35,16 +37,17 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> asyn
 
 
 async def spawned_are_done(within: float) -> None:
-    """Wait for what was spawned on this loop; what takes longer than `within` seconds is cancelled, and logged."""
-    loop = asyncio.get_running_loop()
-    waiting = {task for task in _tasks if task.get_loop() is loop and task is not asyncio.current_task()}
-    if not waiting:
-        return
-    _, late = await asyncio.wait(waiting, timeout=within)
-    for task in late:
-        logger.warning("The task %s is cancelled: the databases are closed.", task.get_name())
-        task.cancel()
-    await asyncio.gather(*late, return_exceptions=True)
+    """Wait for what was spawned on this loop, and for what that spawns; what is late is cancelled, and logged."""
+    deadline = asyncio.get_running_loop().time() + within
+    while waiting := _spawned():
+        left = deadline - asyncio.get_running_loop().time()
+        _, late = await asyncio.wait(waiting, timeout=max(0, left))
+        for task in late:
+            logger.warning("The task %s is cancelled: the databases are closed.", task.get_name())
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL_TIMEOUT)
+            return
 
 
 async def settled(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -61,6 +64,11 @@ async def settled(coroutine: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise asyncio.CancelledError from error
         raise
+
+
+def _spawned() -> set[asyncio.Task[Any]]:
+    loop = asyncio.get_running_loop()
+    return {task for task in _tasks if task.get_loop() is loop and task is not asyncio.current_task()}
 
 
 def _leave_transactions() -> None:

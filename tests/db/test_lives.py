@@ -1,0 +1,110 @@
+"""Databases opened and closed several times in a process: what a life leaves behind, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from functools import partial
+
+import pytest
+
+from sanicbase import ConfigError
+from sanicbase.db import DBModel, database, on_commit, spawn, spawning, transaction
+from sanicbase.db.writes import changed_with, unwatch, watch
+from tests.db.library import Author, Book, Tally
+from tests.db.opening import Store, opened
+from tests.db.test_writes import watching
+from tests.db.unseen import Chair, Garden, Room, Tree
+
+
+async def names() -> list[str]:
+    return sorted([row.name for row in await Tally.all()])
+
+
+async def test_what_was_spawned_is_done_before_the_databases_are_closed(store: Store) -> None:
+    async def slow(name: str) -> None:
+        await asyncio.sleep(0.05)
+        await Tally.create(name=name)
+
+    async def spawns() -> None:
+        await slow("first")
+        spawn(slow("second"))
+
+    async with opened(store, "tests.db.library"):
+        spawn(spawns())
+        async with transaction():
+            await on_commit(partial(slow, "effect"))
+    async with opened(store, "tests.db.library"):
+        assert await names() == ["effect", "first", "second"]
+
+
+async def test_what_does_not_end_is_cancelled_and_does_not_keep_the_databases_open(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "SPAWNED_TIMEOUT", 0.1)
+    monkeypatch.setattr(spawning, "CANCEL_TIMEOUT", 0.1)
+    go_on = asyncio.Event()
+
+    async def refuses() -> None:
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            await go_on.wait()
+
+    async with opened(store, "tests.db.library"):
+        sleeper = spawn(asyncio.sleep(60), name="sleeper")
+        stubborn = spawn(refuses(), name="stubborn")
+    assert sleeper.cancelled()
+    assert "The task sleeper is cancelled" in caplog.text
+    assert not stubborn.done()
+    go_on.set()
+    await stubborn
+
+
+def test_leftovers_of_one_loop_do_not_disturb_the_next(store: Store) -> None:
+    ran: list[int] = []
+
+    async def live(number: int) -> None:
+        async with opened(store, "tests.db.library"):
+            async with transaction():
+                await Tally.create(name=str(number))
+                await on_commit(partial(ran.append, number))
+            spawn(asyncio.sleep(0), name="left")
+
+    for number in range(3):
+        asyncio.run(live(number))
+        gc.collect()
+    assert ran == [0, 1, 2]
+    assert not spawning._tasks
+
+
+async def test_what_changes_with_a_model_is_asked_anew_when_other_databases_are_opened(store: Store) -> None:
+    with watching(Book):
+        async with opened(store, "tests.db.unseen"):
+            assert changed_with(Author) == set()
+        async with opened(store, "tests.db.library"):
+            assert changed_with(Author) == {Book}
+
+
+@pytest.mark.parametrize("model", [Room, Chair])
+async def test_a_watched_model_that_changes_unseen_is_refused(store: Store, model: type[DBModel]) -> None:
+    with watching(model), pytest.raises(ConfigError, match=r"Room\.house leads to House, which is no DBModel"):
+        async with opened(store, "tests.db.unseen"):
+            raise AssertionError
+
+
+@pytest.mark.parametrize("model", [Garden, Tree])
+async def test_a_watched_model_whose_parents_cannot_go_is_fine(store: Store, model: type[DBModel]) -> None:
+    with watching(model):
+        async with opened(store, "tests.db.unseen"):
+            pass
+
+
+async def test_a_watched_model_of_another_service_is_nobodys_here(store: Store) -> None:
+    ears = object()
+    watch(Room, ears)  # type: ignore[arg-type]
+    try:
+        async with opened(store, "tests.db.library"):
+            await Tally.create(name="a")
+    finally:
+        unwatch(Room, ears)  # type: ignore[arg-type]
