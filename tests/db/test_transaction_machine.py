@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tortoise.connection import get_connection
 
-from sanicbase.db import on_commit, spawn, transaction
+from sanicbase.db import DBModel, on_commit, spawn, transaction
 from sanicbase.db.errors import DatabaseError, IntegrityError
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.transactions import LimitedTransaction
@@ -200,13 +200,15 @@ def how(error: BaseException) -> str:
 
 
 @contextmanager
-def listening() -> Iterator[Ears]:
+def listening(*models: type[DBModel]) -> Iterator[Ears]:
     ears = Ears()
-    watch(Tally, ears)
+    for model in models:
+        watch(model, ears)
     try:
         yield ears
     finally:
-        unwatch(Tally, ears)
+        for model in models:
+            unwatch(model, ears)
 
 
 def in_branch(label: str) -> str:
@@ -214,9 +216,9 @@ def in_branch(label: str) -> str:
     return label.rpartition("|")[0] + label.rpartition("|")[2].split(".")[0] if "|" in label else ""
 
 
-async def check_pool(store: Store) -> None:
+async def check_pool(store: Store, size: int = POOL) -> None:
     """As many transactions as there are connections are open at the same time, with nothing left over in any."""
-    count = 1 if store.kind == "sqlite" else POOL
+    count = 1 if store.kind == "sqlite" else size
     together = asyncio.Barrier(count)
 
     async def one() -> None:
@@ -240,7 +242,7 @@ async def test_a_program_comes_to_what_the_model_says(library: Store, program: P
     await Tally.all().delete()
     expected = Expected(library.kind)
     expected.run(program)
-    with listening() as ears:
+    with listening(Tally) as ears:
         actual = Actual()
         await actual.run(program)
 
