@@ -197,6 +197,9 @@ class _Statement:
             error = self._limit.end(error)
             if error is None:
                 return
+            if root._connection is None:  # parted with, while this was under way in a task that was not waited for
+                raise_translated(root.client, error)
+                return
             root.lost = not root.client.is_in_step(root._connection, error)
             if root.lost or isinstance(error, asyncio.CancelledError) or root.is_over(root._connection):
                 root.ended_by = error
@@ -284,6 +287,8 @@ class _Transaction(TransactionContext):
         """Roll back what is open, and part with the connection."""
         made, client = self.transaction, self.transaction.client
         cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and made._lock.locked():
+            made.lost = True  # a task that nobody waits for has a statement under way
         try:
             if not (made._finalized or made.lost or cancelled):
                 await made.rollback()

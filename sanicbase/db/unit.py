@@ -14,10 +14,11 @@ cancellation of the caller reaches.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -71,14 +72,12 @@ class Unit:
     async def pay(self) -> None:
         """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
         outcome = self.outcome or Outcome.ROLLED_BACK
-        told: dict[Watcher, list[Write]] = defaultdict(list)
+        told: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and have no hash
         for watcher, write in self._writes:
-            told[watcher].append(write)
-        for watcher, writes in told.items():
-            try:
+            told.setdefault(id(watcher), (watcher, []))[1].append(write)
+        for watcher, writes in told.values():
+            with _logged(f"{outcome.value} of {type(watcher).__name__}"):
                 await getattr(watcher, outcome.value)(writes)
-            except Exception:
-                logger.exception("%s of %s failed.", outcome.value, type(watcher).__name__)
         if outcome is Outcome.COMMITTED:
             for _, effect in self._effects:
                 await run_effect(effect)
@@ -86,9 +85,20 @@ class Unit:
 
 async def run_effect(effect: Effect) -> None:
     """Run an effect; its failure is logged, for what it follows has happened."""
-    try:
+    with _logged(f"The effect {getattr(effect, '__qualname__', effect)}"):
         result = effect()
         if inspect.isawaitable(result):
             await result
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
     except Exception:
-        logger.exception("The effect %s failed.", getattr(effect, "__qualname__", effect))
+        logger.exception("%s failed.", what)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        logger.exception("%s failed.", what)  # something that it has waited for was cancelled, and not this task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -244,6 +245,79 @@ async def test_an_effect_that_comes_after_the_commit_has_begun_is_refused(monkey
         await asyncio.create_task(connection.commit())
     assert len(refused) == 1
     assert await names() == ["a"]
+
+
+async def test_a_transaction_that_is_cancelled_during_the_statement_of_another_task(store: Store) -> None:
+    """The other task is told, and the connection is not given to anybody else before that statement has ended."""
+    slow = {
+        "sqlite": "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 2000000) SELECT 1 FROM t",
+        "postgres": "SELECT pg_sleep(1)",
+    }.get(store.kind, "SELECT SLEEP(1)")
+    late: list[asyncio.Task[Any]] = []
+
+    async def cancelled() -> None:
+        async with transaction() as connection:
+            await Tally.create(name="a")
+            late.append(asyncio.create_task(connection.execute_query(slow)))
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(cancelled(), 0.2)
+    for _ in range(12):
+        async with transaction():
+            await Tally.get_or_create(name="b")
+    results = await asyncio.gather(*late, return_exceptions=True)
+    assert store.kind == "sqlite" or isinstance(results[0], DatabaseError)
+    assert await names() == ["b"]
+
+
+async def test_an_effect_that_waits_for_what_was_cancelled_holds_up_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    ran: list[str] = []
+    gone = asyncio.get_running_loop().create_future()
+    gone.cancel()
+
+    async def broken() -> None:
+        await gone
+
+    async with transaction():
+        await Tally.create(name="a")
+        await on_commit(broken)
+        await on_commit(partial(ran.append, "after it"))
+    assert ran == ["after it"]
+    await on_commit(broken)
+    assert caplog.text.count("broken failed") == 2
+
+
+async def test_watchers_that_are_equal_or_have_no_hash_hear_each_for_itself() -> None:
+    @dataclass
+    class Equal:
+        heard: list[str]
+
+        async def before_write(self, write: Write) -> None:
+            """Nothing."""
+
+        async def committed(self, told: Sequence[Write]) -> None:
+            self.heard.append("committed")
+
+        async def rolled_back(self, told: Sequence[Write]) -> None:
+            self.heard.append("rolled back")
+
+        async def unknown(self, told: Sequence[Write]) -> None:
+            self.heard.append("unknown")
+
+    watchers = [Equal([]), Equal([])]
+    ran: list[str] = []
+    for watcher in watchers:
+        watch(Tally, watcher)
+    try:
+        async with transaction():
+            await Tally.create(name="a")
+            await on_commit(partial(ran.append, "effect"))
+    finally:
+        for watcher in watchers:
+            unwatch(Tally, watcher)
+    assert [watcher.heard for watcher in watchers] == [["committed"], ["committed"]]
+    assert ran == ["effect"]
 
 
 async def test_a_deadlock_that_was_swallowed_is_tried_again_all_the_same() -> None:
