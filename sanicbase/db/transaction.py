@@ -40,6 +40,10 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
     transaction's sake: decorated with `retry` it must bear that. Inside of an open transaction it is not, for only the
     whole can be tried again.
 
+    Tasks started inside of it share it, and are to be waited for inside of it: when one is in the middle of a savepoint
+    or of a watched write, nothing is committed. What one does outside of a savepoint waits while another has one open,
+    as long as for a connection (DB_ACQUIRE_TIMEOUT). What must outlive the block is started by `spawn`.
+
     Raises DatabaseTimeout after `timeout`, SerializationError or DeadlockError when no try was left, SanicBaseError
     when a block is asked to retry, or a savepoint to have an isolation of its own.
     """

@@ -30,6 +30,8 @@ __all__ = ["Effect", "Outcome", "Unit", "run_effect"]
 
 logger = logging.getLogger("sanicbase.db")
 
+ANNOUNCE_TIMEOUT = 5.0  # seconds for watchers to hear of a write to the end, before they hear how it ended
+
 Effect = Callable[[], Awaitable[object] | None]
 
 
@@ -47,6 +49,7 @@ class Unit:
     def __init__(self) -> None:
         self._effects: list[tuple[LimitedTransaction, Effect]] = []  # with the savepoint that they would fall with
         self._writes: list[tuple[Watcher, Write]] = []
+        self._announcing: set[asyncio.Future[None]] = set()
         self.outcome: Outcome | None = None
 
     @property
@@ -58,9 +61,20 @@ class Unit:
         """Run this after the commit, unless the savepoint `owner` is rolled back."""
         self._effects.append((owner, effect))
 
-    def add_write(self, watcher: Watcher, write: Write) -> None:
-        """Tell the watcher how it ended. A savepoint's rollback does not tell: what it closed, the end opens."""
+    @contextmanager
+    def announcing(self, watcher: Watcher, write: Write) -> Iterator[None]:
+        """While the watcher is told of a write; how it ended, it hears afterwards.
+
+        A savepoint's rollback does not tell: what it closed, the end opens.
+        """
         self._writes.append((watcher, write))
+        told = asyncio.get_running_loop().create_future()
+        self._announcing.add(told)
+        try:
+            yield
+        finally:
+            self._announcing.discard(told)
+            told.set_result(None)
 
     def close_savepoint(self, savepoint: LimitedTransaction, *, kept: bool) -> None:
         """Keep the effects of a savepoint, and of those inside it, for what is around it; or drop them."""
@@ -71,6 +85,8 @@ class Unit:
 
     async def pay(self) -> None:
         """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
+        if self._announcing:  # by a task that nobody has waited for
+            await asyncio.wait(self._announcing, timeout=ANNOUNCE_TIMEOUT)
         outcome = self.outcome or Outcome.ROLLED_BACK
         told: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and have no hash
         for watcher, write in self._writes:

@@ -22,7 +22,8 @@ from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.transactions import LimitedTransaction
+from sanicbase.db.errors import DatabaseError
+from sanicbase.db.transactions import OVER, LimitedTransaction
 from sanicbase.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -172,12 +173,14 @@ class Writing:
 
     async def _tell(self, write: Write) -> None:
         for watcher in _watchers.get(write.model, ()):
-            self.connection.root.unit.add_write(watcher, write)
-            try:
-                await watcher.before_write(write)
-            except BaseException as exc:
-                self.connection.root.ended_by = exc
-                raise
+            if self.connection.is_closed:  # by a task that did not wait for this one: there is no end to hear of
+                raise DatabaseError(OVER)
+            with self.connection.unit.announcing(watcher, write):
+                try:
+                    await watcher.before_write(write)
+                except BaseException as exc:
+                    self.connection.root.ended_by = exc
+                    raise
 
 
 @asynccontextmanager
