@@ -30,6 +30,7 @@ from sanicbase.db import (
     on_commit,
     spawn,
     transaction,
+    use_primary,
 )
 from sanicbase.db.errors import (
     DatabaseError,
@@ -109,4 +110,5 @@ __all__ = [
     "success",
     "token_digest",
     "transaction",
+    "use_primary",
 ]

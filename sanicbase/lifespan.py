@@ -82,7 +82,8 @@ async def lifespan(config: Config, *extra: Resource) -> AsyncIterator[Sequence[R
             await stack.enter_async_context(resource)
             await resource.ping()
             opened.append(resource)
-        yield tuple(opened)
+        replicas = (each for resource in opened if isinstance(resource, Database) for each in resource.replicas)
+        yield (*opened, *replicas)
 
 
 def _own(config: Config) -> list[Resource]:

@@ -25,6 +25,8 @@ def hidden(name: str, value: Any) -> Any:
         return {key: hidden(key, inner) for key, inner in value.items()}
     if is_secret(name):
         return "***" if value else value
+    if isinstance(value, list):
+        return [hidden(name, inner) for inner in value]
     return hide_password(value) if isinstance(value, str) and "://" in value else value
 
 

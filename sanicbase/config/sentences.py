@@ -10,6 +10,8 @@ from sanicbase.config.secrets import is_secret
 
 __all__ = ["sentences"]
 
+ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # which may hold passwords
+
 
 def sentences(error: ValidationError, *, prefix: str, places: str) -> Iterator[str]:
     """A sentence for each mistake, with the variable by its `prefix` and the `places` where to correct it.
@@ -23,5 +25,5 @@ def sentences(error: ValidationError, *, prefix: str, places: str) -> Iterator[s
             yield f"{reason}. Correct it in {places}."
             continue
         name = str(mistake["loc"][0])
-        shown = "" if is_secret(name) or "URL" in name or "CONNECTIONS" in name else f" is {mistake['input']!r}"
+        shown = "" if is_secret(name) or any(word in name for word in ADDRESSES) else f" is {mistake['input']!r}"
         yield f"{prefix}{path}{shown}: {reason[0].lower()}{reason[1:]}. Correct it in {places}."

@@ -111,6 +111,11 @@ class Config(BaseSettings):
     """Databases by name, besides or instead of DB_URL: each a URL or Tortoise's `{"engine": …, "credentials": {…}}`."""
     DB_MODELS: dict[str, list[str]] = {}
     """Which model files live on another connection than `default`: `{"log": ["records"]}`."""
+    DB_REPLICAS: dict[str, list[Annotated[stores.Connection, AfterValidator(stores.check_database)]]] = {}
+    """Replicas by the name of their database, each written like one: `{"default": ["postgres://…"]}`. Plain selects go
+    to one of them, everything else goes to the database itself."""
+    DB_REPLICA_MAX_LAG: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
+    """How far a replica may be behind, in seconds, 1 at least; one that is further behind is not read from."""
     DB_DRIVER: Literal["aiomysql", "asyncmy"] = "aiomysql"
     """The driver for MySQL and MariaDB; `asyncmy` needs the extra of that name."""
     DB_POOL_SIZE: Annotated[int, Field(ge=1)] = 10
@@ -274,25 +279,38 @@ class Config(BaseSettings):
         """The databases by name, as they were written, `default` always among them."""
         return {"default": self.DB_URL or stores.EMBEDDED, **self.DB_CONNECTIONS}
 
+    def replicas(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What Tortoise takes for each replica, by the names of its database and its own: `default replica 1`."""
+        return {
+            name: {
+                f"{name} replica {number}": self._connection(name, replica, limited=True)
+                for number, replica in enumerate(replicas, 1)
+            }
+            for name, replicas in self.DB_REPLICAS.items()
+            if replicas
+        }
+
     def _tortoise(self, *, extra: bool) -> dict[str, Any]:
         connections = {
-            name: stores.database(
-                connection,
-                embedded_file=self.private_dir() / f"{self._label(name)}.sqlite3",
-                relative_to=self.project_dir(),
-                driver=self.DB_DRIVER,
-                pool_size=self.DB_POOL_SIZE,
-                timeout=self.CONNECT_TIMEOUT,
-                acquire_timeout=self.DB_ACQUIRE_TIMEOUT,
-                statement_timeout=self.DB_STATEMENT_TIMEOUT if extra else None,
-            )
-            for name, connection in self.databases().items()
+            name: self._connection(name, connection, limited=extra) for name, connection in self.databases().items()
         }
         apps = {
             self._label(name): {"models": modules, "default_connection": name}
             for name, modules in self._modules(extra=extra).items()
         }
         return {"connections": connections, "apps": apps, "use_tz": True, "timezone": "UTC"}
+
+    def _connection(self, name: str, connection: stores.Connection, *, limited: bool) -> dict[str, Any]:
+        return stores.database(
+            connection,
+            embedded_file=self.private_dir() / f"{self._label(name)}.sqlite3",
+            relative_to=self.project_dir(),
+            driver=self.DB_DRIVER,
+            pool_size=self.DB_POOL_SIZE,
+            timeout=self.CONNECT_TIMEOUT,
+            acquire_timeout=self.DB_ACQUIRE_TIMEOUT,
+            statement_timeout=self.DB_STATEMENT_TIMEOUT if limited else None,
+        )
 
     def _modules(self, *, extra: bool) -> dict[str, list[str]]:
         """The model modules of each connection that has any; aerich's own table is beside the default's."""
@@ -327,6 +345,9 @@ class Config(BaseSettings):
                 raise ValueError(f"DB_MODELS names the connection {name!r}, which DB_CONNECTIONS does not have")
             if strange := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
                 raise ValueError(f"DB_MODELS lists {', '.join(sorted(strange))}, which MODEL_LIST does not have")
+        stores.check_replicas(self.databases(), self.DB_REPLICAS)
+        if clash := self.databases().keys() & {name for made in self.replicas().values() for name in made}:
+            raise ValueError(f"{min(clash)!r} is what a replica is called: give that connection another name")
         if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):
             raise ValueError(f"MODEL_LIST and MODEL_EXTRA both have {', '.join(sorted(both))}: keep one")
         models.check_extra_apart(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)

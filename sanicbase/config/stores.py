@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tortoise.backends.base.config_generator import expand_db_url
 
-__all__ = ["EMBEDDED", "check_database", "check_redis_url", "database", "hide_password", "redis_url"]
+__all__ = [
+    "EMBEDDED",
+    "check_database",
+    "check_redis_url",
+    "check_replicas",
+    "database",
+    "hide_password",
+    "redis_url",
+]
 
 EMBEDDED = "embedded://"
 
@@ -34,6 +42,7 @@ REDIS_SCHEMES = {
 MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
 SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
+KINDS = {"SQLite": SQLITE_ENGINES, "PostgreSQL": POSTGRES_ENGINES, "MySQL or MariaDB": MYSQL_ENGINES}
 
 FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
 
@@ -50,6 +59,19 @@ def check_database(connection: Connection) -> Connection:
     if scheme != "embedded":
         _expand(connection)
     return connection
+
+
+def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, Sequence[Connection]]) -> None:
+    """Raise ValueError with a sentence for a replica that cannot be one of its database."""
+    for name, connections in replicas.items():
+        if name not in databases:
+            raise ValueError(f"DB_REPLICAS names the connection {name!r}, which DB_CONNECTIONS does not have")
+        kind = _kind(databases[name])
+        if kind is None and connections:
+            raise ValueError(f"DB_REPLICAS: {name!r} cannot have replicas, only a {', '.join(KINDS)} can")
+        for number, connection in enumerate(connections, 1):
+            if _kind(connection) != kind:
+                raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same kind, which is {kind}")
 
 
 def check_redis_url(url: str) -> str:
@@ -121,6 +143,15 @@ def hide_password(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "***" if parts.query else "", ""))
+
+
+def _kind(connection: Connection) -> str | None:
+    """Which database it is; None for the embedded one, and for engines that are not ours."""
+    if isinstance(connection, Mapping):
+        return next((kind for kind, engines in KINDS.items() if connection["engine"] in engines), None)
+    return next(
+        (kind for kind, engines in KINDS.items() if DATABASE_SCHEMES[connection.split("://")[0]] in engines), None
+    )
 
 
 def _scheme(url: str, known: Mapping[str, str], examples: str) -> str:

@@ -6,6 +6,7 @@ from sanicbase.db.model import DBModel
 from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import SoftDelete, Timestamps, Versioned
 from sanicbase.db.queryset import DBManager, DBQuerySet
+from sanicbase.db.routing import use_primary
 from sanicbase.db.spawning import spawn
 from sanicbase.db.transaction import transaction
 
@@ -25,4 +26,5 @@ __all__ = [
     "on_commit",
     "spawn",
     "transaction",
+    "use_primary",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +21,7 @@ from sanicbase.db.migrations import check_migrations
 from sanicbase.db.outage import reason
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations
+from sanicbase.db.replicas import Replicas, Router
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.writes import changed_with, check_watched
@@ -44,29 +47,32 @@ class Database:
         self._config = config
         self._check = check
         self._context = TortoiseContext()
+        self._opened = AsyncExitStack()
+        self.replicas: Sequence[Replicas] = ()
 
     async def __aenter__(self) -> Self:
         _refuse_second()
         await self._init()  # which connects to nothing yet, so that there is nothing to close when it fails
-        try:
-            await self._check_all()
-        except BaseException as exc:
-            await self._context.close_connections()
-            if isinstance(exc, DatabaseError):
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._context.close_connections)
+            self.replicas = self._made_replicas()
+            try:
+                await self._check_all()
+            except DatabaseError as exc:
                 raise ResourceError(
                     f"The tables of {self._config.SERVER_NAME} cannot be looked at: {reason(exc)}. Let the account in "
                     f"{self._config.env_prefix()}DB_URL read them."
                 ) from exc
-            raise
+            for replicas in self.replicas:
+                await stack.enter_async_context(replicas)
+            stack.push_async_callback(spawned_are_done, SPAWNED_TIMEOUT)
+            self._opened = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await spawned_are_done(SPAWNED_TIMEOUT)
-        finally:
-            await self._context.close_connections()
+        await self._opened.aclose()
 
     async def ping(self) -> None:
         """Ask every database for an answer. Raises ResourceError, with a sentence for each that gives none."""
@@ -80,7 +86,8 @@ class Database:
         _forget_earlier()
         try:
             with self._context:  # init itself looks for the current context
-                await self._context.init(config=self._config.tortoise(), _enable_global_fallback=True)
+                routers: list[str | type] | None = [Router] if self._config.replicas() else None
+                await self._context.init(config=self._config.tortoise(), routers=routers, _enable_global_fallback=True)
         except (ConfigurationError, ImportError, TypeError) as exc:
             # Of a model file that cannot be imported Tortoise says only that it was not found.
             cause = f" ({reason(exc)})" if isinstance(exc.__context__, ImportError) else ""
@@ -97,6 +104,13 @@ class Database:
         if self._check:
             await make_embedded_schema(self._config)
             await check_migrations(self._config)
+
+    def _made_replicas(self) -> list[Replicas]:
+        config, connections = self._config, self._context.connections
+        return [
+            Replicas(connections, name, made, max_lag=config.DB_REPLICA_MAX_LAG, timeout=config.CONNECT_TIMEOUT)
+            for name, made in config.replicas().items()
+        ]
 
     async def _ping(self, name: str) -> None:
         connection: BaseDBAsyncClient = self._context.connections.get(name)

@@ -227,6 +227,12 @@ class DBModel(Model):
         return queryset  # type: ignore[return-value]
 
     @classmethod
+    def _db_queryset(cls, using_db: Using = None, for_write: bool = False) -> QuerySet[Self]:
+        """Tortoise's, but the connection is chosen when the query runs: only then it is known whether it writes."""
+        queryset: QuerySet[Self] = cls._meta.manager.get_queryset().using_db(using_db)
+        return queryset
+
+    @classmethod
     def _connection(cls, using_db: Using) -> BaseDBAsyncClient:
         return using_db or cls._choose_db(for_write=True)
 

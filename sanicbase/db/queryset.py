@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.manager import Manager
-from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, UpdateQuery
+from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, RawSQLQuery, UpdateQuery
 
+from sanicbase.db.routing import is_routed
 from sanicbase.db.values import WRONG_TYPE, check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
 
@@ -28,6 +29,16 @@ class DBQuerySet(QuerySet[M]):
 
     Raises InvalidValue for an unknown field and for a value that does not fit its column, before anything is written.
     """
+
+    def __await__(self) -> Generator[Any, None, list[M]]:
+        # Tortoise keeps the connection it has chosen, and a later read or write of the same queryset would be bound to
+        # the replica of the first one.
+        given: BaseDBAsyncClient | None = self._db
+        return QuerySet.__await__(self._clone() if given is None and is_routed() else self)
+
+    def raw(self, sql: str) -> RawSQLQuery:
+        """The rows that a statement of your own returns, from the primary: it may be one that writes."""
+        return _Raw(self.model, self._db, sql)
 
     def update(self, **values: object) -> UpdateQuery:
         """Update all rows; columns with `auto_now` and a version move on as well. Awaits to the number of rows."""
@@ -87,6 +98,14 @@ class DBManager(Manager):
         """A queryset of all rows that are not hidden."""
         model: type[DBModel] = self._model
         return DBQuerySet(model).filter(**model._shown())
+
+
+class _Raw(RawSQLQuery):
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        self._choose_db_if_not_chosen(True)
+        return super().__await__()
 
 
 class _Update(UpdateQuery):

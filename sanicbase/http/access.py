@@ -1,4 +1,4 @@
-"""What every request leaves in the logs: its id in each line, and a line of its own where ACCESS_LOG is on."""
+"""What every request begins with, and leaves in the logs: its id in each line, and its own where ACCESS_LOG is on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from time import perf_counter
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse
 
+from sanicbase.db.routing import forget_writes
 from sanicbase.log import log_access, set_log_context
 from sanicbase.typing import App
 
@@ -29,6 +30,7 @@ def install_request_log(app: App, *, access: bool) -> None:
             del request.headers[header]
         request.ctx.begun = perf_counter()
         set_log_context(request_id=str(request.id), user="")
+        forget_writes()  # of the request before on the same connection, which has the same task
 
     if access:
 

@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from math import inf
 
+from sanicbase.db.routing import forget_writes
 from sanicbase.jobs.ticks import Away, Claim, Ticks
 from sanicbase.jobs.timer import Tick, Timer, ticking
 
@@ -88,6 +89,7 @@ async def _end(work: asyncio.Task[None]) -> None:
 
 async def _call(timer: Timer, tick: Tick) -> None:
     """The function itself. Nothing but a cancellation comes out of it."""
+    forget_writes()
     try:
         with ticking(tick):
             await timer.function()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 from tortoise.models import Model
+from tortoise.queryset import QuerySet
 
 from sanicbase.errors import SanicBaseError
 from sanicbase.rc.clients import get_redis, namespace
@@ -88,7 +89,7 @@ class RCModel(BaseModel):
             entry = await cls.get(key.decode())
             if entry is not None and getattr(entry, name) == value:  # else the row has changed its value since
                 return entry
-        row = await cls._options.source.filter(**unique).first()
+        row = await cls._rows(**unique).first()
         if row is None:
             return None
         await cls._redis().set(pointer, str(row.pk), ex=cls._ttl())
@@ -102,7 +103,7 @@ class RCModel(BaseModel):
 
     @classmethod
     async def _load(cls, keys: set[str]) -> dict[str, Self]:
-        rows = await cls._options.source.filter(pk__in=list(keys))
+        rows = await cls._rows(pk__in=list(keys))
         loaded = {str(row.pk): cls.model_validate(row) for row in rows}
         if loaded:
             async with cls._redis().pipeline(transaction=False) as pipe:
@@ -110,6 +111,12 @@ class RCModel(BaseModel):
                     pipe.set(cls._key(key), entry.model_dump_json(), ex=cls._ttl())
                 await pipe.execute()
         return loaded
+
+    @classmethod
+    def _rows(cls, **condition: Any) -> QuerySet[Any]:
+        """Rows of the source as the primary has them: what a replica had before a write would stay for the ttl."""
+        source = cls._options.source
+        return source.filter(**condition).using_db(source._meta.db)  # noqa: SLF001  (Tortoise knows it there only)
 
     @classmethod
     def _redis(cls) -> Any:

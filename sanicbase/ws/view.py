@@ -13,6 +13,7 @@ from sanic.request import Request
 from sanic.server.websockets.impl import WebsocketImplProtocol
 from websockets.frames import CloseCode
 
+from sanicbase.db.routing import forget_writes
 from sanicbase.errors import SanicBaseError
 from sanicbase.typing import App
 from sanicbase.ws.connection import Connection
@@ -143,6 +144,7 @@ class WSView:
                 await self.on_connect()
                 while (message := await self._connection.receive()) is not None:
                     self._hurry()
+                    forget_writes()
                     await self.on_message(message)
             finally:
                 self._connection.call_when_over(None)

@@ -108,6 +108,27 @@ def test_settings_are_frozen() -> None:
         ({"DB_MODELS": {"log": ["main"]}}, "names the connection 'log'"),
         ({"DB_CONNECTIONS": {"log": "sqlite:///a"}, "DB_MODELS": {"log": ["nope"]}}, "DB_MODELS lists nope"),
         ({"MODEL_EXTRA": ["main"]}, "MODEL_LIST and MODEL_EXTRA both have main"),
+        ({"DB_REPLICAS": {"default": ["oracle://u:geheim@h/d"]}}, "SHOP_DB_REPLICAS.default.0: the scheme 'oracle' is"),
+        ({"DB_REPLICAS": {"default": "postgres://u:geheim@h/d"}}, "SHOP_DB_REPLICAS.default: input should be a valid"),
+        ({"DB_REPLICAS": {"log": ["postgres://u:geheim@h/d"]}}, "DB_REPLICAS names the connection 'log'"),
+        ({"DB_REPLICAS": {"default": ["sqlite:///a"]}}, "DB_REPLICAS: 'default' cannot have replicas, only a SQLite,"),
+        (
+            {"DB_URL": "postgres://u:geheim@h/d", "DB_REPLICAS": {"default": ["postgresql://h/d", "mysql://h/d"]}},
+            "DB_REPLICAS: replica 2 of 'default' is not of the same kind, which is PostgreSQL",
+        ),
+        (
+            {"DB_URL": "sqlite:///a", "DB_REPLICAS": {"default": ["embedded://"]}},
+            "DB_REPLICAS: replica 1 of 'default' is not of the same kind, which is SQLite",
+        ),
+        (
+            {
+                "DB_URL": "sqlite:///a",
+                "DB_CONNECTIONS": {"default replica 1": "sqlite:///b"},
+                "DB_REPLICAS": {"default": ["sqlite:///c"]},
+            },
+            "'default replica 1' is what a replica is called",
+        ),
+        ({"DB_REPLICA_MAX_LAG": 0.5}, "SHOP_DB_REPLICA_MAX_LAG is 0.5"),
         ({"NOPE": 1}, "ShopConfig has no setting NOPE"),
     ],
 )
@@ -145,6 +166,12 @@ def test_printing_shows_no_secret() -> None:
         API_KEY="k-geheim",
         DB_URL="postgres://u:geheim@db:5432/shop?password=geheim",
         DB_CONNECTIONS={"log": {"engine": "tortoise.backends.asyncpg", "credentials": {"password": "geheim"}}},
+        DB_REPLICAS={
+            "default": [
+                "postgres://u:geheim@standby/shop",
+                {"engine": "asyncpg", "credentials": {"host": "h", "password": "geheim"}},
+            ]
+        },
         REDIS_URL="redis://:geheim@cache:6379/0",
     )
     for shown in (repr(config), str(config)):

@@ -121,6 +121,24 @@ def test_a_named_connection_has_models_and_a_label_of_its_own(package: Path) -> 
     assert "shop.model_db.records" not in apps["shop"]["models"]
 
 
+def test_replicas_are_made_like_their_database_and_are_no_business_of_migrations() -> None:
+    config = ShopConfig(
+        DB_CONNECTIONS={"log": "mysql://u:p@h/d"},
+        DB_REPLICAS={"log": ["mariadb://u:p@one/d", {"engine": "mysql", "credentials": {"host": "two"}}]},
+        DB_POOL_SIZE=3,
+        DB_DRIVER="asyncmy",
+    )
+    one, two = config.replicas()["log"]["log replica 1"], config.replicas()["log"]["log replica 2"]
+    assert [replica["credentials"]["host"] for replica in (one, two)] == ["one", "two"]
+    for replica in (one, two):
+        primary = config.tortoise()["connections"]["log"]
+        assert replica["engine"] == primary["engine"] == "sanicbase.db.asyncmy"
+        for name in ("maxsize", "client_flag", "connect_timeout", "acquire_timeout", "statement_timeout"):
+            assert replica["credentials"][name] == primary["credentials"][name]
+    for tortoise in (config.tortoise(), config.migrate_db()):
+        assert list(tortoise["connections"]) == ["default", "log"]
+
+
 def test_valkey_urls_are_redis_urls() -> None:
     config = ShopConfig(REDIS_URL="valkey://h:6379/0", REDIS_CONNECTIONS={"locks": "embedded://"})
     assert config.redis_urls("unix:///v") == {"default": "redis://h:6379/0", "locks": "unix:///v"}

@@ -1,0 +1,186 @@
+"""A primary and its replicas: plain selects of a DBModel may go to a replica, everything else goes to the primary.
+
+A replica serves while it answers and is not too far behind. The connections are Tortoise's own, and beside those of
+its configuration: a single database stays a single one for `in_transaction()`, and nobody makes tables on a replica.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from tortoise.connection import ConnectionHandler, get_connection
+from tortoise.models import Model
+from tortoise.router import router
+
+from sanicbase.db.lag import lag_of
+from sanicbase.db.model import DBModel
+from sanicbase.db.replicated import Primary, Replica, client_of, probe_of
+from sanicbase.db.routing import may_use_replica
+from sanicbase.db.statements import LimitedClient
+from sanicbase.errors import ResourceError
+
+__all__ = ["Replicas", "Router"]
+
+logger = logging.getLogger("sanicbase.db")
+
+CHECK_EVERY = 1.0  # seconds
+CHECK_TIMEOUT = 2.0  # seconds for one server's answer
+PATIENCE, PAUSE = 1.0, 0.1  # seconds at first: a standby is always a moment behind, and no earlier position is known
+
+
+class Router:
+    """Tortoise's router. It names the connection of a query for which nobody else has named one."""
+
+    def db_for_read(self, model: type[Model]) -> str | None:
+        """The connection of a plain select. Inside of a transaction its name leads to the transaction."""
+        name = model._meta.default_connection
+        # Tortoise's own querysets would write where they have read, so models of plain Tortoise keep to the primary.
+        if name is None or not issubclass(model, DBModel) or not may_use_replica(name):
+            return name
+        client = get_connection(name)
+        return client.replicas.choose() or name if isinstance(client, Primary) else name
+
+    def db_for_write(self, model: type[Model]) -> str | None:
+        """The connection of everything else."""
+        return model._meta.default_connection
+
+
+class Replicas:
+    """The replicas of one connection, looked at every second while they are open.
+
+    Made before anything has used the primary, whose client is replaced. `made` are Tortoise's dictionaries by the names
+    of the replicas, `max_lag` is in seconds. A service can do without them: `ping` raises ResourceError while one is
+    left out, which makes the service degraded, and opening never fails for one.
+    """
+
+    critical = False
+
+    def __init__(
+        self,
+        connections: ConnectionHandler,
+        primary: str,
+        made: Mapping[str, dict[str, Any]],
+        *,
+        max_lag: float,
+        timeout: float,
+    ) -> None:
+        self.name = f"replicas of {primary}"
+        self._connections = connections
+        self._timeout = min(timeout, CHECK_TIMEOUT)
+        self._every = min(CHECK_EVERY, max_lag / 4)
+        plain: Any = connections.get(primary)
+        kind, credentials = type(plain), connections.db_config[primary]["credentials"]
+        self._primary = client_of(Primary, kind, credentials, primary)
+        self._primary.replicas = self
+        self._probe = probe_of(kind, credentials, self._primary)
+        self._replicas = [self._replica(kind, info["credentials"], name) for name, info in made.items()]
+        self._lag = lag_of(plain.capabilities.dialect, max_lag)
+        self._told: dict[str, str | None] = dict.fromkeys(made)
+        self._watch: asyncio.Task[None] | None = None
+        # Beside what Tortoise has configured: `set` would do so for the current task only.
+        for client in (self._primary, *self._replicas):
+            connections._storage[client.connection_name] = client
+
+    async def __aenter__(self) -> Self:
+        router.init_routers([Router])  # again, for aerich has Tortoise forget it when it makes an embedded database
+        try:
+            await self._look_first()
+        except BaseException:
+            await self._close()
+            raise
+        self._watch = asyncio.create_task(self._keep_looking(), name=self.name)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._close()
+
+    def choose(self) -> str | None:
+        """The name of one that can be read from, at random; None when there is none."""
+        serving = [replica.connection_name for replica in self._replicas if replica.serves]
+        return random.choice(serving) if serving else None  # noqa: S311  (no secret)
+
+    async def ping(self) -> None:
+        """Raises ResourceError, which names those that are left out, as they were found a moment ago."""
+        if away := [replica for replica in self._replicas if not replica.serves]:
+            reasons = (f"{one.outage.name}: {'no answer' if one.outage.is_down else one.fault}" for one in away)
+            raise ResourceError("; ".join(reasons))
+
+    async def look(self) -> None:
+        """Ask every server once."""
+        primary_answers = True
+        try:
+            await self._lag.look_at_primary(partial(self._ask, self._probe))
+        except Exception as exc:  # whatever it is, it says nothing about the replicas
+            primary_answers = False
+            if not self._primary.outage.is_down:
+                self._primary.outage.failed(exc)
+        await asyncio.gather(*(self._look_at(replica, judge=primary_answers) for replica in self._replicas))
+
+    async def _look_at(self, replica: Replica, *, judge: bool) -> None:
+        try:
+            fault = await self._lag.fault(replica.connection_name, partial(self._ask, replica.probe))
+        except Exception as exc:  # every driver raises its own kinds, some of them untranslated
+            if not replica.outage.is_down:
+                replica.outage.failed(exc)
+            return
+        if replica.outage.is_down:  # noted by a reader while this was asked
+            return
+        if judge:
+            replica.found(fault)
+        else:
+            replica.not_judged()
+
+    async def _look_first(self) -> None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        await self.look()
+        while clock() < deadline and any(replica.fault == self._lag.too_much for replica in self._replicas):
+            await asyncio.sleep(PAUSE)
+            await self.look()
+        self._tell()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._every)
+            await self.look()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Log what has changed, beside what the outages log themselves."""
+        for replica in self._replicas:
+            name, fault = replica.connection_name, replica.fault
+            if replica.outage.is_down or fault == self._told[name]:
+                continue
+            if fault is None:
+                logger.warning("The database %s is read from again.", replica.outage.name)
+            else:
+                logger.warning("The database %s is not read from: %s.", replica.outage.name, fault)
+            self._told[name] = fault
+
+    async def _ask(self, client: LimitedClient, statement: str) -> list[dict[str, Any]]:
+        async with asyncio.timeout(self._timeout):
+            rows: list[dict[str, Any]] = list(map(dict, await client.execute_query_dict(statement)))
+            return rows
+
+    def _replica(self, kind: type[Any], credentials: Mapping[str, Any], name: str) -> Replica:
+        replica: Replica = client_of(Replica, kind, credentials, name)
+        replica.primary = self._primary
+        replica.probe = probe_of(kind, credentials, replica)
+        return replica
+
+    async def _close(self) -> None:
+        for replica in self._replicas:
+            self._connections._storage.pop(replica.connection_name, None)
+        probes = (self._probe, *(replica.probe for replica in self._replicas))
+        await asyncio.gather(*(client.close() for client in (*probes, *self._replicas)))
