@@ -10,9 +10,10 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.manager import Manager
 from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, RawSQLQuery, UpdateQuery
 
-from sanicbase.db.routing import is_routed
+from sanicbase.db.routing import is_routed, is_select
 from sanicbase.db.values import WRONG_TYPE, check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
+from sanicbase.errors import SanicBaseError
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -37,7 +38,15 @@ class DBQuerySet(QuerySet[M]):
         return QuerySet.__await__(self._clone() if given is None and is_routed() else self)
 
     def raw(self, sql: str) -> RawSQLQuery:
-        """The rows that a statement of your own returns, from the primary: it may be one that writes."""
+        """The rows that a statement of your own returns, from the primary: it may be one that writes.
+
+        Raises SanicBaseError for one that writes while somebody must know of writes to the model; see `raw_write`.
+        """
+        if is_watched(self.model) and not is_select(sql):
+            raise SanicBaseError(
+                f"Writes to {self.model.__name__} are watched, and nobody would see this one. Run the statement on the "
+                f"connection of `async with raw_write({self.model.__name__})`."
+            )
         return _Raw(self.model, self._db, sql)
 
     def update(self, **values: object) -> UpdateQuery:

@@ -40,6 +40,7 @@ __all__ = [
     "check_watched",
     "is_deletion_watched",
     "is_watched",
+    "raw_write",
     "unseen_parents",
     "unwatch",
     "watch",
@@ -212,6 +213,22 @@ async def announced(
         if queryset is not None and before is not None:
             after = await made.locked(queryset)
             await made.announce(None if after is None else [row for row in after if row not in before])
+
+
+@asynccontextmanager
+async def raw_write(model: type[DBModel], *models: type[DBModel]) -> AsyncIterator[BaseDBAsyncClient]:
+    """A transaction for statements past the ORM, announced as writes to any row of these models.
+
+        async with raw_write(Article) as connection:
+            await connection.execute_query("UPDATE xi_article SET …")
+
+    The models live on one connection. Inside of an open transaction it is a savepoint.
+    """
+    async with model._connection(None)._in_transaction() as connection:
+        for each in (model, *models):
+            async with writing(each, connection) as made:
+                await made.announce_deletion(None)
+        yield connection
 
 
 def _identity(model: type[Model]) -> tuple[str, ...]:

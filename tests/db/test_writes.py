@@ -14,7 +14,8 @@ from tortoise.transactions import in_transaction
 
 from sanicbase.db import DBModel, transaction, writes
 from sanicbase.db.errors import IntegrityError
-from sanicbase.db.writes import Write, unwatch, watch
+from sanicbase.db.writes import Write, raw_write, unwatch, watch
+from sanicbase.errors import SanicBaseError
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened
 
@@ -190,6 +191,24 @@ async def test_a_transaction_tells_once_how_it_ended(tallies: Ears) -> None:
                 raise ZeroDivisionError
     assert tallies.take() == [before("a"), ("committed", 1)]  # the end opens what a savepoint closed
     assert (await Tally.get(name="a")).n == 1
+
+
+async def test_a_raw_statement_is_announced_or_refused(tallies: Ears) -> None:
+    await Tally.create(name="a")
+    tallies.take()
+    rows: list[Tally] = await Tally.raw("SELECT * FROM tally")
+    assert [row.name for row in rows] == ["a"]
+    with pytest.raises(SanicBaseError, match=r"raw_write\(Tally\)"):
+        await Tally.raw("UPDATE tally SET n = 5")
+    async with raw_write(Tally) as connection:
+        assert tallies.take() == [("before", None)]
+        await connection.execute_query("UPDATE tally SET n = 5")
+    assert tallies.take() == [("committed", 1)]
+    assert (await Tally.get(name="a")).n == 5
+    with watching(Book) as books, pytest.raises(ZeroDivisionError):
+        async with raw_write(Author):  # whose deletion takes books along
+            raise ZeroDivisionError
+    assert books.take() == [("before", None), ("rolled back", 1)]
 
 
 async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
