@@ -101,11 +101,11 @@ def database(
     if statement_timeout is not None:
         limits["statement_timeout"] = statement_timeout
     if connection == EMBEDDED:
-        return {"engine": "sanicbase.db.embedded", "credentials": {"file_path": str(embedded_file), **limits}}
+        return {"engine": "sanicbase.db.engine.embedded", "credentials": {"file_path": str(embedded_file), **limits}}
     given = connection if isinstance(connection, Mapping) else _expand(str(connection))
     engine, credentials = given["engine"], dict(given["credentials"])
     if engine in MYSQL_ENGINES:
-        engine = f"sanicbase.db.{driver}"
+        engine = f"sanicbase.db.engine.{driver}"
         credentials = {
             "maxsize": pool_size,
             "connect_timeout": timeout,
@@ -114,10 +114,10 @@ def database(
             **credentials,
         }
     elif engine in POSTGRES_ENGINES:
-        engine = "sanicbase.db.postgres"
+        engine = "sanicbase.db.engine.postgres"
         credentials = {"maxsize": pool_size, "timeout": timeout, **limits, **credentials}
     elif engine in SQLITE_ENGINES:
-        engine = "sanicbase.db.sqlite"
+        engine = "sanicbase.db.engine.sqlite"
         credentials = {**limits, **credentials}
         if (path := credentials.get("file_path")) and path != ":memory:":
             credentials["file_path"] = str(relative_to / path)

@@ -16,15 +16,15 @@ from tortoise.exceptions import ConfigurationError
 
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
+from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.migrations import check_migrations
-from sanicbase.db.outage import reason
 from sanicbase.db.pages import check_lists
-from sanicbase.db.relations import check_relations
-from sanicbase.db.replicas import Replicas, Router
+from sanicbase.db.relations import check_relations, check_watched
+from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.writes import changed_with, check_watched
+from sanicbase.db.writes import changed_with
 from sanicbase.errors import ResourceError
 
 __all__ = ["Database"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.connection import get_connection
 
+from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.transactions import OVER, LimitedTransaction
 from sanicbase.db.unit import Effect, run_effect
 from sanicbase.errors import SanicBaseError
 

@@ -9,11 +9,11 @@ from aerich.models import Aerich
 from tortoise import Tortoise
 
 from sanicbase.config import Config
-from sanicbase.db.embedded import embedded_file
+from sanicbase.db.engine.embedded import embedded_file
+from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.db.schema import missing_columns
-from sanicbase.db.translation import is_missing_table
 from sanicbase.db.versions import (
     aerich_has_table,
     applied_migrations,

@@ -1,4 +1,4 @@
-"""What must hold between the migrated models and the extra ones."""
+"""What must hold between models: the migrated and the extra ones, the watched ones and their parents."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from tortoise.fields.relational import ForeignKeyFieldInstance, ManyToManyFieldI
 from tortoise.models import Model
 
 from sanicbase.config import Config
+from sanicbase.db.model import DBModel
+from sanicbase.db.writes import follows, is_watched, open_models
 from sanicbase.errors import ConfigError
 
-__all__ = ["check_relations", "migrated_models"]
+__all__ = ["check_relations", "check_watched", "migrated_models"]
 
 
 def migrated_models(config: Config) -> list[type[Model]]:
@@ -33,6 +35,35 @@ def check_relations(config: Config) -> None:
                     f"{model.__name__}.{name} is a relation to {target.__name__}, a model of MODEL_EXTRA, "
                     "whose table the migrations do not make. Keep its key in a plain column instead."
                 )
+
+
+def check_watched() -> None:
+    """Raise ConfigError when the database would change rows of a watched model by itself, and nobody would see it."""
+    for model, name, parent in _unseen_parents():
+        raise ConfigError(
+            f"{model.__name__}.{name} leads to {parent.__name__}, which is no DBModel: when one is deleted, the "
+            f"database changes rows of a model that is watched, and nobody hears of it. Make {parent.__name__} a "
+            "DBModel, or declare the key with on_delete=RESTRICT."
+        )
+
+
+def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
+    """Where the database changes watched models by itself: a model, its key, and the parent whose end nobody sees."""
+    found: list[tuple[type[Model], str, type[Model]]] = []
+    waiting = [model for model in open_models() if is_watched(model)]
+    seen = set(waiting)
+    while waiting:
+        model = waiting.pop()
+        fields: dict[str, Any] = model._meta.fields_map
+        for name, field in fields.items():
+            if not follows(field) or (not is_watched(model) and field.on_delete != "CASCADE"):
+                continue
+            if not issubclass(field.related_model, DBModel):
+                found.append((model, name, field.related_model))
+            elif field.related_model not in seen:
+                seen.add(field.related_model)
+                waiting.append(field.related_model)
+    return found
 
 
 def _target(field: Field[Any]) -> type[Model] | None:

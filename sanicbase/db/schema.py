@@ -16,7 +16,7 @@ from tortoise.connection import get_connection
 from tortoise.models import Model
 
 from sanicbase.config import Config
-from sanicbase.db.embedded import embedded_file
+from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.relations import migrated_models
 from sanicbase.db.versions import followed_migrations, migrations_dir, written_for_sqlite
 from sanicbase.errors import ResourceError

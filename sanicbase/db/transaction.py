@@ -12,8 +12,8 @@ from typing import Literal, ParamSpec, TypeVar
 from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connection
 
+from sanicbase.db.engine.transactions import LimitedTransaction, set_isolation
 from sanicbase.db.errors import DatabaseTimeout, DeadlockError, SerializationError
-from sanicbase.db.transactions import LimitedTransaction, set_isolation
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["Isolation", "transaction"]

@@ -23,7 +23,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sanicbase.db.transactions import LimitedTransaction
+    from sanicbase.db.engine.transactions import LimitedTransaction
     from sanicbase.db.writes import Watcher, Write
 
 __all__ = ["Effect", "Outcome", "Unit", "run_effect"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from aerich.models import Aerich
 
 from sanicbase.config import Config
-from sanicbase.db.embedded import embedded_file
+from sanicbase.db.engine.embedded import embedded_file
+from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.translation import is_missing_table
 
 __all__ = [
     "aerich_has_table",

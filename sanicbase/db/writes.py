@@ -22,9 +22,8 @@ from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.transactions import OVER, LimitedTransaction
-from sanicbase.errors import ConfigError
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -37,11 +36,11 @@ __all__ = [
     "Writing",
     "announced",
     "changed_with",
-    "check_watched",
+    "follows",
     "is_deletion_watched",
     "is_watched",
+    "open_models",
     "raw_write",
-    "unseen_parents",
     "unwatch",
     "watch",
     "writing",
@@ -103,36 +102,6 @@ def is_watched(model: type[Model]) -> bool:
 def is_deletion_watched(model: type[Model]) -> bool:
     """Whether anybody must know of deletions from the model, be it for what the database deletes with them."""
     return bool(_watchers) and (model in _watchers or bool(changed_with(model)))
-
-
-def check_watched() -> None:
-    """Raise ConfigError when the database would change rows of a watched model by itself, and nobody would see it."""
-    for model, name, parent in unseen_parents():
-        raise ConfigError(
-            f"{model.__name__}.{name} leads to {parent.__name__}, which is no DBModel: when one is deleted, the "
-            f"database changes rows of a model that is watched, and nobody hears of it. Make {parent.__name__} a "
-            "DBModel, or declare the key with on_delete=RESTRICT."
-        )
-
-
-def unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
-    """Where the database changes watched models by itself: a model, its key, and the parent whose end nobody sees."""
-    from sanicbase.db.model import DBModel
-
-    found = []
-    waiting, seen = [model for model in _models() if model in _watchers], set(_watchers)
-    while waiting:
-        model = waiting.pop()
-        fields: dict[str, Any] = model._meta.fields_map
-        for name, field in fields.items():
-            if not _follows(field) or (model not in _watchers and field.on_delete != "CASCADE"):
-                continue
-            if not issubclass(field.related_model, DBModel):
-                found.append((model, name, field.related_model))
-            elif field.related_model not in seen:
-                seen.add(field.related_model)
-                waiting.append(field.related_model)
-    return found
 
 
 class Writing:
@@ -237,7 +206,7 @@ def _identity(model: type[Model]) -> tuple[str, ...]:
     return tuple(sorted({meta.pk_attr, *single, *(name for names in meta.unique_together for name in names)}))
 
 
-def _follows(field: Any) -> bool:
+def follows(field: Any) -> bool:
     """Whether the database itself changes the row when the one that this key leads to is deleted."""
     return isinstance(field, ForeignKeyFieldInstance) and field.on_delete not in ("RESTRICT", "NO ACTION")
 
@@ -263,10 +232,11 @@ def changed_with(model: type[Model]) -> set[type[Model]]:
 
 def _children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
     fields: list[tuple[type[Model], Any]] = [
-        (model, field) for model in _models() for field in model._meta.fields_map.values()
+        (model, field) for model in open_models() for field in model._meta.fields_map.values()
     ]
-    return [(model, field) for model, field in fields if _follows(field) and field.related_model is parent]
+    return [(model, field) for model, field in fields if follows(field) and field.related_model is parent]
 
 
-def _models() -> list[type[Model]]:
+def open_models() -> list[type[Model]]:
+    """The models of all open databases."""
     return [model for models in (Tortoise.apps or {}).values() for model in models.values()]

@@ -41,10 +41,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_each_scheme_has_its_engine() -> None:
     assert expand("embedded://")["credentials"]["file_path"] == "/p/shop.sqlite3"
-    assert expand("postgres://u:p@h/d")["engine"] == "sanicbase.db.postgres"
-    assert expand("postgresql://u:p@h/d")["engine"] == "sanicbase.db.postgres"
-    assert expand("mysql://u:p@h/d")["engine"] == "sanicbase.db.aiomysql"
-    assert expand("mariadb://u:p@h/d", driver="asyncmy")["engine"] == "sanicbase.db.asyncmy"
+    assert expand("postgres://u:p@h/d")["engine"] == "sanicbase.db.engine.postgres"
+    assert expand("postgresql://u:p@h/d")["engine"] == "sanicbase.db.engine.postgres"
+    assert expand("mysql://u:p@h/d")["engine"] == "sanicbase.db.engine.aiomysql"
+    assert expand("mariadb://u:p@h/d", driver="asyncmy")["engine"] == "sanicbase.db.engine.asyncmy"
 
 
 def test_the_url_goes_before_the_settings() -> None:
@@ -68,7 +68,7 @@ def test_a_relative_sqlite_file_is_in_the_project() -> None:
 
 def test_credentials_are_taken_instead_of_a_url() -> None:
     given_: dict[str, Any] = {"engine": "tortoise.backends.mysql", "credentials": {"host": "h", "database": "d"}}
-    assert expand(given_)["engine"] == "sanicbase.db.aiomysql"
+    assert expand(given_)["engine"] == "sanicbase.db.engine.aiomysql"
 
 
 def test_a_default_model_file_may_be_absent_and_a_listed_one_may_not(package: Path) -> None:
@@ -132,7 +132,7 @@ def test_replicas_are_made_like_their_database_and_are_no_business_of_migrations
     assert [replica["credentials"]["host"] for replica in (one, two)] == ["one", "two"]
     for replica in (one, two):
         primary = config.tortoise()["connections"]["log"]
-        assert replica["engine"] == primary["engine"] == "sanicbase.db.asyncmy"
+        assert replica["engine"] == primary["engine"] == "sanicbase.db.engine.asyncmy"
         for name in ("maxsize", "client_flag", "connect_timeout", "acquire_timeout", "statement_timeout"):
             assert replica["credentials"][name] == primary["credentials"][name]
     for tortoise in (config.tortoise(), config.migrate_db()):

@@ -11,6 +11,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
+from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import (
     DatabaseError,
     DatabaseTimeout,
@@ -18,7 +19,6 @@ from sanicbase.db.errors import (
     IntegrityError,
     SerializationError,
 )
-from sanicbase.db.translation import is_missing_table
 from sanicbase.errors import InvalidValue
 from tests.db.ledger import Account, Entry, Owner
 from tests.db.opening import Store, opened

@@ -15,9 +15,9 @@ from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
+from sanicbase.db.engine.limits import Limit
+from sanicbase.db.engine.pooled import PooledClient
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout
-from sanicbase.db.limits import Limit
-from sanicbase.db.pooled import PooledClient
 from tests.db.ledger import Entry, Owner
 from tests.db.opening import Store, opened
 

@@ -10,9 +10,9 @@ import pytest
 from tortoise.connection import get_connection
 from tortoise.context import TortoiseContext
 
-from sanicbase.db import outage
+from sanicbase.db.engine import outage
+from sanicbase.db.engine.outage import Outage
 from sanicbase.db.errors import DatabaseUnavailable
-from sanicbase.db.outage import Outage
 from sanicbase.testing import free_port
 from tests.db.opening import LibraryConfig
 

@@ -351,7 +351,7 @@ async def test_without_replicas_there_is_no_router(files: tuple[str, str]) -> No
         assert not context.routers
         assert not router._routers
         assert not database.replicas
-        assert type(get_connection("default")).__module__ == "sanicbase.db.sqlite"
+        assert type(get_connection("default")).__module__ == "sanicbase.db.engine.sqlite"
         assert await where() == "primary"
 
 

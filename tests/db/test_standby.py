@@ -15,7 +15,7 @@ from tortoise.expressions import RawSQL
 
 from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
-from sanicbase.db.lag import STOPPED, MySQLLag, PostgresLag
+from sanicbase.db.replication.lag import STOPPED, MySQLLag, PostgresLag
 from sanicbase.db.routing import forget_writes
 from sanicbase.errors import ResourceError
 from sanicbase.testing.databases import ask_mysql

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from tortoise.connection import get_connection
 
 from sanicbase.db import DBModel, on_commit, spawn, transaction
+from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.errors import DatabaseError, IntegrityError
 from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.transactions import LimitedTransaction
 from sanicbase.db.writes import Write, unwatch, watch
 from tests.db.library import Tally
 from tests.db.opening import Store, opened

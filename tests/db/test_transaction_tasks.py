@@ -13,8 +13,8 @@ from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.db import on_commit, transaction
+from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, IntegrityError
-from sanicbase.db.transactions import LimitedTransaction
 from sanicbase.db.writes import Write, unwatch, watch
 from tests.db.library import Tally
 from tests.db.opening import Store, opened

@@ -11,6 +11,7 @@ import pytest
 from asyncmy import errors as asyncmy_errors
 from pymysql import err as pymysql_errors  # type: ignore[import-untyped]
 
+from sanicbase.db.engine.translation import mysql_error, postgres_error, sqlite_error
 from sanicbase.db.errors import (
     DatabaseError,
     DatabaseTimeout,
@@ -19,7 +20,6 @@ from sanicbase.db.errors import (
     IntegrityError,
     SerializationError,
 )
-from sanicbase.db.translation import mysql_error, postgres_error, sqlite_error
 from sanicbase.errors import InvalidValue
 
 

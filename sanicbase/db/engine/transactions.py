@@ -9,10 +9,10 @@ from typing import Any
 from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connections
 
+from sanicbase.db.engine.limits import Limit
+from sanicbase.db.engine.statements import LimitedClient, raise_translated
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
-from sanicbase.db.limits import Limit
 from sanicbase.db.spawning import settled, spawn
-from sanicbase.db.statements import LimitedClient, raise_translated
 from sanicbase.db.unit import Outcome, Unit
 from sanicbase.errors import SanicBaseError
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from tortoise.backends.base.client import TransactionContext
 
+from sanicbase.db.engine.statements import LimitedClient
 from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
 from sanicbase.db.routing import is_select, note_write
-from sanicbase.db.statements import LimitedClient
 
 if TYPE_CHECKING:
-    from sanicbase.db.replicas import Replicas
+    from sanicbase.db.replication.replicas import Replicas
 
 __all__ = ["Primary", "Replica", "client_of", "probe_of"]
 

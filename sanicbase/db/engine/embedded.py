@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sanicbase.db.sqlite import client_class
+from sanicbase.db.engine.sqlite import client_class
 from sanicbase.private import private_dir
 
 __all__ = ["embedded_file", "get_client_class"]

@@ -11,9 +11,9 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from sanicbase.db.engine.limits import Limit, Limits
+from sanicbase.db.engine.outage import Outage
 from sanicbase.db.errors import DatabaseUnavailable
-from sanicbase.db.limits import Limit, Limits
-from sanicbase.db.outage import Outage
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["LimitedClient", "raise_translated"]

@@ -15,12 +15,12 @@ from typing import Any
 from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
+from sanicbase.db.engine.limits import GRACE, Limit, Limits
+from sanicbase.db.engine.outage import Outage
+from sanicbase.db.engine.statements import LimitedClient, raise_translated
+from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.translation import sqlite_error
 from sanicbase.db.errors import DatabaseTimeout
-from sanicbase.db.limits import GRACE, Limit, Limits
-from sanicbase.db.outage import Outage
-from sanicbase.db.statements import LimitedClient, raise_translated
-from sanicbase.db.transactions import LimitedTransaction, transaction
-from sanicbase.db.translation import sqlite_error
 
 __all__ = ["client_class"]
 

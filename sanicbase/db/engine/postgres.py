@@ -9,12 +9,12 @@ import asyncpg  # type: ignore[import-untyped]
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import TransactionContext
 
+from sanicbase.db.engine.limits import Limits
+from sanicbase.db.engine.pool import CLOSE_TIMEOUT, Driver
+from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.translation import postgres_error
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.limits import Limits
-from sanicbase.db.pool import CLOSE_TIMEOUT, Driver
-from sanicbase.db.pooled import PooledClient
-from sanicbase.db.transactions import LimitedTransaction, transaction
-from sanicbase.db.translation import postgres_error
 
 __all__ = ["client_class"]
 

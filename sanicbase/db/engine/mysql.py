@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.mysql.client import MySQLClient, TransactionWrapper
 
-from sanicbase.db.limits import Limits
-from sanicbase.db.pool import Driver
-from sanicbase.db.pooled import PooledClient
-from sanicbase.db.transactions import LimitedTransaction, transaction
-from sanicbase.db.translation import MYSQL_CLIENT, mysql_code, mysql_error
+from sanicbase.db.engine.limits import Limits
+from sanicbase.db.engine.pool import Driver
+from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.translation import MYSQL_CLIENT, mysql_code, mysql_error
 
 __all__ = ["PooledMySQLClient", "PooledMySQLDriver", "in_utc"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
+from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
 from sanicbase.errors import ConfigError
 
 try:

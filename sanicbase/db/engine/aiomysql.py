@@ -6,7 +6,7 @@ from typing import Any
 
 import aiomysql  # type: ignore[import-untyped]
 
-from sanicbase.db.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
+from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
 
 __all__ = ["client_class"]
 

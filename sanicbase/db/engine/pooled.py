@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sanicbase.db.engine.limits import Limits
+from sanicbase.db.engine.outage import Outage
+from sanicbase.db.engine.pool import Driver, Pool
+from sanicbase.db.engine.statements import LimitedClient
 from sanicbase.db.errors import DatabaseUnavailable
-from sanicbase.db.limits import Limits
-from sanicbase.db.outage import Outage
-from sanicbase.db.pool import Driver, Pool
-from sanicbase.db.statements import LimitedClient
 
 __all__ = ["PooledClient"]
 

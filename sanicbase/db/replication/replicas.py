@@ -18,11 +18,11 @@ from tortoise.connection import ConnectionHandler, get_connection
 from tortoise.models import Model
 from tortoise.router import router
 
-from sanicbase.db.lag import lag_of
+from sanicbase.db.engine.statements import LimitedClient
 from sanicbase.db.model import DBModel
-from sanicbase.db.replicated import Primary, Replica, client_of, probe_of
+from sanicbase.db.replication.lag import lag_of
+from sanicbase.db.replication.replicated import Primary, Replica, client_of, probe_of
 from sanicbase.db.routing import may_use_replica
-from sanicbase.db.statements import LimitedClient
 from sanicbase.errors import ResourceError
 
 __all__ = ["Replicas", "Router"]

@@ -1,0 +1,1 @@
+"""A primary and its replicas: which select goes where, and which replica can be read from."""
