@@ -220,7 +220,7 @@ async def test_a_transaction_that_deadlocked_is_not_continued(store: Store, data
                 await Entry.create(id="half")  # what would be written on its own
 
     results = await asyncio.gather(swap(1, 2), swap(2, 1), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["DatabaseError", "NoneType"]
+    assert sorted(type(result).__name__ for result in results) == ["DeadlockError", "NoneType"]
     assert await Entry.all().count() == 0
 
 
