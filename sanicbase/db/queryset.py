@@ -212,7 +212,7 @@ class _BulkUpdate(BulkUpdateQuery[M]):
             await self.model._check_versions(self._objects, connection)
             self._db = connection
             same = DBQuerySet(self.model).filter(pk__in=[row.pk for row in self._objects])
-            async with announced(self.model, connection, same):
+            async with announced(self.model, connection, same, fields=self.fields):
                 count: int = await super()._execute_many(queries)
         return count
 

@@ -169,9 +169,16 @@ async def writing(model: type[Model], client: BaseDBAsyncClient) -> AsyncIterato
 
 @asynccontextmanager
 async def announced(
-    model: type[Model], connection: BaseDBAsyncClient, queryset: QuerySet[Any] | None
+    model: type[Model],
+    connection: BaseDBAsyncClient,
+    queryset: QuerySet[Any] | None,
+    *,
+    fields: Iterable[str] | None = None,
 ) -> AsyncIterator[None]:
-    """A write, in the transaction of this connection, to what the queryset has before and after; None is any row."""
+    """A write, in the transaction of this connection, to what the queryset has before and after; None is any row.
+
+    One that writes `fields` only, none of which tells rows apart, leaves nothing to be said afterwards.
+    """
     if not is_watched(model):
         yield
         return
@@ -179,7 +186,8 @@ async def announced(
         before = None if queryset is None else await made.locked(queryset)
         await made.announce(before)
         yield
-        if queryset is not None and before is not None:
+        same = fields is not None and set(made.names).isdisjoint(fields)
+        if queryset is not None and before is not None and not same:
             after = await made.locked(queryset)
             await made.announce(None if after is None else [row for row in after if row not in before])
 

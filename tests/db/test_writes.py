@@ -268,3 +268,42 @@ async def test_what_is_paid_where_somebody_does(tallies: Ears, caplog: pytest.Lo
     with counted(caplog) as sent:
         await Tally.filter(n=1).delete()
     assert sent == ["SELECT", "DELETE"]
+
+
+MANY = {
+    "bulk_create": (["INSERT"], ["INSERT"]),
+    "bulk_update": (["UPDATE"], ["SELECT", "UPDATE"]),
+    "upsert": (["INSERT", "SELECT"], ["SELECT", "INSERT", "SELECT", "SELECT"]),
+    "bulk_upsert": (["INSERT"], ["SELECT", "INSERT", "SELECT"]),
+    "get_by_pk": (["SELECT"], ["SELECT"]),
+    "instance_delete": (["DELETE"], ["SELECT", "DELETE"]),
+}
+
+
+@pytest.mark.parametrize("operation", MANY)
+async def test_statements_of_the_other_verbs(operation: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        row = await Tally.create(name="x")
+        others = [Tally(name=str(number)) for number in range(3)]
+        with counted(caplog) as sent:
+            match operation:
+                case "bulk_create":
+                    await Tally.bulk_create(others)
+                case "bulk_update":
+                    await Tally.bulk_update([row], ["n"])
+                case "upsert":
+                    await Tally.upsert({"name": "x", "n": 1}, on=["name"])
+                case "bulk_upsert":
+                    await Tally.bulk_upsert([row, *others], on=["name"])
+                case "get_by_pk":
+                    await Tally.get_by_pk("x")
+                case "instance_delete":
+                    await row.delete()
+        results.append(sent)
+        await Tally.all().delete()
+
+    results: list[list[str]] = []
+    await run()
+    with watching(Tally):
+        await run()
+    assert tuple(results) == MANY[operation]
