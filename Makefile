@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test lint lowest docs format news bench
+.PHONY: help setup run test prove lint lowest docs format news bench
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -19,6 +19,10 @@ run: setup  ## serve the example's HTTP service
 
 test: setup  ## run the tests
 	$(BIN)/python -m pytest
+
+prove: setup  ## the generated transactions and the kills, many more of them
+	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 $(BIN)/python -m pytest --timeout 3600 \
+		tests/db/test_transaction_machine.py tests/db/test_transaction_crash.py
 
 format: setup  ## put the code in shape
 	$(BIN)/ruff check --fix .
