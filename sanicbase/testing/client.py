@@ -23,6 +23,8 @@ async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
     each with its own log.
     """
     port = free_port()
+    for event in ("main_process_start", "main_process_stop"):  # there is none, and Sanic would warn of that
+        app.listeners[event].clear()
     with _test_mode():
         server = await app.create_server(port=port, return_asyncio_server=True)
         if server is None:
