@@ -56,7 +56,7 @@ from sanicbase.http import APIView, success
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import set_log_context
-from sanicbase.rc import RCModel, get_blocking_redis, get_redis
+from sanicbase.rc import RCModel, get_blocking_redis, get_redis, get_redis_cluster
 from sanicbase.typing import App
 from sanicbase.ws import Rooms, WSView
 
@@ -99,6 +99,7 @@ __all__ = [
     "current_tick",
     "get_blocking_redis",
     "get_redis",
+    "get_redis_cluster",
     "keyset_page",
     "lifespan",
     "made_token",

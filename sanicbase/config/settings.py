@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from sanicbase.config import models, stores
 from sanicbase.config.overrides import annotate_overrides, is_overridden
+from sanicbase.config.redis_urls import check_redis_url, redis_url
 from sanicbase.config.secrets import hidden, weak_secrets
 from sanicbase.config.sentences import sentences
 from sanicbase.config.sources import SecretFileSource, misspelt
@@ -56,7 +57,7 @@ def _database(url: str) -> str:
 
 
 def _redis(url: str) -> str:
-    return url and stores.check_redis_url(url)
+    return url and check_redis_url(url)
 
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
@@ -132,12 +133,13 @@ class Config(BaseSettings):
     """The files of `model_db/` whose tables somebody else migrates."""
 
     REDIS_URL: Annotated[str, AfterValidator(_redis)] = ""
-    """The default Redis or Valkey: `redis://host:port/0`, `rediss://…` or `unix:///path`. Empty, or `embedded://`,
-    means a Valkey of the project's own, shared by its services."""
-    REDIS_CONNECTIONS: dict[str, Annotated[str, AfterValidator(stores.check_redis_url)]] = {}
-    """Redis servers by name, besides or instead of REDIS_URL."""
+    """The default Redis or Valkey: `redis://host:port/0`, `rediss://…`, `unix:///path`,
+    `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`. Empty, or `embedded://`, means a Valkey of
+    the project's own, shared by its services."""
+    REDIS_CONNECTIONS: dict[str, Annotated[str, AfterValidator(check_redis_url)]] = {}
+    """Redis servers, Sentinels and Clusters by name, besides or instead of REDIS_URL: `{"locks": "redis://…"}`."""
     REDIS_POOL_SIZE: Annotated[int, Field(ge=1)] = 50
-    """The greatest number of connections of one process to one Redis."""
+    """The greatest number of connections of one process to one Redis; on a Cluster, of commands under way at once."""
     CONNECT_TIMEOUT: Seconds = 5.0
     """How long, in seconds, a database or Redis may take to accept a connection and to answer a ping."""
 
@@ -267,7 +269,7 @@ class Config(BaseSettings):
     def redis_urls(self, embedded_url: str) -> dict[str, str]:
         """The Redis servers by name, `default` always among them; `embedded_url` is the project's own Valkey's."""
         named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
-        return {name: stores.redis_url(url, embedded_url=embedded_url) for name, url in named.items()}
+        return {name: redis_url(url, embedded_url=embedded_url) for name, url in named.items()}
 
     @property
     def uses_embedded_redis(self) -> bool:

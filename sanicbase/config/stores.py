@@ -1,7 +1,8 @@
-"""Where a service's data lives: URLs in, what Tortoise and redis-py take out. No connection is opened here."""
+"""Where a service's databases are: URLs in, what Tortoise takes out. No connection is opened here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,9 @@ from tortoise.backends.base.config_generator import expand_db_url
 __all__ = [
     "EMBEDDED",
     "check_database",
-    "check_redis_url",
     "check_replicas",
     "database",
     "hide_password",
-    "redis_url",
 ]
 
 EMBEDDED = "embedded://"
@@ -30,19 +29,12 @@ DATABASE_SCHEMES = {
     "mariadb": "mysql",
     "embedded": "embedded",
 }
-REDIS_SCHEMES = {
-    "redis": "redis",
-    "rediss": "rediss",
-    "unix": "unix",
-    "valkey": "redis",
-    "valkeys": "rediss",
-    "embedded": "embedded",
-}
-
 MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
 SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
 KINDS = {"SQLite": SQLITE_ENGINES, "PostgreSQL": POSTGRES_ENGINES, "MySQL or MariaDB": MYSQL_ENGINES}
+
+HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d+)?")  # one of the list that a URL may have
 
 FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
 
@@ -72,12 +64,6 @@ def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, S
         for number, connection in enumerate(connections, 1):
             if _kind(connection) != kind:
                 raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same kind, which is {kind}")
-
-
-def check_redis_url(url: str) -> str:
-    """Return the URL unchanged when its scheme is known; raise ValueError with a sentence otherwise."""
-    _scheme(url, REDIS_SCHEMES, "redis://host:port/0, rediss://… or unix:///path")
-    return url
 
 
 def database(
@@ -124,25 +110,18 @@ def database(
     return {"engine": engine, "credentials": credentials}
 
 
-def redis_url(url: str, *, embedded_url: str) -> str:
-    """The URL as redis-py takes it; `embedded://` becomes `embedded_url`."""
-    if url == EMBEDDED:
-        return embedded_url
-    scheme, rest = url.split("://", 1)
-    return f"{REDIS_SCHEMES[scheme]}://{rest}"
-
-
 def hide_password(url: str) -> str:
     """The URL with `***` in place of its password and of every parameter, fit for logs and screens."""
     try:
         parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "***"
-    user = f"{parts.username or ''}:***@" if parts.password else f"{parts.username}@" if parts.username else ""
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, f"{user}{host}{port}", parts.path, "***" if parts.query else "", ""))
+    user, _, hosts = parts.netloc.rpartition("@")
+    if "@" in parts.path or not all(HOST.fullmatch(host) for host in hosts.split(",")):
+        return "***"  # a / or another sign inside of the password may have ended it too early
+    name, colon, _ = user.partition(":")
+    user = f"{name}:***@" if colon else f"{name}@" if name else ""
+    return urlunsplit((parts.scheme, f"{user}{hosts}", parts.path, "***" if parts.query else "", ""))
 
 
 def _kind(connection: Connection) -> str | None:

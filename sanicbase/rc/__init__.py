@@ -1,6 +1,6 @@
 """Redis and Valkey: named clients, cache models, and the project's own embedded server."""
 
-from sanicbase.rc.clients import RedisClients, get_blocking_redis, get_redis
+from sanicbase.rc.clients import RedisClients, get_blocking_redis, get_redis, get_redis_cluster
 from sanicbase.rc.model import RCModel
 
-__all__ = ["RCModel", "RedisClients", "get_blocking_redis", "get_redis"]
+__all__ = ["RCModel", "RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster"]

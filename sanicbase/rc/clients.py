@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.connection import AbstractConnection, SSLConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from sanicbase.config import Config
-from sanicbase.config.stores import hide_password
+from sanicbase.config.redis_urls import RedisPlace, parse_redis_url
 from sanicbase.errors import NotOpenError, ResourceError
+from sanicbase.rc.cluster import BoundedCluster
+from sanicbase.rc.connections import SentinelPool, fit, sentinel_connection
+from sanicbase.rc.greeting import Greeter
 
-__all__ = ["RedisClients", "get_blocking_redis", "get_redis", "namespace"]
+__all__ = ["RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster", "namespace"]
 
-OLDEST = 6
 RETRIES = 10
+BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
+
+Client = TypeVar("Client", Redis, RedisCluster)
 
 # One lifespan at a time owns these; it fills them when it opens and empties them when it closes.
 _clients: dict[str, Redis] = {}
 _blocking: dict[str, Redis] = {}
+_clusters: dict[str, RedisCluster] = {}
 _namespace: list[str] = []
 
 
 def get_redis(name: str = "default") -> Redis:
-    """The client of that name, redis-py's own, which returns bytes. Raises NotOpenError outside a lifespan.
+    """The client of that name, redis-py's own, which returns bytes: of a server, or of the master that Sentinels name.
 
-    Its pool is bounded: a caller waits for a connection, CONNECT_TIMEOUT seconds at most.
+    Its pool is bounded: a caller waits for a connection, CONNECT_TIMEOUT seconds at most. Raises NotOpenError outside a
+    lifespan, for a name that is not configured, and for that of a Cluster.
     """
-    return _get(_clients, name)
+    return _get(_clients, name, f"get_redis_cluster({name!r})")
 
 
 def get_blocking_redis(name: str = "default") -> Redis:
     """The client for commands that wait, such as `blpop` and `xread(block=…)`: it has no timeout on the socket, and a
-    pool of its own, so that waiting commands do not hold up the others. Raises NotOpenError outside a lifespan."""
-    return _get(_blocking, name)
+    pool of its own, so that waiting commands do not hold up the others. Otherwise as `get_redis`."""
+    return _get(_blocking, name, f"get_redis_cluster({name!r})")
+
+
+def get_redis_cluster(name: str = "default") -> RedisCluster:
+    """The client of the Cluster of that name, redis-py's own, which returns bytes.
+
+    REDIS_POOL_SIZE commands are under way at once, others wait, CONNECT_TIMEOUT seconds at most. Raises NotOpenError
+    outside a lifespan, for a name that is not configured, and for one that is no Cluster.
+    """
+    return _get(_clusters, name, f"get_redis({name!r})")
 
 
 def namespace() -> str:
@@ -58,88 +73,107 @@ class RedisClients:
     def __init__(self, config: Config, embedded_url: str) -> None:
         self._config = config
         self._urls = config.redis_urls(embedded_url)
+        self._sentinels: list[Sentinel] = []
+        self._greeters: list[Greeter] = []
 
     async def __aenter__(self) -> Self:
-        if _clients:
+        if _namespace:
             raise ResourceError("Redis is already open in this process: one lifespan at a time.")
         for name, url in self._urls.items():
-            _clients[name] = self._client(url, socket_timeout=self._config.CONNECT_TIMEOUT)
-            _blocking[name] = self._client(url, socket_timeout=None)
+            place = parse_redis_url(url)
+            greeter = Greeter(url, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
+            if place.kind == "cluster":
+                greeter.cluster = _clusters[name] = self._cluster(place)
+            else:
+                sentinel = greeter.sentinel = self._sentinel(place)
+                greeter.service = place.service
+                greeter.client = _clients[name] = self._client(place, sentinel, self._config.CONNECT_TIMEOUT)
+                _blocking[name] = self._client(place, sentinel, None)
+            self._greeters.append(greeter)
         _namespace.append(self._config.SERVER_NAME)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        clients = [*_clients.values(), *_blocking.values()]
-        _clients.clear()
-        _blocking.clear()
-        _namespace.clear()
-        await asyncio.gather(*(client.aclose(close_connection_pool=True) for client in clients))
+        asked = [client for sentinel in self._sentinels for client in sentinel.sentinels]
+        clients, clusters = [*_clients.values(), *_blocking.values(), *asked], [*_clusters.values()]
+        for named in (_clients, _blocking, _clusters, _namespace, self._sentinels, self._greeters):
+            named.clear()
+        closing = [client.aclose(close_connection_pool=True) for client in clients]
+        await asyncio.gather(*closing, *(cluster.aclose() for cluster in clusters))
 
     async def ping(self) -> None:
         """Ask every server for an answer.
 
-        Raises ResourceError when one does not answer, refuses the password, or is older than Redis 6.
+        Raises ResourceError when one does not answer, refuses the password, or is older than Redis 6; when no Sentinel
+        names a master; when a Cluster has slots that nobody serves.
         """
-        await asyncio.gather(*(self._greet(name) for name in self._urls))
+        await asyncio.gather(*(greeter.greet() for greeter in self._greeters))
 
-    def _client(self, url: str, *, socket_timeout: float | None) -> Redis:
-        # from_url neither retries nor waits for a free connection unless it is told to.
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=self._config.REDIS_POOL_SIZE,
-            timeout=self._config.CONNECT_TIMEOUT,
-            socket_connect_timeout=self._config.CONNECT_TIMEOUT,
-            socket_timeout=socket_timeout,
-            retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), RETRIES),
-            client_name=self._config.SERVER_NAME,
+    def _client(self, place: RedisPlace, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
+        if sentinel is None:
+            return Redis.from_pool(self._pool(place.connection, place.options, socket_timeout))
+        options = self._common(socket_timeout) | {"connection_class": sentinel_connection(place.connection)}
+        client: Redis = sentinel.master_for(
+            place.service, connection_pool_class=SentinelPool, **{**options, **place.options}
         )
-        if sys.version_info < (3, 12):
-            pool.connection_class = _keeping_cancellation(pool.connection_class)
-        return Redis.from_pool(pool)
+        return client
 
-    async def _greet(self, name: str) -> None:
-        """HELLO answers every account and names the version; a server that does not know it is older than 6."""
-        try:
-            async with asyncio.timeout(self._config.CONNECT_TIMEOUT):
-                await _clients[name].execute_command("HELLO")
-        except AuthenticationError as exc:
-            raise ResourceError(self._sentence(name, f"refuses the password ({exc})", "Correct")) from exc
-        except ResponseError as exc:
-            old = "unknown command" in str(exc).lower()
-            reason = f"is older than Redis {OLDEST}" if old else f"refuses the connection ({exc})"
-            raise ResourceError(self._sentence(name, reason, "Upgrade it, or correct" if old else "Correct")) from exc
-        except (RedisError, OSError, TimeoutError) as exc:
-            reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
-            raise ResourceError(self._sentence(name, reason, "Start it, or correct")) from exc
+    def _sentinel(self, place: RedisPlace) -> Sentinel | None:
+        if place.kind != "sentinel":
+            return None
+        sentinel = Sentinel([])
+        for host, port in place.addresses:
+            options = {**place.sentinel_options, "host": host, "port": port, "retry": None}
+            sentinel.sentinels.append(
+                Redis.from_pool(self._pool(place.connection, options, self._config.CONNECT_TIMEOUT))
+            )
+        self._sentinels.append(sentinel)
+        return sentinel
 
-    def _sentence(self, name: str, what: str, remedy: str) -> str:
+    def _cluster(self, place: RedisPlace) -> RedisCluster:
+        common = self._common(self._config.CONNECT_TIMEOUT)
+        options = {name: common[name] for name in ("socket_timeout", "socket_connect_timeout", "client_name")}
+        return BoundedCluster(
+            place.addresses,
+            limit=place.options.pop("max_connections", self._config.REDIS_POOL_SIZE),
+            timeout=place.options.pop("timeout", self._config.CONNECT_TIMEOUT),
+            backoff=BACKOFF,
+            retries=RETRIES,
+            ssl=issubclass(place.connection, SSLConnection),
+            **{**options, **place.options},
+        )
+
+    def _pool(
+        self, connection: type[AbstractConnection], options: dict[str, Any], socket_timeout: float | None
+    ) -> BlockingConnectionPool:
+        given = {**self._common(socket_timeout), **options}
+        return BlockingConnectionPool(connection_class=fit(connection), **given)
+
+    def _common(self, socket_timeout: float | None) -> dict[str, Any]:
+        """What every client is given; the URL's own options go before it. redis-py neither retries nor waits for a
+        free connection unless it is told to."""
+        return {
+            "max_connections": self._config.REDIS_POOL_SIZE,
+            "timeout": self._config.CONNECT_TIMEOUT,
+            "socket_connect_timeout": self._config.CONNECT_TIMEOUT,
+            "socket_timeout": socket_timeout,
+            "retry": Retry(BACKOFF, RETRIES),
+            "client_name": self._config.SERVER_NAME,
+        }
+
+    def _setting(self, name: str) -> str:
         prefix = self._config.env_prefix()
-        named = name in self._config.REDIS_CONNECTIONS
-        setting = f"{prefix}REDIS_CONNECTIONS[{name}]" if named else f"{prefix}REDIS_URL"
-        return f"The Redis {hide_password(self._urls[name])} {what}. {remedy} {setting}."
+        return f"{prefix}REDIS_CONNECTIONS[{name}]" if name in self._config.REDIS_CONNECTIONS else f"{prefix}REDIS_URL"
 
 
-def _keeping_cancellation(connection: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may finish and forget that it was cancelled
-    (https://github.com/python/cpython/issues/86296). The caller would go on, deaf to its cancellation."""
-
-    class Keeping(connection):  # type: ignore[valid-type, misc]
-        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-            task = asyncio.current_task()
-            before = task.cancelling() if task else 0
-            await super().send_packed_command(*args, **kwargs)
-            if task and task.cancelling() > before:
-                await self.disconnect(nowait=True)  # the answer of what was sent is nobody's
-                raise asyncio.CancelledError
-
-    return Keeping
-
-
-def _get(clients: dict[str, Redis], name: str) -> Redis:
+def _get(clients: dict[str, Client], name: str, other: str) -> Client:
     if name in clients:
         return clients[name]
-    if clients:
-        raise NotOpenError(f"There is no Redis named {name!r}; REDIS_CONNECTIONS has {', '.join(sorted(clients))}.")
+    if name in _clients or name in _clusters:
+        kind = "a Cluster" if name in _clusters else "no Cluster"
+        raise NotOpenError(f"The Redis named {name!r} is {kind}: use {other}.")
+    if named := sorted({*_clients, *_clusters}):
+        raise NotOpenError(f"There is no Redis named {name!r}; REDIS_CONNECTIONS has {', '.join(named)}.")
     raise NotOpenError("Redis is not open. Use it inside `async with lifespan(config)`, or in a running service.")

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -40,7 +41,10 @@ class Subscriber:
     """
 
     def __init__(
-        self, redis: Redis, receive: Callable[[str, bytes], None], missed: Callable[[], None] = lambda: None
+        self,
+        redis: Redis | RedisCluster,
+        receive: Callable[[str, bytes], None],
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
         self._redis = redis
         self._receive = receive
@@ -112,7 +116,7 @@ class Subscriber:
 
     async def _listen(self) -> None:
         """The life of one connection. Raises whatever tells that it is lost."""
-        connection = self._new_connection()
+        connection = await self._new_connection()
         try:
             await connection.connect()
             self._changed.set()
@@ -125,11 +129,18 @@ class Subscriber:
         finally:
             await connection.disconnect(nowait=True)
 
-    def _new_connection(self) -> AbstractConnection:
-        """As the client's own, but without retries, which would hide that messages were missed."""
-        pool = self._redis.connection_pool
+    async def _new_connection(self) -> AbstractConnection:
+        """As the client's own, but without retries, which would hide that messages were missed. Any node of a Cluster
+        hears what is published on any other."""
+        source: ConnectionPool | ClusterNode
+        if isinstance(self._redis, RedisCluster):
+            await self._redis.initialize()
+            source = self._redis.get_random_node()
+        else:
+            source = self._redis.connection_pool
         own = {"retry": Retry(NoBackoff(), 0), "socket_timeout": None, "decode_responses": False}
-        return pool.connection_class(**{**pool.connection_kwargs, **own})
+        connection: AbstractConnection = source.connection_class(**{**source.connection_kwargs, **own})
+        return connection
 
     async def _keep_subscribed(self, connection: AbstractConnection) -> None:
         """Tell the server what has changed. When that fails, so does the reading."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import pytest
 
@@ -25,6 +26,8 @@ __all__ = [
     "redis_server_url",
     "redis_url",
 ]
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -70,10 +73,10 @@ def redis_url(redis_server_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def _or_skip(server: AbstractContextManager[str]) -> Iterator[str]:
+def _or_skip(server: AbstractContextManager[T]) -> Iterator[T]:
     try:
-        with server as url:
-            yield url
+        with server as started:
+            yield started
     except ServerMissing as missing:
         give_up = pytest.fail if os.environ.get("CI", "").lower() in ("true", "1") else pytest.skip
         give_up(str(missing))

@@ -1,0 +1,112 @@
+"""Whether a Redis can be used, and what to do when it cannot: one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from sanicbase.config.stores import hide_password
+from sanicbase.errors import ResourceError
+
+__all__ = ["Greeter"]
+
+logger = logging.getLogger("sanicbase.rc")
+
+OLDEST = 6
+PROMPT = 0.5  # seconds in which a Sentinel answers; the others are asked meanwhile
+
+
+class Greeter:
+    """Asks one Redis of the configuration, which `setting` names; it has a `client` or is a `cluster`."""
+
+    client: Redis | None = None
+    sentinel: Sentinel | None = None
+    service = ""
+    cluster: RedisCluster | None = None
+
+    def __init__(self, url: str, setting: str, *, timeout: float) -> None:
+        self._url = hide_password(url)
+        self._setting = setting
+        self._timeout = timeout
+        self._away: list[str] = []
+
+    async def greet(self) -> None:
+        """Return when it can be used. Raises ResourceError with what is wrong, and with what to do.
+
+        A Sentinel that is away while another one answers is a line in the log, once when it goes and once when it is
+        back.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                if self.sentinel:
+                    await self._greet_sentinels(self.sentinel)
+                if self.client:
+                    await self.client.execute_command("HELLO")
+                if self.cluster:
+                    await self._greet_primaries(self.cluster)
+        except AuthenticationError as exc:
+            raise self._error(f"refuses the password ({exc})", "Correct") from exc
+        except MasterNotFoundError as exc:
+            reason = f"has no master: its Sentinels see that of {self.service!r} down, or know no such service"
+            raise self._error(reason, "Start it, or correct") from exc
+        except ResponseError as exc:
+            # HELLO answers every account and names the version; a server that does not know it is older than 6.
+            old = "unknown command" in (said := str(exc).lower()) and "hello" in said
+            reason = f"is older than Redis {OLDEST}" if old else f"refuses the connection ({exc})"
+            raise self._error(reason, "Upgrade it, or correct" if old else "Correct") from exc
+        except (RedisError, OSError, TimeoutError) as exc:
+            reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
+            raise self._error(reason, "Start it, or correct") from exc
+
+    async def _greet_sentinels(self, sentinel: Sentinel) -> None:
+        asked = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
+        away = await _silent(asked, min(PROMPT, self._timeout / 2))
+        if len(away) == len(asked):
+            raise RedisError("none of its Sentinels does")
+        self._tell(away)
+        await sentinel.discover_master(self.service)
+
+    async def _greet_primaries(self, cluster: RedisCluster) -> None:
+        await cluster.initialize()
+        if await self._silent_primaries(cluster):
+            await cluster.aclose()  # what was known of it may be from before a failover
+            await cluster.initialize()
+            if silent := await self._silent_primaries(cluster):
+                raise RedisError(f"{', '.join(silent)} of its {len(cluster.get_primaries())} primaries is away")
+
+    async def _silent_primaries(self, cluster: RedisCluster) -> list[str]:
+        primaries: list[ClusterNode] = cluster.get_primaries()
+        return await _silent({node.name: node.execute_command("HELLO") for node in primaries}, self._timeout / 2)
+
+    def _tell(self, away: list[str]) -> None:
+        if away != self._away:
+            if away:
+                logger.warning(
+                    "The Redis %s: the Sentinels %s do not answer; the others do.", self._url, ", ".join(away)
+                )
+            else:
+                logger.info("The Redis %s: all Sentinels answer again.", self._url)
+        self._away = away
+
+    def _error(self, what: str, remedy: str) -> ResourceError:
+        return ResourceError(f"The Redis {self._url} {what}. {remedy} {self._setting}.")
+
+
+async def _silent(asked: Mapping[str, Awaitable[object]], patience: float) -> list[str]:
+    """The names of those that did not answer. A refusal is raised, for it is no silence."""
+    answers = await asyncio.gather(*(asyncio.wait_for(ask, patience) for ask in asked.values()), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, ResponseError | AuthenticationError):
+            raise answer
+    return [name for name, answer in zip(asked, answers, strict=True) if isinstance(answer, BaseException)]
+
+
+def _address(client: Redis) -> str:
+    kwargs = client.connection_pool.connection_kwargs
+    return f"{kwargs['host']}:{kwargs['port']}"

@@ -1,0 +1,169 @@
+"""Every kind of Redis, started for the tests alone: with TLS, on a socket, behind Sentinels, as a Cluster."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from sanicbase.testing import free_port, wait_until
+from sanicbase.testing.binaries import find_binaries
+from sanicbase.testing.databases import ask_redis
+from sanicbase.testing.private_server import PrivateServer, private_server
+from sanicbase.testing.servers import REDIS_URL, ServerMissing
+
+SERVICE = "mymaster"
+SENTINEL_CONF = """\
+port {port}
+bind 127.0.0.1
+dir {directory}
+sentinel monitor {service} 127.0.0.1 {master} 2
+sentinel down-after-milliseconds {service} 500
+sentinel failover-timeout {service} 3000
+"""
+# A Sentinel asks every 10 seconds, and looks for 8 at a master that it has demoted before it makes it a replica.
+BRISK = ("INFO-PERIOD", "200", "PUBLISH-PERIOD", "200", "ASK-PERIOD", "200")
+SLOTS = 16384
+
+
+def binary(name: str, package: str = "redis-server") -> str:
+    found = find_binaries(name)
+    if found is None:
+        raise ServerMissing(name, REDIS_URL, package)
+    return found[0]
+
+
+@contextmanager
+def server(*options: str) -> Iterator[PrivateServer]:
+    """A plain one on a port of 127.0.0.1, without a word on the disk."""
+    program = binary("redis-server")
+    with private_server("Redis") as started:
+        where = ("--bind", "127.0.0.1", "--dir", str(started.directory), "--save", "", "--appendonly", "no")
+        port = ("--port", "0", "--tls-port") if "--tls-cert-file" in options else ("--port",)
+        named = [option.format(directory=started.directory) for option in options]
+        started.start([program, *port, str(started.port), *where, *named], lambda: True)
+        yield started
+
+
+def url(started: PrivateServer) -> str:
+    return f"redis://127.0.0.1:{started.port}/0"
+
+
+@contextmanager
+def unix_redis() -> Iterator[str]:
+    with server("--unixsocket", "{directory}/socket") as started:
+        yield f"unix://{started.directory}/socket?db=1"
+
+
+@contextmanager
+def tls_redis() -> Iterator[str]:
+    openssl = binary("openssl", "openssl")
+    with private_server("certificate") as place:
+        key, certificate = place.directory / "key.pem", place.directory / "certificate.pem"
+        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+        name = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+        files = ("-keyout", str(key), "-out", str(certificate))
+        subprocess.run([openssl, "req", "-x509", *curve, *name, *files], check=True, capture_output=True, timeout=30)
+        tls = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate))
+        with server(*tls) as started:
+            mine = f"ssl_ca_certs={certificate}&ssl_certfile={certificate}&ssl_keyfile={key}"
+            yield f"rediss://127.0.0.1:{started.port}/0?{mine}"
+
+
+@dataclass
+class Sentinels:
+    """Two servers of which one is the master, and three Sentinels that watch over them."""
+
+    url: str
+    servers: list[PrivateServer]
+    sentinels: list[PrivateServer]
+
+    def master(self) -> PrivateServer:
+        """The one that the Sentinels name."""
+        answer = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
+        port = int(answer["port"])  # type: ignore[index]
+        return next(each for each in self.servers if each.port == port)
+
+    def fail_over(self) -> None:
+        """Have the other one promoted while both live, and return when the old one is a replica."""
+        old = self.master()
+        ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: self.master() is not old and role(old) == "slave", 30, what="a new master")
+        self.settled()
+
+    def settled(self) -> None:
+        """Return when the replica follows and the Sentinels know it all."""
+        wait_until(lambda: self._is_settled(), 20, what="a replica that follows")
+
+    def _is_settled(self) -> bool:
+        master = self.master()
+        replicas = [ask_redis(url(each), "INFO", "replication") for each in self.servers if each is not master]
+        followed = all(info["role"] == "slave" and info["master_link_status"] == "up" for info in replicas)  # type: ignore[index]
+        known = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
+        told = known["num-slaves"] >= 1 and known["num-other-sentinels"] == 2  # type: ignore[index]
+        return followed and told and role(master) == "master"
+
+
+def role(started: PrivateServer) -> str:
+    """`master`, `slave`, or nothing at the moment at which it changes and cuts every connection."""
+    try:
+        return str(ask_redis(url(started), "INFO", "replication")["role"])  # type: ignore[index]
+    except RedisConnectionError:
+        return ""
+
+
+@contextmanager
+def sentinels() -> Iterator[Sentinels]:
+    program = binary("redis-server")
+    fast = ("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "on-empty-db")
+    with ExitStack() as stack:
+        master = stack.enter_context(server(*fast))
+        replica = stack.enter_context(server(*fast, "--replicaof", f"127.0.0.1 {master.port}"))
+        watching = []
+        for _ in range(3):
+            one = stack.enter_context(private_server("Sentinel"))
+            conf = one.directory / "sentinel.conf"
+            told = {"port": one.port, "directory": one.directory, "service": SERVICE, "master": master.port}
+            conf.write_text(SENTINEL_CONF.format(**told))
+            one.start([program, str(conf), "--sentinel"], lambda: True)
+            ask_redis(f"redis://127.0.0.1:{one.port}", "SENTINEL", "DEBUG", *BRISK)
+            watching.append(one)
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in watching)
+        found = Sentinels(f"redis+sentinel://{hosts}/{SERVICE}/0", [master, replica], watching)
+        found.settled()
+        yield found
+
+
+@dataclass
+class Cluster:
+    """Three primaries that share the slots."""
+
+    url: str
+    nodes: list[PrivateServer]
+
+    def whole(self) -> bool:
+        """Whether every node sees every slot served."""
+        infos = [ask_redis(url(node), "CLUSTER INFO") for node in self.nodes]
+        return all(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3" for info in infos)  # type: ignore[index]
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        nodes, buses = [], []
+        for _ in range(3):
+            buses.append(free_port())
+            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(buses[-1]))
+            nodes.append(stack.enter_context(server(*options)))
+        for number, node in enumerate(nodes):
+            first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+            ask_redis(url(node), "CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
+            ask_redis(url(node), "CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
+            ask_redis(url(nodes[0]), "CLUSTER", "MEET", "127.0.0.1", str(node.port), str(buses[number]))
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+        found = Cluster(f"redis+cluster://{hosts}", nodes)
+        wait_until(found.whole, 30, what="a Cluster")
+        yield found

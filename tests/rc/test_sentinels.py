@@ -1,0 +1,177 @@
+"""Behind Sentinels: another master is found without anybody's help, and what is wrong is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from sanicbase import ResourceError, get_blocking_redis, get_redis
+from sanicbase.rc import RedisClients
+from sanicbase.rc.pubsub import Subscriber
+from sanicbase.testing import wait_until
+from sanicbase.testing.databases import ask_redis
+from sanicbase.testing.private_server import PrivateServer
+from tests.rc.conftest import Opened, ShopConfig
+from tests.rc.kinds import SERVICE, Sentinels, role, url
+from tests.rc.test_pubsub import Ear, until
+
+
+class Load:
+    """Callers who write all the time: every number of theirs is written once or more, none goes by unnoticed."""
+
+    def __init__(self) -> None:
+        self.written: set[int] = set()
+        self.errors: list[Exception] = []
+        self._next = 0
+
+    async def write(self) -> None:
+        while True:
+            self._next += 1
+            number = self._next
+            try:
+                await get_redis().set(f"load {number % 50}", number)
+                self.written.add(number)
+            except Exception as exc:
+                self.errors.append(exc)
+            await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def running(self, callers: int = 20) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self.write()) for _ in range(callers)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def goes_on(self) -> None:
+        """Return when each caller has written once more and more."""
+        before = len(self.written)
+        await until(lambda: len(self.written) > before + 500)
+
+
+async def test_a_master_that_is_demoted_keeps_nobody(sentinels: Sentinels, opened: Opened) -> None:
+    load = Load()
+    async with opened(sentinels.url), load.running():
+        await load.goes_on()
+        old = sentinels.master()
+        await asyncio.to_thread(sentinels.fail_over)
+        await load.goes_on()
+        assert sentinels.master() is not old
+        assert [exc for exc in load.errors if not isinstance(exc, RedisError)] == []
+        await asyncio.gather(*(get_redis().execute_command("PING") for _ in range(50)))
+        assert await names_at(old) == 0
+        assert await names_at(sentinels.master()) > 0
+
+
+async def names_at(server: PrivateServer) -> int:
+    """How many connections of the service that server has."""
+    async with Redis.from_url(url(server)) as redis:
+        return sum(client["name"] == "shop" for client in await redis.client_list())
+
+
+@pytest.mark.parametrize("death", ["killed", "frozen"])
+async def test_a_master_that_dies_has_a_successor(sentinels: Sentinels, opened: Opened, death: str) -> None:
+    load = Load()
+    old = sentinels.master()
+    async with opened(sentinels.url, CONNECT_TIMEOUT=0.5), load.running():
+        await load.goes_on()
+        if death == "killed":
+            await asyncio.to_thread(old.end)
+            await until(lambda: sentinels.master() is not old)
+            await load.goes_on()
+            await asyncio.to_thread(old.restart)
+        else:
+            with old.frozen():
+                await until(lambda: sentinels.master() is not old)
+                await load.goes_on()
+        assert [exc for exc in load.errors if not isinstance(exc, RedisError)] == []
+        await asyncio.to_thread(sentinels.settled)
+        await load.goes_on()
+        assert await names_at(old) == 0
+
+
+async def test_a_connection_whose_server_became_a_replica_asks_again(sentinels: Sentinels, opened: Opened) -> None:
+    """Not each demotion is the Sentinels' own, which would cut the connections."""
+    async with opened(sentinels.url, REDIS_POOL_SIZE=1):
+        await get_redis().set("key", "1")
+        master = sentinels.master()
+        (other,) = (each for each in sentinels.servers if each is not master)
+        ask_redis(url(master), "REPLICAOF", "127.0.0.1", str(other.port))
+        with suppress(RedisError):
+            await get_redis().set("key", "2")
+        ask_redis(url(master), "REPLICAOF", "NO", "ONE")
+        assert await get_redis().set("key", "3")
+    await asyncio.to_thread(sentinels.settled)
+
+
+async def test_a_blocking_command_waits_longer_than_the_timeout(sentinels: Sentinels, opened: Opened) -> None:
+    async with opened(sentinels.url, CONNECT_TIMEOUT=0.3):
+        waiting = asyncio.ensure_future(get_blocking_redis().blpop(["letters"], timeout=30))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.7)
+        await get_redis().rpush("letters", "a")
+        assert tuple(await waiting or ()) == (b"letters", b"a")
+
+
+async def test_a_subscriber_follows_to_the_new_master_and_tells_the_gap(sentinels: Sentinels, opened: Opened) -> None:
+    async with opened(sentinels.url):
+        ear = Ear(get_redis())
+        async with ear.subscriber as subscriber:
+            await subscriber.subscribe("news")
+            await get_redis().publish("news", "before")
+            await until(lambda: ear.heard)
+            await asyncio.to_thread(sentinels.fail_over)
+            await until(lambda: ear.gaps)
+            assert isinstance(subscriber, Subscriber)
+            assert await get_redis().publish("news", "after") == 1
+            await until(lambda: ear.heard[-1] == ("news", b"after"))
+
+
+@asynccontextmanager
+async def clients(given: str) -> AsyncIterator[RedisClients]:
+    async with RedisClients(ShopConfig(REDIS_URL=given, CONNECT_TIMEOUT=2), "") as opened:
+        yield opened
+
+
+async def test_one_sentinel_that_is_away_is_a_line_in_the_log(
+    sentinels: Sentinels, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "sanicbase.rc")
+    async with clients(sentinels.url) as opened:
+        first = sentinels.sentinels[0]
+        first.end()
+        try:
+            for _ in range(2):
+                await opened.ping()
+        finally:
+            first.restart()
+        await opened.ping()
+    lines = [record.getMessage() for record in caplog.records if "Sentinels" in record.getMessage()]
+    assert [f"the Sentinels 127.0.0.1:{first.port} do not answer" in line for line in lines] == [True, False]
+    wait_until(lambda: sentinels.master() in sentinels.servers, 10, what="the Sentinel")
+    assert role(sentinels.master()) == "master"
+
+
+async def test_what_is_wrong_is_a_sentence(sentinels: Sentinels, redis_url: str) -> None:
+    nobody = "redis+sentinel://u:s3cret@127.0.0.1:1,127.0.0.1:2/mymaster?sentinel_password=s3cret"
+    shown = r"^The Redis redis\+sentinel://u:\*\*\*@127.0.0.1:1,127.0.0.1:2/mymaster\?\*\*\* "
+    async with clients(nobody) as opened:
+        with pytest.raises(
+            ResourceError, match=shown + r"does not answer: none of its Sentinels does\. .*SHOP_REDIS_URL"
+        ):
+            await opened.ping()
+    async with clients(sentinels.url.replace(SERVICE, "stranger")) as opened:
+        with pytest.raises(
+            ResourceError, match="has no master: its Sentinels see that of 'stranger' down, or know no such service"
+        ):
+            await opened.ping()
+    async with clients(f"redis+sentinel://{redis_url.split('/')[2]}/mymaster") as opened:
+        with pytest.raises(ResourceError, match=r"refuses the connection \(unknown command 'SENTINEL'"):
+            await opened.ping()
