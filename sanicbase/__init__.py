@@ -44,6 +44,7 @@ from sanicbase.db.errors import (
 )
 from sanicbase.errors import (
     ConfigError,
+    CorruptValue,
     InvalidInput,
     InvalidQuery,
     InvalidValue,
@@ -56,7 +57,7 @@ from sanicbase.http import APIView, success
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import set_log_context
-from sanicbase.rc import RCModel, get_blocking_redis, get_redis, get_redis_cluster
+from sanicbase.rc import RCModel, get_blocking_redis, get_redis, get_redis_cluster, pack, unpack
 from sanicbase.typing import App
 from sanicbase.ws import Rooms, WSView
 
@@ -65,6 +66,7 @@ __all__ = [
     "App",
     "Config",
     "ConfigError",
+    "CorruptValue",
     "DBManager",
     "DBModel",
     "DatabaseError",
@@ -104,6 +106,7 @@ __all__ = [
     "lifespan",
     "made_token",
     "on_commit",
+    "pack",
     "run_scripts",
     "serve",
     "set_log_context",
@@ -111,5 +114,6 @@ __all__ = [
     "success",
     "token_digest",
     "transaction",
+    "unpack",
     "use_primary",
 ]

@@ -8,6 +8,7 @@ SanicBaseError
  ├── InvalidInput         what somebody outside sent cannot be taken
  │    ├── InvalidQuery    a filter, an order, a page or a cursor (HTTP 400)
  │    └── InvalidValue    a value that does not fit its column (HTTP 422)
+ ├── CorruptValue         what was read from Redis is not what `pack` makes
  └── DatabaseError        see sanicbase/db/errors.py
 
 Every message is a sentence that names the cause and the remedy.
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "ConfigError",
+    "CorruptValue",
     "InvalidInput",
     "InvalidQuery",
     "InvalidValue",
@@ -55,6 +57,10 @@ class MigrationError(SanicBaseError):
 
 class NotOpenError(SanicBaseError):
     """A resource was used before the lifespan opened it, or after it was closed."""
+
+
+class CorruptValue(SanicBaseError):
+    """What was read is not what `pack` makes: damaged, of somebody else, or too large when it is unpacked."""
 
 
 class InvalidInput(SanicBaseError):

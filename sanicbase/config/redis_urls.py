@@ -25,6 +25,7 @@ PORTS = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 EXAMPLES = (
     "redis://host:port/0, rediss://…, unix:///path, redis+sentinel://host,host/service or redis+cluster://host,host"
 )
+ESCAPES = "in a password write / as %2F, ? as %3F, # as %23"
 SENTINEL_OPTION = "sentinel_"
 
 
@@ -93,7 +94,7 @@ def parse_redis_url(url: str) -> RedisPlace:
     parts = _Parts.of(rest)
     addresses = tuple(_address(host, PORTS[kind]) for host in parts.hosts)
     if "@" in parts.path:
-        raise ValueError("its path has an @; in a password write / as %2F, ? as %3F, # as %23")
+        raise ValueError(f"its path has an @; {ESCAPES}")
     if kind == "server" and len(addresses) > 1:
         raise ValueError("it has several hosts; write redis+sentinel:// or redis+cluster:// for those")
     service, database = _path(kind, parts.path)
@@ -120,7 +121,11 @@ def _socket(url: str) -> RedisPlace:
 
 
 def _parse(url: str) -> dict[str, Any]:
-    return cast("dict[str, Any]", parse_url(url))  # its ValueError names the option, not the value
+    try:
+        return cast("dict[str, Any]", parse_url(url))
+    except ValueError as exc:  # redis-py's own names the option, not its value; urllib's may quote the password
+        ours = str(exc).startswith("Invalid value for")
+        raise ValueError(str(exc) if ours else f"it could not be read; write {EXAMPLES}") from None
 
 
 def _address(host: str, default: int) -> tuple[str, int]:
@@ -128,9 +133,9 @@ def _address(host: str, default: int) -> tuple[str, int]:
     if not separator or host.endswith("]"):
         name, port = host, str(default)
     if not name or (":" in name) != (name.startswith("[") and name.endswith("]")):
-        raise ValueError(f"it could not be read: a host is missing or misspelt; write {EXAMPLES}")
+        raise ValueError(f"a host is missing or misspelt; {ESCAPES}; write {EXAMPLES}")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError("a port is no number from 1 to 65535; in a password write / as %2F, ? as %3F, # as %23")
+        raise ValueError(f"a port is no number from 1 to 65535; {ESCAPES}")
     return unquote(name.strip("[]")), int(port)
 
 
@@ -171,5 +176,5 @@ def _check_options(connection: type[AbstractConnection], options: dict[str, Any]
         unknown = str(exc).rpartition(" ")[2].strip("'")
         named = f"the option {unknown!r}" if unknown.isidentifier() else "one of its options"
         raise ValueError(f"{named} is not known to redis-py's {connection.__name__}; correct or remove it") from None
-    except (RedisError, ValueError) as exc:
-        raise ValueError(f"redis-py refuses its options ({exc})") from None
+    except (RedisError, ValueError):
+        raise ValueError(f"redis-py's {connection.__name__} refuses the value of one of its options") from None

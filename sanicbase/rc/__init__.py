@@ -2,5 +2,6 @@
 
 from sanicbase.rc.clients import RedisClients, get_blocking_redis, get_redis, get_redis_cluster
 from sanicbase.rc.model import RCModel
+from sanicbase.rc.values import pack, unpack
 
-__all__ = ["RCModel", "RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster"]
+__all__ = ["RCModel", "RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster", "pack", "unpack"]

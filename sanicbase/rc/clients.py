@@ -24,12 +24,12 @@ __all__ = ["RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster
 RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
 
-Client = TypeVar("Client", Redis, RedisCluster)
+Client = TypeVar("Client", Redis, BoundedCluster)
 
 # One lifespan at a time owns these; it fills them when it opens and empties them when it closes.
 _clients: dict[str, Redis] = {}
 _blocking: dict[str, Redis] = {}
-_clusters: dict[str, RedisCluster] = {}
+_clusters: dict[str, BoundedCluster] = {}
 _namespace: list[str] = []
 
 
@@ -101,7 +101,7 @@ class RedisClients:
         for named in (_clients, _blocking, _clusters, _namespace, self._sentinels, self._greeters):
             named.clear()
         closing = [client.aclose(close_connection_pool=True) for client in clients]
-        await asyncio.gather(*closing, *(cluster.aclose() for cluster in clusters))
+        await asyncio.gather(*closing, *(cluster.end() for cluster in clusters))
 
     async def ping(self) -> None:
         """Ask every server for an answer.
@@ -132,7 +132,7 @@ class RedisClients:
         self._sentinels.append(sentinel)
         return sentinel
 
-    def _cluster(self, place: RedisPlace) -> RedisCluster:
+    def _cluster(self, place: RedisPlace) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
         options = {name: common[name] for name in ("socket_timeout", "socket_connect_timeout", "client_name")}
         return BoundedCluster(

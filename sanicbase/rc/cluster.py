@@ -71,6 +71,12 @@ class BoundedCluster(RedisCluster):
                 await asyncio.sleep(self._backoff.compute(failures[0]))
             raise
 
+    async def end(self) -> None:
+        """Close every connection. redis-py's `aclose` closes none while it has yet to ask anew who serves what."""
+        await self.aclose()
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait until one more command may be under way. Raises redis-py's ConnectionError after the timeout."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from sanicbase.config.stores import hide_password
 from sanicbase.errors import ResourceError
@@ -60,6 +60,8 @@ class Greeter:
             old = "unknown command" in (said := str(exc).lower()) and "hello" in said
             reason = f"is older than Redis {OLDEST}" if old else f"refuses the connection ({exc})"
             raise self._error(reason, "Upgrade it, or correct" if old else "Correct") from exc
+        except RedisClusterException as exc:  # which is no RedisError
+            raise self._error(f"cannot be used: {str(exc).rstrip('.')}", "Start it, or correct") from exc
         except (RedisError, OSError, TimeoutError) as exc:
             reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
             raise self._error(reason, "Start it, or correct") from exc

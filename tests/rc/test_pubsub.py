@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from sanicbase.errors import ResourceError
 from sanicbase.rc import pubsub
@@ -26,7 +26,7 @@ async def until(fact: Callable[[], object]) -> None:
 class Ear:
     """A subscriber, and what it heard."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis | RedisCluster) -> None:
         self.heard: list[tuple[str, bytes]] = []
         self.gaps = 0
         self.subscriber = Subscriber(redis, lambda channel, data: self.heard.append((channel, data)), self.gap)

@@ -1,0 +1,120 @@
+"""URLs of Redis: what each says, what is wrong with one, and that no password is ever shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from sanicbase import Config, ConfigError
+from sanicbase.config.redis_urls import parse_redis_url
+from sanicbase.config.stores import hide_password
+
+
+class ShopConfig(Config):
+    SERVER_NAME = "shop"
+
+
+def test_a_server_is_what_redis_py_reads() -> None:
+    place = parse_redis_url("redis://u:p%2Fw@h:6380/3?health_check_interval=5")
+    assert (place.kind, place.connection) == ("server", Connection)
+    assert place.options == {
+        "username": "u",
+        "password": "p/w",
+        "host": "h",
+        "port": 6380,
+        "db": 3,
+        "health_check_interval": 5,
+    }
+    assert parse_redis_url("valkey://h").options == {"host": "h", "port": 6379, "db": 0}
+    assert parse_redis_url("redis://[::1]:1/").options == {"host": "::1", "port": 1, "db": 0}
+
+
+def test_tls_and_sockets_have_their_connections() -> None:
+    place = parse_redis_url("valkeys://h/0?ssl_ca_certs=/ca.pem&ssl_check_hostname=no")
+    assert place.connection is SSLConnection
+    assert (place.options["ssl_ca_certs"], place.options["ssl_check_hostname"]) == ("/ca.pem", False)
+    place = parse_redis_url("unix:///run/redis%20a.sock?db=1&password=p")
+    assert place.connection is UnixDomainSocketConnection
+    assert place.options == {"path": "/run/redis a.sock", "db": 1, "password": "p"}
+
+
+def test_sentinels_have_hosts_a_service_and_options_of_their_own() -> None:
+    place = parse_redis_url(
+        "rediss+sentinel://u:p@one,[::1]:2/my%20service/4?sentinel_password=s&ssl_ca_certs=/ca.pem&protocol=2"
+    )
+    assert (place.kind, place.service, place.connection) == ("sentinel", "my service", SSLConnection)
+    assert place.addresses == (("one", 26379), ("::1", 2))
+    assert place.options == {"username": "u", "password": "p", "db": 4, "ssl_ca_certs": "/ca.pem", "protocol": 2}
+    assert place.sentinel_options == {"password": "s", "ssl_ca_certs": "/ca.pem"}
+
+
+def test_a_cluster_has_hosts_and_database_0() -> None:
+    place = parse_redis_url("valkey+cluster://:p@one:1,two")
+    assert (place.kind, place.addresses) == ("cluster", (("one", 1), ("two", 6379)))
+    assert (place.options, place.sentinel_options) == ({"password": "p", "db": 0}, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("localhost", "it is not a URL; write redis://"),
+        ("http://h", "the scheme 'http' is not known"),
+        ("redis+ring://h", r"the scheme 'redis\+ring' is not known"),
+        ("redis+://h", "is not known"),
+        ("unix://relative", "it has no path; write unix:///path"),
+        ("redis://", "a host is missing or misspelt"),
+        ("redis://::1", "a host is missing or misspelt"),
+        ("redis+cluster://h,", "a host is missing"),
+        ("redis://h:0", "a port is no number from 1 to 65535"),
+        ("redis://:s3cret/x@h", "a host is missing or misspelt; in a password write / as %2F"),
+        ("redis://u:1/s3cret@h", "its path has an @; in a password write / as %2F"),
+        ("redis://one,two", r"it has several hosts; write redis\+sentinel:// or"),
+        ("redis://h/s3cret", "its database is no number from 0 on"),
+        ("redis+sentinel://h", "it names no service; write redis"),
+        ("redis+sentinel://h/service/x", "its database is no number"),
+        ("redis+cluster://h/1", "a Cluster has database 0 only"),
+        ("redis+cluster://h?sentinel_password=s3cret", "it has options for Sentinels"),
+        ("redis://h?colour=s3cret", "the option 'colour' is not known to redis-py's Connection; correct or remove it"),
+        ("redis://h?ssl_ca_certs=/x", "the option 'ssl_ca_certs' is not known to redis-py's Connection"),
+        ("redis+sentinel://h/s?sentinel_colour=1", "the option 'colour' is not known"),
+        ("redis://h?socket_timeout=soon", "invalid value for 'socket_timeout' in connection URL"),
+        ("rediss://h?ssl_cert_reqs=s3cret", "redis-py's SSLConnection refuses the value of one of its options"),
+    ],
+)
+def test_a_wrong_url_is_one_sentence_that_names_setting_and_remedy(url: str, sentence: str) -> None:
+    for settings, name in (
+        ({"REDIS_URL": url}, "REDIS_URL"),
+        ({"REDIS_CONNECTIONS": {"a": url}}, "REDIS_CONNECTIONS.a"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^SHOP_{name}: .*{sentence}.*Correct it in the environment") as caught:
+            ShopConfig(**settings)
+        assert len(str(caught.value).splitlines()) == 1
+        assert "s3cret" not in str(caught.value)
+
+
+URLS = (
+    "redis+sentinel://user:{}@one:1,two:2/service/0",
+    "redis+cluster://:{}@one,two",
+    "redis+sentinel://one,two/service?sentinel_password={}",
+    "redis://:{}@host:1/0",
+    "unix://:{}@/path",
+)
+
+
+@given(st.text(min_size=1, max_size=30), st.sampled_from(URLS))
+def test_no_password_survives_hiding_nor_a_sentence(secret: str, template: str) -> None:
+    url = template.format(f"s3cret{secret}")
+    assert "s3cret" not in hide_password(url)
+    try:
+        config = ShopConfig(REDIS_URL=url)
+        shown = repr(config) + repr(parse_redis_url(config.redis_urls("")["default"]))
+    except ConfigError as exc:
+        shown = str(exc)
+    assert "s3cret" not in shown
+
+
+def test_what_is_shown_of_several_hosts() -> None:
+    shown = hide_password("redis+sentinel://u:p@one:1,[::1]:2/service/0?a=b")
+    assert shown == "redis+sentinel://u:***@one:1,[::1]:2/service/0?***"
