@@ -57,7 +57,17 @@ from sanicbase.http import APIView, success
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import set_log_context
-from sanicbase.rc import RCModel, get_blocking_redis, get_redis, get_redis_cluster, pack, unpack
+from sanicbase.rc import (
+    Gap,
+    Message,
+    RCModel,
+    get_blocking_redis,
+    get_redis,
+    get_redis_cluster,
+    pack,
+    pubsub,
+    unpack,
+)
 from sanicbase.typing import App
 from sanicbase.ws import Rooms, WSView
 
@@ -73,12 +83,14 @@ __all__ = [
     "DatabaseTimeout",
     "DatabaseUnavailable",
     "DeadlockError",
+    "Gap",
     "IntegrityError",
     "InvalidInput",
     "InvalidQuery",
     "InvalidValue",
     "KeysetPage",
     "KeysetQuery",
+    "Message",
     "MigrationError",
     "NotFoundError",
     "NotOpenError",
@@ -107,6 +119,7 @@ __all__ = [
     "made_token",
     "on_commit",
     "pack",
+    "pubsub",
     "run_scripts",
     "serve",
     "set_log_context",

@@ -19,7 +19,7 @@ from sanicbase.rc.cluster import BoundedCluster
 from sanicbase.rc.connections import SentinelPool, fit, sentinel_connection
 from sanicbase.rc.greeting import Greeter
 
-__all__ = ["RedisClients", "get_blocking_redis", "get_redis", "get_redis_cluster", "namespace"]
+__all__ = ["RedisClients", "any_client", "get_blocking_redis", "get_redis", "get_redis_cluster", "namespace"]
 
 RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
@@ -55,6 +55,11 @@ def get_redis_cluster(name: str = "default") -> RedisCluster:
     outside a lifespan, for a name that is not configured, and for one that is no Cluster.
     """
     return _get(_clusters, name, f"get_redis({name!r})")
+
+
+def any_client(name: str) -> Redis | RedisCluster:
+    """The client of that name, of either kind. Raises NotOpenError as `get_redis`."""
+    return _clusters[name] if name in _clusters else get_redis(name)
 
 
 def namespace() -> str:

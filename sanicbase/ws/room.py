@@ -14,7 +14,7 @@ from sanic.exceptions import BadRequest, ServiceUnavailable
 from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc import get_redis
 from sanicbase.rc.clients import namespace
-from sanicbase.rc.pubsub import Subscriber
+from sanicbase.rc.subscriber import Subscriber
 
 __all__ = ["Member", "Rooms"]
 

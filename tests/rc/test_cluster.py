@@ -12,7 +12,7 @@ from sanicbase.rc import RedisClients
 from sanicbase.testing import wait_until
 from tests.rc.conftest import Opened, ShopConfig
 from tests.rc.kinds import Cluster
-from tests.rc.test_pubsub import Ear, until
+from tests.rc.test_subscriber import Ear, until
 
 
 async def test_a_node_that_is_away_is_named_until_it_is_back(cluster: Cluster) -> None:

@@ -12,13 +12,13 @@ from redis.exceptions import RedisError
 
 from sanicbase import ResourceError, get_blocking_redis, get_redis
 from sanicbase.rc import RedisClients
-from sanicbase.rc.pubsub import Subscriber
+from sanicbase.rc.subscriber import Subscriber
 from sanicbase.testing import wait_until
 from sanicbase.testing.databases import ask_redis
 from sanicbase.testing.private_server import PrivateServer
 from tests.rc.conftest import Opened, ShopConfig
 from tests.rc.kinds import SERVICE, Sentinels, role, url
-from tests.rc.test_pubsub import Ear, until
+from tests.rc.test_subscriber import Ear, until
 
 
 class Load:

@@ -152,7 +152,7 @@ async def test_what_another_program_puts_in_the_channel_harms_nobody(
 async def test_nobody_is_admitted_while_redis_is_away(
     serve: Serve, blueprint: Blueprint, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sanicbase.rc.pubsub.CONFIRM_TIMEOUT", 0.2)
+    monkeypatch.setattr("sanicbase.rc.subscriber.CONFIRM_TIMEOUT", 0.2)
     async with serve(blueprint, rooms) as port:
         assert rooms._subscriber is not None
         rooms._subscriber._redis = Redis(port=free_port())

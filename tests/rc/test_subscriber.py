@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis, RedisCluster
 
 from sanicbase.errors import ResourceError
-from sanicbase.rc import pubsub
-from sanicbase.rc.pubsub import Subscriber
+from sanicbase.rc import subscriber as module
+from sanicbase.rc.subscriber import Subscriber
 from sanicbase.testing import free_port
 from tests.ws.restartable import restartable_redis
 
@@ -108,7 +108,7 @@ async def test_a_killed_connection_comes_back_and_the_gap_is_told_after_it(redis
 
 async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that swallows everything ends no connection."""
-    monkeypatch.setattr(pubsub, "SILENCE", 0.2)
+    monkeypatch.setattr(module, "SILENCE", 0.2)
     host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")
     deaf = asyncio.Event()
 
@@ -140,7 +140,7 @@ async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: p
 
 
 async def test_a_server_that_is_away_is_said_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pubsub, "CONFIRM_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "CONFIRM_TIMEOUT", 0.2)
     async with listening(f"redis://127.0.0.1:{free_port()}/0") as (ear, _):
         with pytest.raises(ResourceError, match="did not confirm"):
             await ear.subscriber.subscribe("a")
