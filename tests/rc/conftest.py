@@ -45,6 +45,18 @@ def tls_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def tls_sentinel_url() -> Iterator[str]:
+    with _or_skip(kinds.tls_sentinel()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def tls_cluster_url() -> Iterator[str]:
+    with _or_skip(kinds.tls_cluster()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def sentinels() -> Iterator[kinds.Sentinels]:
     with _or_skip(kinds.sentinels()) as found:
         yield found

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -58,19 +59,65 @@ def unix_redis() -> Iterator[str]:
         yield f"unix://{started.directory}/socket?db=1"
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """A key and what it signed itself, for servers and clients alike."""
+
+    directory: Path
+
+    @property
+    def files(self) -> tuple[str, str]:
+        return str(self.directory / "certificate.pem"), str(self.directory / "key.pem")
+
+    def options(self, *more: str) -> tuple[str, ...]:
+        """A server's."""
+        certificate, key = self.files
+        return ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate, *more)
+
+    @property
+    def query(self) -> str:
+        """A client's."""
+        certificate, key = self.files
+        return f"ssl_ca_certs={certificate}&ssl_certfile={certificate}&ssl_keyfile={key}"
+
+
 @contextmanager
-def tls_redis() -> Iterator[str]:
+def certificate() -> Iterator[Certificate]:
     openssl = binary("openssl", "openssl")
     with private_server("certificate") as place:
-        key, certificate = place.directory / "key.pem", place.directory / "certificate.pem"
+        made = Certificate(place.directory)
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
         name = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
-        files = ("-keyout", str(key), "-out", str(certificate))
+        files = ("-keyout", made.files[1], "-out", made.files[0])
         subprocess.run([openssl, "req", "-x509", *curve, *name, *files], check=True, capture_output=True, timeout=30)
-        tls = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate))
-        with server(*tls) as started:
-            mine = f"ssl_ca_certs={certificate}&ssl_certfile={certificate}&ssl_keyfile={key}"
-            yield f"rediss://127.0.0.1:{started.port}/0?{mine}"
+        yield made
+
+
+@contextmanager
+def tls_redis() -> Iterator[str]:
+    with certificate() as own, server(*own.options()) as started:
+        yield f"rediss://127.0.0.1:{started.port}/0?{own.query}"
+
+
+@contextmanager
+def tls_sentinel() -> Iterator[str]:
+    with certificate() as own, server(*own.options()) as master, private_server("Sentinel") as sentinel:
+        conf = sentinel.directory / "sentinel.conf"
+        conf.write_text(f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} 1\n")
+        listen = ("--port", "0", "--tls-port", str(sentinel.port), "--bind", "127.0.0.1")
+        tls = own.options("--tls-replication", "yes")
+        sentinel.start([binary("redis-server"), str(conf), "--sentinel", *listen, *tls], lambda: True)
+        yield f"rediss+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}?{own.query}"
+
+
+@contextmanager
+def tls_cluster() -> Iterator[str]:
+    alone = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", str(free_port()))
+    with certificate() as own, server(*own.options(*alone)) as node:
+        single = f"rediss://127.0.0.1:{node.port}?{own.query}"
+        ask_redis(single, "CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
+        wait_until(lambda: ask_redis(single, "CLUSTER INFO")["cluster_state"] == "ok", 20, what="a Cluster")  # type: ignore[index]
+        yield f"rediss+cluster://127.0.0.1:{node.port}?{own.query}"
 
 
 @dataclass

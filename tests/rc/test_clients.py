@@ -59,24 +59,6 @@ class TestClients:
         await get_redis().rpush("letters", "a")
         assert tuple(await waiting or ()) == (b"letters", b"a")
 
-    async def test_a_caller_that_is_cancelled_knows_it_and_leaves_the_connection_in_step(self) -> None:
-        redis = get_redis()
-
-        async def ask_until_cancelled(name: str) -> None:
-            while True:
-                assert await redis.get(name) in (None, name.encode())
-
-        for number in range(100):
-            await redis.set(str(number), str(number))
-            asking = [asyncio.create_task(ask_until_cancelled(str(number))) for _ in range(2)]
-            for _ in range(number % 13):
-                await asyncio.sleep(0)
-            for task in asking:
-                task.cancel()
-            done, pending = await asyncio.wait(asking, timeout=2)
-            assert not pending
-            assert all(task.cancelled() for task in done)
-
     async def test_a_cut_connection_is_made_anew(self) -> None:
         redis = get_redis()
         number = await redis.client_id()

@@ -23,7 +23,7 @@ def client(url: str) -> Any:
     return get_redis_cluster() if "+cluster" in url else get_redis()
 
 
-@pytest.mark.parametrize("any_url", KINDS, indirect=True)
+@pytest.mark.parametrize("any_url", [*KINDS, "tls_sentinel", "tls_cluster"], indirect=True)
 async def test_every_kind_answers(any_url: str, opened: Opened) -> None:
     async with opened(any_url):
         assert isinstance(client(any_url), RedisCluster if "+cluster" in any_url else Redis)
@@ -65,6 +65,27 @@ async def test_cancelled_callers_leave_every_connection_in_step(any_url: str, wa
         for key in keys:  # more often than there are connections
             assert await redis.get(key) == key.encode()
         await asyncio.gather(*(ask(redis, key, way) for key in keys))
+
+
+@pytest.mark.parametrize("any_url", KINDS, indirect=True)
+async def test_a_caller_that_is_cancelled_knows_it(any_url: str, opened: Opened) -> None:
+    async with opened(any_url, REDIS_POOL_SIZE=2):
+        redis = client(any_url)
+
+        async def ask_until_cancelled(name: str) -> None:
+            while True:
+                assert await redis.get(name) == name.encode()
+
+        for number in range(100):
+            await redis.set(str(number), str(number))
+            asking = [asyncio.create_task(ask_until_cancelled(str(number))) for _ in range(2)]
+            for _ in range(number % 13):
+                await asyncio.sleep(0)
+            for task in asking:
+                task.cancel()
+            _, pending = await asyncio.wait(asking, timeout=2)
+            assert not pending
+            assert all(task.cancelled() for task in asking)
 
 
 @pytest.mark.parametrize("any_url", ["sentinels", "cluster"], indirect=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
@@ -14,7 +14,6 @@ from sanicbase import ResourceError, get_blocking_redis, get_redis
 from sanicbase.rc import RedisClients
 from sanicbase.rc.subscriber import Subscriber
 from sanicbase.testing import wait_until
-from sanicbase.testing.databases import ask_redis
 from sanicbase.testing.private_server import PrivateServer
 from tests.rc.conftest import Opened, ShopConfig
 from tests.rc.kinds import SERVICE, Sentinels, role, url
@@ -97,18 +96,16 @@ async def test_a_master_that_dies_has_a_successor(sentinels: Sentinels, opened: 
         assert await names_at(old) == 0
 
 
-async def test_a_connection_whose_server_became_a_replica_asks_again(sentinels: Sentinels, opened: Opened) -> None:
-    """Not each demotion is the Sentinels' own, which would cut the connections."""
-    async with opened(sentinels.url, REDIS_POOL_SIZE=1):
-        await get_redis().set("key", "1")
-        master = sentinels.master()
-        (other,) = (each for each in sentinels.servers if each is not master)
-        ask_redis(url(master), "REPLICAOF", "127.0.0.1", str(other.port))
-        with suppress(RedisError):
-            await get_redis().set("key", "2")
-        ask_redis(url(master), "REPLICAOF", "NO", "ONE")
-        assert await get_redis().set("key", "3")
-    await asyncio.to_thread(sentinels.settled)
+async def test_a_command_s_next_try_goes_to_the_new_master(sentinels: Sentinels, opened: Opened) -> None:
+    """redis-py's own goes to the address of the first one."""
+    async with opened(sentinels.url):
+        pool = get_redis().connection_pool
+        connection = await pool.get_connection()
+        await asyncio.to_thread(sentinels.fail_over)
+        await connection.disconnect()  # as redis-py does between two tries
+        await connection.send_command("ROLE")
+        assert (await connection.read_response())[0] == b"master"
+        await pool.release(connection)
 
 
 async def test_a_blocking_command_waits_longer_than_the_timeout(sentinels: Sentinels, opened: Opened) -> None:
