@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from sanicbase.rc.connections import fit
+from sanicbase.rc.connections import cluster_connection
 
 __all__ = ["BoundedCluster"]
 
@@ -45,7 +45,7 @@ class BoundedCluster(RedisCluster):
         self._free = asyncio.Semaphore(limit)
         self._patience = timeout
         kwargs = self.nodes_manager.connection_kwargs  # which redis-py shares with every node it finds
-        kwargs["connection_class"] = fit(kwargs["connection_class"])
+        kwargs["connection_class"] = cluster_connection(kwargs["connection_class"])
         for node in self.nodes_manager.startup_nodes.values():
             node.connection_class = kwargs["connection_class"]
 

@@ -13,8 +13,9 @@ from redis.asyncio.sentinel import (
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["SentinelPool", "fit", "sentinel_connection"]
+__all__ = ["SentinelPool", "cluster_connection", "fit", "sentinel_connection"]
 
 
 def fit(connection: type[AbstractConnection]) -> type[AbstractConnection]:
@@ -62,6 +63,22 @@ class _FollowingSSLConnection(_Following, SentinelManagedSSLConnection):
 def sentinel_connection(connection: type[AbstractConnection]) -> type[AbstractConnection]:
     """The class for a master that Sentinels name, with TLS where `connection` has it."""
     return fit(_FollowingSSLConnection if issubclass(connection, SSLConnection) else _FollowingConnection)
+
+
+def cluster_connection(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The class for a node of a Cluster. Who learns that the Cluster is down closes the connections of everybody, and
+    redis-py forgets that one may just begin to send."""
+
+    class Shared(fit(connection)):  # type: ignore[misc]
+        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                await super().send_packed_command(*args, **kwargs)
+            except AttributeError as exc:
+                if exc.obj is not None:  # the writer, which is None once it is closed
+                    raise
+                raise RedisConnectionError("The connection was closed meanwhile.") from exc
+
+    return Shared
 
 
 class SentinelPool(SentinelConnectionPool, BlockingConnectionPool):

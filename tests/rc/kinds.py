@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.binaries import find_binaries
@@ -137,9 +138,16 @@ class Sentinels:
     def fail_over(self) -> None:
         """Have the other one promoted while both live, and return when the old one is a replica."""
         old = self.master()
-        ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL", "FAILOVER", SERVICE)
+        wait_until(self._begins, 20, what="a replica that is fit to be promoted")
         wait_until(lambda: self.master() is not old and role(old) == "slave", 30, what="a new master")
         self.settled()
+
+    def _begins(self) -> bool:
+        try:
+            ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL", "FAILOVER", SERVICE)
+        except ResponseError:  # the one before has just ended
+            return False
+        return True
 
     def settled(self) -> None:
         """Return when the replica follows and the Sentinels know it all."""
