@@ -7,9 +7,11 @@ The spelling for several hosts is the one that redis-sentinel-url began and Lang
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from redis.asyncio import RedisCluster
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.exceptions import RedisError
 
@@ -27,6 +29,8 @@ EXAMPLES = (
 )
 ESCAPES = "in a password write / as %2F, ? as %3F, # as %23"
 SENTINEL_OPTION = "sentinel_"
+POOL_OPTIONS = {"max_connections", "timeout"}  # of the pool, not of a connection
+CLUSTER_OPTIONS = {*signature(RedisCluster.__init__).parameters} | POOL_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def check_redis_url(url: str) -> str:
     if url == EMBEDDED:
         return url
     place = parse_redis_url(url)
+    if place.kind == "cluster" and (unknown := place.options.keys() - CLUSTER_OPTIONS):
+        raise ValueError(f"the option {min(unknown)!r} is not known to redis-py's RedisCluster; correct or remove it")
     _check_options(place.connection, place.options)
     _check_options(place.connection, place.sentinel_options)
     return url
@@ -163,9 +169,6 @@ def _options(kind: Kind, query: str) -> tuple[list[tuple[str, str]], list[tuple[
     if sentinel and kind != "sentinel":
         raise ValueError("it has options for Sentinels; write redis+sentinel:// for those, or leave them out")
     return own, sentinel
-
-
-POOL_OPTIONS = {"max_connections", "timeout"}  # of the pool, not of a connection
 
 
 def _check_options(connection: type[AbstractConnection], options: dict[str, Any]) -> None:

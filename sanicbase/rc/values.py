@@ -37,14 +37,15 @@ def pack(value: object, *, compress_above: int = 1024) -> bytes:
 
 
 @overload
-def unpack(raw: bytes, *, largest: int = LARGEST) -> object: ...
+def unpack(raw: bytes | str, *, largest: int = LARGEST) -> object: ...
 @overload
-def unpack(raw: bytes, kind: type[T], *, largest: int = LARGEST) -> T: ...
-def unpack(raw: bytes, kind: type[T] | None = None, *, largest: int = LARGEST) -> T | object:
+def unpack(raw: bytes | str, kind: type[T], *, largest: int = LARGEST) -> T: ...
+def unpack(raw: bytes | str, kind: type[T] | None = None, *, largest: int = LARGEST) -> T | object:
     """What was packed: as JSON's types, or as a `kind` that pydantic checks (`Article`, `list[int]`, a dataclass).
 
     Raises CorruptValue when it is something else, or has more than `largest` bytes when it is unpacked.
     """
+    raw = raw.encode() if isinstance(raw, str) else raw  # redis-py types its answers as either
     try:
         text = _decompress(raw[1:], largest) if raw.startswith(COMPRESSED) else raw
         if len(text) > largest:

@@ -79,6 +79,10 @@ def test_a_cluster_has_hosts_and_database_0() -> None:
         ("redis://h?colour=s3cret", "the option 'colour' is not known to redis-py's Connection; correct or remove it"),
         ("redis://h?ssl_ca_certs=/x", "the option 'ssl_ca_certs' is not known to redis-py's Connection"),
         ("redis+sentinel://h/s?sentinel_colour=1", "the option 'colour' is not known"),
+        (
+            "redis+cluster://h?retry_on_timeout=yes",
+            "the option 'retry_on_timeout' is not known to redis-py's RedisCluster",
+        ),
         ("redis://h?socket_timeout=soon", "invalid value for 'socket_timeout' in connection URL"),
         ("rediss://h?ssl_cert_reqs=s3cret", "redis-py's SSLConnection refuses the value of one of its options"),
     ],

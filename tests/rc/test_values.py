@@ -96,5 +96,5 @@ async def test_it_goes_through_redis(redis_url: str, opened: Opened) -> None:
         article = Article(id=1, made=datetime.now(UTC))
         await get_redis().set("article", pack(article))
         raw = await get_redis().get("article")
-        assert isinstance(raw, bytes)
+        assert raw is not None
         assert unpack(raw, Article) == article
