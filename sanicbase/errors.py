@@ -5,6 +5,8 @@ SanicBaseError
  ├── ResourceError        something a service opens could not be opened, or does not answer
  ├── MigrationError       the database is not at the version of the models
  ├── NotOpenError         used before the lifespan opened it, or after it closed it
+ ├── LockTaken            somebody else holds the lock, and the caller would not wait longer
+ ├── LockLost             a lock was lost while it was held
  ├── InvalidInput         what somebody outside sent cannot be taken
  │    ├── InvalidQuery    a filter, an order, a page or a cursor (HTTP 400)
  │    └── InvalidValue    a value that does not fit its column (HTTP 422)
@@ -24,6 +26,8 @@ __all__ = [
     "InvalidInput",
     "InvalidQuery",
     "InvalidValue",
+    "LockLost",
+    "LockTaken",
     "MigrationError",
     "NotOpenError",
     "ResourceError",
@@ -61,6 +65,14 @@ class NotOpenError(SanicBaseError):
 
 class CorruptValue(SanicBaseError):
     """What was read is not what `pack` makes: damaged, of somebody else, or too large when it is unpacked."""
+
+
+class LockTaken(SanicBaseError):
+    """Somebody else holds the lock, and it was not let go within the time that the caller would wait."""
+
+
+class LockLost(SanicBaseError):
+    """A lock was lost while it was held: what was done under it may not have been done alone."""
 
 
 class InvalidInput(SanicBaseError):

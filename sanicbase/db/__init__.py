@@ -4,7 +4,7 @@ from sanicbase.db.database import Database
 from sanicbase.db.effects import on_commit
 from sanicbase.db.model import DBModel
 from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
-from sanicbase.db.parts import SoftDelete, Timestamps, Versioned
+from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
 from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.routing import use_primary
 from sanicbase.db.spawning import spawn
@@ -15,6 +15,7 @@ __all__ = [
     "DBModel",
     "DBQuerySet",
     "Database",
+    "Fenced",
     "KeysetPage",
     "KeysetQuery",
     "Page",

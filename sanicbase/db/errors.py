@@ -8,6 +8,7 @@ SanicBaseError
       ├── SerializationError   another transaction was in the way: try the whole transaction again (HTTP 503)
       ├── DeadlockError        two transactions waited for each other: try the whole transaction again (HTTP 503)
       ├── StaleVersionError    somebody else has changed the row since it was read (HTTP 409)
+      │    └── StaleTokenError a later holder of a lock has written the row (HTTP 409)
       └── NotFoundError        there is no such row (HTTP 404)
 
 Each is one of Tortoise's exceptions as well, so that `except tortoise.exceptions.IntegrityError` goes on to work.
@@ -27,6 +28,7 @@ __all__ = [
     "IntegrityError",
     "NotFoundError",
     "SerializationError",
+    "StaleTokenError",
     "StaleVersionError",
 ]
 
@@ -66,6 +68,10 @@ class DeadlockError(DatabaseError):
 
 class StaleVersionError(DatabaseError):
     """Somebody else has changed or deleted the row since it was read; nothing was written."""
+
+
+class StaleTokenError(StaleVersionError):
+    """The row was written with a higher fencing token, so by a later holder of the lock; nothing was written."""
 
 
 class NotFoundError(DatabaseError, exceptions.DoesNotExist):

@@ -18,7 +18,7 @@ from sanicbase.db.values import WRONG_TYPE, Fits, check_known, converted, fits
 from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["DBModel"]
+__all__ = ["DBModel", "Using", "Where"]
 
 Where = Q | Mapping[str, Any]
 Using = BaseDBAsyncClient | None

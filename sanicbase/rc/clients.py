@@ -18,18 +18,28 @@ from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc.cluster import BoundedCluster
 from sanicbase.rc.connections import SentinelPool, fit, sentinel_connection
 from sanicbase.rc.greeting import Greeter
+from sanicbase.rc.wakeups import Wakeups
 
-__all__ = ["RedisClients", "any_client", "get_blocking_redis", "get_redis", "get_redis_cluster", "namespace"]
+__all__ = [
+    "RedisClients",
+    "any_client",
+    "get_blocking_redis",
+    "get_redis",
+    "get_redis_cluster",
+    "get_wakeups",
+    "namespace",
+]
 
 RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
 
-Client = TypeVar("Client", Redis, BoundedCluster)
+Client = TypeVar("Client", Redis, BoundedCluster, Wakeups)
 
 # One lifespan at a time owns these; it fills them when it opens and empties them when it closes.
 _clients: dict[str, Redis] = {}
 _blocking: dict[str, Redis] = {}
 _clusters: dict[str, BoundedCluster] = {}
+_wakeups: dict[str, Wakeups] = {}
 _namespace: list[str] = []
 
 
@@ -60,6 +70,11 @@ def get_redis_cluster(name: str = "default") -> RedisCluster:
 def any_client(name: str) -> Redis | RedisCluster:
     """The client of that name, of either kind. Raises NotOpenError as `get_redis`."""
     return _clusters[name] if name in _clusters else get_redis(name)
+
+
+def get_wakeups(name: str = "default") -> Wakeups:
+    """What wakes those that wait on that Redis. Raises NotOpenError outside a lifespan."""
+    return _get(_wakeups, name, f"get_redis_cluster({name!r})")
 
 
 def namespace() -> str:
@@ -94,6 +109,7 @@ class RedisClients:
                 greeter.service = place.service
                 greeter.client = _clients[name] = self._client(place, sentinel, self._config.CONNECT_TIMEOUT)
                 _blocking[name] = self._client(place, sentinel, None)
+                _wakeups[name] = await Wakeups(_clients[name]).__aenter__()
             self._greeters.append(greeter)
         _namespace.append(self._config.SERVER_NAME)
         return self
@@ -101,9 +117,10 @@ class RedisClients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await asyncio.gather(*(wakeups.__aexit__(kind, error, trace) for wakeups in _wakeups.values()))
         asked = [client for sentinel in self._sentinels for client in sentinel.sentinels]
         clients, clusters = [*_clients.values(), *_blocking.values(), *asked], [*_clusters.values()]
-        for named in (_clients, _blocking, _clusters, _namespace, self._sentinels, self._greeters):
+        for named in (_clients, _blocking, _clusters, _wakeups, _namespace, self._sentinels, self._greeters):
             named.clear()
         closing = [client.aclose(close_connection_pool=True) for client in clients]
         await asyncio.gather(*closing, *(cluster.end() for cluster in clusters))

@@ -83,7 +83,8 @@ class Subscriber:
             return
         waiting = self._waiting.setdefault(channel, asyncio.get_running_loop().create_future())
         try:
-            await asyncio.wait_for(asyncio.shield(waiting), CONFIRM_TIMEOUT)
+            async with asyncio.timeout(CONFIRM_TIMEOUT):  # wait_for may forget that it was cancelled, before 3.12
+                await asyncio.shield(waiting)
         except TimeoutError as exc:
             raise ResourceError(f"Redis did not confirm the channel {channel!r}. Is it running?") from exc
 

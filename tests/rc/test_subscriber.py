@@ -155,3 +155,14 @@ async def test_a_restarted_server_is_found_again() -> None:
             await until(lambda: ear.gaps)
             assert await redis.publish("a", b"again") == 1
             await until(lambda: ear.heard == [("a", b"again")])
+
+
+async def test_a_caller_that_is_cancelled_while_it_subscribes_knows_it(redis_url: str) -> None:
+    async with listening(redis_url) as (ear, _):
+        for number in range(300):
+            subscribing = asyncio.create_task(ear.subscriber.subscribe(f"channel {number}"))
+            for _ in range(number % 60):
+                await asyncio.sleep(0)
+            told = subscribing.cancel()
+            await asyncio.wait({subscribing})
+            assert subscribing.cancelled() == told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -27,6 +27,10 @@ class RestartableRedis:
     def kill(self) -> None:
         """Kill it as kill -9 does."""
         self._server.end()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Have it stand still during the block, as a machine that hangs."""
+        return self._server.frozen()
 
 
 @contextmanager
