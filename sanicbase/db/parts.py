@@ -1,10 +1,13 @@
 """Parts that a model is mixed from: when a row was written, deletion that can be taken back, a count of its changes,
-and the token of who wrote it."""
+and the token of who wrote it.
+
+Type checkers see no Meta here but DBModel's: with one in each, a model could not be mixed from two of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tortoise import fields, timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -25,8 +28,10 @@ class Timestamps(DBModel):
     created_at = fields.DatetimeField(auto_now_add=True)
     updated_at = fields.DatetimeField(auto_now=True)
 
-    class Meta:
-        abstract = True
+    if not TYPE_CHECKING:
+
+        class Meta:
+            abstract = True
 
 
 class SoftDelete(DBModel):
@@ -39,8 +44,10 @@ class SoftDelete(DBModel):
     living = fields.BooleanField(null=True, default=True)
     deleted_at = fields.DatetimeField(null=True)
 
-    class Meta:
-        abstract = True
+    if not TYPE_CHECKING:
+
+        class Meta:
+            abstract = True
 
     @classmethod
     def with_deleted(cls) -> QuerySet[Self]:
@@ -79,8 +86,10 @@ class SoftDelete(DBModel):
 class Guarded(DBModel):
     """What has a condition on its updates: `save` puts the check and the write into one statement."""
 
-    class Meta:
-        abstract = True
+    if not TYPE_CHECKING:
+
+        class Meta:
+            abstract = True
 
     async def save(
         self,
@@ -130,8 +139,10 @@ class Versioned(Guarded):
 
     version = fields.IntField(default=1)
 
-    class Meta:
-        abstract = True
+    if not TYPE_CHECKING:
+
+        class Meta:
+            abstract = True
 
     def _condition(self) -> dict[str, Any]:
         return {**super()._condition(), "version": self.version}
@@ -168,8 +179,10 @@ class Fenced(Guarded):
 
     fence = fields.BigIntField(default=0)
 
-    class Meta:
-        abstract = True
+    if not TYPE_CHECKING:
+
+        class Meta:
+            abstract = True
 
     @classmethod
     async def update_fenced(cls, where: Where, values: Mapping[str, Any], *, token: int, using_db: Using = None) -> int:

@@ -40,3 +40,9 @@ class Shelf(DBModel):
     code = fields.CharField(max_length=10, unique=True)
     label = fields.CharField(max_length=10, unique=True, null=True)
     room = fields.IntField(default=0)
+
+
+class Leaflet(Timestamps, Versioned):
+    """Mixed from two parts, without a Meta of its own."""
+
+    id = fields.IntField(primary_key=True)
