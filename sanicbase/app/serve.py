@@ -18,6 +18,7 @@ __all__ = ["serve"]
 
 logger = logging.getLogger("sanicbase.app")
 
+HEARD = 0.05  # seconds until a signal that has come is heard
 CLOSING = 5.0  # seconds to close what is open, after the requests in flight had theirs
 
 
@@ -39,12 +40,21 @@ async def _serve(app: App) -> None:
     told = _cancel_when_told()
     with app.ctx.listening.open() as listening:
         try:
-            await app.ctx.main_process.start(app.ctx.listening)
+            await _start(app)
             if told:  # a cancellation that came at the end of the start has nothing left to cancel
                 raise asyncio.CancelledError
             await _supervise(app, listening)
         finally:
             app.ctx.main_process.stop()
+
+
+async def _start(app: App) -> None:
+    try:
+        await app.ctx.main_process.start(app.ctx.listening)
+    except SanicBaseError:
+        # A signal to all processes ends the embedded Valkey as well; that we were told, the loop learns afterwards.
+        await asyncio.sleep(HEARD)
+        raise
 
 
 def _cancel_when_told() -> list[int]:

@@ -150,8 +150,8 @@ def test_client_learns_of_conflicts_and_of_outages(notes: Notes) -> None:
     assert wait_until(lambda: notes.post(f"five{next(number)}").status_code == 200)
     assert notes.service.client.get("/notes").json()["data"] >= 3
 
-    output = notes.service.output()
-    assert "does not answer" in output
-    assert "answers again" in output
-    assert SECRET not in output
+    # A thread of the log writes them, a moment later.
+    wait_until(lambda: "does not answer" in notes.service.output(), what="the line of the outage")
+    wait_until(lambda: "answers again" in notes.service.output(), what="the line of its end")
+    assert SECRET not in notes.service.output()
     assert SECRET not in conflict.text
