@@ -97,7 +97,7 @@ async def test_a_watched_model_that_changes_unseen_is_refused(store: Store, mode
 async def test_a_watched_model_whose_parents_cannot_go_is_fine(store: Store, model: type[DBModel]) -> None:
     with watching(model):
         async with opened(store, "tests.db.unseen"):
-            pass
+            assert await model.all().count() == 0
 
 
 async def test_a_watched_model_of_another_service_is_nobodys_here(store: Store) -> None:
@@ -106,5 +106,6 @@ async def test_a_watched_model_of_another_service_is_nobodys_here(store: Store) 
     try:
         async with opened(store, "tests.db.library"):
             await Tally.create(name="a")
+            assert await Tally.all().count() == 1
     finally:
         unwatch(Room, ears)  # type: ignore[arg-type]

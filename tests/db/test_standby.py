@@ -121,6 +121,7 @@ async def test_an_idle_primary_leaves_no_standby_behind(pair: Pair) -> None:
         for _ in range(8):  # longer than the limit
             await asyncio.sleep(0.25)
             await database.replicas[0].ping()
+        await reads_from(pair.standby)
 
 
 @standby_group

@@ -61,6 +61,7 @@ async def test_a_subscriber_hears_what_is_published_anywhere(cluster: Cluster, o
                     for node in get_redis_cluster().get_primaries():
                         await get_redis_cluster().execute_command("PUBLISH", "news", node.name, target_nodes=node)
                     await asyncio.sleep(0.05)
+            assert {channel for channel, _ in ear.heard} == {"news"}
 
 
 async def test_callers_go_on_when_a_node_is_back(cluster: Cluster, opened: Opened) -> None:

@@ -174,6 +174,7 @@ class TestHolding:
             async with asyncio.timeout(10):
                 while not await other.set(KEY, "another", nx=True, px=60_000):
                     await waiter.get_message(timeout=1)
+            assert await other.get(KEY) == b"another"
             greedy.cancel()
             await asyncio.wait({greedy})
 
@@ -440,3 +441,4 @@ class TestOutages:
             holder = await other.get(KEY)
             await other.delete(KEY)
             await other.hset(f"{KEY}:past", "released", holder or b"")
+        assert await is_free()

@@ -128,7 +128,8 @@ async def test_a_forged_cursor_with_any_values_is_a_position_or_refused(shelf: S
     for _ in range(data.draw(st.integers(0, 2))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(suspects | contents | where)
     payload = encode(good[: data.draw(st.sampled_from([len(good), len(good) - 1, 1]))])
-    await rows_or_refusal(encode_cursor(payload, own_scope()))
+    rows = await rows_or_refusal(encode_cursor(payload, own_scope()))
+    assert rows is None or len(rows) <= 2
 
 
 @pytest.mark.parametrize("kind", ["another type", "out of range"])
