@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import warnings
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -27,7 +28,7 @@ from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.writes import changed_with
 from sanicbase.errors import ResourceError
 
-__all__ = ["Database"]
+__all__ = ["Database", "models_known"]
 
 SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end before the connections are closed
 
@@ -85,7 +86,9 @@ class Database:
     async def _init(self) -> None:
         _forget_earlier()
         try:
-            with self._context:  # init itself looks for the current context
+            with self._context, warnings.catch_warnings():  # init itself looks for the current context
+                # A file that is made for models has none at first.
+                warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
                 routers: list[str | type] | None = [Router] if self._config.replicas() else None
                 await self._context.init(config=self._config.tortoise(), routers=routers, _enable_global_fallback=True)
         except (ConfigurationError, ImportError, TypeError) as exc:
@@ -125,6 +128,18 @@ class Database:
         setting = f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
         shown = shown_connection(self._config.databases()[name])
         return f"The database {shown} does not answer: {reason(error)}. Start it, or correct {setting}."
+
+
+@asynccontextmanager
+async def models_known(config: Config) -> AsyncIterator[None]:
+    """Have Tortoise know the service's models, and connect to nothing: for what describes them."""
+    database = Database(config)
+    _refuse_second()
+    await database._init()
+    try:
+        yield
+    finally:
+        await database._context.close_connections()
 
 
 def _refuse_second() -> None:

@@ -22,19 +22,24 @@ from sanicbase.db.versions import (
 )
 from sanicbase.errors import MigrationError
 
-__all__ = ["check_migrations"]
+__all__ = ["check_migrations", "lacking"]
 
 logger = logging.getLogger("sanicbase.db")
 
 
 async def check_migrations(config: Config) -> None:
     """Warn in dev and test, raise MigrationError in prod, when a database lacks a migration or its tables."""
-    labels = [label for label in config.migrate_db()["apps"] if label in Tortoise.apps]
-    sentences = [sentence for label in labels if (sentence := await _lacking(config, label))]
+    sentences = await lacking(config)
     if sentences and config.ENV == "prod":
         raise MigrationError("\n".join(sentences))
     for sentence in sentences:
         logger.warning(sentence)
+
+
+async def lacking(config: Config) -> list[str]:
+    """A sentence for each label whose database, which is open, lacks a migration or its tables."""
+    labels = [label for label in config.migrate_db()["apps"] if label in Tortoise.apps]
+    return [sentence for label in labels if (sentence := await _lacking(config, label))]
 
 
 async def _lacking(config: Config, label: str) -> str | None:
@@ -43,7 +48,7 @@ async def _lacking(config: Config, label: str) -> str | None:
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
-    if missing := await _missing_tables(config, label):
+    if not file and (missing := await _missing_tables(config, label)):  # an embedded one is given them at the start
         return (
             f"The database has no table {', '.join(missing)}, and {label} has no migrations. "
             f"Run: aerich init -t {config.SERVER_NAME}.config.migrate_db && {await _aerich(config, label)} init-db"

@@ -83,20 +83,29 @@ class Unit:
         effects = [(outer if owner.is_inside(savepoint) else owner, effect, owner) for owner, effect in self._effects]
         self._effects = [(owner, effect) for owner, effect, before in effects if kept or owner is before]
 
+    async def before_commit(self) -> None:
+        """Tell the watchers that the commit is next. One that raises refuses it."""
+        for watcher, writes in self._told():
+            await watcher.before_commit(writes)
+
     async def pay(self) -> None:
         """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
         if self._announcing:  # by a task that nobody has waited for
             await asyncio.wait(self._announcing, timeout=ANNOUNCE_TIMEOUT)
         outcome = self.outcome or Outcome.ROLLED_BACK
-        told: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and have no hash
-        for watcher, write in self._writes:
-            told.setdefault(id(watcher), (watcher, []))[1].append(write)
-        for watcher, writes in told.values():
+        for watcher, writes in self._told():
             with _logged(f"{outcome.value} of {type(watcher).__name__}"):
                 await getattr(watcher, outcome.value)(writes)
         if outcome is Outcome.COMMITTED:
             for _, effect in self._effects:
                 await run_effect(effect)
+
+    def _told(self) -> list[tuple[Watcher, list[Write]]]:
+        """The watchers, each with its writes."""
+        told: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and have no hash
+        for watcher, write in self._writes:
+            told.setdefault(id(watcher), (watcher, []))[1].append(write)
+        return list(told.values())
 
 
 async def run_effect(effect: Effect) -> None:

@@ -53,17 +53,24 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Write:
-    """A write to rows of a model. `rows` have the primary key and the unique columns; None is any row of the model."""
+    """A write to rows of a model. None is any row of the model.
+
+    `rows` have the primary key, the unique columns, and those that watchers asked for.
+    """
 
     model: type[Model]
     rows: tuple[Row, ...] | None
 
 
 class Watcher(Protocol):
-    """Who must know of writes. What `before_write` raises keeps the write from happening; the others only log."""
+    """Who must know of writes. What `before_write` raises keeps the write from happening; what tells of an end only
+    logs."""
 
     async def before_write(self, write: Write) -> None:
         """Before anybody else can see the write: it is not made yet, or not committed."""
+
+    async def before_commit(self, writes: Sequence[Write]) -> None:
+        """The transaction makes no more writes, and commits next. What this raises refuses the commit."""
 
     async def committed(self, writes: Sequence[Write]) -> None:
         """The transaction of these writes has committed."""
@@ -76,21 +83,27 @@ class Watcher(Protocol):
 
 
 _watchers: dict[type[Model], tuple[Watcher, ...]] = {}
+_columns: dict[type[Model], frozenset[str]] = {}  # that watchers asked for
 
 
-def watch(model: type[DBModel], watcher: Watcher) -> None:
-    """Tell the watcher of every write to the model from now on, in this process."""
+def watch(model: type[Model], watcher: Watcher, *, columns: Iterable[str] = ()) -> None:
+    """Tell the watcher of every write to the model from now on, in this process.
+
+    Rows have these columns as well, before and after a write that changes one of them.
+    """
     _watchers[model] = (*_watchers.get(model, ()), watcher)
+    _columns[model] = _columns.get(model, frozenset()).union(columns)
     changed_with.cache_clear()
 
 
-def unwatch(model: type[DBModel], watcher: Watcher) -> None:
+def unwatch(model: type[Model], watcher: Watcher) -> None:
     """Tell the watcher nothing more of the model."""
     left = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
     if left:
         _watchers[model] = left
     else:
         _watchers.pop(model, None)
+        _columns.pop(model, None)
     changed_with.cache_clear()
 
 
@@ -211,7 +224,8 @@ async def raw_write(model: type[DBModel], *models: type[DBModel]) -> AsyncIterat
 def _identity(model: type[Model]) -> tuple[str, ...]:
     meta = model._meta
     single = {name for name, field in meta.fields_map.items() if field.unique and name in meta.fields_db_projection}
-    return tuple(sorted({meta.pk_attr, *single, *(name for names in meta.unique_together for name in names)}))
+    together = (name for names in meta.unique_together for name in names)
+    return tuple(sorted({meta.pk_attr, *single, *together, *_columns.get(model, ())}))
 
 
 def follows(field: Any) -> bool:

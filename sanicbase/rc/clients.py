@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,7 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.connection import AbstractConnection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
 from sanicbase.config import Config
 from sanicbase.config.redis_urls import RedisPlace, parse_redis_url
@@ -27,6 +28,7 @@ __all__ = [
     "get_redis",
     "get_redis_cluster",
     "get_wakeups",
+    "impatient_redis",
     "namespace",
 ]
 
@@ -34,6 +36,7 @@ RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
 
 Client = TypeVar("Client", Redis, BoundedCluster, Wakeups)
+Greet = Callable[[AbstractConnection], Awaitable[None]]
 
 # One lifespan at a time owns these; it fills them when it opens and empties them when it closes.
 _clients: dict[str, Redis] = {}
@@ -41,6 +44,7 @@ _blocking: dict[str, Redis] = {}
 _clusters: dict[str, BoundedCluster] = {}
 _wakeups: dict[str, Wakeups] = {}
 _namespace: list[str] = []
+_opened: list[RedisClients] = []
 
 
 def get_redis(name: str = "default") -> Redis:
@@ -75,6 +79,16 @@ def any_client(name: str) -> Redis | RedisCluster:
 def get_wakeups(name: str = "default") -> Wakeups:
     """What wakes those that wait on that Redis. Raises NotOpenError outside a lifespan."""
     return _get(_wakeups, name, f"get_redis_cluster({name!r})")
+
+
+def impatient_redis(name: str, *, timeout: float, greet: Greet | None = None) -> Redis:
+    """Another client of that name, which its maker closes, and who bounds how long an answer may take.
+
+    It waits `timeout` seconds for a connection, and tries once. `greet` is awaited with each connection that it makes,
+    before anything else is said. Raises NotOpenError as `get_redis`.
+    """
+    get_redis(name)
+    return _opened[0].impatient(name, timeout, greet)
 
 
 def namespace() -> str:
@@ -112,6 +126,7 @@ class RedisClients:
                 _wakeups[name] = await Wakeups(_clients[name]).__aenter__()
             self._greeters.append(greeter)
         _namespace.append(self._config.SERVER_NAME)
+        _opened.append(self)
         return self
 
     async def __aexit__(
@@ -120,7 +135,7 @@ class RedisClients:
         await asyncio.gather(*(wakeups.__aexit__(kind, error, trace) for wakeups in _wakeups.values()))
         asked = [client for sentinel in self._sentinels for client in sentinel.sentinels]
         clients, clusters = [*_clients.values(), *_blocking.values(), *asked], [*_clusters.values()]
-        for named in (_clients, _blocking, _clusters, _wakeups, _namespace, self._sentinels, self._greeters):
+        for named in (_clients, _blocking, _clusters, _wakeups, _namespace, _opened, self._sentinels, self._greeters):
             named.clear()
         closing = [client.aclose(close_connection_pool=True) for client in clients]
         await asyncio.gather(*closing, *(cluster.end() for cluster in clusters))
@@ -132,6 +147,16 @@ class RedisClients:
         names a master; when a Cluster has slots that nobody serves.
         """
         await asyncio.gather(*(greeter.greet() for greeter in self._greeters))
+
+    def impatient(self, name: str, timeout: float, greet: Greet | None) -> Redis:
+        """See `impatient_redis`."""
+        place = parse_redis_url(self._urls[name])
+        # Its maker bounds each request as a whole, so redis-py need not bound each step of it.
+        once = {"timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
+        place.options.update(once, socket_timeout=None)
+        if greet:
+            place.options["redis_connect_func"] = greet
+        return self._client(place, self._sentinel(place), timeout)
 
     def _client(self, place: RedisPlace, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
         if sentinel is None:

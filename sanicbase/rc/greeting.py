@@ -19,6 +19,7 @@ __all__ = ["Greeter"]
 logger = logging.getLogger("sanicbase.rc")
 
 OLDEST = 6
+FAILOVER = 3.0  # seconds for Sentinels to name another master
 PROMPT = 0.5  # seconds in which a Sentinel answers; the others are asked meanwhile
 
 
@@ -72,7 +73,21 @@ class Greeter:
         if len(away) == len(asked):
             raise RedisError("none of its Sentinels does")
         self._tell(away)
-        await sentinel.discover_master(self.service)
+        await self._find_master(sentinel)
+
+    async def _find_master(self, sentinel: Sentinel) -> None:
+        """A failover that is under way ends within a second or two, mostly: no start need be refused for it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(FAILOVER, self._timeout / 2)
+        while True:
+            try:
+                await sentinel.discover_master(self.service)
+            except MasterNotFoundError:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def _greet_primaries(self, cluster: RedisCluster) -> None:
         await cluster.initialize()

@@ -1,131 +1,275 @@
-"""RCModel: a row as its readers see it, read through Redis."""
+"""RCModel: a pydantic model that is read through Redis, and never older than the last write that has returned."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any, ClassVar, Self
+from uuid import UUID
+from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict
-from tortoise.models import Model
-from tortoise.queryset import QuerySet
 
-from sanicbase.errors import SanicBaseError
-from sanicbase.rc.clients import get_redis, namespace
+from sanicbase.db import DBModel
+from sanicbase.db.errors import NotFoundError
+from sanicbase.errors import NotOpenError, SanicBaseError
+from sanicbase.rc.cache.opened import OpenCache
+from sanicbase.rc.cache.options import Index, Options, understood
+from sanicbase.rc.cache.stats import Stats
+from sanicbase.rc.cache.store import Store
 
-__all__ = ["RCModel"]
+__all__ = ["Key", "RCModel", "declared"]
 
-JITTER = 0.1  # of the ttl, so that entries filled together do not expire together
+Part = int | str | UUID | date
+Key = Part | tuple[Part, ...]
+"""What an entry is found by; a tuple where the key has several fields."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """What a class says in its Meta."""
-
-    source: type[Model]
-    ttl: int
-    unique: tuple[str, ...]
-    connection: str
+declared: WeakSet[type[RCModel]]
 
 
 class RCModel(BaseModel):
-    """A pydantic model that is read through Redis from a Tortoise model.
+    """A pydantic model that is read through Redis.
 
         class ArticleRC(RCModel):
             id: int
             slug: str
 
             class Meta:
-                source = Article        # the Tortoise model it is read from
+                source = Article        # a DBModel, whose rows it shows
+                key = "id"              # by default the source's primary key; a tuple of names for several
+                unique = ("slug",)      # what it can be got by as well: names, or tuples of names
                 ttl = 3600              # seconds an entry lives, less up to a tenth
-                unique = ("slug",)      # fields by which it can be got as well
+                negative_ttl = 60       # seconds it is remembered that there is none; 0 for not at all
                 connection = "default"  # which Redis
 
-    Whoever writes the source calls `invalidate` after the commit. A reader that read the row before that and stores
-    it afterwards can leave the older value behind, for `ttl` seconds at most.
+    **Once a write has returned, no `get` that starts later returns an older value**, in any process of the service.
+    That holds for writes of this class and for all writes of the source that its model sees; inside of a
+    `transaction()` others see the old value until the commit. After SQL past the model, call `invalidate`.
+
+    Instead of a source a class may have a `load` of its own, and name in `watches` the models whose writes change
+    what it returns, with the field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is
+    kept in Redis alone, where `ttl` is None unless it is given.
+
+    Raises SanicBaseError where the class is written when its Meta is wrong, and NotOpenError outside a lifespan.
     """
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
     _options: ClassVar[Options]
+    _opened: ClassVar[OpenCache | Store | None] = None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         meta = cls.__dict__.get("Meta")
         if meta is None:
-            raise SanicBaseError(f"{cls.__name__} has no `class Meta` with its source.")
-        cls._options = Options(
-            source=meta.source,
-            ttl=getattr(meta, "ttl", 3600),
-            unique=tuple(getattr(meta, "unique", ())),
-            connection=getattr(meta, "connection", "default"),
+            raise SanicBaseError(f"{cls.__name__} has no `class Meta`, which says where it is read from.")
+        cls._options = understood(cls, meta, loads=cls._loads())
+        cls._opened = None
+        declared.add(cls)
+
+    @classmethod
+    async def load(cls, keys: Sequence[Any]) -> Iterable[Self]:
+        """Override to say where the entries of these keys come from, in place of a source."""
+        return ()
+
+    @classmethod
+    async def get(cls, key: Key) -> Self | None:
+        """The entry with that key; None when there is none. One request to Redis when it is there."""
+        values = cls._options.key.values(key)
+        return None if values is None else (await cls._read(cls._options.key, [values]))[0]
+
+    @classmethod
+    async def get_or_fail(cls, key: Key) -> Self:
+        """The entry with that key. Raises NotFoundError, which HTTP answers with 404."""
+        if (found := await cls.get(key)) is None:
+            raise NotFoundError(f"There is no {cls.__name__} {key}.")
+        return found
+
+    @classmethod
+    async def get_many(cls, keys: Sequence[Key]) -> list[Self | None]:
+        """The entries of many keys in their order, None for each that has none.
+
+        One request to Redis, and one query for what it has not.
+        """
+        values = [cls._options.key.values(key) for key in keys]
+        possible = list(dict.fromkeys(each for each in values if each is not None))
+        if not possible:
+            return [None] * len(values)
+        found = dict(zip(possible, await cls._read(cls._options.key, possible), strict=True))
+        return [None if each is None else found[each] for each in values]
+
+    @classmethod
+    async def get_by(cls, **unique: Part) -> Self | None:
+        """The entry with these values of a unique set: `await ArticleRC.get_by(slug="hello")`.
+
+        Texts are compared letter by letter, also where the database would take others for the same.
+        """
+        index = cls._unique(unique)
+        values = index.values(
+            tuple(unique[name] for name in index.names) if len(unique) > 1 else unique[index.names[0]]
         )
-
-    @classmethod
-    async def get(cls, key: int | str) -> Self | None:
-        """The entry with that primary key, from Redis or else from the source; None when there is no such row."""
-        return (await cls.get_many([key]))[0]
-
-    @classmethod
-    async def get_many(cls, keys: Sequence[int | str]) -> list[Self | None]:
-        """The entries of many keys in their order, None for each that has no row: one MGET, and one query at most."""
-        if not keys:
-            return []
-        cached = await cls._redis().mget([cls._key(key) for key in keys])
-        found = {key: cls.model_validate_json(raw) for key, raw in zip(keys, cached, strict=True) if raw is not None}
-        missing = {str(key) for key in keys if key not in found}
-        loaded = await cls._load(missing) if missing else {}
-        return [found.get(key) or loaded.get(str(key)) for key in keys]
-
-    @classmethod
-    async def get_by(cls, **unique: str | int) -> Self | None:
-        """The entry with that value of a field named in `Meta.unique`: `await ArticleRC.get_by(slug="hello")`."""
-        ((name, value),) = unique.items()
-        if name not in cls._options.unique:
-            raise SanicBaseError(f"{cls.__name__}.Meta.unique does not name {name!r}; it has {cls._options.unique}.")
-        pointer = cls._key(value, name)
-        if (key := await cls._redis().get(pointer)) is not None:
-            entry = await cls.get(key.decode())
-            if entry is not None and getattr(entry, name) == value:  # else the row has changed its value since
-                return entry
-        row = await cls._rows(**unique).first()
-        if row is None:
+        if values is None:
             return None
-        await cls._redis().set(pointer, str(row.pk), ex=cls._ttl())
-        return await cls.get(row.pk)
+        opened = cls._cache()
+        if opened.transaction() is not None:
+            inside: Self | None = (await opened.read_inside(index, [values])).get(values)
+            return inside
+        entry: Self | None = await opened.follow(index, values)
+        return entry
 
     @classmethod
-    async def invalidate(cls, *keys: int | str) -> None:
-        """Forget these keys; the next reader reads the source."""
-        if keys:
-            await cls._redis().delete(*(cls._key(key) for key in keys))
+    async def create(cls, **values: Any) -> Self:
+        """Write a new row, or a new entry where there is no source, and return its entry.
+
+        Raises IntegrityError when there is one already, InvalidValue for what does not fit.
+        """
+        if isinstance(store := cls._open(), Store):
+            entry = cls(**values)
+            await store.create(entry)
+            return entry
+        return cls.model_validate(await cls._writable().create(**values))
 
     @classmethod
-    async def _load(cls, keys: set[str]) -> dict[str, Self]:
-        rows = await cls._rows(pk__in=list(keys))
-        loaded = {str(row.pk): cls.model_validate(row) for row in rows}
-        if loaded:
-            async with cls._redis().pipeline(transaction=False) as pipe:
-                for key, entry in loaded.items():
-                    pipe.set(cls._key(key), entry.model_dump_json(), ex=cls._ttl())
-                await pipe.execute()
-        return loaded
+    async def update(cls, key: Key, **values: Any) -> Self | None:
+        """Change some fields of a row, and return its entry; None when there is none. Raises as `create`."""
+        if (parts := cls._options.key.values(key)) is None:
+            return None
+        if isinstance(store := cls._open(), Store):
+            changed: Self | None = await store.update(parts, values)
+            return changed
+        if not await cls._writable().update_by(cls._where(parts), values):
+            return None
+        return await cls.get(key)
+
+    async def save(self) -> Self:
+        """Write this entry's values to its row, and return the entry as it is then.
+
+        Raises NotFoundError when there is no such row any more; where there is no source, it is made.
+        """
+        if isinstance(store := self._open(), Store):
+            await store.save(self)
+            return self
+        source, parts = self._writable(), self._options.key.of(self)
+        columns = source._meta.fields_db_projection.keys() - {*self._options.key.names, source._meta.pk_attr}
+        values = {name: getattr(self, name) for name in columns & type(self).model_fields.keys()}
+        for name in source._auto_now():  # the row's own time goes on
+            values.pop(name, None)
+        if not await source.update_by(self._where(parts), values):
+            raise NotFoundError(f"There is no {type(self).__name__} {parts} any more.")
+        return await self.get_or_fail(parts if len(parts) > 1 else parts[0])
 
     @classmethod
-    def _rows(cls, **condition: Any) -> QuerySet[Any]:
-        """Rows of the source as the primary has them: what a replica had before a write would stay for the ttl."""
+    async def delete(cls, key: Key) -> bool:
+        """Delete the row, or the entry where there is no source; False when there is none."""
+        if (parts := cls._options.key.values(key)) is None:
+            return False
+        if isinstance(store := cls._open(), Store):
+            return await store.delete([parts]) > 0
+        return await cls._writable().delete_by(cls._where(parts)) > 0
+
+    @classmethod
+    async def invalidate(cls, *keys: Key, **unique: Part) -> None:
+        """Forget the entries of these keys, or what a unique set's values lead to: for SQL past the model.
+
+        When it has returned, every `get` that starts later reads the source anew; inside of a `transaction()` that
+        holds from its end on. Call it before the end.
+        """
+        opened = cls._cache()
+        if values := [each for each in map(cls._options.key.values, keys) if each is not None]:
+            await opened.forget(values)
+        if unique:
+            index = cls._unique(unique)
+            given = tuple(unique[name] for name in index.names) if len(unique) > 1 else unique[index.names[0]]
+            if (parts := index.values(given)) is not None:
+                await opened.forget_by(frozenset(unique), parts)
+
+    @classmethod
+    async def invalidate_all(cls) -> None:
+        """Forget all entries of the class, in one step: for SQL past the model that has changed any rows."""
+        await cls._cache().forget_all()
+
+    @classmethod
+    async def refresh(cls, key: Key) -> Self | None:
+        """The entry as the source has it now, whatever Redis has; it is stored anew unless a transaction is open."""
+        opened = cls._cache()
+        if (values := cls._options.key.values(key)) is None:
+            return None
+        entry: Self | None
+        if opened.transaction() is not None:
+            entry = (await opened.read_inside(cls._options.key, [values])).get(values)
+        else:
+            entry = await opened.entries.refresh(values)
+        return entry
+
+    @classmethod
+    async def warm(cls, keys: Iterable[Key], *, batch: int = 500) -> int:
+        """Read entries ahead, so that they are there when they are asked for; how many of them there are."""
+        waiting, found = list(keys), 0
+        for place in range(0, len(waiting), batch):
+            found += sum(entry is not None for entry in await cls.get_many(waiting[place : place + batch]))
+        return found
+
+    @classmethod
+    async def stats(cls) -> Stats:
+        """What the entries were good for, counted over all processes since Redis was empty; a second old at most."""
+        return await cls._cache().all_stats()
+
+    @classmethod
+    def key_length(cls) -> int:
+        """Of how many fields a key is."""
+        return len(cls._options.key.names)
+
+    @classmethod
+    async def _read(cls, index: Index, keys: list[tuple[Any, ...]]) -> list[Self | None]:
+        opened = cls._open()
+        if isinstance(opened, Store):
+            return await opened.get_many(keys)
+        if opened.transaction() is not None:
+            found = await opened.read_inside(index, keys)
+            return [found.get(values) for values in keys]
+        return await opened.entries.get_many(keys)
+
+    @classmethod
+    def _open(cls) -> OpenCache | Store:
+        if cls._opened is None:
+            raise NotOpenError(
+                f"{cls.__name__} is not open. Use it inside `async with lifespan(config)`, or in a running service "
+                "whose `model_rc` has it."
+            )
+        return cls._opened
+
+    @classmethod
+    def _cache(cls) -> OpenCache:
+        opened = cls._open()
+        if isinstance(opened, Store):
+            raise SanicBaseError(f"{cls.__name__} has no source: what is in Redis is all there is.")
+        return opened
+
+    @classmethod
+    def _writable(cls) -> type[DBModel]:
         source = cls._options.source
-        return source.filter(**condition).using_db(source._meta.db)  # noqa: SLF001  (Tortoise knows it there only)
+        if source is None or not issubclass(source, DBModel):
+            raise SanicBaseError(
+                f"{cls.__name__} can be written when its source is a DBModel. Write what it is read from, and call "
+                f"{cls.__name__}.invalidate afterwards unless that is watched."
+            )
+        return source
 
     @classmethod
-    def _redis(cls) -> Any:
-        return get_redis(cls._options.connection)
+    def _where(cls, values: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(cls._options.key.names, values, strict=True))
 
     @classmethod
-    def _key(cls, key: int | str, field: str = "") -> str:
-        return f"{namespace()}:{cls.__name__}:{field}:{key}"
+    def _unique(cls, given: dict[str, Part]) -> Index:
+        index = cls._options.unique.get(frozenset(given))
+        if index is None:
+            known = ", ".join(" + ".join(each.names) for each in cls._options.unique.values()) or "nothing"
+            raise SanicBaseError(f"{cls.__name__}.Meta.unique does not have {' + '.join(given)!r}; it has: {known}.")
+        return index
 
     @classmethod
-    def _ttl(cls) -> int:
-        return max(1, round(cls._options.ttl * (1 - JITTER * random.random())))  # noqa: S311  (no secret)
+    def _loads(cls) -> bool:
+        return cls.load.__func__ is not RCModel.load.__func__  # type: ignore[attr-defined]
+
+
+declared = WeakSet()

@@ -152,6 +152,9 @@ class Notes:
 
     async def before_write(self, write: Write) -> None: ...
 
+    async def before_commit(self, writes: Sequence[Write]) -> None:
+        """Nothing is refused here."""
+
     async def committed(self, writes: Sequence[Write]) -> None:
         self.ends.append("committed")
 

@@ -21,7 +21,7 @@ from tortoise.router import router
 from tortoise.transactions import in_transaction
 from websockets.asyncio.client import connect
 
-from sanicbase import RCModel, Timer, WSView, create_app, use_primary
+from sanicbase import Timer, WSView, create_app, use_primary
 from sanicbase.db import Database, spawn, transaction
 from sanicbase.db.routing import forget_writes
 from sanicbase.errors import ResourceError
@@ -32,6 +32,7 @@ from sanicbase.lifespan import lifespan
 from sanicbase.testing import client
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import LibraryConfig, Store, opened
+from tests.rc.cache.models import AuthorRC
 
 Do = Callable[[], Awaitable[Any]]
 
@@ -292,7 +293,7 @@ async def test_requests_on_one_connection_know_only_their_own_writes(redis_url: 
 
 
 async def test_each_message_of_a_websocket_knows_only_its_own_writes(redis_url: str, files: tuple[str, str]) -> None:
-    class WriterWS(WSView):
+    class WriterWS(WSView, public=True):
         async def on_message(self, message: str | bytes) -> None:
             if message == "write":
                 await write_tally()
@@ -328,14 +329,6 @@ async def test_each_run_of_a_timer_knows_only_its_own_writes() -> None:
 
 
 async def test_a_cache_is_filled_from_the_primary(redis_url: str, files: tuple[str, str]) -> None:
-    class AuthorRC(RCModel):
-        id: int
-        name: str
-
-        class Meta:
-            source = Author
-            unique = ("name",)
-
     config = LibraryConfig(
         DB_URL=files[0], DB_REPLICAS={"default": [files[1]]}, REDIS_URL=redis_url, MODULES=["tests.db.library"]
     )

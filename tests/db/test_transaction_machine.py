@@ -44,6 +44,9 @@ class Ears:
     async def before_write(self, write: Write) -> None:
         self.announced.append((HERE.get(), write))
 
+    async def before_commit(self, told: Sequence[Write]) -> None:
+        """Nothing is refused here."""
+
     async def committed(self, told: Sequence[Write]) -> None:
         self.heard += [("committed", write) for write in told]
 

@@ -38,6 +38,9 @@ class Slow:
         await self.go_on.wait()
         self.heard.append("and its end")
 
+    async def before_commit(self, told: Sequence[Write]) -> None:
+        """Nothing is refused here."""
+
     async def committed(self, told: Sequence[Write]) -> None:
         self.heard.append("committed")
 
@@ -300,6 +303,9 @@ async def test_watchers_that_are_equal_or_have_no_hash_hear_each_for_itself() ->
 
         async def before_write(self, write: Write) -> None:
             """Nothing."""
+
+        async def before_commit(self, told: Sequence[Write]) -> None:
+            """Nothing is refused here."""
 
         async def committed(self, told: Sequence[Write]) -> None:
             self.heard.append("committed")

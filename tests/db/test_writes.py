@@ -32,6 +32,9 @@ class Ears:
             raise PermissionError
         self.heard.append(("before", write.rows and [dict(row) for row in write.rows]))
 
+    async def before_commit(self, told: Sequence[Write]) -> None:
+        """Nothing is refused here."""
+
     async def committed(self, told: Sequence[Write]) -> None:
         self.heard.append(("committed", len(told)))
 

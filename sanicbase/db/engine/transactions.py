@@ -109,6 +109,7 @@ class LimitedTransaction(TransactionalDBClient):
             await self._end(f"RELEASE SAVEPOINT {self._savepoint}")
             self.unit.close_savepoint(self, kept=True)
         elif self.unit.owes:
+            await self.unit.before_commit()
             await settled(self._commit())
         else:
             await self._commit()

@@ -17,6 +17,8 @@ from tortoise.fields.base import Field as Column
 from tortoise.fields.data import CharEnumFieldInstance, IntEnumFieldInstance
 from tortoise.models import Model
 
+from sanicbase.errors import InvalidValue
+
 __all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
 
 MAX_TEXT = 1000  # characters that a filter on a column without a length may have
@@ -37,6 +39,7 @@ class ColumnType:
     size: int | None = SHORT
     ordered: bool = True
     text: bool = False
+    moment: bool = False
 
 
 def annotated(annotation: Any, *metadata: object) -> Any:
@@ -65,7 +68,7 @@ def _accepted_by(column: Column[Any]) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         try:
             column.to_db_value(value, column.model)
-        except ValidationError as exc:
+        except (ValidationError, InvalidValue) as exc:
             raise _refusal(str(exc)) from exc
         return value
 
@@ -107,7 +110,7 @@ TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits
     (fields.TextField, lambda _: ColumnType(Annotated[str, Field(max_length=MAX_TEXT)], size=None, text=True)),
     (fields.BooleanField, lambda _: ColumnType(bool, ordered=False)),
     (fields.DecimalField, _decimal),
-    (fields.DatetimeField, lambda _: ColumnType(Annotated[datetime, AfterValidator(_utc)])),
+    (fields.DatetimeField, lambda _: ColumnType(Annotated[datetime, AfterValidator(_utc)], moment=True)),
     (fields.DateField, lambda _: ColumnType(date)),
     (fields.TimeDeltaField, lambda _: ColumnType(Annotated[timedelta, Field(ge=-DURATION_LIMIT, le=DURATION_LIMIT)])),
     (fields.FloatField, lambda _: ColumnType(float)),

@@ -52,19 +52,17 @@ class Declaration:
         )
 
     def check_order(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names of a request's order, for pydantic, where none is given twice and all are allowed."""
-        columns = [name.removeprefix("-") for name in names]
-        for name, column in zip(names, columns, strict=True):
-            if column not in self.orders:
+        """The names of a request's order, for pydantic, where all are allowed; a column named again adds nothing."""
+        first: dict[str, str] = {}
+        for name in names:
+            if first.setdefault(name.removeprefix("-"), name).removeprefix("-") not in self.orders:
                 allowed = ", ".join(f"{order}, -{order}" for order in self.orders) or "none"
                 raise PydanticCustomError(
                     "unknown_order",
                     "There is no order {name}. Allowed: {allowed}.",
                     {"name": repr(name[:SHOWN]), "allowed": allowed},
                 )
-        if len(set(columns)) < len(columns):
-            raise PydanticCustomError("repeated", "Name each column of the order once.")
-        return names
+        return tuple(first.values())
 
     def each_order(self, check: Callable[[type[Model], str], object]) -> None:
         """Call a check for every order that is known before Tortoise has its models."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, NoReturn
@@ -23,6 +24,7 @@ LISTS = ("in", "not_in")
 ORDERED = ("gt", "gte", "lt", "lte")
 TEXTUAL = ("contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "iexact")
 OPERATORS = ("not", *LISTS, "isnull", *ORDERED, *TEXTUAL)
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
 MAX_LIST = 100  # values of one filter
 
 
@@ -96,7 +98,7 @@ class Filter:
         if found is None:
             raise self._wrong(f"{type(column).__name__} is not filtered by")
         if self.operator in LISTS:
-            several: Any = list[annotated(found.annotation, AfterValidator(_sendable))]  # type: ignore[misc]
+            several: Any = list[annotated(_read(found), AfterValidator(_sendable))]  # type: ignore[misc]
             return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(separated))
         return annotated(self._single(column, found), AfterValidator(_sendable), BeforeValidator(once))
 
@@ -107,7 +109,7 @@ class Filter:
             return Annotated[str, Field(max_length=getattr(column, "max_length", MAX_TEXT))]
         if self.operator in ORDERED and not found.ordered:
             raise self._wrong(f"{column.model_field_name} is not compared by {self.operator}")
-        return found.annotation
+        return _read(found)
 
     def _wrong(self, reason: str) -> SanicBaseError:
         return SanicBaseError(
@@ -145,4 +147,20 @@ def _sendable(value: object) -> object:
         raise PydanticCustomError("nul_character", "A text here has no NUL character.")
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         raise PydanticCustomError("finite_number", "This must be a finite number.")
+    return value
+
+
+def _read(found: ColumnType) -> Any:
+    """The column's type, for a text that a client wrote."""
+    return annotated(found.annotation, BeforeValidator(_written)) if found.moment else found.annotation
+
+
+def _written(value: object) -> object:
+    """A moment as ISO 8601 writes it: pydantic would take a number for the seconds since 1970."""
+    if isinstance(value, str) and not DATE.match(value):
+        raise PydanticCustomError(
+            "datetime_parsing",
+            "Input should be a valid datetime, {error}",
+            {"error": "written as 2026-01-02T03:04:05Z"},
+        )
     return value

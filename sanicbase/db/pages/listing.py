@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from tortoise import Tortoise
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -34,6 +35,7 @@ M = TypeVar("M", bound=Model)
 
 MAX_ROWS = 10_000_000  # a page that begins behind so many is refused: the database would read them all to skip them
 MAX_MISTAKES = 20
+CURSOR: JsonDict = {"anyOf": [{"type": "string", "format": "cursor"}, {"type": "null"}]}
 
 
 class ListQuery(BaseModel):
@@ -104,7 +106,7 @@ class PageQuery(ListQuery):
 class KeysetQuery(ListQuery):
     """Pages that are walked along: `cursor`, `size`, `order` and the filters of `Meta`."""
 
-    cursor: Annotated[str | None, BeforeValidator(once)] = None
+    cursor: Annotated[str | None, BeforeValidator(once), Field(json_schema_extra=CURSOR)] = None
 
     async def fetch(self, queryset: QuerySet[M]) -> KeysetPage[M]:
         """The page of the queryset at the cursor, filtered and ordered as the request asks; see `keyset_page`."""
@@ -171,8 +173,11 @@ def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     mistakes: list[InvalidQuery] = []
     for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]):
         path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]
+        context = found.get("ctx", {})
         if code == "extra_forbidden":
             path, code = path[:SHOWN].encode(errors="replace").decode(), "unknown_parameter"
             message = f"There is no filter {path!r}. Allowed: {allowed}."
-        mistakes.append(InvalidQuery(message, path=path, code=code, others=mistakes[-1].mistakes if mistakes else ()))
+            context = {"name": repr(path), "allowed": allowed}
+        others = mistakes[-1].mistakes if mistakes else ()
+        mistakes.append(InvalidQuery(message, path=path, code=code, context=context, others=others))
     return mistakes[-1]

@@ -1,0 +1,60 @@
+"""Random pauses between all steps of the library, put there from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.writes import Writing
+from sanicbase.rc.cache.loader import Loader
+from sanicbase.rc.cache.reader import Reader
+from sanicbase.rc.cache.trust import Trust
+from sanicbase.rc.cache.writes import Writes
+
+__all__ = ["pause", "slow_down"]
+
+SHORT, LONG, LONGEST = 0.002, 0.02, 0.15  # seconds
+
+STEPS: list[tuple[type[Any], str]] = [
+    (Trust, "asked"),
+    (Trust, "insisted"),
+    (Loader, "_answer"),
+    (Reader, "_loaded"),
+    (Writes, "before_write"),
+    (Writes, "before_commit"),
+    (Writes, "committed"),
+    (Writes, "rolled_back"),
+    (Writes, "unknown"),
+    (Writes, "forget"),
+    (Writing, "locked"),
+    (LimitedTransaction, "_commit"),
+]
+
+
+async def pause() -> None:
+    """None at all, most often; now and then a long one."""
+    chance = random.random()
+    if chance < 0.5:
+        return
+    await asyncio.sleep(random.random() * (SHORT if chance < 0.9 else LONG if chance < 0.99 else LONGEST))
+
+
+def slow_down() -> None:
+    """Have every step begin and end late in this process."""
+    for owner, name in STEPS:
+        setattr(owner, name, _slow(getattr(owner, name)))
+
+
+def _slow(step: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(step)
+    async def slower(*args: Any, **kwargs: Any) -> Any:
+        await pause()
+        answer = await step(*args, **kwargs)
+        await pause()
+        return answer
+
+    return slower

@@ -1,0 +1,133 @@
+"""What the logs say, beside the history: which gets were wrong.
+
+| a get is | when it answers |
+|---|---|
+| stale | less than a write that had returned before it began |
+| backwards | less than a get that had ended before it began |
+| a ghost | what was never committed, or what its key or slug did not have then |
+
+A write past the model is seen for sure when its `invalidate` has returned, so a get that saw it earlier binds nobody.
+A get that finds nothing may mean any version without a row; the one that is best for it counts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from benchmarks.coherence.log import Get, Written
+
+__all__ = ["Committed", "Judgement", "judge"]
+
+
+class Committed(NamedTuple):
+    """A version of the history; no slug is no row."""
+
+    key: int
+    version: int
+    slug: str | None
+    token: str
+    began: float
+    past_the_model: bool
+
+
+@dataclass
+class Judgement:
+    """How many of each, and a sentence for the first ones."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    sentences: list[str] = field(default_factory=list)
+
+    def add(self, what: str, told: object) -> None:
+        self.counts[what] += 1
+        if self.counts[what] <= 3:
+            self.sentences.append(f"{what}: {told}")
+
+
+class _Floors:
+    """What has been seen for sure at a time: the greatest version of all that had ended by then."""
+
+    def __init__(self, ended: Iterable[tuple[float, int]]) -> None:
+        self._times: list[float] = []
+        self._versions: list[int] = []
+        greatest = 0
+        for end, version in sorted(ended):
+            if version > greatest:
+                greatest = version
+                self._times.append(end)
+                self._versions.append(version)
+
+    def at(self, start: float) -> int:
+        place = bisect_left(self._times, start)
+        return self._versions[place - 1] if place else 0
+
+
+class _Key:
+    """The history of one key, version after version from 1 on."""
+
+    def __init__(self, history: list[Committed]) -> None:
+        self.versions = {one.version: one for one in history}
+        self._sure = 0
+        self._surest: dict[int, int] = {}
+        for one in sorted(history, key=lambda one: one.version):
+            self._sure = self._sure if one.past_the_model else one.version
+            self._surest[one.version] = self._sure
+
+    def sure(self, version: int) -> int:
+        """The version that whoever saw this one has seen for sure."""
+        return self._surest[version]
+
+    def without(self, slug: str | None) -> list[Committed]:
+        """The versions in which the key has no row, or none with that slug."""
+        return [one for one in self.versions.values() if one.slug is None or (slug is not None and one.slug != slug)]
+
+
+def judge(history: list[Committed], gets: list[Get], writes: list[Written]) -> Judgement:
+    """Look at every key."""
+    judgement = Judgement()
+    for number in {one.key for one in history}:
+        key = _Key([one for one in history if one.key == number])
+        _judge_writes(key, [one for one in writes if one.key == number], judgement)
+        floors = _Floors((one.end, one.version) for one in writes if one.key == number)
+        _judge_gets(key, [one for one in gets if one.key == number], floors, judgement)
+    return judgement
+
+
+def _judge_writes(key: _Key, writes: list[Written], judgement: Judgement) -> None:
+    for one in writes:
+        committed = key.versions.get(one.version)
+        if committed is None or committed.token != one.token:
+            judgement.add("lost", one)
+
+
+def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgement) -> None:
+    without = {slug: sorted(key.without(slug), key=lambda one: one.version) for slug in {get.slug for get in gets}}
+    meant: list[tuple[Get, int, int]] = []  # the greatest version that it may mean, and the least
+    for get in gets:
+        if get.version is not None:
+            if not _is_real(key, get):
+                judgement.add("ghost", get)
+                continue
+            meant.append((get, get.version, get.version))
+            continue
+        floor = floors.at(get.start)
+        possible = [one.version for one in without[get.slug] if one.began < get.end]
+        greatest = possible[-1] if possible else 0
+        meant.append((get, greatest, possible[min(bisect_left(possible, floor), len(possible) - 1)] if possible else 0))
+    seen = _Floors((get.end, key.sure(least)) for get, _, least in meant if least)
+    for get, greatest, _ in meant:
+        if greatest < floors.at(get.start):
+            judgement.add("stale", (get, floors.at(get.start)))
+        if greatest < seen.at(get.start):
+            judgement.add("backwards", (get, seen.at(get.start)))
+
+
+def _is_real(key: _Key, get: Get) -> bool:
+    committed = key.versions.get(get.version or 0)
+    if committed is None:
+        return False
+    asked = get.slug is None or get.slug == get.found
+    return asked and (committed.token, committed.slug) == (get.token, get.found)

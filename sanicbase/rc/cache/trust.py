@@ -1,0 +1,257 @@
+"""Trust: whether this process may believe what one Redis has in its cache, and what it does when it may not.
+
+Everything in the cache belongs to an epoch, which is a key in Redis that lives for PULSE seconds. Each process that
+takes part beats: it lengthens that life four times a second. So when Redis was out of reach of all for longer, the
+epoch has ended by Redis' own clock, before anybody could read from it again; and so it has when Redis was emptied. A
+server that is not the one that made the epoch, because it was started anew or has taken over, ends it with the first
+beat, which is the first thing said on every connection.
+
+Whoever makes the next epoch has everybody settle: for as long as a writer keeps keys closed nothing is stored, since
+there may be writers whose closing was lost, or who could not close. In an empty Redis, of which the process knows
+nothing, it is one PULSE, in which those who know of an epoch before make another.
+
+| what happens | a reader | a writer |
+|---|---|---|
+| no answer within `timeout` | reads the database; the beats look for Redis | asks on, until the epoch has ended |
+| Redis answers within half a PULSE | goes on in the same epoch | has closed its keys |
+| later | a new epoch | goes on after 1.3 s: by then the epoch has ended |
+| Redis refuses writes: it is full | reads the database, as beats fail | ends the epoch |
+| Redis refuses everything | reads the database | fails, by ResourceError |
+| this process stands still, or its event loop | reads the database once; each read looks at the epoch | asks anew |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
+
+from sanicbase.errors import ResourceError
+from sanicbase.rc.cache.scripts import BEAT, LEAVE
+from sanicbase.rc.clients import impatient_redis, namespace
+
+__all__ = ["Away", "Trust"]
+
+logger = logging.getLogger("sanicbase.rc")
+
+PULSE = 1.0  # seconds that an epoch lives without a beat
+BEAT_EVERY = 0.25  # seconds
+PROBE_EVERY = 0.1  # seconds, while Redis is away
+ASK_FOR = 0.3  # seconds that a writer waits for an answer before it asks again
+GAP = PULSE / 2  # seconds; what takes so much longer than a request may proves no silence
+MARGIN = 0.2  # seconds, for what a loop is late
+START = 3.0  # seconds that the first beat has
+LATE = 1.3  # times the timeout: a timer of an event loop that runs is not as late as that
+LEFT = 7 * 86400.0  # seconds that the last process leaves the epoch to the next one
+UNREACHED = (RedisError, OSError, TimeoutError)
+REFUSALS = (ResponseError, AuthenticationError, AuthorizationError)
+FULL = "max number of clients"  # which redis-py does not tell from silence
+
+T = TypeVar("T")
+
+
+class Away(Exception):
+    """Redis did not answer in time, or not with an answer: read the database."""
+
+
+class Trust:
+    """One Redis, as far as its cache is concerned. Open it by `async with`; one event loop, one service."""
+
+    def __init__(self, connection: str, *, timeout: float, settle: float) -> None:
+        self._name = connection
+        self._timeout = timeout
+        self._settle = settle
+        self.epoch: bytes | None = None
+        """The epoch whose entries count; None while Redis is not to be trusted."""
+        self.settling = False
+        self._known = b""  # the last one that counted
+        self._member = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._ahead: float | None = None  # milliseconds that Redis' clock is ahead of our monotonic one
+        self._patience = PULSE + timeout + MARGIN  # of a writer: after such a silence the epoch has ended
+        self._gap = timeout + GAP
+        self._silent_since: float | None = None
+        self._failed_at = 0.0
+        self._heard_at = 0.0
+        self._owing = False
+        self._wake = asyncio.Event()
+        prefix = f"{namespace()}:rc:"
+        self.keys = [prefix + name for name in ("epoch", "server", "settling", "members")]
+
+    async def __aenter__(self) -> Trust:
+        self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
+        self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
+        self._beat_script = self.reading.register_script(BEAT)
+        until = monotonic() + START
+        await self._beat_once()
+        while self.epoch is None and monotonic() < until:
+            await asyncio.sleep(PROBE_EVERY)
+            await self._beat_once()
+        self._task = asyncio.create_task(self._keep_beating(), name=f"beats to the Redis {self._name}")
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self.epoch is not None and not self._owing:
+            await self._leave()
+        await self.reading.aclose(close_connection_pool=True)
+        await self.writing.aclose(close_connection_pool=True)
+
+    async def asked(self, request: Awaitable[T]) -> T:
+        """The answer to a request of a reader's. Raises Away, from when on nothing is believed until a beat arrives."""
+        sent = monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await request
+        except UNREACHED as exc:
+            if not self._stood_still(exc, sent):
+                self._doubt(exc, sent)
+            raise Away from exc
+        self._heard()
+        return answer
+
+    async def insisted(self, request: Callable[[], Awaitable[object]]) -> bool:
+        """Whether a request of a writer's was answered. If not, nothing that was stored before can be read any more.
+
+        Raises ResourceError when Redis answers and refuses.
+        """
+        begun = monotonic()
+        while self.silence() < self._patience:
+            sent = monotonic()
+            try:
+                async with asyncio.timeout(ASK_FOR):
+                    await request()
+            except UNREACHED as exc:
+                self._doubt(exc, sent)
+                if _is_refusal(exc) and await self._end_epoch():
+                    return False
+                if monotonic() - begun > 2 * self._patience:
+                    raise ResourceError(
+                        f"The Redis {self._name} answers, but does not take what must be closed in its cache "
+                        f"({exc}), so the write was not made. Let its account write, or look at its log."
+                    ) from exc
+                await asyncio.sleep(0.02)
+            else:
+                self._heard()
+                return True
+        return False
+
+    def silence(self) -> float:
+        """For how many seconds Redis has not answered, though it was asked all the time; 0 while it does."""
+        now = monotonic()
+        if self._silent_since is None or now - self._failed_at > self._gap:
+            return 0.0
+        return now - self._silent_since
+
+    def look_again(self) -> None:
+        """Something does not fit: believe nothing until the next beat, which is now."""
+        self.epoch = None
+        self._wake.set()
+
+    def owe(self) -> None:
+        """A write has ended in a way that only time can settle, so the epoch is not left to others."""
+        self._owing = True
+
+    async def _keep_beating(self) -> None:
+        while True:
+            pause = BEAT_EVERY if self.epoch is not None else PROBE_EVERY
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
+        sent = monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                epoch, settling, at = await self._beat_script(keys=self.keys, args=self._beat(sent, move=True))
+        except UNREACHED as exc:
+            if not self._stood_still(exc, sent):
+                self._doubt(exc, sent)
+            return
+        self._ahead = at - monotonic() * 1000
+        if epoch:  # else it came late, and the next one knows the time
+            self._heard()
+            self._believe(epoch, settling=bool(settling))
+
+    def _beat(self, sent: float, *, move: bool) -> list[str | int | float | bytes]:
+        awaited = "" if self._ahead is None else int(self._ahead + (sent + self._timeout) * 1000)
+        must = move and self.silence() > PULSE / 2
+        times = (int(PULSE * 1000), int(self._settle * 1000))
+        return [self._known, self._member, awaited, int(must), *times, secrets.token_hex(4)]
+
+    async def _greet(self, connection: AbstractConnection) -> None:
+        """The first words on a connection: redis-py's, then a beat, for it may lead to another server than before."""
+        await connection.on_connect()
+        beat: list[Any] = [*self.keys, *self._beat(monotonic(), move=False)]
+        await connection.send_command("EVAL", BEAT, len(self.keys), *beat)
+        await connection.read_response()
+
+    def _believe(self, epoch: bytes, *, settling: bool) -> None:
+        if self.epoch is None and self._known:
+            kept = "what it has counts still" if epoch == self._known else "what it had before is forgotten"
+            logger.info("The Redis %s answers; %s.", self._name, kept)
+        elif self._known and epoch != self._known:
+            logger.warning("The Redis %s was emptied or is another one; what it had is forgotten.", self._name)
+        self.epoch = self._known = epoch
+        self.settling = settling
+
+    def _doubt(self, error: BaseException, sent: float) -> None:
+        now = monotonic()
+        if _is_refusal(error):
+            self._heard()
+        elif now - sent > self._gap:  # this process was stopped meanwhile, and the answer may lie there unread
+            self._silent_since = now
+        elif self._silent_since is None or sent - self._failed_at > self._gap:
+            self._silent_since = max(sent, self._heard_at)
+        self._failed_at = now
+        if self.epoch is not None:
+            logger.warning(
+                "The Redis %s does not answer (%s): cache models read the database.",
+                self._name,
+                str(error) or type(error).__name__,
+            )
+            self.look_again()
+
+    def _stood_still(self, error: BaseException, sent: float) -> bool:
+        """Whether it was this process that did not listen: then its timer, too, rang late."""
+        return isinstance(error, TimeoutError) and monotonic() - sent > LATE * self._timeout
+
+    def _heard(self) -> None:
+        self._heard_at = monotonic()
+        self._silent_since = None
+
+    async def _end_epoch(self) -> bool:
+        """A Redis that is full takes no more closings, but lets go of a key."""
+        self.look_again()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.writing.delete(self.keys[0])
+        except UNREACHED:
+            return False
+        return True
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self.reading.register_script(LEAVE)(
+                    keys=[self.keys[0], self.keys[3]], args=[self._member, int(LEFT * 1000)]
+                )
+        except UNREACHED as exc:
+            logger.info("The Redis %s was not told that this process leaves (%s).", self._name, exc)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether that is an answer, and not its absence: others may be answered better."""
+    return isinstance(error, REFUSALS) or FULL in str(error)

@@ -1,0 +1,98 @@
+"""Cache models over the library's tables, one of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+from uuid import UUID
+
+from tortoise.functions import Count
+
+from sanicbase import RCModel
+from tests.db.library import Author, Book, Shelf, Tally
+
+
+class AuthorRC(RCModel):
+    id: int
+    name: str
+
+    class Meta:
+        source = Author
+        unique = ("name",)
+
+
+class BookRC(RCModel):
+    """Books can be deleted softly."""
+
+    id: int
+    slug: str
+    title: str
+    author_id: int | None
+
+    class Meta:
+        source = Book
+        unique = ("slug",)
+
+
+class ShelfRC(RCModel):
+    id: UUID
+    code: str
+    label: str | None
+    room: int
+
+    class Meta:
+        source = Shelf
+        unique = ("code", "label")
+        negative_ttl = 0
+
+
+class TallyRC(RCModel):
+    name: str
+    n: int
+
+    class Meta:
+        source = Tally
+
+
+class BookCountRC(RCModel):
+    """How many books an author has; every author has a count."""
+
+    author_id: int
+    books: int
+
+    class Meta:
+        key = "author_id"
+        watches = {Book: "author_id"}
+
+    @classmethod
+    async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
+        rows = (
+            await Book.filter(author_id__in=keys)
+            .annotate(books=Count("id"))
+            .group_by("author_id")
+            .values("author_id", "books")
+        )
+        counted = {row["author_id"]: row["books"] for row in rows}
+        return [cls(author_id=key, books=counted.get(key, 0)) for key in keys]
+
+
+class SessionRC(RCModel):
+    """Kept in Redis alone."""
+
+    user_id: int
+    device: str
+    visits: int = 0
+
+    class Meta:
+        key = ("user_id", "device")
+        ttl = 60
+
+
+class DraftRC(RCModel):
+    """Kept in Redis alone, until it is deleted."""
+
+    id: str
+    text: str = ""
+
+    class Meta:
+        pass

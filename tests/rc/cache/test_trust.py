@@ -1,0 +1,65 @@
+"""When a writer may go on without Redis: after a silence, and not after a stop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sanicbase import get_redis
+from sanicbase.rc.cache.trust import PULSE, Trust
+from tests.rc.conftest import Opened
+
+BLOCKED = PULSE + 0.6  # seconds: longer than the silence after which an epoch has ended
+
+
+@pytest.fixture
+async def trust(opened: Opened, redis_url: str) -> AsyncIterator[Trust]:
+    async with opened(redis_url), Trust("default", timeout=0.1, settle=3.0) as trust:
+        yield trust
+
+
+async def test_a_writer_whose_loop_was_blocked_asks_again(trust: Trust) -> None:
+    sent = 0
+
+    async def ping() -> object:
+        nonlocal sent
+        sent += 1
+        if sent == 1:
+            asyncio.get_running_loop().call_soon(time.sleep, BLOCKED)
+        return await trust.writing.ping()
+
+    assert await trust.insisted(ping)
+    assert sent == 2
+
+
+async def test_what_was_silent_before_a_stop_is_asked_after_it(trust: Trust) -> None:
+    server = (await get_redis().info("server"))["process_id"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(5):
+            while trust.epoch is not None:
+                await asyncio.sleep(0.01)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    time.sleep(BLOCKED)  # noqa: ASYNC251  (as if the process were stopped)
+    assert await trust.insisted(trust.writing.ping)
+
+
+async def test_a_silence_that_was_asked_into_ends_the_asking(trust: Trust) -> None:
+    server = (await get_redis().info("server"))["process_id"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        assert not await trust.insisted(trust.writing.ping)
+        first = time.monotonic() - begun
+        assert not await trust.insisted(trust.writing.ping)  # the beats have asked meanwhile
+        second = time.monotonic() - begun - first
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert first > PULSE
+    assert second < first / 2
