@@ -12,12 +12,12 @@ __all__ = ["bearer_token", "token_digest"]
 LONGEST = 4096  # characters
 
 
-def bearer_token(request: Request) -> str:
-    """The token of `Authorization: Bearer …`. Raises Unauthorized, answered as 401, when there is none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def bearer_token(request: Request, *, scheme: str = "Bearer") -> str:
+    """The token of `Authorization: Bearer …`, or of another scheme. Raises Unauthorized, answered 401, without one."""
+    given, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > LONGEST:
-        raise Unauthorized("Send the header `Authorization: Bearer <token>`.", scheme="Bearer")
+    if given.lower() != scheme.lower() or not token or len(token) > LONGEST:
+        raise Unauthorized(f"Send the header `Authorization: {scheme} <token>`.", scheme=scheme)
     return token
 
 

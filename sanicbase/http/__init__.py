@@ -1,7 +1,33 @@
 """HTTP: views, the envelope of their answers, the rules of routes."""
 
 from sanicbase.db import Page
-from sanicbase.http.envelope import success
+from sanicbase.http.catalogue import Words
+from sanicbase.http.deprecation import Deprecation, deprecate
+from sanicbase.http.endpoint import endpoint
+from sanicbase.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope, success
+from sanicbase.http.failure import Failure, Fault
+from sanicbase.http.form_body import UploadedFile
+from sanicbase.http.markers import Cookie, Header, Query
+from sanicbase.http.returned import Accepted, Created
 from sanicbase.http.view import APIView
 
-__all__ = ["APIView", "Page", "success"]
+__all__ = [
+    "APIView",
+    "Accepted",
+    "Cookie",
+    "Created",
+    "Deprecation",
+    "Envelope",
+    "Failure",
+    "Fault",
+    "Header",
+    "Page",
+    "PlainEnvelope",
+    "ProblemEnvelope",
+    "Query",
+    "UploadedFile",
+    "Words",
+    "deprecate",
+    "endpoint",
+    "success",
+]

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
+from sanicbase.errors import SanicBaseError
+from sanicbase.http.operation import Operation
 from sanicbase.typing import App
 
-__all__ = ["Rule", "install_rules"]
+__all__ = ["BEARER", "Guard", "Rule", "Security", "guards", "install_rules"]
 
-Rule = Callable[[Request], Awaitable[None]]
-"""Called with the request before the handler; it lets the request in by returning, and refuses it by raising one of
-Sanic's exceptions. A route has its rules in its context: `add_route(handler, uri, ctx_rules=(signed_in,))`."""
+Rule = Callable[[Request], Awaitable[object]]
+"""Called with the request before the handler. It lets the request in by returning, the user where there is one, and
+refuses it by raising one of Sanic's exceptions. A route has its rules in its context:
+`add_route(handler, uri, ctx_rules=(signed_in,))`."""
+
+
+Security = Mapping[str, Mapping[str, object]]
+"""How it is told who asks, as OpenAPI has it in `securitySchemes`: for the document, and nothing else."""
+
+BEARER: Security = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 
 def install_rules(app: App) -> None:
@@ -23,3 +34,38 @@ def install_rules(app: App) -> None:
     async def keep_rules(request: Request, **context: Any) -> None:
         for rule in getattr(context["route"].ctx, "rules", ()):
             await rule(request)
+
+
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """The rule of a view: it is asked who comes, and whoever is nobody may not call a method that takes a `user`.
+
+    What `admit` returns is in `request.ctx.user` from then on.
+    """
+
+    admit: Rule
+    for_users: frozenset[str]
+    scheme: str | None = None
+
+    async def __call__(self, request: Request) -> None:
+        user = request.ctx.user = await self.admit(request)
+        if user is None and request.method in self.for_users:
+            raise Unauthorized("Say who you are.", scheme=self.scheme)
+
+
+def guards(
+    name: str, admit: Rule | None, public: bool, operations: Mapping[str, Operation], security: Security
+) -> tuple[Rule, ...]:
+    """The rules of a view with these operations, by method. Raises SanicBaseError unless it is said who may come in."""
+    users = [operation for operation in operations.values() if operation.takes_user]
+    if public:
+        if users:
+            raise SanicBaseError(f"{users[0].name} takes a user, and {name} is public: nobody is asked there.")
+        return ()
+    if admit is None:
+        raise SanicBaseError(f"{name} lets nobody in: give it an `admit`, or open it to everybody by public=True.")
+    if users and getattr(admit, "__annotations__", {}).get("return", "") in ("None", None):
+        raise SanicBaseError(f"{users[0].name} takes a user, and its admit returns none: return and annotate one.")
+    schemes = [str(each["scheme"]).capitalize() for each in security.values() if each.get("type") == "http"]
+    for_users = frozenset(method for method, each in operations.items() if each.wants_user)
+    return (Guard(admit, for_users, next(iter(schemes), None)),)

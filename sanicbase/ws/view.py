@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from sanic import Blueprint
 from sanic.request import Request
@@ -28,7 +28,7 @@ FINISH_TIMEOUT = 10.0  # seconds that a view has for each message of a client th
 class WSView:
     """A view of a WebSocket: what it does when a client comes, says something, goes.
 
-        class EchoWS(WSView):
+        class EchoWS(WSView, public=True):
             async def on_message(self, message: str | bytes) -> None:
                 await self.send(message)
 
@@ -40,14 +40,27 @@ class WSView:
     What a client sent before it closed is handled, for at most FINISH_TIMEOUT a message once the client is gone. An
     exception in `on_connect` or `on_message` is logged and closes the connection with 1011; invalid UTF-8 closes it
     with 1007, a message above WEBSOCKET_MAX_SIZE with 1009, a stop of the service with 1001.
+
+    Nobody is let in unless the class overrides `admit`, or opens it to everybody by `public=True`.
     """
 
     request: Request
     """The request that became the WebSocket; what `admit` left in its `ctx` is there."""
 
+    _public: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, public: bool | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        guarded = "admit" in vars(cls)
+        if public and guarded:
+            raise SanicBaseError(f"{cls.__name__} is public and has an admit: leave out one of the two.")
+        if public is not None or guarded:
+            cls._public = bool(public)
+
     @classmethod
-    async def admit(cls, request: Request) -> None:
+    async def admit(cls, request: Request) -> object:
         """Override to say who may come in: raise Unauthorized or Forbidden, and the client is answered in HTTP."""
+        return None
 
     async def on_connect(self) -> None:
         """Override to begin: messages wait until this returns."""
@@ -85,8 +98,13 @@ class WSView:
     def attach(cls, to: App | Blueprint, uri: str, **options: Any) -> None:
         """Serve the view at that path, under its rule; `options` are those of Sanic's `add_websocket_route`.
 
-        Raises SanicBaseError for a parameter of the path that is named as something of the view's own.
+        Raises SanicBaseError for a view that nobody is let into, and for a parameter of the path that is named as
+        something of the view's own.
         """
+        if not cls._public and cls.admit.__func__ is WSView.admit.__func__:  # type: ignore[attr-defined]
+            raise SanicBaseError(
+                f"{cls.__name__} at {uri} lets nobody in: give it an `admit`, or open it to everybody by public=True."
+            )
         for name in re.findall(r"<(\w+)", uri):
             if hasattr(WSView, name) or name in WSView.__annotations__:
                 raise SanicBaseError(f"{cls.__name__} at {uri}: give <{name}> another name, a view has its own {name}.")
@@ -96,7 +114,7 @@ class WSView:
             return cls()._start(request, Connection.take_over(sanics), path)  # noqa: SLF001
 
         connect.__name__ = cls.__name__
-        to.add_websocket_route(connect, uri, ctx_rules=(cls.admit,), **options)
+        to.add_websocket_route(connect, uri, ctx_rules=() if cls._public else (cls.admit,), **options)
         to.before_server_stop(_say_goodbye)
 
     _connection: Connection

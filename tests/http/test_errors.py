@@ -1,59 +1,293 @@
-"""Every named error has its answer, and none quotes the database."""
+"""Every failure, in every envelope, in both languages; and none says more than a stranger may know."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
 import pytest
+from pydantic import BaseModel, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from sanic import Blueprint
 from sanic.request import Request
 
-from sanicbase import (
-    APIView,
-    DatabaseError,
-    DatabaseTimeout,
-    DatabaseUnavailable,
-    DeadlockError,
-    IntegrityError,
-    InvalidQuery,
-    InvalidValue,
-    NotFoundError,
-    SerializationError,
-    StaleVersionError,
-)
-from tests.http.conftest import Serve
+from sanicbase import APIView, Envelope, Failure, Words
+from sanicbase.codes import Language
+from tests.http.conftest import ServeAs
+from tests.http.failures import BROKEN, CASES, SECRET, Case, failing
 
-SECRET = "Key (email)=(somebody@example.org) exists"
+Answer = dict[str, Any]
 
-ANSWERS: list[tuple[Exception, int, str | None]] = [
-    (DatabaseUnavailable(SECRET), 503, "1"),
-    (DatabaseTimeout(SECRET), 503, "1"),
-    (SerializationError(SECRET), 503, "1"),
-    (DeadlockError(SECRET), 503, "1"),
-    (IntegrityError(SECRET, constraint="uid", columns=("email",)), 409, None),
-    (IntegrityError(SECRET), 409, None),
-    (StaleVersionError(SECRET), 409, None),
-    (NotFoundError(SECRET), 404, None),
-    (DatabaseError(SECRET), 500, None),
-    (InvalidQuery("There is no order 'x'.", path="order", code="unknown_order"), 400, None),
-    (InvalidValue("'slug' is too long.", path="slug", code="too_long"), 422, None),
+
+class OwnEnvelope(Envelope):
+    """Such as a service has that must keep the contract of an older one."""
+
+    failure_media_type = "application/vnd.inn+json"
+
+    def content(self, data: object, marks: object) -> object:
+        return {"result": data}
+
+    def failure_content(self, request: Request, failure: Failure) -> object:
+        return {"problem": [failure.code.name, failure.message, *(fault.message for fault in failure.faults)]}
+
+
+ENVELOPES: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "plain": {"ENVELOPE": "plain"},
+    "problem": {"ENVELOPE": "problem"},
+    "own": {"envelope": OwnEnvelope()},
+}
+
+
+def expected(kind: str, answer: Answer, status: int, message: str, faults: list[dict[str, str]], path: str) -> Answer:
+    """What the envelope should have made of a failure; the number, the name and the request's id are the answer's."""
+    code, request_id = answer.get("code"), answer.get("request_id")
+    if kind == "standard":
+        return {"code": code, "msg": message, "data": faults or None, "request_id": request_id}
+    if kind == "plain":
+        return {"code": code, "message": message, "request_id": request_id, "errors": faults}
+    if kind == "own":
+        return {"problem": [answer["problem"][0], message, *(fault["message"] for fault in faults)]}
+    general = code == status
+    return {
+        "type": "about:blank" if general else answer["type"],
+        "title": HTTPStatus(status).phrase if general else answer["title"],
+        "status": status,
+        "detail": message,
+        "instance": path,
+        "code": code,
+        "request_id": request_id,
+        "errors": faults,
+    }
+
+
+def check(kind: str, language: Language, name: str, case: Case, response: httpx.Response) -> None:
+    answer = response.json()
+    message = case.chinese if language == "zh" else case.english
+    faults = [
+        {"path": path, "code": code, "message": chinese if language == "zh" else english}
+        for path, code, english, chinese in case.faults
+    ]
+    assert response.status_code == case.status, name
+    assert answer == expected(kind, answer, case.status, message, faults, response.request.url.raw_path.decode()), name
+    assert response.headers["content-language"] == language
+    assert {header: response.headers.get(header) for header in case.headers} == case.headers, name
+    assert ("retry-after" in response.headers) == ("Retry-After" in case.headers), name
+    assert "somebody" not in response.text
+    if kind != "own":
+        assert answer["code"] == (case.code or case.status), name
+        assert len(answer["request_id"]) > 10
+    media = {"problem": "application/problem+json", "own": "application/vnd.inn+json"}.get(kind, "application/json")
+    assert response.headers["content-type"] == media
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("kind", ENVELOPES)
+async def test_every_failure_has_its_answer(serve_as: ServeAs, kind: str, language: Language) -> None:
+    async with serve_as(failing(), **ENVELOPES[kind]) as client:
+        for name, case in CASES.items():
+            response = await client.get(f"/failing/{name.replace(' ', '%20')}", headers={"Accept-Language": language})
+            check(kind, language, name, case, response)
+
+
+MISMATCHES: list[tuple[str, str, Case]] = [
+    ("GET", "/nowhere", Case(Exception(), 404, "There is no such thing here.", "没有找到。")),
+    (
+        "DELETE",
+        "/fine",
+        Case(
+            Exception(),
+            405,
+            "This path does not take that method.",
+            "此路径不支持该请求方法。",
+            {"Allow": "GET, HEAD, OPTIONS"},
+        ),
+    ),
+    (
+        "GET",
+        "/guarded",
+        Case(
+            Exception(),
+            401,
+            "Send the header `Authorization: Bearer <token>`.",
+            "需要先验证身份。",
+            {"WWW-Authenticate": "Bearer"},
+        ),
+    ),
+    ("POST", "/slow", Case(Exception(), 413, "The request is too large.", "请求过大。")),
+    (
+        "GET",
+        "/slow",
+        Case(
+            Exception(), 503, "The service cannot answer at the moment. Try again.", "服务暂时不可用，请稍后再试。",
+            {"Retry-After": "1"},
+        ),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("kind", ENVELOPES)
+async def test_what_sanic_refuses_has_its_answer(serve_as: ServeAs, kind: str, language: Language) -> None:
+    async with serve_as(failing(), RESPONSE_TIMEOUT=0.3, **ENVELOPES[kind]) as client:
+        for method, path, case in MISMATCHES:
+            headers = {"Accept-Language": language}
+            content = b"x" * 2000 if method == "POST" else None
+            response = await client.request(method, path, headers=headers, content=content)
+            check(kind, language, f"{method} {path}", case, response)
+
+
+SAID = {"standard": "msg", "plain": "message", "problem": "detail"}
+RAW = [
+    (b"nonsense\r\n\r\n", 400),
+    (b"GET / HTTP/9.9\r\n\r\n", 400),
+    (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+    (b"GET http://[::1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+    (b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n", 400),
+    (b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: much\r\n\r\n", 417),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nBig: " + b"x" * 20_000 + b"\r\n\r\n", 413),
+    (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 413),
+    (b"GET / HTTP/1.1\r\nHost: x", 408),
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "retry_after"), ANSWERS, ids=lambda value: type(value).__name__)
-async def test_a_named_error_has_its_answer(
-    serve: Serve, error: Exception, status: int, retry_after: str | None
-) -> None:
-    class FailingAPI(APIView):
-        async def get(self, request: Request) -> None:
-            raise error
+@pytest.mark.parametrize("kind", ENVELOPES)
+async def test_what_is_no_request_has_its_answer_in_the_language_of_the_setting(serve_as: ServeAs, kind: str) -> None:
+    async with serve_as(failing(), REQUEST_TIMEOUT=0.3, LANGUAGE="zh", **ENVELOPES[kind]) as client:
+        for sent, status in RAW:
+            response = await raw(client, sent)
+            assert response.status_code == status, sent
+            assert response.headers["content-language"] == "zh"
+            answer = response.json()
+            message = (
+                answer["problem"][1]
+                if kind == "own"
+                else answer.get("msg", answer.get("detail", answer.get("message")))
+            )
+            assert message.endswith("。")
+            assert kind == "own" or answer["code"] == status
 
-    blueprint = Blueprint("failing")
-    FailingAPI.attach(blueprint, "/")
-    async with serve(blueprint) as client:
-        answer = await client.get("/")
-    assert (answer.status_code, answer.json()["code"]) == (status, status)
-    assert answer.headers.get("Retry-After") == retry_after
-    assert "somebody" not in answer.text
-    if isinstance(error, IntegrityError) and error.columns:
-        assert "email" in answer.json()["msg"]
-    if isinstance(error, InvalidQuery | InvalidValue):
-        assert answer.json()["data"] == [{"path": error.path, "code": error.code, "message": str(error)}]
+
+async def raw(client: httpx.AsyncClient, sent: bytes) -> httpx.Response:
+    """The answer to bytes that httpx would not send."""
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    writer.write(sent)
+    with contextlib.suppress(ConnectionError):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+    content = await reader.readexactly(int(headers["content-length"]))
+    writer.close()
+    return httpx.Response(int(lines[0].split()[1]), headers=headers, content=content)
+
+
+async def test_a_service_whose_own_envelope_fails_answers_in_the_standard_one(
+    serve_as: ServeAs, tmp_path: Path
+) -> None:
+    class Careless(Envelope):
+        def failure_content(self, request: Request, failure: Failure) -> object:
+            return object()
+
+    async with serve_as(failing(), envelope=Careless()) as client:
+        response = await client.get("/nowhere")
+    answer = response.json()
+    assert (response.status_code, answer["code"], answer["msg"]) == (500, 500, BROKEN[0])
+    assert "Careless cannot tell of NotFound." in (tmp_path / "logs" / "xi_test" / "run.log").read_text()
+
+
+async def test_of_a_million_mistakes_the_first_hundred_are_told(serve_as: ServeAs) -> None:
+    class Numbers(BaseModel):
+        numbers: list[int]
+
+    class NumbersAPI(APIView, public=True):
+        async def post(self, request: Request, body: Any) -> None: ...
+
+        post.__annotations__["body"] = Numbers
+
+    blueprint = Blueprint("numbers")
+    NumbersAPI.attach(blueprint, "/numbers")
+    async with serve_as(blueprint, REQUEST_MAX_SIZE=100_000) as client:
+        answer = await client.post("/numbers", json={"numbers": ["x"] * 10_000})
+    assert (answer.status_code, len(answer.json()["data"])) == (422, 100)
+
+
+class Bid(BaseModel):
+    amount: int
+
+    @field_validator("amount")
+    @classmethod
+    def enough(cls, amount: int, info: ValidationInfo) -> int:
+        if amount < 10:
+            raise PydanticCustomError("too_cheap", "Bid {least} or more.", {"least": 10})
+        return amount
+
+
+async def test_a_service_says_its_own_mistakes_in_both_languages(serve_as: ServeAs) -> None:
+    class BidAPI(APIView, public=True):
+        async def post(self, request: Request, body: Bid) -> None: ...
+
+    blueprint = Blueprint("bids")
+    BidAPI.attach(blueprint, "/bids")
+    messages = {"too_cheap": Words("At least {least}, please.", "出价不得低于 {least}。")}
+    async with serve_as(blueprint, messages=messages) as client:
+        for language, said in [("en", "At least 10, please."), ("zh-CN", "出价不得低于 10。")]:
+            answer = await client.post("/bids", json={"amount": 1}, headers={"Accept-Language": language})
+            assert answer.json()["data"] == [{"path": "body.amount", "code": "too_cheap", "message": said}]
+
+
+Told = Callable[[], str]
+
+
+@pytest.fixture
+async def told(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Told]]:
+    """A client of a service that fails, and what is in its log file."""
+    log = tmp_path / "logs" / "xi_test" / "run.log"
+    async with serve_as(leaking(), LOG_FORMAT="text", ACCESS_LOG=True) as client:
+        yield client, lambda: log.read_text(encoding="utf-8") if log.exists() else ""
+
+
+def leaking() -> Blueprint:
+    class LoginAPI(APIView, public=True):
+        async def post(self, request: Request) -> None:
+            headers, password = dict(request.headers), request.json["password"]
+            raise RuntimeError(f"{headers} password={password!r}")
+
+    blueprint = Blueprint("leaking")
+    LoginAPI.attach(blueprint, "/login")
+    return blueprint
+
+
+async def test_a_bug_is_a_500_with_the_request_id_and_its_traceback_is_in_the_log_without_secrets(
+    told: tuple[httpx.AsyncClient, Told],
+) -> None:
+    client, log = told
+    headers = {"Authorization": "Bearer t0p-s3cret", "Cookie": "session=c00kie", "X-Request-ID": "seen-by-both"}
+    answer = await client.post("/login?token=qu3ry", json={"password": "hunter22"}, headers=headers)
+    assert answer.status_code == 500
+    assert answer.json() == {"code": 500, "msg": BROKEN[0], "data": None, "request_id": "seen-by-both"}
+    deadline = asyncio.get_running_loop().time() + 10
+    while "RuntimeError" not in (text := log()):  # a thread writes the log
+        assert asyncio.get_running_loop().time() < deadline, text
+        await asyncio.sleep(0.02)
+    assert "POST /login failed." in text
+    assert "Traceback (most recent call last)" in text
+    assert "seen-by-both" in text
+    for secret in ("t0p-s3cret", "c00kie", "hunter22", "qu3ry"):
+        assert secret not in text + answer.text
+
+
+async def test_a_server_that_is_away_is_one_line_of_the_log(serve_as: ServeAs, tmp_path: Path) -> None:
+    async with serve_as(failing()) as client:
+        await client.get("/failing/redis%20away")
+        await client.get("/failing/query")
+    text = (tmp_path / "logs" / "xi_test" / "run.log").read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if "sanicbase.http " in line]
+    assert f"GET /failing/redis%20away was answered 503. ConnectionError: {SECRET}" in line
+    assert "Traceback" not in text

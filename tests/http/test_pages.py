@@ -48,13 +48,13 @@ class WalkedQuery(KeysetQuery):
         default_order = "text"
 
 
-class NumberedAPI(APIView):
+class NumberedAPI(APIView, public=True):
     async def get(self, request: Request, query: NumberedQuery) -> Page[NoteOut]:
         page = await query.fetch(Note.filter(id__gt=1))
         return page.map(NoteOut.model_validate)
 
 
-class WalkedAPI(APIView):
+class WalkedAPI(APIView, public=True):
     async def get(self, request: Request, query: WalkedQuery) -> KeysetPage[NoteOut]:
         page = await query.fetch(Note.all())
         return page.map(NoteOut.model_validate)

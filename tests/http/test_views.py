@@ -11,8 +11,10 @@ from sanic.exceptions import Forbidden, Unauthorized
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase import APIView, Page, SanicBaseError, bearer_token, success
+from sanicbase import APIView, Created, Page, bearer_token
 from tests.http.conftest import Serve
+
+JSON = {"Content-Type": "application/json"}
 
 
 class Thing(BaseModel):
@@ -25,12 +27,12 @@ class Search(BaseModel):
     tags: list[str] = []
 
 
-class ThingsAPI(APIView):
+class ThingsAPI(APIView, public=True):
     async def get(self, request: Request, query: Search) -> Page[Thing]:
         return Page([Thing(name=tag) for tag in query.tags], total=query.page)
 
-    async def post(self, request: Request, body: Thing) -> HTTPResponse:
-        return success(body, 201)
+    async def post(self, request: Request, body: Thing) -> Created[Thing]:
+        return Created(body, location="/things/1")
 
     async def put(self, request: Request, body: Thing, query: Search) -> dict[str, object]:
         return {"body": body, "query": query}
@@ -39,7 +41,7 @@ class ThingsAPI(APIView):
         return empty()
 
 
-class BrokenAPI(APIView):
+class BrokenAPI(APIView, public=True):
     async def get(self, request: Request) -> object:
         raise RuntimeError("the password is geheim")
 
@@ -84,20 +86,17 @@ async def test_what_a_view_returns_is_in_the_envelope(serve: Serve, blueprint: B
 @pytest.mark.parametrize(
     ("content", "path", "code"),
     [
-        (b"", "body", "json_invalid"),
-        (b"{", "body", "json_invalid"),
-        (b"\xff\xfe", "body", "json_invalid"),
         (b"[]", "body", "model_type"),
         (b"{}", "body.name", "missing"),
         (b'{"name": ""}', "body.name", "string_too_short"),
-        (b'{"name": "a", "count": "x"}', "body.count", "int_parsing"),
+        (b'{"name": "a", "count": "x"}', "body.count", "int_type"),
     ],
 )
 async def test_a_body_that_does_not_fit_is_answered_422(
     serve: Serve, blueprint: Blueprint, content: bytes, path: str, code: str
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/things", content=content)
+        answer = await client.post("/things", content=content, headers=JSON)
         assert answer.status_code == 422
         (mistake,) = answer.json()["data"]
         assert (mistake["path"], mistake["code"]) == (path, code)
@@ -126,7 +125,7 @@ async def test_every_error_is_in_the_envelope(
 
 async def test_a_body_that_is_too_large_is_answered_413(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/things", content=b"x" * 2000)
+        answer = await client.post("/things", content=b"x" * 20_000)
         assert (answer.status_code, answer.json()["code"]) == (413, 413)
 
 
@@ -164,13 +163,6 @@ async def test_rules_are_kept_before_a_websocket_is_upgraded(serve: Serve) -> No
     async with serve(blueprint) as client:
         answer = await client.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
         assert answer.status_code == 401
-
-
-def test_a_parameter_that_is_no_model_is_refused_at_definition() -> None:
-    with pytest.raises(SanicBaseError, match=r"WrongAPI\.post: annotate 'body' with a pydantic model"):
-
-        class WrongAPI(APIView):
-            async def post(self, request: Request, body: dict[str, str]) -> None: ...
 
 
 async def test_a_plain_handler_of_sanics_works_beside(serve: Serve) -> None:

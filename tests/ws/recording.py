@@ -27,7 +27,7 @@ def recording_view() -> type[RecordingWS]:
     return OwnWS
 
 
-class RecordingWS(WSView):
+class RecordingWS(WSView, public=True):
     """Logs "connect", each message, and the code of the end; some messages are commands."""
 
     log: list[object]

@@ -116,7 +116,7 @@ async def test_a_view_that_does_not_finish_is_ended(serve: Serve, monkeypatch: p
 async def test_a_failing_on_connect_is_told_and_ends_with_on_disconnect(serve: Serve) -> None:
     ended: list[int] = []
 
-    class FailingWS(WSView):
+    class FailingWS(WSView, public=True):
         async def on_connect(self) -> None:
             raise RuntimeError("not today")
 

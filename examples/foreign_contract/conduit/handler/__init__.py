@@ -1,0 +1,1 @@
+"""What conduit does, without a word of HTTP."""

@@ -1,0 +1,77 @@
+"""`sanicGuider openapi`: the service's document, compared with the one that is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from sanic import Sanic
+
+from sanicbase.config import Config
+from sanicbase.db.database import models_known
+from sanicbase.http.openapi import breaking_changes, document, info_of
+from sanicbase.typing import App
+
+__all__ = ["openapi"]
+
+
+@click.command()
+@click.argument("app", metavar="APP")
+@click.option("--write", is_flag=True, help="Write the document to the file.")
+@click.option("--check", is_flag=True, help="Compare it with the file; status 1 when a client would break.")
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="By default <package>/openapi.json.")
+def openapi(app: str, write: bool, check: bool, file: Path | None) -> None:
+    """Print the OpenAPI document of APP, a launch file such as http_xi_test; or write it, or check what has changed.
+
+    Nothing is connected to, and nothing is served.
+    """
+    found = _app(app)
+    config: Config = found.ctx.config
+    made = asyncio.run(_document(found, config))
+    file = file or config.package_dir() / "openapi.json"
+    if write:
+        file.write_text(_text(made), encoding="utf-8")
+        click.echo(f"{file} is written.")
+    elif check:
+        _check(made, file)
+    else:
+        click.echo(_text(made), nl=False)
+
+
+async def _document(app: App, config: Config) -> dict[str, Any]:
+    async with models_known(config):  # filters behind foreign keys have the types of other models' columns
+        return document(app, info_of(config))
+
+
+def _check(made: dict[str, Any], file: Path) -> None:
+    try:
+        committed = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise click.ClickException(f"{file} cannot be read: {exc}. Write it by --write, and commit it.") from exc
+    if broken := breaking_changes(committed, made):
+        lines = "\n".join(f"  {each}" for each in broken)
+        raise click.ClickException(f"Clients of {file} would break:\n{lines}\nIf that is meant, run --write.")
+    same = _text(committed) == _text(made)
+    click.echo("Nothing has changed." if same else "Nothing breaks, and something has changed: run --write.")
+
+
+def _text(made: dict[str, Any]) -> str:
+    return json.dumps(made, ensure_ascii=False, indent=2) + "\n"
+
+
+def _app(name: str) -> App:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        if exc.name != module_name:
+            raise  # an import inside the module failed, and its traceback tells where
+        raise click.UsageError(f"There is no module {module_name}. Run this in the project's folder.") from exc
+    found = getattr(module, attribute or "app", None)
+    if not isinstance(found, Sanic) or not isinstance(getattr(found.ctx, "config", None), Config):
+        raise click.UsageError(f"{name} is no app that create_app has made. Name a launch file: http_xi_test.")
+    return found

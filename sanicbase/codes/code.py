@@ -1,0 +1,120 @@
+"""Error codes: an enumeration for each service, whose members are raised.
+
+class ShopError(ErrorCode):
+    SOLD_OUT = 1001, 409, "{name} is sold out.", "{name} 已售罄。"
+
+raise ShopError.SOLD_OUT(name=item.name)
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from http import HTTPStatus
+from string import Formatter
+from typing import Literal, Self
+
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["CodedError", "ErrorCode", "Language", "error_codes"]
+
+Language = Literal["en", "zh"]
+
+FIRST = 1000  # below it are HTTP's statuses, which are sanicbase's own codes
+OWN = "sanicbase.codes.statuses"
+
+_enumerations: dict[str, type[ErrorCode]] = {}  # by module and name: a module that is imported anew replaces its own
+
+
+class ErrorCode(Enum):
+    """A member is written `NAME = code, status, english, chinese`, and calling it makes the exception to raise.
+
+    The code is the number that clients see, 1000 or more, the status is HTTP's, 400 to 599. The messages may have
+    placeholders, `{name}`, the same in both languages. Raises SanicBaseError when the class is made: for a code that
+    this or another enumeration of the process has already, and for whatever else is wrong with a member.
+    """
+
+    code: int
+    status: int
+    en: str
+    zh: str
+    placeholders: frozenset[str]
+
+    def __new__(cls, code: int, status: int, en: str, zh: str) -> Self:
+        """A member's value is its code."""
+        member = object.__new__(cls)
+        member._value_ = code
+        member.code, member.status, member.en, member.zh = code, status, en, zh
+        return member
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, member in cls.__members__.items():
+            _check(f"{cls.__name__}.{name}", member, name)
+        _enumerations[f"{cls.__module__}.{cls.__qualname__}"] = cls
+
+    def __call__(self, **values: object) -> CodedError:
+        """The exception with that code. Raises TypeError unless there is a value for each placeholder, and no other."""
+        return CodedError(self, values)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+class CodedError(SanicBaseError):
+    """What went wrong, by its code. HTTP answers with the code's status and the message in the client's language.
+
+    `headers` go with the answer: `error.headers["Retry-After"] = "30"`.
+    """
+
+    def __init__(self, code: ErrorCode, values: dict[str, object]) -> None:
+        if values.keys() != code.placeholders:
+            wanted = ", ".join(sorted(code.placeholders)) or "nothing"
+            raise TypeError(f"{code} takes {wanted}, and was given {', '.join(sorted(values)) or 'nothing'}.")
+        super().__init__(code.en.format(**values))
+        self.code = code
+        self.values = values
+        self.headers: dict[str, str] = {}
+
+    def message(self, language: Language) -> str:
+        """The message in that language."""
+        return (self.code.zh if language == "zh" else self.code.en).format(**self.values)
+
+
+def error_codes() -> tuple[ErrorCode, ...]:
+    """Every code of the process, those of sanicbase first, in the order of their numbers."""
+    return tuple(sorted((code for each in _enumerations.values() for code in each), key=lambda code: code.code))
+
+
+def _check(place: str, member: ErrorCode, name: str) -> None:
+    """Raise SanicBaseError, naming `place`, for a member that cannot be."""
+    if member.name != name:  # Enum makes an alias of a second member with the same value
+        raise SanicBaseError(f"{place} has the code {member.code} of {member}. Give it another number.")
+    cls = type(member)
+    for other in _others(cls):
+        if other.code == member.code:
+            raise SanicBaseError(
+                f"{place} has the code {member.code} of {other} ({type(other).__module__}). Give it another number."
+            )
+    if member.code < FIRST and cls.__module__ != OWN:
+        raise SanicBaseError(f"{place} has the code {member.code}: a service's own codes begin with {FIRST}.")
+    if member.status not in range(400, 600) or member.status not in list(HTTPStatus):
+        raise SanicBaseError(f"{place} has the status {member.status}: take one of HTTP's from 400 on.")
+    member.placeholders = _placeholders(place, member.en)
+    if _placeholders(place, member.zh) != member.placeholders:
+        raise SanicBaseError(f"{place} has other placeholders in Chinese than in English. Write the same in both.")
+
+
+def _others(cls: type[ErrorCode]) -> list[ErrorCode]:
+    own = f"{cls.__module__}.{cls.__qualname__}"
+    return [code for name, each in _enumerations.items() if name != own for code in each]
+
+
+def _placeholders(place: str, text: str) -> frozenset[str]:
+    """The names in a message. Only plain ones: `{0}` or `{user.name}` would show what nobody meant to show."""
+    try:
+        found = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError as exc:
+        raise SanicBaseError(f"{place}: {exc} in {text!r}. Write a brace that is meant as {{{{ or }}}}.") from exc
+    if strange := [name for name in found if not name.isidentifier()]:
+        raise SanicBaseError(f"{place} has the placeholder {strange[0]!r}: write a plain name.")
+    return frozenset(found)

@@ -1,0 +1,39 @@
+"""Content-Type: of what kind a body says it is."""
+
+from __future__ import annotations
+
+from sanic.headers import parse_content_header
+from sanic.request import Request
+
+from sanicbase.http.mistakes import Mistake, UnsupportedContentType
+
+__all__ = ["check_content_type"]
+
+UTF_8 = ("utf-8", "utf8", "us-ascii")
+
+
+def check_content_type(request: Request, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """Return the kind and its parameters. Raises UnsupportedContentType unless it names one of the expected kinds.
+
+    A body without the header is refused, too: a browser sends one to other origins without asking first.
+    """
+    given, parameters = parse_content_header(request.headers.get("content-type", ""))
+    if given not in expected and not (given.startswith("application/") and given.endswith("+json") and _json(expected)):
+        raise _unsupported(expected)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise _unsupported(expected)
+    named = {name: str(value) for name, value in parameters.items()}
+    if named.get("charset", "utf-8").lower() not in UTF_8:
+        raise _unsupported(expected)
+    return given, named
+
+
+def _json(expected: tuple[str, ...]) -> bool:
+    return "application/json" in expected
+
+
+def _unsupported(expected: tuple[str, ...]) -> UnsupportedContentType:
+    kinds = " or ".join(expected)
+    return UnsupportedContentType(
+        [Mistake.of("header.content-type", "content_type", expected=f"{kinds}, in UTF-8, not compressed")]
+    )

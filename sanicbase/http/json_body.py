@@ -1,0 +1,99 @@
+"""A JSON body, validated straight from its bytes, and more strictly than parsers are by themselves.
+
+Parsers take the last of two equal keys, `NaN`, and numbers that become infinite (RFC 8259 leaves them the choice), so
+two of them understand one document differently. Such a body is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+from sanic.request import Request
+
+from sanicbase.http.content_type import check_content_type
+from sanicbase.http.mistakes import InvalidParameters, Mistake, UnreadableBody, printable
+
+__all__ = ["REQUIRED", "JsonBody", "check_json"]
+
+REQUIRED: Any = object()
+ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+EXPECTED = ("application/json",)
+
+
+@dataclass(frozen=True)
+class JsonBody:
+    """The `body` of a view: what it is, and what it is when the client sent none."""
+
+    adapter: TypeAdapter[Any]
+    default: Any = REQUIRED
+
+    def read(self, request: Request, arguments: dict[str, Any]) -> None:
+        """Add the argument `body`. Raises InvalidParameters, UnsupportedContentType, UnreadableBody.
+
+        Strict: `"1"` is no number and `true` no 1, while what JSON has no type for, a date or a UUID, is a text.
+        """
+        body = request.body
+        if not body:
+            if self.default is REQUIRED:
+                raise InvalidParameters([Mistake.of("body", "missing")])
+            arguments["body"] = self.default
+            return
+        check_content_type(request, EXPECTED)
+        check_json(body)
+        try:
+            arguments["body"] = self.adapter.validate_json(body, strict=True)
+        except ValidationError as exc:
+            raise _refusal(exc) from None
+
+
+def check_json(body: bytes) -> None:
+    """Refuse what a parser would let pass: a key that stands twice, a number that no type holds, NUL in a text."""
+    try:
+        _decoder.decode(body.decode())
+    except UnicodeDecodeError:
+        raise UnreadableBody([Mistake.of("body", "json_encoding")]) from None
+    except RecursionError:
+        raise InvalidParameters([Mistake.of("body", "json_too_deep")]) from None
+    except ValueError:
+        raise UnreadableBody([Mistake.of("body", "json_invalid")]) from None
+    if rb"\u0000" in body and ESCAPED_NUL.search(body):  # PostgreSQL has no such text
+        raise InvalidParameters([Mistake.of("body", "nul_character")])
+
+
+def _refusal(error: ValidationError) -> InvalidParameters:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] != "json_invalid":
+        return InvalidParameters.of(error, "body")
+    if "recursion" in first["msg"]:  # pydantic's parser follows 200 levels
+        return InvalidParameters([Mistake.of("body", "json_too_deep")])
+    return UnreadableBody([Mistake.of("body", "json_invalid")])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidParameters([Mistake.of("body", "json_duplicate_key", key=repr(printable(key)))])
+            seen.add(key)
+
+
+def _finite(text: str) -> None:
+    if math.isinf(float(text)):
+        raise InvalidParameters([Mistake.of("body", "finite_number", number=printable(text))])
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and the like, which are no JSON
+
+
+def _integer(text: str) -> None:
+    """Its size is its type's affair."""
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite, parse_int=_integer, parse_constant=_constant)

@@ -1,0 +1,228 @@
+// The page: read the document once, and draw it, again when the language is changed.
+
+import { h, prose } from "./dom.js";
+import { card, operationsOf } from "./operations.js";
+import { Schemas } from "./schema.js";
+import { keepToken, token } from "./sending.js";
+import { choose, chosen, LANGUAGES, t } from "./words.js";
+
+const where = new URL(document.body.dataset.document, location.href);
+// The service's paths begin where its page does: behind a proxy that adds a prefix, behind that prefix.
+const base = location.pathname.replace(/\/docs\/?$/, "");
+
+async function start() {
+  document.getElementById("loading").textContent = t("loading");
+  try {
+    const response = await fetch(where);
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    draw(await response.json());
+  } catch (error) {
+    document.body.replaceChildren(h("p", { class: "wrong", id: "broken" }, t("broken"), error.message));
+  }
+}
+
+function draw(api) {
+  const schemas = new Schemas(api);
+  const operations = operationsOf(api, schemas);
+  document.documentElement.lang = chosen() === "zh" ? "zh-CN" : "en";
+  document.title = api.info.title;
+  const groups = grouped(operations, api.tags ?? []);
+  const main = h(
+    "main",
+    { id: "top" },
+    about(api),
+    tokenField(operations),
+    groups.map(([tag, members]) => section(tag, members, schemas, api)),
+    errorCodes(api),
+    named(api, schemas),
+  );
+  document.body.replaceChildren(header(api), h("div", { class: "columns" }, sidebar(groups, api, main), main));
+  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+}
+
+/** In another language; what was open stays open. */
+function redraw(language, api) {
+  const open = [...document.querySelectorAll("main details[open][id]")].map((each) => each.id);
+  choose(language);
+  draw(api);
+  for (const id of open) document.getElementById(id).open = true;
+}
+
+function header(api) {
+  const buttons = Object.entries(LANGUAGES).map(([name, said]) =>
+    h(
+      "button",
+      { type: "button", lang: name, "aria-pressed": String(name === chosen()), click: () => redraw(name, api) },
+      said,
+    ),
+  );
+  return h(
+    "header",
+    {},
+    h("a", { href: "#top", class: "title" }, api.info.title),
+    h("span", { class: "version" }, api.info.version),
+    h("a", { href: where.href, class: "source" }, t("document")),
+    h("nav", { class: "languages" }, buttons),
+  );
+}
+
+function grouped(operations, tags) {
+  const names = [...new Set([...tags.map((tag) => tag.name), ...operations.map((each) => each.tag)])];
+  return names
+    .map((tag) => [tag, operations.filter((each) => each.tag === tag)])
+    .filter(([, members]) => members.length);
+}
+
+function sidebar(groups, api, main) {
+  const none = h("p", { class: "facts", hidden: true }, t("nothing"));
+  const filter = h("input", { type: "search", id: "filter", placeholder: t("search"), "aria-label": t("search") });
+  const lists = groups.map(([tag, members]) =>
+    h("div", {}, h("h2", {}, tag || t("operations")), h("ul", {}, members.map(link))),
+  );
+  filter.addEventListener("input", () => {
+    const wanted = filter.value.trim().toLowerCase();
+    const matching = groups
+      .flatMap(([, members]) => members)
+      .filter((each) => text(each).includes(wanted))
+      .map((each) => each.id);
+    for (const item of [
+      ...main.querySelectorAll(".operation"),
+      ...lists.flatMap((list) => [...list.querySelectorAll("li")]),
+    ])
+      item.hidden = !matching.includes(item.dataset.id ?? item.id);
+    for (const list of [...lists, ...main.querySelectorAll(".group")])
+      list.hidden = !list.querySelector("[data-id]:not([hidden]), .operation:not([hidden])");
+    none.hidden = matching.length > 0;
+  });
+  return h(
+    "aside",
+    {},
+    filter,
+    none,
+    lists,
+    h(
+      "ul",
+      { class: "more" },
+      api["x-error-codes"] ? h("li", {}, h("a", { href: "#errors" }, t("errors"))) : null,
+      api.components?.schemas ? h("li", {}, h("a", { href: "#schemas" }, t("schemas"))) : null,
+    ),
+  );
+}
+
+const text = (operation) => `${operation.method} ${operation.path} ${operation.summary ?? ""}`.toLowerCase();
+
+function link(operation) {
+  const open = () => {
+    document.getElementById(operation.id).open = true;
+  };
+  return h(
+    "li",
+    { "data-id": operation.id },
+    h(
+      "a",
+      { href: `#${operation.id}`, class: operation.deprecated ? "old" : "", click: open, title: operation.path },
+      h("span", { class: `method ${operation.method}` }, operation.method.toUpperCase()),
+      operation.summary || operation.path,
+    ),
+  );
+}
+
+function about(api) {
+  return h("section", { class: "about" }, h("h1", {}, api.info.title), prose(api.info.description));
+}
+
+function tokenField(operations) {
+  if (!operations.some((each) => each.schemes.length)) return null;
+  const input = h("input", {
+    type: "password",
+    id: "token",
+    autocomplete: "off",
+    value: token(),
+    input: () => keepToken(input.value.trim()),
+  });
+  const forget = h(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      click: () => {
+        input.value = "";
+        keepToken("");
+      },
+    },
+    t("forget"),
+  );
+  // Browsers keep passwords of forms only, and warn of those outside.
+  return h(
+    "form",
+    { class: "token", submit: (event) => event.preventDefault() },
+    h("label", { for: "token" }, t("token")),
+    input,
+    forget,
+    h("small", {}, t("tokenHint")),
+  );
+}
+
+function section(tag, members, schemas, api) {
+  const told = (api.tags ?? []).find((each) => each.name === tag);
+  return h(
+    "section",
+    { class: "group" },
+    h("h2", {}, tag || t("operations")),
+    prose(told?.description),
+    members.map((each) => card(each, schemas, base)),
+  );
+}
+
+function errorCodes(api) {
+  const codes = api["x-error-codes"];
+  if (!codes) return null;
+  const row = (each) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, h("code", {}, String(each.code))),
+      h("td", {}, String(each.status)),
+      h("td", {}, h("code", {}, each.name)),
+      h("td", {}, each[chosen()]),
+    );
+  return h(
+    "section",
+    { id: "errors" },
+    h("h2", {}, t("errors")),
+    h(
+      "div",
+      { class: "wide" },
+      h(
+        "table",
+        {},
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            ["code", "status", "name", "meaning"].map((key) => h("th", {}, t(key))),
+          ),
+        ),
+        h("tbody", {}, codes.map(row)),
+      ),
+    ),
+  );
+}
+
+function named(api, schemas) {
+  const found = Object.keys(api.components?.schemas ?? {});
+  if (!found.length) return null;
+  const view = (name) => {
+    const box = h("details", { class: "named", id: `schema-${name}` }, h("summary", {}, h("code", {}, name)));
+    box.addEventListener("toggle", () => {
+      if (box.children.length === 1)
+        box.append(h("div", { class: "inside" }, schemas.view({ $ref: `#/components/schemas/${name}` })));
+    });
+    return box;
+  };
+  return h("section", { id: "schemas" }, h("h2", {}, t("schemas")), found.map(view));
+}
+
+start();

@@ -1,0 +1,34 @@
+"""What a method returns when it has something else to say than 200."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+__all__ = ["Accepted", "Created", "Returned"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Returned(Generic[T]):
+    """Data with a status of its own. `location` is the header of that name: where the thing is to be found."""
+
+    data: T
+    location: str = ""
+
+    status: ClassVar[int] = 200
+
+
+@dataclass(frozen=True)
+class Created(Returned[T]):
+    """A thing was made: 201."""
+
+    status: ClassVar[int] = 201
+
+
+@dataclass(frozen=True)
+class Accepted(Returned[T]):
+    """The work will be done later: 202."""
+
+    status: ClassVar[int] = 202

@@ -1,0 +1,194 @@
+"""What an exception means to a client: its code, its words, its headers. What is not known here is a 500."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import singledispatch
+
+import redis.exceptions
+import tortoise.exceptions
+from sanic.exceptions import SanicException
+from sanic.helpers import STATUS_CODES
+
+from sanicbase.codes import CodedError, ErrorCode, Language, StatusError, status_code
+from sanicbase.db.errors import (
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    DeadlockError,
+    IntegrityError,
+    SerializationError,
+    StaleVersionError,
+)
+from sanicbase.errors import InvalidInput, InvalidQuery, LockLost, LockTaken, ResourceError
+from sanicbase.http.mistakes import InvalidParameters, Mistake
+
+__all__ = ["Logged", "Verdict", "judge"]
+
+RETRY = {"Retry-After": "1"}  # seconds
+SERVER_ERROR = 500
+SANIC = ("sanic", "sanic_routing")
+HELD: dict[Language, str] = {
+    "en": "Somebody else is at it already. Try again.",
+    "zh": "正在被其他请求处理，请稍后再试。",
+}
+STALE: dict[Language, str] = {
+    "en": "Somebody else has changed this in the meantime. Read it again.",
+    "zh": "内容在此期间已被他人修改，请重新读取。",
+}
+
+
+class Logged(Enum):
+    """What the log has of an error."""
+
+    NOTHING = "nothing: it is the client's, or it has its line where it is known"
+    LINE = "one line: a server that is away needs no traceback for every request"
+    TRACEBACK = "everything"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to tell of an error. `words` take the place of the code's own message, in one language or both."""
+
+    code: ErrorCode
+    status: int
+    words: Mapping[Language, str] = field(default_factory=dict)
+    mistakes: tuple[Mistake, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    logged: Logged = Logged.NOTHING
+
+    def message(self, language: Language) -> str:
+        """What is said in that language."""
+        return self.words.get(language) or (self.code.zh if language == "zh" else self.code.en)
+
+
+def judge(error: BaseException) -> Verdict:
+    """What to tell of an error; every 503 says when to try again."""
+    verdict = _judge(error)
+    told = {name.lower() for name in verdict.headers}
+    if verdict.status == StatusError.SERVICE_UNAVAILABLE.status and "retry-after" not in told:
+        return replace(verdict, headers={**RETRY, **verdict.headers})
+    return verdict
+
+
+@singledispatch
+def _judge(error: BaseException) -> Verdict:
+    return Verdict(StatusError.INTERNAL_SERVER_ERROR, SERVER_ERROR, logged=Logged.TRACEBACK)
+
+
+@_judge.register
+def _coded(error: CodedError) -> Verdict:
+    words: dict[Language, str] = {"en": error.message("en"), "zh": error.message("zh")}
+    return Verdict(error.code, error.code.status, words, headers=error.headers, logged=_as_status(error.code.status))
+
+
+@_judge.register
+def _sanic(error: SanicException) -> Verdict:
+    status = error.status_code
+    words = _words(error) if status < SERVER_ERROR else {}
+    return Verdict(status_code(status), status, words, headers=_headers(error), logged=_as_status(status))
+
+
+@_judge.register
+def _parameters(error: InvalidParameters) -> Verdict:
+    status = error.status_code
+    return Verdict(status_code(status), status, mistakes=error.mistakes, headers=_headers(error))
+
+
+@_judge.register
+def _input(error: InvalidInput) -> Verdict:
+    query = isinstance(error, InvalidQuery)
+    mistakes = tuple(
+        Mistake(each.path, each.code if query else f"column.{each.code}", str(each), each.context)
+        for each in error.mistakes
+    )
+    code = StatusError.BAD_REQUEST if query else StatusError.UNPROCESSABLE_CONTENT
+    same = StatusError.UNPROCESSABLE_CONTENT
+    return Verdict(code, code.status, {"en": same.en, "zh": same.zh}, mistakes)
+
+
+@_judge.register
+def _validation(error: tortoise.exceptions.ValidationError) -> Verdict:
+    """Of a model that is not a DBModel: "slug: …"."""
+    path = str(error).partition(":")[0]
+    code = StatusError.UNPROCESSABLE_CONTENT
+    return Verdict(code, code.status, mistakes=(Mistake(path, "column.invalid", f"{path!r} is not valid."),))
+
+
+@_judge.register(DatabaseUnavailable)
+@_judge.register(DatabaseTimeout)
+@_judge.register(SerializationError)
+@_judge.register(DeadlockError)
+def _passing(error: BaseException) -> Verdict:
+    """An outage has its line in the log where it is known."""
+    return Verdict(StatusError.SERVICE_UNAVAILABLE, StatusError.SERVICE_UNAVAILABLE.status)
+
+
+@_judge.register(ResourceError)
+@_judge.register(LockLost)
+@_judge.register(redis.exceptions.ConnectionError)
+@_judge.register(redis.exceptions.TimeoutError)
+@_judge.register(redis.exceptions.ClusterDownError)
+@_judge.register(redis.exceptions.ReadOnlyError)
+@_judge.register(CancelledError)
+def _away(error: BaseException) -> Verdict:
+    """Redis is read-only for the moment of a failover; a handler that was cancelled has no answer of its own."""
+    return Verdict(StatusError.SERVICE_UNAVAILABLE, StatusError.SERVICE_UNAVAILABLE.status, logged=Logged.LINE)
+
+
+@_judge.register
+def _held(error: LockTaken) -> Verdict:
+    """409: it is this one thing that is busy. A 503 would tell a proxy that the server is, and have it ask another."""
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, HELD, headers=RETRY)
+
+
+@_judge.register
+def _stale(error: StaleVersionError) -> Verdict:
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, STALE)
+
+
+@_judge.register
+def _conflict(error: IntegrityError) -> Verdict:
+    """Strangers are told the columns, never the database's own words, which quote other people's values."""
+    words: dict[Language, str] = {}
+    if columns := ", ".join(error.columns):
+        words = {"en": f"This is in conflict with what there is: {columns}.", "zh": f"与现有数据冲突：{columns}。"}
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, words)
+
+
+@_judge.register
+def _missing(error: tortoise.exceptions.DoesNotExist) -> Verdict:
+    return Verdict(StatusError.NOT_FOUND, StatusError.NOT_FOUND.status)
+
+
+def _headers(error: SanicException) -> dict[str, str]:
+    found = {name: str(value) for name, value in error.headers.items()}
+    if "Allow" in found:  # Sanic has a set
+        found["Allow"] = ", ".join(sorted(found["Allow"].split(", ")))
+    return found
+
+
+def _as_status(status: int) -> Logged:
+    if status < SERVER_ERROR:
+        return Logged.NOTHING
+    return Logged.LINE if status == StatusError.SERVICE_UNAVAILABLE.status else Logged.TRACEBACK
+
+
+def _words(error: SanicException) -> Mapping[Language, str]:
+    """What the service itself said, in whatever language; of sanicbase its English. Sanic's words quote the request."""
+    author, said = _author(error), str(error)
+    if author in SANIC or said == STATUS_CODES.get(error.status_code, b"").decode():
+        return {}
+    return {"en": said} if author == "sanicbase" else {"en": said, "zh": said}
+
+
+def _author(error: BaseException) -> str:
+    """The package whose code raised the error; one that was never raised is Sanic's own, for a timeout."""
+    trace = error.__traceback__
+    if trace is None:
+        return "sanic"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -1,0 +1,107 @@
+"""What views return, in each of the envelopes; and each describes what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+from sanic import Blueprint
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+from sanicbase import APIView, Envelope, KeysetPage, Page, PlainEnvelope, ProblemEnvelope, success
+from tests.http.conftest import ServeAs
+from tests.http.failures import failing
+
+
+class Bed(BaseModel):
+    name: str
+
+
+class Counted(Envelope):
+    """What a service writes for itself."""
+
+    media_type = "application/vnd.inn+json"
+
+    def content(self, data: object, marks: Mapping[str, object]) -> object:
+        return {"rows": data, "meta": dict(marks)}
+
+
+BED = {"name": "blue"}
+PACKED = TypeAdapter(list[Bed]).dump_json([Bed(name="blue")])
+RETURNED: dict[str, tuple[object, object, dict[str, object]]] = {
+    "model": (Bed(name="blue"), BED, {}),
+    "models": ([Bed(name="blue")], [BED], {}),
+    "bytes": (PACKED, [BED], {}),
+    "nothing": (None, None, {}),
+    "text": ("blue", "blue", {}),
+    "page": (Page([Bed(name="blue")], total=7), [BED], {"total": 7}),
+    "walked": (KeysetPage([Bed(name="blue")], next="n", previous=None), [BED], {"next": "n", "previous": None}),
+}
+
+
+class RoomsAPI(APIView, public=True):
+    async def get(self, request: Request, name: str) -> HTTPResponse:
+        return success(RETURNED[name][0])
+
+    async def post(self, request: Request, name: str) -> HTTPResponse:
+        return success(RETURNED[name][0], 201)
+
+
+def rooms() -> Blueprint:
+    blueprint = Blueprint("rooms")
+    RoomsAPI.attach(blueprint, "/rooms/<name:str>")
+    return blueprint
+
+
+def made(kind: str, data: object, marks: dict[str, object]) -> object:
+    if kind == "standard":
+        return {"code": 0, "msg": "ok", "data": data, **marks}
+    if kind == "own":
+        return {"rows": data, "meta": marks}
+    return {"items": data, **marks} if marks else data
+
+
+@pytest.mark.parametrize("kind", ["standard", "plain", "problem", "own"])
+async def test_what_a_view_returns_is_in_the_envelope_of_the_service(serve_as: ServeAs, kind: str) -> None:
+    options: dict[str, Any] = {"envelope": Counted()} if kind == "own" else {"ENVELOPE": kind}
+    async with serve_as(rooms(), **options) as client:
+        for name, (_, data, marks) in RETURNED.items():
+            got, posted = await client.get(f"/rooms/{name}"), await client.post(f"/rooms/{name}")
+            assert (got.status_code, posted.status_code) == (200, 201)
+            assert got.json() == posted.json() == made(kind, data, marks)
+            assert got.headers["content-type"] == ("application/vnd.inn+json" if kind == "own" else "application/json")
+
+
+async def test_an_envelope_that_is_given_goes_before_the_setting(serve_as: ServeAs) -> None:
+    async with serve_as(rooms(), ENVELOPE="plain", envelope=Counted()) as client:
+        assert (await client.get("/rooms/text")).json() == {"rows": "blue", "meta": {}}
+
+
+@pytest.mark.parametrize(
+    "envelope", [Envelope(), PlainEnvelope(), ProblemEnvelope()], ids=lambda each: type(each).__name__
+)
+async def test_an_envelope_describes_what_it_makes(serve_as: ServeAs, envelope: Envelope) -> None:
+    data_schema = {"type": "object", "title": "Bed"}
+    async with serve_as(rooms(), envelope=envelope) as client:
+        for name, kind in (("models", None), ("page", Page), ("walked", KeysetPage)):
+            schema = envelope.success_schema(data_schema, page=kind)
+            answer = (await client.get(f"/rooms/{name}")).json()
+            assert schema == data_schema or set(schema["required"]) == set(schema["properties"]) == set(answer)
+    async with serve_as(failing(), envelope=envelope) as client:
+        answer = (await client.get("/failing/column")).json()
+        schema = envelope.failure_schema()
+        assert set(schema["required"]) == set(answer)
+        (faults,) = (each["items"] for each in schema["properties"].values() if "items" in each)
+        told = answer.get("data") or answer["errors"]
+        assert set(faults["required"]) == set(told[0])
+
+
+async def test_every_problem_has_its_type_and_title(serve_as: ServeAs) -> None:
+    async with serve_as(failing(), ENVELOPE="problem") as client:
+        own, general = (await client.get("/failing/own%20code")).json(), (await client.get("/nowhere?token=1")).json()
+    assert (own["type"], own["title"]) == ("urn:problem-type:full", "Full")
+    assert (general["type"], general["title"]) == ("about:blank", "Not Found")
+    assert general["instance"] == "/nowhere"

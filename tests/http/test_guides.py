@@ -1,0 +1,103 @@
+"""The guide on errors says what the code does: its code is run, and its answers are those of a service."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field
+from sanic import Blueprint
+from sanic.request import Request
+
+from sanicbase import APIView, Config, ErrorCode, SanicBaseError
+from tests.http.conftest import ServeAs
+
+DOCS = Path(__file__).parents[2] / "docs"
+ENGLISH, CHINESE = ((DOCS / language / "errors.md").read_text(encoding="utf-8") for language in ("en", "zh"))
+ID = "5b0e2f6c-6d3e-4d0b-9a53-0c3c5d3c8a55"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", ENGLISH, re.DOTALL | re.MULTILINE)
+
+
+def test_both_languages_show_the_same_code_under_as_many_headings() -> None:
+    assert re.findall(r"```.*?```", ENGLISH, re.DOTALL) == re.findall(r"```.*?```", CHINESE, re.DOTALL)
+    assert len(re.findall(r"^#+ ", ENGLISH, re.MULTILINE)) == len(re.findall(r"^#+ ", CHINESE, re.MULTILINE))
+    assert len(re.findall(r"^\|", ENGLISH, re.MULTILINE)) == len(re.findall(r"^\|", CHINESE, re.MULTILINE))
+
+
+def test_both_name_the_settings() -> None:
+    for name in ("ENVELOPE", "LANGUAGE", "DOCS"):
+        assert name in Config.model_fields
+        assert name in ENGLISH
+        assert name in CHINESE
+
+
+@pytest.fixture(scope="module")
+def guide() -> dict[str, Any]:
+    """What the guide's code makes, but for its last block, which makes the app."""
+    names: dict[str, Any] = {"__name__": "guide"}
+    *parts, app = blocks("python")
+    for part in parts:
+        exec(compile(part, "docs/en/errors.md", "exec", dont_inherit=True), names)
+    assert "create_app(config, blueprint, envelope=ShopEnvelope(), messages=messages)" in app
+    return names
+
+
+class Amount(BaseModel):
+    amount: Annotated[int, Field(ge=1)]
+
+
+def shop(guide: dict[str, Any]) -> Blueprint:
+    class ItemAPI(APIView, public=True):
+        async def get(self, request: Request) -> dict[str, object]:
+            return {"id": 1, "name": "tea"}
+
+        async def post(self, request: Request, body: Amount) -> None:
+            guide["sell"]("tea", 0)
+
+        async def put(self, request: Request, body: Any) -> None: ...
+
+        put.__annotations__["body"] = guide["Order"]
+
+    blueprint = Blueprint("shop")
+    ItemAPI.attach(blueprint, "/item")
+    return blueprint
+
+
+async def test_the_answers_are_those_of_a_service(serve_as: ServeAs, guide: dict[str, Any]) -> None:
+    shown = [json.loads(block) for block in blocks("json")]
+    async with serve_as(shop(guide)) as client:
+        headers = {"X-Request-ID": ID}
+        answers = [
+            await client.get("/item"),
+            await client.post("/item", json={"amount": 1}, headers=headers),
+            await client.post("/item", json={"amount": 0}, headers={**headers, "Accept-Language": "zh"}),
+        ]
+    assert [answer.json() for answer in answers] == shown
+    assert [answer.status_code for answer in answers] == [200, 409, 422]
+
+
+async def test_an_envelope_and_messages_of_ones_own_work_as_shown(serve_as: ServeAs, guide: dict[str, Any]) -> None:
+    envelope = guide["ShopEnvelope"]()
+    async with serve_as(shop(guide), envelope=envelope, messages=guide["messages"]) as client:
+        assert (await client.get("/item")).json() == {"result": {"id": 1, "name": "tea"}, "meta": {}}
+        answer = await client.put("/item", json={"amount": 7}, headers={"Accept-Language": "zh"})
+        assert answer.json() == {
+            "error": "UNPROCESSABLE_CONTENT",
+            "message": "参数有误。",
+            "fields": {"body.amount": "数量应为 12 的倍数。"},
+        }
+        assert (await client.get("/nowhere")).json()["error"] == "NOT_FOUND"
+
+
+def test_the_sentence_of_a_code_that_is_taken_is_that_of_the_guide() -> None:
+    make: Any = ErrorCode
+    make("DepotError", {"EMPTY": (93001, 409, "a", "b")}, module="depot.config.errors")
+    with pytest.raises(SanicBaseError) as caught:
+        make("ShopError", {"SOLD_OUT": (93001, 409, "a", "b")}, module="shop.config.errors")
+    assert f"```\n{caught.value}\n```".replace("93001", "2001") in ENGLISH

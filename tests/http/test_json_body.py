@@ -1,0 +1,199 @@
+"""JSON is taken by the letter: what two parsers could understand differently is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
+from sanic import Blueprint
+from sanic.request import Request
+
+from sanicbase import APIView
+from sanicbase.http.json_body import check_json
+from sanicbase.http.mistakes import CODES, InvalidParameters, UnreadableBody
+from tests.http.conftest import Serve
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    tricks: list[str] = []
+
+
+class Thing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("", alias="Name", max_length=10)
+    count: int = 0
+    ratio: float = 0
+    on: bool = False
+    day: date | None = None
+    key: UUID | None = None
+    anything: Any = None
+
+
+class ThingsAPI(APIView, public=True):
+    async def post(self, request: Request, body: Thing) -> dict[str, object]:
+        return body.model_dump(mode="json", exclude_unset=True, by_alias=True)
+
+    async def put(self, request: Request, body: Annotated[Cat | Dog, Field(discriminator="kind")]) -> str:
+        return type(body).__name__
+
+    async def patch(self, request: Request, body: list[Cat] | None = None) -> int:
+        return -1 if body is None else len(body)
+
+
+@pytest.fixture
+def blueprint() -> Blueprint:
+    blueprint = Blueprint("things")
+    ThingsAPI.attach(blueprint, "/things")
+    return blueprint
+
+
+REFUSED: list[tuple[bytes, int, str, str]] = [
+    (b"", 422, "body", "missing"),
+    (b"{", 400, "body", "json_invalid"),
+    (b"nope", 400, "body", "json_invalid"),
+    (b"{'name': 1}", 400, "body", "json_invalid"),
+    (b'{"count": 1,}', 400, "body", "json_invalid"),
+    (b'{"count": 1} {}', 400, "body", "json_invalid"),
+    (b'\xef\xbb\xbf{"count": 1}', 400, "body", "json_invalid"),
+    (b'{"Name": "\xff"}', 400, "body", "json_encoding"),
+    ('{"Name": "a"}'.encode("utf-16"), 400, "body", "json_encoding"),
+    (b'{"Name": "\x00"}', 400, "body", "json_invalid"),
+    (b'{"Name": "\\ud800"}', 400, "body", "json_invalid"),
+    (b'{"Name": "\\u0000"}', 422, "body", "nul_character"),
+    (b'{"anything": {"\\u0000": 1}}', 422, "body", "nul_character"),
+    (b'{"count": 1, "count": 2}', 422, "body", "json_duplicate_key"),
+    (b'{"anything": [{"a": 1, "\\u0061": 2}]}', 422, "body", "json_duplicate_key"),
+    (b'{"anything": {"\\ud800": 1, "\\ud800": 2}}', 422, "body", "json_duplicate_key"),
+    (b'{"ratio": NaN}', 400, "body", "json_invalid"),
+    (b'{"ratio": -Infinity}', 400, "body", "json_invalid"),
+    (b'{"ratio": 1e400}', 422, "body", "finite_number"),
+    (b'{"count": ' + b"9" * 500 + b"}", 200, "", ""),
+    (b'{"count": "1"}', 422, "body.count", "int_type"),
+    (b'{"count": true}', 422, "body.count", "int_type"),
+    (b'{"count": 1.5}', 422, "body.count", "int_type"),
+    (b'{"count": null}', 422, "body.count", "int_type"),
+    (b'{"on": 1}', 422, "body.on", "bool_type"),
+    (b'{"on": "true"}', 422, "body.on", "bool_type"),
+    (b'{"ratio": "1.5"}', 422, "body.ratio", "float_type"),
+    (b'{"Name": 1}', 422, "body.Name", "string_type"),
+    (b'{"Name": "aaaaaaaaaaa"}', 422, "body.Name", "string_too_long"),
+    (b'{"day": "2026-02-30"}', 422, "body.day", "date_parsing"),
+    (b'{"key": 5}', 422, "body.key", "uuid_type"),
+    (b'{"name": "a"}', 422, "body.name", "extra_forbidden"),
+    (b"[" * 450 + b"]" * 450, 422, "body", "json_too_deep"),
+    (b"[" * 900, 400, "body", "json_invalid"),
+    (b'{"anything":' * 70 + b"1" + b"}" * 70, 422, "body.anything", ""),
+]
+
+
+@pytest.mark.parametrize(("content", "status", "path", "code"), REFUSED, ids=lambda value: repr(value)[:30])
+async def test_a_body_is_taken_by_the_letter(
+    serve: Serve, blueprint: Blueprint, content: bytes, status: int, path: str, code: str
+) -> None:
+    async with serve(blueprint) as client:
+        answer = await client.post("/things", content=content, headers=JSON)
+    if not code:
+        assert answer.status_code == 200
+        return
+    assert answer.status_code == status, answer.text
+    (mistake,) = answer.json()["data"]
+    assert (mistake["path"], mistake["code"]) == (path, code)
+
+
+async def test_what_json_has_no_type_for_is_a_text(serve: Serve, blueprint: Blueprint) -> None:
+    thing = {"Name": "a\\u0000", "day": "2026-02-28", "key": "12345678-1234-5678-1234-567812345678", "ratio": 1}
+    async with serve(blueprint) as client:
+        answer = await client.post("/things", json=thing)
+        assert answer.json()["data"] == thing
+
+
+async def test_a_body_is_one_of_several_kinds_a_list_or_may_be_missing(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        assert (await client.put("/things", json={"kind": "dog"})).json()["data"] == "Dog"
+        wrong = (await client.put("/things", json={"kind": "cow"})).json()["data"]
+        assert [each["code"] for each in wrong] == ["union_tag_invalid"]
+        assert (await client.patch("/things", json=[{"kind": "cat", "lives": 9}])).json()["data"] == 1
+        assert (await client.patch("/things")).json()["data"] == -1
+
+
+async def test_every_mistake_is_told_and_not_more_than_a_hundred(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        answer = await client.post("/things", json={"count": "1", "on": 1, "x" * 90: 1})
+        assert [each["path"] for each in answer.json()["data"]] == ["body.count", "body.on", "body." + "x" * 50]
+        many = await client.patch("/things", content=b"[" + b"1," * 170 + b"1]", headers=JSON)
+        assert len(many.json()["data"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON; charset=UTF-8", 200),
+        ("application/merge-patch+json", 200),
+        ("", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/json; charset=latin-1", 415),
+        ("text/json+json", 415),
+        (";", 415),
+    ],
+)
+async def test_a_body_of_another_kind_is_answered_415(
+    serve: Serve, blueprint: Blueprint, kind: str, status: int
+) -> None:
+    async with serve(blueprint) as client:
+        answer = await client.post("/things", content=b"{}", headers={"Content-Type": kind})
+        assert answer.status_code == status
+        if status == 415:
+            assert answer.json()["data"][0]["code"] == "content_type"
+
+
+async def test_a_body_without_content_type_is_answered_415(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        request = httpx.Request("POST", client.base_url.join("/things"), content=b"{}")
+        assert "content-type" not in request.headers
+        assert (await client.send(request)).status_code == 415
+
+
+def test_every_kind_of_mistake_has_its_sentence() -> None:
+    assert all(sentence[0].isupper() for sentence in CODES.values())
+    assert list(CODES) == sorted(CODES)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@given(documents, st.booleans())
+def test_what_is_written_by_a_good_writer_is_taken(document: Any, ascii_only: bool) -> None:
+    check_json(json.dumps(document, ensure_ascii=ascii_only).encode())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
+    try:
+        check_json(body)
+    except (InvalidParameters, UnreadableBody):
+        return
+    assert not isinstance(found := json.loads(body.decode()), float) or math.isfinite(found)

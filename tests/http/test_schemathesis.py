@@ -1,0 +1,55 @@
+"""Requests that are made from the example's own document, good and bad ones, answered by the running example."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sanicbase.testing import ServiceProcess
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = os.environ.get("SANICBASE_TEST_EXAMPLES", "25")  # of each operation
+TOKEN = "k3Vq9-Zp_1xYwT7uRb2LmN8s"
+HOOKS = """
+import schemathesis
+from hypothesis import strategies as st
+
+schemathesis.openapi.format("cursor", st.just(""))  # any other is made by the service only
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[ServiceProcess]:
+    shutil.copytree(ROOT / "xi_test", tmp_path / "xi_test", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "http_xi_test.py", tmp_path)
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    with ServiceProcess(tmp_path / "http_xi_test.py", cwd=tmp_path, env={"XI_TEST_ADMIN_TOKEN": TOKEN}) as service:
+        service.wait_ready(path="/xi_test/articles")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        article = {"slug": "hello", "title": "Hello"}
+        assert service.client.post("/xi_test/articles", json=article, headers=headers).status_code == 201
+        yield service
+
+
+@pytest.mark.timeout(3600)
+def test_no_request_of_the_document_finds_a_failure(service: ServiceProcess) -> None:
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{service.base_url}/openapi.json",
+        "--header", f"Authorization: Bearer {TOKEN}",
+        "--checks", "all",
+        "--phases", "examples,coverage,fuzzing,stateful",
+        "--max-examples", EXAMPLES,
+        "--generation-allow-x00", "false",  # JSON Schema cannot say shortly that no text has NUL
+        "--generation-database", "none",
+    ]  # fmt: skip
+    env = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(service.directory)}
+    done = subprocess.run(command, cwd=service.directory, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 9" in done.stdout
+    assert "Traceback" not in service.output()
