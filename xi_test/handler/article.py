@@ -1,9 +1,14 @@
 """Articles: writing them, and the list of the published ones."""
 
-from sanicbase import Page, PageQuery
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sanicbase import IntegrityError, Page, PageQuery
 from xi_test.config import config
-from xi_test.model_db.main import Article, User
+from xi_test.config.errors import XiTestError
+from xi_test.model_db.main import Article
 from xi_test.model_rc.article import ArticleRC
+from xi_test.model_rc.user import UserRC
 
 
 class ArticleQuery(PageQuery):
@@ -17,25 +22,34 @@ class ArticleQuery(PageQuery):
         size = config.PAGE_SIZE
 
 
-async def create_article(author: User, slug: str, title: str, body: str, *, published: bool) -> Article:
-    """Write a new article. Raises IntegrityError when another one has the slug."""
-    return await Article.create(author=author, slug=slug, title=title, body=body, published=published)
+async def create_article(author: UserRC, slug: str, title: str, body: str, *, published: bool) -> ArticleRC:
+    """Write a new article. Raises SLUG_TAKEN when another one has the slug."""
+    with _slug_is_free(slug):
+        return await ArticleRC.create(author_id=author.id, slug=slug, title=title, body=body, published=published)
 
 
 async def change_article(article_id: int, fields: dict[str, str | bool]) -> ArticleRC | None:
     """Change some fields of an article; None when there is no such article. Raises as `create_article` does."""
-    await Article.update_by_pk(article_id, fields)
-    await ArticleRC.invalidate(article_id)
-    return await ArticleRC.get(article_id)
+    with _slug_is_free(fields.get("slug")):
+        return await ArticleRC.update(article_id, **fields)
 
 
 async def delete_article(article_id: int) -> bool:
     """Delete an article with its comments; False when there is no such article."""
-    deleted = await Article.delete_by_pk(article_id)
-    await ArticleRC.invalidate(article_id)
-    return deleted
+    return await ArticleRC.delete(article_id)
 
 
 async def published_articles(query: ArticleQuery) -> Page[Article]:
     """A page of the published articles."""
     return await query.fetch(Article.filter(published=True))
+
+
+@contextmanager
+def _slug_is_free(slug: object) -> Iterator[None]:
+    """Whether it is says the database, at the write: whoever asked before would only know how it was."""
+    try:
+        yield
+    except IntegrityError as exc:
+        if "slug" not in exc.columns:
+            raise
+        raise XiTestError.SLUG_TAKEN(slug=slug) from exc

@@ -2,12 +2,12 @@
 
 from sanicbase import KeysetPage, KeysetQuery
 from xi_test.config import config
+from xi_test.config.consts import WORD_LENGTH
+from xi_test.config.errors import XiTestError
 from xi_test.model_db.extra import BannedWord
-from xi_test.model_db.main import Article, Comment, User
-
-
-class WordBanned(Exception):
-    """The comment holds a word that the moderators have banned."""
+from xi_test.model_db.main import Article, Comment
+from xi_test.model_rc.comment_count import CommentCountRC
+from xi_test.model_rc.user import UserRC
 
 
 class CommentQuery(KeysetQuery):
@@ -20,14 +20,14 @@ class CommentQuery(KeysetQuery):
         size = config.PAGE_SIZE
 
 
-async def add_comment(author: User, article_id: int, body: str) -> Comment | None:
-    """Write a comment below an article; None when there is no such article. Raises WordBanned."""
+async def add_comment(author: UserRC, article_id: int, body: str) -> Comment | None:
+    """Write a comment below an article; None when there is no such article. Raises WORD_BANNED."""
     if not await Article.get_by_pk(article_id):
         return None
-    words = {word.lower() for word in body.split()}
+    words = {word for word in body.lower().split() if len(word) <= WORD_LENGTH}
     if await BannedWord.exists(word__in=words):
-        raise WordBanned
-    return await Comment.create(article_id=article_id, author=author, body=body)
+        raise XiTestError.WORD_BANNED()
+    return await Comment.create(article_id=article_id, author_id=author.id, body=body)
 
 
 async def delete_comment(article_id: int, comment_id: int) -> bool:
@@ -38,3 +38,9 @@ async def delete_comment(article_id: int, comment_id: int) -> bool:
 async def comments_below(article_id: int, query: CommentQuery) -> KeysetPage[Comment]:
     """A page of an article's comments, the oldest first."""
     return await query.fetch(Comment.filter(article_id=article_id))
+
+
+async def counts_below(article_ids: list[int]) -> dict[int, int]:
+    """How many comments each of these articles has."""
+    counts = await CommentCountRC.get_many(article_ids)
+    return {article_id: count.comments if count else 0 for article_id, count in zip(article_ids, counts, strict=True)}

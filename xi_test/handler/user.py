@@ -4,11 +4,12 @@ from sanicbase import made_token, token_digest
 from xi_test.config import config
 from xi_test.config.consts import FIRST_USER
 from xi_test.model_db.main import User
+from xi_test.model_rc.user import UserRC
 
 
-async def user_with_token(token: str) -> User | None:
+async def user_with_token(token: str) -> UserRC | None:
     """The user whose token this is."""
-    return await User.get_or_none(token_digest=token_digest(token))
+    return await UserRC.get_by(token_digest=token_digest(token))
 
 
 async def ensure_first_user() -> str | None:

@@ -2,17 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
-from sanic.exceptions import NotFound
+from pydantic import BaseModel, StringConstraints
 from sanic.request import Request
-from sanic.response import HTTPResponse
 
-from sanicbase import Page, success
+from sanicbase import Created, Page
 from xi_test.base_api import BaseAPI
 from xi_test.config.consts import BODY_LENGTH, SLUG_LENGTH, SLUG_PATTERN, TITLE_LENGTH
+from xi_test.config.errors import XiTestError
 from xi_test.handler import article as articles
+from xi_test.handler.comment import counts_below
 from xi_test.handler.record import access_records
+from xi_test.interface.parameters import Key
+from xi_test.model_db.main import Article
 from xi_test.model_rc.article import ArticleRC
+from xi_test.model_rc.user import UserRC
 
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN, max_length=SLUG_LENGTH)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_LENGTH)]
@@ -40,11 +43,10 @@ class ArticlePatch(BaseModel):
 class ArticleLine(BaseModel):
     """An article on the list."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     id: int
     slug: str
     title: str
+    comments: int
 
 
 class ArticlesAPI(BaseAPI):
@@ -52,31 +54,31 @@ class ArticlesAPI(BaseAPI):
 
     async def get(self, request: Request, query: articles.ArticleQuery) -> Page[ArticleLine]:
         """A page of the published articles, the newest first unless another order is asked for."""
-        return (await articles.published_articles(query)).map(ArticleLine.model_validate)
+        page = await articles.published_articles(query)
+        comments = await counts_below([article.id for article in page.items])
+        return page.map(lambda article: _line(article, comments[article.id]))
 
-    async def post(self, request: Request, body: ArticleIn) -> HTTPResponse:
+    async def post(self, request: Request, body: ArticleIn, user: UserRC) -> Created[ArticleRC]:
         """Write a new article."""
-        article = await articles.create_article(
-            self.user(request), body.slug, body.title, body.body, published=body.published
-        )
-        return success(ArticleRC.model_validate(article), 201)
+        article = await articles.create_article(user, body.slug, body.title, body.body, published=body.published)
+        return Created(article, location=f"{request.path}/{article.id}")
 
 
 class ArticleAPI(BaseAPI):
     """One article."""
 
-    async def get(self, request: Request, article_id: int) -> ArticleRC:
+    async def get(self, request: Request, article_id: Key) -> ArticleRC:
         """The article with that key."""
         return _read(await ArticleRC.get(article_id))
 
-    async def patch(self, request: Request, article_id: int, body: ArticlePatch) -> ArticleRC:
+    async def patch(self, request: Request, article_id: Key, body: ArticlePatch, user: UserRC) -> ArticleRC:
         """Change some of its fields."""
         return _found(await articles.change_article(article_id, body.model_dump(exclude_none=True)))
 
-    async def delete(self, request: Request, article_id: int) -> None:
+    async def delete(self, request: Request, article_id: Key, user: UserRC) -> None:
         """Delete it with its comments."""
         if not await articles.delete_article(article_id):
-            raise NotFound("There is no such article.")
+            raise XiTestError.ARTICLE_NOT_FOUND()
 
 
 class ArticleBySlugAPI(BaseAPI):
@@ -87,6 +89,10 @@ class ArticleBySlugAPI(BaseAPI):
         return _read(await ArticleRC.get_by(slug=slug))
 
 
+def _line(article: Article, comments: int) -> ArticleLine:
+    return ArticleLine(id=article.id, slug=article.slug, title=article.title, comments=comments)
+
+
 def _read(article: ArticleRC | None) -> ArticleRC:
     found = _found(article)
     access_records.add(found.id)
@@ -95,5 +101,5 @@ def _read(article: ArticleRC | None) -> ArticleRC:
 
 def _found(article: ArticleRC | None) -> ArticleRC:
     if article is None:
-        raise NotFound("There is no such article.")
+        raise XiTestError.ARTICLE_NOT_FOUND()
     return article

@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sanic.exceptions import NotFound, SanicException
 from sanic.request import Request
-from sanic.response import HTTPResponse
 
-from sanicbase import KeysetPage, success
+from sanicbase import Created, KeysetPage
 from xi_test.base_api import BaseAPI
 from xi_test.config.consts import COMMENT_LENGTH
+from xi_test.config.errors import XiTestError
 from xi_test.handler import comment as comments
+from xi_test.interface.parameters import Key
+from xi_test.model_rc.article import ArticleRC
+from xi_test.model_rc.user import UserRC
 
 
 class CommentIn(BaseModel):
@@ -34,25 +36,25 @@ class CommentOut(BaseModel):
 class CommentsAPI(BaseAPI):
     """The comments below an article."""
 
-    async def get(self, request: Request, article_id: int, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
+    async def get(self, request: Request, article_id: Key, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
         """A page of them, the oldest first."""
-        return (await comments.comments_below(article_id, query)).map(CommentOut.model_validate)
+        page = await comments.comments_below(article_id, query)
+        if not page.items and await ArticleRC.get(article_id) is None:
+            raise XiTestError.ARTICLE_NOT_FOUND()
+        return page.map(CommentOut.model_validate)
 
-    async def post(self, request: Request, article_id: int, body: CommentIn) -> HTTPResponse:
+    async def post(self, request: Request, article_id: Key, body: CommentIn, user: UserRC) -> Created[CommentOut]:
         """Write a comment."""
-        try:
-            comment = await comments.add_comment(self.user(request), article_id, body.body)
-        except comments.WordBanned as exc:
-            raise SanicException("The comment holds a banned word.", status_code=422) from exc
+        comment = await comments.add_comment(user, article_id, body.body)
         if comment is None:
-            raise NotFound("There is no such article.")
-        return success(CommentOut.model_validate(comment), 201)
+            raise XiTestError.ARTICLE_NOT_FOUND()
+        return Created(CommentOut.model_validate(comment))
 
 
 class CommentAPI(BaseAPI):
     """One comment."""
 
-    async def delete(self, request: Request, article_id: int, comment_id: int) -> None:
+    async def delete(self, request: Request, article_id: Key, comment_id: Key, user: UserRC) -> None:
         """Take it away from readers."""
         if not await comments.delete_comment(article_id, comment_id):
-            raise NotFound("There is no such comment.")
+            raise XiTestError.COMMENT_NOT_FOUND()

@@ -3,7 +3,7 @@
 from sanicbase.ws import WSView
 
 
-class EchoWS(WSView):
+class EchoWS(WSView, public=True):
     """An echo."""
 
     async def on_message(self, message: str | bytes) -> None:

@@ -3,11 +3,13 @@
 from tortoise import fields
 from tortoise.models import Model
 
+from xi_test.config.consts import WORD_LENGTH
+
 
 class BannedWord(Model):
     """A word that a comment may not hold; the moderators' service keeps the table."""
 
-    word = fields.CharField(max_length=40, primary_key=True)
+    word = fields.CharField(max_length=WORD_LENGTH, primary_key=True)
 
     class Meta:
         table = "moderation_word"

@@ -10,7 +10,7 @@ CURL = """\
   The first user's token was made for development. Write an article with it:
 
 curl -X POST http://{host}:{port}/xi_test/articles -H 'Authorization: Bearer {token}' \\
-  -d '{{"slug": "hello", "title": "Hello"}}'
+  -H 'Content-Type: application/json' -d '{{"slug": "hello", "title": "Hello"}}'
 
 """
 
