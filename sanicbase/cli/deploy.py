@@ -1,0 +1,145 @@
+"""`sanicGuider deploy`: the files that put a service onto machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
+from sanicbase.deploy.site import DeployError, Site, account_for, survey
+from sanicbase.deploy.writing import Rendering, write
+from sanicbase.jobs.command import UsageError, service_config
+
+__all__ = ["deploy"]
+
+Command = Callable[..., None]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _common(command: Command) -> Command:
+    """The options of every kind."""
+    for decorator in (
+        click.option("--force", is_flag=True, help="Replace files that were changed."),
+        click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
+        click.argument("service"),
+    ):
+        command = decorator(command)
+    return command
+
+
+def _machine(command: Command) -> Command:
+    """The options of kinds that run the launch files on a machine."""
+    folder = click.Path(path_type=Path)
+    for decorator in (
+        click.option("--elsewhere", is_flag=True, help="The paths and the account are those of another machine."),
+        click.option("--account", is_flag=True, help="For an ordinary account, without root."),
+        click.option("--user", default="", help="The account to run as; by default the owner of the project's folder."),
+        click.option("--python", type=folder, default=Path(sys.executable), help="The interpreter."),
+        click.option("--directory", type=folder, help="The project's folder on the machine."),
+    ):
+        command = decorator(command)
+    return _common(command)
+
+
+class _Sentences(click.Group):
+    """A group whose commands end with the sentence of a mistake, and status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DeployError, UsageError) as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+@click.group(name="deploy", cls=_Sentences)
+def deploy() -> None:
+    """Render the files that put a service onto machines, into deploy/."""
+
+
+@deploy.command(name="systemd")
+@_machine
+def systemd_(service: str, *, account: bool, **options: Any) -> None:
+    """Units for systemd: one for each launch file of SERVICE, and a target for all."""
+    site = _site(service, account=account, **options)
+    units = systemd.account_units if account else systemd.root_units
+    _finish(units(site, options["to"]), **options)
+
+
+@deploy.command(name="supervisor")
+@_machine
+def supervisor_(service: str, *, account: bool, **options: Any) -> None:
+    """Programs for supervisor: one for each launch file of SERVICE."""
+    site = _site(service, account=account, **options)
+    _finish(supervisor.programs(site, options["to"], account=account), **options)
+
+
+@deploy.command(name="nginx")
+@_common
+@click.option("--directory", type=click.Path(path_type=Path), help="The project's folder on the machine.")
+@click.option("--server-name", default="_", help="The name that clients ask for; any by default.")
+@click.option("--listen", type=click.IntRange(1, 65535), default=80, help="The port that clients reach.")
+@click.option("--http", multiple=True, help="HOST:PORT of a copy of the HTTP service; may be repeated.")
+@click.option("--ws", multiple=True, help="HOST:PORT of a copy of the WebSocket service; may be repeated.")
+def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **address: Any) -> None:
+    """A site for nginx: HTTP and WebSockets of SERVICE at one address."""
+    _finish(nginx.proxy(_anywhere(service, directory), to, **address), to=to, force=force)
+
+
+@deploy.command()
+@_common
+@click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
+def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
+    """A Dockerfile for all launch files of SERVICE."""
+    _finish(containers.image(_anywhere(service), to, python=python_version), to=to, force=force)
+
+
+@deploy.command()
+@_common
+@click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
+def compose(service: str, *, python_version: str, to: Path, force: bool) -> None:
+    """The Dockerfile, and a compose file of SERVICE with PostgreSQL and Valkey."""
+    _finish(containers.compose(_anywhere(service), to, python=python_version), to=to, force=force)
+
+
+@deploy.command()
+@_common
+@click.option("--image", help="The image, with its tag; by default the service's name.")
+@click.option("--replicas", type=click.IntRange(1), default=2, help="How many pods each launch file has.")
+def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool) -> None:
+    """Manifests of SERVICE for Kubernetes."""
+    rendering = kubernetes.manifests(_anywhere(service), to, image=image or f"{service}:latest", replicas=replicas)
+    _finish(rendering, to=to, force=force)
+
+
+def _site(
+    service: str, *, directory: Path | None, python: Path, user: str, account: bool, elsewhere: bool, **_: Any
+) -> Site:
+    """The service on the machine that the options describe."""
+    if account and user:
+        raise DeployError("Say either --user, for root's files, or --account.")
+    config = service_config(service)
+    runs_as = "" if account else user or account_for(directory or config.project_dir())
+    return survey(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
+
+
+def _anywhere(service: str, directory: Path | None = None) -> Site:
+    """The service, for files that name nothing of a machine."""
+    return survey(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
+
+
+def _finish(rendering: Rendering, *, to: Path, force: bool, **_: Any) -> None:
+    """Write the files, and say which, and what to type."""
+    written = write(rendering.files, to, force=force)
+    for path in written:
+        click.echo(f"Wrote {path}.")
+    if not written:
+        click.echo("All files were there already.")
+    for note in rendering.notes:
+        click.echo(f"Note: {note}")
+    click.echo("Next:")
+    for line in rendering.commands:
+        click.echo(f"  {line}")

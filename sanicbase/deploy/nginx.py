@@ -1,0 +1,53 @@
+"""nginx in front: HTTP and WebSockets at one address, and the settings by which the service believes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from sanicbase.deploy.site import DeployError, Kind, Site
+from sanicbase.deploy.writing import Rendering, render
+
+__all__ = ["proxy"]
+
+ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
+SERVER_NAME = re.compile(r"[\w.*~^$\\-]+")
+MARGIN = 5  # seconds that nginx is more patient than the service, so that the service's answer is the one that is seen
+
+
+def proxy(
+    site: Site, to: Path, *, server_name: str, listen: int, http: Sequence[str] = (), ws: Sequence[str] = ()
+) -> Rendering:
+    """A file for /etc/nginx/conf.d, and lines for the service's `.env`.
+
+    `http` and `ws` are the addresses of the service's copies, this machine's by default.
+    """
+    if not SERVER_NAME.fullmatch(server_name):
+        raise DeployError(f"{server_name!r} is no name of a server: write one such as example.com.")
+    upstreams = {"http": _upstream(site, "http", http), "ws": _upstream(site, "ws", ws)}
+    if not any(upstreams.values()):
+        raise DeployError(f"{site.service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.")
+    conf, env = f"nginx/{site.service}.conf", f"nginx/{site.service}.env"
+    facts = {"site": site, "upstreams": upstreams, "server_name": server_name, "listen": listen, "margin": MARGIN}
+    commands = [
+        f"cat {to / env} >> {site.directory / '.env'}",
+        f"cp {to / conf} /etc/nginx/conf.d/",
+        "nginx -t",
+        "service nginx reload",
+    ]
+    files = {conf: render("nginx/site.j2", **facts), env: render("nginx/env.j2", **facts)}
+    return Rendering(files, commands)
+
+
+def _upstream(site: Site, kind: Kind, addresses: Sequence[str]) -> list[str]:
+    """The addresses of a kind; those of a kind that has no launch file are a mistake."""
+    if site.launch(kind) is None:
+        if addresses:
+            raise DeployError(f"There is no {kind}_{site.service}.py: {addresses[0]} leads to nothing.")
+        return []
+    for address in addresses:
+        found = ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found[1]) < 65536:
+            raise DeployError(f"{address!r} is no address: write HOST:PORT, such as 10.0.0.1:{site.port(kind)}.")
+    return list(addresses) or [f"127.0.0.1:{site.port(kind)}"]

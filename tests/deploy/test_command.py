@@ -1,0 +1,173 @@
+"""`sanicGuider deploy`: what it writes, what it leaves alone, and its sentences."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sanicbase.deploy.accounts import why_out_of_reach
+from tests.app.conftest import Project
+from tests.deploy.conftest import Told, run_deploy
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).parents[2]
+RENDERED = re.findall(r"^\t\$\(BIN\)/sanicGuider deploy (.*) --force$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+Tell = Callable[..., Told]
+
+
+@pytest.mark.parametrize("words", RENDERED)
+def test_the_committed_files_are_those_that_are_rendered(words: str) -> None:
+    told = run_deploy(ROOT, words.split())
+    assert told.returncode == 0, told.stderr + "run `make deploy`"
+    assert told.stdout.startswith("All files were there already.\n"), "run `make deploy`"
+
+
+def test_every_kind_is_committed() -> None:
+    assert {words.split()[0] for words in RENDERED} == {"systemd", "supervisor", "nginx", "compose", "k8s"}
+    assert (ROOT / "deploy" / "docker" / "xi_test.Dockerfile").exists()
+
+
+def test_it_says_what_it_wrote_and_what_to_type(tell: Tell) -> None:
+    told = tell("nginx", "xi_test")
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert lines[:2] == ["Wrote deploy/nginx/xi_test.conf.", "Wrote deploy/nginx/xi_test.env."]
+    assert "  nginx -t" in lines[lines.index("Next:") :]
+
+
+def test_a_changed_file_is_shown_and_kept(tell: Tell, project: Project) -> None:
+    tell("nginx", "xi_test")
+    file = project.directory / "deploy" / "nginx" / "xi_test.conf"
+    changed = file.read_text().replace("server_name _;", "server_name mine;")
+    file.write_text(changed)
+    (project.directory / "deploy" / "nginx" / "xi_test.env").unlink()
+    told = tell("nginx", "xi_test")
+    assert told.returncode == 1
+    assert "deploy/nginx/xi_test.conf was changed by somebody" in told.stderr
+    assert "-    server_name mine;\n+    server_name _;" in told.stderr
+    assert file.read_text() == changed
+    assert not (project.directory / "deploy" / "nginx" / "xi_test.env").exists(), "all or nothing"
+    assert tell("nginx", "xi_test", "--force").returncode == 0
+    assert "server_name _;" in file.read_text()
+
+
+def test_a_service_has_files_for_the_launch_files_it_has(tell: Tell, project: Project) -> None:
+    (project.directory / "ws_xi_test.py").unlink()
+    told = tell("systemd", "xi_test", "--account", "--to", "out")
+    assert told.returncode == 0, told.stderr
+    units = {path.name for path in (project.directory / "out" / "systemd" / "user").iterdir()}
+    assert units == {"http_xi_test.service", "srv_xi_test.service", "xi_test.target"}
+    assert "ws_xi_test" not in (project.directory / "out" / "systemd" / "user" / "xi_test.target").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("systemd nowhere --account", "There is no module nowhere. Run this in the project's folder."),
+        ("docker json", "There is no module json.config"),
+        ("systemd xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
+        ("systemd xi_test --account --python /nowhere/python", "/nowhere/python is no interpreter that can be run."),
+        ("systemd xi_test --account --python venv/python", "venv/python is no absolute path"),
+        ("systemd xi_test --account --directory /nowhere", "There is no /nowhere/http_xi_test.py."),
+        ("systemd xi_test --account --directory '/a;b' --elsewhere", "which such files cannot carry"),
+        ("systemd xi_test --account --user root", "Say either --user, for root's files, or --account."),
+        ("systemd xi_test --elsewhere --user 'a b'", "'a b' is no name of an account."),
+        ("supervisor xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
+        ("nginx xi_test --http nonsense", "'nonsense' is no address: write HOST:PORT"),
+        ("nginx xi_test --http 10.0.0.1:99999", "is no address: write HOST:PORT"),
+        ("nginx xi_test --server-name 'a;b'", "'a;b' is no name of a server"),
+        ("docker xi_test --python-version 2.7", "'2.7' is no version of Python"),
+        ("docker xi_test", "names the packages that an image needs"),
+        ("k8s xi_test --image 'a b'", "'a b' is no name of an image"),
+        ("nginx xi_test --to /dev/null", "/dev/null cannot be written to"),
+    ],
+)
+def test_a_mistake_is_a_sentence(tell: Tell, project: Project, words: str, sentence: str) -> None:
+    told = tell(*shlex.split(words))
+    assert told.returncode == 1
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr
+    assert not (project.directory / "deploy").exists()
+
+
+def test_a_service_without_launch_files_is_a_sentence(tell: Tell, project: Project) -> None:
+    for file in project.directory.glob("*_xi_test.py"):
+        file.unlink()
+    told = tell("systemd", "xi_test", "--account")
+    assert told.returncode == 1
+    assert "There is no launch file of xi_test" in told.stderr
+
+
+def test_scripts_alone_need_no_nginx(tell: Tell, project: Project) -> None:
+    (project.directory / "ws_xi_test.py").unlink()
+    (project.directory / "http_xi_test.py").unlink()
+    told = tell("nginx", "xi_test")
+    assert (told.returncode, "nginx has nothing to pass on" in told.stderr) == (1, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask for another account")
+def test_an_account_that_cannot_reach_the_project_is_told_so(tell: Tell, project: Project) -> None:
+    project.directory.chmod(0o700)
+    told = tell("systemd", "xi_test", "--user", "nobody", "--python", sys.executable)
+    assert told.returncode == 1
+    assert "nobody cannot reach" in told.stderr
+    assert "is closed to it (mode 700)" in told.stderr
+
+
+def test_a_root_folder_needs_an_account_by_name(tell: Tell, project: Project) -> None:
+    told = tell("systemd", "xi_test")
+    if project.directory.owner() == "root":
+        assert (told.returncode, "is root's: name the account" in told.stderr) == (1, True)
+    else:
+        unit = project.directory / "deploy" / "systemd" / "http_xi_test.service"
+        assert f"User={project.directory.owner()}" in unit.read_text()
+
+
+def test_reach_follows_the_bits_for_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "file"
+    file.touch(0o600)
+    assert why_out_of_reach(file, "root") is None
+    reason = why_out_of_reach(file, "nobody")
+    assert reason is not None
+    assert "is closed to it" in reason
+
+
+TYPED = re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/deployment.md").read_text(), re.MULTILINE)
+TYPED += re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/growing.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", sorted(set(TYPED)))
+def test_what_the_pages_say_can_be_typed(tell: Tell, project: Project, words: str) -> None:
+    (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    # The account of the page need not be this machine's.
+    told = tell(*words.split(), *(["--elsewhere"] if "--user" in words and "--elsewhere" not in words else []))
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "systemd xi_test --user xi_test --elsewhere",
+        "systemd xi_test --account",
+        "supervisor xi_test --user xi_test --elsewhere",
+        "compose xi_test",
+        "k8s xi_test",
+    ],
+)
+def test_the_page_has_the_commands_that_are_printed(tell: Tell, project: Project, words: str) -> None:
+    (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    page = (ROOT / "docs/en/deployment.md").read_text()
+    printed = [line.strip() for line in tell(*words.split()).stdout.partition("Next:\n")[2].splitlines()]
+    # One launch file stands for all of them.
+    lines = [line for line in printed if not re.search(r"\b(ws|srv)_xi_test|/(ws|srv).yaml|xi-test-(ws|srv)", line)]
+    assert len(lines) >= 4
+    assert [line for line in lines if line not in page] == []
