@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import click
 
+from sanicbase.cli.add import add
+from sanicbase.cli.cache import cache
+from sanicbase.cli.config import config
+from sanicbase.cli.deploy import deploy
+from sanicbase.cli.doctor import doctor
+from sanicbase.cli.help import Guider
+from sanicbase.cli.new import guide, new
+from sanicbase.cli.openapi import openapi
+from sanicbase.cli.project import guessed_service, here
+from sanicbase.cli.routes import routes
+from sanicbase.cli.shell import shell
+from sanicbase.codes.export import FORMATS, load_codes
 from sanicbase.jobs.command import UsageError, run_command
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """The daily commands of a project; run them in the project's folder."""
-    # As `python -m` does it: a console script finds nothing beside itself.
-    if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+@click.group(cls=Guider, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """The daily commands of a project; run them in the project's folder. Without one it guides to a new service."""
+    here()
+    if context.invoked_subcommand is None:
+        guide()
+
+
+main.add_command(new)
+main.add_command(add)
+main.add_command(doctor)
+main.add_command(shell)
+main.add_command(routes)
+main.add_command(config)
+main.add_command(cache)
+main.add_command(deploy)
 
 
 # Behind the path every word is the function's, `--help` as well.
@@ -34,3 +54,18 @@ def run(path: str, words: tuple[str, ...]) -> None:
         run_command(path, words)
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
+
+
+@main.command()
+@click.argument("service", required=False)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="md", help="Markdown, JSON or TypeScript.")
+def errors(service: str | None, form: str) -> None:
+    """Print the error codes of a service, such as xi_test, and those of sanicbase."""
+    try:
+        codes = load_codes(guessed_service(service))
+    except ModuleNotFoundError as exc:
+        raise click.UsageError(f"{exc}. Run this in the project's folder, with the name of a service.") from exc
+    click.echo(FORMATS[form](codes), nl=False)
+
+
+main.add_command(openapi)

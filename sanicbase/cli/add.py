@@ -1,0 +1,54 @@
+"""`sanicGuider add`: one piece more for a service, with its test and its route."""
+
+from __future__ import annotations
+
+import click
+
+from sanicbase.cli.adding.pieces import PIECES, plan_piece
+from sanicbase.cli.adding.service import Place
+from sanicbase.cli.language import say
+from sanicbase.cli.making.writing import write
+from sanicbase.cli.project import guessed_service, here
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["add"]
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(PIECES)))
+@click.argument("name")
+@click.option("--service", help="The service to add to; needed where there are several.")
+@click.option("--file", default="", help="For a model: the file of model_db/ it goes into; by default the first.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+def add(kind: str, name: str, service: str | None, file: str, dry_run: bool) -> None:
+    """Add a piece NAME to a service, with its test and its route.
+
+    An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
+    it is one plain view. Lines that are there stay as they are, and a second time changes nothing.
+    """
+    place = _place(guessed_service(service))
+    try:
+        plan = plan_piece(kind, name, place, file=file)
+        if not plan.changes:
+            click.echo(say("It is all there. Nothing is changed.", "都已存在，没有改动。"))
+            return
+        click.echo(plan.tree())
+        if dry_run:
+            click.echo(plan.diff(), nl=False)
+            return
+        write(plan, place.project)
+    except (ValueError, SanicBaseError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _place(name: str) -> Place:
+    project = here()
+    service = project.service(name)
+    if service is None:
+        raise click.UsageError(
+            say(
+                f"There is no service {name} in {project.folder}. Go to the project's folder.",
+                f"{project.folder} 里没有服务 {name}。请进入项目目录。",
+            )
+        )
+    return Place(project, service)

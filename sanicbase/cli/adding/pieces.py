@@ -1,0 +1,261 @@
+"""The plan of each piece: its files, its test, and the lines that lead to it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
+from sanicbase.cli.adding.imports import with_import
+from sanicbase.cli.adding.service import Place
+from sanicbase.cli.adding.syntax import defines, with_attached, with_definition, with_item, with_member
+from sanicbase.cli.language import say
+from sanicbase.cli.making.plan import Plan
+from sanicbase.cli.making.templates import WIDTH, render
+from sanicbase.cli.table import width
+
+__all__ = ["PIECES", "plan_piece"]
+
+Texts = dict[str, str]
+
+KEYS = {"int": ("Key", "int"), "UUID": ("UUID", "uuid"), "str": ("str", "str")}
+"""The type of a parameter for a primary key, and Sanic's name for it in a path."""
+
+
+def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
+    """What adding that piece changes; nothing when it is there. Raises ValueError with a sentence."""
+    values = place.values() | _names(name)
+    texts = PIECES[kind](place, values, file) if kind == "model" else PIECES[kind](place, values)
+    conftest = f"tests/{place.name}/conftest.py"
+    if place.project.text(conftest) is None:
+        texts[conftest] = render("testing/conftest.py.j2", values)
+        texts.setdefault("tests/conftest.py", _or_new(place, "tests/conftest.py", "project/conftest.py.j2", values))
+    return Plan.of(place.project, texts)
+
+
+def _names(name: str) -> dict[str, str]:
+    """What a thing is called, as a variable, as a class, and several of them; `OrderLine` and `order_line` are one."""
+    thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
+        raise ValueError(
+            say(f"{name!r} is no name here: write one such as order_line.", f"{name!r} 不能作名字，可以写 order_line。")
+        )
+    things = _several(thing)
+    return {
+        "thing": thing,
+        "things": things,
+        "Thing": _titled(thing),
+        "Things": _titled(things),
+        "path": thing.replace("_", "-"),
+    }
+
+
+def _several(thing: str) -> str:
+    if re.search(r"[^aeiou]y$", thing):
+        return f"{thing[:-1]}ies"
+    return f"{thing}es" if re.search(r"(s|x|ch|sh)$", thing) else f"{thing}s"
+
+
+def _titled(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))
+
+
+def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
+    """A class in a model file, which is new when `file` names one that is not there."""
+    file = file or _first_model_file(place)
+    there = columns_of(place.project, place.name, values["Thing"])
+    module = there.module if there else f"{place.name}.model_db.{file}"
+    path = module.replace(".", "/") + ".py"
+    values |= {"module": module}
+    texts = {_test(values, "model"): _or_new(place, _test(values, "model"), "pieces/test_model.py.j2", values)}
+    if there:
+        return texts
+    source = place.project.text(path) or render("service/model_db/migrated.py.j2", {**values, "first": False})
+    source = with_import(source, "tortoise", "fields")
+    source = with_import(source, "sanicbase", "Timestamps")
+    texts[path] = with_definition(source, render("pieces/model.py.j2", values))
+    if place.project.text(path) is None:
+        config = f"{place.name}/config/__init__.py"
+        texts[config] = with_item(place.text("config/__init__.py"), "MODEL_LIST", f'"{file}"', naming=file)
+    return texts
+
+
+def _rc(place: Place, values: dict[str, Any]) -> Texts:
+    """A cache model over the model of that name, or one that is kept in Redis alone."""
+    columns = columns_of(place.project, place.name, values["Thing"])
+    shown = columns.columns if columns else ()
+    unique = [column.name for column in shown if column.unique]
+    values |= {
+        "columns": columns,
+        "imports": imports_of(shown),
+        "unique": f"({', '.join(_quoted(name) for name in unique)}{',' * (len(unique) == 1)})" if unique else "",
+        "made": ", ".join(f"{column.name}={column.sample}" for column in columns.needed) if columns else "",
+    }
+    return _defined(place, values, "model_rc/{thing}.py", "{Thing}RC", "pieces/rc.py.j2", "rc")
+
+
+def _api(place: Place, values: dict[str, Any]) -> Texts:
+    """Views over the model of that name with everything behind them, or one plain view."""
+    place.check_serves("http")
+    columns = columns_of(place.project, place.name, values["Thing"])
+    values |= {"prefix": f"/v{place.version}" if place.version else ""}
+    if columns is None:
+        texts = _defined(place, values, "interface/{thing}.py", "{Thing}API", "pieces/view.py.j2", "view", "api")
+        return texts | _routed(place, values, "http", {"{Thing}API": "/{path}"})
+    values |= {"path": values["things"].replace("_", "-")} | _schema(place, columns)
+    texts = _defined(place, values, "interface/{thing}.py", "{Things}API", "pieces/interface.py.j2", "api")
+    texts |= _defined(place, values, "handler/{thing}.py", "create_{thing}", "pieces/handler.py.j2", "")
+    texts |= _told(place, values)
+    kind = KEYS[columns.key.type][1]
+    one = "/{path}/<{thing}_id:" + kind + ">"
+    return texts | _routed(place, values, "http", {"{Things}API": "/{path}", "{Thing}API": one})
+
+
+def _schema(place: Place, columns: Columns) -> dict[str, Any]:
+    if columns.key.type not in KEYS:
+        raise ValueError(
+            say(
+                f"{columns.model} has a {columns.key.type} for a key, which no path names.",
+                f"{columns.model} 的主键类型是 {columns.key.type}，不能放在路径里。",
+            )
+        )
+    lengths = [column for column in columns.written if column.type == "str" and column.length]
+    user_module, user_type = place.user_type
+    code = f"{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', columns.model).upper()}_NOT_FOUND"
+    found = re.search(rf"{code} = \(?\s*(\d+)", place.text("config/errors.py"))
+    return {
+        "columns": columns,
+        "key": columns.key.name,
+        "key_type": KEYS[columns.key.type][0],
+        "lengths": bool(lengths),
+        "typed": {column.name: _typed(column) for column in columns.written},
+        "imports": imports_of(columns.columns, *(["Annotated"] if lengths else [])),
+        "dumped": f"exclude_{'unset' if any(column.null for column in columns.written) else 'none'}=True",
+        "errors": place.errors,
+        "code": code,
+        "number": int(found[1]) if found else place.free_code(),
+        "user_module": user_module,
+        "user_type": user_type,
+        "user": f", user: {user_type}" if user_module else "",
+        "client": "user_client" if user_module else "http_client",
+        "sample": _sample(columns) if columns.can_be_made and columns.written else "",
+    }
+
+
+def _typed(column: Column) -> str:
+    """The annotation of a column in what a client writes."""
+    if column.type == "str" and column.length:
+        least = "" if column.filled else "min_length=1, "
+        return f"Annotated[str, StringConstraints({least}max_length={column.length})]"
+    return column.type
+
+
+def _sample(columns: Columns) -> str:
+    given = columns.needed or [column for column in columns.written if column.sample][:1]
+    return "{" + ", ".join(f"{_quoted(column.name)}: {column.sample}" for column in given) + "}" if given else ""
+
+
+def _told(place: Place, values: Mapping[str, Any]) -> Texts:
+    """The code of what is not found, and what else the views import."""
+    path = f"{place.name}/config/errors.py"
+    source = place.text("config/errors.py") or render("service/config/errors.py.j2", values)
+    thing = values["thing"].replace("_", " ")
+    parts = [str(values["number"]), "404", f'"There is no such {thing}."', f'"没有找到对应的 {thing}。"']
+    member = f"{values['code']} = {', '.join(parts)}"
+    if width(f"    {member}") > WIDTH:
+        member = f"{values['code']} = (\n" + "".join(f"    {part},\n" for part in parts) + ")"
+    texts = {path: with_member(source, values["errors"], member)}
+    if values["key_type"] == "Key":
+        for room in ("interface/parameters.py", "config/consts.py"):
+            texts[f"{place.name}/{room}"] = place.text(room) or render(f"service/{room}.j2", values)
+    return texts
+
+
+def _ws(place: Place, values: dict[str, Any]) -> Texts:
+    place.check_serves("ws")
+    values |= {"guarded": defines(place.text("base_api.py"), "BaseWS")}
+    texts = _defined(place, values, "interface/{thing}.py", "{Thing}WS", "pieces/ws.py.j2", "ws")
+    return texts | _routed(place, values, "ws", {"{Thing}WS": "/{path}"})
+
+
+def _timer(place: Place, values: dict[str, Any]) -> Texts:
+    """A function with its place among the timers; a service without any gets the launch file that runs them."""
+    texts = _defined(place, values, "script/{thing}.py", "{thing}", "pieces/timer.py.j2", "script", "timer")
+    source = place.text("script/__init__.py") or render("service/script/__init__.py.j2", {**values, "kinds": ()})
+    thing = values["thing"]
+    source = with_import(source, "sanicbase", "Timer")
+    source = with_import(source, f"{place.name}.script.{thing}", thing)
+    if defines(source, "scripts"):
+        source = with_item(source, "scripts", f"Timer({thing}, every=60)", naming=thing)
+    else:
+        source += f"\nscripts = (Timer({thing}, every=60),)\n"
+    texts[f"{place.name}/script/__init__.py"] = source
+    launch = f"srv_{place.name}.py"
+    return texts | {launch: _or_new(place, launch, "launch/srv.py.j2", values)}
+
+
+def _script(place: Place, values: dict[str, Any]) -> Texts:
+    return _defined(place, values, "script/{thing}.py", "{thing}", "pieces/script.py.j2", "script")
+
+
+def _defined(
+    place: Place, values: Mapping[str, Any], path: str, name: str, template: str, test: str, called: str = ""
+) -> Texts:
+    """A file that defines the name, and its test. Raises ValueError when the file is there and defines it not."""
+    path, name = path.format(**values), name.format(**values)
+    there = place.text(path)
+    if there and not defines(there, name):
+        raise ValueError(
+            say(
+                f"{place.name}/{path} is there, and has no {name}. Choose another name.",
+                f"{place.name}/{path} 已存在，但里面没有 {name}。请换一个名字。",
+            )
+        )
+    texts = {f"{place.name}/{path}": there or render(template, values)}
+    if test:
+        file = _test(values, called or test)
+        texts[file] = _or_new(place, file, f"pieces/test_{test}.py.j2", values)
+    return texts
+
+
+def _routed(place: Place, values: Mapping[str, Any], blueprint: str, views: Mapping[str, str]) -> Texts:
+    """The views with their paths in `url_main.py`."""
+    path = f"{place.name}/url_main.py"
+    source = place.text("url_main.py")
+    version = ", version=VERSION" if place.version and blueprint == "http" else ""
+    names = {view.format(**values): uri.format(**values) for view, uri in views.items()}
+    for view, uri in names.items():
+        source = with_attached(source, blueprint, view, f'{view}.attach({blueprint}, "{uri}"{version})')
+    return {path: with_import(source, f"{place.name}.interface.{values['thing']}", *names)}
+
+
+def _test(values: Mapping[str, Any], kind: str) -> str:
+    return f"tests/{values['name']}/test_{values['thing']}_{kind}.py"
+
+
+def _or_new(place: Place, path: str, template: str, values: Mapping[str, Any]) -> str:
+    """The file as it is there, or what the template makes."""
+    there = place.project.text(path)
+    return render(template, values) if there is None else there
+
+
+def _first_model_file(place: Place) -> str:
+    found = re.search(r"MODEL_LIST\b[^=]*=\s*\[\s*[\"'](\w+)[\"']", place.text("config/__init__.py"))
+    return found[1] if found else "main"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+PIECES: dict[str, Callable[..., Texts]] = {
+    "api": _api,
+    "model": _model,
+    "rc": _rc,
+    "ws": _ws,
+    "timer": _timer,
+    "script": _script,
+}
+"""The kinds of pieces, in the order of the command's help."""

@@ -1,0 +1,96 @@
+"""What a piece has to know of the service that it comes to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sanicbase.cli.adding.syntax import class_of_base, defines
+from sanicbase.cli.language import Language, say
+from sanicbase.cli.project import Kind, Project, Service
+
+__all__ = ["Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service to add to. What it looks like is read from its files."""
+
+    project: Project
+    service: Service
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    def text(self, path: str) -> str:
+        """A file of the service's package, empty when there is none."""
+        return self.project.text(f"{self.name}/{path}") or ""
+
+    @property
+    def language(self) -> Language:
+        """The language of its comments, by that of its own first one."""
+        return "zh" if re.search(r"[\u4e00-\u9fff]", self.text("__init__.py") + self.text("url_main.py")) else "en"
+
+    @property
+    def user_module(self) -> str:
+        """Where its model User is; empty when it has none."""
+        if not self.text("handler/user.py"):
+            return ""
+        files = sorted((self.project.folder / self.name / "model_db").glob("*.py"))
+        found = (file for file in files if defines(file.read_text(encoding="utf-8"), "User"))
+        return next((f"{self.name}.model_db.{file.stem}" for file in found), "")
+
+    @property
+    def user_type(self) -> tuple[str, str]:
+        """The module and the name of what its users are to a view: the cache model, or the model where it has none."""
+        if self.user_module and defines(self.text("model_rc/user.py"), "UserRC"):
+            return f"{self.name}.model_rc.user", "UserRC"
+        return self.user_module, "User"
+
+    @property
+    def version(self) -> int:
+        """The version in the paths of its API; 0 for none."""
+        found = re.search(r"^VERSION = (\d+)", self.text("url_main.py"), re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    @property
+    def errors(self) -> str:
+        """Its enumeration of error codes."""
+        text = self.text("config/errors.py")
+        return (class_of_base(text, "ErrorCode") if text else None) or f"{self.service.class_prefix}Error"
+
+    def free_code(self) -> int:
+        """The first number above all of its error codes."""
+        first = self.service.id * 1000
+        return max([first, *map(int, re.findall(r"= \(?\s*(\d{4,}),", self.text("config/errors.py")))]) + 1
+
+    def check_serves(self, kind: Kind) -> None:
+        """Raises ValueError when the service has no launch file of that kind."""
+        if kind not in self.service.kinds:
+            file = f"{kind}_{self.name}.py"
+            raise ValueError(
+                say(
+                    f"{self.name} has no {file}. Make a service that has one: sanicGuider new --kinds {kind}",
+                    f"{self.name} 没有 {file}。请新建一个包含它的服务：sanicGuider new --kinds {kind}",
+                )
+            )
+
+    def values(self) -> dict[str, Any]:
+        """What the templates of a service are given, as far as its files say it."""
+        users = bool(self.user_module)
+        return {
+            "name": self.name,
+            "Name": self.service.class_prefix,
+            "NAME": self.name.upper(),
+            "id": self.service.id,
+            "kinds": self.service.kinds,
+            "users": users,
+            "serves": bool({"http", "ws"} & set(self.service.kinds)),
+            "models": [self.user_module.rpartition(".")[2] or "main"],
+            "database": "sqlite",
+            "version": self.version,
+            "language": self.language,
+        }

@@ -1,0 +1,96 @@
+"""`sanicGuider doctor`: whether a service can do its work here, and what to do when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict
+
+import click
+
+from sanicbase.cli.doctoring.database import look_at_databases
+from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.redis import Uses, look_at_redis
+from sanicbase.cli.doctoring.settings import look_at_settings
+from sanicbase.cli.language import say
+from sanicbase.cli.project import Project, Service, guessed_service, here
+from sanicbase.config import Config
+from sanicbase.errors import SanicBaseError
+from sanicbase.jobs.command import UsageError, service_config
+from sanicbase.rc.caches import import_cache_models
+from sanicbase.rc.model import declared
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.argument("service", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(service: str | None, as_json: bool) -> None:
+    """Look a SERVICE over: versions, settings, ports, logs, database, migrations, Redis, clocks.
+
+    Each finding has its remedy. The status is 1 when one of them is an error, and 0 otherwise.
+    """
+    name = guessed_service(service)
+    project = here()
+    findings = asyncio.run(_collect(name, project))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        _show(name, findings)
+    sys.exit(any(finding.severity == "error" for finding in findings))
+
+
+async def _collect(name: str, project: Project) -> list[Finding]:
+    return [finding async for finding in _findings(name, project)]
+
+
+async def _findings(name: str, project: Project) -> AsyncIterator[Finding]:
+    for finding in (*look_at_python(), *look_at_packages()):
+        yield finding
+    try:
+        config = service_config(name)
+    except (SanicBaseError, SystemExit) as exc:
+        yield Finding("setting.invalid", "error", str(exc), say("Correct the setting.", "请更正该配置。"))
+        return
+    except UsageError as exc:
+        raise click.UsageError(str(exc)) from exc
+    service = project.service(name) or Service(name, config.SERVER_ID, config.HTTP_PORT, config.WS_PORT, ())
+    for finding in (*look_at_settings(config), *look_at_logs(config)):
+        yield finding
+    for finding in look_at_ports(config, service, project.services()):
+        yield finding
+    processes = _processes(config, service)
+    async for finding in look_at_databases(config, processes):
+        yield finding
+    async for finding in look_at_redis(config, _uses(config, service), processes):
+        yield finding
+
+
+def _processes(config: Config, service: Service) -> int:
+    """How many processes of the service have pools of their own: workers, and the scripts."""
+    return sum(1 if kind == "srv" else config.WORKERS for kind in service.kinds) or config.WORKERS
+
+
+def _uses(config: Config, service: Service) -> Uses:
+    import_cache_models(config)
+    own = [cls for cls in declared if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
+    timers = False
+    with suppress(ModuleNotFoundError):
+        scripts = getattr(importlib.import_module(f"{config.SERVER_NAME}.script"), "scripts", ())
+        timers = bool(scripts) and "srv" in service.kinds
+    stores = any(not cls._options.watches and not cls._loads() for cls in own)
+    return Uses(timers=timers, caches=bool(own), stores=stores)
+
+
+def _show(name: str, findings: list[Finding]) -> None:
+    if not findings:
+        click.echo(say(f"{name} is well.", f"{name} 一切正常。"))
+    for finding in findings:
+        mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
+        click.echo(f"{mark} {finding.code}: {finding.sentence}\n    -> {finding.remedy}")

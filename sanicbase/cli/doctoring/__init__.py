@@ -1,0 +1,1 @@
+"""Looking a service over: each check yields findings, which are values."""

@@ -1,0 +1,96 @@
+"""What a service needs of its machine: Python, packages, ports, a folder for its logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from packaging.requirements import Requirement
+
+from sanicbase.app.listening import Kind, listening
+from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.language import say
+from sanicbase.cli.project import Service
+from sanicbase.config import Config
+from sanicbase.errors import ResourceError
+
+__all__ = ["look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
+
+OLDEST, FIRST_UNKNOWN = (3, 11), (3, 14)
+
+
+def look_at_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
+    """Whether this Python is one that sanicbase is tested with."""
+    if not OLDEST <= running < FIRST_UNKNOWN:
+        shown = ".".join(map(str, running))
+        yield Finding(
+            "python.version",
+            "error",
+            say(f"Python {shown} is not supported.", f"不支持 Python {shown}。"),
+            say("Use Python 3.11, 3.12 or 3.13.", "请使用 Python 3.11、3.12 或 3.13。"),
+        )
+
+
+def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
+    """Whether what sanicbase needs is installed, in a version that fits."""
+    for text in (requires("sanicbase") or []) if wanted is None else wanted:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            found = ""
+        if not found or not requirement.specifier.contains(found, prereleases=True):
+            shown = found or say("missing", "未安装")
+            yield Finding(
+                "package.version",
+                "error",
+                say(
+                    f"{requirement.name} is {shown}; needed is {requirement.specifier}.",
+                    f"{requirement.name}：{shown}，需要 {requirement.specifier}。",
+                ),
+                f'pip install "{requirement.name}{requirement.specifier}"',
+            )
+
+
+def look_at_ports(config: Config, service: Service, others: Iterable[Service]) -> Iterator[Finding]:
+    """Whether the ports are free, and no other service of the project has them."""
+    kinds: list[Kind] = [kind for kind in service.kinds if kind != "srv"]
+    for kind in kinds:
+        place = listening(config, kind)
+        try:
+            place.open().close()
+        except ResourceError as exc:
+            remedy = say(f"Set {place.setting} to another one.", f"请把 {place.setting} 设为其他端口。")
+            yield Finding("port.taken", "warning", str(exc), remedy)
+        for other in others:
+            if other.name != service.name and place.port in _ports(other):
+                yield Finding(
+                    "port.shared",
+                    "error",
+                    say(f"{other.name} has port {place.port} as well.", f"{other.name} 也用端口 {place.port}。"),
+                    say(f"Set {place.setting} to another one.", f"请把 {place.setting} 设为其他端口。"),
+                )
+
+
+def look_at_logs(config: Config) -> Iterator[Finding]:
+    """Whether the service can write its logs."""
+    folder = config.log_dir
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield Finding(
+            "logs.unwritable",
+            "error",
+            say(f"No logs can be written to {folder}.", f"无法把日志写入 {folder}。"),
+            say(
+                f"Let this account write to {there}, or set {config.env_prefix()}LOG_DIR.",
+                f"请让当前账号能写 {there}，或设置 {config.env_prefix()}LOG_DIR。",
+            ),
+        )
+
+
+def _ports(service: Service) -> set[int]:
+    return {port for kind, port in (("http", service.http_port), ("ws", service.ws_port)) if kind in service.kinds}

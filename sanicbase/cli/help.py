@@ -1,0 +1,60 @@
+"""The commands' help in the terminal's language; the English stands in the code, the Chinese in a catalogue."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import click
+
+from sanicbase.cli.language import terminal_language
+
+__all__ = ["Guider", "chinese_help", "translated"]
+
+C = click.Command
+
+
+class Guider(click.Group):
+    """A group whose commands' help is in the terminal's language."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> C | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None or terminal_language() == "en":
+            return command
+        return translated(command, f"sanicGuider {cmd_name}")
+
+    def get_help(self, ctx: click.Context) -> str:
+        if terminal_language() == "en":
+            return super().get_help(ctx)
+        words = chinese_help().get("sanicGuider", {})
+        return click.Group.get_help(copy_with(self, help=words.get("help", self.help)), ctx)
+
+
+def translated(command: C, path: str) -> C:
+    """The command with its help in Chinese, as far as the catalogue has it; `path` is `sanicGuider new`."""
+    words = chinese_help().get(path, {})
+    made: C = copy_with(command, help=words.get("help", command.help), short_help=None)
+    made.params = [
+        copy_with(each, help=words.get(each.name or "", each.help)) if isinstance(each, click.Option) else each
+        for each in command.params
+    ]
+    if isinstance(made, click.Group) and isinstance(command, click.Group):
+        made.commands = {name: translated(each, f"{path} {name}") for name, each in command.commands.items()}
+    return made
+
+
+@cache
+def chinese_help() -> dict[str, dict[str, str]]:
+    """The Chinese help of each command: `help`, and each option by its name."""
+    return tomllib.loads((files("sanicbase.cli") / "help.zh.toml").read_text(encoding="utf-8"))
+
+
+def copy_with(thing: Any, **values: Any) -> Any:
+    """A copy with other attributes: a command is shared by everybody who imports it."""
+    made = copy.copy(thing)
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made

@@ -1,0 +1,164 @@
+"""What has to be known to make a service, and what is assumed where nobody says."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from sanicbase.cli.language import Language, say, terminal_language
+from sanicbase.cli.making.names import check_name
+from sanicbase.cli.project import KINDS, Kind, Project
+from sanicbase.config.redis_urls import check_redis_url
+from sanicbase.config.stores import check_database
+
+__all__ = ["Answers", "complete", "read_answers"]
+
+FIRST_PORT, LAST_PORT = 8000, 9999
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Names = tuple[str, ...]
+
+URLS = {
+    "sqlite": "",
+    "mysql": "mysql://{name}:{name}@127.0.0.1:3306/{name}",
+    "postgres": "postgres://{name}:{name}@127.0.0.1:5432/{name}",
+    "embedded": "",
+    "server": "redis://127.0.0.1:6379/0",
+}
+
+
+class Answers(BaseModel):
+    """What a new service is made of. The fields are the flags of `sanicGuider new` and the keys of an answers file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """The service's package, and what its variables, logs and migrations are called by."""
+    id: Annotated[int, Field(ge=0)]
+    """Its number among the services of the platform."""
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    """What it consists of: HTTP, WebSocket, background scripts."""
+    database: Literal["sqlite", "mysql", "postgres"] = "sqlite"
+    database_url: str = ""
+    """Where the database is; empty for the embedded SQLite."""
+    models: Annotated[Names, Field(min_length=1)] = ("main",)
+    """The files of `model_db/` whose tables its migrations make."""
+    extra_models: Names = ()
+    """Those whose tables somebody else migrates."""
+    redis: Literal["embedded", "server"] = "embedded"
+    redis_url: str = ""
+    """Where Redis is; empty for the project's own Valkey."""
+    http_port: Port
+    ws_port: Port
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    version: Annotated[int, Field(ge=0, le=999)] = 0
+    """The version in the paths of the API, `/v1/…`; 0 for none."""
+    auth: Literal["none", "token"] = "none"
+    """Who may write: everybody, or users, whom a token names."""
+    language: Language = "en"
+    """In which language the comments are."""
+
+    @property
+    def users(self) -> bool:
+        """Whether the service has users: what is not served needs no tokens."""
+        return self.auth == "token" and bool({"http", "ws"} & set(self.kinds))
+
+    @field_validator("kinds")
+    @classmethod
+    def _in_order(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        return tuple(kind for kind in KINDS if kind in kinds)
+
+    @field_validator("models", "extra_models")
+    @classmethod
+    def _file_names(cls, names: Names) -> Names:
+        for name in names:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(say(f"{name!r} is no file's name", f"{name!r} 不能作文件名"))
+        return tuple(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _together(self) -> Answers:
+        if both := set(self.models) & set(self.extra_models):
+            listed = ", ".join(sorted(both))
+            raise ValueError(say(f"{listed} is both migrated and extra", f"{listed} 既要迁移又不迁移"))
+        if self.http_port == self.ws_port:
+            raise ValueError(say("HTTP and WebSocket have one port", "HTTP 和 WebSocket 的端口相同"))
+        if self.database_url:
+            check_database(self.database_url)
+        if self.redis_url:
+            check_redis_url(self.redis_url)
+        return self
+
+
+def complete(given: Mapping[str, Any], project: Project) -> Answers:
+    """The answers, with the default for each that is not given. Raises ValueError, a sentence for each mistake."""
+    given = {key: value for key, value in given.items() if value is not None}
+    if not given.get("name"):
+        raise ValueError(say("A service needs a name.", "服务需要一个名字。"))
+    check_name(str(given["name"]), project)
+    try:
+        return Answers.model_validate({**_defaults(given, project), **given})
+    except ValidationError as exc:
+        raise ValueError("\n".join(_sentences(exc))) from None
+
+
+def read_answers(file: Path) -> dict[str, Any]:
+    """The answers in a TOML or JSON file. Raises ValueError with a sentence."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as exc:
+        raise ValueError(say(f"{file} cannot be read: {exc}.", f"无法读取 {file}：{exc}。")) from exc
+    if not isinstance(found, dict):
+        raise ValueError(say(f"{file} holds no answers by their names.", f"{file} 里不是“名字 = 值”的内容。"))
+    return found
+
+
+def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
+    services = project.services()
+    taken = {port for service in services for port in (service.http_port, service.ws_port)}
+    taken |= {given[key] for key in ("http_port", "ws_port") if key in given}
+    http_port = _free_port(taken)
+    name, database, redis = given["name"], given.get("database", "sqlite"), given.get("redis", "embedded")
+    return {
+        "id": max((service.id for service in services), default=0) + 1,
+        "http_port": http_port,
+        "ws_port": _free_port({*taken, http_port}),
+        "database_url": URLS.get(database, "").format(name=name),
+        "redis_url": URLS.get(redis, ""),
+        "language": terminal_language(),
+    }
+
+
+def _free_port(taken: Iterable[int]) -> int:
+    """The first port that no service of the project has, and nobody on this machine listens on."""
+    taken = set(taken)
+    return next((port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in taken and _is_free(port)), FIRST_PORT)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _sentences(error: ValidationError) -> Iterable[str]:
+    for mistake in error.errors(include_url=False):
+        path = ".".join(str(part) for part in mistake["loc"])
+        reason = mistake["msg"].removeprefix("Value error, ").rstrip(".")
+        if mistake["type"] == "extra_forbidden":
+            known = ", ".join(Answers.model_fields)
+            yield say(f"There is no answer {path}. There are: {known}.", f"没有 {path} 这一项，只有：{known}。")
+        else:
+            yield f"{path}: {reason}." if path else f"{reason}."

@@ -1,0 +1,66 @@
+"""Which names a service may have."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+import sys
+from collections.abc import Iterator
+
+from sanicbase.cli.language import say
+from sanicbase.cli.project import Project
+
+__all__ = ["LONGEST", "check_name"]
+
+TOOLS = ("tests", "migrations", "logs", "docs", "build", "dist", "examples")
+"""Folders that a project has, or may have, beside its services."""
+
+
+LONGEST = 24  # characters; a database, its account and its tables are called by it
+
+
+def check_name(name: str, project: Project) -> None:
+    """Raises ValueError, with a sentence that suggests another name, when no service can have this one here."""
+    if reason := _objection(name, project):
+        free = next(each for each in _others(name) if not _objection(each, project))
+        raise ValueError(say(f"{name!r} {reason} How about {free}?", f"{name!r} {reason} 可以叫 {free}。"))
+
+
+def _objection(name: str, project: Project) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return say("is no package name: use small letters, digits and _.", "不能作包名：请用小写字母、数字和下划线。")
+    if len(name) > LONGEST:
+        return say(f"has more than {LONGEST} letters.", f"超过了 {LONGEST} 个字符。")
+    if keyword.iskeyword(name):
+        return say("is a word of Python's own.", "是 Python 的关键字。")
+    if name in sys.stdlib_module_names:
+        return say("is a module of Python's library.", "是 Python 标准库的模块。")
+    if project.service(name):
+        return say("is a service of this project already.", "在本项目里已经有这个服务。")
+    if name in TOOLS or any((project.folder / path).exists() for path in (name, f"{name}.py")):
+        return say("is taken in this folder.", "在本目录里已被占用。")
+    if _is_installed(name, project):
+        return say("is the name of an installed package.", "是已安装的包的名字。")
+    return ""
+
+
+def _is_installed(name: str, project: Project) -> bool:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ValueError, ImportError):
+        return True
+    return spec is not None
+
+
+def _others(name: str) -> Iterator[str]:
+    """Names like it, the likeliest first."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    plain = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_").lstrip("0123456789_") or "shop"
+    plain = plain[: LONGEST - len("_service")]
+    yield plain
+    yield f"{plain}_service"
+    number = 2
+    while True:
+        yield f"{plain}_{number}"
+        number += 1

@@ -1,0 +1,57 @@
+"""A plan: which files will be there, and what changes in those that are there. Nothing is written here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sanicbase.cli.project import Project
+
+__all__ = ["Change", "Plan"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that is made, or changed from `before`; the path is relative to the project's folder."""
+
+    path: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes that belong together; a change that changes nothing is left out."""
+
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def of(cls, project: Project, texts: dict[str, str]) -> Plan:
+        """What has to change for these files to hold these texts."""
+        compared = (Change(path, project.text(path), text) for path, text in texts.items())
+        return cls(tuple(change for change in compared if change.before != change.after))
+
+    def tree(self) -> str:
+        """The files as a tree; one that is changed has a ~, a new one a +."""
+        return "\n".join(_branches([(change.path.split("/"), change) for change in self.changes], ""))
+
+    def diff(self) -> str:
+        """The differences, as `git diff` shows them."""
+        return "".join(_diff(change) for change in self.changes)
+
+
+def _branches(entries: Sequence[tuple[list[str], Change]], indent: str) -> Iterator[str]:
+    folders = dict.fromkeys(parts[0] for parts, _ in entries if len(parts) > 1)
+    for folder in sorted(folders):
+        yield f"{indent}  {folder}/"
+        yield from _branches([(parts[1:], change) for parts, change in entries if parts[0] == folder], f"{indent}  ")
+    for parts, change in sorted(entries, key=lambda entry: entry[0]):
+        if len(parts) == 1:
+            yield f"{indent}{'+' if change.before is None else '~'} {parts[0]}"
+
+
+def _diff(change: Change) -> str:
+    before, after = (change.before or "").splitlines(keepends=True), change.after.splitlines(keepends=True)
+    old = "/dev/null" if change.before is None else f"a/{change.path}"
+    return "".join(difflib.unified_diff(before, after, old, f"b/{change.path}"))

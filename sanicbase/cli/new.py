@@ -1,0 +1,115 @@
+"""`sanicGuider new`: a service, and the project around it where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sanicbase.cli.language import say
+from sanicbase.cli.making.answers import Answers, complete, read_answers
+from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
+from sanicbase.cli.making.service import plan_service
+from sanicbase.cli.making.writing import write
+from sanicbase.cli.project import Project, here
+from sanicbase.errors import SanicBaseError
+
+__all__ = ["guide", "new"]
+
+LISTS = ("kinds", "models", "extra_models")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--id", "id", type=int, help="Its number on the platform; by default the next free one.")
+@click.option("--kinds", help="What it consists of, of http,ws,srv; by default all.")
+@click.option("--database", type=click.Choice(["sqlite", "mysql", "postgres"]), help="By default the embedded SQLite.")
+@click.option("--database-url", help="Where the database is; written to .env.")
+@click.option("--models", help="The model files that are migrated: main,records; by default main.")
+@click.option("--extra-models", help="The model files that somebody else migrates; by default none.")
+@click.option("--redis", type=click.Choice(["embedded", "server"]), help="By default the embedded Valkey.")
+@click.option("--redis-url", help="Where Redis is; written to .env.")
+@click.option("--http-port", type=int, help="By default the next free one.")
+@click.option("--ws-port", type=int, help="By default the next free one.")
+@click.option("--workers", type=int, help="Worker processes; by default 1.")
+@click.option("--version", type=int, help="The version in the API's paths, /v1/…; by default none.")
+@click.option("--auth", type=click.Choice(["none", "token"]), help="Who may write: everybody, or users with a token.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Of the comments; by default the terminal's.")
+@click.option("--answers", type=click.Path(path_type=Path), help="A TOML or JSON file with any of these; flags win.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flags: Any) -> None:
+    """Make a service NAME: in an empty folder with a project around it, in a project beside the other services.
+
+    Without NAME it asks for everything. Nothing is written before all is known, and then all of it or nothing.
+    """
+    project = here()
+    with _sentences():
+        given = read_answers(answers) if answers else {}
+        given |= {key: _value(key, text) for key, text in flags.items() if text is not None}
+        given |= {"name": name} if name else {}
+        if not given.get("name"):
+            given = _asked(given, project, yes=yes)
+        _make(complete(given, project), project, dry_run=dry_run, yes=yes)
+
+
+def guide() -> None:
+    """What `sanicGuider` does without arguments: ask, show, make."""
+    project = here()
+    with _sentences():
+        given = _asked({}, project, yes=False)
+        _make(complete(given, project), project, dry_run=False, yes=False)
+
+
+def _asked(given: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
+    if yes or not has_terminal():
+        raise click.UsageError(
+            say(
+                "There is nobody to ask for a name. Write: sanicGuider new NAME --yes",
+                "没有可以提问的终端。请写：sanicGuider new NAME --yes",
+            )
+        )
+    return ask(given, project)
+
+
+def _make(answers: Answers, project: Project, *, dry_run: bool, yes: bool) -> None:
+    plan = plan_service(answers, project)
+    click.echo(plan.tree())
+    if dry_run:
+        click.echo(plan.diff(), nl=False)
+        return
+    if not yes and has_terminal() and not is_agreed(say("Write these files?", "写入这些文件？")):
+        raise KeyboardInterrupt
+    write(plan, project)
+    click.echo(_next_steps(answers))
+
+
+def _next_steps(answers: Answers) -> str:
+    starts = "\n".join(f"  python {kind}_{answers.name}.py" for kind in answers.kinds)
+    lines = [
+        say(f"{answers.name} is made. Start it:", f"{answers.name} 已创建。启动："),
+        starts,
+    ]
+    if "http" in answers.kinds:
+        url = f"http://127.0.0.1:{answers.http_port}/{answers.name}/hello"
+        lines += [say("and in another terminal:", "在另一个终端里："), f"  curl {url}"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """A mistake ends the command by its sentence, Ctrl-C by one that says that nothing was written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(say("Nothing was written.", "没有写入任何文件。"), err=True)
+        raise SystemExit(130) from None
+    except (ValueError, SanicBaseError) as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+def _value(key: str, text: Any) -> Any:
+    return [word.strip() for word in text.split(",") if word.strip()] if key in LISTS else text

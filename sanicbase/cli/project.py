@@ -1,0 +1,121 @@
+"""The folder that the commands work in, and the services that are in it. Files are read, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from sanicbase.cli.language import say
+from sanicbase.config import Config
+
+__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here"]
+
+Kind = Literal["http", "ws", "srv"]
+KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of the project, as far as its settings' class says in plain values."""
+
+    name: str
+    id: int
+    http_port: int
+    ws_port: int
+    kinds: tuple[Kind, ...]
+
+    @property
+    def class_prefix(self) -> str:
+        """What the names of its classes begin with: `XiTest`."""
+        return "".join(word.title() for word in self.name.split("_"))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with services, or with none yet."""
+
+    folder: Path
+
+    def services(self) -> list[Service]:
+        """The services, by their names."""
+        return list(self._services())
+
+    def service(self, name: str) -> Service | None:
+        """The service of that name."""
+        return next((service for service in self._services() if service.name == name), None)
+
+    def text(self, path: str) -> str | None:
+        """What a file of the project holds; None when there is no such file."""
+        file = self.folder / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def _services(self) -> Iterator[Service]:
+        for file in sorted(self.folder.glob("*/config/__init__.py")):
+            name = file.parent.parent.name
+            values = _class_values(file)
+            if values.get("SERVER_NAME") == name:
+                kinds = tuple(kind for kind in KINDS if (self.folder / f"{kind}_{name}.py").is_file())
+                number, http_port, ws_port = (_number(values, key) for key in ("SERVER_ID", "HTTP_PORT", "WS_PORT"))
+                yield Service(name, number, http_port, ws_port, kinds)
+
+
+def here() -> Project:
+    """The project in the working directory, whose modules can be imported from now on, as `python -m` has it."""
+    folder = Path.cwd()
+    if str(folder) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(folder))
+    return Project(folder)
+
+
+def guessed_service(name: str | None) -> str:
+    """The service that is meant: the named one, or the only one. Raises UsageError otherwise."""
+    project = here()
+    names = [service.name for service in project.services()]
+    if name:
+        return name
+    if len(names) == 1:
+        return names[0]
+    if names:
+        listed = ", ".join(names)
+        raise click.UsageError(say(f"Say which service: {listed}.", f"请指明服务：{listed}。"))
+    raise click.UsageError(
+        say(
+            f"There is no service in {project.folder}. Go to the project's folder, or make one: sanicGuider new",
+            f"{project.folder} 里没有服务。请进入项目目录，或新建一个：sanicGuider new",
+        )
+    )
+
+
+def _class_values(file: Path) -> dict[str, object]:
+    """The plain values in the bodies of a module's classes; none of a file that cannot be parsed."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return {}
+    bodies = [statement for each in tree.body if isinstance(each, ast.ClassDef) for statement in each.body]
+    return {name: value.value for statement in bodies for name, value in _assigned(statement)}
+
+
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.Constant]]:
+    targets = (
+        statement.targets
+        if isinstance(statement, ast.Assign)
+        else [statement.target]
+        if isinstance(statement, ast.AnnAssign)
+        else []
+    )
+    value = getattr(statement, "value", None)
+    for target in targets:
+        if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+            yield target.id, value
+
+
+def _number(values: dict[str, object], name: str) -> int:
+    value = values.get(name, Config.model_fields[name].default)
+    return value if isinstance(value, int) else 0

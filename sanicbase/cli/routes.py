@@ -1,0 +1,64 @@
+"""`sanicGuider routes`: what a service answers, and whom."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+import click
+from sanic import Sanic
+
+from sanicbase.cli.language import say
+from sanicbase.cli.project import guessed_service, here
+from sanicbase.cli.table import table
+from sanicbase.http.routes import operations_of
+from sanicbase.typing import App
+
+__all__ = ["routes"]
+
+Row = tuple[str, str, str, str]
+
+
+@click.command()
+@click.argument("service", required=False)
+def routes(service: str | None) -> None:
+    """A table of the routes of a SERVICE: method, path, view, and who may come in. Nothing is connected to."""
+    name = guessed_service(service)
+    rows: list[Row] = []
+    for kind in ("http", "ws"):
+        if here().text(f"{kind}_{name}.py") is not None:
+            rows += sorted(_rows(_app(f"{kind}_{name}")), key=lambda row: (row[1], row[0]))
+    head = (say("method", "方法"), say("path", "路径"), say("view", "视图"), say("who", "谁可以访问"))
+    click.echo(table([head, *rows]))
+
+
+def _rows(app: App) -> Iterator[Row]:
+    for route in app.router.routes:
+        who = _who(route.ctx)
+        if route.extra.websocket:
+            yield "WS", f"/{route.path}", route.handler.__name__, who
+        for method in sorted(set(route.methods) - {"HEAD", "OPTIONS"}) if not route.extra.websocket else ():
+            operation = operations_of(route).get(method)
+            users = operation is not None and operation.wants_user
+            yield method, f"/{route.path}", _view(route), say("users", "用户") if users else who
+
+
+def _who(context: object) -> str:
+    if getattr(context, "rules", ()):
+        return say("whom admit lets in", "由 admit 决定")
+    return say("everybody", "所有人")
+
+
+def _view(route: object) -> str:
+    handler = getattr(route, "handler", None)
+    cls = getattr(handler, "view_class", None)
+    return getattr(cls or handler, "__name__", "")
+
+
+def _app(module: str) -> App:
+    app = getattr(importlib.import_module(module), "app", None)
+    if not isinstance(app, Sanic):
+        raise click.UsageError(say(f"{module}.py has no `app`.", f"{module}.py 里没有 `app`。"))
+    if not app.router.finalized:
+        app.router.finalize()
+    return app

@@ -1,0 +1,72 @@
+"""A folder to make services in, and the command as somebody types it there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Folder:
+    """A project's folder, and its author at the terminal."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        home = os.environ.get("HOME", "/tmp")
+        self.env = {"PATH": programs, "HOME": home, "LANG": "C.UTF-8", **SILENT}
+
+    def run(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
+        """What a command prints; it must succeed."""
+        done = self.tried(*words, env=env, timeout=timeout)
+        assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def tried(
+        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """How a command ends."""
+        return subprocess.run(
+            words,
+            cwd=self.path,
+            env=self.env | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def guider(self, *words: str, **options: str) -> str:
+        """What `sanicGuider …` prints; it must succeed."""
+        return self.run(sys.executable, "-m", "sanicbase", *words, env=options)
+
+    def refused(self, *words: str, **options: str) -> str:
+        """What `sanicGuider …` prints; it must not succeed."""
+        done = self.tried(sys.executable, "-m", "sanicbase", *words, env=options)
+        assert done.returncode != 0, done.stdout
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+    def files(self) -> dict[str, str]:
+        """Every file that is no cache, by its path."""
+        return {
+            str(file.relative_to(self.path)): file.read_text(encoding="utf-8")
+            for file in sorted(self.path.rglob("*"))
+            if file.is_file() and "__pycache__" not in file.parts and ".mypy_cache" not in file.parts
+        }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """An empty folder."""
+    path = tmp_path / "project"
+    path.mkdir()
+    return Folder(path)

@@ -1,0 +1,152 @@
+"""`sanicGuider add`: pieces that fit, and lines of the author's own that stay."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sanicbase.cli import main
+from sanicbase.cli.adding.imports import with_import
+from sanicbase.cli.adding.syntax import with_attached, with_definition, with_item, with_member
+from tests.cli.conftest import Folder
+
+pytestmark = pytest.mark.long
+
+Told = Callable[..., Result]
+
+PIECES = [("model", "article"), ("rc", "article"), ("api", "article"), ("api", "status"), ("ws", "room")]
+SCRIPTS = [("timer", "count_all"), ("script", "tidy_up"), ("rc", "seat"), ("model", "OrderLine")]
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """The command, in a folder with one service, and an English terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+    def tell(*words: str) -> Result:
+        return CliRunner().invoke(main, words)
+
+    assert tell("new", "shop", "--yes", "--auth", "token").exit_code == 0
+    return tell
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.py")}
+
+
+def test_long_names_make_code_that_is_lint_clean_and_works(folder: Folder) -> None:
+    folder.guider("new", "a_service_of_many_letter", "--yes", "--auth", "token", "--kinds", "http,srv")
+    for kind, name in (("model", "purchase_order_line"), ("api", "purchase_order_line"), ("rc", "purchase_order_line")):
+        folder.guider("add", kind, name)
+    folder.guider("add", "model", "article")
+    folder.guider("add", "api", "article")
+    folder.run("ruff", "check", ".")
+    folder.run("ruff", "format", "--check", ".")
+    given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}
+    folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+
+
+def test_a_second_time_changes_nothing(told: Told, tmp_path: Path) -> None:
+    for kind, name in PIECES + SCRIPTS:
+        added = told("add", kind, name)
+        assert added.exit_code == 0, added.output
+    before = contents(tmp_path)
+    for kind, name in PIECES + SCRIPTS:
+        assert told("add", kind, name).output == "It is all there. Nothing is changed.\n"
+    assert contents(tmp_path) == before
+
+
+def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> None:
+    """Whatever is added, what stood there is still there, line by line and in its order."""
+    for file in tmp_path.rglob("shop/**/*.py"):
+        file.write_text(file.read_text() + f"\n# a remark of mine in {file.name}\nMINE = [3, 1,2]  # not sorted\n")
+    for kind, name in PIECES + SCRIPTS:
+        before = contents(tmp_path)
+        assert told("add", kind, name).exit_code == 0
+        after = contents(tmp_path)
+        for path, text in before.items():
+            lines = iter(after[path].splitlines())
+            kept = [line for line in text.splitlines() if not line.startswith(("from ", "scripts", "    MODEL_LIST"))]
+            assert all(line in lines for line in kept), path
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["api", "echo"], "shop/interface/echo.py is there, and has no EchoAPI. Choose another name."),
+        (["model", "class"], "'class' is no name here"),
+        (["api", "x", "--service", "nowhere"], "There is no service nowhere"),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[str], sentence: str) -> None:
+    before = contents(tmp_path)
+    refused = told("add", *words)
+    assert refused.exit_code != 0
+    assert sentence in refused.output
+    assert contents(tmp_path) == before
+
+
+def test_with_several_services_it_asks_which(told: Told) -> None:
+    told("new", "blog", "--yes", "--kinds", "srv")
+    assert "Say which service: blog, shop." in told("add", "api", "article").output
+    assert "blog has no http_blog.py." in told("add", "api", "article", "--service", "blog").output
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "names", "expected"),
+    [
+        ('"""It."""\n', "a.b", ("C",), '"""It."""\n\nfrom a.b import C\n'),
+        ("from a.c import D\n", "a.b", ("C",), "from a.b import C\nfrom a.c import D\n"),
+        ("from a.b import C\n", "a.b", ("C",), "from a.b import C\n"),
+        ("from a.b import E  # why\n", "a.b", ("C", "d"), "from a.b import C, E, d  # why\n"),
+        ("import os\n\nfrom a import D\n", "sanic", ("T",), "import os\n\nfrom sanic import T\n\nfrom a import D\n"),
+        ("from sanic import B\n\nX = 1\n", "a.b", ("C",), "from sanic import B\n\nfrom a.b import C\n\nX = 1\n"),
+        ("from a import (\n    C,  # c\n    E,\n)\n", "a", ("D",), "from a import (\n    C,  # c\n    D,\n    E,\n)\n"),
+        ("from a import (\n    C,\n    E,  # e\n)\n", "a", ("f",), "from a import (\n    C,\n    E,  # e\n    f,\n)\n"),
+        ("from a.b import *\n", "a.b", ("C",), "from a.b import *\n"),
+        ("from a.b import C as D\n", "a.b", ("E",), "from a.b import C as D, E\n"),
+    ],
+)  # fmt: skip
+def test_an_import_is_where_isort_has_it(source: str, module: str, names: tuple[str, ...], expected: str) -> None:
+    assert with_import(source, module, *names) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = (A(f),)\n", "x = (A(f), A(g))\n"),
+        ("x = ()\n", "x = (A(g),)\n"),
+        ("x: list[A] = [A(f)]  # why\n", "x: list[A] = [A(f), A(g)]  # why\n"),
+        ("x = (\n    A(f),  # why\n)\n", "x = (\n    A(f),  # why\n    A(g),\n)\n"),
+        ("x = [\n    A(f),\n    A(h)\n]\n", "x = [\n    A(f),\n    A(h),\n    A(g)\n]\n"),
+        ("x = (A(g), 1)\n", "x = (A(g), 1)\n"),
+        (f"x = (A({'f' * 110}),)\n", f"x = (\n    A({'f' * 110}),\n    A(g),\n)\n"),
+    ],
+)
+def test_an_item_is_the_last_of_its_list(source: str, expected: str) -> None:
+    assert with_item(source, "x", "A(g)", naming="g") == expected
+
+
+def test_a_route_stands_below_those_of_its_blueprint() -> None:
+    source = "http = B()\nA.attach(http, '/a')\n\nws = B()\n# the end\n"
+    routed = with_attached(source, "http", "C", "C.attach(http, '/c')")
+    assert routed == "http = B()\nA.attach(http, '/a')\nC.attach(http, '/c')\n\nws = B()\n# the end\n"
+    assert with_attached(routed, "http", "C", "C.attach(http, '/other')") == routed
+    with pytest.raises(ValueError, match=r"url_main\.py has no blueprint admin"):
+        with_attached(source, "admin", "C", "C.attach(admin, '/c')")
+
+
+def test_a_class_and_a_member_are_added_once() -> None:
+    made = with_definition("X = 1\n", "class A:\n    pass\n")
+    assert made == "X = 1\n\n\nclass A:\n    pass\n"
+    assert with_definition(made, "class A:\n    other = 1\n") == made
+    told = with_member('class E:\n    """Codes."""\n', "E", 'A = 1, "a"')
+    assert told == 'class E:\n    """Codes."""\n\n    A = 1, "a"\n'
+    assert with_member(told, "E", "A = 2") == told

@@ -1,0 +1,213 @@
+"""`sanicGuider doctor`: every finding, provoked."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanicbase.cli.doctoring import database, redis
+from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.settings import look_at_settings
+from sanicbase.cli.project import Service
+from sanicbase.testing import free_port
+from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
+from tests.cli.conftest import Folder
+from xi_test.config import XiTestConfig
+
+pytestmark = pytest.mark.long
+
+SERVICE = Service("xi_test", 1, 8800, 8801, ("http",))
+USES = redis.Uses(timers=True, caches=True, stores=True)
+
+
+def codes(findings: Iterable[Finding]) -> list[str]:
+    found = list(findings)
+    assert all(finding.sentence and finding.remedy for finding in found)
+    return [finding.code for finding in found]
+
+
+async def found(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) -> list[str]:
+    return codes([each async for each in database.look_at_databases(config, processes, lambda: time.time() + skew)])
+
+
+async def found_in_redis(url: str, uses: redis.Uses, *, processes: int = 1, skew: float = 0.0) -> list[str]:
+    config = XiTestConfig(REDIS_URL=url)
+    return codes([each async for each in redis.look_at_redis(config, uses, processes, lambda: time.time() + skew)])
+
+
+def test_versions() -> None:
+    assert codes(look_at_python((3, 10))) == ["python.version"]
+    assert codes(look_at_python((3, 14))) == ["python.version"]
+    assert codes(look_at_python()) == []
+    assert codes(look_at_packages(["sanic<1", "no-such-package>=2", "click>=1"])) == ["package.version"] * 2
+    assert codes(look_at_packages()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"ADMIN_TOKEN": "secret"}, "setting.weak"),
+        ({"DB_STATEMENT_TIMEOUT": 60.0}, "setting.contradiction"),
+        ({"HTTP_PORT": 9000, "WS_PORT": 9000}, "setting.contradiction"),
+        ({"ENV": "prod", "DB_URL": "embedded://", "REDIS_URL": "embedded://", "WORKERS": 2}, "setting.contradiction"),
+    ],
+)
+def test_settings_that_are_weak_or_at_odds(values: dict[str, Any], code: str) -> None:
+    assert codes(look_at_settings(XiTestConfig(**values))) == [code]
+
+
+def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = XiTestConfig()
+    assert codes(look_at_settings(config)) == []
+    monkeypatch.setenv("XI_TEST_WORKRES", "2")
+    assert codes(look_at_settings(config)) == ["setting.unknown"]
+
+
+def test_ports() -> None:
+    port = free_port()
+    config = XiTestConfig(HTTP_PORT=port)
+    assert codes(look_at_ports(config, SERVICE, [SERVICE])) == []
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        assert codes(look_at_ports(config, SERVICE, [SERVICE])) == ["port.taken"]
+    twin = Service("twin", 2, port, 1, ("http",))
+    assert codes(look_at_ports(config, SERVICE, [SERVICE, twin])) == ["port.shared"]
+
+
+def test_a_folder_for_the_logs(tmp_path: Path) -> None:
+    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == []
+    (tmp_path / "file").write_text("")
+    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path / "file"))) == ["logs.unwritable"]
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_postgres(postgres_url: str) -> None:
+    config = XiTestConfig(DB_URL=postgres_url)
+    assert await found(config) == ["migrations.pending"]
+    assert await found(config, processes=100, skew=60) == [
+        "migrations.pending",
+        "database.connections",
+        "clock.difference",
+    ]
+    away = XiTestConfig(DB_URL=f"postgres://a:b@127.0.0.1:{free_port()}/c")
+    assert await found(away) == ["database.away"]
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_an_account_of_postgres_that_may_not_migrate(postgres_url: str) -> None:
+    role = "reader_" + postgres_url.rpartition("_")[2].rpartition("-")[2][:12]
+    ask_postgres(postgres_url, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        host = postgres_url.rpartition("@")[2]
+        assert "database.privileges" in await found(XiTestConfig(DB_URL=f"postgres://{role}:x@{host}"))
+    finally:
+        ask_postgres(postgres_url, f"DROP ROLE {role}")
+
+
+@pytest.mark.xdist_group("mysql")
+async def test_mysql(mysql_url: str) -> None:
+    config = XiTestConfig(DB_URL=mysql_url)
+    assert await found(config) == ["migrations.pending"]
+    name = mysql_url.rpartition("/")[2]
+    ask_mysql(mysql_url, f"ALTER DATABASE `{name}` CHARACTER SET latin1")
+    assert await found(config, processes=1000, skew=-60) == [
+        "migrations.pending",
+        "database.charset",
+        "database.connections",
+        "clock.difference",
+    ]
+
+
+def test_a_session_in_another_zone_and_missing_privileges() -> None:
+    """What our own engines never do, and a server behind another proxy might."""
+    facts = database.Facts("UTF8", "+02:00", 0.0, 100, ("ALTER", "DROP"))
+    judged = codes(database.judge("default", facts, XiTestConfig(), 1, 0.0))
+    assert judged == ["database.zone", "database.privileges"]
+
+
+async def test_redis(redis_url: str) -> None:
+    assert await found_in_redis(redis_url, redis.Uses(timers=True, caches=True)) == []
+    assert await found_in_redis(redis_url, USES) == ["redis.persistence"]
+    away = await found_in_redis(f"redis://127.0.0.1:{free_port()}/0", USES)
+    assert away == ["redis.away"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "uses", "code"),
+    [
+        ("allkeys-lru", redis.Uses(timers=True), "redis.eviction"),
+        ("noeviction", redis.Uses(caches=True), "redis.full"),
+    ],
+)
+async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: redis.Uses, code: str) -> None:
+    before = dict(ask_redis(redis_url, "CONFIG", "GET", "maxmemory*"))  # type: ignore[call-overload]
+    ask_redis(redis_url, "CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", policy)
+    try:
+        assert await found_in_redis(redis_url, uses) == [code]
+    finally:
+        for name in ("maxmemory", "maxmemory-policy"):
+            ask_redis(redis_url, "CONFIG", "SET", name, str(before[name]))
+
+
+async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> None:
+    both = await found_in_redis(redis_url, redis.Uses(), processes=10_000, skew=60)
+    assert both == ["redis.connections", "clock.difference"]
+
+
+def test_redis_that_is_old() -> None:
+    facts = redis.Facts("5.0.14", "noeviction", False, True, 100_000, 0.0)
+    assert codes(redis.judge("default", facts, XiTestConfig(), USES, 1, 0.0)) == ["redis.version"]
+    assert codes(redis.judge("default", replace(facts, version="7.2.4"), XiTestConfig(), USES, 1, 0.0)) == []
+
+
+def test_the_command_has_a_status_and_json(folder: Folder) -> None:
+    folder.guider("new", "shop", "--yes")
+    assert folder.guider("doctor") == "shop is well.\n"
+    refused = folder.refused("doctor", "shop", "--json", SHOP_HTTP_PORT="none")
+    (finding,) = json.loads(refused)
+    assert (finding["code"], finding["severity"]) == ("setting.invalid", "error")
+    assert "SHOP_HTTP_PORT" in finding["sentence"]
+    folder.refused("doctor", "nowhere")
+
+
+def test_other_commands_find_the_only_service(folder: Folder) -> None:
+    folder.guider("new", "shop", "--yes", "--auth", "token", "--version", "2")
+    routes = [line.split() for line in folder.guider("routes").splitlines()]
+    assert ["GET", "/shop/hello", "HelloAPI", "whom", "admit", "lets", "in"] in routes
+    assert ["GET", "/v2/shop/me", "MeAPI", "users"] in routes
+    assert ["WS", "/shop/echo", "EchoWS", "whom", "admit", "lets", "in"] in routes
+    settings = folder.guider("config", SHOP_ADMIN_TOKEN="geheim", SHOP_WORKERS="3")
+    assert "geheim" not in settings
+    lines = [line.split() for line in settings.splitlines()]
+    assert ["WORKERS", "3", "environment", "SHOP_WORKERS"] in lines
+    assert ["ADMIN_TOKEN", "***", "environment", "SHOP_ADMIN_TOKEN"] in lines
+    assert ["LOG_KEEP", "14", "default"] in lines
+
+
+def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
+    folder.guider("new", "shop", "--yes", "--auth", "token")
+    typed = "u = await User.create(name='ann', token_digest='x')\n(await User.get(id=u.id)).name\n1/0\nconfig.ENV\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "sanicbase", "shell"],
+        cwd=folder.path,
+        env=folder.env,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "'ann'" in done.stdout
+    assert "'dev'" in done.stdout
+    assert "ZeroDivisionError" in done.stderr

@@ -1,0 +1,227 @@
+"""What the generator makes, as its users have it: booted on real servers, migrated, tested, linted.
+
+A small selection here, in which every two answers meet; `make generate` makes every combination.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tomllib
+from collections.abc import Sequence
+from itertools import combinations, product
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytest
+
+from sanicbase.cli.adding.pieces import plan_piece
+from sanicbase.cli.adding.service import Place
+from sanicbase.cli.making.answers import complete
+from sanicbase.cli.making.names import LONGEST
+from sanicbase.cli.making.service import plan_service
+from sanicbase.cli.making.writing import write
+from sanicbase.cli.project import Project
+from sanicbase.testing import ServiceProcess, free_port, wait_until
+from tests.cli.conftest import Folder
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.long
+EVERYTHING = os.environ.get("SANICBASE_TEST_GENERATED") == "all"
+KINDS = ("http", "ws", "srv")
+
+
+FIRST = """
+import asyncio
+from aerich import Command
+from {name}.config import migrate_db
+
+async def main():
+    async with Command(migrate_db, app="{name}") as command:
+        await command.init_db(safe=True)
+
+asyncio.run(main())
+"""
+SECOND = """
+import asyncio
+from aerich import Command
+from {name}.config import migrate_db
+
+async def main():
+    async with Command(migrate_db, app="{name}") as command:
+        assert await command.migrate("article")
+        (up,) = await command.upgrade()
+        assert await command.downgrade(version=-1, delete=False) == [up]
+        assert await command.upgrade() == [up]
+
+asyncio.run(main())
+"""
+
+
+class Combination(NamedTuple):
+    """One set of answers."""
+
+    kinds: tuple[str, ...]
+    database: str
+    redis: str
+    auth: str
+    language: str
+
+    @property
+    def name(self) -> str:
+        kinds = "".join(kind[0] for kind in self.kinds)
+        return f"{kinds}_{self.database}_{self.redis[0]}_{self.auth[0]}_{self.language}"
+
+
+class Long(Combination):
+    """The same with the longest name that a service may have."""
+
+    @property
+    def name(self) -> str:
+        return "a_service_of_many_letters"[:LONGEST]
+
+
+SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(KINDS, size)]
+ALL = [
+    Combination(*each)
+    for each in product(
+        SUBSETS, ("sqlite", "mysql", "postgres"), ("embedded", "server"), ("none", "token"), ("en", "zh")
+    )
+]
+
+
+def pairwise() -> list[Combination]:
+    """Few combinations in which every two answers to different questions are together at least once."""
+    wanted = {pair for each in ALL for pair in pairs(each)}
+    chosen = []
+    while wanted:
+        best = max(ALL, key=lambda each: len(wanted & pairs(each)))
+        chosen.append(best)
+        wanted -= pairs(best)
+    return chosen
+
+
+def pairs(each: Combination) -> set[object]:
+    # Of the kinds it matters whether one is there, not with which others.
+    facts = [("kind", kind, kind in each.kinds) for kind in KINDS]
+    facts += [(name, value, True) for name, value in zip(each._fields[1:], each[1:], strict=True)]
+    return {frozenset(pair) for pair in combinations(facts, 2)}
+
+
+CHOSEN = ALL if EVERYTHING else pairwise()
+BATCH = 12
+BATCHES = [CHOSEN[start : start + BATCH] for start in range(0, len(CHOSEN), BATCH)]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: f"{len(batch)} from {batch[0].name}")
+def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch: list[Combination]) -> None:
+    make(folder, batch)
+    make(folder, [Long(*batch[0])])
+    folder.run("ruff", "check", ".")
+    folder.run("ruff", "format", "--check", ".")
+    folder.run("mypy", "--cache-dir", str(folder.path.parent / "types"), timeout=300)
+    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+    folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given, timeout=300)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("each", CHOSEN, ids=lambda each: each.name)
+def test_every_combination_boots_and_migrates(
+    folder: Folder, each: Combination, redis_url: str, request: pytest.FixtureRequest
+) -> None:
+    make(folder, [each])
+    prefix = each.name.upper()
+    env = {f"{prefix}_REDIS_URL": redis_url} if each.redis == "server" else {}
+    if each.database != "sqlite":
+        env[f"{prefix}_DB_URL"] = request.getfixturevalue(f"{each.database}_url")
+    migrate(folder, each, env)
+    for kind in each.kinds:
+        boot(folder, each, kind, env)
+
+
+def make(folder: Folder, batch: Sequence[Combination]) -> None:
+    """What `sanicGuider new` does, without a process for each."""
+    project = Project(folder.path)
+    for each in batch:
+        write(plan_service(complete({"name": each.name, **each._asdict()}, project), project), project)
+
+
+def migrate(folder: Folder, each: Combination, env: dict[str, str]) -> None:
+    """There, and back again: one file up, one down, and up again."""
+    folder.run(sys.executable, "-c", FIRST.format(name=each.name), env=env)
+    project = Project(folder.path)
+    service = project.service(each.name)
+    assert service is not None
+    write(plan_piece("model", "article", Place(project, service)), project)
+    folder.run(sys.executable, "-c", SECOND.format(name=each.name), env=env)
+
+
+def boot(folder: Folder, each: Combination, kind: str, env: dict[str, str]) -> None:
+    launch = folder.path / f"{kind}_{each.name}.py"
+    prefix = f"{each.name.upper()}_"
+    token = {f"{prefix}ADMIN_TOKEN": "a token for the tests"} if each.auth == "token" else {}
+    served: Literal["http", "ws"] = "ws" if kind == "ws" else "http"
+    with ServiceProcess(launch, cwd=folder.path, env=env | token, prefix=prefix, kind=served) as service:
+        if kind == "srv":
+            # By then it can be told to stop: the heart beats on the minute, for which nobody waits.
+            wait_until(lambda: handles_sigterm(service.pid), what="the scripts")
+        else:
+            service.wait_ready()
+            call(service, each, kind)
+        assert service.terminate() == 0, service.output()
+
+
+def handles_sigterm(pid: int) -> bool:
+    """Whether the process has a handler for it (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def call(service: ServiceProcess, each: Combination, kind: str) -> None:
+    headers = {"Authorization": "Bearer a token for the tests"} if each.auth == "token" else {}
+    if kind == "http":
+        answer = service.client.get(f"/{each.name}/hello").json()
+        assert answer == {"code": 0, "msg": "ok", "data": {"hello": each.name}}
+        if each.auth == "token":
+            assert service.client.get(f"/{each.name}/me").status_code == 401
+            assert service.client.get(f"/{each.name}/me", headers=headers).json()["data"]["name"] == "admin"
+        return
+    with service.connect(f"/{each.name}/echo", headers=headers) as socket:
+        socket.send("hello")
+        assert socket.recv(10) == "hello"
+
+
+@pytest.mark.timeout(120)
+def test_the_path_of_a_newcomer(folder: Folder) -> None:
+    """From an empty folder to an API over a table of one's own."""
+    folder.guider("new", "shop", "--yes")
+    port = str(free_port())
+    settings = {"SHOP_HTTP_PORT": port}
+    launch = folder.path / "http_shop.py"
+    with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
+        service.wait_ready()
+        assert service.client.get("/shop/hello").status_code == 200
+    folder.guider("add", "model", "article")
+    folder.run("aerich", "init", "-t", "shop.config.migrate_db")
+    folder.run("aerich", "init-db")
+    folder.guider("add", "api", "article")
+    assert folder.guider("doctor", **settings) == "shop is well.\n"
+    with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
+        service.wait_ready()
+        written = service.client.post("/shop/articles", json={"title": "Hello"})
+        assert written.status_code == 201, written.text
+        assert service.client.get(written.headers["Location"]).json()["data"]["title"] == "Hello"
+        assert service.client.get("/shop/articles").json()["total"] == 1
+
+
+def test_the_linters_are_our_own(folder: Folder) -> None:
+    """The generated project is held to what this one is held to."""
+    folder.guider("new", "shop", "--yes", "--dry-run")
+    folder.guider("new", "shop", "--yes")
+    theirs = tomllib.loads((folder.path / "pyproject.toml").read_text())["tool"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert theirs["ruff"]["lint"]["select"] == ours["ruff"]["lint"]["select"]
+    assert theirs["mypy"]["strict"] is ours["mypy"]["strict"] is True

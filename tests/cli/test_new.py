@@ -1,0 +1,189 @@
+"""`sanicGuider new`: what it makes, what it refuses, what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sanicbase.cli import main
+from sanicbase.cli.making.answers import Answers, complete
+from sanicbase.cli.making.plan import Change, Plan
+from sanicbase.cli.making.service import plan_service
+from sanicbase.cli.making.templates import PROSE, ROOT, catalogue
+from sanicbase.cli.making.writing import write
+from sanicbase.cli.project import Project
+from sanicbase.errors import SanicBaseError
+
+pytestmark = pytest.mark.long
+
+Told = Callable[..., Result]
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """The command, in an empty folder and an English terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    return lambda *words, **options: CliRunner().invoke(main, words, **options)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("class", "'class' is a word of Python's own. How about class_service?"),
+        ("json", "'json' is a module of Python's library. How about json_service?"),
+        ("sanic", "'sanic' is the name of an installed package. How about sanic_service?"),
+        ("tests", "'tests' is taken in this folder. How about tests_service?"),
+        ("MyShop", "'MyShop' is no package name: use small letters, digits and _. How about my_shop?"),
+        ("2nd-shop", "'2nd-shop' is no package name: use small letters, digits and _. How about nd_shop?"),
+        ("店", "'店' is no package name: use small letters, digits and _. How about shop_service?"),
+        ("shop", "'shop' is a service of this project already. How about shop_service?"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_with_another_one(
+    told: Told, tmp_path: Path, name: str, sentence: str
+) -> None:
+    assert told("new", "shop", "--yes").exit_code == 0
+    before = contents(tmp_path)
+    refused = told("new", name, "--yes")
+    assert refused.exit_code == 1
+    assert sentence in refused.output
+    assert contents(tmp_path) == before
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(told: Told, tmp_path: Path) -> None:
+    shown = told("new", "shop", "--dry-run")
+    assert shown.exit_code == 0
+    assert "  + url_main.py" in shown.output
+    assert "+++ b/shop/url_main.py" in shown.output
+    assert '+HelloAPI.attach(http, "/hello")' in shown.output
+    assert contents(tmp_path) == {}
+
+
+def test_a_second_service_takes_the_next_number_and_ports_and_touches_nothing(told: Told, tmp_path: Path) -> None:
+    told("new", "shop", "--yes", "--database", "postgres")
+    (tmp_path / "README.md").write_text("mine\n")
+    before = contents(tmp_path)
+    assert told("new", "blog", "--yes", "--redis", "server").exit_code == 0
+    after = contents(tmp_path)
+    changed = [path for path, text in before.items() if after[path] != text]
+    assert changed == [".env", ".env.example"] or changed == [".env.example", ".env"]
+    assert all(after[path].startswith(before[path]) for path in changed)
+    shop, blog = Project(tmp_path).service("shop"), Project(tmp_path).service("blog")
+    assert shop is not None
+    assert blog is not None
+    assert blog.id == shop.id + 1
+    assert len({shop.http_port, shop.ws_port, blog.http_port, blog.ws_port}) == 4
+
+
+def test_a_port_on_which_somebody_listens_is_left_to_them(told: Told, tmp_path: Path) -> None:
+    free = complete({"name": "shop"}, Project(tmp_path)).http_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free))
+        other.listen()
+        assert complete({"name": "shop"}, Project(tmp_path)).http_port > free
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("answers.toml", 'name = "shop"\nkinds = ["ws"]\nworkers = 3\n'),
+        ("answers.json", json.dumps({"name": "shop", "kinds": ["ws"], "workers": 3})),
+    ],
+)
+def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    assert told("new", "--answers", file, "--workers", "2", "--yes").exit_code == 0
+    assert "WORKERS = 2" in (tmp_path / "shop/config/__init__.py").read_text()
+    assert not (tmp_path / "http_shop.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--kinds", "http,grpc"], "kinds.1: Input should be 'http', 'ws' or 'srv'."),
+        (["--http-port", "9000", "--ws-port", "9000"], "HTTP and WebSocket have one port."),
+        (["--models", "main", "--extra-models", "main"], "main is both migrated and extra."),
+        (["--database-url", "mongo://x/y"], "the scheme 'mongo' is not known"),
+        (["--answers", "nowhere.toml"], "nowhere.toml cannot be read"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[str], sentence: str) -> None:
+    refused = told("new", "shop", "--yes", *words)
+    assert refused.exit_code == 1
+    assert sentence in refused.output
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("words", [[], ["new"], ["new", "--yes"]])
+def test_without_a_terminal_it_says_what_to_write(told: Told, tmp_path: Path, words: list[str]) -> None:
+    refused = told(*words)
+    assert refused.exit_code == 2
+    assert "sanicGuider new NAME --yes" in refused.output
+    assert contents(tmp_path) == {}
+
+
+def test_a_terminal_in_chinese_is_spoken_to_in_chinese(told: Told, tmp_path: Path) -> None:
+    env = {"LANG": "zh_CN.UTF-8"}
+    assert "'class' 是 Python 的关键字。 可以叫 class_service。" in told("new", "class", "--yes", env=env).output
+    assert told("new", "shop", "--yes", env=env).exit_code == 0
+    assert (tmp_path / "shop/__init__.py").read_text() == '"""shop 服务。"""\n'
+
+
+def test_a_failure_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("as it was\n")
+    (tmp_path / "folder").write_text("no folder, and so in the way\n")
+    before = contents(tmp_path)
+    made, changed = Change("new/deep/file", None, "x"), Change("there", "as it was\n", "z")
+    in_the_way = Change("folder/file", None, "y")
+    with pytest.raises(SanicBaseError, match="Nothing was written"):
+        write(Plan((made, changed, in_the_way)), Project(tmp_path))
+    assert contents(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "there"]
+
+
+def test_what_was_changed_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("somebody was faster\n")
+    with pytest.raises(SanicBaseError, match="there has changed in the meantime"):
+        write(Plan((Change("there", "as it was\n", "z"),)), Project(tmp_path))
+    assert (tmp_path / "there").read_text() == "somebody was faster\n"
+
+
+def test_the_settings_of_the_machine_are_kept_from_git_and_from_others(told: Told, tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n*.pyc")
+    told("new", "shop", "--yes", "--database", "mysql", "--database-url", "mysql://me:geheim@db/shop")
+    assert "geheim" in (tmp_path / ".env").read_text()
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    assert "geheim" not in "".join(text for path, text in contents(tmp_path).items() if path != ".env")
+    ignored = (tmp_path / ".gitignore").read_text()
+    assert ignored.startswith("mine\n*.pyc\n")
+    assert ".env" in ignored.splitlines()
+
+
+def test_every_word_of_the_templates_has_its_chinese(tmp_path: Path) -> None:
+    texts = [file.read_text() for file in Path(str(ROOT)).rglob("*.py.j2")]
+    said = {next(group for group in found.groups() if group) for text in texts for found in PROSE.finditer(text)}
+    assert said == catalogue().keys()
+    for english, chinese in catalogue().items():
+        assert re.findall(r"{{.*?}}", english) == re.findall(r"{{.*?}}", chinese), english
+
+
+def test_a_plan_of_what_is_there_is_empty(told: Told, tmp_path: Path) -> None:
+    answers = Answers(name="shop", id=1, http_port=8000, ws_port=8001)
+    plan = plan_service(answers, Project(tmp_path))
+    write(plan, Project(tmp_path))
+    assert Plan.of(Project(tmp_path), {change.path: change.after for change in plan.changes}).changes == ()

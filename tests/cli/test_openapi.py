@@ -1,0 +1,79 @@
+"""`sanicGuider openapi`, run as its users run it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "xi_test", tmp_path / "xi_test", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "http_xi_test.py", tmp_path)
+    return tmp_path
+
+
+def openapi(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sanicbase", "openapi", *words]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_examples_committed_document_is_that_of_its_views() -> None:
+    done = openapi(ROOT, "http_xi_test", "--check")
+    assert (done.returncode, done.stdout) == (0, "Nothing has changed.\n"), done.stdout + done.stderr
+
+
+def test_it_is_printed_without_a_database(project: Path) -> None:
+    done = openapi(project, "http_xi_test:app")
+    made = json.loads(done.stdout)
+    author = next(
+        each for each in made["paths"]["/xi_test/articles"]["get"]["parameters"] if each["name"] == "author_id"
+    )
+    assert author["schema"]["type"] == "integer"  # known from another model
+    assert list(project.rglob("*.sqlite3")) == []
+
+
+def test_a_change_that_breaks_clients_fails_with_a_list(project: Path) -> None:
+    interface = project / "xi_test" / "interface" / "comment.py"
+    interface.write_text(
+        interface.read_text().replace("    author_id: int\n", "").replace("min_length=1", "min_length=2")
+    )
+    done = openapi(project, "http_xi_test", "--check")
+    assert done.returncode == 1
+    comments = "/xi_test/articles/{article_id}/comments"
+    assert f"  POST {comments}: body.body has a higher minLength: 2.\n" in done.stderr
+    assert f"  GET {comments}: 200.data[].author_id is gone.\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert openapi(project, "http_xi_test", "--write").returncode == 0
+    assert openapi(project, "http_xi_test", "--check").stdout == "Nothing has changed.\n"
+
+
+def test_a_change_that_breaks_nobody_is_told(project: Path) -> None:
+    interface = project / "xi_test" / "interface" / "comment.py"
+    interface.write_text(interface.read_text().replace("min_length=1", "min_length=0"))
+    done = openapi(project, "http_xi_test", "--check")
+    assert (done.returncode, done.stdout) == (0, "Nothing breaks, and something has changed: run --write.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["nope"], 2, "There is no module nope"),
+        (["xi_test.url_main:http"], 2, "is no app that create_app has made"),
+        (["http_xi_test:nope"], 2, "is no app that create_app has made"),
+        (["http_xi_test", "--check", "--file", "nope.json"], 1, "nope.json cannot be read"),
+        (["http_xi_test", "--check", "--file", "http_xi_test.py"], 1, "http_xi_test.py cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_sentence(project: Path, words: list[str], status: int, sentence: str) -> None:
+    done = openapi(project, *words)
+    assert done.returncode == status
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
