@@ -3,18 +3,22 @@
 The rooms, from the top floor to the ground; each imports only from floors below it:
 
     cli                     the command sanicGuider
-    testing                 real servers and processes for tests
+    testing deploy          real servers and processes for tests; the files that put a service onto machines
     app     jobs            the processes of a service: HTTP and WebSocket, scripts
     http    auth  ops  ws   views, envelope, rules; who a client is; health; WebSockets
     lifespan                what a process has open
-    db      rc              Tortoise ORM; Redis, Valkey and cache models
-    log     private         the service's log; the project's private folder
-    config                  the settings
+    rc                      Redis, Valkey and cache models
+    db                      Tortoise ORM
+    log  private  notify    the service's log; the project's private folder; what systemd is told
+    config  codes           the settings; the numbers of what goes wrong
     errors  process  typing what goes wrong, by name; which process this is; names for long types
+    interrupts              a Ctrl-C that comes while Python imports
 """
 
+import sanicbase.interrupts  # noqa: F401  (before what takes long to import)
 from sanicbase.app import create_app, serve
 from sanicbase.auth import bearer_token, made_token, token_digest
+from sanicbase.codes import CodedError, ErrorCode, StatusError, error_codes
 from sanicbase.config import Config
 from sanicbase.db import (
     DBManager,
@@ -57,7 +61,25 @@ from sanicbase.errors import (
     ResourceError,
     SanicBaseError,
 )
-from sanicbase.http import APIView, success
+from sanicbase.http import (
+    Accepted,
+    APIView,
+    Cookie,
+    Created,
+    Deprecation,
+    Envelope,
+    Failure,
+    Fault,
+    Header,
+    PlainEnvelope,
+    ProblemEnvelope,
+    Query,
+    UploadedFile,
+    Words,
+    deprecate,
+    endpoint,
+    success,
+)
 from sanicbase.jobs import Timer, current_tick, run_scripts
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import set_log_context
@@ -79,18 +101,28 @@ from sanicbase.ws import Rooms, WSView
 
 __all__ = [
     "APIView",
+    "Accepted",
     "App",
+    "CodedError",
     "Config",
     "ConfigError",
+    "Cookie",
     "CorruptValue",
+    "Created",
     "DBManager",
     "DBModel",
     "DatabaseError",
     "DatabaseTimeout",
     "DatabaseUnavailable",
     "DeadlockError",
+    "Deprecation",
+    "Envelope",
+    "ErrorCode",
+    "Failure",
+    "Fault",
     "Fenced",
     "Gap",
+    "Header",
     "Held",
     "IntegrityError",
     "InvalidInput",
@@ -106,6 +138,9 @@ __all__ = [
     "NotOpenError",
     "Page",
     "PageQuery",
+    "PlainEnvelope",
+    "ProblemEnvelope",
+    "Query",
     "RCModel",
     "Resource",
     "ResourceError",
@@ -115,13 +150,19 @@ __all__ = [
     "SoftDelete",
     "StaleTokenError",
     "StaleVersionError",
+    "StatusError",
     "Timer",
     "Timestamps",
+    "UploadedFile",
     "Versioned",
     "WSView",
+    "Words",
     "bearer_token",
     "create_app",
     "current_tick",
+    "deprecate",
+    "endpoint",
+    "error_codes",
     "get_blocking_redis",
     "get_redis",
     "get_redis_cluster",
