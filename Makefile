@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test prove lint lowest docs format news bench
+.PHONY: help setup run test prove generate try lint lowest docs format news bench growing deploy
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -20,9 +20,17 @@ run: setup  ## serve the example's HTTP service
 test: setup  ## run the tests
 	$(BIN)/python -m pytest
 
-prove: setup  ## the generated transactions and the kills, many more of them
-	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 $(BIN)/python -m pytest --timeout 3600 \
-		tests/db/test_transaction_machine.py tests/db/test_transaction_crash.py
+prove: setup  ## the generated transactions, the kills and the cache's protocol, many more of them
+	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 SANICBASE_TEST_PROTOCOL=2 \
+		SANICBASE_TEST_WAYS=500 SANICBASE_TEST_CARDS=300 SANICBASE_TEST_COHERENCE=60 $(BIN)/python -m pytest \
+		--timeout 3600 -m 'long or not long' tests/db/test_transaction_machine.py tests/db/test_transaction_crash.py \
+		tests/rc/cache tests/deploy
+
+generate: setup  ## every service that sanicGuider can make: booted, migrated, tested, linted
+	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 -m long tests/cli/test_generated.py
+
+try: setup  ## schemathesis, with many more requests than the tests make
+	SANICBASE_TEST_EXAMPLES=500 $(BIN)/python -m pytest --timeout 3600 tests/http/test_schemathesis.py
 
 format: setup  ## put the code in shape
 	$(BIN)/ruff check --fix .
@@ -37,6 +45,9 @@ lint: setup  ## ruff, the floors, the types
 bench: setup  ## what an access line costs, beside Sanic's own
 	$(BIN)/python benchmarks/log_access.py
 
+growing: setup  ## one machine against four, in network namespaces; needs root
+	$(BIN)/python benchmarks/growing.py
+
 docs: setup  ## write the reference pages from the docstrings
 	$(BIN)/python docs/reference.py
 
@@ -47,3 +58,11 @@ lowest: setup  ## the tests, on the lowest versions that pyproject.toml allows
 
 news: setup  ## gather the news fragments into CHANGELOG.md
 	$(BIN)/towncrier build --yes
+
+deploy: setup  ## render deploy/ anew
+	$(BIN)/sanicGuider deploy systemd xi_test --elsewhere --directory /srv/xi_test --python /srv/xi_test/.venv/bin/python --user xi_test --force
+	$(BIN)/sanicGuider deploy systemd xi_test --elsewhere --directory /home/ann/xi_test --python /home/ann/xi_test/.venv/bin/python --account --force
+	$(BIN)/sanicGuider deploy supervisor xi_test --elsewhere --directory /srv/xi_test --python /srv/xi_test/.venv/bin/python --user xi_test --force
+	$(BIN)/sanicGuider deploy nginx xi_test --directory /srv/xi_test --server-name example.com --force
+	$(BIN)/sanicGuider deploy compose xi_test --python-version 3.13 --force
+	$(BIN)/sanicGuider deploy k8s xi_test --image xi_test:1 --force

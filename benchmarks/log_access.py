@@ -38,7 +38,7 @@ def main(rounds: int) -> None:
     random.shuffle(runs)
     cost: dict[tuple[str, str], list[float]] = {}
     for contender, pace in runs:
-        done = subprocess.run(  # noqa: S603  (this very file)
+        done = subprocess.run(
             [sys.executable, __file__, contender, pace], capture_output=True, text=True, check=True, env=_environment()
         )
         cost.setdefault((contender, pace), []).append(float(done.stdout))
@@ -46,7 +46,7 @@ def main(rounds: int) -> None:
         base = statistics.median(cost["sanic", pace])
         for contender in CONTENDERS:
             mine = statistics.median(cost[contender, pace])
-            print(f"{pace:7} {contender:15} {mine * 1e6:6.2f} µs a line   {mine / base:5.3f} of Sanic's")  # noqa: T201
+            print(f"{pace:7} {contender:15} {mine * 1e6:6.2f} µs a line   {mine / base:5.3f} of Sanic's")
 
 
 def measure(contender: str, pace: str) -> float:
@@ -60,7 +60,7 @@ def measure(contender: str, pace: str) -> float:
         finish()
         spent = time.process_time() - begun
         lines = sum(path.read_text().count("\n") for path in Path(folder).rglob("access.log*"))
-        assert lines == LINES + 1000, lines  # noqa: S101
+        assert lines == LINES + 1000, lines
     return (spent - (_cost_of_pauses() if pace == "steady" else 0.0)) / LINES
 
 
@@ -133,6 +133,6 @@ def _environment() -> dict[str, str]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in CONTENDERS:
-        print(measure(sys.argv[1], sys.argv[2]))  # noqa: T201
+        print(measure(sys.argv[1], sys.argv[2]))
     else:
         main(int(sys.argv[1]) if sys.argv[1:] else 5)

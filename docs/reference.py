@@ -5,10 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 from sanicbase import Config
+from sanicbase.cli import main
+from sanicbase.cli.help import translated
 
 HERE = Path(__file__).parent
 
@@ -39,6 +44,50 @@ def settings() -> list[tuple[str, str, str]]:
     return [("SERVER_NAME", "", _server_name()), *((name, _shown(value), text) for name, value, text in fields)]
 
 
+COMMANDS_ENGLISH = """# Commands
+
+[First service](first-service.md) shows them at work. Run them in the project's folder; `python -m sanicbase` is the
+same as `sanicGuider`. A `[SERVICE]` may be left out where there is one.
+Messages are in the terminal's language: Chinese where `LC_ALL`, `LC_MESSAGES` or `LANG` begins with `zh`.
+
+Completion for bash; for zsh and fish write their names in place of `bash`:
+
+```sh
+eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
+```
+"""
+COMMANDS_CHINESE = """# 命令
+
+用法示例见[第一个服务](first-service.md)。命令在项目目录下执行；`python -m sanicbase` 与 `sanicGuider` 相同。
+项目里只有一个服务时，`[SERVICE]` 可以省略。提示信息使用终端的语言：
+`LC_ALL`、`LC_MESSAGES` 或 `LANG` 以 `zh` 开头时用中文。
+
+bash 的命令补全如下；zsh 和 fish 把 `bash` 换成各自的名字：
+
+```sh
+eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
+```
+"""
+
+
+def commands(group: click.Group, chinese: bool, path: str = "sanicGuider") -> Iterator[str]:
+    """A section for each command, made from the command itself."""
+    for name, command in sorted(group.commands.items()):
+        here = f"{path} {name}"
+        if isinstance(command, click.Group):
+            yield from commands(command, chinese, here)
+            continue
+        shown = translated(command, here) if chinese else command
+        usage = " ".join([here, *shown.collect_usage_pieces(click.Context(shown, info_name=here))])
+        options = [each for each in shown.params if isinstance(each, click.Option)]
+        rows = [row for each in options if (row := each.get_help_record(click.Context(shown)))]
+        yield f"\n## {here}\n\n```\n{usage}\n```\n\n{inspect.cleandoc(shown.help or '')}\n"
+        if rows:
+            head = "| 选项 | 说明 |" if chinese else "| option | what it is |"
+            lines = [f"| `{option.replace('|', '/')}` | {text.replace('|', '/')} |" for option, text in rows]
+            yield "\n" + "\n".join([head, "|---|---|", *lines]) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """The pages and what they should hold."""
     chinese = tomllib.loads((HERE / "settings.zh.toml").read_text(encoding="utf-8"))
@@ -47,6 +96,8 @@ def pages() -> dict[Path, str]:
     return {
         HERE / "en" / "settings.md": ENGLISH + "".join(english_rows),
         HERE / "zh" / "settings.md": CHINESE + "".join(chinese_rows),
+        HERE / "en" / "commands.md": COMMANDS_ENGLISH + "".join(commands(main, chinese=False)),
+        HERE / "zh" / "commands.md": COMMANDS_CHINESE + "".join(commands(main, chinese=True)),
     }
 
 

@@ -2,15 +2,16 @@
 
 SanicBaseError
  ├── ConfigError          a setting is wrong (ends the process with its sentence, status 1)
- ├── ResourceError        something a service opens could not be opened, or does not answer
+ ├── ResourceError        something a service opens could not be opened, or does not answer (HTTP 503)
  ├── MigrationError       the database is not at the version of the models
  ├── NotOpenError         used before the lifespan opened it, or after it closed it
- ├── LockTaken            somebody else holds the lock, and the caller would not wait longer
- ├── LockLost             a lock was lost while it was held
+ ├── LockTaken            somebody else holds the lock, and the caller would not wait longer (HTTP 409)
+ ├── LockLost             a lock was lost while it was held (HTTP 503)
  ├── InvalidInput         what somebody outside sent cannot be taken
  │    ├── InvalidQuery    a filter, an order, a page or a cursor (HTTP 400)
  │    └── InvalidValue    a value that does not fit its column (HTTP 422)
  ├── CorruptValue         what was read from Redis is not what `pack` makes
+ ├── CodedError           what a service's enumeration of errors names, see sanicbase/codes
  └── DatabaseError        see sanicbase/db/errors.py
 
 Every message is a sentence that names the cause and the remedy.
@@ -18,7 +19,7 @@ Every message is a sentence that names the cause and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ConfigError",
@@ -79,13 +80,23 @@ class InvalidInput(SanicBaseError):
     """What somebody outside sent cannot be taken; nothing was written.
 
     `path` names the field (`"slug"`, `"rows.3.slug"`), `code` the kind of mistake for programs (`"too_long"`), the
-    message is for people. `mistakes` are this one and the `others` that were found with it.
+    message is for people, and `context` has the values in it. `mistakes` are this one and the `others` that were found
+    with it.
     """
 
-    def __init__(self, message: str, *, path: str, code: str, others: Sequence[InvalidInput] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        code: str,
+        context: Mapping[str, object] | None = None,
+        others: Sequence[InvalidInput] = (),
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.code = code
+        self.context = dict(context or {})
         self.mistakes: tuple[InvalidInput, ...] = (self, *others)
 
 

@@ -13,6 +13,7 @@ from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.process import is_main_process
 from sanicbase.rc import RedisClients
+from sanicbase.rc.caches import Caches
 from sanicbase.rc.embedded import EmbeddedValkey
 
 __all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
@@ -89,4 +90,5 @@ async def lifespan(config: Config, *extra: Resource) -> AsyncIterator[Sequence[R
 def _own(config: Config) -> list[Resource]:
     main = is_main_process()
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
-    return [*stores, Database(config, check=main), RedisClients(config, embedded_valkey(config).url)]
+    redis = RedisClients(config, embedded_valkey(config).url)
+    return [*stores, Database(config, check=main), redis, Caches(config)]

@@ -25,6 +25,8 @@ def test_it_holds_the_library_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sanicbase"}
     assert "sanicbase/py.typed" in names
+    assert "sanicbase/http/page/main.js" in names
+    assert "sanicbase/deploy/templates/systemd/service.j2" in names
     assert not [name for name in names if "xi_test" in name or "tests/" in name]
 
 

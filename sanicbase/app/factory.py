@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,13 @@ from sanicbase.app.parent import die_with_parent, managers_die_with_parent
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.access import install_request_log
+from sanicbase.http.catalogue import Catalogue, Words
+from sanicbase.http.docs import install_docs
+from sanicbase.http.envelope import ENVELOPES, Envelope
 from sanicbase.http.errors import install_error_handlers
+from sanicbase.http.openapi import info_of, install_openapi
+from sanicbase.http.request import AnyRequest
+from sanicbase.http.routes import finish_routes, register
 from sanicbase.http.rules import install_rules
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
@@ -31,13 +37,19 @@ __all__ = ["create_app"]
 
 
 def create_app(
-    config: Config, *blueprints: Blueprint, resources: tuple[Resource, ...] = (), kind: Kind | None = None
+    config: Config,
+    *blueprints: Blueprint,
+    resources: tuple[Resource, ...] = (),
+    kind: Kind | None = None,
+    envelope: Envelope | None = None,
+    messages: Mapping[str, Words] | None = None,
 ) -> App:
     """A Sanic app with the service's routes, its lifespan in every worker, its errors in the envelope.
 
     An app whose routes are all WebSockets listens on WS_PORT, any other one on HTTP_PORT, unless `kind` says which.
-    `resources` are opened after the databases and Redis. Can be called any number of times in a process; the newest
-    app of a service and kind takes the place of the one before.
+    `resources` are opened after the databases and Redis. `envelope` is the service's own, in place of the one that
+    ENVELOPE names; `messages` are those of its own kinds of mistakes, or replace sanicbase's. Can be called any number
+    of times in a process; the newest app of a service and kind takes the place of the one before.
     """
     if is_main_process():
         managers_die_with_parent()
@@ -52,20 +64,24 @@ def create_app(
     app.ctx.main_process = MainProcess(config, app.name, resources)
     _copy_settings(config, app)
     install_request_log(app, access=config.ACCESS_LOG)
-    install_error_handlers(app)
+    install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Catalogue(messages))
     install_rules(app)
     install_health(app)
     _install_main_process(app)
     _install_lifespan(app, config, kind, resources)
     for blueprint in blueprints:
-        app.blueprint(blueprint)
+        register(app, blueprint)
+    finish_routes(app)
+    if kind == "http" and config.serves_docs:
+        install_openapi(app, info_of(config))
+        install_docs(app)
     return app
 
 
 def _new_app(name: str) -> App:
     if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
         Sanic.unregister_app(Sanic.get_app(name))
-    return Sanic(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads)
+    return Sanic(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads, request_class=AnyRequest)
 
 
 def _copy_settings(config: Config, app: App) -> None:

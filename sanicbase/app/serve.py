@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -12,6 +13,8 @@ from contextlib import suppress
 from sanicbase.app.supervisor import Patience, Supervisor
 from sanicbase.app.workers import WorkerFailed
 from sanicbase.errors import ResourceError, SanicBaseError
+from sanicbase.interrupts import raise_dropped_interrupt
+from sanicbase.notify import Notifier
 from sanicbase.typing import App
 
 __all__ = ["serve"]
@@ -27,23 +30,25 @@ def serve(app: App) -> None:
 
     A mistake of the user's — a database that does not answer, a port in use — ends the process with one sentence and
     status 1 before anything is served. SIGHUP replaces the workers one by one, by processes with this moment's code.
+    Under systemd, in a unit of `Type=notify`, it says when all workers are ready, reloads and stops, and that it lives.
     """
+    raise_dropped_interrupt()
     try:
-        asyncio.run(_serve(app))
+        asyncio.run(_serve(app, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     except asyncio.CancelledError:  # told to stop while it started
         return
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, notifier: Notifier) -> None:
     told = _cancel_when_told()
     with app.ctx.listening.open() as listening:
         try:
             await _start(app)
             if told:  # a cancellation that came at the end of the start has nothing left to cancel
                 raise asyncio.CancelledError
-            await _supervise(app, listening)
+            await _supervise(app, listening, notifier)
         finally:
             app.ctx.main_process.stop()
 
@@ -73,7 +78,7 @@ def _cancel_when_told() -> list[int]:
     return told
 
 
-async def _supervise(app: App, listening: socket.socket) -> None:
+async def _supervise(app: App, listening: socket.socket, notifier: Notifier) -> None:
     config = app.ctx.config
     patience = Patience(
         ready=config.START_TIMEOUT,
@@ -81,7 +86,7 @@ async def _supervise(app: App, listening: socket.socket) -> None:
         stop=config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING,
     )
     listening.listen(app.ctx.listening.backlog)
-    supervisor = Supervisor(app.name, listening, config.WORKERS, patience)
+    supervisor = Supervisor(app.name, listening, config.WORKERS, patience, notifier)
     try:
         await supervisor.run(lambda: logger.info("%s serves.", app.name))
     except WorkerFailed as exc:

@@ -20,6 +20,8 @@ def summary(config: Config, name: str, listening: Listening) -> str:
         "cache": _caches(config),
         "logs": str(config.log_dir),
     }
+    if scheme == "http" and config.serves_docs:
+        lines["docs"] = f"http://{listening.host}:{listening.port}/docs"
     width = max(map(len, lines))
     return "".join(f"  {label:<{width}}  {value}\n" for label, value in lines.items())
 

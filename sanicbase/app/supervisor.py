@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sanicbase.app.workers import Worker, WorkerFailed
+from sanicbase.notify import Notifier
 
 __all__ = ["Patience", "Supervisor"]
 
@@ -41,13 +42,17 @@ class Supervisor:
     """Runs `count` workers of the app until it is told to stop.
 
     A worker that dies or falls silent is replaced, after a pause that grows while they die young. SIGHUP replaces all
-    of them, one by one, each by one that is ready first. SIGTERM and SIGINT stop all; a second one kills.
+    of them, one by one, each by one that is ready first. SIGTERM and SIGINT stop all; a second one kills. The notifier
+    hears of each of these.
     """
 
-    def __init__(self, app_name: str, listening: socket.socket, count: int, patience: Patience) -> None:
+    def __init__(
+        self, app_name: str, listening: socket.socket, count: int, patience: Patience, notifier: Notifier
+    ) -> None:
         self._app_name = app_name
         self._listening = listening
         self._patience = patience
+        self._notifier = notifier
         self._count = count
         self._slots: list[Worker] = []
         self._alive: set[Worker] = set()
@@ -63,11 +68,14 @@ class Supervisor:
         try:
             if await self._start():
                 on_ready()
+                self._notifier.ready(self._serving())
+                self._begin(self._notifier.show_life())
                 for slot in range(self._count):
                     self._begin(self._keep(slot))
                 self._begin(self._check_life())
                 await self._told.wait()
         finally:
+            self._notifier.stopping("The workers drain.")
             await self._stop_all()
         if self._failed is not None:
             raise self._failed
@@ -113,13 +121,20 @@ class Supervisor:
                 continue
             pause = FIRST_PAUSE if time.monotonic() - worker.born > STEADY else min(pause * 2, LONGEST_PAUSE)
             logger.error("Worker %d [%d] %s. Another one starts in %.1f s.", slot, worker.pid, how, pause)
+            self._notifier.status(self._serving())
             await asyncio.sleep(pause)
             self._slots[slot] = worker = self._spawn(slot)
             with suppress(WorkerFailed):  # it is told above, and tried again
                 await self._ready(worker)
                 logger.info("Worker %d [%d] serves.", slot, worker.pid)
+                self._notifier.status(self._serving())
 
     async def _reload(self) -> None:
+        self._notifier.reloading("The workers are replaced.")
+        replaced = await self._replace_all()
+        self._notifier.ready(self._serving() if replaced else f"The last reload failed. {self._serving()}")
+
+    async def _replace_all(self) -> bool:
         logger.info("Reloading %d workers, one by one.", self._count)
         for slot in range(self._count):
             fresh = self._spawn(slot)
@@ -127,10 +142,14 @@ class Supervisor:
                 await self._ready(fresh)
             except WorkerFailed as exc:
                 logger.error("The new worker %d failed: %s. The old ones go on serving.", slot, exc)  # noqa: TRY400
-                return
+                return False
             old, self._slots[slot] = self._slots[slot], fresh
             await self._end(old)
         logger.info("Reloaded.")
+        return True
+
+    def _serving(self) -> str:
+        return f"{sum(worker.is_serving for worker in self._slots)} of {self._count} workers serve."
 
     async def _ready(self, worker: Worker) -> None:
         try:

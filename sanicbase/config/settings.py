@@ -140,6 +140,12 @@ class Config(BaseSettings):
     """Redis servers, Sentinels and Clusters by name, besides or instead of REDIS_URL: `{"locks": "redis://…"}`."""
     REDIS_POOL_SIZE: Annotated[int, Field(ge=1)] = 50
     """The greatest number of connections of one process to one Redis; on a Cluster, of commands under way at once."""
+    CACHE_TIMEOUT: Seconds = 0.1
+    """How long a read of a cache model waits for Redis, in seconds; then it reads the database, and so do the reads
+    that follow until Redis answers again."""
+    CACHE_CLOSED_TTL: Seconds = 20.0
+    """How long what a writer has closed in the cache stays closed when the writer was killed, and how long nothing is
+    stored after Redis was out of reach or emptied, in seconds. Two more than DB_STATEMENT_TIMEOUT at least."""
     CONNECT_TIMEOUT: Seconds = 5.0
     """How long, in seconds, a database or Redis may take to accept a connection and to answer a ping."""
 
@@ -169,6 +175,19 @@ class Config(BaseSettings):
     TIME_ZONE: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """The zone in which times are shown and timers are planned. Databases always hold UTC."""
 
+    ENVELOPE: Literal["standard", "plain", "problem"] = "standard"
+    """What answers are in: `standard`, `{"code", "msg", "data"}`; `plain`, what a view returned as it is; `problem`,
+    the same with errors as problem documents (RFC 9457). `create_app(envelope=…)` goes before it."""
+    LANGUAGE: Literal["en", "zh"] = "en"
+    """The language of error messages for a client whose Accept-Language names neither English nor Chinese."""
+    DOCS: bool | None = None
+    """Whether the documentation page and the OpenAPI document are served. Left empty: in dev and test, not in prod."""
+    API_TITLE: str = ""
+    """What the OpenAPI document calls the service; empty, SERVER_NAME."""
+    API_VERSION: str = "0.1.0"
+    """The version of the API, for the OpenAPI document."""
+    API_DESCRIPTION: str = ""
+    """What the OpenAPI document says of the service, in Markdown."""
     ACCESS_LOG: bool = False
     """Whether each request is logged."""
     REQUEST_MAX_SIZE: Bytes = 8 * 1024 * 1024
@@ -249,6 +268,11 @@ class Config(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, SecretFileSource(settings_cls, cls.env_prefix()), env_settings, dotenv_settings
+
+    @property
+    def serves_docs(self) -> bool:
+        """Whether the documentation page and the OpenAPI document are served."""
+        return self.ENV != "prod" if self.DOCS is None else self.DOCS
 
     @property
     def log_dir(self) -> Path:

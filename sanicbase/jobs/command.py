@@ -13,7 +13,7 @@ from sanicbase.config import Config
 from sanicbase.jobs.arguments import Arguments
 from sanicbase.jobs.scripts import run_scripts
 
-__all__ = ["Function", "UsageError", "run_command"]
+__all__ = ["Function", "UsageError", "run_command", "service_config"]
 
 Function = Callable[..., Coroutine[object, object, object]]
 """A plain async function; its parameters are the command's."""
@@ -43,7 +43,7 @@ def run_command(path: str, words: Sequence[str]) -> None:
         allow_abbrev=False,
     )
     args, options = Arguments(function).parse(parser, words)
-    config = _config(module_name.partition(".")[0])
+    config = service_config(module_name.partition(".")[0])
 
     @functools.wraps(function)
     async def command() -> None:
@@ -79,7 +79,8 @@ def _is_command(module: ModuleType, value: object) -> bool:
     return inspect.iscoroutinefunction(value) and value.__module__ == module.__name__
 
 
-def _config(package: str) -> Config:
+def service_config(package: str) -> Config:
+    """The settings of the service with that package. Raises UsageError when there are none."""
     config = getattr(_imported(f"{package}.config"), "config", None)
     if not isinstance(config, Config):
         raise UsageError(f"{package}.config has no `config` that is a Config of sanicbase.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,10 +13,12 @@ from contextlib import suppress
 from sanicbase.config import Config
 from sanicbase.db.routing import forget_writes
 from sanicbase.errors import SanicBaseError
+from sanicbase.interrupts import raise_dropped_interrupt
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
+from sanicbase.notify import Notifier
 
 __all__ = ["Script", "run_scripts"]
 
@@ -37,11 +40,13 @@ def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources:
 
     SIGTERM and SIGINT cancel them, once, and they may finish in their `finally`; of timers see `run_timers`. When one
     fails its traceback is logged, the others are cancelled and the process ends with status 1. A user's mistake ends it
-    with one sentence and status 1. Resources are closed in every case.
+    with one sentence and status 1. Resources are closed in every case. Under systemd, in a unit of `Type=notify`, it
+    says when all is open and the scripts run, when they are told to stop, and that its event loop lives.
     """
+    raise_dropped_interrupt()
     try:
         setup_logging(config)
-        failed = asyncio.run(_run(config, _functions(config, scripts), resources))
+        failed = asyncio.run(_run(config, _functions(config, scripts), resources, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     if failed:
@@ -60,18 +65,23 @@ def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script
     return [*functions, keep_timers] if timers else functions
 
 
-async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource]) -> bool:
+async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource], notifier: Notifier) -> bool:
     """Run all, and say whether one of them failed."""
-    _cancel_when_told()
+    _cancel_when_told(notifier)
     failed = False
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
+            life = asyncio.create_task(notifier.show_life())
+            notifier.ready("The scripts run.")
             try:
                 async with asyncio.TaskGroup() as group:
                     for script in scripts:
                         group.create_task(_run_one(script), name=_name(script))
             except* ScriptFailed:
                 failed = True
+            finally:
+                notifier.stopping("The resources are closed.")
+                life.cancel()
     return failed
 
 
@@ -88,7 +98,7 @@ def _name(script: Script) -> str:
     return getattr(script, "__name__", repr(script))
 
 
-def _cancel_when_told() -> None:
+def _cancel_when_told(notifier: Notifier) -> None:
     """Have the running task cancelled by the first signal; a second one must not interrupt what is being closed."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None  # noqa: S101  (asyncio.run made it)
@@ -97,6 +107,7 @@ def _cancel_when_told() -> None:
     def cancel() -> None:
         if not told:
             told.append(True)
+            notifier.stopping("The scripts finish.")
             task.cancel()
 
     with suppress(NotImplementedError):  # Windows knows Ctrl-C only, which asyncio.run handles

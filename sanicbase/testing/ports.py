@@ -11,7 +11,7 @@ __all__ = ["free_port"]
 # Below the range Linux gives to outgoing connections (32768 and up), so that nobody else is handed one
 # meanwhile.
 _FIRST, _LAST = 20_000, 32_000
-_PORTS_OF_A_WORKER = 400
+_PORTS_OF_A_WORKER = 1500
 
 _given: set[int] = set()
 

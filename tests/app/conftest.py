@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ class Curl:
         assert found, output
         words = shlex.split(found[0].replace("\\\n", " "))
         self.method, self.url = words[words.index("-X") + 1], words[3]
-        self.header, self.body = words[words.index("-H") + 1], words[words.index("-d") + 1]
-        self.headers = dict([self.header.split(": ", 1)])
+        self.body = words[words.index("-d") + 1]
+        self.headers = dict(after.split(": ", 1) for word, after in pairwise(words) if word == "-H")
 
     def send(self) -> httpx.Response:
         return httpx.request(self.method, self.url, headers=self.headers, content=self.body, trust_env=False)

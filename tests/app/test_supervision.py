@@ -223,7 +223,7 @@ def test_health_tells_a_frozen_cache_from_a_dead_service(project: Project) -> No
         whole = httpx.get(f"{service.base_url}/readyz", trust_env=False)
         assert (whole.json()["status"], set(whole.json()["resources"])) == (
             "ready",
-            {"database", "redis", "access records"},
+            {"database", "redis", "cache models", "access records"},
         )
         for pid in project.valkeys():
             os.kill(pid, signal.SIGSTOP)

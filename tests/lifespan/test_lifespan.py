@@ -52,7 +52,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> S
 async def test_resources_open_in_order_and_close_in_reverse(config: ShopConfig) -> None:
     events: list[str] = []
     async with lifespan(config, Recorded("a", events), Recorded("b", events)) as resources:
-        assert [resource.name for resource in resources] == ["database", "redis", "a", "b"]
+        assert [resource.name for resource in resources] == ["database", "redis", "cache models", "a", "b"]
         events.append("use")
     assert events == ["open a", "ping a", "open b", "ping b", "use", "close b", "close a"]
 
