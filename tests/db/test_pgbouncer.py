@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tortoise import Tortoise
 
-from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
+from sanicbase.db import Database
+from sanicbase.db.errors import DatabaseError
+from sanicbase.errors import ResourceError
 from sanicbase.testing.databases import ask_postgres
 from sanicbase.testing.private_server import private_server
 from sanicbase.testing.servers import private_postgres
@@ -58,8 +60,7 @@ def bouncer(request: pytest.FixtureRequest, postgres: int) -> Iterator[str]:
 
 async def ask_side_by_side(url: str) -> set[tuple[bool, str, str]]:
     """What ten tasks at once are told of their own number, the session's zone and its limit."""
-    await Tortoise.init(config=XiTestConfig(DB_URL=url).tortoise())
-    try:
+    async with Database(XiTestConfig(DB_URL=url), check=False):
         connection = Tortoise.get_connection("default")
 
         async def ask(number: int) -> tuple[bool, str, str]:
@@ -67,8 +68,6 @@ async def ask_side_by_side(url: str) -> set[tuple[bool, str, str]]:
             return row["number"] == number, row["zone"], row["patience"]
 
         return {answer for _ in range(20) for answer in await asyncio.gather(*map(ask, range(10)))}
-    finally:
-        await Tortoise.close_connections()
 
 
 QUERY = (
@@ -89,7 +88,7 @@ async def test_kept_statements_meet_connections_that_do_not_have_them(bouncer: s
 
 @pytest.mark.parametrize("bouncer", [""], indirect=True)
 async def test_a_bouncer_that_does_not_ignore_the_limit_lets_nobody_in(bouncer: str) -> None:
-    with pytest.raises(DatabaseUnavailable, match="unsupported startup parameter: statement_timeout"):
+    with pytest.raises(ResourceError, match="unsupported startup parameter: statement_timeout"):
         await ask_side_by_side(f"{bouncer}?statement_cache_size=0")
 
 
