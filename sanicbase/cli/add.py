@@ -6,10 +6,10 @@ import click
 
 from sanicbase.cli.adding.pieces import PIECES, plan_piece
 from sanicbase.cli.adding.service import Place
-from sanicbase.cli.language import say
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import guessed_service, here
 from sanicbase.errors import SanicBaseError
+from sanicbase.terminal import say
 
 __all__ = ["add"]
 

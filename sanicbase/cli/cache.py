@@ -9,16 +9,32 @@ from typing import TypeVar
 
 import click
 
+from sanicbase.cli.project import guessed_service
+from sanicbase.cli.table import table
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
 from sanicbase.rc import RCModel
 from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.caches import open_caches
+from sanicbase.terminal import say
 
 __all__ = ["cache"]
 
 T = TypeVar("T")
+
+
+class _OfService(click.Command):
+    """A command whose first word, SERVICE, may be left out: what follows it begins with a class's capital letter."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [word for word in args if not word.startswith("-")]
+        if not {"-h", "--help"} & {*args} and not (words and words[0][0].islower()):
+            args = [guessed_service(None), *args]
+        return super().parse_args(ctx, args)
+
+
+SERVICE = click.argument("service", metavar="[SERVICE]")
 
 
 @click.group()
@@ -26,8 +42,8 @@ def cache() -> None:
     """Look into a service's cache models, and make them forget."""
 
 
-@cache.command()
-@click.argument("service")
+@cache.command(cls=_OfService)
+@SERVICE
 def stats(service: str) -> None:
     """How often each class of SERVICE was answered from Redis, summed up over all of its processes."""
 
@@ -40,13 +56,11 @@ def stats(service: str) -> None:
         asked = counted.hits + counted.misses + counted.bypasses
         share = f"{counted.hits / asked:.1%}" if asked else "-"
         rows.append((name, share, *map(str, astuple(counted))))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(table(rows))
 
 
-@cache.command()
-@click.argument("service")
+@cache.command(cls=_OfService)
+@SERVICE
 @click.argument("model")
 @click.argument("key")
 def get(service: str, model: str, key: str) -> None:
@@ -58,19 +72,19 @@ def get(service: str, model: str, key: str) -> None:
 
     found = _inside(service, read)
     if found is None:
-        raise click.ClickException(f"There is no {model} {key}.")
+        raise click.ClickException(say(f"There is no {model} {key}.", f"没有 {model} {key}。"))
     click.echo(found.model_dump_json(indent=2))
 
 
-@cache.command()
-@click.argument("service")
+@cache.command(cls=_OfService)
+@SERVICE
 @click.argument("model")
 @click.argument("keys", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All entries of the class.")
 def invalidate(service: str, model: str, keys: tuple[str, ...], *, every: bool) -> None:
     """Forget the entries of MODEL with these KEYS, or all: what is read next comes from the database."""
     if every == bool(keys):
-        raise click.UsageError("Name the keys, or say --all.")
+        raise click.UsageError(say("Name the keys, or say --all.", "请写出键，或使用 --all。"))
 
     async def forget() -> None:
         cls = _named(service, model)
@@ -80,7 +94,8 @@ def invalidate(service: str, model: str, keys: tuple[str, ...], *, every: bool) 
             await cls.invalidate(*(_key(key, cls) for key in keys))
 
     _inside(service, forget)
-    click.echo(f"{model} has forgotten {'everything' if every else ', '.join(keys)}.")
+    gone = say("everything", "全部条目") if every else ", ".join(keys)
+    click.echo(say(f"{model} has forgotten {gone}.", f"{model} 已失效：{gone}。"))
 
 
 def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -101,8 +116,13 @@ def _named(service: str, model: str) -> type[RCModel]:
     for cls in classes:
         if cls.__name__ == model:
             return cls
-    known = ", ".join(cls.__name__ for cls in classes) or "none"
-    raise UsageError(f"{service} has no cache model {model}. It has: {known}.")
+    known = ", ".join(cls.__name__ for cls in classes) or say("none", "无")
+    raise UsageError(
+        say(
+            f"{service} has no cache model {model}. It has: {known}.",
+            f"{service} 没有缓存模型 {model}，现有：{known}。",
+        )
+    )
 
 
 def _key(text: str, cls: type[RCModel]) -> str | tuple[str, ...]:

@@ -7,7 +7,6 @@ import os
 import click
 from dotenv import dotenv_values
 
-from sanicbase.cli.language import say
 from sanicbase.cli.project import guessed_service
 from sanicbase.cli.table import table
 from sanicbase.config import Config
@@ -15,6 +14,7 @@ from sanicbase.config.overrides import is_overridden
 from sanicbase.config.secrets import hidden
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
+from sanicbase.terminal import say
 
 __all__ = ["config"]
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
+from sanicbase.cli.project import guessed_service
 from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
 from sanicbase.deploy.site import DeployError, Site, account_for, survey
 from sanicbase.deploy.writing import Rendering, write
 from sanicbase.jobs.command import UsageError, service_config
+from sanicbase.terminal import say
 
 __all__ = ["deploy"]
 
@@ -25,7 +27,7 @@ def _common(command: Command) -> Command:
     for decorator in (
         click.option("--force", is_flag=True, help="Replace files that were changed."),
         click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
-        click.argument("service"),
+        click.argument("service", required=False, callback=lambda context, argument, name: guessed_service(name)),
     ):
         command = decorator(command)
     return command
@@ -120,7 +122,12 @@ def _site(
 ) -> Site:
     """The service on the machine that the options describe."""
     if account and user:
-        raise DeployError("Say either --user, for root's files, or --account.")
+        raise DeployError(
+            say(
+                "Say either --user, for root's files, or --account.",
+                "--user（root 的文件）和 --account 只能写一个。",
+            )
+        )
     config = service_config(service)
     runs_as = "" if account else user or account_for(directory or config.project_dir())
     return survey(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
@@ -135,11 +142,11 @@ def _finish(rendering: Rendering, *, to: Path, force: bool, **_: Any) -> None:
     """Write the files, and say which, and what to type."""
     written = write(rendering.files, to, force=force)
     for path in written:
-        click.echo(f"Wrote {path}.")
+        click.echo(say(f"Wrote {path}.", f"已写入 {path}。"))
     if not written:
-        click.echo("All files were there already.")
+        click.echo(say("All files were there already.", "所有文件都已存在。"))
     for note in rendering.notes:
-        click.echo(f"Note: {note}")
-    click.echo("Next:")
+        click.echo(say(f"Note: {note}", f"注意：{note}"))
+    click.echo(say("Next:", "接下来："))
     for line in rendering.commands:
         click.echo(f"  {line}")

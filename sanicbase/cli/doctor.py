@@ -17,13 +17,13 @@ from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
 from sanicbase.cli.doctoring.redis import Uses, look_at_redis
 from sanicbase.cli.doctoring.settings import look_at_settings
-from sanicbase.cli.language import say
 from sanicbase.cli.project import Project, Service, guessed_service, here
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.rc.caches import import_cache_models
 from sanicbase.rc.model import declared
+from sanicbase.terminal import say
 
 __all__ = ["doctor"]
 

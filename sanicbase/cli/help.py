@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.language import terminal_language
+from sanicbase.terminal import terminal_language
 
 __all__ = ["Guider", "chinese_help", "translated"]
 

@@ -17,6 +17,7 @@ from sanicbase.cli.routes import routes
 from sanicbase.cli.shell import shell
 from sanicbase.codes.export import FORMATS, load_codes
 from sanicbase.jobs.command import UsageError, run_command
+from sanicbase.terminal import say
 
 __all__ = ["main"]
 
@@ -64,7 +65,12 @@ def errors(service: str | None, form: str) -> None:
     try:
         codes = load_codes(guessed_service(service))
     except ModuleNotFoundError as exc:
-        raise click.UsageError(f"{exc}. Run this in the project's folder, with the name of a service.") from exc
+        raise click.UsageError(
+            say(
+                f"{exc}. Run this in the project's folder, with the name of a service.",
+                f"{exc}。请在项目目录下执行，并写上服务名。",
+            )
+        ) from exc
     click.echo(FORMATS[form](codes), nl=False)
 
 

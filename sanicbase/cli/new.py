@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.language import say
 from sanicbase.cli.making.answers import Answers, complete, read_answers
 from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
 from sanicbase.cli.making.service import plan_service
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project, here
 from sanicbase.errors import SanicBaseError
+from sanicbase.terminal import say
 
 __all__ = ["guide", "new"]
 

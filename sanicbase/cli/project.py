@@ -11,8 +11,8 @@ from typing import Literal
 
 import click
 
-from sanicbase.cli.language import say
 from sanicbase.config import Config
+from sanicbase.terminal import say
 
 __all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here"]
 

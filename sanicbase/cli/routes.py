@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import click
 from sanic import Sanic
 
-from sanicbase.cli.language import say
 from sanicbase.cli.project import guessed_service, here
 from sanicbase.cli.table import table
 from sanicbase.http.routes import operations_of
+from sanicbase.terminal import say
 from sanicbase.typing import App
 
 __all__ = ["routes"]

@@ -16,13 +16,13 @@ from typing import Any
 import click
 from tortoise import Tortoise
 
-from sanicbase.cli.language import say
 from sanicbase.cli.project import guessed_service
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
 from sanicbase.rc.model import declared
+from sanicbase.terminal import say
 
 __all__ = ["shell"]
 

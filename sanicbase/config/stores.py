@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from tortoise.backends.base.config_generator import expand_db_url
 
@@ -34,6 +33,10 @@ SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
 KINDS = {"SQLite": SQLITE_ENGINES, "PostgreSQL": POSTGRES_ENGINES, "MySQL or MariaDB": MYSQL_ENGINES}
 
+# RFC 3986, appendix B, for a URL with an authority; urllib's refuses several hosts when a later one has brackets.
+URL = re.compile(
+    r"(?P<scheme>[^:/?#]+)://(?P<netloc>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.DOTALL
+)
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d+)?")  # one of the list that a URL may have
 
 FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
@@ -112,16 +115,15 @@ def database(
 
 def hide_password(url: str) -> str:
     """The URL with `***` in place of its password and of every parameter, fit for logs and screens."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    found = URL.fullmatch(url)
+    if found is None:
         return "***"
-    user, _, hosts = parts.netloc.rpartition("@")
-    if "@" in parts.path or not all(HOST.fullmatch(host) for host in hosts.split(",")):
+    user, _, hosts = found["netloc"].rpartition("@")
+    if "@" in found["path"] or not all(HOST.fullmatch(host) for host in hosts.split(",")):
         return "***"  # a / or another sign inside of the password may have ended it too early
     name, colon, _ = user.partition(":")
     user = f"{name}:***@" if colon else f"{name}@" if name else ""
-    return urlunsplit((parts.scheme, f"{user}{hosts}", parts.path, "***" if parts.query else "", ""))
+    return f"{found['scheme']}://{user}{hosts}{found['path']}{'?***' if found['query'] else ''}"
 
 
 def _kind(connection: Connection) -> str | None:

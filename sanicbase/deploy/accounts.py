@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from sanicbase.terminal import say
+
 __all__ = ["home_of", "owner_of", "why_out_of_reach"]
 
 if sys.platform != "win32":
@@ -43,5 +45,6 @@ def why_out_of_reach(path: Path, account: str) -> str | None:
         else:
             allowed = found.st_mode >> 3 if found.st_gid in groups else found.st_mode
         if not allowed & wanted:
-            return f"{place} is closed to it (mode {found.st_mode & 0o777:o})"
+            mode = f"{found.st_mode & 0o777:o}"
+            return say(f"{place} is closed to it (mode {mode})", f"{place} 对它关闭（权限 {mode}）")
     return None

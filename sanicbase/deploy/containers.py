@@ -11,6 +11,7 @@ from sanicbase.config import Config
 from sanicbase.config.secrets import is_secret
 from sanicbase.deploy.site import DeployError, Site
 from sanicbase.deploy.writing import Rendering, render
+from sanicbase.terminal import say
 
 __all__ = ["ACCOUNT", "compose", "image", "in_image", "migrations_missing", "secrets_of"]
 
@@ -27,7 +28,12 @@ HEALTH = (
 def image(site: Site, to: Path, *, python: str) -> Rendering:
     """A Dockerfile for all launch files of the service; which of them runs is said by the command."""
     if not PYTHON.fullmatch(python):
-        raise DeployError(f"{python!r} is no version of Python: write one such as 3.13.")
+        raise DeployError(
+            say(
+                f"{python!r} is no version of Python: write one such as 3.13.",
+                f"{python!r} 不是 Python 版本，应当类似 3.13。",
+            )
+        )
     name = f"docker/{site.service}.Dockerfile"
     text = render(
         "docker/dockerfile.j2",
@@ -79,9 +85,13 @@ def migrations_missing(site: Site) -> list[str]:
     """A sentence when the image would have no migrations to apply."""
     if (site.config.project_dir() / "migrations" / site.service).is_dir():
         return []
+    folder = f"migrations/{site.service}"
+    commands = f"aerich init -t {site.service}.config.migrate_db && aerich init-db"
     return [
-        f"There is no migrations/{site.service} yet, and `aerich upgrade` needs it: run "
-        f"aerich init -t {site.service}.config.migrate_db && aerich init-db on the database that it is for."
+        say(
+            f"There is no {folder} yet, and `aerich upgrade` needs it: run {commands} on the database that it is for.",
+            f"还没有 {folder}，而 `aerich upgrade` 需要它：请对目标数据库执行 {commands}。",
+        )
     ]
 
 
@@ -105,8 +115,11 @@ def _requirements(here: Path) -> str:
         project = {}
     if not project.get("dependencies"):
         raise DeployError(
-            f"Neither a requirements.txt nor a pyproject.toml in {here} names the packages that an image needs: "
-            "write one of them."
+            say(
+                f"Neither a requirements.txt nor a pyproject.toml in {here} names the packages that an image needs: "
+                "write one of them.",
+                f"{here} 里的 requirements.txt 和 pyproject.toml 都没有写明镜像需要的包，请写其中一个。",
+            )
         )
     return "pyproject.toml"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sanicbase.deploy.site import DeployError, Kind, Site
 from sanicbase.deploy.writing import Rendering, render
+from sanicbase.terminal import say
 
 __all__ = ["proxy"]
 
@@ -24,10 +25,20 @@ def proxy(
     `http` and `ws` are the addresses of the service's copies, this machine's by default.
     """
     if not SERVER_NAME.fullmatch(server_name):
-        raise DeployError(f"{server_name!r} is no name of a server: write one such as example.com.")
+        raise DeployError(
+            say(
+                f"{server_name!r} is no name of a server: write one such as example.com.",
+                f"{server_name!r} 不是服务器名，应当类似 example.com。",
+            )
+        )
     upstreams = {"http": _upstream(site, "http", http), "ws": _upstream(site, "ws", ws)}
     if not any(upstreams.values()):
-        raise DeployError(f"{site.service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.")
+        raise DeployError(
+            say(
+                f"{site.service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.",
+                f"{site.service} 既没有 HTTP 服务也没有 WebSocket 服务，nginx 没有可转发的。",
+            )
+        )
     conf, env = f"nginx/{site.service}.conf", f"nginx/{site.service}.env"
     facts = {"site": site, "upstreams": upstreams, "server_name": server_name, "listen": listen, "margin": MARGIN}
     commands = [
@@ -44,10 +55,21 @@ def _upstream(site: Site, kind: Kind, addresses: Sequence[str]) -> list[str]:
     """The addresses of a kind; those of a kind that has no launch file are a mistake."""
     if site.launch(kind) is None:
         if addresses:
-            raise DeployError(f"There is no {kind}_{site.service}.py: {addresses[0]} leads to nothing.")
+            raise DeployError(
+                say(
+                    f"There is no {kind}_{site.service}.py: {addresses[0]} leads to nothing.",
+                    f"没有 {kind}_{site.service}.py，{addresses[0]} 无处可转。",
+                )
+            )
         return []
     for address in addresses:
         found = ADDRESS.fullmatch(address)
         if found is None or not 0 < int(found[1]) < 65536:
-            raise DeployError(f"{address!r} is no address: write HOST:PORT, such as 10.0.0.1:{site.port(kind)}.")
+            example = f"10.0.0.1:{site.port(kind)}"
+            raise DeployError(
+                say(
+                    f"{address!r} is no address: write HOST:PORT, such as {example}.",
+                    f"{address!r} 不是地址，应写作 HOST:PORT，如 {example}。",
+                )
+            )
     return list(addresses) or [f"127.0.0.1:{site.port(kind)}"]

@@ -12,6 +12,7 @@ from sanicbase.app.serve import CLOSING
 from sanicbase.config import Config
 from sanicbase.deploy.accounts import home_of, owner_of, why_out_of_reach
 from sanicbase.errors import SanicBaseError
+from sanicbase.terminal import say
 
 __all__ = ["DeployError", "Launch", "Site", "survey"]
 
@@ -123,7 +124,12 @@ def survey(
     launches = tuple(each for kind in KINDS if (here / (each := Launch(kind, service)).file).is_file())
     if not launches:
         names = ", ".join(Launch(kind, service).file for kind in KINDS)
-        raise DeployError(f"There is no launch file of {service} in {here}: write one of {names}.")
+        raise DeployError(
+            say(
+                f"There is no launch file of {service} in {here}: write one of {names}.",
+                f"{here} 里没有 {service} 的启动文件，请至少写一个：{names}。",
+            )
+        )
     site = Site(config, launches, directory or here, python, account)
     _check_paths(site)
     if not elsewhere:
@@ -133,28 +139,53 @@ def survey(
 
 def _check_paths(site: Site) -> None:
     if site.account and not ACCOUNT.fullmatch(site.account):
-        raise DeployError(f"{site.account!r} is no name of an account.")
+        raise DeployError(say(f"{site.account!r} is no name of an account.", f"{site.account!r} 不是合法的账号名。"))
     for path in (site.directory, site.python, *site.writable):
         if not path.is_absolute():
-            raise DeployError(f"{path} is no absolute path: write it in full, for it is read in another folder.")
+            raise DeployError(
+                say(
+                    f"{path} is no absolute path: write it in full, for it is read in another folder.",
+                    f"{path} 不是绝对路径：文件会在别的目录里读取，请写完整路径。",
+                )
+            )
         if found := UNFIT.search(str(path)):
-            raise DeployError(f"{str(path)!r} holds {found[0]!r}, which such files cannot carry: use another path.")
+            raise DeployError(
+                say(
+                    f"{str(path)!r} holds {found[0]!r}, which such files cannot carry: use another path.",
+                    f"{str(path)!r} 含有 {found[0]!r}，这类文件里不能写，请换一个路径。",
+                )
+            )
 
 
 def _check_machine(site: Site) -> None:
-    hint = "Correct that, or say --elsewhere when the files are for another machine."
+    hint = say(
+        " Correct that, or say --elsewhere when the files are for another machine.",
+        "请更正；如果文件是给另一台机器用的，请加 --elsewhere。",
+    )
     for launch in site.launches:
         if not (site.directory / launch.file).is_file():
-            raise DeployError(f"There is no {site.directory / launch.file}. {hint}")
+            file = site.directory / launch.file
+            raise DeployError(say(f"There is no {file}.", f"没有 {file}。") + hint)
     if not os.access(site.python, os.X_OK) or site.python.is_dir():
-        raise DeployError(f"{site.python} is no interpreter that can be run. {hint}")
+        raise DeployError(
+            say(f"{site.python} is no interpreter that can be run.", f"{site.python} 不是可执行的解释器。") + hint
+        )
     if not site.account:
         return
     if home_of(site.account) is None:
-        raise DeployError(f"This machine has no account {site.account}: make it (useradd --system). {hint}")
+        missing = say(
+            f"This machine has no account {site.account}: make it (useradd --system).",
+            f"本机没有账号 {site.account}：请创建（useradd --system）。",
+        )
+        raise DeployError(missing + hint)
     for path in (site.python, *(site.directory / launch.file for launch in site.launches)):
         if reason := why_out_of_reach(path, site.account):
-            raise DeployError(f"{site.account} cannot reach {path}: {reason}. Move it, or open the way.")
+            raise DeployError(
+                say(
+                    f"{site.account} cannot reach {path}: {reason}. Move it, or open the way.",
+                    f"{site.account} 访问不到 {path}：{reason}。请移到别处，或放开权限。",
+                )
+            )
 
 
 def account_for(directory: Path) -> str:
@@ -164,5 +195,10 @@ def account_for(directory: Path) -> str:
     """
     owner = owner_of(directory)
     if owner in (None, "root"):
-        raise DeployError(f"{directory} is root's: name the account that the service runs as, by --user.")
+        raise DeployError(
+            say(
+                f"{directory} is root's: name the account that the service runs as, by --user.",
+                f"{directory} 属于 root：请用 --user 写明服务以哪个账号运行。",
+            )
+        )
     return str(owner)

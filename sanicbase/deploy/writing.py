@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sanicbase.deploy.site import DeployError
+from sanicbase.terminal import say
 
 __all__ = ["Rendering", "render", "write"]
 
@@ -49,7 +50,12 @@ def write(files: Mapping[str, str], to: Path, *, force: bool = False) -> list[Pa
             path.parent.mkdir(parents=True, exist_ok=True)
             _replace(path, text)
     except (OSError, UnicodeDecodeError) as exc:
-        raise DeployError(f"{to} cannot be written to ({exc}): correct that, or name another folder by --to.") from exc
+        raise DeployError(
+            say(
+                f"{to} cannot be written to ({exc}): correct that, or name another folder by --to.",
+                f"无法写入 {to}（{exc}）：请更正，或用 --to 指定别的目录。",
+            )
+        ) from exc
     return list(fresh)
 
 
@@ -79,7 +85,11 @@ def _differences(changed: Mapping[Path, str]) -> str:
         old = (_now(path) or "").splitlines(keepends=True)
         shown += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
     names = ", ".join(str(path) for path in changed)
-    return f"{names} was changed by somebody, or is of other settings: say --force to replace it.\n{''.join(shown)}"
+    sentence = say(
+        f"{names} was changed by somebody, or is of other settings: say --force to replace it.",
+        f"{names} 已被人修改，或来自别的配置：要替换请加 --force。",
+    )
+    return f"{sentence}\n{''.join(shown)}"
 
 
 @cache

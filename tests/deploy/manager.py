@@ -16,9 +16,12 @@ from sanicbase.testing.launching import launch, private_directory
 from sanicbase.testing.polling import wait_until
 
 CONTROL_GROUPS = [Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified")]
+RUNTIME = "/run/manager"  # not below /run/user, which ProtectHome closes to the services
+# What lies below /run is what systemd makes when it boots: /run/systemd/inaccessible covers what is to be hidden.
 # Two managers in one control group would take each other's services for left-over processes, and kill them.
 BOOTED = """
-mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system /run/user && chmod 700 /run/user || exit 77
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system /run/systemd/inaccessible /run/user {runtime} || exit 77
+mkdir -m 000 /run/systemd/inaccessible/dir && chmod 700 {runtime} || exit 77
 for root in {roots}; do
     [ -w $root/cgroup.procs ] && mkdir -p $root/{group} && echo $$ > $root/{group}/cgroup.procs
 done
@@ -53,7 +56,7 @@ class UserManager:
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": "/run/user", "LC_ALL": "C.UTF-8"}
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": RUNTIME, "LC_ALL": "C.UTF-8"}
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def user_manager(systemd: str) -> Iterator[UserManager]:
     with private_directory() as home:
         log = home / "log"
         roots = " ".join(map(str, CONTROL_GROUPS))
-        script = BOOTED.format(systemd=systemd, roots=roots, group=home.name)
+        script = BOOTED.format(systemd=systemd, roots=roots, group=home.name, runtime=RUNTIME)
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
         process = launch(command, directory=home, log=log, env=environment(home), death_signal=signal.SIGTERM)
         manager = UserManager(home, process, log)

@@ -11,10 +11,10 @@ from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
 from sanicbase.cli.adding.imports import with_import
 from sanicbase.cli.adding.service import Place
 from sanicbase.cli.adding.syntax import defines, with_attached, with_definition, with_item, with_member
-from sanicbase.cli.language import say
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
 from sanicbase.cli.table import width
+from sanicbase.terminal import say
 
 __all__ = ["PIECES", "plan_piece"]
 

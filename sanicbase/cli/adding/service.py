@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
-from sanicbase.cli.language import Language, say
 from sanicbase.cli.project import Kind, Project, Service
+from sanicbase.terminal import Language, say
 
 __all__ = ["Place"]
 

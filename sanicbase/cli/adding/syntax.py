@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 import libcst.matchers as m
 
-from sanicbase.cli.language import say
+from sanicbase.terminal import say
 
 __all__ = ["class_of_base", "defines", "with_attached", "with_definition", "with_item", "with_member"]
 

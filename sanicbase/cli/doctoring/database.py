@@ -10,12 +10,12 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 
 from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.language import say
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.migrations import lacking
 from sanicbase.errors import SanicBaseError
+from sanicbase.terminal import say
 
 __all__ = ["Facts", "judge", "look_at_databases"]
 

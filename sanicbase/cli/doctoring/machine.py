@@ -11,10 +11,10 @@ from packaging.requirements import Requirement
 
 from sanicbase.app.listening import Kind, listening
 from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.language import say
 from sanicbase.cli.project import Service
 from sanicbase.config import Config
 from sanicbase.errors import ResourceError
+from sanicbase.terminal import say
 
 __all__ = ["look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
 

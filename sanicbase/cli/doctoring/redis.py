@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.language import say
 from sanicbase.config import Config
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.errors import SanicBaseError
 from sanicbase.rc.clients import RedisClients, get_redis
+from sanicbase.terminal import say
 
 __all__ = ["Facts", "Uses", "judge", "look_at_redis"]
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dotenv import dotenv_values
 
 from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.language import say
 from sanicbase.config import Config
 from sanicbase.config.secrets import weak_secrets
 from sanicbase.config.sources import misspelt
 from sanicbase.config.stores import EMBEDDED
+from sanicbase.terminal import say
 
 __all__ = ["look_at_settings"]
 

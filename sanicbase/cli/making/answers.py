@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sanicbase.cli.language import Language, say, terminal_language
 from sanicbase.cli.making.names import check_name
 from sanicbase.cli.project import KINDS, Kind, Project
 from sanicbase.config.redis_urls import check_redis_url
 from sanicbase.config.stores import check_database
+from sanicbase.terminal import Language, say, terminal_language
 
 __all__ = ["Answers", "complete", "read_answers"]
 

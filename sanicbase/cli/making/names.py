@@ -8,8 +8,8 @@ import re
 import sys
 from collections.abc import Iterator
 
-from sanicbase.cli.language import say
 from sanicbase.cli.project import Project
+from sanicbase.terminal import say
 
 __all__ = ["LONGEST", "check_name"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import questionary
 from questionary import Choice
 
-from sanicbase.cli.language import say, terminal_language
 from sanicbase.cli.making.answers import complete
 from sanicbase.cli.making.names import check_name
 from sanicbase.cli.project import Project
+from sanicbase.terminal import say, terminal_language
 
 __all__ = ["ask", "has_terminal", "is_agreed"]
 

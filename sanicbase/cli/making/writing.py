@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sanicbase.cli.language import say
 from sanicbase.cli.making.plan import Change, Plan
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
+from sanicbase.terminal import say
 
 __all__ = ["write"]
 
