@@ -27,7 +27,7 @@ prove: setup  ## the generated transactions, the kills and the cache's protocol,
 		tests/rc/cache tests/deploy
 
 generate: setup  ## every service that sanicGuider can make: booted, migrated, tested, linted
-	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 -m long tests/cli/test_generated.py
+	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 tests/cli/test_generated.py
 
 try: setup  ## schemathesis, with many more requests than the tests make
 	SANICBASE_TEST_EXAMPLES=500 $(BIN)/python -m pytest --timeout 3600 tests/http/test_schemathesis.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from sanicbase.cli import main
 from sanicbase.cli.help import translated
 
 HERE = Path(__file__).parent
+os.environ["LC_ALL"] = "C"  # whoever writes the pages, the English one is English
 
 ENGLISH = """# Settings
 
@@ -72,7 +74,10 @@ eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
 
 def commands(group: click.Group, chinese: bool, path: str = "sanicGuider") -> Iterator[str]:
     """A section for each command, made from the command itself."""
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         here = f"{path} {name}"
         if isinstance(command, click.Group):
             yield from commands(command, chinese, here)

@@ -12,7 +12,7 @@ The rooms, from the top floor to the ground; each imports only from floors below
     log  private  notify    the service's log; the project's private folder; what systemd is told
     config  codes           the settings; the numbers of what goes wrong
     errors  process  typing what goes wrong, by name; which process this is; names for long types
-    interrupts              a Ctrl-C that comes while Python imports
+    interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
 """
 
 import sanicbase.interrupts  # noqa: F401  (before what takes long to import)

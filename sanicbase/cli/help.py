@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
@@ -18,9 +20,21 @@ C = click.Command
 
 
 class Guider(click.Group):
-    """A group whose commands' help is in the terminal's language."""
+    """A group of commands that are imported when they are asked for, with help in the terminal's language.
+
+    `modules` are those of `sanicbase.cli` that hold a command of their own name.
+    """
+
+    def __init__(self, *args: Any, modules: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> C | None:
+        if cmd_name in self._modules and cmd_name not in self.commands:
+            self.add_command(getattr(import_module(f"sanicbase.cli.{cmd_name}"), cmd_name))
         command = super().get_command(ctx, cmd_name)
         if command is None or terminal_language() == "en":
             return command

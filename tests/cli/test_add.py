@@ -15,11 +15,10 @@ from sanicbase.cli.adding.imports import with_import
 from sanicbase.cli.adding.syntax import with_attached, with_definition, with_item, with_member
 from tests.cli.conftest import Folder
 
-pytestmark = pytest.mark.long
-
 Told = Callable[..., Result]
 
 PIECES = [("model", "article"), ("rc", "article"), ("api", "article"), ("api", "status"), ("ws", "room")]
+LONG = [*((kind, "purchase_order_line") for kind in ("model", "api", "rc")), *PIECES[0:3:2]]
 SCRIPTS = [("timer", "count_all"), ("script", "tidy_up"), ("rc", "seat"), ("model", "OrderLine")]
 
 
@@ -41,12 +40,12 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.py")}
 
 
-def test_long_names_make_code_that_is_lint_clean_and_works(folder: Folder) -> None:
-    folder.guider("new", "a_service_of_many_letter", "--yes", "--auth", "token", "--kinds", "http,srv")
-    for kind, name in (("model", "purchase_order_line"), ("api", "purchase_order_line"), ("rc", "purchase_order_line")):
-        folder.guider("add", kind, name)
-    folder.guider("add", "model", "article")
-    folder.guider("add", "api", "article")
+def test_long_names_make_code_that_is_lint_clean_and_works(told: Told, tmp_path: Path) -> None:
+    name = "a_service_of_many_letter"
+    assert told("new", name, "--yes", "--auth", "token", "--kinds", "http,srv").exit_code == 0
+    for kind, piece in LONG:
+        assert told("add", kind, piece, "--service", name).exit_code == 0
+    folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
     given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}

@@ -24,8 +24,6 @@ from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
 from xi_test.config import XiTestConfig
 
-pytestmark = pytest.mark.long
-
 SERVICE = Service("xi_test", 1, 8800, 8801, ("http",))
 USES = redis.Uses(timers=True, caches=True, stores=True)
 

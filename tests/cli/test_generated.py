@@ -27,7 +27,6 @@ from sanicbase.testing import ServiceProcess, free_port, wait_until
 from tests.cli.conftest import Folder
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.long
 EVERYTHING = os.environ.get("SANICBASE_TEST_GENERATED") == "all"
 KINDS = ("http", "ws", "srv")
 

@@ -17,8 +17,6 @@ import pytest
 
 from tests.cli.conftest import Folder
 
-pytestmark = pytest.mark.long
-
 ENTER, DOWN, SPACE, CTRL_C = "\r", "\x1b[B", " ", "\x03"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 

@@ -21,8 +21,6 @@ from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
 
-pytestmark = pytest.mark.long
-
 Told = Callable[..., Result]
 
 

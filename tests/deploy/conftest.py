@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sanicbase.cli import main
 from sanicbase.testing.binaries import find_binaries
 from tests.app.conftest import Project, make_project, project
 
@@ -25,8 +28,20 @@ def tell(project: Project) -> Callable[..., Told]:
 
 
 def run_deploy(directory: Path, words: Sequence[str]) -> Told:
-    command = [sys.executable, "-m", "sanicbase", "deploy", *words]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+    """In this process, as if it had been started in that folder: only the service's settings are imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(directory)
+        patch.syspath_prepend(directory)
+        patch.setenv("LC_ALL", "C.UTF-8")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "xi_test"]:
+            patch.delitem(sys.modules, name)
+        earlier = set(sys.modules)
+        done = CliRunner().invoke(main, ["deploy", *words])
+        for name in set(sys.modules) - earlier:
+            if name.partition(".")[0] == "xi_test":
+                del sys.modules[name]
+    assert done.exception is None or isinstance(done.exception, SystemExit), shlex.join(words)
+    return Told(["sanicGuider", "deploy", *words], done.exit_code, done.stdout, done.stderr)
 
 
 def program(name: str, package: str) -> str:

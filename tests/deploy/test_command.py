@@ -15,8 +15,6 @@ from sanicbase.deploy.accounts import why_out_of_reach
 from tests.app.conftest import Project
 from tests.deploy.conftest import Told, run_deploy
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
 RENDERED = re.findall(r"^\t\$\(BIN\)/sanicGuider deploy (.*) --force$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

@@ -19,8 +19,6 @@ from tests.app.conftest import Project
 from tests.deploy.conftest import Told
 from xi_test.config import XiTestConfig
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
 BESIDE = Path(sys.executable).parent  # where the programs of packages are
 

@@ -15,8 +15,6 @@ from tests.app.conftest import Project
 from tests.deploy.conftest import Told
 from xi_test.config import XiTestConfig
 
-pytestmark = pytest.mark.long
-
 VERSIONS = ("1.30", "1.34", "1.37")
 
 Tell = Callable[..., Told]

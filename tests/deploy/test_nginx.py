@@ -23,12 +23,10 @@ from tests.app.conftest import Project
 from tests.app.test_supervision import Load
 from tests.deploy.conftest import Told, program, run_deploy
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.xdist_group("nginx")
 
 SOON = 30.0
 SECRET = "0123456789abcdefghij"
-
-Tell = Callable[..., Told]
 
 MAIN = """
 {user}
@@ -91,6 +89,9 @@ class Nginx:
         os.kill(int((self.server.directory / "nginx.pid").read_text()), number)
 
 
+Behind = tuple[ServiceProcess, ServiceProcess, Nginx]
+
+
 @contextmanager
 def nginx_before(project: Project, *options: str) -> Iterator[Nginx]:
     """nginx, not started yet, on what the command renders with those options."""
@@ -100,9 +101,8 @@ def nginx_before(project: Project, *options: str) -> Iterator[Nginx]:
         yield Nginx(server, (project.directory / "deploy" / "nginx" / "xi_test.conf").read_text())
 
 
-@pytest.fixture
-def mirrored(project: Project) -> Project:
-    """The project, whose HTTP service shows how requests arrive, and whose nginx' settings were taken over."""
+def mirror_in(project: Project) -> Project:
+    """Have the project's HTTP service show how requests arrive, with the settings that nginx wants."""
     probe = (project.directory / "http_probe.py").read_text()
     probe = probe.replace("probe, resources", "probe, mirror, resources")
     (project.directory / "http_probe.py").write_text(MIRROR + probe)
@@ -113,7 +113,20 @@ def mirrored(project: Project) -> Project:
 
 
 @pytest.fixture
-def behind(mirrored: Project) -> Iterator[tuple[ServiceProcess, ServiceProcess, Nginx]]:
+def mirrored(project: Project) -> Project:
+    """A project of the test's own, nothing of it started."""
+    return mirror_in(project)
+
+
+@pytest.fixture(scope="module")
+def behind(make_project: Callable[[], Project]) -> Iterator[Behind]:
+    """What several tests may ask, and reload."""
+    with served_behind(mirror_in(make_project())) as served:
+        yield served
+
+
+@contextmanager
+def served_behind(mirrored: Project) -> Iterator[Behind]:
     """An HTTP service of two workers and a WebSocket service, with nginx in front of both."""
     with ExitStack() as stack:
         http = stack.enter_context(mirrored.service("http_probe", env={"XI_TEST_WORKERS": "2"}))
@@ -163,7 +176,7 @@ def write_secret(nginx: Nginx, project: Project) -> None:
     (nginx.server.directory / "xi_test.forwarded.conf").write_text(line.replace("THE_SECRET", SECRET))
 
 
-def test_http_and_websockets_have_one_address(behind: tuple[ServiceProcess, ServiceProcess, Nginx]) -> None:
+def test_http_and_websockets_have_one_address(behind: Behind) -> None:
     _, _, nginx = behind
     assert get(f"{nginx.url}/xi_test/articles").json()["code"] == 0
     body = "x" * 100_000
@@ -178,7 +191,7 @@ def test_http_and_websockets_have_one_address(behind: tuple[ServiceProcess, Serv
 
 
 def test_the_clients_address_is_seen_and_a_forged_one_is_not(
-    behind: tuple[ServiceProcess, ServiceProcess, Nginx],
+    behind: Behind,
 ) -> None:
     _, _, nginx = behind
     forged = {
@@ -216,16 +229,21 @@ def test_with_a_secret_only_nginx_is_believed(mirrored: Project) -> None:
 
 
 def test_a_reload_of_both_loses_no_request(
-    behind: tuple[ServiceProcess, ServiceProcess, Nginx],
+    behind: Behind,
 ) -> None:
     http, ws, nginx = behind
     echo = nginx.url.replace("http", "ws", 1) + "/xi_test/echo"
     with Load(f"{nginx.url}/xi_test/articles") as load, Echoes(echo) as echoes:
         wait_until(lambda: load.answered > 20 and echoes.answered > 20, SOON, what="answers")
+        reloaded = [service.output().count("Reloaded.") for service in (http, ws)]
         for service in (http, ws):
             os.kill(service.pid, signal.SIGHUP)
-        for service in (http, ws):
-            wait_until(lambda service=service: "Reloaded." in service.output(), SOON, what="the reload")  # type: ignore[misc]
+        for service, before in zip((http, ws), reloaded, strict=True):
+            wait_until(
+                lambda service=service, before=before: service.output().count("Reloaded.") > before,  # type: ignore[misc]
+                SOON,
+                what="the reload",
+            )
         answered, echoed = load.answered, echoes.answered
         wait_until(lambda: load.answered > answered + 50, SOON, what="answers")
         wait_until(lambda: echoes.answered > echoed + 50, SOON, what="echoes")
@@ -234,7 +252,7 @@ def test_a_reload_of_both_loses_no_request(
     assert echoes.goodbyes <= {1000, 1001, 1012}
 
 
-def test_a_reload_of_nginx_loses_no_request(behind: tuple[ServiceProcess, ServiceProcess, Nginx]) -> None:
+def test_a_reload_of_nginx_loses_no_request(behind: Behind) -> None:
     """On fresh connections: idle ones are closed by the old nginx, and clients know of that only afterwards."""
     _, _, nginx = behind
     with FreshLoad(f"{nginx.url}/xi_test/articles") as load:
@@ -268,9 +286,13 @@ def test_a_copy_that_stops_and_comes_back_loses_no_request(mirrored: Project) ->
 
 
 def test_a_stop_of_nginx_and_then_of_the_services_cuts_nothing(
-    behind: tuple[ServiceProcess, ServiceProcess, Nginx],
+    mirrored: Project,
 ) -> None:
-    http, ws, nginx = behind
+    with served_behind(mirrored) as (http, ws, nginx):
+        stop_in_flight(http, ws, nginx)
+
+
+def stop_in_flight(http: ServiceProcess, ws: ServiceProcess, nginx: Nginx) -> None:
     answers: list[httpx.Response] = []
     asking = [threading.Thread(target=lambda: answers.append(get(f"{nginx.url}/slow?seconds=2"))) for _ in range(3)]
     for each in asking:

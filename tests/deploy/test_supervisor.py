@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,13 +17,12 @@ from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.private_server import PrivateServer, private_server
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
-from tests.deploy.conftest import Told
+from tests.deploy.conftest import Told, run_deploy
+from tests.deploy.test_nginx import nginx_before
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.xdist_group("supervisor")
 
 SOON = 30.0
-
-Tell = Callable[..., Told]
 
 MAIN = """
 [supervisord]
@@ -50,6 +51,7 @@ class Supervisor:
 
     def __init__(self, server: PrivateServer, rendered: Path, url: str) -> None:
         self.url = url
+        self.address = url.removeprefix("http://")
         self._main = server.directory / "supervisord.conf"
         self._main.write_text(MAIN.format(directory=server.directory, port=server.port, rendered=rendered))
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self._main)]
@@ -69,21 +71,37 @@ class Supervisor:
             return False
 
 
-@pytest.fixture
-def supervisor(tell: Tell, project: Project) -> Iterator[Supervisor]:
+@pytest.fixture(scope="module")
+def supervised(make_project: Callable[[], Project]) -> Iterator[tuple[Supervisor, Project]]:
+    project = make_project()
     ports = {"HTTP": free_port(), "WS": free_port()}
     settings = [f"XI_TEST_{kind}_PORT={port}" for kind, port in ports.items()]
     (project.directory / ".env").write_text("\n".join([*settings, "XI_TEST_WORKERS=2", ""]))
     # The probe has what the service lacks: a slow request.
-    (project.directory / "http_probe.py").rename(project.directory / "http_xi_test.py")
-    assert (told := tell("supervisor", "xi_test", "--account")).returncode == 0, told.stderr
+    (project.directory / "http_xi_test.py").write_text((project.directory / "http_probe.py").read_text())
+    words = ["supervisor", "xi_test", "--account"]
+    assert (told := run_deploy(project.directory, words)).returncode == 0, told.stderr
     rendered = project.directory / "deploy" / "supervisor" / "xi_test.conf"
     with private_server("supervisord") as server:
         started = Supervisor(server, rendered, f"http://127.0.0.1:{ports['HTTP']}")
-        wait_until(lambda: set(started.states().values()) == {"RUNNING"}, SOON, what="all programs")
-        wait_until(started.serves, SOON, what="an answer")
-        yield started
+        yield started, project
         started.control("shutdown")
+
+
+@pytest.fixture
+def project(supervised: tuple[Supervisor, Project]) -> Project:
+    """The one whose files supervisord reads."""
+    return supervised[1]
+
+
+@pytest.fixture
+def supervisor(supervised: tuple[Supervisor, Project]) -> Supervisor:
+    """With all programs running, whatever the test before has done."""
+    supervisor = supervised[0]
+    supervisor.control("start", "xi_test:*")
+    wait_until(lambda: set(supervisor.states().values()) == {"RUNNING"}, SOON, what="all programs")
+    wait_until(supervisor.serves, SOON, what="an answer")
+    return supervisor
 
 
 def test_all_launch_files_run_as_one_group(supervisor: Supervisor) -> None:
@@ -94,12 +112,42 @@ def test_a_reload_loses_no_request(supervisor: Supervisor, project: Project) -> 
     before = supervisor.control("pid", "xi_test:http_xi_test").stdout
     with Load(f"{supervisor.url}/xi_test/articles") as load:
         wait_until(lambda: load.answered > 20, SOON, what="answers")
-        assert supervisor.control("signal", "HUP", "xi_test:http_xi_test").returncode == 0
-        wait_until(lambda: "Reloaded." in project.log.read_text(), SOON, what="the reload")
+        reload_http(supervisor, project)
         answered = load.answered
         wait_until(lambda: load.answered > answered + 20, SOON, what="answers of the new workers")
     assert load.failures == []
     assert supervisor.control("pid", "xi_test:http_xi_test").stdout == before
+
+
+def reload_http(supervisor: Supervisor, project: Project) -> None:
+    reloads = project.log.read_text().count("Reloaded.")
+    assert supervisor.control("signal", "HUP", "xi_test:http_xi_test").returncode == 0
+    wait_until(lambda: project.log.read_text().count("Reloaded.") > reloads, SOON, what="the reload")
+
+
+def test_start_reload_and_stop_behind_nginx_lose_no_request(supervisor: Supervisor, project: Project) -> None:
+    """One copy is supervised, another is not; through all that happens to the first, nginx has an answer."""
+    with ExitStack() as stack:
+        other = stack.enter_context(project.service("http_probe", env={"XI_TEST_HTTP_PORT": str(free_port())}))
+        other.wait_ready(path="/readyz")
+        addresses = ("--http", supervisor.address, "--http", f"127.0.0.1:{other.port}")
+        nginx = stack.enter_context(nginx_before(project, *addresses))
+        nginx.start()
+        load = stack.enter_context(Load(f"{nginx.url}/xi_test/articles"))
+        wait_until(lambda: load.answered > 20, SOON, what="answers")
+
+        reload_http(supervisor, project)
+        assert supervisor.control("restart", "xi_test:http_xi_test").returncode == 0
+        wait_until(supervisor.serves, SOON, what="an answer after the restart")
+        assert supervisor.control("stop", "xi_test:http_xi_test").returncode == 0
+        answered = load.answered
+        wait_until(lambda: load.answered > answered + 50, SOON, what="answers of the other copy")
+        assert supervisor.control("start", "xi_test:http_xi_test").returncode == 0
+        wait_until(supervisor.serves, SOON, what="an answer after the start")
+        nginx.signal(signal.SIGHUP)
+        answered = load.answered
+        wait_until(lambda: load.answered > answered + 50, SOON, what="answers of both")
+    assert load.failures == []
 
 
 def test_a_stop_answers_what_is_in_flight(supervisor: Supervisor) -> None:
