@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from sanicbase.cli.adding.pieces import plan_piece
+from sanicbase.cli.adding.service import Place
+from sanicbase.cli.making.answers import complete
+from sanicbase.cli.making.service import plan_service
+from sanicbase.cli.making.writing import write
+from sanicbase.cli.project import Project
+
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -54,6 +61,18 @@ class Folder:
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stdout
         return done.stdout
+
+    def make(self, name: str, **answers: object) -> None:
+        """What `sanicGuider new` does, without a process for it."""
+        project = Project(self.path)
+        write(plan_service(complete({"language": "en", **answers, "name": name}, project), project), project)
+
+    def add(self, kind: str, name: str, service: str) -> None:
+        """What `sanicGuider add` does, without a process for it."""
+        project = Project(self.path)
+        found = project.service(service)
+        assert found is not None
+        write(plan_piece(kind, name, Place(project, found)), project)
 
     def files(self) -> dict[str, str]:
         """Every file that is no cache, by its path."""

@@ -24,8 +24,8 @@ SAME = [
 @pytest.fixture
 def generated(folder: Folder) -> Path:
     """A service like the example, but for what it is about."""
-    folder.guider("new", "shop", "--yes", "--auth", "token", "--kinds", "http,srv")
-    folder.guider("new", "talk", "--yes")
+    folder.make("shop", auth="token", kinds=("http", "srv"))
+    folder.make("talk")
     return folder.path
 
 
@@ -60,9 +60,9 @@ def test_every_folder_and_module_has_its_place_in_the_example(generated: Path) -
 
 
 def test_added_pieces_have_the_bases_and_methods_of_the_examples(folder: Folder) -> None:
-    folder.guider("new", "shop", "--yes", "--auth", "token")
+    folder.make("shop", auth="token")
     for kind in ("model", "rc", "api"):
-        folder.guider("add", kind, "article")
+        folder.add(kind, "article", "shop")
     for file, names in {
         "interface/article.py": ("ArticlesAPI", "ArticleAPI", "ArticleIn", "ArticlePatch"),
         "model_rc/article.py": ("ArticleRC",),

@@ -16,13 +16,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from sanicbase.cli.adding.pieces import plan_piece
-from sanicbase.cli.adding.service import Place
-from sanicbase.cli.making.answers import complete
 from sanicbase.cli.making.names import LONGEST
-from sanicbase.cli.making.service import plan_service
-from sanicbase.cli.making.writing import write
-from sanicbase.cli.project import Project
 from sanicbase.testing import ServiceProcess, free_port, wait_until
 from tests.cli.conftest import Folder
 
@@ -141,19 +135,14 @@ def test_every_combination_boots_and_migrates(
 
 
 def make(folder: Folder, batch: Sequence[Combination]) -> None:
-    """What `sanicGuider new` does, without a process for each."""
-    project = Project(folder.path)
     for each in batch:
-        write(plan_service(complete({"name": each.name, **each._asdict()}, project), project), project)
+        folder.make(each.name, **each._asdict())
 
 
 def migrate(folder: Folder, each: Combination, env: dict[str, str]) -> None:
     """There, and back again: one file up, one down, and up again."""
     folder.run(sys.executable, "-c", FIRST.format(name=each.name), env=env)
-    project = Project(folder.path)
-    service = project.service(each.name)
-    assert service is not None
-    write(plan_piece("model", "article", Place(project, service)), project)
+    folder.add("model", "article", each.name)
     folder.run(sys.executable, "-c", SECOND.format(name=each.name), env=env)
 
 
@@ -203,9 +192,11 @@ def test_the_path_of_a_newcomer(folder: Folder) -> None:
     with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
         service.wait_ready()
         assert service.client.get("/shop/hello").status_code == 200
-    folder.guider("add", "model", "article")
     folder.run("aerich", "init", "-t", "shop.config.migrate_db")
     folder.run("aerich", "init-db")
+    folder.guider("add", "model", "article")
+    folder.run("aerich", "migrate", "--name", "article")
+    folder.run("aerich", "upgrade")
     folder.guider("add", "api", "article")
     assert folder.guider("doctor", **settings) == "shop is well.\n"
     with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
