@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 import pytest
 
 from sanicbase.cli.making.names import LONGEST
-from sanicbase.testing import ServiceProcess, free_port, wait_until
+from sanicbase.testing import ServiceProcess, wait_until
 from tests.cli.conftest import Folder
 
 ROOT = Path(__file__).parents[2]
@@ -180,31 +180,6 @@ def call(service: ServiceProcess, each: Combination, kind: str) -> None:
     with service.connect(f"/{each.name}/echo", headers=headers) as socket:
         socket.send("hello")
         assert socket.recv(10) == "hello"
-
-
-@pytest.mark.timeout(120)
-def test_the_path_of_a_newcomer(folder: Folder) -> None:
-    """From an empty folder to an API over a table of one's own."""
-    folder.guider("new", "shop", "--yes")
-    port = str(free_port())
-    settings = {"SHOP_HTTP_PORT": port}
-    launch = folder.path / "http_shop.py"
-    with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
-        service.wait_ready()
-        assert service.client.get("/shop/hello").status_code == 200
-    folder.run("aerich", "init", "-t", "shop.config.migrate_db")
-    folder.run("aerich", "init-db")
-    folder.guider("add", "model", "article")
-    folder.run("aerich", "migrate", "--name", "article")
-    folder.run("aerich", "upgrade")
-    folder.guider("add", "api", "article")
-    assert folder.guider("doctor", **settings) == "shop is well.\n"
-    with ServiceProcess(launch, cwd=folder.path, prefix="SHOP_") as service:
-        service.wait_ready()
-        written = service.client.post("/shop/articles", json={"title": "Hello"})
-        assert written.status_code == 201, written.text
-        assert service.client.get(written.headers["Location"]).json()["data"]["title"] == "Hello"
-        assert service.client.get("/shop/articles").json()["total"] == 1
 
 
 def test_the_linters_are_our_own(folder: Folder) -> None:

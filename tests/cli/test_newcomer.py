@@ -1,0 +1,90 @@
+"""The guide "First service", from the install to an API over a table of one's own: each command as it is printed."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import sysconfig
+import time
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sanicbase.testing import ServiceProcess, free_port
+from tests.cli.conftest import Folder
+
+ROOT = Path(__file__).parents[2]
+PAGES = [(ROOT / "docs" / language / "first-service.md").read_text(encoding="utf-8") for language in ("en", "zh")]
+PATIENCE = 120  # seconds for all of it
+
+pytestmark = pytest.mark.xdist_group("wheel")
+
+Type = Callable[[str], str]
+
+
+@pytest.fixture
+def python(tmp_path: Path, wheel: Path) -> Path:
+    """An environment with the wheel; what it depends on is taken from this one, for nothing is downloaded."""
+    home = tmp_path / ".venv"
+    venv.create(home, symlinks=True)
+    bin_dir, packages = home / "bin", next((home / "lib").glob("python*/site-packages"))
+    # A plain line leads to this environment's packages, and not on to this project, which another file there names.
+    (packages / "needed.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [sys.executable, "-m", "pip", "--python", str(bin_dir / "python"), "install", "--quiet", "--no-index"]
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(wheel)], check=True, timeout=60)
+    aerich = Path(sys.executable).with_name("aerich").read_text()
+    (bin_dir / "aerich").write_text(f"#!{bin_dir / 'python'}\n{aerich.partition(chr(10))[2]}")
+    (bin_dir / "aerich").chmod(0o755)
+    return bin_dir / "python"
+
+
+@pytest.fixture
+def typed(folder: Folder, python: Path) -> Type:
+    """What a command prints, which must be in the guide and succeed."""
+    folder.env["PATH"] = f"{python.parent}:{folder.env['PATH']}"
+    folder.env["SHOP_HTTP_PORT"] = str(free_port())
+
+    def type_(command: str) -> str:
+        assert all(f"\n{command}\n" in page for page in PAGES), f"{command!r} is not in the guide"
+        return folder.run(*shlex.split(command))
+
+    return type_
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+def test_the_path_of_a_newcomer(folder: Folder, typed: Type, python: Path) -> None:
+    began = time.monotonic()
+    assert Path(folder.run("python", "-c", "import sanicbase; print(sanicbase.__file__)")).is_relative_to(
+        python.parents[1]
+    )
+
+    typed("sanicGuider new shop --yes")
+    with started(folder, python) as service:
+        assert service.client.get("/shop/hello").json()["data"] == {"hello": "shop"}
+    typed("aerich init -t shop.config.migrate_db")
+    typed("aerich init-db")
+    typed("sanicGuider add model article")
+    typed("aerich migrate")
+    typed("aerich upgrade")
+    typed("sanicGuider add api article")
+    assert typed("sanicGuider doctor") == "shop is well.\n"
+    with started(folder, python) as service:
+        written = service.client.post("/shop/articles", json={"title": "Hello"})
+        assert written.status_code == 201, written.text
+        assert service.client.get("/shop/articles/1").json()["data"]["title"] == "Hello"
+        assert service.client.get("/shop/articles").json()["total"] == 1
+    typed("pytest")
+
+    assert time.monotonic() - began < PATIENCE
+
+
+@contextmanager
+def started(folder: Folder, python: Path) -> Iterator[ServiceProcess]:
+    launch = folder.path / "http_shop.py"
+    with ServiceProcess(launch, command=[str(python), str(launch)], cwd=folder.path, prefix="SHOP_") as service:
+        service.wait_ready()
+        yield service
