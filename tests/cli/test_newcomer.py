@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from tests.cli.conftest import Folder
 
 ROOT = Path(__file__).parents[2]
 PAGES = [(ROOT / "docs" / language / "first-service.md").read_text(encoding="utf-8") for language in ("en", "zh")]
-PATIENCE = 120  # seconds for all of it
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -55,12 +53,10 @@ def typed(folder: Folder, python: Path) -> Type:
     return type_
 
 
-@pytest.mark.timeout(2 * PATIENCE)
+@pytest.mark.timeout(120)  # what a newcomer may be asked to wait, downloads aside
 def test_the_path_of_a_newcomer(folder: Folder, typed: Type, python: Path) -> None:
-    began = time.monotonic()
-    assert Path(folder.run("python", "-c", "import sanicbase; print(sanicbase.__file__)")).is_relative_to(
-        python.parents[1]
-    )
+    imported = folder.run("python", "-c", "import sanicbase; print(sanicbase.__file__)")
+    assert Path(imported).is_relative_to(python.parents[1]), "not this project's own folder"
 
     typed("sanicGuider new shop --yes")
     with started(folder, python) as service:
@@ -78,8 +74,6 @@ def test_the_path_of_a_newcomer(folder: Folder, typed: Type, python: Path) -> No
         assert service.client.get("/shop/articles/1").json()["data"]["title"] == "Hello"
         assert service.client.get("/shop/articles").json()["total"] == 1
     typed("pytest")
-
-    assert time.monotonic() - began < PATIENCE
 
 
 @contextmanager
