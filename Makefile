@@ -20,11 +20,11 @@ run: setup  ## serve the example's HTTP service
 test: setup  ## run the tests
 	$(BIN)/python -m pytest
 
-prove: setup  ## the generated transactions, the kills and the cache's protocol, many more of them
-	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 SANICBASE_TEST_PROTOCOL=2 \
+prove: setup  ## what takes long: transactions, kills, the cache's protocol, deployments
+	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 SANICBASE_TEST_PROTOCOL=2 SANICBASE_TEST_STOPS=30 \
 		SANICBASE_TEST_WAYS=500 SANICBASE_TEST_CARDS=300 SANICBASE_TEST_COHERENCE=60 $(BIN)/python -m pytest \
 		--timeout 3600 -m 'long or not long' tests/db/test_transaction_machine.py tests/db/test_transaction_crash.py \
-		tests/rc/cache tests/deploy
+		tests/rc/cache tests/deploy tests/cli/test_add.py tests/app/test_supervision.py
 
 generate: setup  ## every service that sanicGuider can make: booted, migrated, tested, linted
 	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 tests/cli/test_generated.py
@@ -48,8 +48,9 @@ bench: setup  ## what an access line costs, beside Sanic's own
 growing: setup  ## one machine against four, in network namespaces; needs root
 	$(BIN)/python benchmarks/growing.py
 
-docs: setup  ## write the reference pages from the docstrings
+docs: setup  ## write the reference pages from the docstrings, and compile the commands' Chinese
 	$(BIN)/python docs/reference.py
+	$(BIN)/pybabel --quiet compile --directory sanicbase/cli/locale
 
 lowest: setup  ## the tests, on the lowest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest

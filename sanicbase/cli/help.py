@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gettext
 import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +19,9 @@ from sanicbase.terminal import terminal_language
 __all__ = ["Guider", "chinese_help", "translated"]
 
 C = click.Command
+
+# What click itself says it looks up by gettext, in the domain that has no other name.
+gettext.bindtextdomain("messages", Path(__file__).with_name("locale"))
 
 
 class Guider(click.Group):

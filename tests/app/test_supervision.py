@@ -19,6 +19,7 @@ import pytest
 from sanicbase.testing import ServiceProcess, free_port, wait_until
 from tests.app.conftest import Project
 
+STOPS = int(os.environ.get("SANICBASE_TEST_STOPS", "2"))
 SOON = 20.0  # seconds: far more than any of these facts needs
 GRACE = 10.0  # seconds that the service is given to stop
 
@@ -165,7 +166,7 @@ def test_a_stop_at_any_moment_of_the_start_leaves_nothing(project: Project, numb
     with project.service(env={"XI_TEST_WORKERS": "2"}) as process:
         process.wait_ready(path="/readyz")
         needed = time.monotonic() - begun
-    for part in [random.random() for _ in range(5)]:
+    for part in [random.random() for _ in range(STOPS)]:
         with project.service(env={"XI_TEST_WORKERS": "2"}) as process:
             time.sleep(part * needed * 1.3)  # the moment itself is what is tried
             process.pids()

@@ -40,6 +40,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*.py")}
 
 
+@pytest.mark.long
 def test_long_names_make_code_that_is_lint_clean_and_works(told: Told, tmp_path: Path) -> None:
     name = "a_service_of_many_letter"
     assert told("new", name, "--yes", "--auth", "token", "--kinds", "http,srv").exit_code == 0

@@ -263,6 +263,7 @@ def test_a_reload_of_nginx_loses_no_request(behind: Behind) -> None:
     assert load.failures == []
 
 
+@pytest.mark.long
 def test_a_copy_that_stops_and_comes_back_loses_no_request(mirrored: Project) -> None:
     with ExitStack() as stack:
         first, second = (stack.enter_context(mirrored.service("http_probe")) for _ in range(2))

@@ -108,6 +108,7 @@ def test_all_launch_files_run_as_one_group(supervisor: Supervisor) -> None:
     assert set(supervisor.states()) == {"xi_test:http_xi_test", "xi_test:ws_xi_test", "xi_test:srv_xi_test"}
 
 
+@pytest.mark.long
 def test_a_reload_loses_no_request(supervisor: Supervisor, project: Project) -> None:
     before = supervisor.control("pid", "xi_test:http_xi_test").stdout
     with Load(f"{supervisor.url}/xi_test/articles") as load:
@@ -150,6 +151,7 @@ def test_start_reload_and_stop_behind_nginx_lose_no_request(supervisor: Supervis
     assert load.failures == []
 
 
+@pytest.mark.long
 def test_a_stop_answers_what_is_in_flight(supervisor: Supervisor) -> None:
     answers: list[str] = []
     slow = f"{supervisor.url}/slow?seconds=3"
@@ -165,6 +167,7 @@ def test_a_stop_answers_what_is_in_flight(supervisor: Supervisor) -> None:
     wait_until(supervisor.serves, SOON, what="an answer after the start")
 
 
+@pytest.mark.long
 def test_a_restart_and_a_killed_process_come_back(supervisor: Supervisor) -> None:
     first = supervisor.control("pid", "xi_test:http_xi_test").stdout
     assert supervisor.control("restart", "xi_test:http_xi_test").returncode == 0

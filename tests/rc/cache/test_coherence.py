@@ -44,6 +44,7 @@ def test_no_get_is_older_than_a_write_that_returned(store: str, request: pytest.
     assert int(figures["kills"]) > 0
 
 
+@pytest.mark.long
 def test_nor_while_redis_is_emptied_frozen_and_restarted() -> None:
     status, figures, said = checked("sqlite", "--redis-every", "2")
     assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), said
