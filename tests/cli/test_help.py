@@ -81,4 +81,6 @@ def test_what_is_compiled_is_what_is_written() -> None:
         if isinstance(each.id, str):
             assert compiled.gettext(each.id) == each.string
         else:
-            assert compiled.ngettext(*each.id, 2) == each.string[0]
+            one, many = each.id
+            assert isinstance(each.string, tuple)
+            assert compiled.ngettext(one, many, 2) == each.string[0]
