@@ -107,6 +107,7 @@ BATCH = 12
 BATCHES = [CHOSEN[start : start + BATCH] for start in range(0, len(CHOSEN), BATCH)]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: f"{len(batch)} from {batch[0].name}")
 def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch: list[Combination]) -> None:
@@ -119,6 +120,7 @@ def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch:
     folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given, timeout=300)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("each", CHOSEN, ids=lambda each: each.name)
 def test_every_combination_boots_and_migrates(

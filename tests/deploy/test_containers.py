@@ -155,6 +155,7 @@ def test_secrets_are_files_and_settings_exist(compose: Path) -> None:
     assert all(str(each["file"]).startswith("secrets/") for each in content["secrets"].values())
 
 
+@pytest.mark.long
 def test_the_project_migrates_and_serves_in_prod_by_compose_s_own_words(
     compose: Path, packaged: Project, postgres_url: str, postgres_server_url: str, redis_url: str
 ) -> None:

@@ -212,6 +212,7 @@ def test_the_clients_address_is_seen_and_a_forged_one_is_not(
             assert "forged" not in seen["url"]
 
 
+@pytest.mark.long
 def test_with_a_secret_only_nginx_is_believed(mirrored: Project) -> None:
     env = {"XI_TEST_PROXIES_COUNT": "0", "XI_TEST_FORWARDED_SECRET": SECRET}
     with ExitStack() as stack:
@@ -286,6 +287,7 @@ def test_a_copy_that_stops_and_comes_back_loses_no_request(mirrored: Project) ->
         assert load.failures == []
 
 
+@pytest.mark.long
 def test_a_stop_of_nginx_and_then_of_the_services_cuts_nothing(
     mirrored: Project,
 ) -> None:

@@ -52,7 +52,12 @@ def test_nor_while_redis_is_emptied_frozen_and_restarted() -> None:
 
 
 def test_a_naive_cache_is_caught() -> None:
-    status, figures, _ = checked("sqlite", "--control")
-    assert status == 1
-    assert int(figures["stale"]) > 0
-    assert int(figures["backwards"]) > 0
+    found, statuses = dict.fromkeys(("stale", "backwards"), 0), set()
+    for _ in range(5):  # what is wrong with it is a race: a busy machine may need longer to lose one
+        status, figures, _ = checked("sqlite", "--control")
+        found = {name: count + int(figures[name]) for name, count in found.items()}
+        statuses.add(status)
+        if all(found.values()):
+            break
+    assert 1 in statuses
+    assert all(found.values()), found
