@@ -139,7 +139,7 @@ class Sentinels:
         """Have the other one promoted while both live, and return when the old one is a replica."""
         old = self.master()
         wait_until(self._begins, 20, what="a replica that is fit to be promoted")
-        wait_until(lambda: self.master() is not old and role(old) == "slave", 30, what="a new master")
+        wait_until(lambda: self.master() is not old and role(old) == "slave", 75, what="a new master")
         self.settled()
 
     def _begins(self) -> bool:
