@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 import sanicbase
+
+ROOT = Path(__file__).parents[1]
+LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
 def test_all_is_sorted_and_names_what_there_is() -> None:
@@ -16,3 +25,26 @@ def test_every_member_has_a_docstring() -> None:
     members = [getattr(sanicbase, name) for name in sanicbase.__all__]
     ours = [member for member in members if inspect.isclass(member) or inspect.isfunction(member)]
     assert [member.__name__ for member in ours if not member.__doc__] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import sanicbase.cli.main", {"sanic", "tortoise", "redis", "pydantic", "aerich"}),
+        ("import xi_test.config", {"sanic", "aerich", "asyncpg", "websockets", "click"}),
+        ("import srv_xi_test", {"sanic", "websockets", "click"}),
+        ("import http_xi_test, ws_xi_test", {"click", "jinja2", "libcst", "questionary", "pytest"}),
+    ],
+    ids=["command", "settings", "script", "services"],
+)
+def test_whoever_starts_imports_what_it_uses(code: str, absent: set[str]) -> None:
+    command = [sys.executable, "-c", f"{code}; {LOADED}"]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert absent & set(json.loads(loaded)) == set()
+
+
+def test_a_room_may_be_imported_before_a_name_that_it_shares() -> None:
+    """`lifespan` is a function at the front door, and the name of the room that it comes from."""
+    code = "import sanicbase.app; from sanicbase import lifespan; print(callable(lifespan))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

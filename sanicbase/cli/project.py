@@ -11,7 +11,6 @@ from typing import Literal
 
 import click
 
-from sanicbase.config import Config
 from sanicbase.terminal import say
 
 __all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here"]
@@ -117,5 +116,7 @@ def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.Constant]]:
 
 
 def _number(values: dict[str, object], name: str) -> int:
+    from sanicbase.config import Config  # takes long to import, and a folder without services needs it not
+
     value = values.get(name, Config.model_fields[name].default)
     return value if isinstance(value, int) else 0
