@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import sqlite3
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.db.engine.limits import Limit
+from sanicbase.db.engine.pool import Pool
 from sanicbase.db.engine.pooled import PooledClient
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout
 from tests.db.ledger import Entry, Owner
@@ -281,3 +283,24 @@ async def test_limit_does_not_swallow_a_cancellation_at_the_same_moment() -> Non
     asyncio.get_running_loop().call_soon(task.cancel)
     ended = await task
     assert isinstance(ended, asyncio.CancelledError) == bool(task.cancelling())
+
+
+async def test_cancellation_at_any_moment_of_connecting_is_not_lost(store: Store) -> None:
+    """At each turn of the event loop: a driver's `wait_for` drops one that comes while it ends (Python 3.11)."""
+    async with limited(store) as client:
+        if not isinstance(client, PooledClient):
+            pytest.skip("SQLite connects to nothing.")
+        pool = Pool(client.driver(with_db=True), size=1, timeout=SLACK, idle=60)
+        for turns in itertools.count():
+            connecting = asyncio.create_task(pool.acquire())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if connecting.done():
+                break
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+            assert pool._taken == 0
+        await pool.release(connecting.result(), SLACK)
+        await pool.close()
+    assert turns > 5

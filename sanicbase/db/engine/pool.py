@@ -144,7 +144,8 @@ class Pool:
             await asyncio.gather(*map(self._close, free))
             if self._taken:
                 self._emptied = asyncio.get_running_loop().create_future()
-                await asyncio.wait_for(self._emptied, CLOSE_TIMEOUT)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._emptied
         except TimeoutError:
             pass
         finally:
@@ -188,7 +189,7 @@ class Pool:
 
     async def _connect(self) -> Any:
         try:
-            return await self.driver.connect()
+            return await self._connect_or_be_cancelled()
         except BaseException as exc:
             self._give(None)
             if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
@@ -196,6 +197,16 @@ class Pool:
                 message = str(translated) if isinstance(translated, DatabaseError) else type(exc).__name__
                 raise DatabaseUnavailable(message) from exc
             raise
+
+    async def _connect_or_be_cancelled(self) -> Any:
+        # aiomysql and asyncmy connect by wait_for, which before Python 3.12 drops a cancellation that comes as it ends.
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        connection = await self.driver.connect()
+        if task and task.cancelling() > before:
+            self.driver.abort(connection)
+            raise asyncio.CancelledError
+        return connection
 
     async def _recover(self, connection: Any) -> None:
         try:
