@@ -16,6 +16,7 @@ from sanicbase.cli.making.answers import complete
 from sanicbase.cli.making.service import plan_service
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
+from tests.preloaded import preloaded
 
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
@@ -53,11 +54,11 @@ class Folder:
 
     def guider(self, *words: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must succeed."""
-        return self.run(sys.executable, "-m", "sanicbase", *words, env=options)
+        return self.run(*preloaded("-m", "sanicbase", *words), env=options)
 
     def refused(self, *words: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must not succeed."""
-        done = self.tried(sys.executable, "-m", "sanicbase", *words, env=options)
+        done = self.tried(*preloaded("-m", "sanicbase", *words), env=options)
         assert done.returncode != 0, done.stdout
         assert "Traceback" not in done.stdout
         return done.stdout

@@ -18,6 +18,8 @@ import asyncpg  # type: ignore[import-untyped]
 import pymysql  # type: ignore[import-untyped]
 import pytest
 
+from tests.preloaded import preloaded, programs
+
 KINDS = [
     pytest.param("embedded", marks=pytest.mark.xdist_group("embedded")),
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres")),
@@ -70,7 +72,7 @@ class Project:
         self.name = name
         # Files are edited faster than the timestamps by which Python knows its caches to be old.
         self.env = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "TZ": "UTC"}
-        self.env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+        self.env["PATH"] = os.pathsep.join([str(programs()), str(Path(sys.executable).parent), os.defpath])
         self.set(**settings)
 
     def set(self, **settings: str) -> None:
@@ -92,7 +94,7 @@ class Project:
         return self._run(["aerich", *words], answer)
 
     def python(self, code: str) -> str:
-        return self._run([sys.executable, "-c", code], "")
+        return self._run(preloaded("-c", code), "")
 
     def start(self) -> str:
         """What a start of the service logs, warnings included."""
@@ -101,7 +103,7 @@ class Project:
     def popen_start(self) -> subprocess.Popen[str]:
         """A start that waits for a line, so that several begin at once."""
         return subprocess.Popen(
-            [sys.executable, "-c", "import sys; input()\n" + START.format(name=self.name)],
+            preloaded("-c", "import sys; input()\n" + START.format(name=self.name)),
             cwd=self.folder,
             env=self.env,
             stdin=subprocess.PIPE,
