@@ -27,7 +27,7 @@ prove: setup  ## what takes long: transactions, kills, the cache's protocol, dep
 		tests/rc/cache tests/deploy tests/cli/test_add.py tests/app/test_supervision.py
 
 generate: setup  ## every service that sanicGuider can make: booted, migrated, tested, linted
-	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 -m 'long or not long' tests/cli/test_generated.py
+	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 tests/cli/test_generated.py
 
 try: setup  ## schemathesis, with many more requests than the tests make
 	SANICBASE_TEST_EXAMPLES=500 $(BIN)/python -m pytest --timeout 3600 tests/http/test_schemathesis.py
