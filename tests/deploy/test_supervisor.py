@@ -18,7 +18,7 @@ from sanicbase.testing.private_server import PrivateServer, private_server
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
 from tests.deploy.conftest import Told, run_deploy
-from tests.deploy.test_nginx import nginx_before
+from tests.deploy.test_nginx import FreshLoad, nginx_before
 
 pytestmark = pytest.mark.xdist_group("supervisor")
 
@@ -134,21 +134,23 @@ def test_start_reload_and_stop_behind_nginx_lose_no_request(supervisor: Supervis
         addresses = ("--http", supervisor.address, "--http", f"127.0.0.1:{other.port}")
         nginx = stack.enter_context(nginx_before(project, *addresses))
         nginx.start()
-        load = stack.enter_context(Load(f"{nginx.url}/xi_test/articles"))
-        wait_until(lambda: load.answered > 20, SOON, what="answers")
+        with Load(f"{nginx.url}/xi_test/articles") as load:
+            wait_until(lambda: load.answered > 20, SOON, what="answers")
 
-        reload_http(supervisor, project)
-        assert supervisor.control("restart", "xi_test:http_xi_test").returncode == 0
-        wait_until(supervisor.serves, SOON, what="an answer after the restart")
-        assert supervisor.control("stop", "xi_test:http_xi_test").returncode == 0
-        answered = load.answered
-        wait_until(lambda: load.answered > answered + 50, SOON, what="answers of the other copy")
-        assert supervisor.control("start", "xi_test:http_xi_test").returncode == 0
-        wait_until(supervisor.serves, SOON, what="an answer after the start")
-        nginx.signal(signal.SIGHUP)
-        answered = load.answered
-        wait_until(lambda: load.answered > answered + 50, SOON, what="answers of both")
+            reload_http(supervisor, project)
+            assert supervisor.control("restart", "xi_test:http_xi_test").returncode == 0
+            wait_until(supervisor.serves, SOON, what="an answer after the restart")
+            assert supervisor.control("stop", "xi_test:http_xi_test").returncode == 0
+            answered = load.answered
+            wait_until(lambda: load.answered > answered + 50, SOON, what="answers of the other copy")
+            assert supervisor.control("start", "xi_test:http_xi_test").returncode == 0
+            wait_until(supervisor.serves, SOON, what="an answer after the start")
+        # nginx closes idle connections when it is told to read its file anew, and clients know of that only afterwards.
+        with FreshLoad(f"{nginx.url}/xi_test/articles") as fresh:
+            nginx.signal(signal.SIGHUP)
+            wait_until(lambda: fresh.answered > 50, SOON, what="answers of both")
     assert load.failures == []
+    assert fresh.failures == []
 
 
 @pytest.mark.long

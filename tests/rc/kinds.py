@@ -155,7 +155,10 @@ class Sentinels:
 
     def _is_settled(self) -> bool:
         master = self.master()
-        replicas = [ask_redis(url(each), "INFO", "replication") for each in self.servers if each is not master]
+        try:
+            replicas = [ask_redis(url(each), "INFO", "replication") for each in self.servers if each is not master]
+        except RedisConnectionError:  # its role changes at this moment, which cuts every connection
+            return False
         followed = all(info["role"] == "slave" and info["master_link_status"] == "up" for info in replicas)  # type: ignore[index]
         known = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
         told = known["num-slaves"] >= 1 and known["num-other-sentinels"] == 2  # type: ignore[index]
