@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from aerich.models import Aerich
@@ -22,53 +23,60 @@ from sanicbase.db.versions import (
 )
 from sanicbase.errors import MigrationError
 
-__all__ = ["check_migrations", "lacking"]
+__all__ = ["Lack", "check_migrations", "lacking"]
 
 logger = logging.getLogger("sanicbase.db")
+
+REBUILD = "Delete the file: the next start builds it from the models."
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What a database lacks, and what to do about it."""
+
+    sentence: str
+    remedy: str
 
 
 async def check_migrations(config: Config) -> None:
     """Warn in dev and test, raise MigrationError in prod, when a database lacks a migration or its tables."""
-    sentences = await lacking(config)
+    sentences = [f"{lack.sentence} {lack.remedy}" for lack in await lacking(config)]
     if sentences and config.ENV == "prod":
         raise MigrationError("\n".join(sentences))
     for sentence in sentences:
         logger.warning(sentence)
 
 
-async def lacking(config: Config) -> list[str]:
-    """A sentence for each label whose database, which is open, lacks a migration or its tables."""
+async def lacking(config: Config) -> list[Lack]:
+    """What each label's database, which is open, lacks of its migrations or its tables."""
     labels = [label for label in config.migrate_db()["apps"] if label in Tortoise.apps]
-    return [sentence for label in labels if (sentence := await _lacking(config, label))]
+    return [lack for label in labels if (lack := await _lacking(config, label))]
 
 
-async def _lacking(config: Config, label: str) -> str | None:
+async def _lacking(config: Config, label: str) -> Lack | None:
     file = embedded_file(config.tortoise(), label)
     if files := followed_migrations(config, label):
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
     if not file and (missing := await _missing_tables(config, label)):  # an embedded one is given them at the start
-        return (
-            f"The database has no table {', '.join(missing)}, and {label} has no migrations. "
-            f"Run: aerich init -t {config.SERVER_NAME}.config.migrate_db && {await _aerich(config, label)} init-db"
+        return Lack(
+            f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
+            f"Run: aerich init -t {config.SERVER_NAME}.config.migrate_db && {await _aerich(config, label)} init-db",
         )
     if file and (columns := await missing_columns(config, label)):
-        return (
-            f"The tables in the embedded database {file} were made without {', '.join(columns)}. Delete the file: "
-            "the next start builds it from the models. Rows survive a change of the models only with migrations."
+        return Lack(
+            f"The tables in the embedded database {file} were made without {', '.join(columns)}.",
+            f"{REBUILD} Rows survive a change of the models only with migrations.",
         )
     return None
 
 
-async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> str:
+async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> Lack:
     names = f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
     if file and not written_for_sqlite(config, label):
-        return (
-            f"{names} Written for another database, they cannot be applied to the embedded {file}. Delete the file: "
-            "the next start builds it from the models."
-        )
-    return f"{names} Run: {await _aerich(config, label)} upgrade"
+        return Lack(f"{names} Written for another database, they cannot be applied to the embedded {file}.", REBUILD)
+    return Lack(names, f"Run: {await _aerich(config, label)} upgrade")
 
 
 async def _aerich(config: Config, label: str) -> str:

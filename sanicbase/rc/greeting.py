@@ -14,11 +14,11 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 from sanicbase.config.stores import hide_password
 from sanicbase.errors import ResourceError
 
-__all__ = ["Greeter"]
+__all__ = ["OLDEST", "Greeter"]
 
 logger = logging.getLogger("sanicbase.rc")
 
-OLDEST = 6
+OLDEST = 6  # the first Redis that knows all that is asked of it
 FAILOVER = 3.0  # seconds for Sentinels to name another master
 PROMPT = 0.5  # seconds in which a Sentinel answers; the others are asked meanwhile
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -22,10 +23,33 @@ from sanicbase.cli.project import Service
 from sanicbase.testing import free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
+from tests.preloaded import preloaded
+from tests.rc.kinds import cluster
 from xi_test.config import XiTestConfig
 
+ROOT = Path(__file__).parents[2]
 SERVICE = Service("xi_test", 1, 8800, 8801, ("http",))
 USES = redis.Uses(timers=True, caches=True, stores=True)
+
+
+FOREIGN = """
+from tortoise import Model, fields
+
+
+class Foreign(Model):
+    id = fields.IntField(primary_key=True)
+"""
+FIRST_MIGRATION = """
+import asyncio
+from aerich import Command
+from shop.config import migrate_db
+
+async def main():
+    async with Command(migrate_db, app="shop") as command:
+        await command.init_db(safe=True)
+
+asyncio.run(main())
+"""
 
 
 def codes(findings: Iterable[Finding]) -> list[str]:
@@ -41,6 +65,14 @@ async def found(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) 
 async def found_in_redis(url: str, uses: redis.Uses, *, processes: int = 1, skew: float = 0.0) -> list[str]:
     config = XiTestConfig(REDIS_URL=url)
     return codes([each async for each in redis.look_at_redis(config, uses, processes, lambda: time.time() + skew)])
+
+
+def test_each_finding_is_provoked_below() -> None:
+    sources = [file.read_text() for file in (ROOT / "sanicbase/cli").rglob("doctor*/*.py")]
+    there = {code for source in sources for code in re.findall(r'"([a-z]+\.[a-z]+)"', source)}
+    provoked = set(re.findall(r'"([a-z]+\.[a-z]+)"', Path(__file__).read_text()))
+    assert len(there) > 15
+    assert there <= provoked
 
 
 def test_versions() -> None:
@@ -127,6 +159,46 @@ async def test_mysql(mysql_url: str) -> None:
     ]
 
 
+@pytest.mark.xdist_group("mysql")
+async def test_an_account_of_mysql_that_may_not_migrate(mysql_url: str) -> None:
+    name = mysql_url.rpartition("/")[2]
+    reader = f"reader_{name[-12:]}"
+    ask_mysql(mysql_url, f"CREATE USER {reader}@'%' IDENTIFIED BY 'x'")
+    try:
+        ask_mysql(mysql_url, f"GRANT SELECT ON `{name}`.* TO {reader}@'%'")
+        host = mysql_url.rpartition("@")[2]
+        assert "database.privileges" in await found(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
+        ask_mysql(mysql_url, f"GRANT ALL ON `{name}`.* TO {reader}@'%'")
+        assert "database.privileges" not in await found(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
+    finally:
+        ask_mysql(mysql_url, f"DROP USER {reader}@'%'")
+
+
+@pytest.mark.parametrize(
+    "database",
+    ["sqlite", *(pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("postgres", "mysql"))],
+)
+def test_models_that_have_changed_since_their_migration(
+    folder: Folder, database: str, request: pytest.FixtureRequest
+) -> None:
+    url = "" if database == "sqlite" else request.getfixturevalue(f"{database}_url")
+    folder.make("shop", kinds=["srv"], database=database, database_url=url, extra_models=["foreign"])
+    folder.add("model", "article", "shop")
+    (folder.path / "shop/model_db/foreign.py").write_text(FOREIGN)
+    folder.run(*preloaded("-c", FIRST_MIGRATION))
+    assert folder.guider("doctor") == "shop is well.\n"
+    model = folder.path / "shop/model_db/main.py"
+    model.write_text(
+        model.read_text().replace("    class Meta:", "    price = fields.IntField(default=0)\n\n    class Meta:")
+    )
+    (finding,) = json.loads(folder.refused("doctor", "--json"))
+    assert finding["code"] == "migrations.unwritten"
+    assert "price" in finding["sentence"]
+    assert "foreign" not in finding["sentence"]
+    assert finding["remedy"] == "Run: aerich migrate && aerich upgrade"
+    assert len(list((folder.path / "migrations/shop").glob("*.py"))) == 1
+
+
 def test_a_session_in_another_zone_and_missing_privileges() -> None:
     """What our own engines never do, and a server behind another proxy might."""
     facts = database.Facts("UTF8", "+02:00", 0.0, 100, ("ALTER", "DROP"))
@@ -139,6 +211,8 @@ async def test_redis(redis_url: str) -> None:
     assert await found_in_redis(redis_url, USES) == ["redis.persistence"]
     away = await found_in_redis(f"redis://127.0.0.1:{free_port()}/0", USES)
     assert away == ["redis.away"]
+    nowhere = await found_in_redis(f"redis+cluster://127.0.0.1:{free_port()}", USES)
+    assert nowhere == ["redis.away"]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +240,17 @@ async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> N
 def test_redis_that_is_old() -> None:
     facts = redis.Facts("5.0.14", "noeviction", False, True, 100_000, 0.0)
     assert codes(redis.judge("default", facts, XiTestConfig(), USES, 1, 0.0)) == ["redis.version"]
-    assert codes(redis.judge("default", replace(facts, version="7.2.4"), XiTestConfig(), USES, 1, 0.0)) == []
+    for version in ("6.0.16", "7.2.4", "10.0.0"):
+        assert codes(redis.judge("default", replace(facts, version=version), XiTestConfig(), USES, 1, 0.0)) == []
+
+
+async def test_each_primary_of_a_cluster_is_looked_at() -> None:
+    with cluster() as servers:
+        config = XiTestConfig(REDIS_URL=servers.url)
+        findings = [each async for each in redis.look_at_redis(config, USES, 1)]
+        assert codes(findings) == ["redis.persistence"] * 3
+        for node in servers.nodes:
+            assert len([each for each in findings if f"127.0.0.1:{node.port}" in each.sentence]) == 1
 
 
 def test_the_command_has_a_status_and_json(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tortoise.connection import get_connection
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.config import Config
 from sanicbase.db import Database
+from sanicbase.db.drift import unwritten_changes
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.migrations import lacking
 from sanicbase.errors import SanicBaseError
@@ -20,6 +22,7 @@ from sanicbase.terminal import say
 __all__ = ["Facts", "judge", "look_at_databases"]
 
 DRIFT = 1.0  # seconds that two clocks may differ
+SHOWN = 200  # characters of the statements that a migration would have
 NEEDED = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"}
 
 POSTGRES = """
@@ -56,13 +59,16 @@ async def look_at_databases(
         return
     try:
         async with Database(config, check=False):
-            for sentence in await lacking(config):
-                remedy = sentence.partition("Run: ")[2] or say("See the sentence.", "见说明。")
-                yield Finding("migrations.pending", "error", sentence, remedy)
+            for lack in await lacking(config):
+                sentence = say(lack.sentence, f"数据库与迁移不一致：{lack.sentence}")
+                yield Finding("migrations.pending", "error", sentence, lack.remedy)
             for name in config.databases():
                 facts = await _facts(get_connection(name))
                 for finding in judge(name, facts, config, processes, now()) if facts else ():
                     yield finding
+        async with Database(config.model_copy(update={"MODEL_EXTRA": []}), check=False):
+            for label, statements in (await unwritten_changes(config)).items():
+                yield _unwritten(config, label, statements)
     except SanicBaseError as exc:
         remedy = say("Start it, or correct the setting.", "请启动数据库，或更正配置。")
         yield Finding("database.away", "error", str(exc), remedy)
@@ -97,6 +103,20 @@ def judge(name: str, facts: Facts, config: Config, processes: int, now: float) -
         )
     yield from _connections(name, facts, config, processes)
     yield from _clock(name, facts.clock - now)
+
+
+def _unwritten(config: Config, label: str, statements: list[str]) -> Finding:
+    aerich = "aerich" if label == config.SERVER_NAME else f"aerich --app {label}"
+    shown = textwrap.shorten("; ".join(statements), SHOWN, placeholder=" …")
+    return Finding(
+        "migrations.unwritten",
+        "error",
+        say(
+            f"The models of {label} have changed since the last migration: {shown}",
+            f"{label} 的模型在最近一次迁移之后有改动：{shown}",
+        ),
+        say(f"Run: {aerich} migrate && {aerich} upgrade", f"请执行：{aerich} migrate && {aerich} upgrade"),
+    )
 
 
 def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from redis.exceptions import RedisError
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.config import Config
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.errors import SanicBaseError
-from sanicbase.rc.clients import RedisClients, get_redis
+from sanicbase.rc.clients import RedisClients, any_client
+from sanicbase.rc.greeting import OLDEST
 from sanicbase.terminal import say
 
 __all__ = ["Facts", "Uses", "judge", "look_at_redis"]
 
 DRIFT = 1.0  # seconds that two clocks may differ
-OLDEST = (6, 2)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,11 @@ async def look_at_redis(
         return
     try:
         async with clients:
-            for name, url in named.items():
-                if "cluster" in url.partition("://")[0]:
-                    continue
-                for finding in judge(name, await _facts(name), config, uses, processes, now()):
-                    yield finding
-    except (SanicBaseError, RedisError, OSError) as exc:
+            for name in named:
+                for server, facts in await _servers(name):
+                    for finding in judge(server, facts, config, uses, processes, now()):
+                        yield finding
+    except (SanicBaseError, RedisError, RedisClusterException, OSError) as exc:
         yield Finding(
             "redis.away",
             "error",
@@ -72,12 +73,12 @@ async def look_at_redis(
 
 def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int, now: float) -> Iterator[Finding]:
     """What is wrong with a server that says this of itself, for what it is used for."""
-    if tuple(map(int, facts.version.split(".")[:2])) < OLDEST:
+    if int(facts.version.partition(".")[0]) < OLDEST:
         yield Finding(
             "redis.version",
             "error",
             say(f"The Redis {name} is {facts.version}.", f"Redis {name} 的版本是 {facts.version}。"),
-            say("Upgrade it to 6.2 or later.", "请升级到 6.2 或更高。"),
+            say(f"Upgrade it to {OLDEST} or later.", f"请升级到 {OLDEST} 或更高。"),
         )
     if facts.bounded and facts.policy.startswith("allkeys") and (uses.timers or uses.stores):
         yield Finding(
@@ -130,10 +131,18 @@ def _limits(name: str, facts: Facts, config: Config, processes: int, now: float)
         )
 
 
-async def _facts(name: str) -> Facts:
-    client = get_redis(name)
-    info = await client.info()
-    seconds, micros = await client.time()
+async def _servers(name: str) -> list[tuple[str, Facts]]:
+    """What each server of that name says of itself: one, or the primaries of a Cluster."""
+    client = any_client(name)
+    if not isinstance(client, RedisCluster):
+        return [(name, await _facts(client))]
+    await client.initialize()  # who its primaries are
+    return [(f"{name} ({node.name})", await _facts(client, target_nodes=node)) for node in client.get_primaries()]
+
+
+async def _facts(client: Redis | RedisCluster, **target: Any) -> Facts:
+    info = await client.info(**target)
+    seconds, micros = await client.time(**target)
     started = int(seconds) - int(info.get("uptime_in_seconds", 0)) + 1  # at its start Redis says that it has just saved
     return Facts(
         version=str(info.get("redis_version", "0.0")),
