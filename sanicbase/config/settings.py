@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -284,6 +285,8 @@ class Config(BaseSettings):
 
         DB_STATEMENT_TIMEOUT does not apply: an ALTER of a large table may take hours, and half of it is worse.
         """
+        # A file that is made for models has none at first, of which Tortoise warns at every command.
+        warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
         return self._tortoise(extra=False)
 
     def tortoise(self) -> dict[str, Any]:
