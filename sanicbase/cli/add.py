@@ -8,7 +8,6 @@ from sanicbase.cli.adding.pieces import PIECES, plan_piece
 from sanicbase.cli.adding.service import Place
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import guessed_service, here
-from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
 __all__ = ["add"]
@@ -37,7 +36,7 @@ def add(kind: str, name: str, service: str | None, file: str, dry_run: bool) -> 
             click.echo(plan.diff(), nl=False)
             return
         write(plan, place.project)
-    except (ValueError, SanicBaseError) as exc:
+    except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
 
 

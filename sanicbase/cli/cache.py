@@ -11,7 +11,6 @@ import click
 
 from sanicbase.cli.project import guessed_service
 from sanicbase.cli.table import table
-from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
 from sanicbase.rc import RCModel
@@ -107,7 +106,7 @@ def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except (SanicBaseError, UsageError) as exc:
+    except UsageError as exc:
         raise click.ClickException(str(exc)) from exc
 
 

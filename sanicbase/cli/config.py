@@ -12,7 +12,6 @@ from sanicbase.cli.table import table
 from sanicbase.config import Config
 from sanicbase.config.overrides import is_overridden
 from sanicbase.config.secrets import hidden
-from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.terminal import say
 
@@ -28,8 +27,6 @@ def config(service: str | None, only_set: bool) -> None:
         found = service_config(guessed_service(service))
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
-    except (SanicBaseError, SystemExit) as exc:
-        raise click.ClickException(str(exc)) from exc
     rows = [(name, str(hidden(name, getattr(found, name))), _source(found, name)) for name in type(found).model_fields]
     default = say("default", "默认值")
     shown = [row for row in rows if not only_set or row[2] != default]

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import terminal_language
 
 __all__ = ["Guider", "chinese_help", "translated"]
@@ -44,6 +45,13 @@ class Guider(click.Group):
         if command is None or terminal_language() == "en":
             return command
         return translated(command, f"sanicGuider {cmd_name}")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what sanicbase has a sentence for ends it with that, and status 1."""
+        try:
+            return super().invoke(ctx)
+        except SanicBaseError as exc:
+            raise click.ClickException(str(exc)) from exc
 
     def get_help(self, ctx: click.Context) -> str:
         if terminal_language() == "en":

@@ -14,10 +14,16 @@ from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
 from sanicbase.cli.making.service import plan_service
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project, here
-from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
 __all__ = ["guide", "new"]
+
+PYTEST = """\
+[tool.pytest.ini_options]
+pythonpath = ["."]
+addopts = "--import-mode=importlib"
+asyncio_mode = "auto"\
+"""
 
 LISTS = ("kinds", "models", "extra_models")
 
@@ -85,6 +91,8 @@ def _make(answers: Answers, project: Project, *, dry_run: bool, yes: bool) -> No
         raise KeyboardInterrupt
     write(plan, project)
     click.echo(_next_steps(answers))
+    if "asyncio_mode" not in (project.text("pyproject.toml") or ""):
+        click.echo(_missing_section())
 
 
 def _next_steps(answers: Answers) -> str:
@@ -99,6 +107,15 @@ def _next_steps(answers: Answers) -> str:
     return "\n".join(lines)
 
 
+def _missing_section() -> str:
+    """What the tests need of a pyproject.toml that was there before."""
+    head = say(
+        "pyproject.toml is yours and stays as it is. The tests of a service need this in it:",
+        "pyproject.toml 是你自己的，保持原样。服务的测试需要在其中加上：",
+    )
+    return f"{head}\n\n{PYTEST}"
+
+
 @contextmanager
 def _sentences() -> Iterator[None]:
     """A mistake ends the command by its sentence, Ctrl-C by one that says that nothing was written."""
@@ -107,7 +124,7 @@ def _sentences() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(say("Nothing was written.", "没有写入任何文件。"), err=True)
         raise SystemExit(130) from None
-    except (ValueError, SanicBaseError) as exc:
+    except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
 
 

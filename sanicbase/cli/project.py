@@ -11,9 +11,10 @@ from typing import Literal
 
 import click
 
+from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
-__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here"]
+__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here", "parsed"]
 
 Kind = Literal["http", "ws", "srv"]
 KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
@@ -91,13 +92,25 @@ def guessed_service(name: str | None) -> str:
     )
 
 
-def _class_values(file: Path) -> dict[str, object]:
-    """The plain values in the bodies of a module's classes; none of a file that cannot be parsed."""
+def parsed(file: Path) -> ast.Module:
+    """The syntax tree of a file. Raises SanicBaseError, which names the line, when it is no Python."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):
+        return ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as exc:  # a ValueError is of null bytes
+        line = getattr(exc, "lineno", None) or 1
+        raise SanicBaseError(
+            say(
+                f"{file}, line {line}, is no Python: {exc}. Correct it first.",
+                f"{file} 第 {line} 行不是合法的 Python：{exc}。请先更正。",
+            )
+        ) from exc
+
+
+def _class_values(file: Path) -> dict[str, object]:
+    """The plain values in the bodies of a module's classes."""
+    if b"SERVER_NAME" not in file.read_bytes():  # somebody else's, which may be anything
         return {}
-    bodies = [statement for each in tree.body if isinstance(each, ast.ClassDef) for statement in each.body]
+    bodies = [statement for each in parsed(file).body if isinstance(each, ast.ClassDef) for statement in each.body]
     return {name: value.value for statement in bodies for name, value in _assigned(statement)}
 
 

@@ -18,7 +18,6 @@ from tortoise import Tortoise
 
 from sanicbase.cli.project import guessed_service
 from sanicbase.config import Config
-from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
 from sanicbase.rc.model import declared
@@ -38,8 +37,6 @@ def shell(service: str | None) -> None:
         asyncio.run(_converse(service_config(guessed_service(service))))
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
-    except SanicBaseError as exc:
-        raise click.ClickException(str(exc)) from exc
 
 
 async def _converse(config: Config) -> None:

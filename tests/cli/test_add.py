@@ -82,6 +82,10 @@ def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> No
     [
         (["api", "echo"], "shop/interface/echo.py is there, and has no EchoAPI. Choose another name."),
         (["model", "class"], "'class' is no name here"),
+        (["model", "page"], "'page' is a name that the code beside it has already. How about shop_page?"),
+        (["ws", "Base"], "'base' is a name that the code beside it has already. How about shop_base?"),
+        (["timer", "list"], "'list' is a name that the code beside it has already. How about shop_list?"),
+        (["script", "test_mail"], "'test_mail' is a name that the code beside it has already."),
         (["api", "x", "--service", "nowhere"], "There is no service nowhere"),
     ],
 )
@@ -91,6 +95,55 @@ def test_what_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[st
     assert refused.exit_code != 0
     assert sentence in refused.output
     assert contents(tmp_path) == before
+
+
+def test_two_views_of_one_name_are_refused(told: Told, tmp_path: Path) -> None:
+    told("add", "model", "field")
+    told("add", "api", "field")
+    before = contents(tmp_path)
+    refused = told("add", "api", "fields")
+    assert "has a FieldsAPI already, which is shop.interface.field's. Choose another name." in refused.output
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("file", ["url_main.py", "config/__init__.py", "model_db/main.py"])
+def test_a_file_that_is_no_python_is_named_with_its_line(told: Told, tmp_path: Path, file: str) -> None:
+    path = tmp_path / "shop" / file
+    path.write_text(path.read_text() + "\nhttp = Blueprint(\n")
+    line = len(path.read_text().splitlines())
+    before = contents(tmp_path)
+    refused = told("add", "api", "order")
+    assert refused.exit_code == 1
+    assert f"{file}, line {line}, is no Python: '(' was never closed" in refused.output
+    assert contents(tmp_path) == before
+
+
+SECRETS = """
+from sanicbase import DBModel
+from tortoise import fields
+
+
+class Account(DBModel):
+    name = fields.CharField(max_length=40)
+    password_hash = fields.CharField(max_length=200)
+    reset_token = fields.UUIDField(null=True)
+"""
+
+
+def test_readers_are_not_shown_what_looks_like_a_secret(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "shop/model_db/extra.py").write_text(SECRETS)
+    assert told("add", "api", "account").exit_code == 0
+    made = (tmp_path / "shop/interface/account.py").read_text()
+    shown = made.partition("class AccountOut")[2].partition("class ")[0]
+    assert "    name: str\n" in shown
+    assert "password" not in shown
+    assert "token" not in shown
+    assert "password_hash: Annotated" in made
+
+
+def test_a_model_with_other_columns_keeps_the_tests_of_its_author(told: Told, tmp_path: Path) -> None:
+    assert told("add", "model", "user").output == "It is all there. Nothing is changed.\n"
+    assert not (tmp_path / "tests/shop/test_user_model.py").exists()
 
 
 def test_with_several_services_it_asks_which(told: Told) -> None:

@@ -20,6 +20,7 @@ from sanicbase.cli.making.templates import PROSE, ROOT, catalogue
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
+from tests.cli.conftest import Folder
 
 Told = Callable[..., Result]
 
@@ -86,6 +87,19 @@ def test_a_second_service_takes_the_next_number_and_ports_and_touches_nothing(to
     assert blog is not None
     assert blog.id == shop.id + 1
     assert len({shop.http_port, shop.ws_port, blog.http_port, blog.ws_port}) == 4
+
+
+def test_a_pyproject_that_was_there_stays_and_is_told_what_it_lacks(told: Told, tmp_path: Path) -> None:
+    theirs = '[project]\nname = "theirs"\n'
+    (tmp_path / "pyproject.toml").write_text(theirs)
+    made = told("new", "shop", "--yes", "--kinds", "srv")
+    assert (tmp_path / "pyproject.toml").read_text() == theirs
+    _, found, section = made.output.partition("[tool.pytest.ini_options]")
+    assert found
+    (tmp_path / "pyproject.toml").write_text(theirs + found + section)
+    folder = Folder(tmp_path)
+    assert " passed" in folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "pyproject.toml" not in told("new", "blog", "--yes").output
 
 
 def test_a_port_on_which_somebody_listens_is_left_to_them(told: Told, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sanicbase.cli.project import Project
+from sanicbase.cli.project import Project, parsed
 
 __all__ = ["Column", "Columns", "columns_of", "imports_of"]
 
@@ -24,6 +25,9 @@ TYPES = {
     "UUIDField": ("UUID", ""),
     "JSONField": ("Any", "{}"),
 }
+SECRET = re.compile("password|passwd|secret|token|digest|hash|salt")
+"""Parts of the names of columns that are not for everybody."""
+
 IMPORTS = {"Decimal": "decimal", "datetime": "datetime", "date": "datetime", "UUID": "uuid", "Any": "typing"}
 
 
@@ -64,6 +68,11 @@ class Columns:
         return [column for column in self.columns if not column.primary and not column.automatic]
 
     @property
+    def shown(self) -> list[Column]:
+        """What every reader may see."""
+        return [column for column in self.columns if not SECRET.search(column.name)]
+
+    @property
     def needed(self) -> list[Column]:
         """What a row cannot be made without."""
         return [column for column in self.written if not column.filled]
@@ -77,8 +86,7 @@ class Columns:
 def columns_of(project: Project, service: str, model: str) -> Columns | None:
     """The columns of the service's model of that name; None when there is none."""
     for file in sorted((project.folder / service / "model_db").glob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for cls in tree.body:
+        for cls in parsed(file).body:
             if isinstance(cls, ast.ClassDef) and cls.name == model:
                 return _columns(f"{service}.model_db.{file.stem}", cls)
     return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-__all__ = ["with_import"]
+__all__ = ["imported_from", "with_import"]
 
 WIDTH = 120
 
@@ -25,6 +25,19 @@ def with_import(source: str, module: str, *names: str) -> str:
     else:
         body[place] = _widened(body[place], module, names)
     return tree.with_changes(body=body).code
+
+
+def imported_from(source: str, name: str) -> str | None:
+    """The module that the name is imported from; None when it is not imported at the top of the source."""
+    return next((_imported_from(line) for line in cst.parse_module(source).body if name in _brought(line)), None)
+
+
+def _brought(line: Line) -> list[str]:
+    """The names that an import brings."""
+    statement = _import_of(line)
+    if statement is None or isinstance(statement.names, cst.ImportStar):
+        return []
+    return [alias.evaluated_alias or alias.evaluated_name for alias in statement.names]
 
 
 def _line(module: str, names: Sequence[str]) -> cst.SimpleStatementLine:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
-from sanicbase.cli.adding.imports import with_import
+from sanicbase.cli.adding.imports import imported_from, with_import
+from sanicbase.cli.adding.naming import names_of
 from sanicbase.cli.adding.service import Place
 from sanicbase.cli.adding.syntax import defines, with_attached, with_definition, with_item, with_member
 from sanicbase.cli.making.plan import Plan
@@ -26,40 +26,14 @@ KEYS = {"int": ("Key", "int"), "UUID": ("UUID", "uuid"), "str": ("str", "str")}
 
 def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
     """What adding that piece changes; nothing when it is there. Raises ValueError with a sentence."""
-    values = place.values() | _names(name)
+    place.check_parses()
+    values = place.values() | names_of(kind, name, place.name)
     texts = PIECES[kind](place, values, file) if kind == "model" else PIECES[kind](place, values)
     conftest = f"tests/{place.name}/conftest.py"
     if place.project.text(conftest) is None:
         texts[conftest] = render("testing/conftest.py.j2", values)
         texts.setdefault("tests/conftest.py", _or_new(place, "tests/conftest.py", "project/conftest.py.j2", values))
     return Plan.of(place.project, texts)
-
-
-def _names(name: str) -> dict[str, str]:
-    """What a thing is called, as a variable, as a class, and several of them; `OrderLine` and `order_line` are one."""
-    thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
-        raise ValueError(
-            say(f"{name!r} is no name here: write one such as order_line.", f"{name!r} 不能作名字，可以写 order_line。")
-        )
-    things = _several(thing)
-    return {
-        "thing": thing,
-        "things": things,
-        "Thing": _titled(thing),
-        "Things": _titled(things),
-        "path": thing.replace("_", "-"),
-    }
-
-
-def _several(thing: str) -> str:
-    if re.search(r"[^aeiou]y$", thing):
-        return f"{thing[:-1]}ies"
-    return f"{thing}es" if re.search(r"(s|x|ch|sh)$", thing) else f"{thing}s"
-
-
-def _titled(name: str) -> str:
-    return "".join(word.title() for word in name.split("_"))
 
 
 def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
@@ -69,9 +43,10 @@ def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
     module = there.module if there else f"{place.name}.model_db.{file}"
     path = module.replace(".", "/") + ".py"
     values |= {"module": module}
-    texts = {_test(values, "model"): _or_new(place, _test(values, "model"), "pieces/test_model.py.j2", values)}
-    if there:
-        return texts
+    test = _test(values, "model")
+    if there:  # whoever wrote its columns knows what to test
+        return {test: _or_new(place, test, "pieces/test_model.py.j2", values)} if _is_as_made(there) else {}
+    texts = {test: _or_new(place, test, "pieces/test_model.py.j2", values)}
     source = place.project.text(path) or render("service/model_db/migrated.py.j2", {**values, "first": False})
     source = with_import(source, "tortoise", "fields")
     source = with_import(source, "sanicbase", "Timestamps")
@@ -80,6 +55,13 @@ def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
         config = f"{place.name}/config/__init__.py"
         texts[config] = with_item(place.text("config/__init__.py"), "MODEL_LIST", f'"{file}"', naming=file)
     return texts
+
+
+def _is_as_made(columns: Columns) -> bool:
+    """Whether the test that comes with a new model fits it still."""
+    return {"id", "title"} <= {column.name for column in columns.columns} and {
+        column.name for column in columns.needed
+    } <= {"title"}
 
 
 def _rc(place: Place, values: dict[str, Any]) -> Texts:
@@ -131,7 +113,7 @@ def _schema(place: Place, columns: Columns) -> dict[str, Any]:
         "key_type": KEYS[columns.key.type][0],
         "lengths": bool(lengths),
         "typed": {column.name: _typed(column) for column in columns.written},
-        "imports": imports_of(columns.columns, *(["Annotated"] if lengths else [])),
+        "imports": imports_of([*columns.shown, *columns.written], *(["Annotated"] if lengths else [])),
         "dumped": f"exclude_{'unset' if any(column.null for column in columns.written) else 'none'}=True",
         "errors": place.errors,
         "code": code,
@@ -226,9 +208,22 @@ def _routed(place: Place, values: Mapping[str, Any], blueprint: str, views: Mapp
     source = place.text("url_main.py")
     version = ", version=VERSION" if place.version and blueprint == "http" else ""
     names = {view.format(**values): uri.format(**values) for view, uri in views.items()}
+    module = f"{place.name}.interface.{values['thing']}"
     for view, uri in names.items():
+        _check_free(path, source, view, module)
         source = with_attached(source, blueprint, view, f'{view}.attach({blueprint}, "{uri}"{version})')
-    return {path: with_import(source, f"{place.name}.interface.{values['thing']}", *names)}
+    return {path: with_import(source, module, *names)}
+
+
+def _check_free(path: str, source: str, view: str, module: str) -> None:
+    """Raises ValueError when the view's name is another's: `field` and `fields` both have a FieldsAPI."""
+    if (other := imported_from(source, view)) and other != module:
+        raise ValueError(
+            say(
+                f"{path} has a {view} already, which is {other}'s. Choose another name.",
+                f"{path} 里已有 {other} 的 {view}。请换一个名字。",
+            )
+        )
 
 
 def _test(values: Mapping[str, Any], kind: str) -> str:

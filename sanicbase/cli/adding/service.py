@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
-from sanicbase.cli.project import Kind, Project, Service
+from sanicbase.cli.project import Kind, Project, Service, parsed
 from sanicbase.terminal import Language, say
 
 __all__ = ["Place"]
@@ -64,7 +64,7 @@ class Place:
 
     def free_code(self) -> int:
         """The first number above all of its error codes."""
-        first = self.service.id * 1000
+        first = max(self.service.id, 1) * 1000
         return max([first, *map(int, re.findall(r"= \(?\s*(\d{4,}),", self.text("config/errors.py")))]) + 1
 
     def check_serves(self, kind: Kind) -> None:
@@ -77,6 +77,11 @@ class Place:
                     f"{self.name} 没有 {file}。请新建一个包含它的服务：sanicGuider new --kinds {kind}",
                 )
             )
+
+    def check_parses(self) -> None:
+        """Raises ValueError, which names the line, when one of its files is no Python: it could not be added to."""
+        for file in sorted((self.project.folder / self.name).rglob("*.py")):
+            parsed(file)
 
     def values(self) -> dict[str, Any]:
         """What the templates of a service are given, as far as its files say it."""

@@ -41,8 +41,8 @@ class Answers(BaseModel):
 
     name: str
     """The service's package, and what its variables, logs and migrations are called by."""
-    id: Annotated[int, Field(ge=0)]
-    """Its number among the services of the platform."""
+    id: Annotated[int, Field(ge=1)]
+    """Its number among the services of the platform; its error codes begin with it."""
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
     """What it consists of: HTTP, WebSocket, background scripts."""
     database: Literal["sqlite", "mysql", "postgres"] = "sqlite"

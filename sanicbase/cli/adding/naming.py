@@ -1,0 +1,67 @@
+"""What a new thing is called, as a variable, as a class, and several of them."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+from sanicbase.terminal import say
+
+__all__ = ["names_of"]
+
+IMPORTED = {
+    "Annotated",
+    "Any",
+    "Base",
+    "BaseModel",
+    "ConfigDict",
+    "Created",
+    "DBModel",
+    "Key",
+    "Page",
+    "RCModel",
+    "Request",
+    "StringConstraints",
+    "Timestamps",
+}
+"""Classes that the pieces have from elsewhere: a model of such a name would hide them, or be hidden."""
+
+CALLED = {*dir(builtins), "logging", "scripts"}
+"""What a function of the scripts may not be called for the same reason."""
+
+
+def names_of(kind: str, name: str, service: str) -> dict[str, str]:
+    """The names for a piece's templates; `OrderLine` and `order_line` are one. Raises ValueError with a sentence."""
+    thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
+        raise ValueError(
+            say(f"{name!r} is no name here: write one such as order_line.", f"{name!r} 不能作名字，可以写 order_line。")
+        )
+    # What begins with `test` pytest takes for one.
+    taken = thing in CALLED if kind in ("timer", "script") else _titled(thing) in IMPORTED
+    if taken or thing.startswith("test"):
+        raise ValueError(
+            say(
+                f"{thing!r} is a name that the code beside it has already. How about {service}_{thing}?",
+                f"{thing!r} 会与代码里已有的名字冲突。可以叫 {service}_{thing}。",
+            )
+        )
+    things = _several(thing)
+    return {
+        "thing": thing,
+        "things": things,
+        "Thing": _titled(thing),
+        "Things": _titled(things),
+        "path": thing.replace("_", "-"),
+    }
+
+
+def _several(thing: str) -> str:
+    if re.search(r"[^aeiou]y$", thing):
+        return f"{thing[:-1]}ies"
+    return f"{thing}es" if re.search(r"(s|x|ch|sh)$", thing) else f"{thing}s"
+
+
+def _titled(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))
