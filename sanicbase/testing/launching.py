@@ -28,7 +28,7 @@ _YOUNG = 60.0
 
 # Runs in the new process and becomes the command. The order matters: changing the account clears the
 # parent-death signal; a parent that died before the signal was asked for is seen by the changed parent.
-# Python ignores SIGPIPE and SIGXFSZ, which the command would inherit.
+# Python ignores SIGPIPE and SIGXFSZ, and what a script started in the background SIGINT: the command would inherit it.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 parent, death, uid, gid, *command = sys.argv[1:]
@@ -43,6 +43,7 @@ if os.getppid() != int(parent):
     os._exit(1)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp(command[0], command)
 """
 

@@ -38,6 +38,7 @@ BETA = 1.0  # of XFetch; higher is earlier
 LEASE_LIFE = 60.0  # seconds; a holder that needs longer does not store
 PATIENCE = 1.0  # seconds after which a lease may be taken over, or two loads if that is longer
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two looks for what another one loads
+ON_THE_WAY = 0.1  # seconds that an answer of Redis may take to the reader who asked
 
 T = TypeVar("T")
 
@@ -240,8 +241,8 @@ class Reader(Generic[T]):
     async def _refreshed(self, key: str, values: Values) -> None:
         try:  # what goes wrong is told to nobody: whoever finds the entry expired will see it
             await self._load_all({key: Want(values, sound=False)}, only_leased=True)
-        finally:
-            self._refreshing.discard(key)
+        finally:  # readers that are on their way still bring the old entry
+            asyncio.get_running_loop().call_later(ON_THE_WAY, self._refreshing.discard, key)
 
     async def _load_all(self, wants: Wants[T], *, only_leased: bool = False) -> None:
         with Failing(wants):
