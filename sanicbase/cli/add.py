@@ -7,7 +7,7 @@ import click
 from sanicbase.cli.adding.pieces import PIECES, plan_piece
 from sanicbase.cli.adding.service import Place
 from sanicbase.cli.making.writing import write
-from sanicbase.cli.project import guessed_service, here
+from sanicbase.cli.project import guessed_service, here, service_names
 from sanicbase.terminal import say
 
 __all__ = ["add"]
@@ -16,7 +16,7 @@ __all__ = ["add"]
 @click.command()
 @click.argument("kind", type=click.Choice(list(PIECES)))
 @click.argument("name")
-@click.option("--service", help="The service to add to; needed where there are several.")
+@click.option("--service", shell_complete=service_names, help="The service to add to; needed where there are several.")
 @click.option("--file", default="", help="For a model: the file of model_db/ it goes into; by default the first.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 def add(kind: str, name: str, service: str | None, file: str, dry_run: bool) -> None:

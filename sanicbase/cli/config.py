@@ -7,7 +7,7 @@ import os
 import click
 from dotenv import dotenv_values
 
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import of_service
 from sanicbase.cli.table import table
 from sanicbase.config import Config
 from sanicbase.config.overrides import is_overridden
@@ -19,12 +19,12 @@ __all__ = ["config"]
 
 
 @click.command()
-@click.argument("service", required=False)
+@of_service
 @click.option("--set", "only_set", is_flag=True, help="Only what is set otherwise than by default.")
-def config(service: str | None, only_set: bool) -> None:
+def config(service: str, only_set: bool) -> None:
     """Each setting of a SERVICE with its value and where that came from; secrets are hidden."""
     try:
-        found = service_config(guessed_service(service))
+        found = service_config(service)
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
     rows = [(name, str(hidden(name, getattr(found, name))), _source(found, name)) for name in type(found).model_fields]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import of_service
 from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
 from sanicbase.deploy.site import DeployError, Site, account_for, survey
 from sanicbase.deploy.writing import Rendering, write
@@ -27,7 +27,7 @@ def _common(command: Command) -> Command:
     for decorator in (
         click.option("--force", is_flag=True, help="Replace files that were changed."),
         click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
-        click.argument("service", required=False, callback=lambda context, argument, name: guessed_service(name)),
+        of_service,
     ):
         command = decorator(command)
     return command

@@ -17,7 +17,7 @@ from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
 from sanicbase.cli.doctoring.redis import Uses, look_at_redis
 from sanicbase.cli.doctoring.settings import look_at_settings
-from sanicbase.cli.project import Project, Service, guessed_service, here
+from sanicbase.cli.project import Project, Service, here, of_service
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.command import UsageError, service_config
@@ -29,20 +29,18 @@ __all__ = ["doctor"]
 
 
 @click.command()
-@click.argument("service", required=False)
+@of_service
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def doctor(service: str | None, as_json: bool) -> None:
+def doctor(service: str, as_json: bool) -> None:
     """Look a SERVICE over: versions, settings, ports, logs, database, migrations, Redis, clocks.
 
     Each finding has its remedy. The status is 1 when one of them is an error, and 0 otherwise.
     """
-    name = guessed_service(service)
-    project = here()
-    findings = asyncio.run(_collect(name, project))
+    findings = asyncio.run(_collect(service, here()))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
-        _show(name, findings)
+        _show(service, findings)
     sys.exit(any(finding.severity == "error" for finding in findings))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import of_service
 from sanicbase.codes.export import FORMATS, load_codes
 from sanicbase.terminal import say
 
@@ -12,12 +12,12 @@ __all__ = ["errors"]
 
 
 @click.command()
-@click.argument("service", required=False)
+@of_service
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="md", help="Markdown, JSON or TypeScript.")
-def errors(service: str | None, form: str) -> None:
+def errors(service: str, form: str) -> None:
     """Print the error codes of a service, such as xi_test, and those of sanicbase."""
     try:
-        codes = load_codes(guessed_service(service))
+        codes = load_codes(service)
     except ModuleNotFoundError as exc:
         raise click.UsageError(
             say(

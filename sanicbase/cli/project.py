@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ import click
 from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
-__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here", "parsed"]
+__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here", "of_service", "parsed", "service_names"]
 
 Kind = Literal["http", "ws", "srv"]
 KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
@@ -90,6 +91,22 @@ def guessed_service(name: str | None) -> str:
             f"{project.folder} 里没有服务。请进入项目目录，或新建一个：sanicGuider new",
         )
     )
+
+
+def service_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What a shell completes to, for whose Tab a file that is no Python is no matter."""
+    with suppress(SanicBaseError):
+        return [service.name for service in here().services() if service.name.startswith(begun)]
+    return []
+
+
+of_service = click.argument(
+    "service",
+    required=False,
+    callback=lambda context, parameter, name: guessed_service(name),
+    shell_complete=service_names,
+)
+"""The argument [SERVICE] of a command, which may be left out where there is one service."""
 
 
 def parsed(file: Path) -> ast.Module:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 from sanic import Sanic
 
-from sanicbase.cli.project import guessed_service, here
+from sanicbase.cli.project import here, of_service
 from sanicbase.cli.table import table
 from sanicbase.http.routes import operations_of
 from sanicbase.terminal import say
@@ -20,14 +20,13 @@ Row = tuple[str, str, str, str]
 
 
 @click.command()
-@click.argument("service", required=False)
-def routes(service: str | None) -> None:
+@of_service
+def routes(service: str) -> None:
     """A table of the routes of a SERVICE: method, path, view, and who may come in. Nothing is connected to."""
-    name = guessed_service(service)
     rows: list[Row] = []
     for kind in ("http", "ws"):
-        if here().text(f"{kind}_{name}.py") is not None:
-            rows += sorted(_rows(_app(f"{kind}_{name}")), key=lambda row: (row[1], row[0]))
+        if here().text(f"{kind}_{service}.py") is not None:
+            rows += sorted(_rows(_app(f"{kind}_{service}")), key=lambda row: (row[1], row[0]))
     head = (say("method", "方法"), say("path", "路径"), say("view", "视图"), say("who", "谁可以访问"))
     click.echo(table([head, *rows]))
 

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from tortoise import Tortoise
 
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import of_service
 from sanicbase.config import Config
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
@@ -27,14 +27,14 @@ __all__ = ["shell"]
 
 
 @click.command()
-@click.argument("service", required=False)
-def shell(service: str | None) -> None:
+@of_service
+def shell(service: str) -> None:
     """A Python console inside of the lifespan of a SERVICE, with its models, its cache models and `config` at hand.
 
     `await` can be written at the prompt: `await Article.all()`.
     """
     try:
-        asyncio.run(_converse(service_config(guessed_service(service))))
+        asyncio.run(_converse(service_config(service)))
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from gettext import GNUTranslations
 from pathlib import Path
@@ -87,3 +88,22 @@ def test_what_is_compiled_is_what_is_written() -> None:
             one, many = each.id
             assert isinstance(each.string, tuple)
             assert compiled.ngettext(one, many, 2) == each.string[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("d", ["deploy", "doctor"]),
+        ("add a", ["api"]),
+        ("new --dr", ["--dry-run"]),
+        ("doctor ", ["blog", "shop"]),
+        ("deploy nginx s", ["shop"]),
+    ],
+)
+def test_the_shell_completes(folder: Folder, words: str, expected: list[str]) -> None:
+    folder.make("shop", kinds=["srv"])
+    folder.make("blog", kinds=["srv"])
+    typed = f"sanicGuider {words}"
+    env = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1), "_SANICGUIDER_COMPLETE": "bash_complete"}
+    shown = folder.run(str(Path(sys.executable).with_name("sanicGuider")), env=env)
+    assert shown.splitlines() == [f"plain,{each}" for each in expected]
