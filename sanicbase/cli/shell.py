@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import asyncio
 import code
-import concurrent.futures
 import inspect
 import sys
-import threading
+import traceback
 from contextlib import suppress
 from types import CodeType
 from typing import Any
 
 import click
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tortoise import Tortoise
 
 from sanicbase.cli.project import of_service
@@ -31,31 +31,24 @@ __all__ = ["shell"]
 def shell(service: str) -> None:
     """A Python console inside of the lifespan of a SERVICE, with its models, its cache models and `config` at hand.
 
-    `await` can be written at the prompt: `await Article.all()`.
+    `await` can be written at the prompt: `await Article.all()`. Ctrl-C ends what is waited for, Ctrl-D the console.
     """
     try:
-        asyncio.run(_converse(service_config(service)))
+        config = service_config(service)
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
+    # What is typed runs on a loop, as the service's own code does; the prompt is this thread's, for Ctrl-C comes here.
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(lifespan(config)):
+        _converse(config, portal)
 
 
-async def _converse(config: Config) -> None:
-    async with lifespan(config):
-        names = _at_hand(config)
-        console = _Console(names, asyncio.get_running_loop())
-        listed = ", ".join(sorted(names.keys() - {"config", "asyncio"}))
-        banner = say(f"{config.SERVER_NAME} is open: {listed}", f"{config.SERVER_NAME} 已打开：{listed}")
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def talk() -> None:
-            with suppress(SystemExit):
-                console.interact(banner=banner, exitmsg="")
-            loop.call_soon_threadsafe(ended.set)
-
-        # The prompt waits in a thread; what is typed runs on the loop, as the service's own code does.
-        threading.Thread(target=talk, daemon=True).start()
-        await ended.wait()
+def _converse(config: Config, portal: BlockingPortal) -> None:
+    names = _at_hand(config)
+    _edit_lines(names)
+    listed = ", ".join(sorted(names.keys() - {"config", "asyncio"}))
+    banner = say(f"{config.SERVER_NAME} is open: {listed}", f"{config.SERVER_NAME} 已打开：{listed}")
+    with suppress(SystemExit):
+        _Console(names, portal).interact(banner=banner, exitmsg="")
 
 
 def _at_hand(config: Config) -> dict[str, Any]:
@@ -64,30 +57,50 @@ def _at_hand(config: Config) -> dict[str, Any]:
     return {"asyncio": asyncio, "config": config, **models, **caches}
 
 
+def _edit_lines(names: dict[str, Any]) -> None:
+    """Have the arrow keys and Tab do what they do in Python's own console, where there is a readline."""
+    with suppress(ImportError):
+        import readline
+        import rlcompleter
+
+        readline.set_completer(rlcompleter.Completer(names).complete)
+        readline.parse_and_bind("tab: complete")
+
+
 class _Console(code.InteractiveConsole):
     """A console whose lines run on an event loop, as `python -m asyncio` has it."""
 
-    def __init__(self, names: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, names: dict[str, Any], portal: BlockingPortal) -> None:
         super().__init__(names)
-        self._loop = loop
+        self._portal = portal
         self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def runcode(self, compiled: CodeType) -> None:
         """Run one entry, and wait for it when it awaits something."""
-        future: concurrent.futures.Future[object] = concurrent.futures.Future()
-
-        async def run() -> None:
-            try:
-                result = eval(compiled, self.locals)  # noqa: S307  (it is what a console does)
-                future.set_result(await result if inspect.iscoroutine(result) else result)
-            except BaseException as exc:  # whatever was typed is shown, and the console goes on
-                future.set_exception(exc)
-
-        asyncio.run_coroutine_threadsafe(run(), self._loop)
+        running = self._portal.start_task_soon(self._ended, compiled)
         try:
-            future.result()
-        except SystemExit:
-            raise
-        except BaseException:
-            self.showtraceback()
+            error = running.result()
+        except KeyboardInterrupt:
+            running.cancel()
+            self.write("KeyboardInterrupt\n")
+            return
+        if isinstance(error, SystemExit):
+            raise error
+        if error is not None:
+            self.showerror(error)
         sys.stdout.flush()
+
+    async def _ended(self, compiled: CodeType) -> BaseException | None:
+        """What the entry raised: whatever it was, it is shown, and the console goes on."""
+        try:
+            result = eval(compiled, self.locals)  # noqa: S307  (it is what a console does)
+            if inspect.iscoroutine(result):
+                await result
+        except BaseException as exc:
+            return exc
+        return None
+
+    def showerror(self, error: BaseException) -> None:
+        """Print its traceback, without the lines of this module."""
+        trace = error.__traceback__ and error.__traceback__.tb_next
+        self.write("".join(traceback.format_exception(type(error), error, trace)))

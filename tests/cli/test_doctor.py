@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -275,21 +273,3 @@ def test_other_commands_find_the_only_service(folder: Folder) -> None:
     assert ["WORKERS", "3", "environment", "SHOP_WORKERS"] in lines
     assert ["ADMIN_TOKEN", "***", "environment", "SHOP_ADMIN_TOKEN"] in lines
     assert ["LOG_KEEP", "14", "default"] in lines
-
-
-def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
-    folder.guider("new", "shop", "--yes", "--auth", "token")
-    typed = "u = await User.create(name='ann', token_digest='x')\n(await User.get(id=u.id)).name\n1/0\nconfig.ENV\n"
-    done = subprocess.run(
-        [sys.executable, "-m", "sanicbase", "shell"],
-        cwd=folder.path,
-        env=folder.env,
-        input=typed,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "'ann'" in done.stdout
-    assert "'dev'" in done.stdout
-    assert "ZeroDivisionError" in done.stderr
