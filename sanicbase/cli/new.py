@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from sanicbase.cli.making.answers import Answers, complete, read_answers
+from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
 from sanicbase.cli.making.service import plan_service
 from sanicbase.cli.making.writing import write
@@ -59,15 +60,17 @@ def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flag
         given |= {"name": name} if name else {}
         if not given.get("name"):
             given = _asked(given, project, yes=yes)
-        _make(complete(given, project), project, dry_run=dry_run, yes=yes)
+        chosen, plan = _planned(given, project, dry_run=dry_run, yes=yes)
+    if not dry_run:
+        _make(chosen, plan, project)
 
 
 def guide() -> None:
     """What `sanicGuider` does without arguments: ask, show, make."""
     project = here()
     with _sentences():
-        given = _asked({}, project, yes=False)
-        _make(complete(given, project), project, dry_run=False, yes=False)
+        answers, plan = _planned(_asked({}, project, yes=False), project, dry_run=False, yes=False)
+    _make(answers, plan, project)
 
 
 def _asked(given: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
@@ -81,14 +84,19 @@ def _asked(given: dict[str, Any], project: Project, *, yes: bool) -> dict[str, A
     return ask(given, project)
 
 
-def _make(answers: Answers, project: Project, *, dry_run: bool, yes: bool) -> None:
+def _planned(given: dict[str, Any], project: Project, *, dry_run: bool, yes: bool) -> tuple[Answers, Plan]:
+    """The plan, which has been shown and agreed to. Raises KeyboardInterrupt where it is not."""
+    answers = complete(given, project)
     plan = plan_service(answers, project)
     click.echo(plan.tree())
     if dry_run:
         click.echo(plan.diff(), nl=False)
-        return
-    if not yes and has_terminal() and not is_agreed(say("Write these files?", "写入这些文件？")):
+    elif not yes and has_terminal() and not is_agreed(say("Write these files?", "写入这些文件？")):
         raise KeyboardInterrupt
+    return answers, plan
+
+
+def _make(answers: Answers, plan: Plan, project: Project) -> None:
     write(plan, project)
     click.echo(_next_steps(answers))
     if "asyncio_mode" not in (project.text("pyproject.toml") or ""):

@@ -52,9 +52,17 @@ class Project:
         return next((service for service in self._services() if service.name == name), None)
 
     def text(self, path: str) -> str | None:
-        """What a file of the project holds; None when there is no such file."""
+        """What a file of the project holds, its line ends as they are; None when there is no such file."""
         file = self.folder / path
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        try:
+            return file.read_bytes().decode() if file.is_file() else None
+        except UnicodeDecodeError as exc:
+            raise SanicBaseError(
+                say(
+                    f"{file} is not in UTF-8: {exc}. Save it as UTF-8.",
+                    f"{file} 不是 UTF-8 编码：{exc}。请另存为 UTF-8。",
+                )
+            ) from exc
 
     def _services(self) -> Iterator[Service]:
         for file in sorted(self.folder.glob("*/config/__init__.py")):

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from sanicbase.cli import main
 from sanicbase.cli.adding.imports import with_import
-from sanicbase.cli.adding.syntax import with_attached, with_definition, with_item, with_member
+from sanicbase.cli.adding.syntax import class_of_base, with_attached, with_definition, with_item, with_member
 from tests.cli.conftest import Folder
 
 Told = Callable[..., Result]
@@ -82,6 +82,8 @@ def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> No
     [
         (["api", "echo"], "shop/interface/echo.py is there, and has no EchoAPI. Choose another name."),
         (["model", "class"], "'class' is no name here"),
+        (["model", "order", "--file", "main.py"], "'main.py' is no module's name: write main"),
+        (["model", "order", "--file", "extra"], "extra.py is in MODEL_EXTRA: somebody else makes its tables."),
         (["model", "page"], "'page' is a name that the code beside it has already. How about shop_page?"),
         (["ws", "Base"], "'base' is a name that the code beside it has already. How about shop_base?"),
         (["timer", "list"], "'list' is a name that the code beside it has already. How about shop_list?"),
@@ -116,6 +118,45 @@ def test_a_file_that_is_no_python_is_named_with_its_line(told: Told, tmp_path: P
     assert refused.exit_code == 1
     assert f"{file}, line {line}, is no Python: '(' was never closed" in refused.output
     assert contents(tmp_path) == before
+
+
+def test_a_class_that_is_not_there_is_not_added_to() -> None:
+    with pytest.raises(ValueError, match="There is no class Problems to add to"):
+        with_member("class Others: ...\n", "Problems", "A = 1")
+    assert class_of_base("class Problems(sanicbase.ErrorCode): ...\n", "ErrorCode") == "Problems"
+
+
+def test_line_ends_stay_as_they_are(told: Told, tmp_path: Path) -> None:
+    files = ["url_main.py", "config/errors.py", "config/__init__.py", "model_db/main.py", "script/__init__.py"]
+    for name in files:
+        path = tmp_path / "shop" / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    for kind, name in (("model", "article"), ("api", "article"), ("timer", "tick")):
+        assert told("add", kind, name).exit_code == 0
+    assert told("add", "model", "order", "--file", "records").exit_code == 0
+    for name in files:
+        data = (tmp_path / "shop" / name).read_bytes()
+        assert data.count(b"\n") == data.count(b"\r\n") > 5, name
+    assert b"TickAPI" not in (tmp_path / "shop/url_main.py").read_bytes()
+
+
+def test_a_file_behind_a_link_is_changed_and_the_link_stays(told: Told, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.py"
+    link = tmp_path / "shop" / "url_main.py"
+    link.rename(kept)
+    link.symlink_to(kept)
+    assert told("add", "api", "status").exit_code == 0
+    assert link.is_symlink()
+    assert "StatusAPI" in kept.read_text()
+
+
+def test_a_file_in_another_encoding_is_named(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "shop/url_main.py").write_bytes(
+        "# -*- coding: latin-1 -*-\n# gr\xfc\xdfe\nhttp = 1\n".encode("latin-1")
+    )
+    refused = told("add", "api", "status")
+    assert refused.exit_code == 1
+    assert "url_main.py is not in UTF-8" in refused.output
 
 
 SECRETS = """
@@ -180,6 +221,13 @@ def test_an_import_is_where_isort_has_it(source: str, module: str, names: tuple[
         ("x = (\n    A(f),  # why\n)\n", "x = (\n    A(f),  # why\n    A(g),\n)\n"),
         ("x = [\n    A(f),\n    A(h)\n]\n", "x = [\n    A(f),\n    A(h),\n    A(g)\n]\n"),
         ("x = (A(g), 1)\n", "x = (A(g), 1)\n"),
+        ("x = (*more, A(f))\n", "x = (*more, A(f), A(g))\n"),
+        ("x = [\n    # none yet\n]\n", "x = [\n    # none yet\n    A(g),\n]\n"),
+        (
+            "class C:\n    x = [\n        # none yet\n    ]\n",
+            "class C:\n    x = [\n        # none yet\n        A(g),\n    ]\n",
+        ),
+        ("def f():\n    x = ()\n\nx = (A(f),)\n", "def f():\n    x = ()\n\nx = (A(f), A(g))\n"),
         (f"x = (A({'f' * 110}),)\n", f"x = (\n    A({'f' * 110}),\n    A(g),\n)\n"),
     ],
 )

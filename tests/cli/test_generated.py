@@ -53,6 +53,58 @@ asyncio.run(main())
 """
 
 
+AUTHORS = '''
+"""Tables of an author's own."""
+
+from enum import StrEnum
+
+from sanicbase import DBModel
+from tortoise import fields
+
+
+class State(StrEnum):
+    """What a ticket can be."""
+
+    NEW = "new"
+    OLD = "old"
+
+
+class Seat(DBModel):
+    """A row whose key is no number, and given by its author."""
+
+    code = fields.CharField(max_length=12, primary_key=True)
+    price = fields.DecimalField(max_digits=8, decimal_places=2, default=0)
+    opens = fields.TimeField(null=True)
+    made_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        table = "seat"
+
+
+class Ticket(DBModel):
+    """A row with columns that are no plain values."""
+
+    id = fields.UUIDField(primary_key=True)
+    state = fields.CharEnumField(State)
+    password_hash = fields.CharField(max_length=90)
+    note = fields.TextField(null=True)
+    facts = fields.JSONField[dict[str, str]](default=dict)
+
+    class Meta:
+        table = "ticket"
+
+
+class Visit(DBModel):
+    """A row that leads to another."""
+
+    seat: fields.ForeignKeyRelation[Seat] = fields.ForeignKeyField("SERVICE.Seat")
+    day = fields.DateField()
+
+    class Meta:
+        table = "visit"
+'''
+
+
 class Combination(NamedTuple):
     """One set of answers."""
 
@@ -112,7 +164,12 @@ BATCHES = [CHOSEN[start : start + BATCH] for start in range(0, len(CHOSEN), BATC
 @pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: f"{len(batch)} from {batch[0].name}")
 def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch: list[Combination]) -> None:
     make(folder, batch)
-    make(folder, [Long(*batch[0])])
+    long = Long(*batch[0])._replace(kinds=KINDS, auth="none")
+    make(folder, [long])
+    (folder.path / long.name / "model_db/main.py").write_text(AUTHORS.lstrip().replace("SERVICE", long.name))
+    for thing in ("ticket", "seat", "visit"):
+        for kind in ("rc", "api"):
+            folder.add(kind, thing, long.name)
     assert "All checks passed!" in folder.run("ruff", "check", ".")
     assert "already formatted" in folder.run("ruff", "format", "--check", ".")
     assert "Success: no issues found" in folder.run(

@@ -131,6 +131,10 @@ def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file
         (["--http-port", "9000", "--ws-port", "9000"], "HTTP and WebSocket have one port."),
         (["--models", "main", "--extra-models", "main"], "main is both migrated and extra."),
         (["--database-url", "mongo://x/y"], "the scheme 'mongo' is not known"),
+        (["--database", "mysql", "--database-url", "postgres://x/y"], "database_url is that of another one"),
+        (["--redis", "embedded", "--redis-url", "redis://x/0"], "redis is embedded, and redis_url is a server's"),
+        (["--id", "0"], "id: Input should be greater than or equal to 1."),
+        (["--models", "main.py"], "'main.py' is no module's name: write main"),
         (["--answers", "nowhere.toml"], "nowhere.toml cannot be read"),
     ],
 )
@@ -139,6 +143,26 @@ def test_an_answer_that_cannot_be_is_a_sentence(told: Told, tmp_path: Path, word
     assert refused.exit_code == 1
     assert sentence in refused.output
     assert contents(tmp_path) == {}
+
+
+def test_a_url_says_which_database_it_is_of(told: Told, tmp_path: Path) -> None:
+    made = told("new", "shop", "--yes", "--database-url", "mariadb://me:geheim@db/shop", "--redis-url", "redis://r/1")
+    assert made.exit_code == 0, made.output
+    assert (tmp_path / ".env").read_text() == "SHOP_DB_URL=mariadb://me:geheim@db/shop\nSHOP_REDIS_URL=redis://r/1\n"
+    assert "mysql_url" in (tmp_path / "tests/shop/conftest.py").read_text()
+
+
+def test_a_dry_run_shows_no_passwords(told: Told, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OTHER_TOKEN=geheim\n")
+    shown = told("new", "shop", "--dry-run", "--database-url", "mysql://me:geheim@db/shop").output
+    assert "+SHOP_DB_URL=***" in shown
+    assert "geheim" not in shown
+
+
+def test_model_files_may_have_any_name(told: Told, tmp_path: Path) -> None:
+    assert told("new", "shop", "--yes", "--kinds", "srv", "--models", "main,extra").exit_code == 0
+    folder = Folder(tmp_path)
+    assert folder.run(sys.executable, "-c", "from shop.config import config; print(config.MODEL_EXTRA)") == "[]\n"
 
 
 @pytest.mark.parametrize("words", [[], ["new"], ["new", "--yes"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,13 +23,18 @@ TYPES = {
     "DecimalField": ("Decimal", ""),
     "DatetimeField": ("datetime", ""),
     "DateField": ("date", ""),
+    "TimeField": ("time", ""),
+    "TimeDeltaField": ("timedelta", ""),
     "UUIDField": ("UUID", ""),
     "JSONField": ("Any", "{}"),
 }
 SECRET = re.compile("password|passwd|secret|token|digest|hash|salt")
 """Parts of the names of columns that are not for everybody."""
 
-IMPORTS = {"Decimal": "decimal", "datetime": "datetime", "date": "datetime", "UUID": "uuid", "Any": "typing"}
+IMPORTS = {"Decimal": "decimal", "UUID": "uuid", "Any": "typing"}
+IMPORTS |= dict.fromkeys(("date", "datetime", "time", "timedelta"), "datetime")
+GENERATED = ("SmallIntField", "IntField", "BigIntField", "UUIDField")
+"""The columns that need no value when they are the primary key."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,15 @@ class Column:
     """Whether it may be left out when a row is made."""
     automatic: bool
     """Whether nobody but the database, or the model, writes it."""
+    default: str = ""
+    """What it is when it is left out, where the class says so in a plain value."""
+
+    @property
+    def omitted(self) -> str:
+        """How a schema says what it is when it is left out; empty when it may not be."""
+        if self.default and not self.null:
+            return f" = {self.default}"
+        return " | None = None" if self.filled else ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,9 @@ class Columns:
     model: str
     columns: tuple[Column, ...]
     relations: bool
+    declares_key: bool
+    strange: tuple[str, ...]
+    """Columns whose types are not known here, and that a row cannot be made without."""
 
     @property
     def key(self) -> Column:
@@ -63,9 +81,19 @@ class Columns:
         return next(column for column in self.columns if column.primary)
 
     @property
+    def key_attribute(self) -> str:
+        """How code reads the key of a row: a key that the class does not declare is known as `pk` only."""
+        return self.key.name if self.declares_key else "pk"
+
+    @property
     def written(self) -> list[Column]:
         """What a client writes."""
-        return [column for column in self.columns if not column.primary and not column.automatic]
+        return [column for column in self.columns if not column.automatic]
+
+    @property
+    def changed(self) -> list[Column]:
+        """What a client may change later."""
+        return [column for column in self.written if not column.primary]
 
     @property
     def shown(self) -> list[Column]:
@@ -80,7 +108,7 @@ class Columns:
     @property
     def can_be_made(self) -> bool:
         """Whether a test knows a value for each column that a row needs."""
-        return not self.relations and all(column.sample for column in self.needed)
+        return not self.relations and not self.strange and all(column.sample for column in self.needed)
 
 
 def columns_of(project: Project, service: str, model: str) -> Columns | None:
@@ -103,20 +131,42 @@ def imports_of(columns: Sequence[Column], *more: str) -> list[str]:
 
 def _columns(module: str, cls: ast.ClassDef) -> Columns:
     columns = [column for statement in cls.body if (column := _column(statement))]
-    if not any(column.primary for column in columns):
+    declares_key = any(column.primary for column in columns)
+    if not declares_key:
         columns.insert(0, Column("id", "int", "", None, True, False, False, True, True))
     if any(isinstance(base, ast.Name) and base.id == "Timestamps" for base in cls.bases):
         columns += [
             Column(name, "datetime", "", None, False, False, False, True, True) for name in ("created_at", "updated_at")
         ]
-    relations = any("ForeignKey" in ast.unparse(each) or "OneToOne" in ast.unparse(each) for each in _values(cls))
-    return Columns(module, cls.name, tuple(columns), relations)
+    relations = any("ForeignKey" in ast.unparse(each) or "OneToOne" in ast.unparse(each) for _, each in _fields(cls))
+    known = {column.name for column in columns}
+    strange = [name for name, field in _fields(cls) if not {name, f"{name}_id"} & known and not _is_filled(field)]
+    return Columns(module, cls.name, tuple(columns), relations, declares_key, tuple(strange))
 
 
-def _values(cls: ast.ClassDef) -> Iterator[ast.expr]:
+def _fields(cls: ast.ClassDef) -> Iterator[tuple[str, ast.Call]]:
+    """The names to which a call of something that ends in `Field` is assigned, many-to-many relations aside."""
     for statement in cls.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            yield statement.value
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        value = getattr(statement, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.Call):
+            kind = _kind(value)
+            if kind.endswith("Field") and kind != "ManyToManyField":
+                yield target.id, value
+
+
+def _kind(field: ast.Call) -> str:
+    return field.func.attr if isinstance(field.func, ast.Attribute) else getattr(field.func, "id", "")
+
+
+def _given(field: ast.Call) -> dict[str | None, ast.expr]:
+    return {each.arg: each.value for each in field.keywords}
+
+
+def _is_filled(field: ast.Call) -> bool:
+    given = _given(field)
+    automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
+    return automatic or _is_true(given.get("null")) or "default" in given or "db_default" in given
 
 
 def _column(statement: ast.stmt) -> Column | None:
@@ -126,28 +176,37 @@ def _column(statement: ast.stmt) -> Column | None:
         return Column(name, "int", "", None, False, False, False, False, False) if is_key else None
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
     value = getattr(statement, "value", None)
-    if not isinstance(target, ast.Name) or not isinstance(value, ast.Call):
-        return None
-    kind = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    return _field(target.id, kind, {each.arg: each.value for each in value.keywords}) if kind in TYPES else None
+    if isinstance(target, ast.Name) and isinstance(value, ast.Call) and _kind(value) in TYPES:
+        return _field(target.id, value)
+    return None
 
 
-def _field(name: str, kind: str, given: dict[str | None, ast.expr]) -> Column:
-    python, sample = TYPES[kind]
+def _field(name: str, field: ast.Call) -> Column:
+    kind, given = _kind(field), _given(field)
     length = given.get("max_length")
+    primary = _is_true(given.get("primary_key")) or _is_true(given.get("pk"))
     automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
-    null = _is_true(given.get("null"))
+    automatic = automatic or (primary and (kind in GENERATED or "default" in given))
+    python, sample = TYPES[kind]
     return Column(
         name=name,
         type=python,
         sample=sample,
         length=length.value if isinstance(length, ast.Constant) and isinstance(length.value, int) else None,
-        primary=_is_true(given.get("primary_key")) or _is_true(given.get("pk")),
+        primary=primary,
         unique=_is_true(given.get("unique")),
-        null=null,
-        filled=null or automatic or "default" in given or "db_default" in given,
+        null=_is_true(given.get("null")),
+        filled=automatic or _is_filled(field),
         automatic=automatic,
+        default=_literal(given.get("default"), python),
     )
+
+
+def _literal(value: ast.expr | None, python: str) -> str:
+    """A plain value of that type as code has it; empty for any other."""
+    if not isinstance(value, ast.Constant) or type(value.value).__name__ != python:
+        return ""
+    return json.dumps(value.value, ensure_ascii=False) if python == "str" else repr(value.value)
 
 
 def _is_true(value: ast.expr | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
@@ -11,6 +11,7 @@ from sanicbase.cli.adding.imports import imported_from, with_import
 from sanicbase.cli.adding.naming import names_of
 from sanicbase.cli.adding.service import Place
 from sanicbase.cli.adding.syntax import defines, with_attached, with_definition, with_item, with_member
+from sanicbase.cli.making.names import check_file_name
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
 from sanicbase.cli.table import width
@@ -38,7 +39,7 @@ def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
 
 def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
     """A class in a model file, which is new when `file` names one that is not there."""
-    file = file or _first_model_file(place)
+    file = _model_file(place, file)
     there = columns_of(place.project, place.name, values["Thing"])
     module = there.module if there else f"{place.name}.model_db.{file}"
     path = module.replace(".", "/") + ".py"
@@ -122,7 +123,8 @@ def _schema(place: Place, columns: Columns) -> dict[str, Any]:
         "user_type": user_type,
         "user": f", user: {user_type}" if user_module else "",
         "client": "user_client" if user_module else "http_client",
-        "sample": _sample(columns) if columns.can_be_made and columns.written else "",
+        "sample": _json(sampled) if (sampled := _sampled(columns)) else "",
+        "read": [column for column in sampled if column in columns.shown],
     }
 
 
@@ -134,9 +136,15 @@ def _typed(column: Column) -> str:
     return column.type
 
 
-def _sample(columns: Columns) -> str:
-    given = columns.needed or [column for column in columns.written if column.sample][:1]
-    return "{" + ", ".join(f"{_quoted(column.name)}: {column.sample}" for column in given) + "}" if given else ""
+def _sampled(columns: Columns) -> list[Column]:
+    """The columns that a test gives a new row; none when it knows no value for one of those that are needed."""
+    if not columns.can_be_made:
+        return []
+    return columns.needed or [column for column in columns.written if column.sample][:1]
+
+
+def _json(columns: Sequence[Column]) -> str:
+    return "{" + ", ".join(f"{_quoted(column.name)}: {column.sample}" for column in columns) + "}"
 
 
 def _told(place: Place, values: Mapping[str, Any]) -> Texts:
@@ -236,9 +244,19 @@ def _or_new(place: Place, path: str, template: str, values: Mapping[str, Any]) -
     return render(template, values) if there is None else there
 
 
-def _first_model_file(place: Place) -> str:
-    found = re.search(r"MODEL_LIST\b[^=]*=\s*\[\s*[\"'](\w+)[\"']", place.text("config/__init__.py"))
-    return found[1] if found else "main"
+def _model_file(place: Place, file: str) -> str:
+    """The file of model_db/ that a new model goes into. Raises ValueError for one that has another's tables."""
+    if not file:
+        return next(iter(place.model_files("MODEL_LIST")), "main")
+    check_file_name(file)
+    if file in place.model_files("MODEL_EXTRA"):
+        raise ValueError(
+            say(
+                f"{file}.py is in MODEL_EXTRA: somebody else makes its tables. Choose another file.",
+                f"{file}.py 在 MODEL_EXTRA 里，它的表由别处创建。请换一个文件。",
+            )
+        )
+    return file
 
 
 def _quoted(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
 from sanicbase.cli.project import Kind, Project, Service, parsed
@@ -49,6 +50,20 @@ class Place:
         if self.user_module and defines(self.text("model_rc/user.py"), "UserRC"):
             return f"{self.name}.model_rc.user", "UserRC"
         return self.user_module, "User"
+
+    def model_files(self, setting: Literal["MODEL_LIST", "MODEL_EXTRA"]) -> list[str]:
+        """The files that the setting has, as far as its settings' class says in plain values; else the default."""
+        tree = parsed(self.project.folder / self.name / "config" / "__init__.py")
+        assigned = {
+            getattr(target, "id", ""): each.value
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Assign | ast.AnnAssign)
+            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+        }
+        value = assigned.get(setting)
+        if not isinstance(value, ast.List | ast.Tuple):
+            return {"MODEL_LIST": ["main"], "MODEL_EXTRA": ["extra"]}[setting]
+        return [each.value for each in value.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
 
     @property
     def version(self) -> int:

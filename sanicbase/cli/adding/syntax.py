@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 import libcst.matchers as m
 
@@ -26,7 +28,8 @@ def defines(source: str, name: str) -> bool:
 def class_of_base(source: str, base: str) -> str | None:
     """The first class of the module with that base."""
     for line in cst.parse_module(source).body:
-        if isinstance(line, cst.ClassDef) and any(m.matches(each.value, m.Name(base)) for each in line.bases):
+        named = m.Name(base) | m.Attribute(attr=m.Name(base))
+        if isinstance(line, cst.ClassDef) and any(m.matches(each.value, named) for each in line.bases):
             return line.name.value
     return None
 
@@ -66,8 +69,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
     Nothing is changed when the name `naming`, or that text, stands in one of its items. Raises ValueError without it.
     """
     tree = cst.parse_module(source)
-    found = m.findall(tree, m.Assign(targets=[m.AssignTarget(m.Name(variable))]) | m.AnnAssign(m.Name(variable)))
-    items = next((each.value for each in found if isinstance(each, cst.Assign | cst.AnnAssign)), None)
+    items = next((value for line in tree.body for name, value in _assigned(line) if name == variable), None)
     if not isinstance(items, Items):
         raise ValueError(
             say(f"There is no tuple or list {variable} to add to.", f"没有可供添加的元组或列表 {variable}。")
@@ -80,7 +82,9 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
 
 
 def with_member(source: str, cls: str, member: str) -> str:
-    """The source with a line more in the body of that class."""
+    """The source with a line more in the body of that class. Raises ValueError without such a class."""
+    if not defines(source, cls):
+        raise ValueError(say(f"There is no class {cls} to add to.", f"没有可供添加的类 {cls}。"))
     tree = cst.parse_module(source)
     body = list(tree.body)
     name = member.partition(" ")[0]
@@ -107,6 +111,15 @@ def _defined(line: Line) -> str | None:
     return None
 
 
+def _assigned(line: cst.BaseStatement | cst.BaseSmallStatement) -> Iterator[tuple[str, cst.BaseExpression | None]]:
+    """What is assigned to names in the module, or in the body of a class."""
+    if isinstance(line, cst.ClassDef) and isinstance(line.body, cst.IndentedBlock):
+        for each in line.body.body:
+            yield from _assigned(each)
+    elif isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], cst.Assign | cst.AnnAssign):
+        yield _defined(line) or "", line.body[0].value
+
+
 def _attached(blueprint: str, view: m.BaseExpression | None = None) -> m.Call:
     func = m.Attribute(value=view, attr=m.Name("attach")) if view else m.Attribute(attr=m.Name("attach"))
     return m.Call(func=func, args=[m.Arg(m.Name(blueprint)), m.ZeroOrMore()])
@@ -127,6 +140,8 @@ def _on_lines(items: Items) -> bool:
 def _longer(items: Items, item: str) -> dict[str, object]:
     """The items with one more on a line of its own; a comment stays with the item that it stands behind."""
     elements = list(items.elements)
+    if not elements:
+        return _first(items, item)
     closing = items.rpar[0] if isinstance(items, cst.Tuple) else items.rbracket
     before, comma = closing.whitespace_before, elements[-1].comma
     between = _indented(items)
@@ -140,6 +155,20 @@ def _longer(items: Items, item: str) -> dict[str, object]:
     return made | ({"rpar": [closing]} if isinstance(items, cst.Tuple) else {"rbracket": closing})
 
 
+def _first(items: Items, item: str) -> dict[str, object]:
+    """An item on a line of its own where there were only lines and comments, which stay above it."""
+    opening = items.lpar[0] if isinstance(items, cst.Tuple) else items.lbracket
+    space = opening.whitespace_after
+    assert isinstance(space, cst.ParenthesizedWhitespace)  # noqa: S101  (it has lines)
+    behind = cst.ParenthesizedWhitespace(indent=True, last_line=space.last_line)
+    inside = cst.SimpleWhitespace(f"{space.last_line.value}    ")
+    opening = opening.with_changes(whitespace_after=space.with_changes(last_line=inside))
+    made: dict[str, object] = {
+        "elements": [cst.Element(cst.parse_expression(item), comma=cst.Comma(whitespace_after=behind))]
+    }
+    return made | ({"lpar": [opening]} if isinstance(items, cst.Tuple) else {"lbracket": opening})
+
+
 def _indented(items: Items) -> cst.BaseParenthesizableWhitespace:
     opened = items.lpar[0] if isinstance(items, cst.Tuple) else items.lbracket
     return opened.whitespace_after
@@ -147,7 +176,8 @@ def _indented(items: Items) -> cst.BaseParenthesizableWhitespace:
 
 def _rebuilt(tree: cst.Module, items: Items, item: str) -> str:
     """The items with one more on one line, or each on its own when the line would be too long."""
-    texts = [*(EMPTY.code_for_node(each.value) for each in items.elements), item]
+    bare = (each.with_changes(comma=cst.MaybeSentinel.DEFAULT) for each in items.elements)
+    texts = [*(EMPTY.code_for_node(each) for each in bare), item]
     opening, closing = ("(", ")") if isinstance(items, cst.Tuple) else ("[", "]")
     short = f"{opening}{', '.join(texts)}{',' * (len(texts) == 1 and opening == '(')}{closing}"
     made = tree.with_deep_changes(items, **_parts(short)).code

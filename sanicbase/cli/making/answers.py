@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sanicbase.cli.making.names import check_name
+from sanicbase.cli.making.names import check_file_name, check_name
 from sanicbase.cli.project import KINDS, Kind, Project
 from sanicbase.config.redis_urls import check_redis_url
 from sanicbase.config.stores import check_database
@@ -24,6 +23,13 @@ FIRST_PORT, LAST_PORT = 8000, 9999
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Names = tuple[str, ...]
+
+SCHEMES = {
+    "sqlite": ("sqlite", "embedded"),
+    "mysql": ("mysql", "mariadb"),
+    "postgres": ("postgres", "postgresql", "asyncpg"),
+}
+"""What the URL of a database begins with."""
 
 URLS = {
     "sqlite": "",
@@ -79,8 +85,7 @@ class Answers(BaseModel):
     @classmethod
     def _file_names(cls, names: Names) -> Names:
         for name in names:
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(say(f"{name!r} is no file's name", f"{name!r} 不能作文件名"))
+            check_file_name(name)
         return tuple(dict.fromkeys(names))
 
     @model_validator(mode="after")
@@ -90,11 +95,25 @@ class Answers(BaseModel):
             raise ValueError(say(f"{listed} is both migrated and extra", f"{listed} 既要迁移又不迁移"))
         if self.http_port == self.ws_port:
             raise ValueError(say("HTTP and WebSocket have one port", "HTTP 和 WebSocket 的端口相同"))
+        self._check_urls()
+        return self
+
+    def _check_urls(self) -> None:
         if self.database_url:
             check_database(self.database_url)
+            if _kind_of(self.database_url) != self.database:
+                raise ValueError(
+                    say(
+                        f"database is {self.database}, and database_url is that of another one",
+                        f"database 是 {self.database}，而 database_url 是另一种数据库",
+                    )
+                )
         if self.redis_url:
             check_redis_url(self.redis_url)
-        return self
+            if self.redis == "embedded":
+                raise ValueError(
+                    say("redis is embedded, and redis_url is a server's", "redis 是内嵌的，而 redis_url 是服务器的地址")
+                )
 
 
 def complete(given: Mapping[str, Any], project: Project) -> Answers:
@@ -126,15 +145,24 @@ def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
     taken = {port for service in services for port in (service.http_port, service.ws_port)}
     taken |= {given[key] for key in ("http_port", "ws_port") if key in given}
     http_port = _free_port(taken)
-    name, database, redis = given["name"], given.get("database", "sqlite"), given.get("redis", "embedded")
+    database = given.get("database") or _kind_of(given.get("database_url"))
+    redis = given.get("redis") or ("server" if given.get("redis_url") else "embedded")
     return {
+        "database": database,
+        "redis": redis,
         "id": max((service.id for service in services), default=0) + 1,
         "http_port": http_port,
         "ws_port": _free_port({*taken, http_port}),
-        "database_url": URLS.get(database, "").format(name=name),
+        "database_url": URLS.get(database, "").format(name=given["name"]),
         "redis_url": URLS.get(redis, ""),
         "language": terminal_language(),
     }
+
+
+def _kind_of(url: object) -> str:
+    """Which database the URL is of; the embedded one where there is none, or none that is known."""
+    scheme = str(url or "").partition("://")[0]
+    return next((kind for kind, schemes in SCHEMES.items() if scheme in schemes), "sqlite")
 
 
 def _free_port(taken: Iterable[int]) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sanicbase.cli.project import Project
 from sanicbase.terminal import say
 
-__all__ = ["LONGEST", "check_name"]
+__all__ = ["LONGEST", "check_file_name", "check_name"]
 
 TOOLS = ("tests", "migrations", "logs", "docs", "build", "dist", "examples")
 """Folders that a project has, or may have, beside its services."""
@@ -25,6 +25,12 @@ def check_name(name: str, project: Project) -> None:
     if reason := _objection(name, project):
         free = next(each for each in _others(name) if not _objection(each, project))
         raise ValueError(say(f"{name!r} {reason} How about {free}?", f"{name!r} {reason} 可以叫 {free}。"))
+
+
+def check_file_name(name: str) -> None:
+    """Raises ValueError when no file of models can be called so: it is a module, and stands without its `.py`."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise ValueError(say(f"{name!r} is no module's name: write main", f"{name!r} 不能作模块名，可以写 main"))
 
 
 def _objection(name: str, project: Project) -> str:

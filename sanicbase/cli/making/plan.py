@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,11 @@ def _branches(entries: Sequence[tuple[list[str], Change]], indent: str) -> Itera
 
 
 def _diff(change: Change) -> str:
-    before, after = (change.before or "").splitlines(keepends=True), change.after.splitlines(keepends=True)
+    before, after = (_shown(change, text or "").splitlines(keepends=True) for text in (change.before, change.after))
     old = "/dev/null" if change.before is None else f"a/{change.path}"
-    return "".join(difflib.unified_diff(before, after, old, f"b/{change.path}"))
+    return "".join(difflib.unified_diff([*before], [*after], old, f"b/{change.path}"))
+
+
+def _shown(change: Change, text: str) -> str:
+    """The text as it may be on a screen: the values in `.env` are passwords, and URLs with passwords."""
+    return re.sub(r"(?m)=.+$", "=***", text) if change.path == ".env" else text

@@ -27,7 +27,7 @@ def ask(given: dict[str, Any], project: Project) -> dict[str, Any]:
     if "name" not in answers:
         answers["name"] = _ask_name(project)
     for key in ("kinds", "database", "redis", "auth"):
-        if key not in answers:
+        if key not in answers and f"{key}_url" not in answers:
             answers[key] = _choices(key).unsafe_ask()
     defaults = complete(answers, project)
     for key, prompt in _texts(defaults.kinds, defaults.database, defaults.redis).items():

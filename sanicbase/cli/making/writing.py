@@ -40,18 +40,23 @@ def _write(plan: Plan, project: Project, undo: ExitStack) -> None:
         staged = [_stage(Path(made) / str(number), project, change) for number, change in enumerate(plan.changes)]
         for source, change in zip(staged, plan.changes, strict=True):
             _check_unchanged(project, change)
-            target = project.folder / change.path
+            target = _target(project, change)
             _make_folder(target.parent, undo)
             source.replace(target)
             undo.callback(_restore, target, change)
 
 
 def _stage(path: Path, project: Project, change: Change) -> Path:
-    path.write_text(change.after, encoding="utf-8")
-    target = project.folder / change.path
+    path.write_bytes(change.after.encode())
+    target = _target(project, change)
     private = Path(change.path).name == ".env"  # it holds passwords
     path.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o600 if private else 0o666 & ~_umask())
     return path
+
+
+def _target(project: Project, change: Change) -> Path:
+    """The file itself, behind whatever links lead to it."""
+    return (project.folder / change.path).resolve()
 
 
 def _umask() -> int:
@@ -76,7 +81,7 @@ def _restore(target: Path, change: Change) -> None:
     if change.before is None:
         target.unlink(missing_ok=True)
     else:
-        target.write_text(change.before, encoding="utf-8")
+        target.write_bytes(change.before.encode())
 
 
 @contextmanager
