@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["holder_of"]
+__all__ = ["holder_of", "is_held_by"]
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, see proc(5)
 
@@ -15,13 +16,31 @@ def holder_of(port: int) -> str | None:
 
     Only Linux tells, and only of the processes of this account.
     """
+    for process in _holders(port):
+        with suppress(OSError):  # it has just ended
+            return f"process {process.name} ({_command(process)[:80]})"
+    return None
+
+
+def is_held_by(port: int, launch_file: str, folder: Path) -> bool:
+    """Whether a process that was started from that launch file, in that folder, listens on the port."""
+    for process in _holders(port):
+        with suppress(OSError):
+            if launch_file in _command(process) and (process / "cwd").readlink() == folder:
+                return True
+    return False
+
+
+def _holders(port: int) -> Iterator[Path]:
     sockets = {f"socket:[{inode}]" for inode in _listeners(port)}
     for process in Path("/proc").glob("[0-9]*") if sockets else ():
         with suppress(OSError):
             if any(str(link.readlink()) in sockets for link in (process / "fd").iterdir()):
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                return f"process {process.name} ({command[:80]})"
-    return None
+                yield process
+
+
+def _command(process: Path) -> str:
+    return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def _listeners(port: int) -> set[str]:

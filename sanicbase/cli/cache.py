@@ -33,7 +33,9 @@ class _OfService(click.Command):
         return super().parse_args(ctx, args)
 
 
-SERVICE = click.argument("service", metavar="[SERVICE]")
+SERVICE = click.argument(
+    "service", metavar="[SERVICE]", callback=lambda context, parameter, name: guessed_service(name)
+)
 
 
 @click.group()

@@ -6,9 +6,9 @@ import asyncio
 import importlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -20,7 +20,9 @@ from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Project, Service, here, of_service
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
+from sanicbase.jobs import Timer
 from sanicbase.jobs.command import UsageError, service_config
+from sanicbase.rc import RCModel
 from sanicbase.rc.caches import import_cache_models
 from sanicbase.rc.model import declared
 from sanicbase.terminal import say
@@ -59,14 +61,16 @@ async def _findings(name: str, project: Project) -> AsyncIterator[Finding]:
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
     service = project.service(name) or Service(name, config.SERVER_ID, config.HTTP_PORT, config.WS_PORT, ())
-    for finding in (*look_at_settings(config), *look_at_logs(config)):
+    uses = _uses(config, service)
+    caches = any(each.caches for each in uses.values())
+    for finding in (*look_at_settings(config, service.kinds, caches=caches), *look_at_logs(config)):
         yield finding
-    for finding in look_at_ports(config, service, project.services()):
+    for finding in look_at_ports(config, service, project):
         yield finding
     processes = _processes(config, service)
     async for finding in look_at_databases(config, processes):
         yield finding
-    async for finding in look_at_redis(config, _uses(config, service), processes):
+    async for finding in look_at_redis(config, uses, processes):
         yield finding
 
 
@@ -75,15 +79,27 @@ def _processes(config: Config, service: Service) -> int:
     return sum(1 if kind == "srv" else config.WORKERS for kind in service.kinds) or config.WORKERS
 
 
-def _uses(config: Config, service: Service) -> Uses:
+def _uses(config: Config, service: Service) -> dict[str, Uses]:
+    """What the service keeps in each Redis, by its name."""
     import_cache_models(config)
     own = [cls for cls in declared if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
-    timers = False
+    uses = {name: _kept([cls for cls in own if cls._options.connection == name]) for name in config.redis_urls("")}
+    if "srv" in service.kinds and _has_timers(config.SERVER_NAME):
+        uses["default"] = replace(uses["default"], timers=True)
+    return uses
+
+
+def _kept(classes: Sequence[type[RCModel]]) -> Uses:
+    stores = [cls for cls in classes if not cls._options.watches and not cls._loads()]
+    fleeting = any(cls._options.ttl is not None for cls in stores)
+    return Uses(caches=bool(classes), stores=bool(stores), fleeting=fleeting)
+
+
+def _has_timers(package: str) -> bool:
     with suppress(ModuleNotFoundError):
-        scripts = getattr(importlib.import_module(f"{config.SERVER_NAME}.script"), "scripts", ())
-        timers = bool(scripts) and "srv" in service.kinds
-    stores = any(not cls._options.watches and not cls._loads() for cls in own)
-    return Uses(timers=timers, caches=bool(own), stores=stores)
+        scripts = getattr(importlib.import_module(f"{package}.script"), "scripts", ())
+        return any(isinstance(script, Timer) for script in scripts)
+    return False
 
 
 def _show(name: str, findings: list[Finding]) -> None:

@@ -85,13 +85,17 @@ def here() -> Project:
 def guessed_service(name: str | None) -> str:
     """The service that is meant: the named one, or the only one. Raises UsageError otherwise."""
     project = here()
-    names = [service.name for service in project.services()]
-    if name:
+    if name and (project.folder / name).is_dir():
         return name
+    names = [service.name for service in project.services()]
+    listed = ", ".join(names)
+    if names and name:
+        raise click.UsageError(
+            say(f"There is no service {name}, only: {listed}.", f"没有服务 {name}，只有：{listed}。")
+        )
     if len(names) == 1:
         return names[0]
     if names:
-        listed = ", ".join(names)
         raise click.UsageError(say(f"Say which service: {listed}.", f"请指明服务：{listed}。"))
     raise click.UsageError(
         say(

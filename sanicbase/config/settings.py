@@ -397,8 +397,9 @@ class Config(BaseSettings):
         if not is_main_process():  # once, not in every worker
             return
         dotenv = dotenv_values(self.project_dir() / ".env")
-        for sentence in misspelt([*os.environ, *dotenv], self.env_prefix(), type(self).model_fields):
-            logging.getLogger("sanicbase").warning(sentence)
+        for name, near in misspelt([*os.environ, *dotenv], self.env_prefix(), type(self).model_fields).items():
+            hint = f" Did you mean {near}?" if near else ""
+            logging.getLogger("sanicbase").warning("%s is set, but there is no such setting.%s", name, hint)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():

@@ -46,15 +46,9 @@ class SecretFileSource(PydanticBaseSettingsSource):
         return values
 
 
-def misspelt(names: Iterable[str], prefix: str, fields: Mapping[str, FieldInfo]) -> list[str]:
-    """A sentence for each of `names` that begins with the prefix and is no setting, with the likeliest one."""
+def misspelt(names: Iterable[str], prefix: str, fields: Mapping[str, FieldInfo]) -> dict[str, str]:
+    """Those of `names` that begin with the prefix and are no setting, each with the likeliest one, or nothing."""
     known = {f"{prefix}{field}" for field in fields}
     known |= {f"{name}{FILE_SUFFIX}" for name in known}
-    sentences = []
-    for name in sorted(set(names)):
-        if not name.startswith(prefix) or name in known:
-            continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        sentences.append(f"{name} is set, but there is no such setting.{hint}")
-    return sentences
+    strange = sorted({name for name in names if name.startswith(prefix)} - known)
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in strange}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +48,10 @@ async def check_migrations(config: Config) -> None:
         logger.warning(sentence)
 
 
-async def lacking(config: Config) -> list[Lack]:
-    """What each label's database, which is open, lacks of its migrations or its tables."""
-    labels = [label for label in config.migrate_db()["apps"] if label in Tortoise.apps]
+async def lacking(config: Config, among: Container[str] | None = None) -> list[Lack]:
+    """What each label's database, which is open, lacks of its migrations or its tables; of all labels, or those."""
+    known = Tortoise.apps if among is None else among
+    labels = [label for label in config.migrate_db()["apps"] if label in known]
     return [lack for label in labels if (lack := await _lacking(config, label))]
 
 

@@ -21,7 +21,7 @@ from sanicbase.rc.cache.trust import Trust
 from sanicbase.rc.clients import get_redis
 from sanicbase.rc.model import RCModel, declared
 
-__all__ = ["Caches", "import_cache_models", "open_caches"]
+__all__ = ["Caches", "import_cache_models", "open_caches", "shortest_closed_ttl"]
 
 MARGIN = 1.0  # seconds that a commit may take besides the statement timeout
 SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end
@@ -105,11 +105,11 @@ class Caches:
 
     def _check_times(self, cls: type[RCModel]) -> None:
         prefix, statement = self._config.env_prefix(), self._config.DB_STATEMENT_TIMEOUT
-        if statement + 2 * MARGIN > self._config.CACHE_CLOSED_TTL:
+        if (least := shortest_closed_ttl(self._config)) > self._config.CACHE_CLOSED_TTL:
             raise ConfigError(
                 f"{prefix}CACHE_CLOSED_TTL is {self._config.CACHE_CLOSED_TTL:g} seconds, and a statement may take "
                 f"{statement:g}: what is written would be open before it is committed. Set it to "
-                f"{statement + 2 * MARGIN:g} or more, or shorten {prefix}DB_STATEMENT_TIMEOUT."
+                f"{least:g} or more, or shorten {prefix}DB_STATEMENT_TIMEOUT."
             )
         ttl = cls._options.ttl
         if ttl is not None and ttl < statement:
@@ -123,6 +123,11 @@ class Caches:
             await asyncio.sleep(COUNT_EVERY)
             for opened in self._open.values():
                 await opened.count()
+
+
+def shortest_closed_ttl(config: Config) -> float:
+    """The seconds that CACHE_CLOSED_TTL has to be: a written key is closed until its statement is committed."""
+    return config.DB_STATEMENT_TIMEOUT + 2 * MARGIN
 
 
 def open_caches() -> list[type[RCModel]]:

@@ -108,7 +108,7 @@ class RedisClients:
         self._config = config
         self._urls = config.redis_urls(embedded_url)
         self._sentinels: list[Sentinel] = []
-        self._greeters: list[Greeter] = []
+        self._greeters: dict[str, Greeter] = {}
 
     async def __aenter__(self) -> Self:
         if _namespace:
@@ -124,7 +124,7 @@ class RedisClients:
                 greeter.client = _clients[name] = self._client(place, sentinel, self._config.CONNECT_TIMEOUT)
                 _blocking[name] = self._client(place, sentinel, None)
                 _wakeups[name] = await Wakeups(_clients[name]).__aenter__()
-            self._greeters.append(greeter)
+            self._greeters[name] = greeter
         _namespace.append(self._config.SERVER_NAME)
         _opened.append(self)
         return self
@@ -146,7 +146,11 @@ class RedisClients:
         Raises ResourceError when one does not answer, refuses the password, or is older than Redis 6; when no Sentinel
         names a master; when a Cluster has slots that nobody serves.
         """
-        await asyncio.gather(*(greeter.greet() for greeter in self._greeters))
+        await asyncio.gather(*(greeter.greet() for greeter in self._greeters.values()))
+
+    async def greet(self, name: str) -> None:
+        """Ask the server of that name alone; raises as `ping`."""
+        await self._greeters[name].greet()
 
     def impatient(self, name: str, timeout: float, greet: Greet | None) -> Redis:
         """See `impatient_redis`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import time
@@ -16,9 +17,10 @@ import pytest
 from sanicbase.cli.doctoring import database, redis
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.cli.doctoring.settings import look_at_settings
-from sanicbase.cli.project import Service
-from sanicbase.testing import free_port
+from sanicbase.cli.project import Kind, Project, Service
+from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded
@@ -27,6 +29,8 @@ from xi_test.config import XiTestConfig
 
 ROOT = Path(__file__).parents[2]
 SERVICE = Service("xi_test", 1, 8800, 8801, ("http",))
+EMBEDDED = {"ENV": "prod", "DB_URL": "embedded://", "REDIS_URL": "embedded://", "WORKERS": 2}
+HTTP: tuple[Kind, ...] = ("http",)
 USES = redis.Uses(timers=True, caches=True, stores=True)
 
 
@@ -61,8 +65,8 @@ async def found(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) 
 
 
 async def found_in_redis(url: str, uses: redis.Uses, *, processes: int = 1, skew: float = 0.0) -> list[str]:
-    config = XiTestConfig(REDIS_URL=url)
-    return codes([each async for each in redis.look_at_redis(config, uses, processes, lambda: time.time() + skew)])
+    config, at = XiTestConfig(REDIS_URL=url), {"default": uses}
+    return codes([each async for each in redis.look_at_redis(config, at, processes, lambda: time.time() + skew)])
 
 
 def test_each_finding_is_provoked_below() -> None:
@@ -87,30 +91,54 @@ def test_versions() -> None:
         ({"ADMIN_TOKEN": "secret"}, "setting.weak"),
         ({"DB_STATEMENT_TIMEOUT": 60.0}, "setting.contradiction"),
         ({"HTTP_PORT": 9000, "WS_PORT": 9000}, "setting.contradiction"),
-        ({"ENV": "prod", "DB_URL": "embedded://", "REDIS_URL": "embedded://", "WORKERS": 2}, "setting.contradiction"),
+        (
+            {"ENV": "prod", "DB_CONNECTIONS": {"default": "embedded://"}, "REDIS_URL": "redis://x", "WORKERS": 2},
+            "setting.contradiction",
+        ),
+        (EMBEDDED, "setting.contradiction"),
     ],
 )
 def test_settings_that_are_weak_or_at_odds(values: dict[str, Any], code: str) -> None:
-    assert codes(look_at_settings(XiTestConfig(**values))) == [code]
+    assert codes(look_at_settings(XiTestConfig(**values), ("http", "ws"), caches=True)) == [code]
+
+
+@pytest.mark.parametrize("values", [{"DB_STATEMENT_TIMEOUT": 60.0}, {"HTTP_PORT": 9000, "WS_PORT": 9000}])
+def test_settings_that_nobody_uses_are_not_at_odds(values: dict[str, Any]) -> None:
+    assert codes(look_at_settings(XiTestConfig(**values), ("http", "srv"), caches=False)) == []
 
 
 def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     config = XiTestConfig()
-    assert codes(look_at_settings(config)) == []
+    assert codes(look_at_settings(config, HTTP, caches=True)) == []
     monkeypatch.setenv("XI_TEST_WORKRES", "2")
-    assert codes(look_at_settings(config)) == ["setting.unknown"]
+    (finding,) = look_at_settings(config, HTTP, caches=True)
+    assert finding.code == "setting.unknown"
+    assert finding.remedy == "Write XI_TEST_WORKERS, or take it away."
 
 
-def test_ports() -> None:
-    port = free_port()
+def test_ports(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, project = free_port(), Project(folder.path)
     config = XiTestConfig(HTTP_PORT=port)
-    assert codes(look_at_ports(config, SERVICE, [SERVICE])) == []
+    assert codes(look_at_ports(config, SERVICE, project)) == []
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
-        assert codes(look_at_ports(config, SERVICE, [SERVICE])) == ["port.taken"]
-    twin = Service("twin", 2, port, 1, ("http",))
-    assert codes(look_at_ports(config, SERVICE, [SERVICE, twin])) == ["port.shared"]
+        (finding,) = look_at_ports(config, SERVICE, project)
+        assert (finding.code, finding.severity) == ("port.taken", "warning")
+        assert finding.remedy.startswith(f"Stop process {os.getpid()}")
+    folder.make("twin", kinds=["http"], http_port=port)
+    assert codes(look_at_ports(config, SERVICE, project)) == ["port.shared"]
+    monkeypatch.setenv("TWIN_HTTP_PORT", str(port + 1))
+    assert codes(look_at_ports(config, SERVICE, project)) == []
+    (finding,) = look_at_ports(XiTestConfig(HOST="nowhere.invalid"), SERVICE, project)
+    assert finding.remedy == "Correct HOST."
+
+
+def test_the_port_of_a_service_that_runs_is_its_own(folder: Folder) -> None:
+    folder.make("shop", kinds=["http"])
+    with ServiceProcess(folder.path / "http_shop.py", cwd=folder.path, prefix="SHOP_") as service:
+        service.wait_ready()
+        assert folder.guider("doctor", SHOP_HTTP_PORT=str(service.port)) == "shop is well.\n"
 
 
 def test_a_folder_for_the_logs(tmp_path: Path) -> None:
@@ -124,12 +152,14 @@ async def test_postgres(postgres_url: str) -> None:
     config = XiTestConfig(DB_URL=postgres_url)
     assert await found(config) == ["migrations.pending"]
     assert await found(config, processes=100, skew=60) == [
-        "migrations.pending",
         "database.connections",
         "clock.difference",
+        "migrations.pending",
     ]
     away = XiTestConfig(DB_URL=f"postgres://a:b@127.0.0.1:{free_port()}/c")
-    assert await found(away) == ["database.away"]
+    (finding,) = [each async for each in database.look_at_databases(away, 1)]
+    assert finding.code == "database.away"
+    assert finding.remedy == "Start it, or correct XI_TEST_DB_URL."
 
 
 @pytest.mark.xdist_group("postgres")
@@ -150,10 +180,10 @@ async def test_mysql(mysql_url: str) -> None:
     name = mysql_url.rpartition("/")[2]
     ask_mysql(mysql_url, f"ALTER DATABASE `{name}` CHARACTER SET latin1")
     assert await found(config, processes=1000, skew=-60) == [
-        "migrations.pending",
         "database.charset",
         "database.connections",
         "clock.difference",
+        "migrations.pending",
     ]
 
 
@@ -197,10 +227,31 @@ def test_models_that_have_changed_since_their_migration(
     assert len(list((folder.path / "migrations/shop").glob("*.py"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("grants", "missing"),
+    [
+        (["GRANT USAGE ON *.* TO `a`@`%`", r"GRANT ALL PRIVILEGES ON `my\_db`.* TO `a`@`%`"], 0),
+        (["GRANT USAGE ON *.* TO `a`@`%`", r"GRANT ALL PRIVILEGES ON `my\_other`.* TO `a`@`%`"], 9),
+        (["GRANT SELECT, INSERT, UPDATE, DELETE ON `my_%`.* TO `a`@`%`"], 5),
+        (["GRANT SELECT ON *.* TO `a`@`%`", "GRANT INSERT ON `my_db`.`t` TO `a`@`%`"], 8),
+        (["GRANT USAGE ON *.* TO `a`@`%`", "GRANT `writers`@`%` TO `a`@`%`"], 0),
+        (["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`", "GRANT PROXY ON ``@`%` TO `root`@`%` WITH GRANT OPTION"], 0),
+    ],
+)
+def test_grants_of_mysql(grants: list[str], missing: int) -> None:
+    assert len(missing_privileges("my_db", grants)) == missing
+
+
+async def test_an_embedded_database_that_is_not_there_hides_no_other(tmp_path: Path) -> None:
+    away: dict[str, str | dict[str, Any]] = {"far": f"postgres://a:b@127.0.0.1:{free_port()}/c"}
+    config = XiTestConfig(DB_URL="", DB_CONNECTIONS=away)
+    assert await found(config.model_copy(update={"DB_URL": "embedded://"})) == ["database.away"]
+
+
 def test_a_session_in_another_zone_and_missing_privileges() -> None:
     """What our own engines never do, and a server behind another proxy might."""
-    facts = database.Facts("UTF8", "+02:00", 0.0, 100, ("ALTER", "DROP"))
-    judged = codes(database.judge("default", facts, XiTestConfig(), 1, 0.0))
+    facts = database.Facts("UTF8", "+02:00", 0.0, 100, 10, ("ALTER", "DROP"))
+    judged = codes(database.judge("default", facts, XiTestConfig(), 1))
     assert judged == ["database.zone", "database.privileges"]
 
 
@@ -217,6 +268,9 @@ async def test_redis(redis_url: str) -> None:
     ("policy", "uses", "code"),
     [
         ("allkeys-lru", redis.Uses(timers=True), "redis.eviction"),
+        ("allkeys-lru", redis.Uses(stores=True), "redis.eviction"),
+        ("volatile-ttl", redis.Uses(timers=True), "redis.eviction"),
+        ("volatile-lru", redis.Uses(stores=True, fleeting=True), "redis.eviction"),
         ("noeviction", redis.Uses(caches=True), "redis.full"),
     ],
 )
@@ -224,10 +278,19 @@ async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: 
     before = dict(ask_redis(redis_url, "CONFIG", "GET", "maxmemory*"))  # type: ignore[call-overload]
     ask_redis(redis_url, "CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", policy)
     try:
-        assert await found_in_redis(redis_url, uses) == [code]
+        found = await found_in_redis(redis_url, uses)
+        assert [each for each in found if each != "redis.persistence"] == [code]
+        assert await found_in_redis(redis_url, redis.Uses()) == []
     finally:
         for name in ("maxmemory", "maxmemory-policy"):
             ask_redis(redis_url, "CONFIG", "SET", name, str(before[name]))
+
+
+async def test_what_a_service_keeps_is_looked_for_where_it_keeps_it(redis_url: str) -> None:
+    config = XiTestConfig(REDIS_CONNECTIONS={"default": redis_url, "spare": f"redis://127.0.0.1:{free_port()}/0"})
+    findings = [each async for each in redis.look_at_redis(config, {"spare": USES}, 1)]
+    assert codes(findings) == ["redis.away"]
+    assert findings[0].remedy == "Start it, or correct XI_TEST_REDIS_CONNECTIONS[spare]."
 
 
 async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> None:
@@ -237,15 +300,29 @@ async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> N
 
 def test_redis_that_is_old() -> None:
     facts = redis.Facts("5.0.14", "noeviction", False, True, 100_000, 0.0)
-    assert codes(redis.judge("default", facts, XiTestConfig(), USES, 1, 0.0)) == ["redis.version"]
-    for version in ("6.0.16", "7.2.4", "10.0.0"):
-        assert codes(redis.judge("default", replace(facts, version=version), XiTestConfig(), USES, 1, 0.0)) == []
+    assert codes(redis.judge("default", facts, XiTestConfig(), USES, 1)) == ["redis.version"]
+    for version in ("6.0.16", "7.2.4", "10.0.0", None):
+        assert codes(redis.judge("default", replace(facts, version=version), XiTestConfig(), USES, 1)) == []
+
+
+def test_redis_that_does_not_tell_is_not_blamed() -> None:
+    silent = redis.Facts(None, None, False, None, None, 0.0)
+    assert codes(redis.judge("default", silent, XiTestConfig(), USES, 100)) == []
+
+
+async def test_an_account_of_redis_that_may_not_ask(redis_url: str) -> None:
+    ask_redis(redis_url, "ACL", "SETUSER", "doctored", "on", ">x", "~*", "&*", "+@all", "-@dangerous")
+    try:
+        url = redis_url.replace("redis://", "redis://doctored:x@")
+        assert await found_in_redis(url, USES) == ["redis.unknown"]
+    finally:
+        ask_redis(redis_url, "ACL", "DELUSER", "doctored")
 
 
 async def test_each_primary_of_a_cluster_is_looked_at() -> None:
     with cluster() as servers:
         config = XiTestConfig(REDIS_URL=servers.url)
-        findings = [each async for each in redis.look_at_redis(config, USES, 1)]
+        findings = [each async for each in redis.look_at_redis(config, {"default": USES}, 1)]
         assert codes(findings) == ["redis.persistence"] * 3
         for node in servers.nodes:
             assert len([each for each in findings if f"127.0.0.1:{node.port}" in each.sentence]) == 1

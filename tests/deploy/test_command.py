@@ -66,11 +66,15 @@ def test_a_service_has_files_for_the_launch_files_it_has(tell: Tell, project: Pr
     assert "ws_xi_test" not in (project.directory / "out" / "systemd" / "user" / "xi_test.target").read_text()
 
 
+def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project) -> None:
+    told = tell("systemd", "nowhere", "--account")
+    assert told.returncode == 2
+    assert "There is no service nowhere, only: xi_test." in told.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("systemd nowhere --account", "There is no module nowhere. Run this in the project's folder."),
-        ("docker json", "There is no module json.config"),
         ("systemd xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
         ("systemd xi_test --account --python /nowhere/python", "/nowhere/python is no interpreter that can be run."),
         ("systemd xi_test --account --python venv/python", "venv/python is no absolute path"),

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 
-from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
+from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.db.drift import unwritten_changes
 from sanicbase.db.engine.embedded import embedded_file
+from sanicbase.db.errors import DatabaseError
 from sanicbase.db.migrations import lacking
 from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
 __all__ = ["Facts", "judge", "look_at_databases"]
 
-DRIFT = 1.0  # seconds that two clocks may differ
 SHOWN = 200  # characters of the statements that a migration would have
-NEEDED = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"}
+MEMORY = "sqlite://:memory:"
 
 POSTGRES = """
 SELECT current_setting('server_encoding') AS charset, current_setting('TimeZone') AS zone,
@@ -32,49 +33,84 @@ SELECT current_setting('server_encoding') AS charset, current_setting('TimeZone'
        has_schema_privilege(current_schema(), 'CREATE') AS granted
 """
 MYSQL = """
-SELECT @@character_set_database, @@session.time_zone, UNIX_TIMESTAMP(NOW(6)) + 0e0, @@max_connections,
-       (SELECT GROUP_CONCAT(DISTINCT privilege_type) FROM (
-           SELECT privilege_type FROM information_schema.user_privileges
-           UNION ALL SELECT privilege_type FROM information_schema.schema_privileges
-           WHERE DATABASE() LIKE table_schema) AS granted)
+SELECT @@character_set_database AS charset, @@session.time_zone AS zone, UNIX_TIMESTAMP(NOW(6)) + 0e0 AS clock,
+       @@max_connections AS connections, DATABASE() AS name
 """
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of itself; `missing` is what the account may not do."""
+    """What a server says of itself."""
 
     charset: str
     zone: str
-    clock: float
+    drift: float
+    """Seconds that its clock is ahead of ours."""
     connections: int
+    pool: int
+    """Connections that each process may open."""
     missing: tuple[str, ...]
+    """What the account may not do, and migrations need."""
 
 
 async def look_at_databases(
     config: Config, processes: int, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Finding]:
-    """Reach each database as the service does, and ask it."""
-    if _is_new(config):
+    """Reach each database as the service does, and ask it.
+
+    An embedded one that is not there yet is as it should be: the first start makes the file and its tables.
+    """
+    tortoise = config.tortoise()
+    apps = tortoise["apps"]
+    new = {label for label in apps if (file := embedded_file(tortoise, label)) and not file.exists()}
+    missing = {apps[label]["default_connection"] for label in new}
+    if missing == config.databases().keys():
         return
+    opened = _in_memory(config, missing)
     try:
-        async with Database(config, check=False):
-            for lack in await lacking(config):
-                sentence = say(lack.sentence, f"数据库与迁移不一致：{lack.sentence}")
-                yield Finding("migrations.pending", "error", sentence, lack.remedy)
-            for name in config.databases():
-                facts = await _facts(get_connection(name))
-                for finding in judge(name, facts, config, processes, now()) if facts else ():
+        async with Database(opened, check=False):
+            for name in opened.databases():
+                async for finding in _look_at(name, config, processes, now):
                     yield finding
-        async with Database(config.model_copy(update={"MODEL_EXTRA": []}), check=False):
-            for label, statements in (await unwritten_changes(config)).items():
+            async for finding in _look_at_tables(opened, apps.keys() - new):
+                yield finding
+        async with Database(opened.model_copy(update={"MODEL_EXTRA": []}), check=False):
+            for label, statements in (await unwritten_changes(opened)).items():
                 yield _unwritten(config, label, statements)
     except SanicBaseError as exc:
-        remedy = say("Start it, or correct the setting.", "请启动数据库，或更正配置。")
-        yield Finding("database.away", "error", str(exc), remedy)
+        for finding in of_error("database.away", exc):
+            yield finding
 
 
-def judge(name: str, facts: Facts, config: Config, processes: int, now: float) -> Iterator[Finding]:
+def _in_memory(config: Config, names: Set[str]) -> Config:
+    """The same settings with these databases in memory, so that no file is made by looking."""
+    named = {name: MEMORY if name in names else there for name, there in config.DB_CONNECTIONS.items()}
+    default = MEMORY if "default" in names and "default" not in named else config.DB_URL
+    return config.model_copy(update={"DB_URL": default, "DB_CONNECTIONS": named})
+
+
+async def _look_at(name: str, config: Config, processes: int, now: Callable[[], float]) -> AsyncIterator[Finding]:
+    try:
+        facts = await _facts(get_connection(name), now)
+    except DatabaseError as exc:
+        yield _unreadable(exc)
+        return
+    for finding in judge(name, facts, config, processes) if facts else ():
+        yield finding
+
+
+async def _look_at_tables(config: Config, labels: Set[str]) -> AsyncIterator[Finding]:
+    try:
+        lacks = await lacking(config, labels)
+    except DatabaseError as exc:
+        yield _unreadable(exc)
+        return
+    for lack in lacks:
+        sentence = say(lack.sentence, f"数据库与迁移不一致：{lack.sentence}")
+        yield Finding("migrations.pending", "error", sentence, lack.remedy)
+
+
+def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
     """What is wrong with a server that says this of itself."""
     if facts.charset.lower() not in ("utf8", "utf8mb4") or facts.charset == "utf8":
         yield Finding(
@@ -102,7 +138,7 @@ def judge(name: str, facts: Facts, config: Config, processes: int, now: float) -
             say(f"GRANT {listed}; migrations need it.", f"GRANT {listed}，迁移需要这些权限。"),
         )
     yield from _connections(name, facts, config, processes)
-    yield from _clock(name, facts.clock - now)
+    yield from clock(name, facts.drift)
 
 
 def _unwritten(config: Config, label: str, statements: list[str]) -> Finding:
@@ -120,7 +156,7 @@ def _unwritten(config: Config, label: str, statements: list[str]) -> Finding:
 
 
 def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
-    wanted = config.DB_POOL_SIZE * processes
+    wanted = facts.pool * processes
     if wanted > facts.connections:
         yield Finding(
             "database.connections",
@@ -136,32 +172,32 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
         )
 
 
-def _clock(name: str, drift: float) -> Iterable[Finding]:
-    if abs(drift) > DRIFT:
-        yield Finding(
-            "clock.difference",
-            "warning",
-            say(f"The clock of {name} differs by {drift:+.1f} s.", f"{name} 的时钟相差 {drift:+.1f} 秒。"),
-            say("Have both machines keep time by NTP.", "请让两台机器都用 NTP 对时。"),
-        )
+def _unreadable(error: DatabaseError) -> Finding:
+    return Finding(
+        "database.privileges",
+        "error",
+        say(f"The account may not read what is needed: {error}", f"账号无权读取所需的内容：{error}"),
+        say("Let it SELECT from the service's tables.", "请授予它对服务各表的 SELECT 权限。"),
+    )
 
 
-def _is_new(config: Config) -> bool:
-    """Whether nothing has been opened yet: the first start makes the file and its tables."""
-    file = embedded_file(config.tortoise(), config.SERVER_NAME)
-    return file is not None and not file.exists()
-
-
-async def _facts(client: BaseDBAsyncClient) -> Facts | None:
+async def _facts(client: BaseDBAsyncClient, now: Callable[[], float]) -> Facts | None:
     """What the server says; None for SQLite, which is a file."""
-    dialect = client.capabilities.dialect
-    if dialect == "sqlite":
+    if client.capabilities.dialect == "sqlite":
         return None
-    _, rows = await client.execute_query(POSTGRES if dialect == "postgres" else MYSQL)
-    charset, zone, clock, connections, granted = tuple(dict(rows[0]).values())
-    missing: tuple[str, ...]
-    if dialect == "postgres":
-        missing = () if granted else ("CREATE",)
-    else:
-        missing = tuple(sorted(NEEDED - set(str(granted or "").split(","))))
-    return Facts(str(charset), str(zone), float(clock), int(connections), missing)
+    postgres = client.capabilities.dialect == "postgres"
+    rows, drift = await drifted(
+        client.execute_query_dict(POSTGRES if postgres else MYSQL), lambda rows: float(rows[0]["clock"]), now
+    )
+    (row,) = rows
+    missing = _ungranted(row) if postgres else missing_privileges(str(row["name"]), await _grants(client))
+    pool = int(getattr(client, "pool_maxsize", 0))
+    return Facts(str(row["charset"]), str(row["zone"]), drift, int(row["connections"]), pool, missing)
+
+
+def _ungranted(row: Mapping[str, object]) -> tuple[str, ...]:
+    return () if row["granted"] else ("CREATE",)
+
+
+async def _grants(client: BaseDBAsyncClient) -> list[str]:
+    return [str(line) for row in await client.execute_query_dict("SHOW GRANTS") for line in row.values()]

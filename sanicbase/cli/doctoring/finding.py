@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["Finding", "Severity"]
+from sanicbase.terminal import say
+
+__all__ = ["Finding", "Severity", "clock", "drifted", "of_error"]
 
 Severity = Literal["error", "warning"]
+T = TypeVar("T")
+
+DRIFT = 1.0  # seconds that two clocks may differ
 
 
 @dataclass(frozen=True)
@@ -18,3 +24,31 @@ class Finding:
     severity: Severity
     sentence: str
     remedy: str
+
+
+def of_error(code: str, error: Exception, severity: Severity = "error") -> Iterator[Finding]:
+    """Errors of sanicbase as findings: the last sentence of each line is its remedy."""
+    for line in str(error).splitlines():
+        cause, separator, remedy = line.rpartition(". ")
+        yield Finding(code, severity, f"{cause}." if separator else line, remedy if separator else line)
+
+
+async def drifted(ask: Awaitable[T], clock_of: Callable[[T], float], now: Callable[[], float]) -> tuple[T, float]:
+    """An answer, and the seconds that the clock in it is ahead of ours, as far as the way there and back does not
+    explain them."""
+    before = now()
+    answer = await ask
+    after = now()
+    there = clock_of(answer)
+    return answer, there - min(max(there, before), after)
+
+
+def clock(name: str, drift: float) -> Iterator[Finding]:
+    """A finding when a server's clock differs from ours."""
+    if abs(drift) > DRIFT:
+        yield Finding(
+            "clock.difference",
+            "warning",
+            say(f"The clock of {name} differs by {drift:+.1f} s.", f"{name} 的时钟相差 {drift:+.1f} 秒。"),
+            say("Have both machines keep time by NTP.", "请让两台机器都用 NTP 对时。"),
+        )

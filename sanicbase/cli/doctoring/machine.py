@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from dotenv import dotenv_values
 from packaging.requirements import Requirement
 
+from sanicbase.app.holder import is_held_by
 from sanicbase.app.listening import Kind, listening
-from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.project import Service
+from sanicbase.cli.doctoring.finding import Finding, of_error
+from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
 from sanicbase.errors import ResourceError
 from sanicbase.terminal import say
@@ -56,18 +58,18 @@ def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
             )
 
 
-def look_at_ports(config: Config, service: Service, others: Iterable[Service]) -> Iterator[Finding]:
-    """Whether the ports are free, and no other service of the project has them."""
+def look_at_ports(config: Config, service: Service, project: Project) -> Iterator[Finding]:
+    """Whether the ports are free, or the service's own, and no other service of the project has them."""
     kinds: list[Kind] = [kind for kind in service.kinds if kind != "srv"]
     for kind in kinds:
         place = listening(config, kind)
         try:
             place.open().close()
         except ResourceError as exc:
-            remedy = say(f"Set {place.setting} to another one.", f"请把 {place.setting} 设为其他端口。")
-            yield Finding("port.taken", "warning", str(exc), remedy)
-        for other in others:
-            if other.name != service.name and place.port in _ports(other):
+            if not is_held_by(place.port, f"{kind}_{service.name}", project.folder):
+                yield from of_error("port.taken", exc, "warning")
+        for other in project.services():
+            if other.name != service.name and place.port in _ports(other, project):
                 yield Finding(
                     "port.shared",
                     "error",
@@ -92,5 +94,10 @@ def look_at_logs(config: Config) -> Iterator[Finding]:
         )
 
 
-def _ports(service: Service) -> set[int]:
-    return {port for kind, port in (("http", service.http_port), ("ws", service.ws_port)) if kind in service.kinds}
+def _ports(service: Service, project: Project) -> set[int]:
+    """The ports of another service, as its settings here have them: nothing of it is imported."""
+    given = dotenv_values(project.folder / ".env") | os.environ
+    ports = {"http": service.http_port, "ws": service.ws_port}
+    ports = {kind: port for kind, port in ports.items() if kind in service.kinds}
+    set_ = {given.get(f"{service.name.upper()}_{kind.upper()}_PORT") or str(port) for kind, port in ports.items()}
+    return {int(port) for port in set_ if port.isdigit()}

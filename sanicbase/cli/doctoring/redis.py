@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
-from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
 from sanicbase.config import Config
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.errors import SanicBaseError
@@ -20,73 +20,85 @@ from sanicbase.terminal import say
 
 __all__ = ["Facts", "Uses", "judge", "look_at_redis"]
 
-DRIFT = 1.0  # seconds that two clocks may differ
+POOLS = 2  # of each process: one for commands that wait, one for all others
 
 
 @dataclass(frozen=True)
 class Uses:
-    """What the service keeps in Redis."""
+    """What the service keeps in one Redis."""
 
     timers: bool = False
     caches: bool = False
     stores: bool = False
     """Whether there are cache models without a source, of which Redis has the only copy."""
+    fleeting: bool = False
+    """Whether those, or some of them, have a time to live."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of itself."""
+    """What a server says of itself; None is what it does not say, as those of some providers."""
 
-    version: str
-    policy: str
+    version: str | None
+    policy: str | None
     bounded: bool
-    persistent: bool
-    clients: int
-    clock: float
+    persistent: bool | None
+    clients: int | None
+    drift: float
+    """Seconds that its clock is ahead of ours."""
 
 
 async def look_at_redis(
-    config: Config, uses: Uses, processes: int, now: Callable[[], float] = time.time
+    config: Config, uses: Mapping[str, Uses], processes: int, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Finding]:
-    """Reach each server of the configuration, and ask it; the embedded one is as it should be."""
-    named = {name: url for name, url in config.redis_urls(EMBEDDED).items() if url != EMBEDDED}
-    prefix, clients = config.env_prefix(), RedisClients(config, "redis://127.0.0.1:1")
+    """Reach each server of the configuration, and ask it; the embedded one is as it should be.
+
+    `uses` are by the names of the servers.
+    """
+    named = [name for name, url in config.redis_urls(EMBEDDED).items() if url != EMBEDDED]
+    clients = RedisClients(config, "redis://127.0.0.1:1")
     if not named:
         return
-    try:
-        async with clients:
-            for name in named:
-                for server, facts in await _servers(name):
-                    for finding in judge(server, facts, config, uses, processes, now()):
+    async with clients:
+        for name in named:
+            try:
+                await clients.greet(name)
+                for server, facts in await _servers(name, now):
+                    for finding in judge(server, facts, config, uses.get(name, Uses()), processes):
                         yield finding
-    except (SanicBaseError, RedisError, RedisClusterException, OSError) as exc:
-        yield Finding(
-            "redis.away",
-            "error",
-            say(f"Redis does not answer: {exc}", f"Redis 没有响应：{exc}"),
-            say(
-                f"Start it, or correct {prefix}REDIS_URL.",
-                f"请启动它，或更正 {prefix}REDIS_URL。",
-            ),
-        )
+            except SanicBaseError as exc:
+                for finding in of_error("redis.away", exc):
+                    yield finding
+            except (RedisError, RedisClusterException, OSError) as exc:
+                yield _unknown(name, exc)
 
 
-def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int, now: float) -> Iterator[Finding]:
+def _unknown(name: str, error: Exception) -> Finding:
+    return Finding(
+        "redis.unknown",
+        "warning",
+        say(f"The Redis {name} does not tell of itself: {error}", f"Redis {name} 不提供自身的信息：{error}"),
+        say("Let the account use INFO and TIME to have it judged.", "如需检查，请允许该账号使用 INFO 和 TIME。"),
+    )
+
+
+def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int) -> Iterator[Finding]:
     """What is wrong with a server that says this of itself, for what it is used for."""
-    if int(facts.version.partition(".")[0]) < OLDEST:
+    if facts.version and int(facts.version.partition(".")[0]) < OLDEST:
         yield Finding(
             "redis.version",
             "error",
             say(f"The Redis {name} is {facts.version}.", f"Redis {name} 的版本是 {facts.version}。"),
             say(f"Upgrade it to {OLDEST} or later.", f"请升级到 {OLDEST} 或更高。"),
         )
-    if facts.bounded and facts.policy.startswith("allkeys") and (uses.timers or uses.stores):
+    if facts.bounded and _forgets(facts.policy or "", uses):
         yield Finding(
             "redis.eviction",
             "error",
             say(
-                f"The Redis {name} forgets any key ({facts.policy}), and holds timers or entries with no other copy.",
-                f"Redis {name} 会淘汰任意键（{facts.policy}），而定时任务或唯一的数据就在里面。",
+                f"The Redis {name} forgets keys when it is full ({facts.policy}), and holds timers or entries with no "
+                "other copy.",
+                f"Redis {name} 写满后会淘汰键（{facts.policy}），而定时任务或唯一的数据就在里面。",
             ),
             say("Set maxmemory-policy noeviction.", "请设置 maxmemory-policy noeviction。"),
         )
@@ -97,18 +109,26 @@ def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int, n
             say(f"The Redis {name} refuses writes when it is full.", f"Redis {name} 写满后会拒绝写入。"),
             say("For a cache alone: maxmemory-policy volatile-lru.", "只作缓存时：maxmemory-policy volatile-lru。"),
         )
-    if uses.stores and not facts.persistent:
+    if uses.stores and facts.persistent is False:
         yield Finding(
             "redis.persistence",
             "warning",
             say(f"The Redis {name} loses everything when it ends.", f"Redis {name} 一停，数据就全部丢失。"),
             say("Set appendonly yes: it has the only copy.", "请设置 appendonly yes：数据只此一份。"),
         )
-    yield from _limits(name, facts, config, processes, now)
+    yield from _connections(name, facts, config, processes)
+    yield from clock(name, facts.drift)
 
 
-def _limits(name: str, facts: Facts, config: Config, processes: int, now: float) -> Iterator[Finding]:
-    wanted = config.REDIS_POOL_SIZE * processes
+def _forgets(policy: str, uses: Uses) -> bool:
+    """Whether that policy evicts what is nowhere else. A timer's keys have a time to live."""
+    return (policy.startswith("allkeys") and (uses.timers or uses.stores)) or (
+        policy.startswith("volatile") and (uses.timers or uses.fleeting)
+    )
+
+
+def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
+    wanted = POOLS * config.REDIS_POOL_SIZE * processes
     if facts.clients and wanted > facts.clients:
         yield Finding(
             "redis.connections",
@@ -122,33 +142,34 @@ def _limits(name: str, facts: Facts, config: Config, processes: int, now: float)
                 f"请调小 {config.env_prefix()}REDIS_POOL_SIZE，或调大 maxclients。",
             ),
         )
-    if abs(drift := facts.clock - now) > DRIFT:
-        yield Finding(
-            "clock.difference",
-            "warning",
-            say(f"The clock of {name} differs by {drift:+.1f} s.", f"{name} 的时钟相差 {drift:+.1f} 秒。"),
-            say("Have both machines keep time by NTP.", "请让两台机器都用 NTP 对时。"),
-        )
 
 
-async def _servers(name: str) -> list[tuple[str, Facts]]:
+async def _servers(name: str, now: Callable[[], float]) -> list[tuple[str, Facts]]:
     """What each server of that name says of itself: one, or the primaries of a Cluster."""
     client = any_client(name)
     if not isinstance(client, RedisCluster):
-        return [(name, await _facts(client))]
-    await client.initialize()  # who its primaries are
-    return [(f"{name} ({node.name})", await _facts(client, target_nodes=node)) for node in client.get_primaries()]
+        return [(name, await _facts(client, now))]
+    return [(f"{name} ({node.name})", await _facts(client, now, target_nodes=node)) for node in client.get_primaries()]
 
 
-async def _facts(client: Redis | RedisCluster, **target: Any) -> Facts:
+async def _facts(client: Redis | RedisCluster, now: Callable[[], float], **target: Any) -> Facts:
+    _, drift = await drifted(client.time(**target), lambda told: int(told[0]) + int(told[1]) / 1e6, now)
     info = await client.info(**target)
-    seconds, micros = await client.time(**target)
-    started = int(seconds) - int(info.get("uptime_in_seconds", 0)) + 1  # at its start Redis says that it has just saved
     return Facts(
-        version=str(info.get("redis_version", "0.0")),
-        policy=str(info.get("maxmemory_policy", "")),
+        version=info.get("redis_version"),
+        policy=info.get("maxmemory_policy"),
         bounded=bool(info.get("maxmemory")),
-        persistent=bool(info.get("aof_enabled")) or int(info.get("rdb_last_save_time", 0)) > started,
-        clients=int(info.get("maxclients", 0)),
-        clock=int(seconds) + int(micros) / 1e6,
+        persistent=await _is_persistent(client, info, **target),
+        clients=info.get("maxclients"),
+        drift=drift,
     )
+
+
+async def _is_persistent(client: Redis | RedisCluster, info: Mapping[str, Any], **target: Any) -> bool | None:
+    """Whether it keeps its data on a disk; None where it does not tell when it saves."""
+    if info.get("aof_enabled"):
+        return True
+    try:
+        return bool((await client.config_get("save", **target))["save"])
+    except (RedisError, KeyError):
+        return None

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from dotenv import dotenv_values
 
 from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.project import Kind
 from sanicbase.config import Config
 from sanicbase.config.secrets import weak_secrets
 from sanicbase.config.sources import misspelt
 from sanicbase.config.stores import EMBEDDED
+from sanicbase.rc.caches import shortest_closed_ttl
 from sanicbase.terminal import say
 
 __all__ = ["look_at_settings"]
 
-MARGIN = 2.0  # seconds that CACHE_CLOSED_TTL has above DB_STATEMENT_TIMEOUT
 
+def look_at_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -> Iterator[Finding]:
+    """Names that nobody reads, secrets that can be guessed, values that are at odds for a service of these kinds.
 
-def look_at_settings(config: Config) -> Iterator[Finding]:
-    """Names that nobody reads, secrets that can be guessed, values that are at odds."""
+    `caches` says whether it has cache models.
+    """
     prefix = config.env_prefix()
-    for sentence in misspelt(_names(config), prefix, type(config).model_fields):
-        yield Finding("setting.unknown", "warning", sentence, say("Correct it or take it away.", "请更正或删除。"))
+    for name, near in misspelt(_names(config), prefix, type(config).model_fields).items():
+        yield Finding(
+            "setting.unknown",
+            "warning",
+            say(f"{name} is set, but there is no such setting.", f"设置了 {name}，但没有这个配置项。"),
+            say(f"Write {near}, or take it away.", f"请改为 {near}，或删除。")
+            if near
+            else say("Take it away.", "请删除。"),
+        )
     for name in weak_secrets(config):
         yield Finding(
             "setting.weak",
@@ -31,24 +41,29 @@ def look_at_settings(config: Config) -> Iterator[Finding]:
             say(f"{prefix}{name} can be guessed; prod refuses it.", f"{prefix}{name} 太弱，prod 环境会拒绝。"),
             say("Give it 16 or more characters, at random.", "请换成 16 个以上的随机字符。"),
         )
-    yield from _contradictions(config, prefix)
+    if caches:
+        yield from _closed_too_shortly(config, prefix)
+    yield from _contradictions(config, kinds, prefix)
 
 
-def _contradictions(config: Config, prefix: str) -> Iterator[Finding]:
-    if config.DB_STATEMENT_TIMEOUT + MARGIN > config.CACHE_CLOSED_TTL:
+def _closed_too_shortly(config: Config, prefix: str) -> Iterator[Finding]:
+    if (least := shortest_closed_ttl(config)) > config.CACHE_CLOSED_TTL:
         yield _contradiction(
             say(
                 f"{prefix}CACHE_CLOSED_TTL is shorter than a statement may take.",
                 f"{prefix}CACHE_CLOSED_TTL 短于一条语句可能用的时间。",
             ),
-            f"{prefix}CACHE_CLOSED_TTL >= {prefix}DB_STATEMENT_TIMEOUT + {MARGIN:g}",
+            f"{prefix}CACHE_CLOSED_TTL={least:g}",
         )
-    if config.HTTP_PORT == config.WS_PORT:
+
+
+def _contradictions(config: Config, kinds: Collection[Kind], prefix: str) -> Iterator[Finding]:
+    if config.HTTP_PORT == config.WS_PORT and {"http", "ws"} <= set(kinds):
         yield _contradiction(
             say(f"{prefix}HTTP_PORT and {prefix}WS_PORT are one port.", f"{prefix}HTTP_PORT 和 {prefix}WS_PORT 相同。"),
             f"{prefix}WS_PORT",
         )
-    if config.WORKERS > 1 and config.DB_URL in ("", EMBEDDED) and config.ENV == "prod":
+    if config.WORKERS > 1 and config.databases()["default"] == EMBEDDED and config.ENV == "prod":
         yield _contradiction(
             say(
                 f"{config.WORKERS} workers write to one embedded SQLite, one after another.",
