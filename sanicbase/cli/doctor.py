@@ -13,8 +13,9 @@ from dataclasses import asdict, replace
 import click
 
 from sanicbase.cli.doctoring.database import look_at_databases
-from sanicbase.cli.doctoring.finding import Finding
+from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.models import broken, look_at_models
 from sanicbase.cli.doctoring.redis import Uses, look_at_redis
 from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Project, Service, here, of_service
@@ -23,7 +24,6 @@ from sanicbase.errors import SanicBaseError
 from sanicbase.jobs import Timer
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.rc import RCModel
-from sanicbase.rc.caches import import_cache_models
 from sanicbase.rc.model import declared
 from sanicbase.terminal import say
 
@@ -56,10 +56,23 @@ async def _findings(name: str, project: Project) -> AsyncIterator[Finding]:
     try:
         config = service_config(name)
     except (SanicBaseError, SystemExit) as exc:
-        yield Finding("setting.invalid", "error", str(exc), say("Correct the setting.", "请更正该配置。"))
+        for finding in of_error("setting.invalid", exc):
+            yield finding
         return
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
+    except Exception as exc:  # whatever a module of the author's own raises
+        yield broken(f"{name}.config", exc)
+        return
+    async for finding in _of_service(config, project):
+        yield finding
+
+
+async def _of_service(config: Config, project: Project) -> AsyncIterator[Finding]:
+    name = config.SERVER_NAME
+    async for finding in look_at_models(config):
+        yield finding
+        return  # what follows needs them
     service = project.service(name) or Service(name, config.SERVER_ID, config.HTTP_PORT, config.WS_PORT, ())
     uses = _uses(config, service)
     caches = any(each.caches for each in uses.values())
@@ -81,7 +94,6 @@ def _processes(config: Config, service: Service) -> int:
 
 def _uses(config: Config, service: Service) -> dict[str, Uses]:
     """What the service keeps in each Redis, by its name."""
-    import_cache_models(config)
     own = [cls for cls in declared if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
     uses = {name: _kept([cls for cls in own if cls._options.connection == name]) for name in config.redis_urls("")}
     if "srv" in service.kinds and _has_timers(config.SERVER_NAME):

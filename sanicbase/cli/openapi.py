@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sanic import Sanic
 
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import guessed_service, here
 from sanicbase.config import Config
 from sanicbase.db.database import models_known
 from sanicbase.http.openapi import breaking_changes, document, info_of
@@ -27,16 +27,16 @@ __all__ = ["openapi"]
 @click.option("--check", is_flag=True, help="Compare it with the file; status 1 when a client would break.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="By default <package>/openapi.json.")
 def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> None:
-    """Print the OpenAPI document of APP, a launch file such as http_xi_test; or write it, or check what has changed.
+    """Print the OpenAPI document of APP, a service or a launch file such as http_xi_test; or write it, or check it.
 
     Without APP it is that of the only service. Nothing is connected to, and nothing is served.
     """
-    found = _app(app or f"http_{guessed_service(None)}")
+    found = _app(_launch_file(app))
     config: Config = found.ctx.config
     made = asyncio.run(_document(found, config))
     file = file or config.package_dir() / "openapi.json"
     if write:
-        file.write_text(_text(made), encoding="utf-8")
+        _write(file, _text(made))
         click.echo(say(f"{file} is written.", f"已写入 {file}。"))
     elif check:
         _check(made, file)
@@ -49,6 +49,20 @@ async def _document(app: App, config: Config) -> dict[str, Any]:
         return document(app, info_of(config))
 
 
+def _launch_file(app: str | None) -> str:
+    """The launch file that is meant: the named one, or that of a service, or of the only one."""
+    if app and not here().service(app):
+        return app
+    return f"http_{guessed_service(app)}"
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise click.ClickException(say(f"{file} cannot be written: {exc}.", f"无法写入 {file}：{exc}。")) from exc
+
+
 def _check(made: dict[str, Any], file: Path) -> None:
     try:
         committed = json.loads(file.read_text(encoding="utf-8"))
@@ -59,6 +73,13 @@ def _check(made: dict[str, Any], file: Path) -> None:
                 f"读不出 {file}：{exc}。请用 --write 写入并提交。",
             )
         ) from exc
+    if not isinstance(committed, dict) or "openapi" not in committed:
+        raise click.ClickException(
+            say(
+                f"{file} is no OpenAPI document. Write it by --write, and commit it.",
+                f"{file} 不是 OpenAPI 文档。请用 --write 写入并提交。",
+            )
+        )
     if broken := breaking_changes(committed, made):
         lines = "\n".join(f"  {each}" for each in broken)
         raise click.ClickException(

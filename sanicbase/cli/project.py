@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,27 @@ import click
 from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
-__all__ = ["KINDS", "Kind", "Project", "Service", "guessed_service", "here", "of_service", "parsed", "service_names"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Project",
+    "Service",
+    "guessed_service",
+    "here",
+    "of_service",
+    "parsed",
+    "served",
+    "service_names",
+]
 
 Kind = Literal["http", "ws", "srv"]
 KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
+
+
+def served(kinds: Collection[Kind], http_port: int, ws_port: int) -> dict[Kind, int]:
+    """The ports of those of the kinds that have one."""
+    ports: dict[Kind, int] = {"http": http_port, "ws": ws_port}
+    return {kind: port for kind, port in ports.items() if kind in kinds}
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,11 @@ class Service:
     http_port: int
     ws_port: int
     kinds: tuple[Kind, ...]
+
+    @property
+    def ports(self) -> dict[Kind, int]:
+        """Where it serves, as its class says."""
+        return served(self.kinds, self.http_port, self.ws_port)
 
     @property
     def class_prefix(self) -> str:
@@ -76,7 +98,12 @@ class Project:
 
 def here() -> Project:
     """The project in the working directory, whose modules can be imported from now on, as `python -m` has it."""
-    folder = Path.cwd()
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError as exc:
+        raise SanicBaseError(
+            say("This folder is gone. Go to another one.", "当前目录已不存在，请进入其他目录。")
+        ) from exc
     if str(folder) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(folder))
     return Project(folder)

@@ -232,6 +232,8 @@ class Config(BaseSettings):
         except ValidationError as exc:
             places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
             raise ConfigError("\n".join(sentences(exc, prefix=cls.env_prefix(), places=places))) from None
+        except UnicodeDecodeError as exc:
+            raise ConfigError(f"{self.project_dir() / '.env'} is not in UTF-8: {exc}. Save it so.") from exc
         except SettingsError as exc:
             raise ConfigError(f"{exc} (a list is written a,b and a dictionary as JSON).") from exc
         self._warn_of_misspelt_names()

@@ -18,13 +18,14 @@ from sanicbase.db.relations import migrated_models
 from sanicbase.db.schema import missing_columns
 from sanicbase.db.versions import (
     aerich_has_table,
+    aerich_target,
     applied_migrations,
     followed_migrations,
     written_for_sqlite,
 )
 from sanicbase.errors import MigrationError
 
-__all__ = ["Lack", "check_migrations", "lacking"]
+__all__ = ["Lack", "aerich_command", "check_migrations", "lacking"]
 
 logger = logging.getLogger("sanicbase.db")
 
@@ -64,7 +65,7 @@ async def _lacking(config: Config, label: str) -> Lack | None:
     if not file and (missing := await _missing_tables(config, label)):  # an embedded one is given them at the start
         return Lack(
             f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
-            f"Run: aerich init -t {config.SERVER_NAME}.config.migrate_db && {await _aerich(config, label)} init-db",
+            f"Run: {await aerich_command(config, label, begun=False)} init-db",
         )
     if file and (columns := await missing_columns(config, label)):
         return Lack(
@@ -78,14 +79,20 @@ async def _pending(config: Config, label: str, pending: list[str], file: Path | 
     names = f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
     if file and not written_for_sqlite(config, label):
         return Lack(f"{names} Written for another database, they cannot be applied to the embedded {file}.", REBUILD)
-    return Lack(names, f"Run: {await _aerich(config, label)} upgrade")
+    return Lack(names, f"Run: {await aerich_command(config, label)} upgrade")
 
 
-async def _aerich(config: Config, label: str) -> str:
-    """How aerich is called for the label. What it did to any database it notes in a table of the default one."""
+async def aerich_command(config: Config, label: str, *, begun: bool = True) -> str:
+    """How aerich is called for the label: it follows the service that the project's last `aerich init` has named.
+
+    What it did to any database it notes in a table of the default one. `begun` says whether there are migrations.
+    """
+    target = f"{config.SERVER_NAME}.config.migrate_db"
+    init = "" if begun and aerich_target(config) == target else f"aerich init -t {target} && "
     if label == config.SERVER_NAME:
-        return "aerich"
-    return f"aerich --app {label}" if await aerich_has_table() else f"aerich init-db && aerich --app {label}"
+        return f"{init}aerich"
+    table = "" if await aerich_has_table() else "aerich init-db && "
+    return f"{init}{table}aerich --app {label}"
 
 
 async def _missing_tables(config: Config, label: str) -> list[str]:

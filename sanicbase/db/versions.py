@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from aerich.models import Aerich
@@ -14,6 +15,7 @@ from sanicbase.db.errors import DatabaseError
 
 __all__ = [
     "aerich_has_table",
+    "aerich_target",
     "applied_migrations",
     "followed_migrations",
     "migration_files",
@@ -64,6 +66,15 @@ async def applied_migrations(label: str) -> set[str]:
         if is_missing_table(exc):
             return set()
         raise
+
+
+def aerich_target(config: Config) -> str:
+    """What `aerich init` has named last in the project's pyproject.toml; empty when nothing there can be read."""
+    try:
+        tools = tomllib.loads((config.project_dir() / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return ""
+    return str((tools.get("aerich") or tools.get("tortoise") or {}).get("tortoise_orm", ""))
 
 
 async def aerich_has_table() -> bool:

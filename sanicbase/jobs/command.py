@@ -54,6 +54,13 @@ def run_command(path: str, words: Sequence[str]) -> None:
 
 
 def _imported(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(
+            say(
+                f"{name!r} is no module: write package.module or package.module:function.",
+                f"{name!r} 不是模块，请写 package.module 或 package.module:function。",
+            )
+        )
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
@@ -63,13 +70,6 @@ def _imported(name: str) -> ModuleType:
             say(
                 f"There is no module {exc.name}. Run this in the project's folder.",
                 f"没有模块 {exc.name}。请在项目目录下执行。",
-            )
-        ) from exc
-    except (ValueError, TypeError) as exc:
-        raise UsageError(
-            say(
-                f"{name!r} is no module: write package.module or package.module:function.",
-                f"{name!r} 不是模块，请写 package.module 或 package.module:function。",
             )
         ) from exc
 

@@ -159,6 +159,70 @@ def test_a_file_in_another_encoding_is_named(told: Told, tmp_path: Path) -> None
     assert "url_main.py is not in UTF-8" in refused.output
 
 
+OWN = """
+from sanicbase import DBModel, Timestamps
+from tortoise import fields
+
+
+class Record(Timestamps):
+    id = fields.UUIDField(primary_key=True)
+    note = fields.CharField(max_length=20)
+
+    class Meta:
+        abstract = True
+
+
+class OrderSKU(Record):
+    date = fields.DateField()
+    amount = fields.IntField(default=3)
+
+
+class Strange(DBModel):
+    copy = fields.IntField()
+"""
+
+
+def test_an_api_knows_the_columns_of_bases_and_a_column_called_as_its_type(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "shop/model_db/main.py").write_text((tmp_path / "shop/model_db/main.py").read_text() + OWN)
+    assert told("add", "api", "OrderSKU").exit_code == 0
+    made = (tmp_path / "shop/interface/order_sku.py").read_text()
+    assert "from shop.model_db.main import OrderSKU, User" in made.replace("UserRC", "User") or "OrderSKU" in made
+    read = made.partition("class OrderSKUIn")[2].partition("class ")[0]
+    assert "    note: Annotated[str, StringConstraints(min_length=1, max_length=20)]\n" in read
+    assert "    date: date_type\n" in read
+    assert "    amount: int = 3\n" in read
+    assert "created_at: datetime" in made
+    assert "/<order_sku_id:uuid>" in (tmp_path / "shop/url_main.py").read_text()
+    folder = Folder(tmp_path)
+    assert "ok" in folder.run(sys.executable, "-c", "import shop.url_main; print('ok')")
+    refused = told("add", "api", "strange")
+    assert "Strange has a column 'copy', which is a method of pydantic's models." in refused.output
+
+
+def test_users_without_tokens_are_rows_like_others(tmp_path: Path, told: Told) -> None:
+    assert told("new", "blog", "--yes", "--kinds", "http").exit_code == 0
+    for kind, name in (("model", "user"), ("api", "user"), ("model", "article"), ("api", "article")):
+        assert told("add", kind, name, "--service", "blog").exit_code == 0
+    folder = Folder(tmp_path)
+    assert "ok" in folder.run(sys.executable, "-c", "import blog.url_main; print('ok')")
+
+
+def test_pieces_go_by_what_the_author_has_changed(told: Told, tmp_path: Path) -> None:
+    url_main, errors = tmp_path / "shop/url_main.py", tmp_path / "shop/config/errors.py"
+    url_main.write_text(url_main.read_text().replace('url_prefix="/shop")\nhttp.', 'url_prefix="/mall")\nhttp.'))
+    errors.write_text(errors.read_text() + '\n    NO_STOCK = 1_001, 409, "No stock.", "没有库存。"\n')
+    told("add", "model", "article")
+    assert told("add", "api", "article").exit_code == 0
+    assert "ARTICLE_NOT_FOUND = 1002," in errors.read_text()
+    assert 'PATH = "/mall/articles"' in (tmp_path / "tests/shop/test_article_api.py").read_text()
+    told("add", "api", "hello")
+    assert not (tmp_path / "tests/shop/test_hello_api.py").exists()
+    scripts = tmp_path / "shop/script/__init__.py"
+    scripts.write_text("if True:\n    scripts = ()\n")
+    assert "There is no tuple or list scripts to add to" in told("add", "timer", "tick").output
+    assert scripts.read_text() == "if True:\n    scripts = ()\n"
+
+
 SECRETS = """
 from sanicbase import DBModel
 from tortoise import fields

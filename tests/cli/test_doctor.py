@@ -54,6 +54,16 @@ asyncio.run(main())
 """
 
 
+BAD_KEY = """
+from sanicbase import DBModel
+from tortoise import fields
+
+
+class Article(DBModel):
+    author: fields.ForeignKeyRelation["Article"] = fields.ForeignKeyField("shop.Nowhere")
+"""
+
+
 def codes(findings: Iterable[Finding]) -> list[str]:
     found = list(findings)
     assert all(finding.sentence and finding.remedy for finding in found)
@@ -223,6 +233,9 @@ def test_models_that_have_changed_since_their_migration(
     assert finding["code"] == "migrations.unwritten"
     assert "price" in finding["sentence"]
     assert "foreign" not in finding["sentence"]
+    assert finding["remedy"] == "Run: aerich init -t shop.config.migrate_db && aerich migrate && aerich upgrade"
+    (folder.path / "pyproject.toml").write_text('[tool.tortoise]\ntortoise_orm = "shop.config.migrate_db"\n')
+    (finding,) = json.loads(folder.refused("doctor", "--json"))
     assert finding["remedy"] == "Run: aerich migrate && aerich upgrade"
     assert len(list((folder.path / "migrations/shop").glob("*.py"))) == 1
 
@@ -326,6 +339,27 @@ async def test_each_primary_of_a_cluster_is_looked_at() -> None:
         assert codes(findings) == ["redis.persistence"] * 3
         for node in servers.nodes:
             assert len([each for each in findings if f"127.0.0.1:{node.port}" in each.sentence]) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "code", "sentence"),
+    [
+        ("model_db/main.py", "x = (\n", "models.broken", "SyntaxError"),
+        ("model_db/main.py", BAD_KEY, "models.broken", "Nowhere"),
+        ("model_rc/lost.py", "import nowhere_at_all\n", "models.broken", "nowhere_at_all"),
+        ("config/__init__.py", "import nowhere_at_all\n", "models.broken", "nowhere_at_all"),
+        ("../.env", b"# \xca\xfd\n", "setting.invalid", "not in UTF-8"),
+    ],
+)
+def test_modules_that_cannot_be_imported(
+    folder: Folder, file: str, text: str | bytes, code: str, sentence: str
+) -> None:
+    folder.make("shop", kinds=["srv"])
+    before = (folder.path / "shop" / file).read_bytes() if file.startswith("config") else b""
+    (folder.path / "shop" / file).write_bytes((text if isinstance(text, bytes) else text.encode()) + before)
+    (finding,) = json.loads(folder.refused("doctor", "--json"))
+    assert finding["code"] == code
+    assert sentence in finding["sentence"]
 
 
 def test_the_command_has_a_status_and_json(folder: Folder) -> None:

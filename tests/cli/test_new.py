@@ -173,8 +173,41 @@ def test_without_a_terminal_it_says_what_to_write(told: Told, tmp_path: Path, wo
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ({"database": ["x"]}, "database: Input should be 'sqlite', 'mysql' or 'postgres'."),
+        ({"http_port": [1]}, "http_port: Input should be a valid integer."),
+        ({"http_port": True}, "http_port: it is a number."),
+        ({"ports": 1}, "There is no answer ports. There are: name, id,"),
+    ],
+)
+def test_an_answers_file_may_hold_anything(told: Told, tmp_path: Path, answers: object, sentence: str) -> None:
+    (tmp_path / "answers.json").write_text(json.dumps({"name": "shop", **answers}))  # type: ignore[dict-item]
+    refused = told("new", "--answers", "answers.json", "--yes")
+    assert refused.exit_code == 1
+    assert sentence in refused.output
+
+
+def test_what_another_service_has_is_not_given_again(told: Told, tmp_path: Path) -> None:
+    told("new", "shop", "--yes", "--kinds", "http", "--http-port", "8000", "--ws-port", "8001")
+    assert "shop has port 8000 already." in told("new", "blog", "--yes", "--http-port", "8000").output
+    assert "shop has the number 1." in told("new", "blog", "--yes", "--id", "1").output
+    assert told("new", "blog", "--yes", "--ws-port", "8001").exit_code == 0  # which shop does not serve at
+
+
+@pytest.mark.parametrize("path", ["http_shop.py", "tests/shop/test_hello.py", "shop/mine.py"])
+def test_files_that_are_there_are_not_replaced(told: Told, tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("# mine\n")
+    refused = told("new", "shop", "--yes")
+    assert "'shop' is taken in this folder." in refused.output
+    assert contents(tmp_path) == {path: "# mine\n"}
+
+
 def test_a_terminal_in_chinese_is_spoken_to_in_chinese(told: Told, tmp_path: Path) -> None:
     env = {"LANG": "zh_CN.UTF-8"}
+    assert "http_port：必须小于或等于 65535。" in told("new", "x", "--http-port", "70000", "--yes", env=env).output
     assert "'class' 是 Python 的关键字。 可以叫 class_service。" in told("new", "class", "--yes", env=env).output
     assert told("new", "shop", "--yes", env=env).exit_code == 0
     assert (tmp_path / "shop/__init__.py").read_text() == '"""shop 服务。"""\n'

@@ -25,8 +25,9 @@ def openapi(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_examples_committed_document_is_that_of_its_views() -> None:
-    done = openapi(ROOT, "http_xi_test", "--check")
+@pytest.mark.parametrize("app", ["http_xi_test", "xi_test"])
+def test_the_examples_committed_document_is_that_of_its_views(app: str) -> None:
+    done = openapi(ROOT, app, "--check")
     assert (done.returncode, done.stdout) == (0, "Nothing has changed.\n"), done.stdout + done.stderr
 
 
@@ -70,9 +71,12 @@ def test_a_change_that_breaks_nobody_is_told(project: Path) -> None:
         (["http_xi_test:nope"], 2, "is no app that create_app has made"),
         (["http_xi_test", "--check", "--file", "nope.json"], 1, "nope.json cannot be read"),
         (["http_xi_test", "--check", "--file", "http_xi_test.py"], 1, "http_xi_test.py cannot be read"),
+        (["http_xi_test", "--check", "--file", "list.json"], 1, "list.json is no OpenAPI document"),
+        (["http_xi_test", "--write", "--file", "nowhere/x.json"], 1, "nowhere/x.json cannot be written"),
     ],
 )
 def test_a_mistake_is_one_sentence(project: Path, words: list[str], status: int, sentence: str) -> None:
+    (project / "list.json").write_text("[]")
     done = openapi(project, *words)
     assert done.returncode == status
     assert sentence in done.stderr

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel
 
 from sanicbase.cli.project import Project, parsed
+from sanicbase.terminal import say
 
 __all__ = ["Column", "Columns", "columns_of", "imports_of"]
 
@@ -112,41 +115,87 @@ class Columns:
 
 
 def columns_of(project: Project, service: str, model: str) -> Columns | None:
-    """The columns of the service's model of that name; None when there is none."""
-    for file in sorted((project.folder / service / "model_db").glob("*.py")):
-        for cls in parsed(file).body:
-            if isinstance(cls, ast.ClassDef) and cls.name == model:
-                return _columns(f"{service}.model_db.{file.stem}", cls)
-    return None
+    """The columns of the service's model of that name, capitals aside; None when there is none.
+
+    Raises ValueError for a column whose name no schema can have.
+    """
+    files = sorted((project.folder / service / "model_db").glob("*.py"))
+    classes = {
+        cls.name: (f"{service}.model_db.{file.stem}", cls)
+        for file in files
+        for cls in parsed(file).body
+        if isinstance(cls, ast.ClassDef)
+    }
+    found = next((name for name in classes if name.lower() == model.lower()), None)
+    if found is None:
+        return None
+    module, cls = classes[found]
+    columns = _columns(module, cls, {name: each for name, (_, each) in classes.items()})
+    _check_names(columns)
+    return columns
 
 
 def imports_of(columns: Sequence[Column], *more: str) -> list[str]:
     """The imports that the types need: `from datetime import datetime`; `more` is of `typing`."""
     wanted: dict[str, set[str]] = {"typing": set(more)}
+    lines = []
     for column in columns:
-        if module := IMPORTS.get(column.type):
-            wanted.setdefault(module, set()).add(column.type)
-    return [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(wanted.items()) if names]
+        plain = column.type.removesuffix("_type")
+        if module := IMPORTS.get(plain):
+            if plain == column.type:
+                wanted.setdefault(module, set()).add(plain)
+            else:
+                lines.append(f"from {module} import {plain} as {column.type}")
+    lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in wanted.items() if names]
+    return sorted(set(lines))
 
 
-def _columns(module: str, cls: ast.ClassDef) -> Columns:
-    columns = [column for statement in cls.body if (column := _column(statement))]
+def _check_names(columns: Columns) -> None:
+    for column in columns.columns:
+        if hasattr(BaseModel, column.name):
+            raise ValueError(
+                say(
+                    f"{columns.model} has a column {column.name!r}, which is a method of pydantic's models. Rename the "
+                    "column, or write the schema by hand.",
+                    f"{columns.model} 的列 {column.name!r} 与 pydantic 模型的方法同名。请改列名，或手写数据结构。",
+                )
+            )
+
+
+def _columns(module: str, cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Columns:
+    body = list(_body(cls, classes))
+    columns = [column for statement in body if (column := _column(statement))]
     declares_key = any(column.primary for column in columns)
     if not declares_key:
         columns.insert(0, Column("id", "int", "", None, True, False, False, True, True))
-    if any(isinstance(base, ast.Name) and base.id == "Timestamps" for base in cls.bases):
+    if "Timestamps" in _bases(cls, classes):
         columns += [
             Column(name, "datetime", "", None, False, False, False, True, True) for name in ("created_at", "updated_at")
         ]
-    relations = any("ForeignKey" in ast.unparse(each) or "OneToOne" in ast.unparse(each) for _, each in _fields(cls))
+    relations = any("ForeignKey" in ast.unparse(each) or "OneToOne" in ast.unparse(each) for _, each in _fields(body))
     known = {column.name for column in columns}
-    strange = [name for name, field in _fields(cls) if not {name, f"{name}_id"} & known and not _is_filled(field)]
-    return Columns(module, cls.name, tuple(columns), relations, declares_key, tuple(strange))
+    strange = [name for name, field in _fields(body) if not {name, f"{name}_id"} & known and not _is_filled(field)]
+    # In a class that has a field `date`, the word is no type any more.
+    told = [replace(each, type=f"{each.type}_type") if each.type in known else each for each in columns]
+    return Columns(module, cls.name, tuple(told), relations, declares_key, tuple(strange))
 
 
-def _fields(cls: ast.ClassDef) -> Iterator[tuple[str, ast.Call]]:
+def _body(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[ast.stmt]:
+    """What stands in the class, and before it in those of its bases that are the service's own."""
+    for base in cls.bases:
+        if isinstance(base, ast.Name) and base.id in classes and base.id != cls.name:
+            yield from _body(classes[base.id], classes)
+    yield from cls.body
+
+
+def _bases(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> set[str]:
+    names = {base.id for base in cls.bases if isinstance(base, ast.Name)} - {cls.name}
+    return names.union(*(_bases(classes[name], classes) for name in names & classes.keys()))
+
+
+def _fields(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.Call]]:
     """The names to which a call of something that ends in `Field` is assigned, many-to-many relations aside."""
-    for statement in cls.body:
+    for statement in body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         value = getattr(statement, "value", None)
         if isinstance(target, ast.Name) and isinstance(value, ast.Call):

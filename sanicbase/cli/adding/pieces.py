@@ -10,7 +10,7 @@ from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
 from sanicbase.cli.adding.imports import imported_from, with_import
 from sanicbase.cli.adding.naming import names_of
 from sanicbase.cli.adding.service import Place
-from sanicbase.cli.adding.syntax import defines, with_attached, with_definition, with_item, with_member
+from sanicbase.cli.adding.syntax import assigns, defines, with_attached, with_definition, with_item, with_member
 from sanicbase.cli.making.names import check_file_name
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
@@ -43,7 +43,7 @@ def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
     there = columns_of(place.project, place.name, values["Thing"])
     module = there.module if there else f"{place.name}.model_db.{file}"
     path = module.replace(".", "/") + ".py"
-    values |= {"module": module}
+    values |= {"module": module, "Thing": there.model if there else values["Thing"]}
     test = _test(values, "model")
     if there:  # whoever wrote its columns knows what to test
         return {test: _or_new(place, test, "pieces/test_model.py.j2", values)} if _is_as_made(there) else {}
@@ -72,6 +72,7 @@ def _rc(place: Place, values: dict[str, Any]) -> Texts:
     unique = [column.name for column in shown if column.unique]
     values |= {
         "columns": columns,
+        "Thing": columns.model if columns else values["Thing"],
         "imports": imports_of(shown),
         "unique": f"({', '.join(_quoted(name) for name in unique)}{',' * (len(unique) == 1)})" if unique else "",
         "made": ", ".join(f"{column.name}={column.sample}" for column in columns.needed) if columns else "",
@@ -83,11 +84,11 @@ def _api(place: Place, values: dict[str, Any]) -> Texts:
     """Views over the model of that name with everything behind them, or one plain view."""
     place.check_serves("http")
     columns = columns_of(place.project, place.name, values["Thing"])
-    values |= {"prefix": f"/v{place.version}" if place.version else ""}
+    values |= {"root": place.root}
     if columns is None:
         texts = _defined(place, values, "interface/{thing}.py", "{Thing}API", "pieces/view.py.j2", "view", "api")
         return texts | _routed(place, values, "http", {"{Thing}API": "/{path}"})
-    values |= {"path": values["things"].replace("_", "-")} | _schema(place, columns)
+    values |= {"path": values["things"].replace("_", "-"), "Thing": columns.model} | _schema(place, columns)
     texts = _defined(place, values, "interface/{thing}.py", "{Things}API", "pieces/interface.py.j2", "api")
     texts |= _defined(place, values, "handler/{thing}.py", "create_{thing}", "pieces/handler.py.j2", "")
     texts |= _told(place, values)
@@ -107,7 +108,7 @@ def _schema(place: Place, columns: Columns) -> dict[str, Any]:
     lengths = [column for column in columns.written if column.type == "str" and column.length]
     user_module, user_type = place.user_type
     code = f"{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', columns.model).upper()}_NOT_FOUND"
-    found = re.search(rf"{code} = \(?\s*(\d+)", place.text("config/errors.py"))
+    found = re.search(rf"{code} = \(?\s*(\d[\d_]*)", place.text("config/errors.py"))
     return {
         "columns": columns,
         "key": columns.key.name,
@@ -177,7 +178,7 @@ def _timer(place: Place, values: dict[str, Any]) -> Texts:
     thing = values["thing"]
     source = with_import(source, "sanicbase", "Timer")
     source = with_import(source, f"{place.name}.script.{thing}", thing)
-    if defines(source, "scripts"):
+    if assigns(source, "scripts"):
         source = with_item(source, "scripts", f"Timer({thing}, every=60)", naming=thing)
     else:
         source += f"\nscripts = (Timer({thing}, every=60),)\n"
@@ -204,7 +205,7 @@ def _defined(
             )
         )
     texts = {f"{place.name}/{path}": there or render(template, values)}
-    if test:
+    if test and not there:  # who has written it knows what to test
         file = _test(values, called or test)
         texts[file] = _or_new(place, file, f"pieces/test_{test}.py.j2", values)
     return texts

@@ -38,7 +38,8 @@ class Place:
     @property
     def user_module(self) -> str:
         """Where its model User is; empty when it has none."""
-        if not self.text("handler/user.py"):
+        handler = self.text("handler/user.py")
+        if not handler or not defines(handler, "user_with_token"):  # users without tokens are rows like others
             return ""
         files = sorted((self.project.folder / self.name / "model_db").glob("*.py"))
         found = (file for file in files if defines(file.read_text(encoding="utf-8"), "User"))
@@ -66,6 +67,18 @@ class Place:
         return [each.value for each in value.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)]
 
     @property
+    def root(self) -> str:
+        """What the paths of its HTTP views begin with: `/v1/shop`."""
+        version = f"/v{self.version}" if self.version else ""
+        for line in ast.parse(self.text("url_main.py")).body:
+            match line:
+                case ast.Assign(targets=[ast.Name("http")], value=ast.Call(keywords=keywords)):
+                    given = {each.arg: each.value for each in keywords}.get("url_prefix", ast.Constant(""))
+                    if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                        return version + given.value
+        return f"{version}/{self.name}"
+
+    @property
     def version(self) -> int:
         """The version in the paths of its API; 0 for none."""
         found = re.search(r"^VERSION = (\d+)", self.text("url_main.py"), re.MULTILINE)
@@ -80,7 +93,7 @@ class Place:
     def free_code(self) -> int:
         """The first number above all of its error codes."""
         first = max(self.service.id, 1) * 1000
-        return max([first, *map(int, re.findall(r"= \(?\s*(\d{4,}),", self.text("config/errors.py")))]) + 1
+        return max([first, *map(int, re.findall(r"= \(?\s*(\d[\d_]*),", self.text("config/errors.py")))]) + 1
 
     def check_serves(self, kind: Kind) -> None:
         """Raises ValueError when the service has no launch file of that kind."""

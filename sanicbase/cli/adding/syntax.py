@@ -9,7 +9,7 @@ import libcst.matchers as m
 
 from sanicbase.terminal import say
 
-__all__ = ["class_of_base", "defines", "with_attached", "with_definition", "with_item", "with_member"]
+__all__ = ["assigns", "class_of_base", "defines", "with_attached", "with_definition", "with_item", "with_member"]
 
 WIDTH = 120
 
@@ -23,6 +23,12 @@ BLANK = cst.EmptyLine(indent=False)
 def defines(source: str, name: str) -> bool:
     """Whether a class, a function or a variable of that name is defined at the top of the module."""
     return any(_defined(line) == name for line in cst.parse_module(source).body)
+
+
+def assigns(source: str, name: str) -> bool:
+    """Whether something is assigned to that name, wherever in the module."""
+    tree = cst.parse_module(source)
+    return bool(m.findall(tree, m.Assign(targets=[m.AssignTarget(m.Name(name))]) | m.AnnAssign(m.Name(name))))
 
 
 def class_of_base(source: str, base: str) -> str | None:

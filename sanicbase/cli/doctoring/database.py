@@ -17,7 +17,7 @@ from sanicbase.db import Database
 from sanicbase.db.drift import unwritten_changes
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.migrations import lacking
+from sanicbase.db.migrations import aerich_command, lacking
 from sanicbase.errors import SanicBaseError
 from sanicbase.terminal import say
 
@@ -76,7 +76,7 @@ async def look_at_databases(
                 yield finding
         async with Database(opened.model_copy(update={"MODEL_EXTRA": []}), check=False):
             for label, statements in (await unwritten_changes(opened)).items():
-                yield _unwritten(config, label, statements)
+                yield _unwritten(label, statements, await aerich_command(opened, label))
     except SanicBaseError as exc:
         for finding in of_error("database.away", exc):
             yield finding
@@ -141,8 +141,8 @@ def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[F
     yield from clock(name, facts.drift)
 
 
-def _unwritten(config: Config, label: str, statements: list[str]) -> Finding:
-    aerich = "aerich" if label == config.SERVER_NAME else f"aerich --app {label}"
+def _unwritten(label: str, statements: list[str], aerich: str) -> Finding:
+    upgrade = f"{aerich.rpartition(' && ')[2]} upgrade"
     shown = textwrap.shorten("; ".join(statements), SHOWN, placeholder=" …")
     return Finding(
         "migrations.unwritten",
@@ -151,7 +151,7 @@ def _unwritten(config: Config, label: str, statements: list[str]) -> Finding:
             f"The models of {label} have changed since the last migration: {shown}",
             f"{label} 的模型在最近一次迁移之后有改动：{shown}",
         ),
-        say(f"Run: {aerich} migrate && {aerich} upgrade", f"请执行：{aerich} migrate && {aerich} upgrade"),
+        say(f"Run: {aerich} migrate && {upgrade}", f"请执行：{aerich} migrate && {upgrade}"),
     )
 
 

@@ -26,7 +26,7 @@ class Finding:
     remedy: str
 
 
-def of_error(code: str, error: Exception, severity: Severity = "error") -> Iterator[Finding]:
+def of_error(code: str, error: BaseException, severity: Severity = "error") -> Iterator[Finding]:
     """Errors of sanicbase as findings: the last sentence of each line is its remedy."""
     for line in str(error).splitlines():
         cause, separator, remedy = line.rpartition(". ")

@@ -97,7 +97,6 @@ def look_at_logs(config: Config) -> Iterator[Finding]:
 def _ports(service: Service, project: Project) -> set[int]:
     """The ports of another service, as its settings here have them: nothing of it is imported."""
     given = dotenv_values(project.folder / ".env") | os.environ
-    ports = {"http": service.http_port, "ws": service.ws_port}
-    ports = {kind: port for kind, port in ports.items() if kind in service.kinds}
-    set_ = {given.get(f"{service.name.upper()}_{kind.upper()}_PORT") or str(port) for kind, port in ports.items()}
-    return {int(port) for port in set_ if port.isdigit()}
+    names = {kind: f"{service.name.upper()}_{kind.upper()}_PORT" for kind in service.ports}
+    ports = {given.get(names[kind]) or str(port) for kind, port in service.ports.items()}
+    return {int(port) for port in ports if port.isdigit()}

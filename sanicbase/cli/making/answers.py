@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sanicbase.cli.making.names import check_file_name, check_name
-from sanicbase.cli.project import KINDS, Kind, Project
+from sanicbase.cli.project import KINDS, Kind, Project, served
 from sanicbase.config.redis_urls import check_redis_url
 from sanicbase.config.stores import check_database
+from sanicbase.http.catalogue import Catalogue
 from sanicbase.terminal import Language, say, terminal_language
 
 __all__ = ["Answers", "complete", "read_answers"]
@@ -76,6 +77,13 @@ class Answers(BaseModel):
         """Whether the service has users: what is not served needs no tokens."""
         return self.auth == "token" and bool({"http", "ws"} & set(self.kinds))
 
+    @field_validator("id", "http_port", "ws_port", "workers", "version", mode="before")
+    @classmethod
+    def _no_truth(cls, number: object) -> object:
+        if isinstance(number, bool):
+            raise ValueError(say("it is a number", "应为数字"))
+        return number
+
     @field_validator("kinds")
     @classmethod
     def _in_order(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -123,9 +131,11 @@ def complete(given: Mapping[str, Any], project: Project) -> Answers:
         raise ValueError(say("A service needs a name.", "服务需要一个名字。"))
     check_name(str(given["name"]), project)
     try:
-        return Answers.model_validate({**_defaults(given, project), **given})
+        answers = Answers.model_validate({**_defaults(given, project), **given})
     except ValidationError as exc:
         raise ValueError("\n".join(_sentences(exc))) from None
+    _check_others(answers, project)
+    return answers
 
 
 def read_answers(file: Path) -> dict[str, Any]:
@@ -143,10 +153,10 @@ def read_answers(file: Path) -> dict[str, Any]:
 def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
     services = project.services()
     taken = {port for service in services for port in (service.http_port, service.ws_port)}
-    taken |= {given[key] for key in ("http_port", "ws_port") if key in given}
+    taken |= {port for key in ("http_port", "ws_port") if isinstance(port := given.get(key), int)}
     http_port = _free_port(taken)
-    database = given.get("database") or _kind_of(given.get("database_url"))
-    redis = given.get("redis") or ("server" if given.get("redis_url") else "embedded")
+    database = str(given.get("database") or _kind_of(given.get("database_url")))
+    redis = str(given.get("redis") or ("server" if given.get("redis_url") else "embedded"))
     return {
         "database": database,
         "redis": redis,
@@ -163,6 +173,16 @@ def _kind_of(url: object) -> str:
     """Which database the URL is of; the embedded one where there is none, or none that is known."""
     scheme = str(url or "").partition("://")[0]
     return next((kind for kind, schemes in SCHEMES.items() if scheme in schemes), "sqlite")
+
+
+def _check_others(answers: Answers, project: Project) -> None:
+    """Raises ValueError when another service of the project has the number or a port that this one serves at."""
+    own = served(answers.kinds, answers.http_port, answers.ws_port)
+    for other in project.services():
+        for port in {*own.values()} & {*other.ports.values()}:
+            raise ValueError(say(f"{other.name} has port {port} already.", f"{other.name} 已经使用端口 {port}。"))
+        if answers.id == other.id:
+            raise ValueError(say(f"{other.name} has the number {other.id}.", f"{other.name} 的编号已经是 {other.id}。"))
 
 
 def _free_port(taken: Iterable[int]) -> int:
@@ -184,9 +204,11 @@ def _is_free(port: int) -> bool:
 def _sentences(error: ValidationError) -> Iterable[str]:
     for mistake in error.errors(include_url=False):
         path = ".".join(str(part) for part in mistake["loc"])
-        reason = mistake["msg"].removeprefix("Value error, ").rstrip(".")
+        kind, english = mistake["type"], mistake["msg"].removeprefix("Value error, ")
+        told = Catalogue().message(kind, mistake.get("ctx", {}), english, terminal_language())
+        reason = (english if kind == "value_error" else told).rstrip(".。")
         if mistake["type"] == "extra_forbidden":
             known = ", ".join(Answers.model_fields)
             yield say(f"There is no answer {path}. There are: {known}.", f"没有 {path} 这一项，只有：{known}。")
         else:
-            yield f"{path}: {reason}." if path else f"{reason}."
+            yield say(f"{path}: {reason}." if path else f"{reason}.", f"{path}：{reason}。" if path else f"{reason}。")

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from sanicbase.cli.project import Project
+from sanicbase.cli.project import KINDS, Project
 from sanicbase.terminal import say
 
 __all__ = ["LONGEST", "check_file_name", "check_name"]
@@ -44,7 +44,8 @@ def _objection(name: str, project: Project) -> str:
         return say("is a module of Python's library.", "是 Python 标准库的模块。")
     if project.service(name):
         return say("is a service of this project already.", "在本项目里已经有这个服务。")
-    if name in TOOLS or any((project.folder / path).exists() for path in (name, f"{name}.py")):
+    own = (name, f"{name}.py", f"tests/{name}", *(f"{kind}_{name}.py" for kind in KINDS))
+    if name in TOOLS or any((project.folder / path).exists() for path in own):
         return say("is taken in this folder.", "在本目录里已被占用。")
     if _is_installed(name, project):
         return say("is the name of an installed package.", "是已安装的包的名字。")

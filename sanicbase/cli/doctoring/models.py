@@ -1,0 +1,39 @@
+"""Whether the modules of a service can be imported, and its models set up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sanicbase.cli.doctoring.finding import Finding, of_error
+from sanicbase.config import Config
+from sanicbase.db.database import models_known
+from sanicbase.errors import SanicBaseError
+from sanicbase.rc.caches import import_cache_models
+from sanicbase.terminal import say
+
+__all__ = ["broken", "look_at_models"]
+
+
+async def look_at_models(config: Config) -> AsyncIterator[Finding]:
+    """Have Tortoise know the models, and import the cache models; nothing is connected to."""
+    try:
+        async with models_known(config):
+            import_cache_models(config)
+    except SanicBaseError as exc:
+        for finding in of_error("models.broken", exc):
+            yield finding
+    except Exception as exc:  # whatever a module of the author's own raises
+        yield broken(config.SERVER_NAME, exc)
+
+
+def broken(module: str, error: Exception) -> Finding:
+    """A module cannot be imported."""
+    kind = type(error).__name__
+    return Finding(
+        "models.broken",
+        "error",
+        say(f"{module} cannot be imported: {kind}: {error}.", f"无法导入 {module}：{kind}：{error}。"),
+        say(
+            f"Correct it: python -c 'import {module}' shows where.", f"请更正：python -c 'import {module}' 会指出位置。"
+        ),
+    )
