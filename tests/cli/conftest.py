@@ -21,6 +21,19 @@ from tests.preloaded import preloaded
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 
+INIT_DB = """
+import asyncio
+from aerich import Command
+from {name}.config import migrate_db
+
+async def main():
+    async with Command(migrate_db, app="{name}") as command:
+        await command.init_db(safe=True)
+
+asyncio.run(main())
+"""
+
+
 class Folder:
     """A project's folder, and its author at the terminal."""
 
@@ -74,6 +87,10 @@ class Folder:
         found = project.service(service)
         assert found is not None
         write(plan_piece(kind, name, Place(project, found)), project)
+
+    def init_db(self, service: str, env: Mapping[str, str] | None = None) -> None:
+        """What `aerich init-db` does, whichever service `aerich init` has named."""
+        self.run(*preloaded("-c", INIT_DB.format(name=service)), env=env)
 
     def files(self) -> dict[str, str]:
         """Every file that is no cache, by its path."""

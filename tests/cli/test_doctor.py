@@ -23,7 +23,6 @@ from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
-from tests.preloaded import preloaded
 from tests.rc.kinds import cluster
 from xi_test.config import XiTestConfig
 
@@ -41,19 +40,6 @@ from tortoise import Model, fields
 class Foreign(Model):
     id = fields.IntField(primary_key=True)
 """
-FIRST_MIGRATION = """
-import asyncio
-from aerich import Command
-from shop.config import migrate_db
-
-async def main():
-    async with Command(migrate_db, app="shop") as command:
-        await command.init_db(safe=True)
-
-asyncio.run(main())
-"""
-
-
 BAD_KEY = """
 from sanicbase import DBModel
 from tortoise import fields
@@ -223,7 +209,7 @@ def test_models_that_have_changed_since_their_migration(
     folder.make("shop", kinds=["srv"], database=database, database_url=url, extra_models=["foreign"])
     folder.add("model", "article", "shop")
     (folder.path / "shop/model_db/foreign.py").write_text(FOREIGN)
-    folder.run(*preloaded("-c", FIRST_MIGRATION))
+    folder.init_db("shop")
     assert folder.guider("doctor") == "shop is well.\n"
     model = folder.path / "shop/model_db/main.py"
     model.write_text(

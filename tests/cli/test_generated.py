@@ -26,18 +26,7 @@ EVERYTHING = os.environ.get("SANICBASE_TEST_GENERATED") == "all"
 KINDS = ("http", "ws", "srv")
 
 
-FIRST = """
-import asyncio
-from aerich import Command
-from {name}.config import migrate_db
-
-async def main():
-    async with Command(migrate_db, app="{name}") as command:
-        await command.init_db(safe=True)
-
-asyncio.run(main())
-"""
-SECOND = """
+CHANGED = """
 import asyncio
 from aerich import Command
 from {name}.config import migrate_db
@@ -202,9 +191,9 @@ def make(folder: Folder, batch: Sequence[Combination]) -> None:
 
 def migrate(folder: Folder, each: Combination, env: dict[str, str]) -> None:
     """There, and back again: one file up, one down, and up again."""
-    folder.run(*preloaded("-c", FIRST.format(name=each.name)), env=env)
+    folder.init_db(each.name, env)
     folder.add("model", "article", each.name)
-    folder.run(*preloaded("-c", SECOND.format(name=each.name)), env=env)
+    folder.run(*preloaded("-c", CHANGED.format(name=each.name)), env=env)
 
 
 def boot(folder: Folder, each: Combination, kind: str, env: dict[str, str]) -> int | None:
