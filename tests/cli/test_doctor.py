@@ -164,7 +164,10 @@ async def test_an_account_of_postgres_that_may_not_migrate(postgres_url: str) ->
     ask_postgres(postgres_url, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
     try:
         host = postgres_url.rpartition("@")[2]
-        assert "database.privileges" in await found(XiTestConfig(DB_URL=f"postgres://{role}:x@{host}"))
+        reader = XiTestConfig(DB_URL=f"postgres://{role}:x@{host}")
+        assert await found(reader) == ["database.privileges", "migrations.pending"]
+        ask_postgres(postgres_url, "CREATE TABLE xi_article (id int)")
+        assert await found(reader) == ["database.privileges", "database.unreadable"]
     finally:
         ask_postgres(postgres_url, f"DROP ROLE {role}")
 

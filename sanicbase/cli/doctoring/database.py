@@ -174,10 +174,10 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
 
 def _unreadable(error: DatabaseError) -> Finding:
     return Finding(
-        "database.privileges",
+        "database.unreadable",
         "error",
-        say(f"The account may not read what is needed: {error}", f"账号无权读取所需的内容：{error}"),
-        say("Let it SELECT from the service's tables.", "请授予它对服务各表的 SELECT 权限。"),
+        say(f"It cannot be seen what the database has: {error}", f"无法查看数据库里有什么：{error}"),
+        say("Let the account SELECT from the service's tables.", "请授予该账号对服务各表的 SELECT 权限。"),
     )
 
 
