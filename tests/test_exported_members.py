@@ -31,11 +31,12 @@ def test_every_member_has_a_docstring() -> None:
     ("code", "absent"),
     [
         ("import sanicbase.cli.main", {"sanic", "tortoise", "redis", "pydantic", "aerich"}),
+        ("import sanicbase.cli.new, sanicbase.cli.add", {"sanic", "aerich", "asyncpg", "websockets"}),
         ("import xi_test.config", {"sanic", "aerich", "asyncpg", "websockets", "click"}),
         ("import srv_xi_test", {"sanic", "websockets", "click"}),
         ("import http_xi_test, ws_xi_test", {"click", "jinja2", "libcst", "questionary", "pytest"}),
     ],
-    ids=["command", "settings", "script", "services"],
+    ids=["command", "generator", "settings", "script", "services"],
 )
 def test_whoever_starts_imports_what_it_uses(code: str, absent: set[str]) -> None:
     command = [sys.executable, "-c", f"{code}; {LOADED}"]

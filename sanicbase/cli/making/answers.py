@@ -15,7 +15,6 @@ from sanicbase.cli.making.names import check_file_name, check_name
 from sanicbase.cli.project import KINDS, Kind, Project, served
 from sanicbase.config.redis_urls import check_redis_url
 from sanicbase.config.stores import check_database
-from sanicbase.http.catalogue import Catalogue
 from sanicbase.terminal import Language, say, terminal_language
 
 __all__ = ["Answers", "complete", "read_answers"]
@@ -202,6 +201,8 @@ def _is_free(port: int) -> bool:
 
 
 def _sentences(error: ValidationError) -> Iterable[str]:
+    from sanicbase.http.catalogue import Catalogue  # which takes Sanic along, and is for mistakes only
+
     for mistake in error.errors(include_url=False):
         path = ".".join(str(part) for part in mistake["loc"])
         kind, english = mistake["type"], mistake["msg"].removeprefix("Value error, ")
