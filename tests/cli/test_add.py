@@ -99,6 +99,15 @@ def test_what_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[st
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_model_is_in_a_file_that_is_listed(told: Told, tmp_path: Path, written: bool) -> None:
+    if written:
+        (tmp_path / "shop/model_db/records.py").write_text('"""Somebody has begun."""\n')
+    assert told("add", "model", "visit", "--file", "records").exit_code == 0
+    assert "class Visit(Timestamps)" in (tmp_path / "shop/model_db/records.py").read_text()
+    assert 'MODEL_LIST = ["main", "records"]' in (tmp_path / "shop/config/__init__.py").read_text()
+
+
 def test_two_views_of_one_name_are_refused(told: Told, tmp_path: Path) -> None:
     told("add", "model", "field")
     told("add", "api", "field")

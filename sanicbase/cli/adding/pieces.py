@@ -38,7 +38,7 @@ def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
 
 
 def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
-    """A class in a model file, which is new when `file` names one that is not there."""
+    """A class in a model file, which is new, and listed, when `file` names one that is not."""
     file = _model_file(place, file)
     there = columns_of(place.project, place.name, values["Thing"])
     module = there.module if there else f"{place.name}.model_db.{file}"
@@ -52,7 +52,7 @@ def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
     source = with_import(source, "tortoise", "fields")
     source = with_import(source, "sanicbase", "Timestamps")
     texts[path] = with_definition(source, render("pieces/model.py.j2", values))
-    if place.project.text(path) is None:
+    if file not in place.model_files("MODEL_LIST"):
         config = f"{place.name}/config/__init__.py"
         texts[config] = with_item(place.text("config/__init__.py"), "MODEL_LIST", f'"{file}"', naming=file)
     return texts
