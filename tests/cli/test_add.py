@@ -195,7 +195,7 @@ def test_an_api_knows_the_columns_of_bases_and_a_column_called_as_its_type(told:
     (tmp_path / "shop/model_db/main.py").write_text((tmp_path / "shop/model_db/main.py").read_text() + OWN)
     assert told("add", "api", "OrderSKU").exit_code == 0
     made = (tmp_path / "shop/interface/order_sku.py").read_text()
-    assert "from shop.model_db.main import OrderSKU, User" in made.replace("UserRC", "User") or "OrderSKU" in made
+    assert "from shop.model_db.main import OrderSKU\n" in made
     read = made.partition("class OrderSKUIn")[2].partition("class ")[0]
     assert "    note: Annotated[str, StringConstraints(min_length=1, max_length=20)]\n" in read
     assert "    date: date_type\n" in read
