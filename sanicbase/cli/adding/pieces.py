@@ -26,7 +26,7 @@ KEYS = {"int": ("Key", "int"), "UUID": ("UUID", "uuid"), "str": ("str", "str")}
 
 
 def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
-    """What adding that piece changes; nothing when it is there. Raises ValueError with a sentence."""
+    """What adding that piece changes; nothing when it is there. Raises ValueError or SanicBaseError with a sentence."""
     place.check_parses()
     values = place.values() | names_of(kind, name, place.name)
     texts = PIECES[kind](place, values, file) if kind == "model" else PIECES[kind](place, values)

@@ -107,7 +107,7 @@ class Place:
             )
 
     def check_parses(self) -> None:
-        """Raises ValueError, which names the line, when one of its files is no Python: it could not be added to."""
+        """Raises SanicBaseError, which names the line, when one of its files is no Python: none could be added to."""
         for file in sorted((self.project.folder / self.name).rglob("*.py")):
             parsed(file)
 
