@@ -377,6 +377,7 @@ class Config(BaseSettings):
             if strange := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
                 raise ValueError(f"DB_MODELS lists {', '.join(sorted(strange))}, which MODEL_LIST does not have")
         stores.check_replicas(self.databases(), self.DB_REPLICAS)
+        stores.check_driver(self.databases(), self.DB_REPLICAS, self.DB_DRIVER)
         if clash := self.databases().keys() & {name for made in self.replicas().values() for name in made}:
             raise ValueError(f"{min(clash)!r} is what a replica is called: give that connection another name")
         if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):

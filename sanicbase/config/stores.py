@@ -5,13 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from tortoise.backends.base.config_generator import expand_db_url
+
+from sanicbase.config.database_options import (
+    DRIVER_OPTIONS,
+    MYSQL_OPTIONS,
+    POSTGRES_OPTIONS,
+    read_options,
+    sqlite_options,
+)
+from sanicbase.config.tls import TLS, is_tls_option, read_tls
 
 __all__ = [
     "EMBEDDED",
     "check_database",
+    "check_driver",
     "check_replicas",
     "database",
     "hide_password",
@@ -31,13 +43,17 @@ DATABASE_SCHEMES = {
 MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
 SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
-KINDS = {"SQLite": SQLITE_ENGINES, "PostgreSQL": POSTGRES_ENGINES, "MySQL or MariaDB": MYSQL_ENGINES}
+SQLITE, POSTGRES, MYSQL = "SQLite", "PostgreSQL", "MySQL or MariaDB"
+KINDS = {SQLITE: SQLITE_ENGINES, POSTGRES: POSTGRES_ENGINES, MYSQL: MYSQL_ENGINES}
 
 # RFC 3986, appendix B, for a URL with an authority; urllib's refuses several hosts when a later one has brackets.
 URL = re.compile(
     r"(?P<scheme>[^:/?#]+)://(?P<netloc>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.DOTALL
 )
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d+)?")  # one of the list that a URL may have
+
+QUERY = re.compile(r"[?#].*", re.DOTALL)
+IDENTITY = ("host", "port", "user", "password")  # what Tortoise takes out of the URL itself, unless it is not there
 
 FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
 
@@ -49,11 +65,31 @@ def check_database(connection: Connection) -> Connection:
     if isinstance(connection, Mapping):
         if not isinstance(connection.get("engine"), str) or not isinstance(connection.get("credentials"), Mapping):
             raise ValueError("a connection is a URL, or {'engine': 'tortoise.backends.…', 'credentials': {…}}")
+        _with_tls(connection)
         return connection
     scheme = _scheme(connection, DATABASE_SCHEMES, "sqlite://file, postgres://… or mysql://…")
-    if scheme != "embedded":
+    if scheme == "embedded":
+        if connection != EMBEDDED:
+            raise ValueError(f"{EMBEDDED} takes neither a path nor options; write it alone")
+    else:
         _expand(connection)
     return connection
+
+
+def check_driver(
+    databases: Mapping[str, Connection], replicas: Mapping[str, Sequence[Connection]], driver: str
+) -> None:
+    """Raise ValueError with a sentence for a URL that has an option of MySQL's other driver."""
+    named = [*databases.items(), *((name, each) for name, connections in replicas.items() for each in connections)]
+    for name, connection in named:
+        if isinstance(connection, Mapping) or _kind(connection) != MYSQL:
+            continue
+        for other, options in DRIVER_OPTIONS.items():
+            if other != driver and (strange := options.keys() & _query(connection)):
+                raise ValueError(
+                    f"the URL of {name!r} has the option {min(strange)!r}, which {driver} does not know; remove it, or "
+                    f"set DB_DRIVER to {other}"
+                )
 
 
 def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, Sequence[Connection]]) -> None:
@@ -84,15 +120,18 @@ def database(
 
     `embedded://` becomes the SQLite file `embedded_file`; a relative SQLite path starts at `relative_to`. What the
     URL's query or the credentials say goes before `pool_size` and the times, all in seconds: `timeout` to connect,
-    `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no limit).
+    `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no limit). The options
+    about TLS become `ssl`, a `TLS` that our engines understand; it is absent where there are none.
     """
     limits: dict[str, Any] = {"acquire_timeout": acquire_timeout}
     if statement_timeout is not None:
         limits["statement_timeout"] = statement_timeout
     if connection == EMBEDDED:
         return {"engine": "sanicbase.db.engine.embedded", "credentials": {"file_path": str(embedded_file), **limits}}
-    given = connection if isinstance(connection, Mapping) else _expand(str(connection))
+    given = _with_tls(connection) if isinstance(connection, Mapping) else _expand(str(connection))
     engine, credentials = given["engine"], dict(given["credentials"])
+    if isinstance(tls := credentials.get("ssl"), TLS):
+        credentials["ssl"] = tls.relative_to(relative_to)
     if engine in MYSQL_ENGINES:
         engine = f"sanicbase.db.engine.{driver}"
         credentials = {
@@ -145,8 +184,55 @@ def _scheme(url: str, known: Mapping[str, str], examples: str) -> str:
 
 
 def _expand(url: str) -> dict[str, Any]:
+    """What Tortoise makes of the URL. The options are read here: Tortoise takes `ssl=false` for true, and hands on to
+    the driver whatever it does not know."""
     scheme, rest = url.split("://", 1)
+    options = _query(url)
+    identity = urlencode({name: value for name, value in options.items() if name in IDENTITY})
     try:
-        return expand_db_url(f"{DATABASE_SCHEMES[scheme]}://{rest}")
+        expanded = expand_db_url(f"{DATABASE_SCHEMES[scheme]}://{QUERY.sub('', rest, count=1)}?{identity}")
     except Exception as exc:  # Tortoise and urllib raise several kinds, and their texts may quote the password
         raise ValueError("it could not be read as scheme://user:password@host:port/database") from exc
+    kind = next(kind for kind, engines in KINDS.items() if expanded["engine"] in engines)
+    try:
+        read = _read_options(kind, options)
+    except ValueError:
+        if "@" not in url.partition("?")[2]:
+            raise
+        # What was taken for an option may be a part of the password, which no sentence quotes.
+        raise ValueError("one of its options cannot be used; in a password write ? as %3F and # as %23") from None
+    expanded["credentials"] |= {name: value for name, value in read.items() if name not in IDENTITY}
+    return expanded
+
+
+def _read_options(kind: str, options: dict[str, str]) -> dict[str, Any]:
+    if kind == SQLITE:
+        return read_options(options, sqlite_options(), kind)
+    plain = {name: value for name, value in options.items() if not is_tls_option(name)}
+    known = POSTGRES_OPTIONS
+    if kind == MYSQL:
+        known = MYSQL_OPTIONS | {name: read for each in DRIVER_OPTIONS.values() for name, read in each.items()}
+    read, tls = read_options(plain, known, kind), read_tls(options)
+    return read if tls is None else read | {"ssl": tls}
+
+
+def _with_tls(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """A connection whose credentials' options about TLS have become one `TLS`; an SSLContext stays as it is."""
+    given = dict(connection["credentials"])
+    if connection["engine"] not in (*MYSQL_ENGINES, *POSTGRES_ENGINES) or isinstance(
+        given.get("ssl"), SSLContext | TLS
+    ):
+        return {"engine": connection["engine"], "credentials": given}
+    credentials = {name: value for name, value in given.items() if not is_tls_option(name)}
+    options = {name: value for name, value in given.items() if is_tls_option(name) and value is not None}
+    if isinstance(files := options.get("ssl"), Mapping):  # asyncmy's and PyMySQL's {"ca": …, "check_hostname": …}
+        del options["ssl"]
+        options |= {f"ssl_{name}": value for name, value in files.items()}
+    if tls := read_tls(options):
+        credentials["ssl"] = tls
+    return {"engine": connection["engine"], "credentials": credentials}
+
+
+def _query(url: str) -> dict[str, str]:
+    found = URL.fullmatch(url)
+    return dict(parse_qsl((found and found["query"]) or "", keep_blank_values=True))

@@ -18,7 +18,7 @@ from tortoise.exceptions import ConfigurationError
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.db.engine.outage import reason
-from sanicbase.db.errors import DatabaseError
+from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 from sanicbase.db.migrations import check_migrations
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations, check_watched
@@ -127,6 +127,9 @@ class Database:
         prefix = self._config.env_prefix()
         setting = f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
         shown = shown_connection(self._config.databases()[name])
+        if isinstance(error, DatabaseTLSError):
+            cause, remedy = error.failure
+            return f"The database {shown} cannot be used with TLS: {cause}. {remedy.format(setting=setting)}."
         return f"The database {shown} does not answer: {reason(error)}. Start it, or correct {setting}."
 
 

@@ -3,6 +3,7 @@
 SanicBaseError
  └── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
       ├── DatabaseUnavailable  the server cannot be reached, or went away (HTTP 503)
+      │    └── DatabaseTLSError the server can be reached, though not with the TLS that was asked for (HTTP 503)
       ├── DatabaseTimeout      a statement, or the wait for a connection, took too long (HTTP 503)
       ├── IntegrityError       a constraint refused the write (HTTP 409)
       ├── SerializationError   another transaction was in the way: try the whole transaction again (HTTP 503)
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 from tortoise import exceptions
 
+from sanicbase.config.tls import TLSFailure
 from sanicbase.errors import SanicBaseError
 
 __all__ = [
     "DatabaseError",
+    "DatabaseTLSError",
     "DatabaseTimeout",
     "DatabaseUnavailable",
     "DeadlockError",
@@ -39,6 +42,17 @@ class DatabaseError(SanicBaseError, exceptions.OperationalError):
 
 class DatabaseUnavailable(DatabaseError):
     """The server cannot be reached, or it went away before it answered: a write may have happened or not."""
+
+
+class DatabaseTLSError(DatabaseUnavailable):
+    """The server cannot be reached with the TLS that was asked for: it has none, or its certificate is not accepted.
+
+    Nothing was sent to it, the password included. `failure` says why, and what to do.
+    """
+
+    def __init__(self, failure: TLSFailure) -> None:
+        super().__init__(f"{failure.cause}. {failure.remedy.format(setting='the URL of the database')}.")
+        self.failure = failure
 
 
 class DatabaseTimeout(DatabaseError):

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sanicbase.errors import ResourceError
 from sanicbase.testing.launching import Account, launch, private_directory, unprivileged_account
@@ -16,7 +17,7 @@ from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
 from sanicbase.testing.processes import family, identify
 
-__all__ = ["PrivateServer", "private_server"]
+__all__ = ["Certificate", "PrivateServer", "private_server"]
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
@@ -38,6 +39,14 @@ def private_server(name: str, *, accounts: Sequence[str] = ()) -> Iterator[Priva
             server.end()
 
 
+class Certificate(NamedTuple):
+    """What a server shows its clients, in PEM: its certificate with the chain, its key, and the CA of its clients."""
+
+    chain: bytes
+    key: bytes
+    ca: bytes
+
+
 class PrivateServer:
     """The process of one server and what belongs to it: `directory` for its files, `port` to listen on."""
 
@@ -50,6 +59,20 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._end_signal = signal.SIGKILL
         self._started_by: tuple[Sequence[str], Callable[[], bool]] | None = None
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file that only the server and this process can read, and return its path."""
+        path = self.directory / name
+        path.touch(0o600)
+        path.write_bytes(content)
+        if self._account:
+            os.chown(path, self._account.uid, self._account.gid)
+        return path
+
+    def write_certificate(self, certificate: Certificate) -> tuple[Path, Path, Path]:
+        """Write the three files of a certificate, and return their paths."""
+        chain, key, ca = (self.write(f"{name}.pem", getattr(certificate, name)) for name in Certificate._fields)
+        return chain, key, ca
 
     def prepare(self, command: Sequence[str]) -> None:
         """Run a command to its end; `ResourceError` with its output when it fails or takes over a minute."""

@@ -18,7 +18,7 @@ import asyncpg  # type: ignore[import-untyped]
 from sanicbase.errors import SanicBaseError
 from sanicbase.testing.binaries import find_binaries, find_bundled_valkey
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
-from sanicbase.testing.private_server import PrivateServer, private_server
+from sanicbase.testing.private_server import Certificate, PrivateServer, private_server
 
 __all__ = [
     "MYSQL_URL",
@@ -38,7 +38,6 @@ REDIS_URL = "SANICBASE_TEST_REDIS_URL"
 
 _POSTGRES_OPTIONS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -110,34 +109,45 @@ def redis_server() -> Iterator[str]:
 
 
 @contextmanager
-def private_postgres(*, durable: bool = False) -> Iterator[tuple[PrivateServer, str]]:
+def private_postgres(
+    *, durable: bool = False, certificate: Certificate | None = None
+) -> Iterator[tuple[PrivateServer, str]]:
     """Yield a PostgreSQL of one's own, to be stopped and started at will, and its administrator's URL.
 
-    A `durable` one has on the disk what it has committed, as far as the machine itself goes on.
+    A `durable` one has on the disk what it has committed, as far as the machine itself goes on. One with a
+    `certificate` has TLS, and accepts connections without it as well. Its socket is in its directory.
     """
     found = find_binaries("initdb", "postgres", together=True)
     if found is None:
         raise ServerMissing("PostgreSQL", POSTGRES_URL, "postgresql")
     with private_server("PostgreSQL", accounts=("postgres", "nobody")) as server:
-        yield server, _start_postgres(server, *found, durable=durable)
+        yield server, _start_postgres(server, *found, durable=durable, certificate=certificate)
 
 
 @contextmanager
-def private_mariadb(*, durable: bool = False) -> Iterator[tuple[PrivateServer, str]]:
-    """Yield a MariaDB of one's own; otherwise as `private_postgres`."""
+def private_mariadb(
+    *, durable: bool = False, certificate: Certificate | None = None
+) -> Iterator[tuple[PrivateServer, str]]:
+    """Yield a MariaDB of one's own, its socket by the name `socket`; otherwise as `private_postgres`."""
     found = find_binaries("mariadb-install-db", "mariadbd")
     if found is None:
         raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
     with private_server("MariaDB", accounts=("mysql", "nobody")) as server:
-        yield server, _start_mariadb(server, *found, durable=durable)
+        yield server, _start_mariadb(server, *found, durable=durable, certificate=certificate)
 
 
-def _start_postgres(server: PrivateServer, initdb: str, postgres: str, *, durable: bool) -> str:
+def _start_postgres(
+    server: PrivateServer, initdb: str, postgres: str, *, durable: bool, certificate: Certificate | None
+) -> str:
     url = f"postgres://postgres:postgres@127.0.0.1:{server.port}/postgres"
     data = str(server.directory / "data")
-    options = {"port": str(server.port), **_POSTGRES_OPTIONS}
+    options = {"port": str(server.port), "unix_socket_directories": str(server.directory), **_POSTGRES_OPTIONS}
     if durable:
         options |= {"synchronous_commit": "on", "full_page_writes": "on"}
+    if certificate:
+        names = ("ssl_cert_file", "ssl_key_file", "ssl_ca_file")
+        files = map(str, server.write_certificate(certificate))
+        options |= {"ssl": "on", **dict(zip(names, files, strict=True))}
     settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
 
     def is_ours() -> bool:
@@ -152,17 +162,25 @@ def _start_postgres(server: PrivateServer, initdb: str, postgres: str, *, durabl
     return url
 
 
-def _start_mariadb(server: PrivateServer, install_db: str, mariadbd: str, *, durable: bool) -> str:
+def _start_mariadb(
+    server: PrivateServer, install_db: str, mariadbd: str, *, durable: bool, certificate: Certificate | None
+) -> str:
     url = f"mysql://sanicbase:sanicbase@127.0.0.1:{server.port}/"
     directory = server.directory
     data, users = directory / "data", directory / "users.sql"
     users.write_text(_MARIADB_USER)
     files = (f"--datadir={data}", f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}")
+    tls = ["--skip-ssl"]  # else MariaDB 11.4 makes itself a certificate
+    if certificate:
+        names = ("cert", "key", "ca")
+        pems = server.write_certificate(certificate)
+        tls = [f"--ssl-{name}={path}" for name, path in zip(names, pems, strict=True)]
     command = (
         mariadbd,
         *_MARIADB_SMALL,
         *_MARIADB_OPTIONS,
         *files,
+        *tls,
         *(("--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=ON") if durable else ()),
         f"--port={server.port}",
         f"--init-file={users}",

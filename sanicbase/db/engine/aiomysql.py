@@ -6,7 +6,7 @@ from typing import Any
 
 import aiomysql  # type: ignore[import-untyped]
 
-from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
+from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, TLSConnection, in_utc
 
 __all__ = ["client_class"]
 
@@ -21,12 +21,19 @@ class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
         """Nothing: what matters is an error in strict mode."""
 
 
-class _Driver(PooledMySQLDriver):
-    module = aiomysql
+class _TLSConnection(TLSConnection, aiomysql.Connection):  # type: ignore[misc]
+    flags = "client_flag"
 
-    async def connect(self) -> Any:
-        self._options.setdefault("cursorclass", _Cursor)
-        return await super().connect()
+
+class _Driver(PooledMySQLDriver):
+    async def open(self, options: dict[str, Any]) -> Any:
+        options = {"cursorclass": _Cursor, **options}
+        if options["ssl"] is None:
+            return await aiomysql.connect(**options)
+        connection = _TLSConnection(**options)
+        connection.tls_required = self.tls_required
+        await connection._connect()
+        return connection
 
     def is_closed(self, connection: Any) -> bool:
         if connection.closed:

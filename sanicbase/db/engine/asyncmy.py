@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, in_utc
+from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, TLSConnection, in_utc
 from sanicbase.errors import ConfigError
 
 try:
     import asyncmy
+    from asyncmy.connection import Connection
     from asyncmy.cursors import Cursor
 except ImportError as exc:
     raise ConfigError(
@@ -25,12 +26,19 @@ class _Cursor(Cursor):
         return super()._escape_args(in_utc(arguments), connection)  # type: ignore[misc]
 
 
-class _Driver(PooledMySQLDriver):
-    module: ClassVar[Any] = asyncmy
+class _TLSConnection(TLSConnection, Connection):
+    flags = "_client_flag"
 
-    async def connect(self) -> Any:
-        self._options.setdefault("cursor_cls", _Cursor)
-        return await super().connect()
+
+class _Driver(PooledMySQLDriver):
+    async def open(self, options: dict[str, Any]) -> Any:
+        options = {"cursor_cls": _Cursor, **options}
+        if options["ssl"] is None:
+            return await asyncmy.connect(**options)
+        connection: Any = _TLSConnection(**options)  # type: ignore[no-untyped-call]
+        connection.tls_required = self.tls_required
+        await connection.connect()
+        return connection
 
     def is_closed(self, connection: Any) -> bool:
         return bool(connection._stream_broken)

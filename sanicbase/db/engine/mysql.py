@@ -9,21 +9,27 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from datetime import UTC, datetime
+from ssl import SSLContext
 from typing import Any, ClassVar
 
 from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.mysql.client import MySQLClient, TransactionWrapper
 
+from sanicbase.config.tls import TLS, Level, TLSFailure
 from sanicbase.db.engine.limits import Limits
 from sanicbase.db.engine.pool import Driver
 from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.tls import MYSQL_TLS, context_of, tls_explained
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
 from sanicbase.db.engine.translation import MYSQL_CLIENT, mysql_code, mysql_error
+from sanicbase.db.errors import DatabaseTLSError
 
-__all__ = ["PooledMySQLClient", "PooledMySQLDriver", "in_utc"]
+__all__ = ["PooledMySQLClient", "PooledMySQLDriver", "TLSConnection", "in_utc"]
 
 # Options of the drivers' own pools that a URL may have; the first of them is ours by another name.
 POOL_OPTIONS = ("pool_recycle", "echo")
+
+CLIENT_SSL = 1 << 11  # https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html
 
 
 def in_utc(arguments: Any) -> Any:
@@ -37,19 +43,46 @@ def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+class TLSConnection:
+    """Mixed into a driver's connection, which then logs in without TLS only where it may.
+
+    aiomysql would log in without a word about it; asyncmy would wait for a handshake that the server does not begin.
+    """
+
+    tls_required = True
+    flags: ClassVar[str]  # the attribute with what the client is capable of
+    server_capabilities: int
+    _ssl_context: SSLContext | None
+
+    async def _request_authentication(self) -> None:
+        if not self.server_capabilities & CLIENT_SSL:
+            if self.tls_required:
+                raise DatabaseTLSError(TLSFailure.of_no_tls(MYSQL_TLS))
+            self._ssl_context = None
+            setattr(self, self.flags, getattr(self, self.flags) & ~CLIENT_SSL)
+        await super()._request_authentication()  # type: ignore[misc]  # the driver's
+
+
 class PooledMySQLDriver(Driver):
     """What aiomysql and asyncmy have in common."""
 
-    module: ClassVar[Any]
     translate = staticmethod(mysql_error)
 
-    def __init__(self, options: dict[str, Any], session: dict[str, str], statement: float | None) -> None:
+    def __init__(
+        self, options: dict[str, Any], session: dict[str, str], statement: float | None, *, tls_required: bool
+    ) -> None:
+        self.tls_required = tls_required
         self._options = options
         self._session = session
         self._statement = statement
 
+    @abstractmethod
+    async def open(self, options: dict[str, Any]) -> Any:
+        """A new connection of the driver's, which has TLS as `ssl` in the options asks for it."""
+
     async def connect(self) -> Any:
-        connection = await self.module.connect(**self._options)
+        with tls_explained(MYSQL_TLS):
+            connection = await self.open(self._options)
         try:
             variables = self._session | self._limits(connection.get_server_info())
             await connection.query("SET " + ", ".join(f"{name}={value}" for name, value in variables.items()))
@@ -108,6 +141,13 @@ class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the
         super().__init__(**{name: value for name, value in credentials.items() if name not in POOL_OPTIONS})
         self.limit(limits)
 
+    def _tls(self) -> SSLContext | None:
+        """The drivers' `ssl`. A socket of this machine needs none, and libpq has none on it either."""
+        tls = self.extra.get("ssl")
+        if tls is None or self.extra.get("unix_socket") or (isinstance(tls, TLS) and tls.level is Level.DISABLE):
+            return None
+        return context_of(tls)
+
     def driver(self, *, with_db: bool) -> Driver:
         options = {
             "host": self.host,
@@ -118,11 +158,14 @@ class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the
             "autocommit": True,
             "charset": self.charset,
             **self.extra,
+            "ssl": self._tls(),
         }
         session = {"time_zone": "'+00:00'"}
         if self.storage_engine:
             session["default_storage_engine"] = f"'{self.storage_engine}'"
-        return self.driver_class(options, session, self.limits.statement)
+        tls = self.extra.get("ssl")
+        required = not (isinstance(tls, TLS) and tls.level is Level.PREFER)
+        return self.driver_class(options, session, self.limits.statement, tls_required=required)
 
     def _in_transaction(self) -> TransactionContext:
         return transaction(_Transaction(self))

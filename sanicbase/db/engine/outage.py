@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 
+from sanicbase.db.errors import DatabaseTLSError
+
 __all__ = ["Outage", "reason"]
 
 logger = logging.getLogger("sanicbase.db")
@@ -45,8 +47,10 @@ class Outage:
 
 def reason(error: BaseException) -> str:
     """The first cause, in its own words: drivers and Tortoise wrap it in texts that no longer say it."""
-    while (cause := error.__cause__ or error.__context__) is not None:
+    while not isinstance(error, DatabaseTLSError) and (cause := error.__cause__ or error.__context__) is not None:
         error = cause
+    if isinstance(error, DatabaseTLSError):
+        return error.failure.cause
     if isinstance(error, TimeoutError | asyncio.CancelledError):
         return "no answer in time"
     text = str(error.args[-1] if error.args else error).strip().rstrip(".")

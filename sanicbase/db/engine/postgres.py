@@ -9,12 +9,14 @@ import asyncpg  # type: ignore[import-untyped]
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import TransactionContext
 
+from sanicbase.config.tls import TLS, Level, TLSFailure
 from sanicbase.db.engine.limits import Limits
 from sanicbase.db.engine.pool import CLOSE_TIMEOUT, Driver
 from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.tls import POSTGRES_TLS, context_of, tls_explained
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
 from sanicbase.db.engine.translation import postgres_error
-from sanicbase.db.errors import DatabaseError
+from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 
 __all__ = ["client_class"]
 
@@ -29,7 +31,13 @@ class _Driver(Driver):
         self._options = options
 
     async def connect(self) -> Any:
-        return await asyncpg.connect(**self._options)
+        with tls_explained(POSTGRES_TLS):
+            try:
+                return await asyncpg.connect(**self._options)
+            except ConnectionError as exc:
+                if "rejected SSL upgrade" in str(exc):
+                    raise DatabaseTLSError(TLSFailure.of_no_tls(POSTGRES_TLS)) from exc
+                raise
 
     def is_closed(self, connection: Any) -> bool:
         return bool(connection.is_closed())
@@ -78,6 +86,18 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
         super().__init__(**{name: value for name, value in credentials.items() if name not in POOL_OPTIONS})
         self.limit(limits)
 
+    def _tls(self) -> dict[str, Any]:
+        """asyncpg's `ssl`. Without it asyncpg takes PGSSLMODE, and `prefer` when that is not set."""
+        tls = self.extra.get("ssl")
+        if tls is None:
+            return {}
+        if isinstance(tls, TLS) and tls.level <= Level.PREFER:
+            return {"ssl": tls.level.name.lower()}
+        context = context_of(tls)
+        if isinstance(tls, TLS):
+            context.set_alpn_protocols(["postgresql"])  # which PostgreSQL 17 wants of `direct_tls`
+        return {"ssl": context}
+
     def driver(self, *, with_db: bool) -> Driver:
         settings = {"timezone": "UTC", "application_name": self.application_name, "search_path": self.schema}
         if self.limits.statement:
@@ -92,6 +112,7 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
                 "connection_class": self.connection_class,
                 "server_settings": {k: v for k, v in settings.items() if v} | self.server_settings,
                 **self.extra,
+                **self._tls(),
             }
         )
 

@@ -1,0 +1,124 @@
+"""The options that a database's URL may have: Tortoise's, the driver's and our own."""
+
+from __future__ import annotations
+
+import difflib
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import cache
+from typing import Any
+
+from sanicbase.config.tls import TLS_OPTIONS, read_bool
+
+__all__ = ["DRIVER_OPTIONS", "MYSQL_OPTIONS", "POSTGRES_OPTIONS", "read_options", "sqlite_options"]
+
+Read = Callable[[str, str], Any]
+
+
+def _text(name: str, value: str) -> str:
+    return value
+
+
+def _whole(name: str, value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError(f"{name} is not a whole number")
+    return int(value)
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"{name} is not a number") from None
+
+
+# `idle_timeout`, `acquire_timeout` and `statement_timeout` are ours, see sanicbase/db/engine/limits.py.
+LIMITS: dict[str, Read] = {"acquire_timeout": _number, "idle_timeout": _number, "statement_timeout": _number}
+SERVER: dict[str, Read] = {
+    **LIMITS,
+    "host": _text,
+    "port": _whole,
+    "user": _text,
+    "password": _text,
+    "minsize": _whole,
+    "maxsize": _whole,
+    "fetch_inserted": read_bool,
+}
+POSTGRES_OPTIONS: dict[str, Read] = {
+    **SERVER,
+    "application_name": _text,
+    "command_timeout": _number,
+    "direct_tls": read_bool,
+    "gsslib": _text,
+    "krbsrvname": _text,
+    "max_cacheable_statement_size": _whole,
+    "max_cached_statement_lifetime": _whole,
+    "max_inactive_connection_lifetime": _number,
+    "max_queries": _whole,
+    "max_size": _whole,
+    "min_size": _whole,
+    "passfile": _text,
+    "schema": _text,
+    "service": _text,
+    "servicefile": _text,
+    "statement_cache_size": _whole,
+    "target_session_attrs": _text,
+    "timeout": _number,
+}
+MYSQL_OPTIONS: dict[str, Read] = {
+    **SERVER,
+    "autocommit": read_bool,  # which Tortoise sets itself
+    "charset": _text,
+    "connect_timeout": _number,
+    "echo": read_bool,
+    "init_command": _text,
+    "local_infile": read_bool,
+    "pool_recycle": _number,
+    "program_name": _text,
+    "read_default_file": _text,
+    "read_default_group": _text,
+    "server_public_key": _text,
+    "sql_mode": _text,
+    "storage_engine": _text,
+    "unix_socket": _text,
+    "use_unicode": read_bool,
+}
+DRIVER_OPTIONS: dict[str, dict[str, Read]] = {
+    "aiomysql": {"auth_plugin": _text},
+    "asyncmy": {
+        "binary_prefix": read_bool,
+        "max_allowed_packet": _whole,
+        "read_timeout": _number,
+        "stmt_cache_size": _whole,
+    },
+}
+
+
+def read_options(given: Mapping[str, str], known: Mapping[str, Read], database: str) -> dict[str, Any]:
+    """The options with their types. Raises ValueError with a sentence for one that the database does not know, and for
+    a value that it cannot use."""
+    options = {}
+    for name, value in given.items():
+        if (read := known.get(name)) is None:
+            raise ValueError(f"the option {name!r} is not known for {database}{_meant(name, database, known)}")
+        options[name] = read(name, value)
+    return options
+
+
+def _meant(name: str, database: str, known: Mapping[str, Read]) -> str:
+    near = difflib.get_close_matches(name, [*known, *(TLS_OPTIONS if database != "SQLite" else ())], n=1)
+    return f"; write {near[0]!r}, or remove it" if near else "; remove it"
+
+
+@cache
+def sqlite_options() -> dict[str, Read]:
+    """Tortoise takes every other option for a pragma, and SQLite keeps quiet about those that it does not have."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        pragmas = [str(name) for (name,) in connection.execute("PRAGMA pragma_list")]
+    return {
+        **dict.fromkeys(pragmas, _text),
+        **LIMITS,
+        "fetch_inserted": read_bool,
+        "install_regexp_functions": read_bool,
+    }

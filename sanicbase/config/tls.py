@@ -1,0 +1,292 @@
+"""TLS to a database or a Redis: the options that ask for it, the context they become, and why a handshake failed.
+
+The options are libpq's (https://www.postgresql.org/docs/current/libpq-ssl.html) and those of MySQL's clients
+(https://dev.mysql.com/doc/refman/8.4/en/connection-options.html). Each means the same for every driver.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = [
+    "TLS",
+    "TLS_OPTIONS",
+    "Level",
+    "TLSFailure",
+    "TLSOptions",
+    "explain",
+    "is_tls_option",
+    "load_files",
+    "read_bool",
+    "read_tls",
+]
+
+SYSTEM = "system"  # libpq's name for the certificate authorities that the machine trusts
+
+MODES = ("sslmode", "ssl_mode", "ssl")
+FILES = {
+    "sslrootcert": "ca",
+    "ssl_ca": "ca",
+    "sslcert": "cert",
+    "ssl_cert": "cert",
+    "sslkey": "key",
+    "ssl_key": "key",
+    "sslpassword": "password",
+}
+IDENTITY_CHECKS = ("ssl_check_hostname", "ssl_verify_identity")
+CHECKS = (*IDENTITY_CHECKS, "ssl_verify_cert")
+TLS_OPTIONS = (*MODES, *FILES, *CHECKS)  # and with a - for each _, as in MySQL's files of options
+
+BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+class Level(IntEnum):
+    """How much TLS there has to be; each level asks for more than the one before."""
+
+    DISABLE = 0
+    PREFER = 1
+    REQUIRE = 2
+    VERIFY_CA = 3
+    VERIFY_FULL = 4
+
+
+LEVELS = {
+    "disable": Level.DISABLE,
+    "disabled": Level.DISABLE,
+    "allow": Level.PREFER,
+    "prefer": Level.PREFER,
+    "preferred": Level.PREFER,
+    "require": Level.REQUIRE,
+    "required": Level.REQUIRE,
+    "verify-ca": Level.VERIFY_CA,
+    "verify-full": Level.VERIFY_FULL,
+    "verify-identity": Level.VERIFY_FULL,
+}
+
+
+@dataclass(frozen=True)
+class TLS:
+    """What a connection asks for. The files are PEM; an empty `ca` stands for the authorities that the machine trusts,
+    an empty `key` for a key that is in the certificate's file."""
+
+    level: Level
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    password: str = field(default="", repr=False)
+
+    def relative_to(self, directory: Path) -> TLS:
+        """The same with every relative path starting at `directory`."""
+        ca, cert, key = (path and str(directory / path) for path in (self.ca, self.cert, self.key))
+        return replace(self, ca=ca, cert=cert, key=key)
+
+    def context(self) -> ssl.SSLContext:
+        """The context of a client. Raises ValueError with a sentence when a file cannot be used."""
+        # Without create_default_context's VERIFY_X509_STRICT, under which Python 3.13 refuses the certificates that
+        # MySQL makes for itself; libpq and MySQL's clients are not so strict either.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = self.level >= Level.VERIFY_FULL
+        if self.level < Level.VERIFY_CA:
+            context.verify_mode = ssl.CERT_NONE
+        load_files(context, ca=self.ca, cert=self.cert, key=self.key, password=self.password)
+        if self.level >= Level.VERIFY_CA and not self.ca:
+            context.load_default_certs()
+        return context
+
+
+class TLSOptions(NamedTuple):
+    """How the reader of a sentence writes it in the URL of his database or Redis."""
+
+    off: str
+    ca: str
+    without_check: str
+    without_name: str
+
+
+class TLSFailure(NamedTuple):
+    """Why TLS could not be had, and what to do, in which `{setting}` stands for the setting to correct."""
+
+    cause: str
+    remedy: str
+
+    @classmethod
+    def of_no_tls(cls, options: TLSOptions) -> TLSFailure:
+        """The failure of a server that does not speak TLS."""
+        remedy = f"Switch TLS on in the server, or write {options.off} in {{setting}} to connect without TLS"
+        return cls("the server does not support TLS", remedy)
+
+
+def is_tls_option(name: str) -> bool:
+    """Whether it is an option about TLS, of whatever spelling."""
+    return _plain(name) in TLS_OPTIONS
+
+
+def read_tls(options: Mapping[str, Any]) -> TLS | None:
+    """What these options ask for; None when there are none. Raises ValueError with a sentence.
+
+    `ssl=true` asks for a verified certificate, as asyncpg and aiomysql understand it, and so does a file or a check
+    without a mode. A check or a CA strengthens `require`; `prefer`, which checks nothing, goes with neither.
+    """
+    given = {_plain(name): (name, value) for name, value in options.items() if is_tls_option(name)}
+    if not given:
+        return None
+    files = dict(_files(given))
+    least, most = _bounds(given, files)
+    mode, level = _mode(given)
+    if level is None:
+        level = most
+    if level is Level.DISABLE:
+        return TLS(level)
+    if level is Level.PREFER and least > level:
+        raise ValueError(
+            f"{mode} encrypts without checking anything, and the other options about TLS ask for a check or name a "
+            f"certificate; write {mode.partition('=')[0]}=verify-full, or remove those options"
+        )
+    level = max(level, least)
+    if level > most:
+        raise ValueError(
+            "its options about TLS contradict each other: one asks for a check of the certificate, another switches it "
+            "off; keep one of them"
+        )
+    return TLS(level, **files)
+
+
+def read_bool(name: str, value: Any) -> bool:
+    """A boolean as URLs have it. Raises ValueError with a sentence."""
+    found = BOOLEANS.get(str(value).lower())
+    if found is None:
+        raise ValueError(f"{name} is neither true nor false")
+    return found
+
+
+def load_files(
+    context: ssl.SSLContext, *, ca: str = "", ca_path: str = "", cert: str = "", key: str = "", password: str = ""
+) -> None:
+    """Have the context trust `ca` and present `cert`. Raises ValueError with a sentence that names the file."""
+    if ca or ca_path:
+        with _named("CA file", ca or ca_path):
+            context.load_verify_locations(ca or None, ca_path or None)
+    if key and not cert:
+        raise ValueError("it names a private key and no certificate")
+    if cert:
+        for path in filter(None, (cert, key)):
+            with _named("certificate file" if path is cert else "private key", path), Path(path).open("rb"):
+                pass
+        with _named("certificate or private key", key or cert):
+            # Without a password OpenSSL would ask the terminal for one.
+            context.load_cert_chain(cert, key or None, password=lambda: password)
+
+
+def explain(error: BaseException, options: TLSOptions) -> TLSFailure | None:
+    """Why the handshake failed, None for an error that is not about TLS."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _untrusted(cause, options)
+        if isinstance(cause, ssl.SSLError):
+            if cause.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
+                return TLSFailure.of_no_tls(options)
+            reason = (cause.reason or str(cause)).lower().replace("_", " ")
+            return TLSFailure(
+                f"the TLS handshake fails: {reason}", "Compare the TLS settings of the server with {setting}"
+            )
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _files(given: Mapping[str, tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    found: dict[str, str] = {}
+    for option, attribute in FILES.items():
+        if option in given:
+            name, value = given[option]
+            if not value:
+                raise ValueError(f"{name} has no value")
+            if found.setdefault(attribute, str(value)) != str(value):
+                raise ValueError(f"{name} names another file than the option that means the same; keep one of them")
+    yield from found.items()
+
+
+def _bounds(given: Mapping[str, tuple[str, Any]], files: dict[str, str]) -> tuple[Level, Level]:
+    """The lowest and the highest level that files and checks leave; takes libpq's `system` out of the files."""
+    least, most = Level.REQUIRE if files else Level.DISABLE, Level.VERIFY_FULL
+    if ca := files.get("ca"):
+        least = Level.VERIFY_FULL if ca == SYSTEM else Level.VERIFY_CA
+    if ca == SYSTEM:
+        del files["ca"]
+    for option in CHECKS:
+        if option not in given:
+            continue
+        identity = option in IDENTITY_CHECKS
+        if read_bool(*given[option]):
+            least = max(least, Level.VERIFY_FULL if identity else Level.VERIFY_CA)
+        else:
+            most = min(most, Level.VERIFY_CA if identity else Level.REQUIRE)
+    return least, most
+
+
+def _mode(given: Mapping[str, tuple[str, Any]]) -> tuple[str, Level | None]:
+    """The mode as it was written, and its level: None where TLS is asked for without saying how much."""
+    modes = {option: _level(*given[option]) for option in MODES if option in given}
+    if len(set(modes.values())) > 1:
+        raise ValueError(
+            f"{' and '.join(given[option][0] for option in modes)} contradict each other; keep one of them"
+        )
+    if not modes:
+        return "", None
+    option, level = next(iter(modes.items()))
+    return f"{given[option][0]}={given[option][1]}", level
+
+
+def _level(name: str, value: Any) -> Level | None:
+    text = str(value).lower()
+    if text in BOOLEANS:
+        return None if BOOLEANS[text] else Level.DISABLE
+    level = LEVELS.get(text.replace("_", "-"))
+    if level is None:
+        raise ValueError(f"{name} is not a TLS mode; write disable, prefer, require, verify-ca or verify-full")
+    return level
+
+
+@contextmanager
+def _named(what: str, path: str) -> Iterator[None]:
+    """Makes a ValueError that names the file of what goes wrong in the block."""
+    try:
+        yield
+    except ssl.SSLError as exc:
+        reason = "is not valid PEM, or its password is wrong"
+        if what == "CA file":
+            reason = "has no certificate in PEM format"
+        elif exc.reason == "KEY_VALUES_MISMATCH":
+            reason = "does not belong to the certificate"
+        raise ValueError(f"the {what} {path} {reason}") from exc
+    except FileNotFoundError as exc:
+        raise ValueError(f"the {what} {path} does not exist") from exc
+    except OSError as exc:
+        raise ValueError(f"the {what} {path} cannot be read: {exc.strerror}") from exc
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, options: TLSOptions) -> TLSFailure:
+    said = error.verify_message
+    if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+        remedy = (
+            f"Write a name from the certificate as the host in {{setting}}, or {options.without_name} there to check "
+        )
+        return TLSFailure(f"the server's certificate is for another host: {said.rstrip('.')}", remedy + "its CA only")
+    if error.verify_code in (9, 10):  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+        return TLSFailure(f"the server's {said}", "Renew it, or correct the clock; {setting} asks for a valid one")
+    remedy = f"Name the CA that signed it by {options.ca} in {{setting}}, or write {options.without_check} there to "
+    return TLSFailure(f"the server's certificate is not trusted: {said}", remedy + "encrypt without checking it")

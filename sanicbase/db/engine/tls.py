@@ -1,0 +1,36 @@
+"""TLS on a driver's connections: the context that they are made with, and the errors of those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ssl import SSLContext
+
+from sanicbase.config.tls import TLS, TLSFailure, TLSOptions, explain
+from sanicbase.db.errors import DatabaseTLSError
+
+__all__ = ["MYSQL_TLS", "POSTGRES_TLS", "context_of", "tls_explained"]
+
+POSTGRES_TLS = TLSOptions("sslmode=disable", "sslrootcert", "sslmode=require", "sslmode=verify-ca")
+MYSQL_TLS = TLSOptions("ssl_mode=DISABLED", "ssl_ca", "ssl_mode=REQUIRED", "ssl_mode=VERIFY_CA")
+
+
+def context_of(tls: TLS | SSLContext) -> SSLContext:
+    """The context of an engine's connections. Raises DatabaseTLSError when a file cannot be used."""
+    if isinstance(tls, SSLContext):
+        return tls
+    try:
+        return tls.context()
+    except ValueError as exc:
+        raise DatabaseTLSError(TLSFailure(str(exc), "Correct {setting}")) from exc
+
+
+@contextmanager
+def tls_explained(options: TLSOptions) -> Iterator[None]:
+    """Raises DatabaseTLSError for a TLS handshake that fails in the block; every other error goes through."""
+    try:
+        yield
+    except Exception as exc:
+        if not isinstance(exc, DatabaseTLSError) and (failure := explain(exc, options)):
+            raise DatabaseTLSError(failure) from exc
+        raise
