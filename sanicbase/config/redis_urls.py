@@ -178,6 +178,10 @@ def _check_options(connection: type[AbstractConnection], options: dict[str, Any]
     except TypeError as exc:
         unknown = str(exc).rpartition(" ")[2].strip("'")
         named = f"the option {unknown!r}" if unknown.isidentifier() else "one of its options"
-        raise ValueError(f"{named} is not known to redis-py's {connection.__name__}; correct or remove it") from None
+        remedy = "correct or remove it"
+        if unknown.startswith("ssl") and connection is Connection:
+            remedy = "write rediss:// for TLS, or remove it"
+        raise ValueError(f"{named} is not known to redis-py's {connection.__name__}; {remedy}") from None
     except (RedisError, ValueError):
-        raise ValueError(f"redis-py's {connection.__name__} refuses the value of one of its options") from None
+        known = "; ssl_cert_reqs is none, optional or required" if "ssl_cert_reqs" in options else ""
+        raise ValueError(f"redis-py's {connection.__name__} refuses the value of one of its options{known}") from None

@@ -115,7 +115,7 @@ class RedisClients:
             raise ResourceError("Redis is already open in this process: one lifespan at a time.")
         for name, url in self._urls.items():
             place = parse_redis_url(url)
-            greeter = Greeter(url, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
+            greeter = Greeter(url, place, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
             if place.kind == "cluster":
                 greeter.cluster = _clusters[name] = self._cluster(place)
             else:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
+from sanicbase.config.redis_urls import RedisPlace
 from sanicbase.config.stores import hide_password
+from sanicbase.config.tls import TLSOptions, explain, load_files
 from sanicbase.errors import ResourceError
 
 __all__ = ["OLDEST", "Greeter"]
@@ -20,6 +24,14 @@ logger = logging.getLogger("sanicbase.rc")
 
 OLDEST = 6  # the first Redis that knows all that is asked of it
 FAILOVER = 3.0  # seconds for Sentinels to name another master
+TLS_OPTIONS = TLSOptions("redis://", "ssl_ca_certs", "ssl_cert_reqs=none", "ssl_check_hostname=no")
+FILES = {
+    "ca": "ssl_ca_certs",
+    "ca_path": "ssl_ca_path",
+    "cert": "ssl_certfile",
+    "key": "ssl_keyfile",
+    "password": "ssl_password",
+}
 PROMPT = 0.5  # seconds in which a Sentinel answers; the others are asked meanwhile
 
 
@@ -31,8 +43,10 @@ class Greeter:
     service = ""
     cluster: RedisCluster | None = None
 
-    def __init__(self, url: str, setting: str, *, timeout: float) -> None:
+    def __init__(self, url: str, place: RedisPlace, setting: str, *, timeout: float) -> None:
         self._url = hide_password(url)
+        self._place = place
+        self._checked = False
         self._setting = setting
         self._timeout = timeout
         self._away: list[str] = []
@@ -43,6 +57,7 @@ class Greeter:
         A Sentinel that is away while another one answers is a line in the log, once when it goes and once when it is
         back.
         """
+        self._check_files()
         try:
             async with asyncio.timeout(self._timeout):
                 if self.sentinel:
@@ -62,17 +77,37 @@ class Greeter:
             reason = f"is older than Redis {OLDEST}" if old else f"refuses the connection ({exc})"
             raise self._error(reason, "Upgrade it, or correct" if old else "Correct") from exc
         except RedisClusterException as exc:  # which is no RedisError
+            self._explain(exc)
             raise self._error(f"cannot be used: {str(exc).rstrip('.')}", "Start it, or correct") from exc
         except (RedisError, OSError, TimeoutError) as exc:
+            self._explain(exc)
             reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
             raise self._error(reason, "Start it, or correct") from exc
+
+    def _check_files(self) -> None:
+        """Read the certificates once, before redis-py does: it would ask the terminal for the password of a key."""
+        if self._checked or not issubclass(self._place.connection, SSLConnection):
+            return
+        for options in (self._place.options, self._place.sentinel_options):
+            files = {name: options.get(option) or "" for name, option in FILES.items()}
+            try:
+                load_files(SSLContext(PROTOCOL_TLS_CLIENT), **files)
+            except ValueError as exc:
+                raise self._error(f"cannot be used with TLS: {exc}", "Correct") from exc
+        self._checked = True
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise ResourceError when the reason is a TLS handshake that fails."""
+        if issubclass(self._place.connection, SSLConnection) and (failure := explain(error, TLS_OPTIONS)):
+            remedy = failure.remedy.format(setting=self._setting)
+            raise ResourceError(f"The Redis {self._url} cannot be used with TLS: {failure.cause}. {remedy}.") from error
 
     async def _greet_sentinels(self, sentinel: Sentinel) -> None:
         asked = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
         away = await _silent(asked, min(PROMPT, self._timeout / 2))
         if len(away) == len(asked):
-            raise RedisError("none of its Sentinels does")
-        self._tell(away)
+            raise RedisError("none of its Sentinels does") from next(iter(away.values()))
+        self._tell([*away])
         await self._find_master(sentinel)
 
     async def _find_master(self, sentinel: Sentinel) -> None:
@@ -97,7 +132,7 @@ class Greeter:
             if silent := await self._silent_primaries(cluster):
                 raise RedisError(f"{', '.join(silent)} of its {len(cluster.get_primaries())} primaries is away")
 
-    async def _silent_primaries(self, cluster: RedisCluster) -> list[str]:
+    async def _silent_primaries(self, cluster: RedisCluster) -> Mapping[str, BaseException]:
         primaries: list[ClusterNode] = cluster.get_primaries()
         return await _silent({node.name: node.execute_command("HELLO") for node in primaries}, self._timeout / 2)
 
@@ -115,13 +150,13 @@ class Greeter:
         return ResourceError(f"The Redis {self._url} {what}. {remedy} {self._setting}.")
 
 
-async def _silent(asked: Mapping[str, Awaitable[object]], patience: float) -> list[str]:
-    """The names of those that did not answer. A refusal is raised, for it is no silence."""
+async def _silent(asked: Mapping[str, Awaitable[object]], patience: float) -> dict[str, BaseException]:
+    """Those that did not answer, and why. A refusal is raised, for it is no silence."""
     answers = await asyncio.gather(*(asyncio.wait_for(ask, patience) for ask in asked.values()), return_exceptions=True)
     for answer in answers:
         if isinstance(answer, ResponseError | AuthenticationError):
             raise answer
-    return [name for name, answer in zip(asked, answers, strict=True) if isinstance(answer, BaseException)]
+    return {name: answer for name, answer in zip(asked, answers, strict=True) if isinstance(answer, BaseException)}
 
 
 def _address(client: Redis) -> str:

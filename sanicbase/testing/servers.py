@@ -60,8 +60,8 @@ _MARIADB_OPTIONS = (
     "--performance-schema=OFF",
 )
 _MARIADB_USER = """\
-CREATE USER IF NOT EXISTS 'sanicbase'@'%' IDENTIFIED BY 'sanicbase';
-GRANT ALL PRIVILEGES ON *.* TO 'sanicbase'@'%' WITH GRANT OPTION;
+CREATE USER IF NOT EXISTS 'sanicbase'@'%' IDENTIFIED BY 'sanicbase', 'sanicbase'@'localhost' IDENTIFIED BY 'sanicbase';
+GRANT ALL PRIVILEGES ON *.* TO 'sanicbase'@'%', 'sanicbase'@'localhost' WITH GRANT OPTION;
 """
 
 

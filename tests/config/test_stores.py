@@ -50,7 +50,7 @@ def test_each_scheme_has_its_engine() -> None:
 def test_the_url_goes_before_the_settings() -> None:
     credentials = expand("postgres://u:p@h/d?maxsize=3")["credentials"]
     assert isinstance(credentials, dict)
-    assert (credentials["maxsize"], credentials["timeout"]) == ("3", 3.0)
+    assert (credentials["maxsize"], credentials["timeout"]) == (3, 3.0)
 
 
 def test_migrations_have_no_limit_for_statements(package: Path) -> None:
