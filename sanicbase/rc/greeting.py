@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
+from contextlib import closing
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 
 from redis.asyncio import Redis, RedisCluster
@@ -15,7 +16,7 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 
 from sanicbase.config.redis_urls import RedisPlace
 from sanicbase.config.stores import hide_password
-from sanicbase.config.tls import TLSOptions, explain, load_files
+from sanicbase.config.tls import TLSFailure, TLSOptions, explain, load_files
 from sanicbase.errors import ResourceError
 
 __all__ = ["OLDEST", "Greeter"]
@@ -81,6 +82,7 @@ class Greeter:
             raise self._error(f"cannot be used: {str(exc).rstrip('.')}", "Start it, or correct") from exc
         except (RedisError, OSError, TimeoutError) as exc:
             self._explain(exc)
+            await self._look_for_plain_text(exc)
             reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
             raise self._error(reason, "Start it, or correct") from exc
 
@@ -99,8 +101,28 @@ class Greeter:
     def _explain(self, error: BaseException) -> None:
         """Raise ResourceError when the reason is a TLS handshake that fails."""
         if issubclass(self._place.connection, SSLConnection) and (failure := explain(error, TLS_OPTIONS)):
-            remedy = failure.remedy.format(setting=self._setting)
-            raise ResourceError(f"The Redis {self._url} cannot be used with TLS: {failure.cause}. {remedy}.") from error
+            raise self._tls_error(failure) from error
+
+    async def _look_for_plain_text(self, error: BaseException) -> None:
+        """Raise ResourceError when the server answers without TLS only: it takes a handshake for half a command, and
+        waits for the rest. What is sent to it is no secret."""
+        if not issubclass(self._place.connection, SSLConnection):
+            return
+        host, port = self._place.addresses[0]
+        try:
+            async with asyncio.timeout(PROMPT):
+                reader, writer = await asyncio.open_connection(host, port)
+                with closing(writer):
+                    writer.write(b"PING\r\n")
+                    answer = await reader.read(1)
+        except (OSError, TimeoutError):
+            return
+        if answer in (b"+", b"-"):
+            raise self._tls_error(TLSFailure.of_no_tls(TLS_OPTIONS)) from error
+
+    def _tls_error(self, failure: TLSFailure) -> ResourceError:
+        remedy = failure.remedy.format(setting=self._setting)
+        return ResourceError(f"The Redis {self._url} cannot be used with TLS: {failure.cause}. {remedy}.")
 
     async def _greet_sentinels(self, sentinel: Sentinel) -> None:
         asked = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
