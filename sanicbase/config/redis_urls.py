@@ -180,7 +180,7 @@ def _check_options(connection: type[AbstractConnection], options: dict[str, Any]
         named = f"the option {unknown!r}" if unknown.isidentifier() else "one of its options"
         remedy = "correct or remove it"
         if unknown.startswith("ssl") and connection is Connection:
-            remedy = "write rediss:// for TLS, or remove it"
+            remedy = "begin the URL with rediss for TLS, or remove it"
         raise ValueError(f"{named} is not known to redis-py's {connection.__name__}; {remedy}") from None
     except (RedisError, ValueError):
         known = "; ssl_cert_reqs is none, optional or required" if "ssl_cert_reqs" in options else ""

@@ -78,6 +78,14 @@ def test_a_cluster_has_hosts_and_database_0() -> None:
         ("redis+cluster://h?sentinel_password=s3cret", "it has options for Sentinels"),
         ("redis://h?colour=s3cret", "the option 'colour' is not known to redis-py's Connection; correct or remove it"),
         ("redis://h?ssl_ca_certs=/x", "the option 'ssl_ca_certs' is not known to redis-py's Connection"),
+        ("redis://h?ssl_cert_reqs=none", "to redis-py's Connection; begin the URL with rediss for TLS, or remove it"),
+        ("rediss://h?ssl_cert_reqs=CERT_NONE", "one of its options; ssl_cert_reqs is none, optional or required"),
+        ("rediss://h?sslmode=require", "the option 'sslmode' is not known to redis-py's SSLConnection; correct or"),
+        (
+            "unix:///s?ssl_ca_certs=/x",
+            "the option 'ssl_ca_certs' is not known to redis-py's UnixDomainSocketConnection",
+        ),
+        ("redis+cluster://h?ssl_ca_certs=/x", "'ssl_ca_certs' is not known to redis-py's Connection; begin the URL with rediss"),
         ("redis+sentinel://h/s?sentinel_colour=1", "the option 'colour' is not known"),
         (
             "redis+cluster://h?retry_on_timeout=yes",
