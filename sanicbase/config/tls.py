@@ -101,7 +101,7 @@ class TLS:
 
 
 class TLSOptions(NamedTuple):
-    """How the reader of a sentence writes it in the URL of his database or Redis."""
+    """How the URL of a database or a Redis spells what a sentence recommends."""
 
     off: str
     ca: str

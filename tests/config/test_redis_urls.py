@@ -85,7 +85,7 @@ def test_a_cluster_has_hosts_and_database_0() -> None:
             "unix:///s?ssl_ca_certs=/x",
             "the option 'ssl_ca_certs' is not known to redis-py's UnixDomainSocketConnection",
         ),
-        ("redis+cluster://h?ssl_ca_certs=/x", "'ssl_ca_certs' is not known to redis-py's Connection; begin the URL with rediss"),
+        ("redis+cluster://h?ssl_ca_certs=/x", "to redis-py's Connection; begin the URL with rediss for TLS"),
         ("redis+sentinel://h/s?sentinel_colour=1", "the option 'colour' is not known"),
         (
             "redis+cluster://h?retry_on_timeout=yes",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import pickle
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from sanicbase.config.tls import TLS, TLS_OPTIONS, Level, is_tls_option, read_tls
+from sanicbase.config.tls import TLS, TLS_OPTIONS, Level, TLSOptions, explain, is_tls_option, read_tls
 from tests.certificates import Files, make_certificates
 
 
@@ -136,3 +138,42 @@ def test_a_key_of_another_certificate_and_a_key_alone_are_sentences(files: Files
         TLS(Level.REQUIRE, cert=str(files.client), key=str(other.client_key)).context()
     with pytest.raises(ValueError, match="a private key and no certificate"):
         TLS(Level.REQUIRE, key=str(other.client_key)).context()
+
+
+def handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+    """Both sides of a handshake, in memory. Raises what the client raises."""
+    ends = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(*ends, server_hostname="localhost")
+    answering = server.wrap_bio(ends[1], ends[0], server_side=True)
+    for side in (asking, answering, asking):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+
+
+OPTIONS = TLSOptions("sslmode=disable", "sslrootcert", "sslmode=require", "sslmode=verify-ca")
+
+
+def test_an_expired_certificate_and_other_versions_are_explained(files: Files) -> None:
+    ca = trustme.CA()
+    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), TLS(Level.VERIFY_CA, str(files.ca)).context()
+    ca.configure_trust(client)
+    ca.issue_cert("localhost", not_after=yesterday).configure_cert(server)
+    with pytest.raises(ssl.SSLError) as caught:
+        handshake(client, server)
+    failure = explain(caught.value, OPTIONS)
+    assert failure is not None
+    assert failure.cause == "the server's certificate has expired"
+    client.maximum_version, server.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    with pytest.raises(ssl.SSLError) as caught:
+        handshake(client, server)
+    failure = explain(caught.value, OPTIONS)
+    assert failure is not None
+    assert failure.cause.startswith("the TLS handshake fails: ")
+    assert failure.remedy.format(setting="DB_URL") == "Compare the TLS settings of the server with DB_URL"
+
+
+def test_what_is_no_matter_of_tls_is_not_explained() -> None:
+    assert explain(ConnectionRefusedError(), OPTIONS) is None

@@ -197,6 +197,18 @@ async def test_a_certificate_that_the_server_asks_for_is_shown(postgres_servers:
         assert await is_encrypted()
 
 
+async def test_a_replica_without_the_tls_that_is_asked_for_is_left_out(
+    driver: str, servers: Servers, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "sanicbase.db")
+    replica = f"{servers.plain_url}?sslmode=require"
+    url = f"{servers.tls_url}?sslmode=verify-full&sslrootcert={files.ca}"
+    async with opened(driver, url, DB_REPLICAS={"default": [replica]}):
+        assert await is_encrypted()
+    assert "default replica 1" in caplog.text
+    assert "the server does not support TLS" in caplog.text
+
+
 async def test_a_file_that_cannot_be_used_is_a_sentence(
     driver: str, servers: Servers, files: Files, tmp_path: Path
 ) -> None:
