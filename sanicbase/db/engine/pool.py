@@ -11,7 +11,8 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Self
+from collections.abc import Coroutine
+from typing import Any
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
 from sanicbase.errors import SanicBaseError
@@ -20,6 +21,7 @@ __all__ = ["Driver", "Pool"]
 
 CLOSE_TIMEOUT = 2.0  # seconds for a connection to say goodbye, and for those in use to come back
 RECOVERY_TIMEOUT = 2.0  # seconds to cancel a statement that nobody waits for any more
+CANCEL_EVERY = 0.1  # seconds between two cancellations of a driver that still connects
 
 
 class Driver(ABC):
@@ -63,7 +65,8 @@ class Pool:
     """At most `size` connections, made when they are wanted; one that was idle for `idle` seconds is not used again.
 
     `acquire` raises DatabaseTimeout when none is free within `timeout` seconds, DatabaseUnavailable when none can be
-    made. Whoever acquires gives back, by `release` or `recover`.
+    made. The limit is absolute: it covers the wait for a place and the connecting. Each acquired connection is given
+    back by `release`, `give_up` or `recover`.
     """
 
     def __init__(self, driver: Driver, *, size: int, timeout: float, idle: float) -> None:
@@ -75,16 +78,9 @@ class Pool:
         self._used: set[Any] = set()
         self._taken = 0  # places: connections, and those being made
         self._waiters: deque[asyncio.Future[Any]] = deque()
-        self._recoveries: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # nobody waits for them
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
-
-    @classmethod
-    async def open(cls, driver: Driver, **limits: Any) -> Self:
-        """A pool whose first connection is made; `limits` are those of the class."""
-        pool = cls(driver, **limits)
-        pool._put(await pool.acquire())
-        return pool
 
     def take(self) -> Any:
         """A connection that is free at this moment, or None."""
@@ -129,9 +125,7 @@ class Pool:
 
     def recover(self, connection: Any) -> None:
         """Give back a connection whose statement was cancelled: nobody waits for it to be fit again."""
-        task = asyncio.get_running_loop().create_task(self._recover(connection))
-        self._recoveries.add(task)
-        task.add_done_callback(self._recoveries.discard)
+        self._start(self._recover(connection))
 
     async def close(self) -> None:
         """Close all connections; those in use are waited for a moment."""
@@ -151,45 +145,56 @@ class Pool:
         finally:
             for connection in (*free, *self._used):
                 self.driver.abort(connection)
-            recoveries = list(self._recoveries)
-            for task in recoveries:
+            tasks = list(self._tasks)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*recoveries, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait_or_connect(self) -> Any:
-        waiting = self._taken >= self._size
-        try:
-            async with asyncio.timeout(self._timeout):
-                if not waiting:
-                    self._taken += 1
-                elif (connection := await self._wait()) is not None:
-                    return connection
-                waiting = False
-                return await self._connect()
-        except TimeoutError as exc:
-            if waiting:
-                raise DatabaseTimeout(
-                    f"None of the {self._size} connections was free within {self._timeout:g} seconds. Raise "
-                    "DB_POOL_SIZE, or hold transactions for a shorter time."
-                ) from exc
-            raise DatabaseUnavailable(f"The server accepted no connection within {self._timeout:g} seconds.") from exc
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        if self._taken < self._size:
+            self._taken += 1
+        elif (connection := await self._wait(deadline)) is not None:
+            return connection
+        return await self._connect(deadline)
 
-    async def _wait(self) -> Any:
+    async def _wait(self, deadline: float) -> Any:
         """What somebody gives: a connection, or None for the place of one."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            return await waiter
-        except BaseException:
+            async with asyncio.timeout_at(deadline):
+                return await waiter
+        except BaseException as exc:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif not waiter.cancelled() and not waiter.exception():  # given and not taken: the next one's
                 self._give(waiter.result())
+            if isinstance(exc, TimeoutError):
+                raise DatabaseTimeout(
+                    f"None of the {self._size} connections was free within {self._timeout:g} seconds. Raise "
+                    "DB_POOL_SIZE, or hold transactions for a shorter time."
+                ) from exc
             raise
 
-    async def _connect(self) -> Any:
+    async def _connect(self, deadline: float) -> Any:
+        """A connection for a place that is taken; the place is free again when there is none.
+
+        The driver connects in a task of its own: aiomysql and asyncmy use wait_for, which before Python 3.12 swallows
+        a cancellation that comes as it ends, and would then wait for a silent server without any limit.
+        """
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_task(self.driver.connect())
         try:
-            return await self._connect_or_be_cancelled()
+            await asyncio.wait((connecting,), timeout=max(0.0, deadline - loop.time()))
+        except BaseException:
+            self._abandon(connecting)
+            raise
+        if not connecting.done():
+            self._abandon(connecting)
+            raise DatabaseUnavailable(f"The server accepted no connection within {self._timeout:g} seconds.")
+        try:
+            return connecting.result()
         except BaseException as exc:
             self._give(None)
             if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
@@ -198,15 +203,20 @@ class Pool:
                 raise DatabaseUnavailable(message) from exc
             raise
 
-    async def _connect_or_be_cancelled(self) -> Any:
-        # aiomysql and asyncmy connect by wait_for, which before Python 3.12 drops a cancellation that comes as it ends.
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        connection = await self.driver.connect()
-        if task and task.cancelling() > before:
-            self.driver.abort(connection)
-            raise asyncio.CancelledError
-        return connection
+    def _abandon(self, connecting: asyncio.Task[Any]) -> None:
+        """End an attempt that nobody waits for. Its place is taken until it has ended."""
+        connecting.add_done_callback(self._abandoned)
+        self._start(_cancel(connecting))
+
+    def _abandoned(self, connecting: asyncio.Task[Any]) -> None:
+        if not connecting.cancelled() and not connecting.exception():  # it was ready before it could be cancelled
+            self.driver.abort(connecting.result())
+        self._give(None)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _recover(self, connection: Any) -> None:
         try:
@@ -246,3 +256,10 @@ class Pool:
         except Exception:  # it goes in any case
             self.driver.abort(connection)
         self._give(None)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended: a driver may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=CANCEL_EVERY)

@@ -22,7 +22,6 @@ class PooledClient(LimitedClient):
     database: Any
     pool_maxsize: int
     _pool: Pool | None
-    _pool_init_lock: asyncio.Lock
 
     def driver(self, *, with_db: bool) -> Driver:
         """What makes connections, to the database or to its server alone."""
@@ -34,10 +33,10 @@ class PooledClient(LimitedClient):
         self.outage = Outage(f"{self.connection_name} at {self.host}:{self.port}/{self.database}")
 
     async def create_connection(self, with_db: bool) -> None:
-        """Open the pool. Raises DatabaseUnavailable when no connection can be made."""
+        """Make the pool. It connects when a connection is wanted."""
         limits = self.limits
         driver = self.driver(with_db=with_db)
-        self._pool = await Pool.open(driver, size=self.pool_maxsize, timeout=limits.acquire, idle=limits.idle)
+        self._pool = Pool(driver, size=self.pool_maxsize, timeout=limits.acquire, idle=limits.idle)
         await self._post_connect()
 
     async def close(self) -> None:
@@ -70,9 +69,7 @@ class PooledClient(LimitedClient):
         return self._pool is not None and self._pool.driver.is_in_step(connection, error)
 
     async def _opened(self) -> Pool:
-        async with self._pool_init_lock:
-            if self._pool is None:
-                await self.create_connection(with_db=True)
         if self._pool is None:
-            raise DatabaseUnavailable("The databases of this process are closed.")
+            await self.create_connection(with_db=True)
+        assert self._pool is not None  # noqa: S101  (nothing in between gives up the loop)
         return self._pool
