@@ -14,7 +14,7 @@ from tortoise.queryset import QuerySet
 from sanicbase.db.errors import NotFoundError
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.upsert import Upsert
-from sanicbase.db.values import WRONG_TYPE, Fits, check_known, converted, fits
+from sanicbase.db.values import WRONG_TYPE, check_known, converted, fits, prepare
 from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
 
@@ -47,8 +47,7 @@ class DBModel(Model):
         super().__init_subclass__(**kwargs)
         meta = cls._meta
         for field in meta.fields_map.values():
-            if not any(isinstance(validator, Fits) for validator in field.validators):
-                field.validators.insert(0, Fits(field))
+            prepare(field)
         if not hasattr(getattr(cls, "Meta", None), "manager"):
             meta.manager = DBManager()
         elif not isinstance(meta.manager, DBManager):

@@ -7,8 +7,10 @@ What was written in development must fit in production, so the narrowest of them
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tortoise import fields
@@ -20,8 +22,9 @@ from tortoise.validators import Validator
 
 from sanicbase.errors import InvalidValue
 
-__all__ = ["WRONG_TYPE", "Fits", "check_known", "converted", "fits"]
+__all__ = ["WRONG_TYPE", "Fits", "check_known", "converted", "fits", "prepare"]
 
+MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  (of a clock without a zone)
 WRONG_TYPE = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
 """What Tortoise's fields raise for a value that they cannot convert."""
 
@@ -87,6 +90,21 @@ class Fits(Validator):
 
     def _mistake(self, what: str, code: str) -> InvalidValue:
         return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
+
+
+def prepare(field: Field[Any]) -> None:
+    """Have a field of a DBModel check what is written, and read the same on every database."""
+    if not any(isinstance(validator, Fits) for validator in field.validators):
+        field.validators.insert(0, Fits(field))
+        if isinstance(field, fields.TimeField):
+            field.to_python_value = partial(_time_of_day, field.to_python_value)  # type: ignore[method-assign]
+
+
+def _time_of_day(to_python_value: Callable[[Any], Any], value: Any) -> Any:
+    """MySQL's TIME is a duration, and its drivers return one."""
+    if isinstance(value, timedelta) and timedelta(0) <= value < timedelta(days=1):
+        value = (MIDNIGHT + value).time()
+    return to_python_value(value)
 
 
 def check_known(model: type[Model], names: Iterable[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from datetime import UTC, datetime
 from ssl import SSLContext
 from typing import Any, ClassVar
 
@@ -22,6 +21,7 @@ from sanicbase.db.engine.pooled import PooledClient
 from sanicbase.db.engine.tls import MYSQL_TLS, context_of, tls_explained
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
 from sanicbase.db.engine.translation import MYSQL_CLIENT, mysql_code, mysql_error
+from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTLSError
 
 __all__ = ["PooledMySQLClient", "PooledMySQLDriver", "TLSConnection", "in_utc"]
@@ -34,13 +34,7 @@ CLIENT_SSL = 1 << 11  # https://dev.mysql.com/doc/dev/mysql-server/latest/group_
 
 def in_utc(arguments: Any) -> Any:
     """A statement's arguments, with every moment in UTC: both drivers write what a clock shows, without its zone."""
-    if isinstance(arguments, list | tuple):
-        return [_utc(each) if isinstance(each, datetime) else each for each in arguments]
-    return arguments
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    return [to_utc(each) for each in arguments] if isinstance(arguments, list | tuple) else arguments
 
 
 class TLSConnection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from datetime import UTC, datetime
+from datetime import datetime, time
 from typing import Any
 
 from tortoise.backends.base.client import TransactionContext
@@ -20,17 +20,15 @@ from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.statements import LimitedClient, raise_translated
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
 from sanicbase.db.engine.translation import sqlite_error
+from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTimeout
 
 __all__ = ["client_class"]
 
 
-def _text(moment: datetime) -> str:
-    """As Tortoise writes it, but in UTC: SQLite compares texts, and so moments of one zone only."""
-    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat(" ")
-
-
-sqlite3.register_adapter(datetime, _text)  # in place of Tortoise's
+# In place of Tortoise's, which has none for times: SQLite compares texts, and so only those of one zone.
+sqlite3.register_adapter(datetime, lambda moment: to_utc(moment).isoformat(" "))
+sqlite3.register_adapter(time, lambda hour: to_utc(hour).isoformat())
 
 
 class _Transaction(LimitedTransaction, SqliteTransactionWrapper):
