@@ -188,10 +188,10 @@ class Pool:
         try:
             await asyncio.wait((connecting,), timeout=max(0.0, deadline - loop.time()))
         except BaseException:
-            self._abandon(connecting)
+            self._leave(connecting, deadline)
             raise
         if not connecting.done():
-            self._abandon(connecting)
+            self._leave(connecting, deadline)
             raise DatabaseUnavailable(f"The server accepted no connection within {self._timeout:g} seconds.")
         try:
             return connecting.result()
@@ -203,15 +203,16 @@ class Pool:
                 raise DatabaseUnavailable(message) from exc
             raise
 
-    def _abandon(self, connecting: asyncio.Task[Any]) -> None:
-        """End an attempt that nobody waits for. Its place is taken until it has ended."""
-        connecting.add_done_callback(self._abandoned)
-        self._start(_cancel(connecting))
+    def _leave(self, connecting: asyncio.Task[Any], deadline: float) -> None:
+        """Let an attempt whose caller was cancelled go on to its deadline: the next caller has the connection."""
+        connecting.add_done_callback(self._connected)
+        self._start(_end(connecting, deadline))
 
-    def _abandoned(self, connecting: asyncio.Task[Any]) -> None:
-        if not connecting.cancelled() and not connecting.exception():  # it was ready before it could be cancelled
-            self.driver.abort(connecting.result())
-        self._give(None)
+    def _connected(self, connecting: asyncio.Task[Any]) -> None:
+        if connecting.cancelled() or connecting.exception():
+            self._give(None)
+        else:
+            self._put(connecting.result())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -258,8 +259,11 @@ class Pool:
         self._give(None)
 
 
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it has ended: a driver may swallow a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait((task,), timeout=CANCEL_EVERY)
+async def _end(connecting: asyncio.Task[Any], deadline: float) -> None:
+    """Cancel a task at its deadline, until it has ended: a driver may swallow a cancellation."""
+    try:
+        await asyncio.wait((connecting,), timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+    finally:
+        while not connecting.done():
+            connecting.cancel()
+            await asyncio.wait((connecting,), timeout=CANCEL_EVERY)
