@@ -5,6 +5,7 @@ from sanicbase.db.effects import on_commit
 from sanicbase.db.model import DBModel
 from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
+from sanicbase.db.pickles import guard_aerich
 from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.routing import use_primary
 from sanicbase.db.spawning import spawn
@@ -29,3 +30,5 @@ __all__ = [
     "transaction",
     "use_primary",
 ]
+
+guard_aerich()

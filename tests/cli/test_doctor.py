@@ -6,8 +6,10 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look
 from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Kind, Project, Service
+from sanicbase.config import Config
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
@@ -227,6 +230,30 @@ def test_models_that_have_changed_since_their_migration(
     (finding,) = json.loads(folder.refused("doctor", "--json"))
     assert finding["remedy"] == "Run: aerich migrate && aerich upgrade"
     assert len(list((folder.path / "migrations/shop").glob("*.py"))) == 1
+
+
+def test_a_note_of_aerich_that_cannot_be_read(folder: Folder) -> None:
+    """tests/db/test_pickles.py has those that would run code."""
+    folder.make("shop", kinds=["srv"])
+    folder.add("model", "article", "shop")
+    folder.init_db("shop")
+    with closing(sqlite3.connect(folder.path / ".sanicbase" / "shop.sqlite3")) as store, store:
+        store.execute("UPDATE aerich SET content = 'no JSON'")
+    (finding,) = json.loads(folder.refused("doctor", "--json"))
+    assert finding["code"] == "migrations.unreadable"
+    assert "row 1, which is about shop, was not read: Expecting value" in finding["sentence"]
+    assert finding["remedy"].endswith("aerich upgrade --fake")
+
+
+def test_an_empty_secret_of_the_service() -> None:
+    class ShopConfig(Config):
+        SERVER_NAME = "shop"
+        HOOK_SECRET: str = ""
+
+    (finding,) = look_at_settings(ShopConfig(), HTTP, caches=False)
+    assert (finding.code, finding.severity) == ("setting.weak", "warning")
+    assert finding.sentence == "SHOP_HOOK_SECRET is empty; prod refuses it."
+    assert "str | None = None" in finding.remedy
 
 
 @pytest.mark.parametrize(

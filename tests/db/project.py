@@ -94,7 +94,11 @@ class Project:
         return self._run(["aerich", *words], answer)
 
     def python(self, code: str) -> str:
-        return self._run(preloaded("-c", code), "")
+        return self.command("-c", code)
+
+    def command(self, *words: str) -> str:
+        """What `python *words` prints."""
+        return self._run(preloaded(*words), "")
 
     def start(self) -> str:
         """What a start of the service logs, warnings included."""

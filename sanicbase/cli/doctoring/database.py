@@ -14,7 +14,7 @@ from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
 from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.config import Config
 from sanicbase.db import Database
-from sanicbase.db.drift import unwritten_changes
+from sanicbase.db.drift import UnreadableNote, unwritten_changes
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.migrations import aerich_command, lacking
@@ -77,6 +77,8 @@ async def look_at_databases(
         async with Database(opened.model_copy(update={"MODEL_EXTRA": []}), check=False):
             for label, statements in (await unwritten_changes(opened)).items():
                 yield _unwritten(label, statements, await aerich_command(opened, label))
+    except UnreadableNote as exc:
+        yield _unreadable_note(exc, await aerich_command(opened, exc.label))
     except SanicBaseError as exc:
         for finding in of_error("database.away", exc):
             yield finding
@@ -135,7 +137,10 @@ def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[F
             "database.privileges",
             "warning",
             say(f"The account may not {listed} in {name}.", f"账号在 {name} 里没有权限：{listed}。"),
-            say(f"GRANT {listed}; migrations need it.", f"GRANT {listed}，迁移需要这些权限。"),
+            say(
+                f"GRANT {listed}; migrations need it, unless an account of their own runs them.",
+                f"GRANT {listed}，迁移需要这些权限；由单独的账号执行迁移时不必。",
+            ),
         )
     yield from _connections(name, facts, config, processes)
     yield from clock(name, facts.drift)
@@ -152,6 +157,22 @@ def _unwritten(label: str, statements: list[str], aerich: str) -> Finding:
             f"{label} 的模型在最近一次迁移之后有改动：{shown}",
         ),
         say(f"Run: {aerich} migrate && {upgrade}", f"请执行：{aerich} migrate && {upgrade}"),
+    )
+
+
+def _unreadable_note(error: UnreadableNote, aerich: str) -> Finding:
+    row, label, reason = error.row, error.label, error.reason
+    return Finding(
+        "migrations.unreadable",
+        "error",
+        say(
+            f"In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}.",
+            f"默认数据库的 aerich 表中，关于 {label} 的第 {row} 行未被读取：{reason}。",
+        ),
+        say(
+            f"Find out who may write to the table, then delete the row and run: {aerich} upgrade --fake",
+            f"请查明谁能写这张表，然后删除该行并执行：{aerich} upgrade --fake",
+        ),
     )
 
 
