@@ -24,7 +24,22 @@ ENGLISH = """# Settings
 A service's settings are a subclass of `Config` in its `config/`. A value comes from, the later winning: the defaults
 below, the class, `.env` in the project's folder, the environment (`XI_TEST_HTTP_PORT`), a file that the environment
 names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A list is written `a,b`, a dictionary as JSON. A setting whose name ends
-in TOKEN, SECRET, PASSWORD or KEY is never printed, and refused in `prod` when it is weak.
+in TOKEN, SECRET, PASSWORD or KEY (but not PUBLIC_KEY) is never printed.
+
+**Secrets.** A text setting with such a name, and every `SecretStr`, is a secret. In `prod` a service refuses to start
+when a secret is weak, and `sanicGuider doctor` reports it everywhere. A secret is weak when
+
+- it has fewer than 16 characters;
+- fewer than 12 characters are left without words of placeholders (`changeme`, `your-secret`, `请修改`), sequences
+  (`0123456789abcdef`, `qwerty`) and repetitions;
+- it is empty, in a setting of your own service.
+
+A secret that the service can do without is declared as `str | None = None`: None means that it is not used, and is
+never weak. Names such as `TOKEN_TTL` or `TOKEN_URL` are no secrets. Make a strong secret by:
+
+```sh
+python -c "import secrets; print(secrets.token_urlsafe(32))"
+```
 
 | setting | default | what it is |
 |---|---|---|
@@ -33,7 +48,22 @@ CHINESE = """# 配置项
 
 服务的配置是 `config/` 里的一个 `Config` 子类。取值来源如下，后者优先：下表的默认值、类里的值、项目目录下的 `.env`、
 环境变量（`XI_TEST_HTTP_PORT`）、由环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。列表写作 `a,b`，
-字典写成 JSON。名字以 TOKEN、SECRET、PASSWORD、KEY 结尾的配置不会被打印，在 `prod` 下过弱会被拒绝。
+字典写成 JSON。名字以 TOKEN、SECRET、PASSWORD、KEY 结尾（PUBLIC_KEY 除外）的配置不会被打印。
+
+**密钥。** 名字如上的文本配置，以及所有 `SecretStr`，都算密钥。在 `prod` 下，只要有一个密钥太弱，服务就拒绝启动；
+`sanicGuider doctor` 在任何环境下都会报告。以下情况属于弱密钥：
+
+- 不足 16 个字符；
+- 去掉占位用语（`changeme`、`your-secret`、`请修改`）、连续字符（`0123456789abcdef`、`qwerty`）和重复内容之后，
+  剩下不足 12 个字符；
+- 服务自己的密钥配置为空。
+
+服务可以不用的密钥，请声明为 `str | None = None`：None 表示没有使用，不算弱。`TOKEN_TTL`、`TOKEN_URL` 这样的名字
+不算密钥。用这条命令生成强密钥：
+
+```sh
+python -c "import secrets; print(secrets.token_urlsafe(32))"
+```
 
 | 配置 | 默认值 | 说明 |
 |---|---|---|

@@ -14,6 +14,7 @@ RUN groupadd --gid 10001 app \
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    XI_TEST_ENV=prod \
     XI_TEST_HOST=0.0.0.0 \
     HEALTH_PORT=8800
 WORKDIR /app

@@ -1,22 +1,85 @@
-"""Which settings are secrets, how they are shown, and when they are too weak."""
+"""Which settings are secrets, how they are shown, and when they are too weak.
+
+A secret has at least 16 characters, and 12 of them cannot be foreseen: words of placeholders, sequences and repetitions
+do not count. zxcvbn was not taken for this. It is made for passwords of people, and gives its best mark to
+`change-this-secret-in-production`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from sanicbase.config.stores import Connection, hide_password
 
-__all__ = ["hidden", "is_secret", "shown_connection", "weak_secrets"]
+__all__ = [
+    "HOW_TO_MAKE",
+    "Weakness",
+    "hidden",
+    "is_secret",
+    "secret_settings",
+    "shown_connection",
+    "weak_secrets",
+    "weakness_of",
+]
 
+Weakness = Literal["empty", "short", "predictable"]
+
+HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'  # the command that makes a strong one
 SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
-WEAK = 16  # characters; an HMAC key or a random token below this can be guessed
+LENGTH = 16  # characters
+LONG = 6  # letters; a random token has such a word once in a million
+UNFORESEEN = 12  # of them; 48 bits when they are hexadecimal. A random token of 16 bytes has 20 or more
+
+WORDS = (
+    "access account admin after and api app auth bar baz bearer before bit by change changed changeit changeme "
+    "client company cookie default demo deploy dev development django do dummy edit enter example fake fill "
+    "fixme flask foo for from generate generated hello here hmac hs256 in insecure insert is it jwt keep key "
+    "letmein local localhost login long main master me minimum must my no none not null of on only or pass "
+    "passphrase passwd password placeholder please private prod production public put pwd random real redis "
+    "refresh replace root safe salt sample secret secure server service session set should sign signing some "
+    "something staging string strong super temp test testing text that the this to todo token top toor unsafe "
+    "update use user value very welcome with word world write your yours 请 务必 必须 修改 更改 更换 替换 填写 "
+    "填入 改成 换成 设置 这个 这里 此处 你的 您的 自己的 我的 密钥 秘钥 密码 口令 秘密 机密 令牌 随机 字符串 "
+    "字符 默认 缺省 示例 例子 样例 测试 开发 生产 环境 不要 使用 一个 的 为 在 中 "
+)
+SEQUENCES = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "9abcdef0",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "!@#$%^&*()",
+)
+# Three characters that continue a sequence, in either direction.
+RUNS = frozenset(line[at : at + 3] for row in SEQUENCES for line in (row, row[::-1]) for at in range(len(line) - 2))
+SPELLED = str.maketrans("01345$7@", "oleassta")  # as in p@ssw0rd
 
 
 def is_secret(name: str) -> bool:
     """Whether a setting or a credential of that name is a secret."""
-    return name.upper().endswith(SECRET_NAMES)
+    return name.upper().endswith(SECRET_NAMES) and not name.upper().endswith("PUBLIC_KEY")
+
+
+def secret_settings(settings: type[BaseModel]) -> list[str]:
+    """The settings that are secrets: text by the name of a secret, and every SecretStr or SecretBytes."""
+    return [
+        name
+        for name, field in settings.model_fields.items()
+        if _holds(field.annotation, SecretStr, SecretBytes)
+        or (is_secret(name) and _holds(field.annotation, str, bytes))
+    ]
+
+
+def _holds(annotation: object, *types: type) -> bool:
+    """Whether a type is one of those, or a union with one of them."""
+    inner = get_args(annotation) if not isinstance(annotation, type) else ()
+    return annotation in types or any(_holds(each, *types) for each in inner)
 
 
 def hidden(name: str, value: Any) -> Any:
@@ -30,11 +93,62 @@ def hidden(name: str, value: Any) -> Any:
     return hide_password(value) if isinstance(value, str) and "://" in value else value
 
 
-def weak_secrets(settings: BaseModel) -> list[str]:
-    """The names of the secrets that are set, yet short or of a few different characters only."""
-    fields = [name for name in type(settings).model_fields if is_secret(name)]
-    values = {name: str(getattr(settings, name) or "") for name in fields}
-    return [name for name, value in values.items() if value and (len(value) < WEAK or len(set(value)) < WEAK // 3)]
+def weak_secrets(settings: BaseModel, *, base: type[BaseModel]) -> dict[str, Weakness]:
+    """The weak secrets by the names of their settings, and why each is weak.
+
+    None means that the service does not use the secret, and so does an empty text in a setting of `base`. In a setting
+    of the service's own an empty text is a mistake: code that compares a token with it lets everybody in.
+    """
+    service = str(getattr(settings, "SERVER_NAME", ""))
+    found: dict[str, Weakness] = {}
+    for name in secret_settings(type(settings)):
+        value = _plain(getattr(settings, name))
+        if value is None or (not value and name in base.model_fields):
+            continue
+        if weakness := weakness_of(value, known=(service, *service.split("_"), *name.split("_"))):
+            found[name] = weakness
+    return found
+
+
+def weakness_of(secret: str, *, known: Iterable[str] = ()) -> Weakness | None:
+    """Why a secret is weak, or None. `known` are further words that attackers try, such as the service's name."""
+    if not secret.strip():
+        return "empty"
+    if len(secret) < LENGTH:
+        return "short"
+    return "predictable" if sum(1 for _ in _unforeseen(secret.lower(), known)) < UNFORESEEN else None
+
+
+def _unforeseen(text: str, known: Iterable[str]) -> Iterator[str]:
+    """The characters that are in no known word and continue no sequence, and no three that were there before."""
+    covered = {at for found in _words(known).finditer(text.translate(SPELLED)) for at in range(*found.span())}
+    left = "".join(each for at, each in enumerate(text) if at not in covered)
+    before: set[str] = set()
+    for at, each in enumerate(left):
+        three = left[max(0, at - 2) : at + 1]
+        if not each.isspace() and three not in RUNS and three not in before:
+            yield each
+        before.add(three)
+
+
+def _words(known: Iterable[str]) -> re.Pattern[str]:
+    """Any long word, and short ones where nothing but words stands between two characters that are no letters.
+
+    Elsewhere a short word is an accident, which random tokens have.
+    """
+    words = sorted({*WORDS.split(), *(word.lower() for word in known if word)}, key=len, reverse=True)
+    words = [re.escape(word.translate(SPELLED)) for word in words]
+    long = [word for word in words if len(word) >= LONG or not word.isascii()]
+    return re.compile(f"(?<![a-z])(?>{'|'.join(words)})+(?![a-z])|{'|'.join(long)}")
+
+
+def _plain(value: object) -> str | None:
+    """The text of a secret; None when it is not set, or no text."""
+    if isinstance(value, SecretStr | SecretBytes):
+        value = value.get_secret_value()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
 
 
 def shown_connection(connection: Connection) -> str:

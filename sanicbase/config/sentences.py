@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pydantic import ValidationError
 
@@ -13,10 +13,10 @@ __all__ = ["sentences"]
 ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # which may hold passwords
 
 
-def sentences(error: ValidationError, *, prefix: str, places: str) -> Iterator[str]:
+def sentences(error: ValidationError, *, prefix: str, places: str, secrets: Collection[str] = ()) -> Iterator[str]:
     """A sentence for each mistake, with the variable by its `prefix` and the `places` where to correct it.
 
-    The value is quoted unless it may hold a secret.
+    The value is quoted unless it may hold a secret: by its name, or because it is one of `secrets`.
     """
     for mistake in error.errors(include_url=False):
         reason = mistake["msg"].removeprefix("Value error, ").rstrip(".")
@@ -25,5 +25,6 @@ def sentences(error: ValidationError, *, prefix: str, places: str) -> Iterator[s
             yield f"{reason}. Correct it in {places}."
             continue
         name = str(mistake["loc"][0])
-        shown = "" if is_secret(name) or any(word in name for word in ADDRESSES) else f" is {mistake['input']!r}"
+        private = is_secret(name) or name in secrets or any(word in name for word in ADDRESSES)
+        shown = "" if private else f" is {mistake['input']!r}"
         yield f"{prefix}{path}{shown}: {reason[0].lower()}{reason[1:]}. Correct it in {places}."

@@ -25,7 +25,7 @@ from pydantic_settings import (
 from sanicbase.config import models, stores
 from sanicbase.config.overrides import annotate_overrides, is_overridden
 from sanicbase.config.redis_urls import check_redis_url, redis_url
-from sanicbase.config.secrets import hidden, weak_secrets
+from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_settings, weak_secrets
 from sanicbase.config.sentences import sentences
 from sanicbase.config.sources import SecretFileSource, misspelt
 from sanicbase.errors import ConfigError
@@ -34,6 +34,11 @@ from sanicbase.process import is_main_process
 __all__ = ["Config"]
 
 PRIVATE_DIR = ".sanicbase"
+WEAK: dict[Weakness, str] = {
+    "empty": "is empty. Set it in prod, or write `str | None = None` when the service can do without it",
+    "short": "is too weak for prod: it has fewer than 16 characters",
+    "predictable": "is too weak for prod: it is made of common words, sequences or repetitions",
+}
 
 
 def _split(value: object) -> object:
@@ -231,7 +236,9 @@ class Config(BaseSettings):
             super().__init__(_env_file=self.project_dir() / ".env", **values)
         except ValidationError as exc:
             places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
-            raise ConfigError("\n".join(sentences(exc, prefix=cls.env_prefix(), places=places))) from None
+            raise ConfigError(
+                "\n".join(sentences(exc, prefix=cls.env_prefix(), places=places, secrets=secret_settings(cls)))
+            ) from None
         except UnicodeDecodeError as exc:
             raise ConfigError(f"{self.project_dir() / '.env'} is not in UTF-8: {exc}. Save it so.") from exc
         except SettingsError as exc:
@@ -390,8 +397,9 @@ class Config(BaseSettings):
     def _check_prod(self) -> None:
         if self.DEBUG:
             raise ValueError("DEBUG is on in prod: it shows tracebacks to strangers, so switch it off")
-        if weak := weak_secrets(self):
-            raise ValueError(f"{', '.join(weak)} is too weak for prod: give it 16 or more characters, at random")
+        if weak := weak_secrets(self, base=Config):
+            found = "; ".join(f"{self.env_prefix()}{name} {WEAK[weakness]}" for name, weakness in weak.items())
+            raise ValueError(f"{found}. Make a strong one by: {HOW_TO_MAKE}")
         for name, connections in (("DB_URL", self.DB_CONNECTIONS), ("REDIS_URL", self.REDIS_CONNECTIONS)):
             if not getattr(self, name) and "default" not in connections:
                 raise ValueError(f"{name} is not set in prod: name a server, or write {stores.EMBEDDED} if you mean it")

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from sanicbase.config import Config
-from sanicbase.config.secrets import is_secret
+from sanicbase.config.secrets import secret_settings
 from sanicbase.deploy.site import DeployError, Site
 from sanicbase.deploy.writing import Rendering, render
 from sanicbase.terminal import say
@@ -77,8 +77,8 @@ def compose(site: Site, to: Path, *, python: str) -> Rendering:
 
 def secrets_of(config: Config) -> list[str]:
     """The settings that are handed over in files: the addresses with their passwords, and the service's own secrets."""
-    own = type(config).model_fields.keys() - Config.model_fields.keys()
-    return ["DB_URL", "REDIS_URL", *sorted(name for name in own if is_secret(name))]
+    own = set(secret_settings(type(config))) - Config.model_fields.keys()
+    return ["DB_URL", "REDIS_URL", *sorted(own)]
 
 
 def migrations_missing(site: Site) -> list[str]:
@@ -101,7 +101,7 @@ def _runs(site: Site) -> list[str]:
     for launch in site.launches:
         port = site.port(launch.kind)
         publish = f"--publish {port}:{port} --env HEALTH_PORT={port} " if launch.serves else "--no-healthcheck "
-        commands.append(f"docker run --init {publish}{site.service} python {launch.file}")
+        commands.append(f"docker run --init --env-file .env {publish}{site.service} python {launch.file}")
     return commands
 
 

@@ -74,7 +74,11 @@ CASES = [
     Case("broken-json", {"XI_TEST_DB_CONNECTIONS": f'{{"log": "{SECRET}'}, "XI_TEST_DB_CONNECTIONS|DB_CONNECTIONS"),
     Case("prod-without-database", PROD | {"XI_TEST_DB_URL": ""}, "DB_URL is not set in prod: name a server"),
     Case("prod-without-redis", PROD | {"XI_TEST_REDIS_URL": ""}, "REDIS_URL is not set in prod: name a server"),
-    Case("prod-weak-token", PROD | {"XI_TEST_ADMIN_TOKEN": "geheim"}, "ADMIN_TOKEN is too weak for prod: give it 16"),
+    Case(
+        "prod-weak-token",
+        PROD | {"XI_TEST_ADMIN_TOKEN": "geheim"},
+        "ADMIN_TOKEN is too weak for prod: it has fewer than 16",
+    ),
     Case("prod-debug", PROD | {"XI_TEST_DEBUG": "1"}, "DEBUG is on in prod: .*switch it off"),
 ]
 NAMED = {case.name: case for case in CASES}

@@ -17,7 +17,7 @@ class ShopConfig(Config):
     SERVER_NAME = "shop"
     HTTP_PORT = 9100
     MODEL_LIST = ["main", "orders"]
-    API_KEY: str = ""
+    API_KEY: str | None = None
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,10 @@ from sanicbase.cli import main
 from sanicbase.testing.binaries import find_binaries
 from tests.app.conftest import Project, make_project, project
 
-__all__ = ["Told", "make_project", "program", "project", "tell"]
+__all__ = ["EMBEDDED", "Told", "make_project", "program", "project", "tell"]
+
+# The stores that a service in prod has to name.
+EMBEDDED = ("XI_TEST_DB_URL=embedded://", "XI_TEST_REDIS_URL=embedded://")
 
 Told = subprocess.CompletedProcess[str]
 

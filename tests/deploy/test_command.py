@@ -33,6 +33,23 @@ def test_every_kind_is_committed() -> None:
     assert (ROOT / "deploy" / "docker" / "xi_test.Dockerfile").exists()
 
 
+@pytest.mark.parametrize(
+    ("files", "setting", "count"),
+    [
+        ("systemd/*.service", "Environment=XI_TEST_ENV=prod\n", 1),
+        ("systemd/user/*.service", "Environment=XI_TEST_ENV=prod\n", 1),
+        ("supervisor/*.conf", 'environment=PYTHONUNBUFFERED="1",XI_TEST_ENV="prod"\n', 3),
+        ("docker/*.Dockerfile", "    XI_TEST_ENV=prod \\\n", 1),
+        ("compose/*.yaml", "      XI_TEST_ENV: prod\n", 4),
+        ("k8s/xi_test/settings.yaml", "  XI_TEST_ENV: prod\n", 1),
+    ],
+)
+def test_what_is_deployed_runs_in_prod(files: str, setting: str, count: int) -> None:
+    found = sorted((ROOT / "deploy").glob(files))
+    assert found
+    assert [file.read_text().count(setting) for file in found] == [count] * len(found)
+
+
 def test_it_says_what_it_wrote_and_what_to_type(tell: Tell) -> None:
     told = tell("nginx", "xi_test")
     assert told.returncode == 0, told.stderr

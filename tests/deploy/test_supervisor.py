@@ -17,7 +17,7 @@ from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.private_server import PrivateServer, private_server
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
-from tests.deploy.conftest import Told, run_deploy
+from tests.deploy.conftest import EMBEDDED, Told, run_deploy
 from tests.deploy.test_nginx import FreshLoad, nginx_before
 
 pytestmark = pytest.mark.xdist_group("supervisor")
@@ -76,7 +76,7 @@ def supervised(make_project: Callable[[], Project]) -> Iterator[tuple[Supervisor
     project = make_project()
     ports = {"HTTP": free_port(), "WS": free_port()}
     settings = [f"XI_TEST_{kind}_PORT={port}" for kind, port in ports.items()]
-    (project.directory / ".env").write_text("\n".join([*settings, "XI_TEST_WORKERS=2", ""]))
+    (project.directory / ".env").write_text("\n".join([*settings, *EMBEDDED, "XI_TEST_WORKERS=2", ""]))
     # The probe has what the service lacks: a slow request.
     (project.directory / "http_xi_test.py").write_text((project.directory / "http_probe.py").read_text())
     words = ["supervisor", "xi_test", "--account"]

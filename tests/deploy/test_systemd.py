@@ -16,7 +16,7 @@ import pytest
 from sanicbase.testing import free_port, wait_until
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
-from tests.deploy.conftest import Told, program
+from tests.deploy.conftest import EMBEDDED, Told, program
 from tests.deploy.manager import UserManager, user_manager
 
 SOON = 30.0
@@ -104,7 +104,7 @@ def installed(tell: Tell, project: Project, manager: UserManager) -> str:
     """The URL of the HTTP service, whose units were copied as the command says."""
     ports = {"HTTP": free_port(), "WS": free_port()}
     settings = [f"XI_TEST_{kind}_PORT={port}" for kind, port in ports.items()]
-    (project.directory / ".env").write_text("\n".join([*settings, "XI_TEST_WORKERS=2", ""]))
+    (project.directory / ".env").write_text("\n".join([*settings, *EMBEDDED, "XI_TEST_WORKERS=2", ""]))
     assert (told := tell("systemd", "xi_test", "--account")).returncode == 0, told.stderr
     for file in (project.directory / "deploy" / "systemd" / "user").iterdir():
         (manager.units / file.name).write_text(file.read_text())

@@ -20,7 +20,7 @@ from tests.http.inn import TOKEN, inn
 
 ROOT = Path(__file__).parents[2]
 PAGE = files("sanicbase.http") / "page"
-PROD = {"ENV": "prod", "ADMIN_TOKEN": "an admin token that is long enough", "MODEL_LIST": [], "MODEL_EXTRA": []}
+PROD = {"ENV": "prod", "ADMIN_TOKEN": "k3Vq9-Zp_1xYwT7uRb2LmN8s", "MODEL_LIST": [], "MODEL_EXTRA": []}
 
 
 async def test_the_page_and_its_files_are_served_under_a_strict_policy(serve_as: ServeAs) -> None:

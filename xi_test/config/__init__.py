@@ -12,8 +12,8 @@ class XiTestConfig(Config):
     WS_PORT = 8801
     MODEL_LIST = ["main", "records"]
 
-    ADMIN_TOKEN: str = ""
-    """The first user's token. In dev, where it is empty, one is made at random and printed once."""
+    ADMIN_TOKEN: str | None = None
+    """The first user's token. In dev, where it is not set, one is made at random and printed once."""
     PAGE_SIZE: int = 20
     """How many articles or comments are on a page."""
 

@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.project import Kind
 from sanicbase.config import Config
-from sanicbase.config.secrets import weak_secrets
+from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, weak_secrets
 from sanicbase.config.sources import misspelt
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.rc.caches import shortest_closed_ttl
@@ -34,16 +34,30 @@ def look_at_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -
             if near
             else say("Take it away.", "请删除。"),
         )
-    for name in weak_secrets(config):
-        yield Finding(
-            "setting.weak",
-            "warning",
-            say(f"{prefix}{name} can be guessed; prod refuses it.", f"{prefix}{name} 太弱，prod 环境会拒绝。"),
-            say("Give it 16 or more characters, at random.", "请换成 16 个以上的随机字符。"),
-        )
+    for name, weakness in weak_secrets(config, base=Config).items():
+        yield _weak(f"{prefix}{name}", weakness)
     if caches:
         yield from _closed_too_shortly(config, prefix)
     yield from _contradictions(config, kinds, prefix)
+
+
+def _weak(name: str, weakness: Weakness) -> Finding:
+    make = say(f"Make a strong one by: {HOW_TO_MAKE}", f"用这条命令生成一个：{HOW_TO_MAKE}")
+    optional = say(
+        " Declare it as `str | None = None` when the service can do without it.",
+        "服务可以不用它时，请声明为 `str | None = None`。",
+    )
+    reason = {
+        "empty": say("is empty", "为空"),
+        "short": say("has fewer than 16 characters", "不足 16 个字符"),
+        "predictable": say("is made of common words, sequences or repetitions", "由常见单词、连续字符或重复内容组成"),
+    }[weakness]
+    return Finding(
+        "setting.weak",
+        "warning",
+        say(f"{name} {reason}; prod refuses it.", f"{name} {reason}，prod 环境会拒绝。"),
+        f"{make}{optional if weakness == 'empty' else ''}",
+    )
 
 
 def _closed_too_shortly(config: Config, prefix: str) -> Iterator[Finding]:
