@@ -27,6 +27,7 @@ from sanicbase.http.openapi import info_of, install_openapi
 from sanicbase.http.request import AnyRequest
 from sanicbase.http.routes import finish_routes, register
 from sanicbase.http.rules import install_rules
+from sanicbase.http.streams import StreamingApp, install_streams
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
 from sanicbase.ops import install_health
@@ -65,6 +66,7 @@ def create_app(
     _copy_settings(config, app)
     install_request_log(app, access=config.ACCESS_LOG)
     install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Catalogue(messages))
+    install_streams(app)
     install_rules(app)
     install_health(app)
     _install_main_process(app)
@@ -81,7 +83,7 @@ def create_app(
 def _new_app(name: str) -> App:
     if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
         Sanic.unregister_app(Sanic.get_app(name))
-    return Sanic(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads, request_class=AnyRequest)
+    return StreamingApp(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads, request_class=AnyRequest)
 
 
 def _copy_settings(config: Config, app: App) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
+from sanic.http import Http
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, ResponseStream, file
 
@@ -147,6 +149,12 @@ async def _stream(request: Request, pieces: Any, kind: type) -> None:
     content_type = "text/plain; charset=utf-8" if kind is str else "application/octet-stream"
     response = await request.respond(content_type=content_type)
     assert response is not None  # noqa: S101  (nothing has been sent before)
-    async for piece in pieces:
-        await response.send(piece)
+    # A client that leaves cancels this between two pieces: a generator's `finally` must not wait for the collector.
+    async with aclosing(pieces) if hasattr(pieces, "aclose") else nullcontext():
+        async for piece in pieces:
+            await response.send(piece)
+            if request.method == "HEAD":
+                assert isinstance(request.stream, Http)  # noqa: S101
+                request.stream.head_response_ignored(b"", True)  # Sanic's send awaits it, and it is not async
+                return
     await response.eof()

@@ -10,7 +10,7 @@ from functools import singledispatch
 
 import redis.exceptions
 import tortoise.exceptions
-from sanic.exceptions import SanicException
+from sanic.exceptions import RequestCancelled, SanicException
 from sanic.helpers import STATUS_CODES
 
 from sanicbase.codes import CodedError, ErrorCode, Language, StatusError, status_code
@@ -25,9 +25,12 @@ from sanicbase.db.errors import (
 from sanicbase.errors import InvalidInput, InvalidQuery, LockLost, LockTaken, ResourceError
 from sanicbase.http.mistakes import InvalidParameters, Mistake
 
-__all__ = ["Logged", "Verdict", "judge"]
+__all__ = ["Logged", "Verdict", "judge", "reason"]
 
 RETRY = {"Retry-After": "1"}  # seconds
+DUE: dict[int, dict[str, str]] = {503: RETRY, 426: {"Upgrade": "websocket"}}
+"""The headers that a status has in any case (RFC 9110, 15.5.22 and 15.6.4)."""
+CLIENT_CLOSED_REQUEST = 499  # never sent; nginx has it in its access log for a client that did not wait
 SERVER_ERROR = 500
 SANIC = ("sanic", "sanic_routing")
 HELD: dict[Language, str] = {
@@ -44,6 +47,7 @@ class Logged(Enum):
     """What the log has of an error."""
 
     NOTHING = "nothing: it is the client's, or it has its line where it is known"
+    CLIENT_GONE = "one line for information: nobody waits for the answer"
     LINE = "one line: a server that is away needs no traceback for every request"
     TRACEBACK = "everything"
 
@@ -65,12 +69,16 @@ class Verdict:
 
 
 def judge(error: BaseException) -> Verdict:
-    """What to tell of an error; every 503 says when to try again."""
+    """What to tell of an error, with the headers that its status must have."""
     verdict = _judge(error)
     told = {name.lower() for name in verdict.headers}
-    if verdict.status == StatusError.SERVICE_UNAVAILABLE.status and "retry-after" not in told:
-        return replace(verdict, headers={**RETRY, **verdict.headers})
-    return verdict
+    due = {name: value for name, value in DUE.get(verdict.status, {}).items() if name.lower() not in told}
+    return replace(verdict, headers={**due, **verdict.headers}) if due else verdict
+
+
+def reason(error: BaseException) -> str:
+    """The error in one line of a log; an error without words is named by its class."""
+    return f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__}."
 
 
 @singledispatch
@@ -136,6 +144,11 @@ def _passing(error: BaseException) -> Verdict:
 def _away(error: BaseException) -> Verdict:
     """Redis is read-only for the moment of a failover; a handler that was cancelled has no answer of its own."""
     return Verdict(StatusError.SERVICE_UNAVAILABLE, StatusError.SERVICE_UNAVAILABLE.status, logged=Logged.LINE)
+
+
+@_judge.register
+def _gone(error: RequestCancelled) -> Verdict:
+    return Verdict(StatusError.BAD_REQUEST, CLIENT_CLOSED_REQUEST, logged=Logged.CLIENT_GONE)
 
 
 @_judge.register
