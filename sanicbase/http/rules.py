@@ -10,10 +10,11 @@ from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
 from sanicbase.errors import SanicBaseError
+from sanicbase.http.headers import check_handshake, check_headers
 from sanicbase.http.operation import Operation
 from sanicbase.typing import App
 
-__all__ = ["BEARER", "Guard", "Rule", "Security", "guards", "install_rules"]
+__all__ = ["BEARER", "Guard", "Rule", "Security", "challenge_of", "guards", "install_rules"]
 
 Rule = Callable[[Request], Awaitable[object]]
 """Called with the request before the handler. It lets the request in by returning, the user where there is one, and
@@ -32,6 +33,9 @@ def install_rules(app: App) -> None:
 
     @app.signal("http.routing.after")
     async def keep_rules(request: Request, **context: Any) -> None:
+        check_headers(request)
+        if hasattr(context["handler"], "is_websocket"):
+            check_handshake(request)
         for rule in getattr(context["route"].ctx, "rules", ()):
             await rule(request)
 
@@ -45,7 +49,7 @@ class Guard:
 
     admit: Rule
     for_users: frozenset[str]
-    scheme: str | None = None
+    scheme: str = "Bearer"
 
     async def __call__(self, request: Request) -> None:
         user = request.ctx.user = await self.admit(request)
@@ -66,6 +70,19 @@ def guards(
         raise SanicBaseError(f"{name} lets nobody in: give it an `admit`, or open it to everybody by public=True.")
     if users and getattr(admit, "__annotations__", {}).get("return", "") in ("None", None):
         raise SanicBaseError(f"{users[0].name} takes a user, and its admit returns none: return and annotate one.")
-    schemes = [str(each["scheme"]).capitalize() for each in security.values() if each.get("type") == "http"]
     for_users = frozenset(method for method, each in operations.items() if each.wants_user)
-    return (Guard(admit, for_users, next(iter(schemes), None)),)
+    return (Guard(admit, for_users, _scheme(security)),)
+
+
+def challenge_of(request: Request) -> str:
+    """The scheme by which a client of that route says who it is, for WWW-Authenticate (RFC 9110, 11.6.1)."""
+    rules = getattr(request.route.ctx, "rules", ()) if request.route is not None else ()
+    return next((rule.scheme for rule in rules if isinstance(rule, Guard)), "Bearer")
+
+
+def _scheme(security: Security) -> str:
+    """That of HTTP where there is one. A key in a header or a cookie has none, and is called as in OpenAPI."""
+    for each in security.values():
+        if each.get("type") == "http":
+            return str(each["scheme"]).capitalize()
+    return "ApiKey" if any(each.get("type") == "apiKey" for each in security.values()) else "Bearer"

@@ -6,8 +6,14 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from sanicbase import made_token, token_digest
+import pytest
+from sanic.compat import Header
+from sanic.exceptions import Unauthorized
+from sanic.request import Request
+
+from sanicbase import bearer_token, made_token, token_digest
 
 MAKE = """
 import pathlib, sys
@@ -36,3 +42,39 @@ def test_a_token_is_long_and_made_once(tmp_path: Path) -> None:
 
 def test_the_digest_is_sha256() -> None:
     assert token_digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("text", ["\udcff\udcfe", "\ud800", "茶", ""])
+def test_every_text_has_a_digest(text: str) -> None:
+    assert len(token_digest(text)) == 64
+
+
+TOKENS = {
+    "Bearer abc": "abc",
+    "bearer \t abc  ": "abc",
+    "Bearer 1|a-b._~+/=": "1|a-b._~+/=",
+    "Bearer " + "a" * 4096: "a" * 4096,
+    "Bearer " + "a" * 4097: None,
+    "Bearer a b": None,
+    "Bearer a, Bearer b": None,
+    "Bearer \udcff\udcfe": None,
+    "Bearer 茶": None,
+    "Bearer a\x00": None,
+    "Bearer a\n": None,
+    "Bearer ": None,
+    "Bearer": None,
+    "Basic abc": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("header", "token"), TOKENS.items(), ids=range(len(TOKENS)))
+def test_a_bearer_token_is_visible_ascii(header: str, token: str | None) -> None:
+    nothing: Any = None  # the token is in the headers, and needs neither a connection nor an app
+    request = Request(b"/", Header({"authorization": header}), "1.1", "GET", nothing, nothing)
+    if token is not None:
+        assert bearer_token(request) == token
+        return
+    with pytest.raises(Unauthorized) as refused:
+        bearer_token(request)
+    assert refused.value.headers == {"WWW-Authenticate": "Bearer"}
