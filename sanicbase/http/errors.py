@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
+from collections.abc import Mapping
 
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase.codes import Language
+from sanicbase.codes import Language, StatusError
 from sanicbase.http.catalogue import Catalogue
 from sanicbase.http.envelope import Envelope
 from sanicbase.http.failure import Failure, Fault
 from sanicbase.http.language import language_of
 from sanicbase.http.mistakes import Mistake
-from sanicbase.http.verdict import Logged, Verdict, judge
+from sanicbase.http.rules import challenge_of
+from sanicbase.http.verdict import Logged, Verdict, judge, reason
 from sanicbase.typing import App
 
 __all__ = ["install_error_handlers"]
@@ -23,6 +25,8 @@ logger = logging.getLogger("sanicbase.http")
 
 MOST = 100  # mistakes that are told; a client may have made a million in one body
 LONGEST = 500  # characters of a path or a message
+UNAUTHORIZED = StatusError.UNAUTHORIZED.status
+BROKEN = Verdict(StatusError.INTERNAL_SERVER_ERROR, StatusError.INTERNAL_SERVER_ERROR.status)
 
 
 def install_error_handlers(app: App, envelope: Envelope, catalogue: Catalogue) -> None:
@@ -34,14 +38,15 @@ def install_error_handlers(app: App, envelope: Envelope, catalogue: Catalogue) -
 
 
 async def _answer(request: Request, error: BaseException) -> HTTPResponse:
-    verdict = judge(error)
-    _log(request, error, verdict.logged)
+    """Never fails: Sanic would answer a failure here outside of the envelope, and log nothing."""
     envelope: Envelope = request.app.ctx.envelope
     try:
+        verdict = judge(error)
+        _log(request, error, verdict.logged)
         return envelope.failure(request, _failure(request, verdict))
-    except Exception as wrong:  # in the envelope that a service wrote
+    except Exception:  # in an envelope or an exception that a service wrote
         logger.exception("%s cannot tell of %s.", type(envelope).__name__, type(error).__name__)
-        return Envelope().failure(request, _failure(request, judge(wrong)))
+        return Envelope().failure(request, _failure(request, BROKEN))
 
 
 def _failure(request: Request, verdict: Verdict) -> Failure:
@@ -53,8 +58,15 @@ def _failure(request: Request, verdict: Verdict) -> Failure:
         request_id=str(request.id),
         language=language,
         faults=tuple(_fault(request.app.ctx.catalogue, mistake, language) for mistake in verdict.mistakes[:MOST]),
-        headers=verdict.headers,
+        headers=_headers(request, verdict),
     )
+
+
+def _headers(request: Request, verdict: Verdict) -> Mapping[str, str]:
+    """A 401 says how to authenticate, whoever raised it (RFC 9110, 15.5.2)."""
+    if verdict.status == UNAUTHORIZED and "www-authenticate" not in {name.lower() for name in verdict.headers}:
+        return {**verdict.headers, "WWW-Authenticate": challenge_of(request)}
+    return verdict.headers
 
 
 def _fault(catalogue: Catalogue, mistake: Mistake, language: Language) -> Fault:
@@ -72,4 +84,8 @@ def _log(request: Request, error: BaseException, logged: Logged) -> None:
     if logged is Logged.TRACEBACK:
         logger.error("%s %s failed.", request.method, request.path, exc_info=error)
     elif logged is Logged.LINE:
-        logger.warning("%s %s was answered 503. %s: %s", request.method, request.path, type(error).__name__, error)
+        logger.warning("%s %s was answered 503. %s", request.method, request.path, reason(error))
+    elif logged is Logged.CLIENT_GONE and request.method == "NONE":
+        logger.info("A client closed the connection before its request was complete.")
+    elif logged is Logged.CLIENT_GONE:
+        logger.info("%s %s: the client closed the connection before it was answered.", request.method, request.path)

@@ -1,0 +1,382 @@
+"""Whatever bytes a client sends: at most 4xx, in the envelope, and nothing in the log that looks like a defect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from sanic import Blueprint, text
+from sanic.exceptions import Unauthorized
+from sanic.request import Request
+from sanic.response import HTTPResponse
+
+from sanicbase import APIView, Cookie, Header, bearer_token, endpoint, token_digest
+from sanicbase.log import flush_logging
+from tests.http.conftest import ServeAs
+from tests.http.wire import Answer, exchange, leave, request
+
+
+class User(BaseModel):
+    digest: str
+
+
+class Thing(BaseModel):
+    name: str
+
+
+class TokenAPI(APIView):
+    @classmethod
+    async def admit(cls, request: Request) -> User:
+        return User(digest=token_digest(bearer_token(request)))
+
+    async def get(self, request: Request, user: User) -> User:
+        return user
+
+
+class NobodyAPI(APIView):
+    @classmethod
+    async def admit(cls, request: Request) -> User | None:
+        return None
+
+    async def get(self, request: Request, user: User) -> User:
+        return user
+
+
+class KeyAPI(NobodyAPI):
+    security = {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}
+
+
+class BasicAPI(NobodyAPI):
+    security = {"basic": {"type": "http", "scheme": "basic"}}
+
+
+class ItemAPI(APIView, public=True):
+    async def get(self, request: Request, name: str, x_trace: Annotated[str, Header()] = "") -> str:
+        return x_trace
+
+    async def post(self, request: Request, name: str, body: Thing, sid: Annotated[str, Cookie()] = "") -> Thing:
+        return body
+
+
+@endpoint(public=True)
+async def refused(request: Request) -> None:
+    raise Unauthorized("The session is over.")
+
+
+@endpoint(public=True)
+async def refused_by_digest(request: Request) -> None:
+    raise Unauthorized("The session is over.", scheme="Digest", realm="inn")
+
+
+async def plain(request: Request) -> HTTPResponse:
+    return text(token_digest(request.headers.get("authorization", "") + request.args.get("token", "")))
+
+
+async def slow(request: Request) -> HTTPResponse:
+    waiting.append(request.path)
+    await asyncio.Event().wait()
+    return text("never")
+
+
+async def cancelled(request: Request) -> HTTPResponse:
+    raise asyncio.CancelledError
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def unspeakable(request: Request) -> HTTPResponse:
+    raise Unspeakable
+
+
+waiting: list[str] = []
+
+
+def inn() -> Blueprint:
+    blueprint = Blueprint("inn")
+    for view, path in ((TokenAPI, "token"), (NobodyAPI, "nobody"), (KeyAPI, "key"), (BasicAPI, "basic")):
+        view.attach(blueprint, f"/{path}")
+    ItemAPI.attach(blueprint, "/items/<name>")
+    for each in (refused, refused_by_digest):
+        each.attach(blueprint, f"/{each.name}")
+    for handler in (slow, cancelled, unspeakable):
+        blueprint.add_route(handler, f"/{handler.__name__}", methods=["GET", "POST"])
+    blueprint.add_route(plain, "/", methods=["GET", "OPTIONS"], name="root")
+    return blueprint
+
+
+@dataclass(frozen=True)
+class Inn:
+    """A running service, and its logs."""
+
+    port: int
+    folder: Path
+
+    def log(self, name: str = "run.log") -> str:
+        flush_logging()
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def complaints(self) -> list[str]:
+        """The lines of its log that ask somebody to look, but for those about the stores of the test."""
+        return [
+            line
+            for line in self.log().splitlines()
+            if (" ERROR " in line or " WARNING " in line or "Traceback" in line)
+            and not any(room in line for room in ("sanicbase.db", "sanicbase.rc"))
+        ]
+
+    async def send(self, sent: bytes) -> Answer:
+        return await asyncio.to_thread(exchange, self.port, sent)
+
+    async def logged(self, said: str) -> str:
+        """The line of its log with that text, once it is there."""
+        async with asyncio.timeout(10):
+            while True:
+                if found := [line for line in self.log().splitlines() if said in line]:
+                    return found[0]
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def running(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[Inn]:
+    proxies: dict[str, Any] = {"PROXIES_COUNT": 1, "FORWARDED_SECRET": "s"}
+    log: dict[str, Any] = {"LOG_FORMAT": "text", "ACCESS_LOG": True}
+    async with serve_as(inn(), **proxies, **log, REQUEST_TIMEOUT=0.5, REQUEST_MAX_SIZE=10_000) as client:
+        assert client.base_url.port is not None
+        yield Inn(client.base_url.port, tmp_path / "logs" / "xi_test")
+
+
+JSON = b"Content-Type: application/json"
+CHUNKED = b"Transfer-Encoding: chunked"
+GARBAGE = (
+    b"\xff\xfe", b"\xed\xa0\x80", b"\xe9", "中😀".encode(), b"\x00", b"\x7f", b"a\x0bb", b"a\nb", b"a\rb", b"",
+    b'"', b";=;=", b",,,", b"%", b"%ff%00", b"=?x?=", b"9" * 5000, b"\\" * 50, b"[::", b"-1", b"nan",
+)  # fmt: skip
+NAMES = (
+    b"Authorization", b"Accept", b"Accept-Encoding", b"Accept-Language", b"Connection", b"Content-Disposition",
+    b"Content-Encoding", b"Content-Type", b"Cookie", b"Forwarded", b"Host", b"If-Match", b"If-Modified-Since",
+    b"If-None-Match", b"If-Range", b"Origin", b"Range", b"Referer", b"Upgrade", b"User-Agent", b"X-Forwarded-For",
+    b"X-Forwarded-Host", b"X-Forwarded-Path", b"X-Forwarded-Port", b"X-Forwarded-Proto", b"X-Request-ID", b"X-Trace",
+    b"", b"\xff", b"a b", b"\x00",
+)  # fmt: skip
+
+
+def post(*headers: bytes, body: bytes = b'{"name": "a"}') -> bytes:
+    return request(b"/items/a", *headers, method=b"POST", body=body)
+
+
+def in_headers() -> dict[bytes, tuple[int, ...]]:
+    """Garbage in every header, and the statuses that may answer it."""
+    fine = (200, 400, 401, 415, 417, 422)
+    bodies = {
+        post(b"Content-Type: application/json" + between + value, b"Content-Length: 13"): fine
+        for value in GARBAGE
+        for between in (b"", b";", b"; charset=", b"; boundary=")
+    }
+    return {
+        **{request(b"/items/a", name + b": " + value): fine for name in NAMES for value in GARBAGE},
+        **{request(b"/token", b"Authorization: Bearer " + value): fine for value in GARBAGE},
+        **{request(b"/token", b"Authorization: " + value): fine for value in GARBAGE},
+        **{request(b"/", b"Authorization: " + value): fine for value in GARBAGE},
+        **{request(b"/items/a", b"Forwarded: secret=s;for=" + value): fine for value in GARBAGE},
+        **{post(JSON, b"Content-Length: 13", b"Cookie: sid=" + value): fine for value in GARBAGE},
+        **bodies,
+    }
+
+
+ADDRESSES: dict[bytes, tuple[int, ...]] = {
+    b"http://a": (200,),
+    b"http://a?x=1": (200,),
+    b"http://a#f": (200, 400),
+    b"http://a/items/b": (200,),
+    b"http://a:99999/": (200, 400),
+    b"http://u:p@h/": (200, 400),
+    b"ftp://a": (200, 400),
+    b"http://": (400,),
+    b"http:": (400,),
+    b"http://[::1": (400,),
+    b"a:80": (400,),
+    b"a": (400,),
+    b"*": (200, 404),
+    b"": (400,),
+    b"//": (200, 404),
+    b"///items/a": (404,),
+    b"?x": (400,),
+    b"#": (400,),
+    b"/?%ff=%ff&token=%ff%00%ed%a0%80": (200,),
+    b"/items/%ff": (200,),
+    b"/items/%ed%a0%80": (200,),
+    b"/items/%": (200,),
+    b"/items/%0d%0aX": (200,),
+    b"/items/%00": (404,),
+    b"/items/" + b"%2e%2e%2f" * 20: (200, 404),
+    b"/items/a\x00": (400,),
+    b"/items/\xff": (400,),
+    b"/items/a\nb": (400,),
+    b"/\xff" * 5000: (400, 413),
+    b"\xff" * 16_000: (400, 413),
+    b"/" + b"a" * 15_000: (404, 413),
+    b"/" + b"a" * 70_000: (413,),
+}
+WIRE: dict[bytes, tuple[int, ...]] = {
+    b"GET /\r\n\r\n": (400,),  # HTTP/0.9
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": (400,),
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n": (400,),
+    bytes(range(256)) + b"\r\n\r\n": (400,),
+    b"\r\n\r\n": (400,),
+    b"\x00" * 20_000: (413,),
+    b"GET / HTTP/1.2\r\n\r\n": (400,),
+    b"GET / http/1.1\r\n\r\n": (400,),
+    b"GET  / HTTP/1.1\r\n\r\n": (400,),
+    b"GET / HTTP/1.1 \r\n\r\n": (400,),
+    b"GET / HTTP/1.0\r\n\r\n": (200,),
+    b"GET / HTTP/1.1\r\nHost": (408,),
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000: (413,),
+    request(b"/", b"no colon"): (400,),
+    request(b"/", b"X: a", b" b"): (400,),
+    request(b"/", b"X: " + b"x" * 20_000): (413,),
+    **{
+        request(b"/items/a", method=method): (405,)
+        for method in (b"get", b"\xff", b"TRACE", b"CONNECT", b"NONE", b"G" * 5000, b"GE\x00T")
+    },
+    request(b"/items/a", method=b""): (400, 405),
+    post(JSON, b"Content-Length: 13"): (200,),
+    post(JSON, b"Content-Length: 5"): (400,),
+    post(JSON, b"Content-Length: -1"): (400,),
+    post(JSON, b"Content-Length: +13"): (400,),
+    post(JSON, b"Content-Length: 1_3"): (400,),
+    post(JSON, b"Content-Length: 0x0d"): (400,),
+    post(JSON, b"Content-Length: 13, 13"): (400,),
+    post(JSON, b"Content-Length: "): (400,),
+    post(JSON, b"Content-Length: \xff"): (400,),
+    post(JSON, b"Content-Length: " + b"9" * 5000): (400, 413),
+    post(JSON, b"Content-Length: 13", b"Content-Length: 13"): (400,),
+    post(JSON, b"Content-Length: 13", CHUNKED): (400,),
+    post(JSON, b"Content-Length: 13", b"Expect: much"): (417,),
+    post(JSON, b"Content-Length: 13", b"Expect: \xff"): (417,),
+    post(JSON, b"Content-Length: 13", b"Expect: 100-continue"): (200,),
+    post(JSON, CHUNKED, body=b'd\r\n{"name": "a"}\r\n0\r\n\r\n'): (200,),
+    post(JSON, CHUNKED, body=b"zz\r\n{}\r\n0\r\n\r\n"): (400,),
+    post(JSON, CHUNKED, body=b"\xff\r\n{}\r\n0\r\n\r\n"): (400,),
+    post(JSON, CHUNKED, body=b"-2\r\n{}\r\n0\r\n\r\n"): (400,),
+    post(JSON, CHUNKED, body=b"f" * 30 + b"\r\n{}\r\n"): (413,),
+    post(JSON, CHUNKED, body=b"x" * 200): (400,),
+    post(JSON, CHUNKED, body=b'd\r\n{"name": "a"}\r\n0\r\nX: y\r\n\r\n'): (400,),
+    post(JSON, b"Transfer-Encoding: gzip, chunked"): (400,),
+    post(JSON, b"Transfer-Encoding: \xff"): (400,),
+    post(JSON, JSON, b"Content-Length: 13"): (400,),
+    post(JSON, b"content-type: text/plain", b"Content-Length: 13"): (400,),
+    request(b"/token", b"Authorization: Bearer a", b"authorization: Bearer b"): (400,),
+    request(b"/", b"Authorization: Bearer a", b"Authorization: Bearer a"): (400,),
+}
+
+
+def wrong(sent: bytes, answer: Answer, allowed: tuple[int, ...]) -> str:
+    """What is wrong with an answer; nothing where it is right."""
+    said = f"{sent[:80]!r}: {answer.status} {answer.body[:200]!r}"
+    if answer.status not in allowed or not answer.whole:
+        return f"{said}, not {allowed}"
+    if answer.status == HTTPStatus.UNAUTHORIZED and not answer.headers.get("www-authenticate"):
+        return f"{said}, without a challenge"
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        told = json.loads(answer.body)
+        if told.keys() != {"code", "msg", "data", "request_id"} or told["code"] != answer.status:
+            return f"{said}, outside of the envelope"
+    return ""
+
+
+TABLES = {
+    "headers": in_headers(),
+    "addresses": {request(path): allowed for path, allowed in ADDRESSES.items()},
+    "wire": WIRE,
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_every_request_has_its_answer_and_leaves_no_complaint(running: Inn, table: str) -> None:
+    for sent, allowed in TABLES[table].items():
+        assert not wrong(sent, await running.send(sent), allowed)
+    assert (await running.send(request(b"/"))).status == 200
+    assert running.complaints() == []
+    for line in running.log("access.log").splitlines():
+        assert line.startswith("20"), line
+        assert line.isprintable()
+
+
+async def test_no_bytes_in_a_header_or_an_address_make_it_fail(running: Inn) -> None:
+    headers = st.tuples(st.sampled_from(NAMES), st.binary(max_size=40))
+
+    @settings(max_examples=100, deadline=None)
+    @given(path=st.binary(max_size=30), headers=st.lists(headers, max_size=3), token=st.binary(max_size=20))
+    def attack(path: bytes, headers: list[tuple[bytes, bytes]], token: bytes) -> None:
+        lines = [b": ".join(header) for header in headers]
+        for sent in (
+            request(b"/items/" + path.replace(b" ", b""), *lines),
+            request(b"/token", b"Authorization: Bearer " + token, *lines),
+        ):
+            answer = exchange(running.port, sent)
+            assert 200 <= answer.status < 500, (sent, answer)
+
+    await asyncio.to_thread(attack)
+    assert running.complaints() == []
+
+
+CHALLENGES = [
+    ("token", "Bearer"),
+    ("nobody", "Bearer"),
+    ("key", "ApiKey"),
+    ("basic", "Basic"),
+    ("refused", "Bearer"),
+    ("refused_by_digest", 'Digest realm="inn"'),
+]
+
+
+async def test_every_401_says_how_to_authenticate(running: Inn) -> None:
+    answers = {path: await running.send(request(f"/{path}".encode())) for path, _ in CHALLENGES}
+    assert {path: answer.status for path, answer in answers.items()} == dict.fromkeys(dict(CHALLENGES), 401)
+    assert {path: answer.headers["www-authenticate"] for path, answer in answers.items()} == dict(CHALLENGES)
+
+
+async def test_a_repeated_header_is_named(running: Inn) -> None:
+    answer = await running.send(request(b"/token", b"Authorization: Bearer a", b"Authorization: Bearer b"))
+    assert json.loads(answer.body)["data"] == [
+        {"path": "header.authorization", "code": "repeated", "message": "Give this parameter once."}
+    ]
+
+
+LEAVING = [
+    (request(b"/slow"), "GET /slow: the client closed the connection before it was answered."),
+    (post(JSON, b"Content-Length: 50"), "POST /items/a: the client closed the connection before it was answered."),
+    (b"GET / HTTP/1.1\r\nHost", "A client closed the connection before its request was complete."),
+]
+
+
+@pytest.mark.parametrize(("sent", "said"), LEAVING, ids=["answer", "body", "head"])
+async def test_a_client_that_leaves_is_one_line_for_information(running: Inn, sent: bytes, said: str) -> None:
+    await asyncio.to_thread(leave, running.port, sent)
+    line = await running.logged(said)
+    assert " INFO " in line
+    assert running.complaints() == []
+    assert " 499 " in running.log("access.log")
+
+
+async def test_a_handler_that_cancels_itself_is_a_503_with_a_reason(running: Inn) -> None:
+    assert (await running.send(request(b"/cancelled"))).status == 503
+    assert running.log().count("GET /cancelled was answered 503. CancelledError.") == 1
+
+
+async def test_an_exception_that_cannot_be_said_is_a_500_in_the_envelope(running: Inn) -> None:
+    answer = await running.send(request(b"/unspeakable"))
+    assert not wrong(b"/unspeakable", answer, (500,))
+    assert "GET /unspeakable failed." in running.log()
