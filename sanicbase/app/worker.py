@@ -141,7 +141,8 @@ class _Serving:
         if connections:
             logger.warning("%d connections outlasted GRACEFUL_SHUTDOWN_TIMEOUT: they are cut.", len(connections))
         for connection in list(connections):
-            connection.abort()
+            if connection.transport is not None:  # Sanic's own abort() forgets it, and fails where it reads it later
+                connection.transport.abort()
 
     def _tell_websockets(self) -> None:
         for connection in list(self._server.connections):

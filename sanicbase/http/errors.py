@@ -86,6 +86,6 @@ def _log(request: Request, error: BaseException, logged: Logged) -> None:
     elif logged is Logged.LINE:
         logger.warning("%s %s was answered 503. %s", request.method, request.path, reason(error))
     elif logged is Logged.CLIENT_GONE and request.method == "NONE":
-        logger.info("A client closed the connection before its request was complete.")
+        logger.info("A connection was closed before its request was complete.")
     elif logged is Logged.CLIENT_GONE:
-        logger.info("%s %s: the client closed the connection before it was answered.", request.method, request.path)
+        logger.info("%s %s: the connection was closed before it was answered.", request.method, request.path)

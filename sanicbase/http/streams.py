@@ -77,7 +77,7 @@ def _client_is_gone(request: Request) -> bool:
 
 def _log_cancelled(request: Request, error: CancelledError) -> None:
     if _client_is_gone(request):
-        logger.info("%s %s: the client closed the connection half-way.", request.method, request.path)
+        logger.info("%s %s: the connection was closed half-way.", request.method, request.path)
         return
     timeout = request.stream.exception if isinstance(request.stream, Http) else None
     logger.warning(

@@ -156,8 +156,13 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Pr
         asking = threading.Thread(target=fail_to_get, args=(url,))
         asking.start()
         wait_until(lambda: "the slow request has begun" in service.output(), SOON, what="the slow request")
-        assert service.terminate(SOON) == 0
+        with socket.create_connection(("127.0.0.1", service.port)) as half:
+            half.sendall(b"GET /slow HTTP/1.1\r\nHost")
+            assert service.terminate(SOON) == 0
         asking.join()
+        assert "GET /slow: the connection was closed before it was answered." in service.output()
+        assert "A connection was closed before its request was complete." in service.output()
+        assert "Traceback" not in service.output()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -356,9 +356,9 @@ async def test_a_repeated_header_is_named(running: Inn) -> None:
 
 
 LEAVING = [
-    (request(b"/slow"), "GET /slow: the client closed the connection before it was answered."),
-    (post(JSON, b"Content-Length: 50"), "POST /items/a: the client closed the connection before it was answered."),
-    (b"GET / HTTP/1.1\r\nHost", "A client closed the connection before its request was complete."),
+    (request(b"/slow"), "GET /slow: the connection was closed before it was answered."),
+    (post(JSON, b"Content-Length: 50"), "POST /items/a: the connection was closed before it was answered."),
+    (b"GET / HTTP/1.1\r\nHost", "A connection was closed before its request was complete."),
 ]
 
 

@@ -235,7 +235,7 @@ async def test_a_client_that_leaves_half_way_ends_the_view_and_is_no_warning(ser
     assert closed == ["/endless"]
     (line,) = [line for line in log().splitlines() if "sanicbase.http " in line]
     assert "INFO" in line
-    assert line.endswith("GET /endless: the client closed the connection half-way.")
+    assert line.endswith("GET /endless: the connection was closed half-way.")
 
 
 async def test_the_head_of_a_stream_has_no_body_and_no_failure(served: tuple[int, Log]) -> None:
