@@ -371,6 +371,20 @@ async def test_a_client_that_leaves_is_one_line_for_information(running: Inn, se
     assert " 499 " in running.log("access.log")
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 50", CHUNKED])
+async def test_a_body_that_does_not_arrive_is_the_clients_fault(
+    serve_as: ServeAs, tmp_path: Path, framing: bytes
+) -> None:
+    async with serve_as(inn(), LOG_FORMAT="text", RESPONSE_TIMEOUT=0.5) as client:
+        assert client.base_url.port is not None
+        service = Inn(client.base_url.port, tmp_path / "logs" / "xi_test")
+        answer = await service.send(post(JSON, framing, body=b"d\r\n{"))
+        assert not wrong(framing, answer, (408,))
+        assert service.complaints() == []
+        assert (await service.send(request(b"/slow"))).status == 503
+    assert [line for line in service.complaints() if "GET /slow was answered 503." in line]
+
+
 async def test_a_handler_that_cancels_itself_is_a_503_with_a_reason(running: Inn) -> None:
     assert (await running.send(request(b"/cancelled"))).status == 503
     assert running.log().count("GET /cancelled was answered 503. CancelledError.") == 1
