@@ -22,8 +22,12 @@ __all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
 class Resource(Protocol):
     """What a lifespan opens: an async context manager with a name and a health check.
 
-    `ping` returns when the resource can be used, and raises otherwise; it is called after opening and by health
-    checks. A resource that the service can do without for a while has an attribute `critical = False`.
+    `ping` returns when the resource can be used, and raises otherwise. The first start calls it after opening and
+    refuses to start when it fails; health checks call it at any time. A resource that the service can do without for a
+    while has an attribute `critical = False`.
+
+    Connect in the background or on first use, not in `__aenter__`, if a server may be away: a worker that takes the
+    place of one that died opens each resource without a ping, and fails only when `__aenter__` raises.
     """
 
     @property
@@ -71,24 +75,26 @@ def embedded_valkey(config: Config) -> EmbeddedValkey:
 
 
 @asynccontextmanager
-async def lifespan(config: Config, *extra: Resource) -> AsyncIterator[Sequence[Resource]]:
+async def lifespan(config: Config, *extra: Resource, check: bool = True) -> AsyncIterator[Sequence[Resource]]:
     """Open the service's databases, its Redis and `extra`, in this order; yield them; close them in reverse.
 
     What was opened is closed also when a later one fails or the caller is cancelled. Raises what a resource raises,
-    which is ResourceError for ours.
+    which is ResourceError for ours. Without `check` no resource has to answer: a server that is away fails the calls
+    that need it, until it is back, and the `ping` of its resource.
     """
     async with AsyncExitStack() as stack:
         opened: list[Resource] = []
-        for resource in (*_own(config), *extra):
+        for resource in (*_own(config, check=check), *extra):
             await stack.enter_async_context(resource)
-            await resource.ping()
+            if check:
+                await resource.ping()
             opened.append(resource)
         replicas = (each for resource in opened if isinstance(resource, Database) for each in resource.replicas)
         yield (*opened, *replicas)
 
 
-def _own(config: Config) -> list[Resource]:
+def _own(config: Config, *, check: bool) -> list[Resource]:
     main = is_main_process()
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)
-    return [*stores, Database(config, check=main), redis, Caches(config)]
+    return [*stores, Database(config, check=main, connect=check), redis, Caches(config, connect=check)]

@@ -60,6 +60,7 @@ def create_app(
     app = _new_app(f"{config.SERVER_NAME}_{kind}")
     app.ctx.config = config
     app.ctx.draining = False
+    app.ctx.check = True  # whether the resources have to answer before the app serves, see supervisor.py
     app.ctx.resources = ()
     app.ctx.listening = listening(config, kind)
     app.ctx.main_process = MainProcess(config, app.name, resources)
@@ -123,7 +124,7 @@ def _install_lifespan(app: App, config: Config, kind: Kind, resources: tuple[Res
             die_with_parent()
         with _one_sentence() if is_main_process() else nullcontext():
             setup_logging(config, process=kind)
-            app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources))
+            app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources, check=app.ctx.check))
 
     @app.after_server_stop
     async def close_lifespan(app: App) -> None:

@@ -44,6 +44,9 @@ class Supervisor:
     A worker that dies or falls silent is replaced, after a pause that grows while they die young. SIGHUP replaces all
     of them, one by one, each by one that is ready first. SIGTERM and SIGINT stop all; a second one kills. The notifier
     hears of each of these.
+
+    The first workers and those of a reload are ready only when all resources answer: they may have wrong settings. One
+    that takes the place of a dead worker serves without: a restart during an outage would otherwise serve nothing.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class Supervisor:
 
     async def _start(self) -> bool:
         """Start the first workers; False when a stop came before they were ready."""
-        self._slots = [self._spawn(number) for number in range(self._count)]
+        self._slots = [self._spawn(number, check=True) for number in range(self._count)]
         all_ready = asyncio.gather(*(worker.ready(self._patience.ready) for worker in self._slots))
         told = asyncio.ensure_future(self._told.wait())
         try:
@@ -123,7 +126,7 @@ class Supervisor:
             logger.error("Worker %d [%d] %s. Another one starts in %.1f s.", slot, worker.pid, how, pause)
             self._notifier.status(self._serving())
             await asyncio.sleep(pause)
-            self._slots[slot] = worker = self._spawn(slot)
+            self._slots[slot] = worker = self._spawn(slot, check=False)
             with suppress(WorkerFailed):  # it is told above, and tried again
                 await self._ready(worker)
                 logger.info("Worker %d [%d] serves.", slot, worker.pid)
@@ -137,7 +140,7 @@ class Supervisor:
     async def _replace_all(self) -> bool:
         logger.info("Reloading %d workers, one by one.", self._count)
         for slot in range(self._count):
-            fresh = self._spawn(slot)
+            fresh = self._spawn(slot, check=True)
             try:
                 await self._ready(fresh)
             except WorkerFailed as exc:
@@ -185,8 +188,8 @@ class Supervisor:
             worker.kill()
             await worker.ended()
 
-    def _spawn(self, number: int) -> Worker:
-        worker = Worker(number, self._app_name, self._listening)
+    def _spawn(self, number: int, *, check: bool) -> Worker:
+        worker = Worker(number, self._app_name, self._listening, check=check)
         self._alive.add(worker)
         self._begin(self._forget(worker))
         return worker

@@ -29,16 +29,18 @@ POLL = 0.02  # seconds
 FINISH_START = 2.0  # seconds that a start may still take when a stop has come
 
 
-def run_worker(name: str, listening: socket.socket, channel: Connection[bytes, bytes]) -> None:
+def run_worker(name: str, listening: socket.socket, channel: Connection[bytes, bytes], check: bool) -> None:
     """Serve the app of that name on a socket that listens already, until SIGTERM. The target of a child process.
 
-    The child has imported the launch file, which made the app anew.
+    The child has imported the launch file, which made the app anew. Without `check` it serves although a database or
+    a Redis does not answer.
     """
     die_with_parent()
     for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to everybody; the main process decides
         signal.signal(number, signal.SIG_IGN)
     try:
         app: App = Sanic.get_app(name)
+        app.ctx.check = check
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_told(_Serving(app, listening, channel)))
     except SanicBaseError as exc:

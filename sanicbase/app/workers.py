@@ -27,9 +27,12 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """A process that serves. Owned by the supervisor, in whose event loop all of its methods are called."""
+    """A process that serves. Owned by the supervisor, in whose event loop all of its methods are called.
 
-    def __init__(self, number: int, app_name: str, listening: socket.socket) -> None:
+    With `check` it is ready only when all resources answer.
+    """
+
+    def __init__(self, number: int, app_name: str, listening: socket.socket, *, check: bool) -> None:
         self.number = number
         self.told = False
         self.born = self.last_sign = time.monotonic()
@@ -39,7 +42,10 @@ class Worker:
         self._reason = ""
         self._channel, theirs = _spawn.Pipe(duplex=False)
         self._process = _spawn.Process(
-            target=run_worker, args=(app_name, listening, theirs), name=f"sanicbase-{app_name}-{number}", daemon=True
+            target=run_worker,
+            args=(app_name, listening, theirs, check),
+            name=f"sanicbase-{app_name}-{number}",
+            daemon=True,
         )
         _start_deaf(self._process)
         self.pid = self._process.pid or 0

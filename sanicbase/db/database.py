@@ -36,17 +36,20 @@ SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end before the connecti
 class Database:
     """Tortoise, with every connection of the configuration; one at a time in a process, for Tortoise is global.
 
-    `check` says whether the migrations are looked at, which one process of a service does: the main one. Raises
-    ResourceError when a database does not answer or another is open, MigrationError when one is not at the models'
-    version in prod, ConfigError when models cannot be migrated apart or when writes to a watched one would not be seen,
-    SanicBaseError for a list's filter that leads nowhere.
+    `check` says whether the migrations are looked at, which one process of a service does: the main one. Without
+    `connect` no database is asked for anything, so one that is away is DatabaseUnavailable for its queries only.
+
+    Raises ResourceError when a database does not answer or another is open, MigrationError when one is not at the
+    models' version in prod, ConfigError when models cannot be migrated apart or when writes to a watched one would not
+    be seen, SanicBaseError for a list's filter that leads nowhere.
     """
 
     name = "database"
 
-    def __init__(self, config: Config, *, check: bool = True) -> None:
+    def __init__(self, config: Config, *, check: bool = True, connect: bool = True) -> None:
         self._config = config
-        self._check = check
+        self._check = check and connect
+        self._connect = connect
         self._context = TortoiseContext()
         self._opened = AsyncExitStack()
         self.replicas: Sequence[Replicas] = ()
@@ -103,7 +106,8 @@ class Database:
         check_relations(self._config)
         check_lists()
         check_watched()
-        await self.ping()
+        if self._connect:
+            await self.ping()
         if self._check:
             await make_embedded_schema(self._config)
             await check_migrations(self._config)
@@ -111,7 +115,14 @@ class Database:
     def _made_replicas(self) -> list[Replicas]:
         config, connections = self._config, self._context.connections
         return [
-            Replicas(connections, name, made, max_lag=config.DB_REPLICA_MAX_LAG, timeout=config.CONNECT_TIMEOUT)
+            Replicas(
+                connections,
+                name,
+                made,
+                max_lag=config.DB_REPLICA_MAX_LAG,
+                timeout=config.CONNECT_TIMEOUT,
+                connect=self._connect,
+            )
             for name, made in config.replicas().items()
         ]
 

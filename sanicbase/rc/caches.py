@@ -17,7 +17,7 @@ from sanicbase.db.writes import open_models
 from sanicbase.errors import ConfigError, NotOpenError, ResourceError
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.store import Store
-from sanicbase.rc.cache.trust import Trust
+from sanicbase.rc.cache.trust import START, Trust
 from sanicbase.rc.clients import get_redis
 from sanicbase.rc.model import RCModel, declared
 
@@ -32,14 +32,16 @@ class Caches:
     """Every RCModel in the service's `model_rc`, and any other whose models are open.
 
     Opened after the databases and Redis. All processes of a service open all of them, so that each hears of its own
-    writes. Raises ConfigError when the times do not fit each other.
+    writes. Without `connect`, opening does not wait for a Redis that is away. Raises ConfigError when the times do not
+    fit each other.
     """
 
     name = "cache models"
     critical = False  # they read the database when Redis is away
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, connect: bool = True) -> None:
         self._config = config
+        self._connect = connect
         self._stack = AsyncExitStack()
         self._trusts: dict[str, Trust] = {}
         self._open: dict[type[RCModel], OpenCache] = {}
@@ -99,7 +101,8 @@ class Caches:
                 get_redis(connection)
             except NotOpenError as exc:
                 raise ConfigError(f"Cache models need one server, or Sentinels. {exc}") from exc
-            made = Trust(connection, timeout=config.CACHE_TIMEOUT, settle=config.CACHE_CLOSED_TTL)
+            start = START if self._connect else 0.0
+            made = Trust(connection, timeout=config.CACHE_TIMEOUT, settle=config.CACHE_CLOSED_TTL, start=start)
             self._trusts[connection] = await stack.enter_async_context(made)
         return self._trusts[connection]
 

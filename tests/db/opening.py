@@ -12,7 +12,7 @@ from tortoise import Tortoise
 from sanicbase import Config
 from sanicbase.db import Database
 
-__all__ = ["STORES", "LibraryConfig", "Store", "opened"]
+__all__ = ["STORES", "LibraryConfig", "Store", "library_config", "opened"]
 
 STORES = [
     pytest.param("sqlite", marks=pytest.mark.xdist_group("embedded")),
@@ -46,10 +46,14 @@ class LibraryConfig(Config):
         return found
 
 
+def library_config(store: Store, *modules: str, **settings: Any) -> LibraryConfig:
+    """A service on this database, with the models of these modules (`"tests.db.library"`)."""
+    return LibraryConfig(DB_URL=store.url, DB_DRIVER=store.driver, MODULES=list(modules), **settings)
+
+
 @asynccontextmanager
 async def opened(store: Store, *modules: str, **settings: Any) -> AsyncIterator[Database]:
     """The models of these modules (`"tests.db.library"`) with fresh tables, as a service has them open."""
-    config = LibraryConfig(DB_URL=store.url, DB_DRIVER=store.driver, MODULES=list(modules), **settings)
-    async with Database(config, check=False) as database:
+    async with Database(library_config(store, *modules, **settings), check=False) as database:
         await Tortoise.generate_schemas()
         yield database

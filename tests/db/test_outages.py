@@ -10,15 +10,17 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
+from tortoise import Tortoise
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
+from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
 from sanicbase.testing.databases import ask_mysql, ask_postgres
 from sanicbase.testing.private_server import PrivateServer
 from sanicbase.testing.servers import ServerMissing, private_mariadb, private_postgres
 from tests.db.ledger import Entry
-from tests.db.opening import Store, opened
+from tests.db.opening import Store, library_config, opened
 from tests.db.outages import proxied
 
 TASKS = 20
@@ -214,6 +216,18 @@ async def test_frozen_server_holds_nobody_who_is_cancelled(fragile: Fragile) -> 
                 results = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(result, asyncio.CancelledError) for result in results)
         async with asyncio.timeout(BACK):
+            await Entry.create(id="after")
+
+
+async def test_first_statements_wait_for_a_silent_server_side_by_side(fragile: Fragile) -> None:
+    config = library_config(fragile.store, "tests.db.ledger", **settings())
+    async with Database(config, check=False, connect=False):
+        with fragile.server.frozen():
+            async with asyncio.timeout(LONGEST):  # one after another they would wait for TASKS times the limit
+                results = await asyncio.gather(*(Entry.all().count() for _ in range(TASKS)), return_exceptions=True)
+        assert {type(result) for result in results} <= {DatabaseUnavailable, DatabaseTimeout}
+        async with asyncio.timeout(BACK):
+            await Tortoise.generate_schemas()
             await Entry.create(id="after")
 
 

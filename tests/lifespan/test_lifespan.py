@@ -9,6 +9,7 @@ from types import TracebackType
 import pytest
 
 from sanicbase import Config, NotOpenError, ResourceError, get_blocking_redis, get_redis, lifespan
+from sanicbase.testing import free_port
 
 
 class ShopConfig(Config):
@@ -100,6 +101,24 @@ async def test_one_that_fails_to_close_does_not_keep_the_others_open(config: Sho
         async with lifespan(config, Recorded("a", events), Recorded("b", events, "close")):
             pass
     assert events[-2:] == ["close b", "close a"]
+
+
+async def test_without_a_check_nothing_has_to_answer(tmp_path: Path) -> None:
+    events: list[str] = []
+    away = f"127.0.0.1:{free_port()}"
+    config = ShopConfig(DB_URL=f"postgres://u:p@{away}/shop", REDIS_URL=f"redis://{away}/0")
+    async with lifespan(config, Recorded("a", events, "ping"), check=False) as resources:
+        assert events == ["open a"]
+        for resource in resources[:2]:
+            with pytest.raises(ResourceError, match="does not answer"):
+                await resource.ping()
+    assert events == ["open a", "close a"]
+
+
+async def test_without_a_check_a_resource_that_does_not_open_is_still_an_error(config: ShopConfig) -> None:
+    with pytest.raises(ResourceError, match="b fails to open"):
+        async with lifespan(config, Recorded("b", [], "open"), check=False):
+            pass
 
 
 async def test_a_service_can_be_opened_again_in_the_same_process(config: ShopConfig) -> None:

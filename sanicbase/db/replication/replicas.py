@@ -56,7 +56,8 @@ class Replicas:
 
     Made before anything has used the primary, whose client is replaced. `made` are Tortoise's dictionaries by the names
     of the replicas, `max_lag` is in seconds. A service can do without them: `ping` raises ResourceError while one is
-    left out, which makes the service degraded, and opening never fails for one.
+    left out, which makes the service degraded, and opening never fails for one. Without `connect`, opening does not
+    wait for the first look at them either: the primary is read from until that is over.
     """
 
     critical = False
@@ -69,10 +70,12 @@ class Replicas:
         *,
         max_lag: float,
         timeout: float,
+        connect: bool = True,
     ) -> None:
         self.name = f"replicas of {primary}"
         self._connections = connections
         self._timeout = min(timeout, CHECK_TIMEOUT)
+        self._connect = connect
         self._every = min(CHECK_EVERY, max_lag / 4)
         plain: Any = connections.get(primary)
         kind, credentials = type(plain), connections.db_config[primary]["credentials"]
@@ -89,11 +92,12 @@ class Replicas:
 
     async def __aenter__(self) -> Self:
         router.init_routers([Router])  # again, for aerich has Tortoise forget it when it makes an embedded database
-        try:
-            await self._look_first()
-        except BaseException:
-            await self._close()
-            raise
+        if self._connect:
+            try:
+                await self._look_first()
+            except BaseException:
+                await self._close()
+                raise
         self._watch = asyncio.create_task(self._keep_looking(), name=self.name)
         return self
 
@@ -151,6 +155,8 @@ class Replicas:
         self._tell()
 
     async def _keep_looking(self) -> None:
+        if not self._connect:
+            await self._look_first()
         while True:
             await asyncio.sleep(self._every)
             await self.look()

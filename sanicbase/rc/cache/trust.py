@@ -63,10 +63,14 @@ class Away(Exception):
 
 
 class Trust:
-    """One Redis, as far as its cache is concerned. Open it by `async with`; one event loop, one service."""
+    """One Redis, as far as its cache is concerned. Open it by `async with`; one event loop, one service.
 
-    def __init__(self, connection: str, *, timeout: float, settle: float) -> None:
+    Opening waits `start` seconds for a first beat that succeeds. Without one, nothing is believed until the next.
+    """
+
+    def __init__(self, connection: str, *, timeout: float, settle: float, start: float = START) -> None:
         self._name = connection
+        self._start = start
         self._timeout = timeout
         self._settle = settle
         self.epoch: bytes | None = None
@@ -78,6 +82,7 @@ class Trust:
         self._patience = PULSE + timeout + MARGIN  # of a writer: after such a silence the epoch has ended
         self._gap = timeout + GAP
         self._silent_since: float | None = None
+        self._late = False  # whether it was opened without a beat
         self._failed_at = 0.0
         self._heard_at = 0.0
         self._owing = False
@@ -89,11 +94,14 @@ class Trust:
         self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
         self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
         self._beat_script = self.reading.register_script(BEAT)
-        until = monotonic() + START
+        until = monotonic() + self._start
         await self._beat_once()
         while self.epoch is None and monotonic() < until:
             await asyncio.sleep(PROBE_EVERY)
             await self._beat_once()
+        if self.epoch is None:
+            self._late = True
+            self._tell("no answer since the start")
         self._task = asyncio.create_task(self._keep_beating(), name=f"beats to the Redis {self._name}")
         return self
 
@@ -199,7 +207,7 @@ class Trust:
         await connection.read_response()
 
     def _believe(self, epoch: bytes, *, settling: bool) -> None:
-        if self.epoch is None and self._known:
+        if self.epoch is None and (self._known or self._late):
             kept = "what it has counts still" if epoch == self._known else "what it had before is forgotten"
             logger.info("The Redis %s answers; %s.", self._name, kept)
         elif self._known and epoch != self._known:
@@ -217,12 +225,11 @@ class Trust:
             self._silent_since = max(sent, self._heard_at)
         self._failed_at = now
         if self.epoch is not None:
-            logger.warning(
-                "The Redis %s does not answer (%s): cache models read the database.",
-                self._name,
-                str(error) or type(error).__name__,
-            )
+            self._tell(str(error) or type(error).__name__)
             self.look_again()
+
+    def _tell(self, why: str) -> None:
+        logger.warning("The Redis %s does not answer (%s): cache models read the database.", self._name, why)
 
     def _stood_still(self, error: BaseException, sent: float) -> bool:
         """Whether it was this process that did not listen: then its timer, too, rang late."""
