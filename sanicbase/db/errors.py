@@ -2,7 +2,7 @@
 
 SanicBaseError
  └── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
-      ├── DatabaseUnavailable  the server cannot be reached, or went away (HTTP 503)
+      ├── DatabaseUnavailable  the server is away, read-only, full or refuses connections (HTTP 503)
       │    └── DatabaseTLSError the server can be reached, though not with the TLS that was asked for (HTTP 503)
       ├── DatabaseTimeout      a statement, or the wait for a connection, took too long (HTTP 503)
       ├── IntegrityError       a constraint refused the write (HTTP 409)
@@ -16,6 +16,8 @@ Each is one of Tortoise's exceptions as well, so that `except tortoise.exception
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from tortoise import exceptions
 
@@ -33,7 +35,12 @@ __all__ = [
     "SerializationError",
     "StaleTokenError",
     "StaleVersionError",
+    "State",
 ]
+
+State = Literal["away", "refusing", "read_only", "full", "exhausted"]
+"""Why a database is unavailable: it gives no answer, or refuses new connections; it takes no writes, or has no space
+left; it is out of memory or another resource."""
 
 
 class DatabaseError(SanicBaseError, exceptions.OperationalError):
@@ -41,7 +48,15 @@ class DatabaseError(SanicBaseError, exceptions.OperationalError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The server cannot be reached, or it went away before it answered: a write may have happened or not."""
+    """The server cannot be reached, or went away before it answered, or cannot do its work at present.
+
+    `state` says which. In the state `away` a write may have happened or not; in every other one the server has refused
+    the statement, and the write did not happen. A COMMIT that fails may have happened in any state.
+    """
+
+    def __init__(self, message: object, *, state: State = "away") -> None:
+        super().__init__(message)
+        self.state: State = state
 
 
 class DatabaseTLSError(DatabaseUnavailable):

@@ -78,7 +78,8 @@ def judge(error: BaseException) -> Verdict:
 
 def reason(error: BaseException) -> str:
     """The error in one line of a log; an error without words is named by its class."""
-    return f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__}."
+    said = str(error).partition("\n")[0]  # PostgreSQL goes on with what the rows hold
+    return f"{type(error).__name__}: {said}" if said else f"{type(error).__name__}."
 
 
 @singledispatch
@@ -130,8 +131,10 @@ def _validation(error: tortoise.exceptions.ValidationError) -> Verdict:
 @_judge.register(SerializationError)
 @_judge.register(DeadlockError)
 def _passing(error: BaseException) -> Verdict:
-    """An outage has its line in the log where it is known."""
-    return Verdict(StatusError.SERVICE_UNAVAILABLE, StatusError.SERVICE_UNAVAILABLE.status)
+    """An outage, or a database that is silent, has its line in the log where it is known."""
+    silent = isinstance(error, DatabaseUnavailable) or isinstance(error.__cause__, TimeoutError)
+    logged = Logged.NOTHING if silent else Logged.LINE
+    return Verdict(StatusError.SERVICE_UNAVAILABLE, StatusError.SERVICE_UNAVAILABLE.status, logged=logged)
 
 
 @_judge.register(ResourceError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -12,7 +13,7 @@ from tortoise.context import TortoiseContext
 
 from sanicbase.db.engine import outage
 from sanicbase.db.engine.outage import Outage
-from sanicbase.db.errors import DatabaseUnavailable
+from sanicbase.db.errors import DatabaseUnavailable, State
 from sanicbase.testing import free_port
 from tests.db.opening import LibraryConfig
 
@@ -29,7 +30,7 @@ def test_one_line_for_each_change(log: pytest.LogCaptureFixture) -> None:
     server = Outage("log at host:1/db")
     for _ in range(100):
         server.failed(ConnectionRefusedError(111, "refused"))
-    server.ended()
+    server.answered()
     gone, back = [record.getMessage() for record in log.records]
     assert gone == "The database log at host:1/db does not answer: ConnectionRefusedError: refused."
     assert back.startswith("The database log at host:1/db answers again, after 0.")
@@ -41,15 +42,47 @@ def test_server_that_comes_and_goes_does_not_fill_the_log(
     server = Outage("log")
     for _ in range(50):
         server.failed(OSError("gone"))
-        server.ended()
+        server.answered()
     assert len(log.records) == 2
     server.failed(OSError("gone"))
     monkeypatch.setattr(outage, "QUIET", 0.0)
     server.failed(OSError("gone for good"))  # it lasts, and is told after all
-    server.ended()
+    server.answered()
     assert [record.getMessage()[:28] for record in log.records[2:]] == [
         "The database log does not an",
         "The database log answers aga",
+    ]
+
+
+def test_each_state_ends_with_what_proves_it(log: pytest.LogCaptureFixture) -> None:
+    server = Outage("log")
+    proofs: dict[State, Callable[[], None]] = {
+        "refusing": server.connected,
+        "read_only": server.written,
+        "full": server.written,
+        "exhausted": server.answered,
+    }
+    server.failed(OSError("gone"))
+    for state, proof in proofs.items():
+        for _ in range(10):
+            server.failed(OSError("why"), state)
+        for other in {*proofs.values()} - {proof}:
+            other()
+        assert server.states == {state}, "a server that says why not has answered"
+        proof()
+        assert server.states == set()
+    lines = [record.getMessage().removeprefix("The database log ").partition(", after")[0] for record in log.records]
+    assert lines == [
+        "does not answer: OSError: gone.",
+        "answers again",
+        "takes no more connections: OSError: why.",
+        "takes connections again",
+        "is read-only: OSError: why.",
+        "takes writes again",
+        "has no space left: OSError: why.",
+        "has space again",
+        "cannot execute statements: OSError: why.",
+        "executes statements again",
     ]
 
 

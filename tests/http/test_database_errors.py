@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+import pymysql  # type: ignore[import-untyped]
 import pytest
 
 from sanicbase.testing import ServiceProcess, wait_until
@@ -65,6 +66,16 @@ class Notes(NamedTuple):
 
     service: ServiceProcess
     server: PrivateServer
+    admin: str
+
+    def ask(self, *statements: str) -> None:
+        """Run statements as the server's administrator."""
+        for statement in statements:
+            (ask_postgres if self.admin.startswith("postgres") else ask_mysql)(self.admin, statement)
+
+    def output(self, line: str) -> int:
+        """How often the log has that line."""
+        return self.service.output().count(line)
 
     def post(self, slug: str) -> httpx.Response:
         return self.service.client.post("/notes", json={"slug": slug}, timeout=20)
@@ -74,30 +85,34 @@ class Notes(NamedTuple):
     params=[
         pytest.param(kind, marks=pytest.mark.xdist_group(f"outages_{'postgres' if kind == 'postgres' else 'mysql'}"))
         for kind in ("postgres", "aiomysql", "asyncmy")
-    ]
+    ],
+    scope="module",
 )
-def notes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Notes]:
+def notes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    folder = tmp_path_factory.mktemp("notes")
     try:
-        with _database(request.param) as (server, url), _service(request.param, url, tmp_path) as service:
-            service.wait_ready()
-            yield Notes(service, server)
+        with _database(request.param) as (server, url, admin), _service(request.param, url, folder) as service:
+            service.wait_ready(60)
+            yield Notes(service, server, admin)
     except ServerMissing as exc:
         pytest.skip(str(exc))
 
 
 @contextmanager
-def _database(kind: str) -> Iterator[tuple[PrivateServer, str]]:
+def _database(kind: str) -> Iterator[tuple[PrivateServer, str, str]]:
     if kind == "postgres":
         with private_postgres(durable=True) as (server, admin), fresh_postgres_database(admin) as url:
             ask_postgres(url, TABLE.format(key="SERIAL"))
-            yield server, url.replace("postgres:postgres@", f"postgres:{SECRET}@")  # whom it trusts
+            ask_postgres(url, "CREATE ROLE notes LOGIN")
+            ask_postgres(url, "GRANT ALL ON note, note_id_seq TO notes")
+            yield server, url.replace("postgres:postgres@", f"notes:{SECRET}@"), admin  # whom it trusts
         return
     with private_mariadb(durable=True) as (server, admin), fresh_mysql_database(admin) as url:
         name = url.rpartition("/")[2]
         ask_mysql(url, f"CREATE TABLE {name}.note {TABLE.format(key='INT AUTO_INCREMENT').partition('note ')[2]}")
         ask_mysql(url, f"CREATE USER notes IDENTIFIED BY '{SECRET}'")
         ask_mysql(url, f"GRANT ALL ON {name}.* TO notes")
-        yield server, url.replace("sanicbase:sanicbase@", f"notes:{SECRET}@")
+        yield server, url.replace("sanicbase:sanicbase@", f"notes:{SECRET}@"), admin
 
 
 def _service(kind: str, url: str, folder: Path) -> ServiceProcess:
@@ -155,3 +170,54 @@ def test_client_learns_of_conflicts_and_of_outages(notes: Notes) -> None:
     wait_until(lambda: "answers again" in notes.service.output(), what="the line of its end")
     assert SECRET not in notes.service.output()
     assert SECRET not in conflict.text
+
+
+def _set_read_only(notes: Notes, *, on: bool) -> None:
+    if notes.admin.startswith("postgres"):
+        value = "on" if on else "off"
+        notes.ask(f"ALTER SYSTEM SET default_transaction_read_only = {value}", "SELECT pg_reload_conf()")
+    else:
+        notes.ask(f"SET GLOBAL read_only = {int(on)}")
+
+
+@contextmanager
+def _no_connections(notes: Notes) -> Iterator[None]:
+    """The service has lost its connections, and its account may have no others."""
+    if notes.admin.startswith("postgres"):
+        notes.ask("ALTER ROLE notes CONNECTION LIMIT 0")
+        notes.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'notes'")
+        yield
+        notes.ask("ALTER ROLE notes CONNECTION LIMIT -1")
+        return
+    notes.ask("ALTER USER notes WITH MAX_USER_CONNECTIONS 1", "KILL USER notes")  # 0 sets no limit
+    with pymysql.connect(host="127.0.0.1", port=notes.server.port, user="notes", password=SECRET):
+        yield
+    notes.ask("ALTER USER notes WITH MAX_USER_CONNECTIONS 0")
+
+
+def test_a_database_that_is_read_only_is_one_line_and_no_traceback(notes: Notes) -> None:
+    assert wait_until(lambda: notes.post("before").status_code in (200, 409))
+    _set_read_only(notes, on=True)
+    try:
+        assert wait_until(lambda: notes.post("during").status_code == 503, what="the setting to arrive")
+        for _ in range(5):
+            _assert_unavailable(notes.post("during"))
+        assert notes.service.client.get("/notes").status_code == 200
+        assert notes.service.client.get("/readyz").status_code == 200, "reads are served"
+    finally:
+        _set_read_only(notes, on=False)
+    assert wait_until(lambda: notes.post("after").status_code in (200, 409))
+    wait_until(lambda: notes.output("takes writes again"), what="the line of its end")
+    assert notes.output("is read-only: ") == notes.output("takes writes again") == 1
+    assert "Traceback" not in notes.service.output()
+
+
+def test_a_server_that_takes_no_more_connections_is_one_line_and_no_traceback(notes: Notes) -> None:
+    assert wait_until(lambda: notes.post("before").status_code in (200, 409))
+    with _no_connections(notes):
+        for _ in range(5):
+            _assert_unavailable(notes.post("during"))
+    assert wait_until(lambda: notes.post("later").status_code in (200, 409))
+    wait_until(lambda: notes.output("takes connections again"), what="the line of its end")
+    assert notes.output("takes no more connections: ") == notes.output("takes connections again") == 1
+    assert "Traceback" not in notes.service.output()

@@ -20,7 +20,7 @@ from sanicbase.db.engine.pool import Driver
 from sanicbase.db.engine.pooled import PooledClient
 from sanicbase.db.engine.tls import MYSQL_TLS, context_of, tls_explained
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
-from sanicbase.db.engine.translation import MYSQL_CLIENT, mysql_code, mysql_error
+from sanicbase.db.engine.translation import MYSQL_CLIENT, MYSQL_RECONNECTED, mysql_code, mysql_error
 from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTLSError
 
@@ -100,6 +100,8 @@ class PooledMySQLDriver(Driver):
         # nothing was sent.
         code = mysql_code(error) if isinstance(error, Exception) else 0
         answered = code > 0 and code not in MYSQL_CLIENT
+        if code in MYSQL_RECONNECTED:  # such as read-only: another server may be the primary by now
+            return False
         return (answered or isinstance(error, UnicodeEncodeError)) and not self.is_closed(connection)
 
     async def reset(self, connection: Any, limit: float | None) -> None:

@@ -1,48 +1,85 @@
-"""Whether a database server answers: one line in the log when it stops, one when it is back."""
+"""Whether a database server does its work: one line in the log when it stops, one when it is back."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 
-from sanicbase.db.errors import DatabaseTLSError
+from sanicbase.db.errors import DatabaseTLSError, State
 
 __all__ = ["Outage", "reason"]
 
 logger = logging.getLogger("sanicbase.db")
 
-QUIET = 10.0  # seconds without another line about the same server, however often it comes and goes
+QUIET = 10.0  # seconds without another line about the same server's state, however often it comes and goes
+
+LINES: dict[State, tuple[str, str]] = {
+    "away": ("does not answer", "answers again"),
+    "refusing": ("takes no more connections", "takes connections again"),
+    "read_only": ("is read-only", "takes writes again"),
+    "full": ("has no space left", "has space again"),
+    "exhausted": ("cannot execute statements", "executes statements again"),
+}
+
+
+@dataclass
+class _Episode:
+    since: float = 0.0
+    told_at: float = float("-inf")
+    told: bool = False
 
 
 class Outage:
     """What one process knows about one connection's server. `name` is what its lines call it: no password.
 
-    A change is told at once, unless the last outage was told less than QUIET seconds ago; one that lasts is told
-    then.
+    A change of each state is told at once, unless the last one was told less than QUIET seconds ago; one that lasts is
+    told then.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.is_down = False  # whoever had an answer asks for this first, which costs nothing
-        self._since = 0.0
-        self._told_at = float("-inf")
-        self._told = False
+        self.states: set[State] = set()  # whoever had an answer looks here first, which costs nothing
+        self._episodes = {state: _Episode() for state in LINES}
 
-    def failed(self, error: BaseException) -> None:
-        """Note that the server gave no answer."""
-        now = time.monotonic()
-        if not self.is_down:
-            self.is_down, self._told, self._since = True, False, now
-        if not self._told and now - self._told_at >= QUIET:
-            self._told, self._told_at = True, now
-            logger.warning("The database %s does not answer: %s.", self.name, reason(error))
+    @property
+    def is_down(self) -> bool:
+        """Whether the server gives no answer."""
+        return "away" in self.states
 
-    def ended(self) -> None:
-        """Note that the server answers again, if only with an error."""
-        self.is_down = False
-        if self._told:
-            logger.warning("The database %s answers again, after %.1f s.", self.name, time.monotonic() - self._since)
+    def failed(self, error: BaseException, state: State = "away") -> None:
+        """Note that the server gave no answer, or one that tells its state."""
+        now, episode = time.monotonic(), self._episodes[state]
+        if state != "away":
+            self.ended("away")
+        if state not in self.states:
+            self.states.add(state)
+            episode.told, episode.since = False, now
+        if not episode.told and now - episode.told_at >= QUIET:
+            episode.told, episode.told_at = True, now
+            logger.warning("The database %s %s: %s.", self.name, LINES[state][0], reason(error))
+
+    def answered(self) -> None:
+        """Note that a statement was executed."""
+        self.ended("away", "exhausted")
+
+    def connected(self) -> None:
+        """Note that a connection was made."""
+        self.ended("refusing")
+
+    def written(self) -> None:
+        """Note that a write was executed."""
+        self.ended("read_only", "full")
+
+    def ended(self, *states: State) -> None:
+        """Note that the server is in none of these states any more."""
+        for state in self.states.intersection(states):
+            self.states.discard(state)
+            episode = self._episodes[state]
+            if episode.told:
+                seconds = time.monotonic() - episode.since
+                logger.warning("The database %s %s, after %.1f s.", self.name, LINES[state][1], seconds)
 
 
 def reason(error: BaseException) -> str:

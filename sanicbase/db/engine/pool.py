@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
-from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
+from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, State
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["Driver", "Pool"]
@@ -200,7 +200,7 @@ class Pool:
             if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
                 # Whatever its reason, a refused password too: nothing of this service's reaches the database.
                 message = str(translated) if isinstance(translated, DatabaseError) else type(exc).__name__
-                raise DatabaseUnavailable(message) from exc
+                raise DatabaseUnavailable(message, state=_state(translated)) from exc
             raise
 
     def _leave(self, connecting: asyncio.Task[Any], deadline: float) -> None:
@@ -267,3 +267,9 @@ async def _end(connecting: asyncio.Task[Any], deadline: float) -> None:
         while not connecting.done():
             connecting.cancel()
             await asyncio.wait((connecting,), timeout=CANCEL_EVERY)
+
+
+def _state(error: SanicBaseError) -> State:
+    """That of a server to which nobody connects: silent, or it has said why not."""
+    silent = isinstance(error, DatabaseTimeout) or (isinstance(error, DatabaseUnavailable) and error.state == "away")
+    return "away" if silent else "refusing"

@@ -50,10 +50,13 @@ class PooledClient(LimitedClient):
         if pool is not None and (connection := pool.take()) is not None:
             return connection
         try:
-            return await (pool or await self._opened()).acquire()
+            connection = await (pool or await self._opened()).acquire()
         except DatabaseUnavailable as exc:
-            self.outage.failed(exc)
+            self.outage.failed(exc, exc.state)
             raise
+        if self.outage.states:
+            self.outage.connected()
+        return connection
 
     async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         if self._pool is None:  # closed meanwhile, with all its connections

@@ -49,9 +49,10 @@ class _Driver(Driver):
         await connection.close(timeout=CLOSE_TIMEOUT)
 
     def is_in_step(self, connection: Any, error: BaseException) -> bool:
-        # A cancelled statement is cancelled on the server, too, and its connection is good again afterwards.
+        # A cancelled statement is cancelled on the server, too, and its connection is good again afterwards. One that
+        # is read-only may lead to a server that was the primary; its successor is found by connecting anew.
         known = isinstance(error, Exception | asyncio.CancelledError)
-        wrong = isinstance(error, TimeoutError | asyncpg.InternalClientError)
+        wrong = isinstance(error, TimeoutError | asyncpg.InternalClientError | asyncpg.ReadOnlySQLTransactionError)
         return known and not wrong and not connection.is_closed()
 
     async def reset(self, connection: Any, limit: float | None) -> None:

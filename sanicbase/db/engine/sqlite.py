@@ -19,7 +19,7 @@ from sanicbase.db.engine.limits import GRACE, Limit, Limits
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.statements import LimitedClient, raise_translated
 from sanicbase.db.engine.transactions import LimitedTransaction, transaction
-from sanicbase.db.engine.translation import sqlite_error
+from sanicbase.db.engine.translation import SQLITE_REOPENED, sqlite_error
 from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTimeout
 
@@ -79,12 +79,17 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
         except Exception as exc:
             self.log.debug("The rollback after %r failed: %r", error, exc)
         finally:
-            self._lock.release()
+            try:
+                if lost:
+                    await self._forget()
+            finally:
+                self._lock.release()
 
     def is_in_step(self, connection: Any, error: BaseException) -> bool:
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             connection._conn.interrupt()  # the statement, which nobody waits for any more
-        return True
+        reopened = getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_REOPENED
+        return not reopened or self.filename == ":memory:"
 
     def _in_transaction(self) -> TransactionContext:
         return transaction(_Transaction(self))
@@ -114,6 +119,6 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
             raise
 
     async def _forget(self) -> None:
-        """Close a connection whose pragmas were not all set."""
+        """Close a connection; the next statement opens another."""
         if self._connection is not None:
             await self.close()

@@ -6,8 +6,10 @@ time, and where an error is renamed before Tortoise sees it.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
@@ -16,14 +18,52 @@ from sanicbase.db.engine.outage import Outage
 from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["LimitedClient", "raise_translated"]
+__all__ = ["LimitedClient", "WatchedClient", "raise_translated"]
+
+T = TypeVar("T")
+
+WRITE = re.compile(r"[\s(]*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
-class LimitedClient(BaseDBAsyncClient):
+class WatchedClient(BaseDBAsyncClient):
+    """Notes a write that succeeds while the server takes none, as far as it is known: that is over."""
+
+    @property
+    def server(self) -> Outage:
+        """What is known of the server."""
+        raise NotImplementedError
+
+    def execute_insert(self, query: str, values: list[Any]) -> Coroutine[Any, Any, Any]:
+        return self._watched(query, super().execute_insert(query, values))
+
+    def execute_many(self, query: str, values: list[list[Any]]) -> Coroutine[Any, Any, None]:
+        return self._watched(query, super().execute_many(query, values))
+
+    def execute_query(self, query: str, values: list[Any] | None = None) -> Coroutine[Any, Any, Any]:
+        return self._watched(query, super().execute_query(query, values))
+
+    def execute_query_dict(self, query: str, values: list[Any] | None = None) -> Coroutine[Any, Any, Any]:
+        return self._watched(query, super().execute_query_dict(query, values))
+
+    def _watched(self, query: str, call: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+        return self._noting_write(query, call) if self.server.states else call
+
+    async def _noting_write(self, query: str, call: Coroutine[Any, Any, T]) -> T:
+        result = await call
+        if WRITE.match(query):
+            self.server.written()
+        return result
+
+
+class LimitedClient(WatchedClient):
     """What the clients of all drivers have in common, beside the one that Tortoise has for each."""
 
     limits: Limits
     outage: Outage
+
+    @property
+    def server(self) -> Outage:
+        return self.outage
 
     @staticmethod
     def translate(error: BaseException) -> SanicBaseError | None:
@@ -66,8 +106,8 @@ class _Statement:
         client, connection = self._client, self._connection
         error = self._limit.end(error)
         if error is None:
-            if client.outage.is_down:
-                client.outage.ended()
+            if client.outage.states:
+                client.outage.answered()
             await client.part(connection, None, lost=False)
             return
         await client.part(connection, error, lost=not client.is_in_step(connection, error))
@@ -82,8 +122,10 @@ def raise_translated(client: LimitedClient, error: BaseException) -> None:
     translated = client.translate(error)
     if translated is None:
         return
-    if isinstance(translated, DatabaseUnavailable) or isinstance(error, TimeoutError):
+    if isinstance(translated, DatabaseUnavailable):
+        client.outage.failed(error, translated.state)
+    elif isinstance(error, TimeoutError):
         client.outage.failed(error)
-    elif client.outage.is_down:
-        client.outage.ended()
+    elif client.outage.states:
+        client.outage.ended("away")
     raise translated from error

@@ -10,7 +10,8 @@ from tortoise.backends.base.client import NestedTransactionContext, Transactiona
 from tortoise.connection import get_connections
 
 from sanicbase.db.engine.limits import Limit
-from sanicbase.db.engine.statements import LimitedClient, raise_translated
+from sanicbase.db.engine.outage import Outage
+from sanicbase.db.engine.statements import LimitedClient, WatchedClient, raise_translated
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
 from sanicbase.db.spawning import settled, spawn
 from sanicbase.db.unit import Outcome, Unit
@@ -23,7 +24,7 @@ UNANSWERED = (DatabaseTimeout, DatabaseUnavailable, asyncio.CancelledError)
 OVER = "This transaction is over. Begin another, and start tasks that outlive one by spawn(…)."
 
 
-class LimitedTransaction(TransactionalDBClient):
+class LimitedTransaction(WatchedClient, TransactionalDBClient):
     """A transaction, or a savepoint in one, beside the one that Tortoise has for each driver.
 
     After an error by which the database may have ended it, a timeout or a deadlock, it refuses further statements and
@@ -57,6 +58,10 @@ class LimitedTransaction(TransactionalDBClient):
         """The client whose transaction it is."""
         client: LimitedClient = self.root._parent
         return client
+
+    @property
+    def server(self) -> Outage:
+        return self.client.outage
 
     @property
     def is_closed(self) -> bool:
@@ -197,6 +202,8 @@ class _Statement:
         try:
             error = self._limit.end(error)
             if error is None:
+                if root.server.states:
+                    root.server.answered()
                 return
             if root._connection is None:  # parted with, while this was under way in a task that was not waited for
                 raise_translated(root.client, error)

@@ -21,10 +21,22 @@ from sanicbase.db.errors import (
     DeadlockError,
     IntegrityError,
     SerializationError,
+    State,
 )
 from sanicbase.errors import InvalidValue, SanicBaseError
 
-__all__ = ["is_missing_table", "mysql_error", "postgres_error", "sqlite_error"]
+__all__ = [
+    "MYSQL_RECONNECTED",
+    "SQLITE_REOPENED",
+    "Verdict",
+    "is_missing_table",
+    "mysql_error",
+    "postgres_error",
+    "sqlite_error",
+]
+
+Verdict = type[DatabaseError] | State
+"""What an error becomes; a state stands for DatabaseUnavailable in that state."""
 
 WORDS = {
     "too_long": "is too long",
@@ -34,18 +46,26 @@ WORDS = {
     "invalid_value": "does not fit its column",
 }
 
-SQLSTATES: dict[str, type[DatabaseError]] = {
-    "08": DatabaseUnavailable,  # of the connection
-    "57P01": DatabaseUnavailable,  # shutting down
-    "57P02": DatabaseUnavailable,  # crashed
-    "57P03": DatabaseUnavailable,  # starting up
-    "57P05": DatabaseUnavailable,  # idle for too long
-    "53300": DatabaseUnavailable,  # too many connections
-    "57014": DatabaseTimeout,  # statement_timeout
-    "55P03": DatabaseTimeout,  # lock_timeout
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters stand for the rest of a class.
+SQLSTATES: dict[str, Verdict] = {
+    "08": "away",  # of the connection
+    "25006": "read_only",
     "25P03": DatabaseTimeout,  # idle_in_transaction_session_timeout
+    "25P04": DatabaseTimeout,  # transaction_timeout
+    "28": "refusing",  # the account or its password
+    "3D000": "refusing",  # no such database
     "40001": SerializationError,
+    "40003": "away",  # nobody knows whether the statement was completed
     "40P01": DeadlockError,
+    "53": "exhausted",
+    "53100": "full",
+    "53300": "refusing",  # too many connections
+    "55P03": DatabaseTimeout,  # lock_timeout, NOWAIT
+    "57": "away",  # shutting down, crashed, starting up, idle for too long, dropped
+    "57014": DatabaseTimeout,  # statement_timeout, pg_cancel_backend
+    "58000": "exhausted",  # an error of the operating system
+    "58030": "exhausted",  # an I/O error
+    "72000": SerializationError,  # the snapshot is too old
 }
 SQLSTATE_VALUES = {
     "22001": "too_long",
@@ -57,18 +77,41 @@ SQLSTATE_VALUES = {
 }
 
 # https://mariadb.com/kb/en/mariadb-error-code-reference/; 2000 and above are the client's own.
-MYSQL_UNAVAILABLE = {1040, 1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927, 3169, 4031}
 MYSQL_CLIENT = range(2000, 3000)
-MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
+MYSQL_ERRORS: dict[int, Verdict] = {
+    **dict.fromkeys((1053, 1077, 1079, 1080), "away"),  # shutting down
+    **dict.fromkeys((1152, 1158, 1159, 1160, 1161, 1184), "away"),  # the connection was lost
+    **dict.fromkeys((1927, 3169, 4031), "away"),  # KILL; idle for too long
+    1047: "away",  # a node of Galera that has lost the others
+    1180: "away",  # nobody knows whether it was committed
+    3100: "away",  # group replication has lost the others
+    **dict.fromkeys((1040, 1203, 1226), "refusing"),  # too many connections; a limit of the account's
+    **dict.fromkeys((1129, 1130), "refusing"),  # the client's host
+    **dict.fromkeys((1044, 1045, 1698, 1820, 1862, 3118, 4151), "refusing"),  # the account or its password
+    **dict.fromkeys((1046, 1049), "refusing"),  # no such database, or no longer
+    1135: "refusing",  # no thread for a connection
+    **dict.fromkeys((1036, 1792, 1836, 1874), "read_only"),  # 1290, too, by its text
+    **dict.fromkeys((1021, 1026, 1114), "full"),
+    **dict.fromkeys((1037, 1038, 1041), "exhausted"),  # memory
+    **dict.fromkeys((1206, 1637), "exhausted"),  # locks, transactions
+    **dict.fromkeys((1016, 1024, 1030, 1878), "exhausted"),  # files and storage engines
     1205: DatabaseTimeout,  # innodb_lock_wait_timeout
+    1028: DatabaseTimeout,  # KILL QUERY while it sorts
     1317: DatabaseTimeout,  # KILL QUERY
     1969: DatabaseTimeout,  # MariaDB's max_statement_time
     3024: DatabaseTimeout,  # MySQL's max_execution_time
     3572: DatabaseTimeout,  # NOWAIT
     1020: SerializationError,  # the record has changed since the transaction's snapshot
     1412: SerializationError,  # so has the table
+    3101: SerializationError,  # group replication
     1213: DeadlockError,
     1614: DeadlockError,
+}
+MYSQL_OPTION = 1290  # an option forbids the statement, --read-only or another one
+# After these the connection is made anew: it leads to a server, or a session, that will not do its work again.
+MYSQL_RECONNECTED = {
+    MYSQL_OPTION,
+    *(code for code, verdict in MYSQL_ERRORS.items() if verdict in ("away", "refusing", "read_only")),
 }
 MYSQL_INTEGRITY = {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025}
 MYSQL_VALUES = {
@@ -90,6 +133,29 @@ MYSQL_NULL = re.compile(r"^(?:Column|Field) '([^']+)'")
 MYSQL_CHECK = re.compile(r"(?i:constraint) [`']([^`']+)[`'] (?:failed|is violated)")
 
 SQLITE_CONSTRAINT_DATATYPE = 3091  # which Python has no name for yet
+# https://www.sqlite.org/rescode.html; an extended code stands before the primary one in its last byte.
+SQLITE_ERRORS: dict[int, Verdict] = {
+    sqlite3.SQLITE_BUSY_SNAPSHOT: SerializationError,
+    sqlite3.SQLITE_LOCKED: SerializationError,
+    sqlite3.SQLITE_BUSY: DatabaseTimeout,
+    sqlite3.SQLITE_INTERRUPT: DatabaseTimeout,
+    sqlite3.SQLITE_PROTOCOL: DatabaseTimeout,  # of the locks
+    sqlite3.SQLITE_CANTOPEN: "away",
+    sqlite3.SQLITE_PERM: "away",
+    sqlite3.SQLITE_READONLY: "read_only",
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_NOLFS: "full",  # the file system takes no larger file
+    sqlite3.SQLITE_IOERR: "exhausted",
+    sqlite3.SQLITE_NOMEM: "exhausted",
+}
+# After these the connection is opened anew: it remembers how the file was, or has another one than the path names.
+SQLITE_REOPENED = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+}
 
 POSTGRES_KEY = re.compile(r"\(([\w\", ]+)\)=\(")  # whatever the language around it
 
@@ -112,10 +178,12 @@ def mysql_error(error: BaseException) -> SanicBaseError | None:
     code = mysql_code(error)
     text = str(error.args[-1]) if error.args else ""
     name = type(error).__name__
-    if code in MYSQL_UNAVAILABLE or code in MYSQL_CLIENT or name == "InterfaceError" or "sequence number" in text:
+    if code in MYSQL_CLIENT or name == "InterfaceError" or "sequence number" in text:
         return DatabaseUnavailable(error)
-    if kind := MYSQL_ERRORS.get(code):
-        return kind(error)
+    if verdict := MYSQL_ERRORS.get(code):
+        return _judged(error, verdict)
+    if code == MYSQL_OPTION and "read-only" in text:
+        return _judged(error, "read_only")
     if code in MYSQL_VALUES or name == "DataError":
         column = found.group(1) if (found := MYSQL_COLUMN.search(text)) else ""
         return _invalid("invalid_datetime" if "date" in text[:24] else MYSQL_VALUES.get(code, "invalid_value"), column)
@@ -141,18 +209,14 @@ def sqlite_error(error: BaseException) -> SanicBaseError | None:
     if not isinstance(error, sqlite3.Error):
         return _python_error(error)
     code = getattr(error, "sqlite_errorcode", 0)
-    if code in (sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_LOCKED_SHAREDCACHE):
-        return SerializationError(error)
     if code in (sqlite3.SQLITE_MISMATCH, SQLITE_CONSTRAINT_DATATYPE, sqlite3.SQLITE_TOOBIG):
         return _invalid("too_long" if code == sqlite3.SQLITE_TOOBIG else "invalid_value")
-    match code & 0xFF:  # the rest of an extended code tells details
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_INTERRUPT:
-            return DatabaseTimeout(error)
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
-            return DatabaseUnavailable(error)
-        case sqlite3.SQLITE_CONSTRAINT:
-            constraint, columns = _sqlite_constraint(str(error))
-            return IntegrityError(error, constraint=constraint, columns=columns)
+    primary = code & 0xFF  # the rest of an extended code tells details
+    if verdict := SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(primary):
+        return _judged(error, verdict)
+    if primary == sqlite3.SQLITE_CONSTRAINT:
+        constraint, columns = _sqlite_constraint(str(error))
+        return IntegrityError(error, constraint=constraint, columns=columns)
     return DatabaseError(error)
 
 
@@ -166,10 +230,14 @@ def is_missing_table(error: BaseException) -> bool:
     )
 
 
+def _judged(error: BaseException, verdict: Verdict) -> DatabaseError:
+    return DatabaseUnavailable(error, state=verdict) if isinstance(verdict, str) else verdict(error)
+
+
 def _by_sqlstate(error: asyncpg.PostgresError) -> SanicBaseError:
     state = error.sqlstate or ""
-    if kind := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
-        return kind(error)
+    if verdict := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
+        return _judged(error, verdict)
     if state.startswith("22"):
         # One that asyncpg itself finds, for which there is no form on the wire, is a DataError with a cause.
         return _invalid(SQLSTATE_VALUES.get(state) or _code_of(error.__cause__), error.column_name or "")

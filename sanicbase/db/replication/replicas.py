@@ -18,7 +18,9 @@ from tortoise.connection import ConnectionHandler, get_connection
 from tortoise.models import Model
 from tortoise.router import router
 
+from sanicbase.db.engine.outage import reason
 from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.db.model import DBModel
 from sanicbase.db.replication.lag import lag_of
 from sanicbase.db.replication.replicated import Primary, Replica, client_of, probe_of
@@ -127,7 +129,7 @@ class Replicas:
             await self._lag.look_at_primary(partial(self._ask, self._probe))
         except Exception as exc:  # whatever it is, it says nothing about the replicas
             primary_answers = False
-            if not self._primary.outage.is_down:
+            if not self._primary.outage.is_down and not _is_refusal(exc):
                 self._primary.outage.failed(exc)
         await asyncio.gather(*(self._look_at(replica, judge=primary_answers) for replica in self._replicas))
 
@@ -135,7 +137,9 @@ class Replicas:
         try:
             fault = await self._lag.fault(replica.connection_name, partial(self._ask, replica.probe))
         except Exception as exc:  # every driver raises its own kinds, some of them untranslated
-            if not replica.outage.is_down:
+            if _is_refusal(exc):  # which is noted already
+                replica.found(reason(exc))
+            elif not replica.outage.is_down:
                 replica.outage.failed(exc)
             return
         if replica.outage.is_down:  # noted by a reader while this was asked
@@ -190,3 +194,8 @@ class Replicas:
             self._connections._storage.pop(replica.connection_name, None)
         probes = (self._probe, *(replica.probe for replica in self._replicas))
         await asyncio.gather(*(client.close() for client in (*probes, *self._replicas)))
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether a server has answered that it cannot do its work."""
+    return isinstance(error, DatabaseUnavailable) and error.state != "away"
