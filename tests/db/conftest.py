@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.db.fragile import fragile, fragile_servers
 from tests.db.opening import STORES, Store
+
+__all__ = ["fragile", "fragile_servers", "store"]
 
 
 @pytest.fixture(params=STORES)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import NamedTuple
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -16,11 +14,9 @@ from tortoise.transactions import in_transaction
 
 from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
-from sanicbase.testing.databases import ask_mysql, ask_postgres
-from sanicbase.testing.private_server import PrivateServer
-from sanicbase.testing.servers import ServerMissing, private_mariadb, private_postgres
+from tests.db.fragile import Fragile
 from tests.db.ledger import Entry
-from tests.db.opening import Store, library_config, opened
+from tests.db.opening import library_config, opened
 from tests.db.outages import proxied
 
 TASKS = 20
@@ -29,50 +25,6 @@ LONGEST = 3 * (LIMIT + 0.5) + 5  # for a connection, a statement and its end, an
 BACK = 20.0  # seconds in which writes must be possible again; what it took is recorded
 
 Record = Callable[[str, object], None]
-
-
-class Fragile(NamedTuple):
-    """A server of the test's own, and an empty database on it."""
-
-    server: PrivateServer
-    store: Store
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, tuple[PrivateServer, str]]]:
-    """Started when they are asked for, for they are not the ones that the other tests share."""
-    with ExitStack() as stack:
-        yield _Servers(stack)
-
-
-class _Servers(dict[str, tuple[PrivateServer, str]]):
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def __missing__(self, kind: str) -> tuple[PrivateServer, str]:
-        make = private_postgres if kind == "postgres" else private_mariadb
-        self[kind] = self._stack.enter_context(make(durable=True))
-        return self[kind]
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(kind, marks=pytest.mark.xdist_group(f"outages_{'postgres' if kind == 'postgres' else 'mysql'}"))
-        for kind in ("postgres", "aiomysql", "asyncmy")
-    ]
-)
-def fragile(request: pytest.FixtureRequest, servers: dict[str, tuple[PrivateServer, str]]) -> Fragile:
-    kind = request.param
-    try:
-        server, url = servers["postgres" if kind == "postgres" else "mysql"]
-    except ServerMissing as exc:
-        pytest.skip(str(exc))
-    name = f"outage_{uuid4().hex[:12]}"
-    if kind == "postgres":
-        ask_postgres(url, f"CREATE DATABASE {name}")
-    else:
-        ask_mysql(url, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    return Fragile(server, Store(kind, f"{url.rpartition('/')[0]}/{name}"))
 
 
 class Load:
