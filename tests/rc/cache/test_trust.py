@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
@@ -12,6 +13,8 @@ import pytest
 
 from sanicbase import get_redis
 from sanicbase.rc.cache.trust import PULSE, Trust
+from sanicbase.testing.private_server import PrivateServer
+from tests.rc import kinds
 from tests.rc.conftest import Opened
 
 BLOCKED = PULSE + 0.6  # seconds: longer than the silence after which an epoch has ended
@@ -63,3 +66,22 @@ async def test_a_silence_that_was_asked_into_ends_the_asking(trust: Trust) -> No
         os.kill(server, signal.SIGCONT)
     assert first > PULSE
     assert second < first / 2
+
+
+async def test_one_that_is_opened_without_redis_believes_the_first_beat(
+    opened: Opened, own_redis: PrivateServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sanicbase.rc")
+    async with opened(kinds.url(own_redis)):
+        with own_redis.frozen():
+            trust = await Trust("default", timeout=0.1, settle=3.0, start=0.0).__aenter__()
+            assert trust.epoch is None
+        try:
+            async with asyncio.timeout(20):
+                while trust.epoch is None:
+                    await asyncio.sleep(0.01)
+        finally:
+            await trust.__aexit__()
+    away, back = [record.getMessage() for record in caplog.records]
+    assert away == "The Redis default does not answer (no answer since the start): cache models read the database."
+    assert back.startswith("The Redis default answers; ")
