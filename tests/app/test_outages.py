@@ -19,7 +19,7 @@ from sanicbase.testing.servers import ServerMissing, private_postgres
 from tests.app.test_supervision import SOON, workers
 from tests.rc import kinds
 
-SERVES = 15.0  # seconds: a new worker needs two, unless the machine is busy; the outage ends only afterwards
+SERVES = 30.0  # seconds: a new worker needs two on an idle machine; the server stays away until it serves
 FILES = {
     "shop/__init__.py": "",
     "shop/config/__init__.py": 'from sanicbase import Config\nclass ShopConfig(Config):\n    SERVER_NAME = "shop"\n',

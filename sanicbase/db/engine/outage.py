@@ -40,7 +40,7 @@ class Outage:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.states: set[State] = set()  # whoever had an answer looks here first, which costs nothing
+        self.states: set[State] = set()  # empty for nearly every statement, so a look costs nothing
         self._episodes = {state: _Episode() for state in LINES}
 
     @property
