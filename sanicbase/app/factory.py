@@ -93,15 +93,18 @@ def _copy_settings(config: Config, app: App) -> None:
         app.config[name] = getattr(config, name)
     app.config.ACCESS_LOG = False  # the access lines are ours, see http/access.py
     app.config.AUTO_EXTEND = False
+    app.config.TOUCHUP = True  # Sanic switches it off with DEBUG; then every answer has an empty Alt-Svc header
     app.config.MOTD = False
 
 
 def _install_main_process(app: App) -> None:
-    """For `sanic http_xi_test:app`, where the main process is Sanic's; serve() has its own."""
+    """Under both launchers: the `sanic` command calls these, and so does serve()."""
     logging.getLogger("sanic.error").addFilter(_not_leaving)
 
     @app.main_process_start
     async def start_main_process(app: App) -> None:
+        stops = app.listeners["main_process_stop"]  # called in the order of registration, by Sanic as well
+        stops.append(stops.pop(stops.index(stop_main_process)))  # the service's own come first: they may need Redis
         with _one_sentence():
             await app.ctx.main_process.start(replace(app.ctx.listening, **_told(app)))
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 from contextlib import suppress
 
+from sanicbase.app.listeners import call_listeners
+from sanicbase.app.manager import Manager
+from sanicbase.app.server import prepare
 from sanicbase.app.supervisor import Patience, Supervisor
+from sanicbase.app.unsupported import refuse_unsupported
 from sanicbase.app.workers import WorkerFailed
 from sanicbase.errors import ResourceError, SanicBaseError
 from sanicbase.interrupts import raise_dropped_interrupt
@@ -31,9 +36,15 @@ def serve(app: App) -> None:
     A mistake of the user's — a database that does not answer, a port in use — ends the process with one sentence and
     status 1 before anything is served. SIGHUP replaces the workers one by one, by processes with this moment's code.
     Under systemd, in a unit of `Type=notify`, it says when all workers are ready, reloads and stops, and that it lives.
+
+    Sanic's listeners of the main process are called in Sanic's order: main_process_start and main_process_ready before
+    the workers start, main_process_stop when all have ended. An exception in one of them ends the process with its
+    traceback and status 1. What serve() does not have of Sanic's manager is refused by a sentence.
     """
     raise_dropped_interrupt()
     try:
+        refuse_unsupported(app)
+        multiprocessing.set_start_method("spawn", force=True)  # Sanic's; else a Lock in shared_ctx reaches no worker
         asyncio.run(_serve(app, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
@@ -43,23 +54,31 @@ def serve(app: App) -> None:
 
 async def _serve(app: App, notifier: Notifier) -> None:
     told = _cancel_when_told()
-    with app.ctx.listening.open() as listening:
+    with app.ctx.listening.open() as bound:
+        prepare(app, app.ctx.listening, bound)
         try:
             await _start(app)
             if told:  # a cancellation that came at the end of the start has nothing left to cancel
                 raise asyncio.CancelledError
-            await _supervise(app, listening, notifier)
+            await _supervise(app, bound, notifier)
         finally:
-            app.ctx.main_process.stop()
+            await _stop(app)
 
 
 async def _start(app: App) -> None:
     try:
-        await app.ctx.main_process.start(app.ctx.listening)
-    except SanicBaseError:
+        await call_listeners(app, "main_process_start")
+    except (SanicBaseError, SystemExit):
         # A signal to all processes ends the embedded Valkey as well; that we were told, the loop learns afterwards.
         await asyncio.sleep(HEARD)
         raise
+
+
+async def _stop(app: App) -> None:
+    try:
+        await call_listeners(app, "main_process_stop")
+    finally:
+        app.ctx.main_process.stop()  # also when a listener fails
 
 
 def _cancel_when_told() -> list[int]:
@@ -78,15 +97,17 @@ def _cancel_when_told() -> list[int]:
     return told
 
 
-async def _supervise(app: App, listening: socket.socket, notifier: Notifier) -> None:
+async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None:
     config = app.ctx.config
     patience = Patience(
         ready=config.START_TIMEOUT,
         silent=config.WORKER_TIMEOUT,
         stop=config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING,
     )
-    listening.listen(app.ctx.listening.backlog)
-    supervisor = Supervisor(app.name, listening, config.WORKERS, patience, notifier)
+    app._manager = manager = Manager()  # noqa: SLF001  (Sanic's own launchers put it there, and `app.manager` reads it)
+    await call_listeners(app, "main_process_ready")
+    bound.listen(app.ctx.listening.backlog)
+    supervisor = Supervisor(app, bound, manager, patience, notifier)
     try:
         await supervisor.run(lambda: logger.info("%s serves.", app.name))
     except WorkerFailed as exc:

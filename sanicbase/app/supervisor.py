@@ -15,8 +15,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sanicbase.app.channel import RESTART, TERMINATE
+from sanicbase.app.listeners import MainProcessEvent, call_listeners
+from sanicbase.app.manager import Manager
 from sanicbase.app.workers import Worker, WorkerFailed
 from sanicbase.notify import Notifier
+from sanicbase.typing import App
 
 __all__ = ["Patience", "Supervisor"]
 
@@ -39,7 +43,7 @@ class Patience:
 
 
 class Supervisor:
-    """Runs `count` workers of the app until it is told to stop.
+    """Runs the workers of the app, and the manager's processes beside them, until it is told to stop.
 
     A worker that dies or falls silent is replaced, after a pause that grows while they die young. SIGHUP replaces all
     of them, one by one, each by one that is ready first. SIGTERM and SIGINT stop all; a second one kills. The notifier
@@ -50,17 +54,19 @@ class Supervisor:
     """
 
     def __init__(
-        self, app_name: str, listening: socket.socket, count: int, patience: Patience, notifier: Notifier
+        self, app: App, bound: socket.socket, manager: Manager, patience: Patience, notifier: Notifier
     ) -> None:
-        self._app_name = app_name
-        self._listening = listening
+        self._app = app
+        self._bound = bound
+        self._manager = manager
         self._patience = patience
         self._notifier = notifier
-        self._count = count
+        self._count: int = app.ctx.listening.workers
         self._slots: list[Worker] = []
         self._alive: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloading: asyncio.Task[None] | None = None
+        self._replacing = asyncio.Lock()
         self._told = asyncio.Event()
         self._told_at = 0.0
         self._failed: BaseException | None = None
@@ -92,6 +98,7 @@ class Supervisor:
             logger.warning("Told to stop once more: the workers are killed.")
             for worker in self._alive:
                 worker.kill()
+            self._manager.kill()
 
     def reload(self) -> None:
         """Replace all workers, one by one. Told while it is at it, it does not begin again."""
@@ -100,6 +107,7 @@ class Supervisor:
 
     async def _start(self) -> bool:
         """Start the first workers; False when a stop came before they were ready."""
+        self._manager.start()
         self._slots = [self._spawn(number, check=True) for number in range(self._count)]
         all_ready = asyncio.gather(*(worker.ready(self._patience.ready) for worker in self._slots))
         told = asyncio.ensure_future(self._told.wait())
@@ -126,11 +134,29 @@ class Supervisor:
             logger.error("Worker %d [%d] %s. Another one starts in %.1f s.", slot, worker.pid, how, pause)
             self._notifier.status(self._serving())
             await asyncio.sleep(pause)
-            self._slots[slot] = worker = self._spawn(slot, check=False)
             with suppress(WorkerFailed):  # it is told above, and tried again
+                self._slots[slot] = worker = self._spawn(slot, check=False)
                 await self._ready(worker)
                 logger.info("Worker %d [%d] serves.", slot, worker.pid)
                 self._notifier.status(self._serving())
+
+    def _obey(self, command: bytes) -> None:
+        """Do what a worker has asked for through `app.m`."""
+        name = command.removeprefix(RESTART).decode()
+        worker = next((worker for worker in self._slots if worker.name == name), None)
+        if command == TERMINATE:
+            self.stop()
+        elif not name:
+            self.reload()
+        elif worker is not None:
+            self._begin(self._restart(worker))
+        else:
+            self._manager.restart([name])
+
+    async def _restart(self, worker: Worker) -> None:
+        async with self._replacing:
+            if self._slots[worker.number] is worker:  # else it was replaced while this waited
+                await self._replace(worker.number)
 
     async def _reload(self) -> None:
         self._notifier.reloading("The workers are replaced.")
@@ -139,16 +165,35 @@ class Supervisor:
 
     async def _replace_all(self) -> bool:
         logger.info("Reloading %d workers, one by one.", self._count)
-        for slot in range(self._count):
-            fresh = self._spawn(slot, check=True)
-            try:
-                await self._ready(fresh)
-            except WorkerFailed as exc:
-                logger.error("The new worker %d failed: %s. The old ones go on serving.", slot, exc)  # noqa: TRY400
-                return False
-            old, self._slots[slot] = self._slots[slot], fresh
-            await self._end(old)
+        if not await self._called("before_reload_trigger"):
+            return False
+        async with self._replacing:
+            for slot in range(self._count):
+                if not await self._replace(slot):
+                    return False
+        self._manager.restart()
         logger.info("Reloaded.")
+        return await self._called("after_reload_trigger", changed=set())  # nobody has told which files
+
+    async def _called(self, event: MainProcessEvent, **values: object) -> bool:
+        """Call the listeners of a reload; False when one failed, which ends the reload and nothing else."""
+        try:
+            await call_listeners(self._app, event, **values)
+        except Exception:
+            logger.exception("A listener of %s failed: the reload ends here.", event)
+            return False
+        return True
+
+    async def _replace(self, slot: int) -> bool:
+        """Put a new worker into the slot, and end the old one once it serves; False when it failed."""
+        try:
+            fresh = self._spawn(slot, check=True)
+            await self._ready(fresh)
+        except WorkerFailed as exc:
+            logger.error("The new worker %d failed: %s. The old ones go on serving.", slot, exc)  # noqa: TRY400
+            return False
+        old, self._slots[slot] = self._slots[slot], fresh
+        await self._end(old)
         return True
 
     def _serving(self) -> str:
@@ -171,11 +216,12 @@ class Supervisor:
                     worker.kill()
 
     async def _stop_all(self) -> None:
-        self._listening.close()  # the workers close theirs: who comes now is refused, not left waiting
+        self._bound.close()  # the workers close theirs: who comes now is refused, not left waiting
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self._end(worker) for worker in list(self._alive)))
+        workers = (self._end(worker) for worker in list(self._alive))
+        await asyncio.gather(self._manager.end(self._patience.stop), *workers)
 
     async def _end(self, worker: Worker) -> None:
         """Stop a worker, and kill it when it takes too long."""
@@ -189,7 +235,7 @@ class Supervisor:
             await worker.ended()
 
     def _spawn(self, number: int, *, check: bool) -> Worker:
-        worker = Worker(number, self._app_name, self._listening, check=check)
+        worker = Worker(number, self._app, self._bound, self._obey, check=check)
         self._alive.add(worker)
         self._begin(self._forget(worker))
         return worker

@@ -9,12 +9,15 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
+from pickle import PicklingError
 
-from sanicbase.app.channel import FAILED, READY
+from sanicbase.app.channel import FAILED, READY, RESTART, TERMINATE
 from sanicbase.app.worker import run_worker
+from sanicbase.typing import App
 
 __all__ = ["Worker", "WorkerFailed"]
 
@@ -32,8 +35,12 @@ class Worker:
     With `check` it is ready only when all resources answer.
     """
 
-    def __init__(self, number: int, app_name: str, listening: socket.socket, *, check: bool) -> None:
+    def __init__(
+        self, number: int, app: App, bound: socket.socket, obey: Callable[[bytes], None], *, check: bool
+    ) -> None:
         self.number = number
+        self.name = f"Sanic-Server-{number}-0"  # as Sanic's manager names its workers
+        self._obey = obey
         self.told = False
         self.born = self.last_sign = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -43,11 +50,11 @@ class Worker:
         self._channel, theirs = _spawn.Pipe(duplex=False)
         self._process = _spawn.Process(
             target=run_worker,
-            args=(app_name, listening, theirs, check),
-            name=f"sanicbase-{app_name}-{number}",
+            args=(app.name, app.ctx.listening, bound, app.shared_ctx.__dict__, theirs, check),
+            name=self.name,
             daemon=True,
         )
-        _start_deaf(self._process)
+        self._start()
         self.pid = self._process.pid or 0
         theirs.close()
         self._loop.add_reader(self._channel.fileno(), self._read)
@@ -84,6 +91,16 @@ class Worker:
         """End it at once."""
         self._signal(signal.SIGKILL)
 
+    def _start(self) -> None:
+        with _named(self.name):
+            try:
+                _start_deaf(self._process)
+            except (AttributeError, PicklingError, RuntimeError, TypeError) as exc:
+                raise WorkerFailed(
+                    f"cannot be given what is in app.shared_ctx ({type(exc).__name__}: {exc}). Put objects of "
+                    "multiprocessing into it, made in main_process_start, and keep the rest in app.ctx"
+                ) from exc
+
     def _signal(self, number: signal.Signals) -> None:
         if not self._ended.done():
             with suppress(ProcessLookupError):
@@ -104,6 +121,8 @@ class Worker:
             self._ready.set_result(None)
         elif message.startswith(FAILED):
             self._reason = message.removeprefix(FAILED).decode(errors="replace")
+        elif message.startswith((RESTART, TERMINATE)):
+            self._obey(message)
 
     def _note_end(self) -> None:
         self._loop.remove_reader(self._process.sentinel)
@@ -117,6 +136,16 @@ class Worker:
             self._ready.set_exception(WorkerFailed(how))
             self._ready.exception()  # it need not be awaited
         self._ended.set_result(how)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """A child that starts inside of the block finds its name where Sanic's own workers do, from its first import on."""
+    os.environ["SANIC_WORKER_NAME"] = name
+    try:
+        yield
+    finally:
+        del os.environ["SANIC_WORKER_NAME"]
 
 
 def _start_deaf(process: SpawnProcess) -> None:

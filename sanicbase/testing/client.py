@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import httpx
 from sanic import Sanic
 
+from sanicbase.app.server import create_server
 from sanicbase.log import close_logging
 from sanicbase.testing.ports import free_port
 from sanicbase.typing import App
@@ -22,25 +24,25 @@ async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
     Its listeners run, so everything that a worker opens is open. Any number of apps can be served one after another,
     each with its own log.
     """
-    port = free_port()
-    for event in ("main_process_start", "main_process_stop"):  # there is none, and Sanic would warn of that
-        app.listeners[event].clear()
+    listening = replace(app.ctx.listening, host="127.0.0.1", port=free_port(), workers=1)
     with _test_mode():
-        server = await app.create_server(port=port, return_asyncio_server=True)
-        if server is None:
-            raise RuntimeError("Sanic made no server of the app.")
+        server = await create_server(app, listening, listening.open())
         await server.startup()
     try:
         await server.before_start()
         await server.start_serving()
         await server.after_start()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        app.set_serving(True)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}") as http:
             yield http
     finally:
         await server.before_stop()
         server.close()
         await server.wait_closed()
+        app.shutdown_tasks(0)
+        app.set_serving(False)
         await server.after_stop()
+        app.state.server_info.clear()
         close_logging()  # which a process does by ending
 
 
