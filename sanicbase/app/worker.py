@@ -55,8 +55,8 @@ def run_worker(
     try:
         app: App = Sanic.get_app(name)
         app.ctx.check = check
-        app.multiplexer = Multiplexer(channel)
         app.refresh({"shared_ctx": dict(shared)})
+        app.multiplexer = Multiplexer(channel)
         app.setup_loop()
         with asyncio.Runner() as runner:
             _run(runner.get_loop(), _Serving(app, listening, bound, channel))
