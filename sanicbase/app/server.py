@@ -15,7 +15,7 @@ from sanic.server import AsyncioServer, serve
 from sanicbase.app.listening import Listening
 from sanicbase.typing import App
 
-__all__ = ["create_server", "prepare"]
+__all__ = ["cancel_tasks", "create_server", "prepare"]
 
 MAIN_PROCESS_ONLY = ("main_start", "main_stop")
 
@@ -43,3 +43,15 @@ async def create_server(app: App, listening: Listening, bound: socket.socket) ->
     info.stage = ServerStage.SERVING
     server: AsyncioServer = await serve(**info.settings, run_async=True, asyncio_server_kwargs={"start_serving": False})
     return server
+
+
+async def cancel_tasks(app: App, seconds: float) -> int:
+    """Cancel the named tasks of `app.add_task` and wait for them; returns how many outlast so many seconds.
+
+    `app.shutdown_tasks` cancels, but it can wait only in a loop that does not run.
+    """
+    app.shutdown_tasks(0)
+    running = [task for task in app.tasks if not task.done()]
+    outlasting = (await asyncio.wait(running, timeout=seconds))[1] if running else ()
+    app.purge_tasks()
+    return len(outlasting)

@@ -18,7 +18,7 @@ from sanicbase.app.channel import ALIVE, FAILED, READY, tell
 from sanicbase.app.listening import Listening
 from sanicbase.app.multiplexer import Multiplexer
 from sanicbase.app.parent import die_with_parent
-from sanicbase.app.server import create_server
+from sanicbase.app.server import cancel_tasks, create_server
 from sanicbase.errors import SanicBaseError
 from sanicbase.log import flush_logging
 from sanicbase.typing import App
@@ -137,7 +137,9 @@ class _Serving:
         await self._finish_connections(deadline)
         with suppress(TimeoutError):
             await asyncio.wait_for(closed, 1.0)
-        await self._cancel_tasks(deadline)
+        left = max(deadline - asyncio.get_running_loop().time(), CANCELLING)
+        if outlasting := await cancel_tasks(self._app, left):
+            logger.warning("%d tasks outlasted GRACEFUL_SHUTDOWN_TIMEOUT: they are left.", outlasting)
         self._app.set_serving(False)
         await self._server.after_stop()
         if self._beat:
@@ -159,17 +161,6 @@ class _Serving:
         for connection in list(connections):
             if connection.transport is not None:  # Sanic's own abort() forgets it, and fails where it reads it later
                 connection.transport.abort()
-
-    async def _cancel_tasks(self, deadline: float) -> None:
-        """Cancel the named tasks of `app.add_task`, and wait for them; Sanic's own waiting needs a loop that stands."""
-        self._app.shutdown_tasks(0)
-        running = [task for task in self._app.tasks if not task.done()]
-        if running:
-            left = deadline - asyncio.get_running_loop().time()
-            _, outlasting = await asyncio.wait(running, timeout=max(left, CANCELLING))
-            if outlasting:
-                logger.warning("%d tasks outlasted GRACEFUL_SHUTDOWN_TIMEOUT: they are left.", len(outlasting))
-        self._app.purge_tasks()
 
     def _tell_websockets(self) -> None:
         for connection in list(self._server.connections):

@@ -9,20 +9,22 @@ from dataclasses import replace
 import httpx
 from sanic import Sanic
 
-from sanicbase.app.server import create_server
+from sanicbase.app.server import cancel_tasks, create_server
 from sanicbase.log import close_logging
 from sanicbase.testing.ports import free_port
 from sanicbase.typing import App
 
 __all__ = ["client"]
 
+CANCELLING = 5.0  # seconds that cancelled tasks have
+
 
 @asynccontextmanager
 async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the app on a free port, through a real socket, and yield a client whose base URL it is.
 
-    Its listeners run, so everything that a worker opens is open. Any number of apps can be served one after another,
-    each with its own log.
+    Its listeners run, so everything that a worker opens is open; those of the main process are not called. Any number
+    of apps can be served one after another, each with its own log.
     """
     listening = replace(app.ctx.listening, host="127.0.0.1", port=free_port(), workers=1)
     with _test_mode():
@@ -39,7 +41,7 @@ async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
         await server.before_stop()
         server.close()
         await server.wait_closed()
-        app.shutdown_tasks(0)
+        await cancel_tasks(app, CANCELLING)
         app.set_serving(False)
         await server.after_stop()
         app.state.server_info.clear()
