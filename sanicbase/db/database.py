@@ -20,12 +20,14 @@ from sanicbase.config.secrets import shown_connection
 from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 from sanicbase.db.migrations import check_migrations
+from sanicbase.db.model import DBModel
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations, check_watched
 from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.writes import changed_with
+from sanicbase.db.values import fit_relations
+from sanicbase.db.writes import changed_with, open_models
 from sanicbase.errors import ResourceError
 
 __all__ = ["Database", "models_known"]
@@ -94,6 +96,9 @@ class Database:
                 warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
                 routers: list[str | type] | None = [Router] if self._config.replicas() else None
                 await self._context.init(config=self._config.tortoise(), routers=routers, _enable_global_fallback=True)
+                for model in open_models():
+                    if issubclass(model, DBModel):
+                        fit_relations(model)
         except (ConfigurationError, ImportError, TypeError) as exc:
             # Of a model file that cannot be imported Tortoise says only that it was not found.
             cause = f" ({reason(exc)})" if isinstance(exc.__context__, ImportError) else ""

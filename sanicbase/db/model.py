@@ -7,16 +7,19 @@ from typing import Any, Self
 
 from tortoise import fields, timezone
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import OperationalError
 from tortoise.expressions import F, Q
+from tortoise.fields.base import DatabaseDefault
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.errors import NotFoundError
+from sanicbase.db.keys import attribute, attributes, check_together, unique_sets, without_objects
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.upsert import Upsert
-from sanicbase.db.values import WRONG_TYPE, check_known, converted, fits, prepare
+from sanicbase.db.values import WRONG_TYPE, assignable, check_known, converted, fits, prepare
 from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
-from sanicbase.errors import SanicBaseError
+from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = ["DBModel", "Using", "Where"]
 
@@ -38,6 +41,9 @@ class DBModel(Model):
     All verbs join the transaction that is open; `using_db` is for another connection. Whatever is written is looked
     at first: InvalidValue names the field that is unknown, or whose value does not fit its column on one of the
     databases. A condition is a dictionary as for `filter`, or a `Q`.
+
+    A foreign key is named by its relation or by its column, `author` or `author_id`, and its value is a related object
+    or its key, in every verb, condition, order and unique set.
     """
 
     class Meta:
@@ -46,6 +52,9 @@ class DBModel(Model):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         meta = cls._meta
+        if not meta.abstract:
+            check_together(cls)
+        meta._default_ordering = tuple((attribute(cls, name), order) for name, order in meta._default_ordering)
         for field in meta.fields_map.values():
             prepare(field)
         if not hasattr(getattr(cls, "Meta", None), "manager"):
@@ -54,16 +63,39 @@ class DBModel(Model):
             raise SanicBaseError(f"{cls.__name__}.Meta.manager must be of a subclass of DBManager.")
 
     def __init__(self, **values: object) -> None:
-        check_known(type(self), values)
+        values = assignable(type(self), values)
         try:
             super().__init__(**values)
         except WRONG_TYPE:
             converted(type(self), values)  # says which one it is
             raise
 
+    def __setattr__(self, key: str, value: object) -> None:
+        super().__setattr__(key, value)
+        relation: Any = getattr(self._meta.fields_map.get(key), "reference", None)
+        if relation is not None:  # the related object that is at hand belongs to the old key
+            name = f"_{relation.model_field_name}"
+            related = self.__dict__.get(name)
+            if related is not None and getattr(related, relation.to_field, None) != value:
+                del self.__dict__[name]
+
     def update_from_dict(self, data: dict[str, Any]) -> Self:
         """Set several fields; nothing is written yet. Raises InvalidValue, and then none is set."""
-        return super().update_from_dict(converted(type(self), data))
+        values = converted(type(self), data)
+        for name, value in assignable(type(self), data).items():
+            if isinstance(value, Model):  # it stays at hand, besides its key
+                del values[attribute(type(self), name)]
+                values[name] = value
+        return super().update_from_dict(values)
+
+    async def refresh_from_db(self, fields: Iterable[str] | None = None, using_db: Using = None) -> None:
+        """Read the fields anew, all of them unless some are named; what is hidden is read as well."""
+        if not self._saved_in_db:
+            raise OperationalError("This row was never saved, so it cannot be refreshed.")
+        names = attributes(type(self), self._meta.fields_db_projection if fields is None else fields)
+        row = await DBQuerySet(type(self)).using_db(using_db).only(*names).get(pk=self.pk)
+        for name in names:
+            setattr(self, name, getattr(row, name))
 
     async def save(
         self,
@@ -73,6 +105,9 @@ class DBModel(Model):
         force_update: bool = False,
     ) -> None:
         """Create the row, or update it."""
+        if update_fields is not None:
+            check_known(type(self), update_fields := list(update_fields))
+            update_fields = attributes(type(self), update_fields)
         if not is_watched(type(self)):
             await self._save(using_db, update_fields, force_create, force_update)
             return
@@ -82,7 +117,7 @@ class DBModel(Model):
                 before = await made.locked(DBQuerySet(type(self)).filter(pk=self.pk)) or ()
                 await made.announce(before)
             await self._save(made.connection, update_fields, force_create, force_update)
-            if (after := made.image(self)) not in before:
+            if (after := made.image(self, before)) not in before:
                 await made.announce([after])
 
     async def delete(self, using_db: Using = None) -> None:
@@ -125,6 +160,8 @@ class DBModel(Model):
     async def get_by_unique(cls, *, using_db: Using = None, **values: object) -> Self | None:
         """The row with that value of a unique field, or those values of a unique set; None when there is none."""
         cls._check_unique(values)
+        if None in values.values():  # nulls are never equal
+            return None
         return await cls._single(values, using_db)
 
     @classmethod
@@ -163,10 +200,12 @@ class DBModel(Model):
         One statement writes, so two callers at once do not collide. On MySQL a model with a second unique key among
         the values is refused with SanicBaseError, for there any key counts.
         """
-        row = cls(**values)
-        names = [name for name in values if name not in on] if update is None else update
+        row, on = cls(**values), attributes(cls, on)
+        names = [name for name in attributes(cls, values) if name not in on] if update is None else update
+        cls._check_unique(on)
+        row._check_not_null(on)
         async with cls._connection(using_db)._in_transaction() as connection:
-            same = cls.filter(**{name: values[name] for name in on})
+            same = cls.filter(**{name: getattr(row, name) for name in on})
             async with announced(cls, connection, same):
                 await Upsert(cls, connection, on=on, update=names).write([row])
             return await same.using_db(connection).get()
@@ -186,7 +225,12 @@ class DBModel(Model):
         Of several rows with the same values of `on` the last one wins. `update` is all fields but those of `on`, the
         primary key and columns with `auto_now_add` when it is None. See `upsert`.
         """
-        last = {tuple(getattr(row, name) for name in on): row for row in rows}
+        on = attributes(cls, on)
+        cls._check_unique(on)
+        last: dict[tuple[Any, ...], Self] = {}
+        for row in rows:
+            row._check_not_null(on)
+            last[tuple(getattr(row, name) for name in on)] = row
         if not last:
             return 0
         async with cls._connection(using_db)._in_transaction() as connection:
@@ -207,6 +251,17 @@ class DBModel(Model):
             return None
         return cls.filter(Q(*(Q(**{name: getattr(row, name) for name in on}) for row in rows), join_type=Q.OR))
 
+    def _check_not_null(self, on: Iterable[str]) -> None:
+        """Raise InvalidValue when the row has no value by which an upsert could find another row."""
+        for name in on:
+            value = getattr(self, name)
+            if value is None or isinstance(value, DatabaseDefault):
+                raise InvalidValue(
+                    f"{name!r} has no value, so an upsert on it finds no row: nulls are never equal.",
+                    path=name,
+                    code="null",
+                )
+
     @classmethod
     async def _single(cls, values: Mapping[str, object], using_db: Using) -> Self | None:
         return await cls.get_or_none(using_db=using_db, **values) if cls._can_have(values) else None
@@ -214,8 +269,8 @@ class DBModel(Model):
     @classmethod
     def _can_have(cls, values: Mapping[str, object]) -> bool:
         """Whether a row could have these values: a database may take offence at others, and need not be asked."""
-        meta = cls._meta
-        return all(fits(meta.pk if name == "pk" else meta.fields_map[name], value) for name, value in values.items())
+        known = without_objects(cls, values)
+        return all(fits(cls._meta.fields_map[name], value) for name, value in known.items())
 
     @classmethod
     def _where(cls, where: Where, using_db: Using) -> DBQuerySet[Self]:
@@ -237,17 +292,14 @@ class DBModel(Model):
 
     @classmethod
     def _check_unique(cls, names: Collection[str]) -> None:
-        if frozenset(names) not in (found := cls._unique_sets()):
-            known = ", ".join(" + ".join(sorted(one)) for one in sorted(found, key=sorted))
+        if frozenset(attributes(cls, names)) not in (found := cls._unique_sets()):
+            known = ", ".join(" + ".join(sorted(one)) for one in sorted({*found, frozenset({"pk"})}, key=sorted))
             raise SanicBaseError(f"{' + '.join(names)} is not unique in {cls.__name__}. Unique are: {known}.")
 
     @classmethod
     def _unique_sets(cls) -> set[frozenset[str]]:
         """The sets of fields that tell one row that is shown from all others."""
-        meta = cls._meta
-        single = {frozenset({name}) for name, field in meta.fields_map.items() if field.unique or field.pk}
-        together = {frozenset(names).difference(cls._shown()) for names in meta.unique_together}
-        return {frozenset({"pk"}), *single, *together}
+        return unique_sets(cls, hidden_by=cls._shown())
 
     # What parts add, see parts.py.
 

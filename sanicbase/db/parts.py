@@ -16,8 +16,10 @@ from tortoise.fields.base import DatabaseDefault
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.errors import StaleTokenError, StaleVersionError
+from sanicbase.db.keys import attributes
 from sanicbase.db.model import DBModel, Using, Where
 from sanicbase.db.queryset import DBQuerySet
+from sanicbase.db.values import check_known
 
 __all__ = ["Fenced", "SoftDelete", "Timestamps", "Versioned"]
 
@@ -113,7 +115,8 @@ class Guarded(DBModel):
 
     def _names_to_write(self, update_fields: Iterable[str] | None) -> list[str]:
         if update_fields is not None:
-            return list(update_fields)
+            check_known(type(self), update_fields := list(update_fields))
+            return attributes(type(self), update_fields)
         given = {*self._auto_now(), *self._versions(), self._meta.pk_attr}
         return [
             name

@@ -6,10 +6,23 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pypika_tortoise.enums import Order
+from pypika_tortoise.terms import Field
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import Q
 from tortoise.manager import Manager
-from tortoise.queryset import BulkCreateQuery, BulkUpdateQuery, DeleteQuery, QuerySet, RawSQLQuery, UpdateQuery
+from tortoise.queryset import (
+    BulkCreateQuery,
+    BulkUpdateQuery,
+    DeleteQuery,
+    QuerySet,
+    RawSQLQuery,
+    UpdateQuery,
+    ValuesListQuery,
+    ValuesQuery,
+)
 
+from sanicbase.db.keys import attribute_path, attributes, pk_field, with_attributes
 from sanicbase.db.routing import is_routed, is_select
 from sanicbase.db.values import WRONG_TYPE, check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
@@ -36,6 +49,36 @@ class DBQuerySet(QuerySet[M]):
         # the replica of the first one.
         given: BaseDBAsyncClient | None = self._db
         return QuerySet.__await__(self._clone() if given is None and is_routed() else self)
+
+    def only(self, *fields_for_select: str) -> QuerySet[M]:
+        """The rows with these columns alone; a relation names its column."""
+        return super().only(*(attribute_path(self.model, name) for name in fields_for_select))
+
+    def group_by(self, *fields: str) -> QuerySet[M]:
+        """Group by these columns; a relation names its column."""
+        return super().group_by(*(attribute_path(self.model, name) for name in fields))
+
+    def values_list(self, *fields_: str, flat: bool = False) -> ValuesListQuery[Any]:
+        """Tuples of these columns; a relation stands for its key."""
+        return super().values_list(*(attribute_path(self.model, name) for name in fields_), flat=flat)
+
+    def values(self, *args: str, **kwargs: str) -> ValuesQuery[Any]:
+        """Dictionaries of these columns; a relation stands for its key."""
+        relations = {name: path for name in args if (path := attribute_path(self.model, name)) != name}
+        renamed = {name: attribute_path(self.model, path) for name, path in kwargs.items()}
+        return super().values(*(name for name in args if name not in relations), **relations, **renamed)
+
+    def _filter_or_exclude(self, *args: Q, negate: bool, **kwargs: Any) -> QuerySet[M]:
+        conditions = [with_attributes(self.model, each) for each in args]
+        conditions += [with_attributes(self.model, Q(**{name: value})) for name, value in kwargs.items()]
+        return super()._filter_or_exclude(*conditions, negate=negate)
+
+    def _parse_orderings(self, orderings: tuple[str, ...], reverse: bool = False) -> list[tuple[str, Order]]:
+        found = []
+        for each in orderings:
+            sign = "-" if each.startswith("-") else ""
+            found.append(sign + attribute_path(self.model, each.removeprefix("-")))
+        return super()._parse_orderings(tuple(found), reverse)
 
     def raw(self, sql: str) -> RawSQLQuery:
         """The rows that a statement of your own returns, from the primary: it may be one that writes.
@@ -87,6 +130,7 @@ class DBQuerySet(QuerySet[M]):
         """Write these fields of all objects, or of none of them. Awaits to the number of rows."""
         objects, names = list(objects), list(fields)
         check_known(self.model, names)
+        names = attributes(self.model, names)
         if any(one.pk is None for one in objects):
             raise ValueError("Every object of a bulk_update needs its primary key: read them, or use bulk_create.")
         return _BulkUpdate(
@@ -189,7 +233,7 @@ class _BulkCreate(BulkCreateQuery[M]):
                 await super()._execute_many(*arguments)
             if is_watched(self.model):
                 rows = list(self._objects)
-                known = all(row._custom_generated_pk or not row._meta.pk.generated for row in rows)
+                known = all(row._custom_generated_pk or not pk_field(type(row)).generated for row in rows)
                 async with writing(self.model, connection) as made:
                     await made.announce(map(made.image, rows) if known and len(rows) <= LIMIT else None)
 
@@ -203,6 +247,9 @@ class _BulkUpdate(BulkUpdateQuery[M]):
         for name in self.model._versions():
             column = self.model._meta.fields_db_projection[name]
             self._queries = [query.set(column, self.model._meta.basetable[column] + 1) for query in self._queries]
+        columns = self.model._meta.fields_db_projection
+        for query in self._queries:  # Tortoise takes the attributes' names for the columns'
+            query._updates = [(Field(columns.get(field.name, field.name)), value) for field, value in query._updates]
         return [query.get_parameterized_sql() for query in self._queries]
 
     async def _execute_many(self, queries: list[tuple[str, list[Any]]]) -> int:

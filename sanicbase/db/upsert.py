@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.fields.base import DatabaseDefault
 
+from sanicbase.db.keys import attributes, unique_sets
 from sanicbase.db.values import check_known
 from sanicbase.errors import SanicBaseError
 
@@ -21,7 +22,7 @@ __all__ = ["Upsert"]
 class Upsert:
     """The statement for one model, one unique set `on`, and the fields `update` that an existing row is given.
 
-    Raises SanicBaseError when `on` is not unique, or when the database would take other keys for it.
+    Raises SanicBaseError when the database would take other keys for `on`.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Upsert:
         self._connection = connection
         self._executor = connection.executor_class(model=model, db=connection)
         self._mysql = connection.capabilities.dialect == "mysql"
-        self._target = self._find_target([self._meta.pk_attr if name == "pk" else name for name in on])
+        self._target = self._find_target(attributes(model, on))
         self._update = self._updated(update)
 
     async def write(self, rows: Iterable[DBModel]) -> None:
@@ -46,9 +47,8 @@ class Upsert:
             await self._connection.execute_many(self._statement(names), batch)
 
     def _find_target(self, on: list[str]) -> list[str]:
-        self._model._check_unique(on)
         hidden_by = list(self._model._shown())
-        if frozenset({*on, *hidden_by}) in map(frozenset, self._meta.unique_together):
+        if frozenset({*on, *hidden_by}) in unique_sets(self._model):
             return [*on, *hidden_by]
         return on
 
@@ -60,6 +60,7 @@ class Upsert:
             made = {name for name, field in fields.items() if getattr(field, "auto_now_add", False)}
             return [name for name in self._meta.fields_db_projection if name not in kept | made]
         check_known(self._model, update)
+        update = attributes(self._model, update)
         return [*update, *(name for name in self._model._auto_now() if name not in update)]
 
     def _filled(self, row: DBModel) -> Iterator[str]:
@@ -78,13 +79,11 @@ class Upsert:
 
     def _check_only_key(self, names: Sequence[str]) -> None:
         """MySQL updates the row that any unique key finds, so only one may be able to find any."""
-        target = frozenset(self._target)
-        together = map(frozenset, self._meta.unique_together)
-        single = (frozenset({name}) for name, field in self._meta.fields_map.items() if field.unique or field.pk)
-        if others := [sorted(key) for key in (*single, *together) if key != target and key <= set(names)]:
+        others = unique_sets(self._model) - {frozenset(self._target)}
+        if found := sorted(sorted(key) for key in others if key <= set(names)):
             raise SanicBaseError(
                 f"MySQL and MariaDB cannot tell an upsert of {self._model.__name__} on {' + '.join(self._target)} from "
-                f"one on {' + '.join(others[0])}, which is unique too. Use update_or_create, or leave that field out."
+                f"one on {' + '.join(found[0])}, which is unique too. Use update_or_create, or leave that field out."
             )
 
     def _on_conflict(self, names: Sequence[str]) -> str:

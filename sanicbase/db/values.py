@@ -20,9 +20,10 @@ from tortoise.fields.base import DatabaseDefault, Field
 from tortoise.models import Model
 from tortoise.validators import Validator
 
+from sanicbase.db.keys import attribute, foreign_key, to_many, without_objects
 from sanicbase.errors import InvalidValue
 
-__all__ = ["WRONG_TYPE", "Fits", "check_known", "converted", "fits", "prepare"]
+__all__ = ["WRONG_TYPE", "Fits", "assignable", "check_known", "converted", "fit_relations", "fits", "prepare"]
 
 MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  (of a clock without a zone)
 WRONG_TYPE = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
@@ -117,6 +118,14 @@ def check_known(model: type[Model], names: Iterable[str]) -> None:
         )
 
 
+def fit_relations(model: type[Model]) -> None:
+    """Let the columns of relations have validators of their own; Tortoise gives them those of the related column."""
+    for field in model._meta.fields_map.values():
+        if field.reference is not None:
+            others = [validator for validator in field.validators if not isinstance(validator, Fits)]
+            field.validators = [Fits(field), *others]
+
+
 def fits(field: Field[Any], value: object) -> bool:
     """Whether a row could have that value."""
     try:
@@ -127,9 +136,38 @@ def fits(field: Field[Any], value: object) -> bool:
 
 
 def converted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in their columns' types, expressions as they are. Raises InvalidValue for the first that is wrong."""
-    check_known(model, values)
-    return {name: _converted(model._meta.fields_map, name, value) for name, value in values.items()}
+    """The values by their attributes and in their columns' types, expressions as they are.
+
+    Related objects become their keys. Raises InvalidValue for the first value that is wrong.
+    """
+    _check_writable(model, values)
+    plain = without_objects(model, values)
+    return {name: _converted(model._meta.fields_map, name, value) for name, value in plain.items()}
+
+
+def assignable(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by the names that a model's object is given them: an object by its relation, a key by its column.
+
+    Raises InvalidValue for an unknown name, an object that does not fit, and a column that is given twice.
+    """
+    _check_writable(model, values)
+    without_objects(model, values)
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        relation = foreign_key(model, name) if isinstance(value, Model) else None
+        found[attribute(model, name) if relation is None else relation.model_field_name] = value
+    return found
+
+
+def _check_writable(model: type[Model], names: Iterable[str]) -> None:
+    check_known(model, names)
+    for name in names:
+        if to_many(model, name):
+            raise InvalidValue(
+                f"{model.__name__}.{name} is a relation whose keys are in another table. Write to that one.",
+                path=name,
+                code="unknown_field",
+            )
 
 
 def _converted(fields_map: Mapping[str, Field[Any]], name: str, value: Any) -> Any:

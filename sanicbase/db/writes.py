@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tortoise import Tortoise
@@ -24,6 +25,7 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
+from sanicbase.db.keys import attributes, unique_keys
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -92,7 +94,7 @@ def watch(model: type[Model], watcher: Watcher, *, columns: Iterable[str] = ()) 
     Rows have these columns as well, before and after a write that changes one of them.
     """
     _watchers[model] = (*_watchers.get(model, ()), watcher)
-    _columns[model] = _columns.get(model, frozenset()).union(columns)
+    _columns[model] = _columns.get(model, frozenset()).union(attributes(model, columns))
     changed_with.cache_clear()
 
 
@@ -135,9 +137,10 @@ class Writing:
         rows = {row.pk: self.image(row) for row in await found}
         return None if len(rows) > LIMIT else list(rows.values())
 
-    def image(self, row: Model) -> Row:
-        """A row's key and unique columns."""
-        return {name: getattr(row, name) for name in self.names}
+    def image(self, row: Model, before: Sequence[Row] = ()) -> Row:
+        """A row's key and unique columns; what was not fetched of it is as it was before."""
+        fetched = {name: getattr(row, name) for name in self.names if hasattr(row, name)}
+        return {**before[0], **fetched} if before else fetched
 
     async def announce(self, rows: Iterable[Row] | None) -> None:
         """Say what is about to be seen. When a watcher raises, the transaction can no longer commit."""
@@ -222,10 +225,7 @@ async def raw_write(model: type[DBModel], *models: type[DBModel]) -> AsyncIterat
 
 
 def _identity(model: type[Model]) -> tuple[str, ...]:
-    meta = model._meta
-    single = {name for name, field in meta.fields_map.items() if field.unique and name in meta.fields_db_projection}
-    together = (name for names in meta.unique_together for name in names)
-    return tuple(sorted({meta.pk_attr, *single, *together, *_columns.get(model, ())}))
+    return tuple(sorted({*chain.from_iterable(unique_keys(model)), *_columns.get(model, ())}))
 
 
 def follows(field: Any) -> bool:

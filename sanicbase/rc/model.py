@@ -9,9 +9,11 @@ from uuid import UUID
 from weakref import WeakSet
 
 from pydantic import BaseModel, ConfigDict
+from tortoise.models import Model
 
 from sanicbase.db import DBModel
 from sanicbase.db.errors import NotFoundError
+from sanicbase.db.keys import without_objects
 from sanicbase.errors import NotOpenError, SanicBaseError
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.options import Index, Options, understood
@@ -20,9 +22,9 @@ from sanicbase.rc.cache.store import Store
 
 __all__ = ["Key", "RCModel", "declared"]
 
-Part = int | str | UUID | date
+Part = int | str | UUID | date | Model
 Key = Part | tuple[Part, ...]
-"""What an entry is found by; a tuple where the key has several fields."""
+"""What an entry is found by; a tuple where the key has several fields. A related object stands for its key."""
 
 declared: WeakSet[type[RCModel]]
 
@@ -45,6 +47,9 @@ class RCModel(BaseModel):
     **Once a write has returned, no `get` that starts later returns an older value**, in any process of the service.
     That holds for writes of this class and for all writes of the source that its model sees; inside of a
     `transaction()` others see the old value until the commit. After SQL past the model, call `invalidate`.
+
+    The column of a foreign key is a field, `author_id`; the relation itself is none. In the Meta, and as a key, either
+    name will do.
 
     Instead of a source a class may have a `load` of its own, and name in `watches` the models whose writes change
     what it returns, with the field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is
@@ -102,12 +107,10 @@ class RCModel(BaseModel):
     async def get_by(cls, **unique: Part) -> Self | None:
         """The entry with these values of a unique set: `await ArticleRC.get_by(slug="hello")`.
 
+        A foreign key is named by its relation or its column, and its value is a related object or its key.
         Texts are compared letter by letter, also where the database would take others for the same.
         """
-        index = cls._unique(unique)
-        values = index.values(
-            tuple(unique[name] for name in index.names) if len(unique) > 1 else unique[index.names[0]]
-        )
+        index, values = cls._unique(unique)
         if values is None:
             return None
         opened = cls._cache()
@@ -178,10 +181,9 @@ class RCModel(BaseModel):
         if values := [each for each in map(cls._options.key.values, keys) if each is not None]:
             await opened.forget(values)
         if unique:
-            index = cls._unique(unique)
-            given = tuple(unique[name] for name in index.names) if len(unique) > 1 else unique[index.names[0]]
-            if (parts := index.values(given)) is not None:
-                await opened.forget_by(frozenset(unique), parts)
+            index, parts = cls._unique(unique)
+            if parts is not None:
+                await opened.forget_by(frozenset(index.names), parts)
 
     @classmethod
     async def invalidate_all(cls) -> None:
@@ -260,12 +262,17 @@ class RCModel(BaseModel):
         return dict(zip(cls._options.key.names, values, strict=True))
 
     @classmethod
-    def _unique(cls, given: dict[str, Part]) -> Index:
-        index = cls._options.unique.get(frozenset(given))
+    def _unique(cls, given: dict[str, Part]) -> tuple[Index, tuple[Any, ...] | None]:
+        """The unique set that is given, and its values; None for those that no entry can have."""
+        source = cls._options.source
+        values = given if source is None else without_objects(source, given)
+        index = cls._options.unique.get(frozenset(values))
         if index is None:
             known = ", ".join(" + ".join(each.names) for each in cls._options.unique.values()) or "nothing"
             raise SanicBaseError(f"{cls.__name__}.Meta.unique does not have {' + '.join(given)!r}; it has: {known}.")
-        return index
+        return index, index.values(
+            tuple(values[name] for name in index.names) if len(values) > 1 else values.popitem()[1]
+        )
 
     @classmethod
     def _loads(cls) -> bool:

@@ -23,6 +23,7 @@ from sanicbase.db.errors import (
     SerializationError,
     State,
 )
+from sanicbase.db.keys import unique_keys
 from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = [
@@ -268,11 +269,10 @@ def _unique_columns(key: str) -> tuple[str, ...]:
     """The columns of a unique key by its name, as Tortoise and MySQL name those of the models."""
     for app in (Tortoise.apps or {}).values():  # None outside of its context
         for model in app.values():
-            meta = model._meta
-            if any(field.unique and (field.source_field or name) == key for name, field in meta.fields_map.items()):
-                return (key,)
-            for names in meta.unique_together:
-                columns = [meta.fields_map[name].source_field or name for name in names]
+            for names in unique_keys(model):
+                columns = [model._meta.fields_db_projection.get(name, name) for name in names]
+                if columns == [key]:
+                    return (key,)
                 generator: BaseSchemaGenerator = BaseSchemaGenerator  # type: ignore[assignment]  # it asks for no object
                 if BaseSchemaGenerator._get_index_name(generator, "uid", model, columns) == key:
                     return tuple(columns)

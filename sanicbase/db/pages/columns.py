@@ -17,6 +17,7 @@ from tortoise.fields.base import Field as Column
 from tortoise.fields.data import CharEnumFieldInstance, IntEnumFieldInstance
 from tortoise.models import Model
 
+from sanicbase.db.keys import attribute
 from sanicbase.errors import InvalidValue
 
 __all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
@@ -48,8 +49,8 @@ def annotated(annotation: Any, *metadata: object) -> Any:
 
 
 def plain_column(model: type[Model], name: str) -> Column[Any] | None:
-    """The column of the model, None where there is none of this name, or a relation."""
-    column = model._meta.fields_map.get(name)
+    """The column that the name means, a relation's own too; None where there is none, or it is not known yet."""
+    column = model._meta.fields_map.get(attribute(model, name))
     return column if column is not None and column.has_db_field else None
 
 

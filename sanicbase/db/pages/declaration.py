@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 from tortoise import fields
-from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
+from sanicbase.db.keys import attributes, foreign_key
 from sanicbase.db.pages.columns import plain_column
 from sanicbase.db.pages.filters import Filter
 from sanicbase.errors import SanicBaseError
@@ -82,14 +82,16 @@ def _names(owner: str, given: dict[str, Any], option: str) -> tuple[str, ...]:
 
 def _orders(owner: str, source: type[Model], names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
-        relation = source._meta.fields_map.get(name.removesuffix("_id"))
-        key = name.endswith("_id") and isinstance(relation, ForeignKeyFieldInstance)
         column = plain_column(source, name)
-        if not key and (column is None or isinstance(column, fields.JSONField | fields.BinaryField)):
+        if foreign_key(source, name) is None and (
+            column is None or isinstance(column, fields.JSONField | fields.BinaryField)
+        ):
             raise SanicBaseError(
                 f"{owner}: {source.__name__} cannot be ordered by {name!r}. Name a column of it, without a minus: "
                 "each can be asked for descending."
             )
+    if len(attributes(source, names)) < len(names):
+        raise SanicBaseError(f"{owner}: orders name a column twice, by its relation as well: {', '.join(names)}.")
     return tuple(names)
 
 

@@ -15,6 +15,7 @@ from tortoise.fields.base import Field as Column
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
+from sanicbase.db.keys import attribute_path, foreign_key, to_many
 from sanicbase.db.pages.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
 from sanicbase.errors import SanicBaseError
 
@@ -60,17 +61,22 @@ class Filter:
         entry = self.entry.removesuffix(f"__{self.operator}") if self.operator else self.entry
         return entry.split("__")
 
+    @property
+    def condition(self) -> str:
+        """The name of Tortoise's filter."""
+        return attribute_path(self.source, self.entry)
+
     def annotation(self) -> Any:
         """The type of the parameter, checked now as far as it can be. Raises SanicBaseError."""
         first, *more = self.path
         column = plain_column(self.source, first)
         if not more and column is not None:
             return self._type(column)
-        relation = self.source._meta.fields_map.get(first if more else first.removesuffix("_id"))
-        if isinstance(relation, ForeignKeyFieldInstance) and (more or first.endswith("_id")):
+        relation = self.source._meta.fields_map.get(first) if more else foreign_key(self.source, first)
+        if isinstance(relation, ForeignKeyFieldInstance):
             return annotated(Any, _Later(self))
-        if not more and first in self.source._meta.fields_map:
-            raise self._wrong(f"{first} is a relation. Name its column {first}_id, or a column behind it")
+        if to_many(self.source, first):
+            raise self._wrong(f"{first} leads to several rows, so a row would be in the list several times")
         raise self._wrong(f"{self.source.__name__} has no column or foreign key {first!r}")
 
     @cached_property

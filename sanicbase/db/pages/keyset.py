@@ -19,6 +19,7 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from sanicbase.db.keys import attribute
 from sanicbase.db.pages.columns import column_type, plain_column
 from sanicbase.db.pages.cursor import MAX_PAYLOAD, InvalidCursor, decode_cursor, encode_cursor
 from sanicbase.db.pages.page import KeysetPage
@@ -59,9 +60,13 @@ async def keyset_page(
 
 
 def unique_order(model: type[Model], names: Sequence[str]) -> tuple[str, ...]:
-    """The order as no two rows share a place in it: with the primary key, and nothing behind that."""
-    key = model._meta.pk_attr
-    plain = [name.removeprefix("-") for name in names]
+    """The order as no two rows share a place in it: with the primary key, and nothing behind that.
+
+    A relation is ordered by its column.
+    """
+    key = attribute(model, "pk")
+    plain = [attribute(model, name.removeprefix("-")) for name in names]
+    names = [("-" if name.startswith("-") else "") + column for name, column in zip(names, plain, strict=True)]
     if key in plain:
         return tuple(names[: plain.index(key) + 1])
     # In the direction of the column before it, so that one index read one way serves both.

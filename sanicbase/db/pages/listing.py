@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 from tortoise import Tortoise
+from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
@@ -80,8 +81,8 @@ class ListQuery(BaseModel):
             raise SanicBaseError(
                 f"{type(self).__name__} is about {source.__name__}, not {queryset.model.__name__}: change its source."
             )
-        values = {each.entry: getattr(self, each.entry) for each in self.declaration.filters}
-        return queryset.filter(**{entry: value for entry, value in values.items() if value is not None})
+        values = [(each.condition, getattr(self, each.entry)) for each in self.declaration.filters]
+        return queryset.filter(*(Q(**{name: value}) for name, value in values if value is not None))
 
 
 class PageQuery(ListQuery):

@@ -13,6 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from tortoise.fields.base import Field
 from tortoise.models import Model
 
+from sanicbase.db import DBModel
+from sanicbase.db.keys import attribute, foreign_key, key_of, to_many, unique_sets
 from sanicbase.db.values import fits
 from sanicbase.errors import SanicBaseError
 
@@ -23,7 +25,10 @@ TTL, NEGATIVE_TTL = 3600.0, 60.0
 
 
 class Index:
-    """The fields by whose values an entry is found: the key, or one of the unique sets."""
+    """The fields by whose values an entry is found: the key, or one of the unique sets.
+
+    Of a source they are attributes: `reader_id` where the Meta names the relation `reader`.
+    """
 
     def __init__(self, owner: type[BaseModel], names: tuple[str, ...], source: type[Model] | None) -> None:
         self.names = names
@@ -47,7 +52,7 @@ class Index:
         if len(parts) != len(self.names):
             raise SanicBaseError(f"The key is a tuple of {len(self.names)} values: {', '.join(self.names)}.")
         if self._source is not None:
-            pairs = list(zip(self._fields, parts, strict=True))
+            pairs = list(zip(self._fields, map(self._plain, self.names, parts), strict=True))
             if not all(part is not None and fits(field, part) for field, part in pairs):
                 return None
             return tuple(field.to_python_value(part) for field, part in pairs)
@@ -55,6 +60,11 @@ class Index:
             return tuple(adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True))
         except ValidationError:
             return None
+
+    def _plain(self, name: str, part: object) -> object:
+        """The key of a related object. Raises InvalidValue for an object that the relation does not lead to."""
+        relation = None if self._source is None else foreign_key(self._source, name)
+        return part if relation is None or not isinstance(part, Model) else key_of(relation, part, name)
 
     def of(self, entry: object) -> tuple[Any, ...]:
         """The values that an entry, or a row, has."""
@@ -82,8 +92,8 @@ def understood(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
     source = said.get("source")
     if source is not None:
         _check_source(cls, source, loads=loads)
-    key = _names(said.get("key", source._meta.pk_attr if source is not None else "id"))
-    unique = [_names(each) for each in said.get("unique", ())]
+    key = _names(said.get("key", "id" if source is None else "pk"), source)
+    unique = [_names(each, source) for each in said.get("unique", ())]
     for name in {*key, *(name for names in unique for name in names)}:
         if name not in cls.model_fields:
             raise _wrong(cls, f"Meta names {name!r}, which is no field of the class. Declare it, `{name}: …`")
@@ -93,6 +103,7 @@ def understood(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
         _check_unique(cls, source, [key, *unique])
     watches = {model: _names(names) for model, names in said.get("watches", {}).items()}
     _check_watches(cls, watches, key, loads=loads)
+    watches = {model: _names(names, model) for model, names in watches.items()}
     return Options(
         source=source,
         key=Index(cls, key, source),
@@ -116,18 +127,23 @@ def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
     if loads:
         raise _wrong(cls, "it has a source and a load() of its own. Keep one of them")
     for name in cls.model_fields:
+        if attribute(source, name) != name:
+            raise _wrong(cls, f"{name!r} is a relation of {source.__name__}. Declare its column, `{name}_id: …`")
+        if to_many(source, name):
+            raise _wrong(
+                cls, f"{name!r} is a relation of {source.__name__} to rows of another table, so it is no field"
+            )
         if not _has(source, name):
             known = ", ".join(sorted(source._meta.fields_db_projection))
             raise _wrong(cls, f"the source {source.__name__} has no field {name!r}. It has: {known}")
 
 
 def _check_unique(cls: type[BaseModel], source: type[Model], sets: Sequence[tuple[str, ...]]) -> None:
-    meta = source._meta
-    single = {frozenset({name}) for name, field in meta.fields_map.items() if field.unique or field.pk}
-    known = single | {frozenset(names) for names in meta.unique_together}
-    shown = {names - {"living"} for names in known}  # SoftDelete's mark: unique among those that readers see
+    known = unique_sets(source)
+    if issubclass(source, DBModel):  # unique among those that readers see
+        known |= source._unique_sets()
     for names in sets:
-        if frozenset(names) not in known | shown:
+        if frozenset(names) not in known:
             raise _wrong(cls, f"{' + '.join(names)} is not unique in {source.__name__}, so it finds no entry")
 
 
@@ -147,12 +163,13 @@ def _check_watches(
 
 def _has(model: type[Model], name: str) -> bool:
     """Whether rows have that attribute. The column of a foreign key is made when Tortoise is opened."""
-    related = name.removesuffix("_id")
-    return name in model._meta.fields_map or hasattr(model, name) or related in model._meta.fk_fields
+    return name in model._meta.fields_map or hasattr(model, name) or foreign_key(model, name) is not None
 
 
-def _names(said: Any) -> tuple[str, ...]:
-    return (said,) if isinstance(said, str) else tuple(said)
+def _names(said: Any, model: Any = None) -> tuple[str, ...]:
+    """The names that were said, as attributes of the model if there is one."""
+    names = (said,) if isinstance(said, str) else tuple(said)
+    return names if model is None else tuple(attribute(model, name) for name in names)
 
 
 def _seconds(cls: type[BaseModel], name: str, value: Any, least: float = 0.001) -> float | None:
