@@ -37,6 +37,8 @@ __all__ = [
 def foreign_key(model: type[Model], name: str) -> ForeignKeyFieldInstance[Any] | None:
     """The foreign key or one-to-one relation that `name` means, by its own name or by that of its column."""
     fields: dict[str, Field[Any]] = model._meta.fields_map
+    if name == "pk" and "pk" not in fields:
+        name = model._meta.pk_attr
     relation = fields.get(name)
     if isinstance(relation, ForeignKeyFieldInstance):
         return relation

@@ -200,9 +200,9 @@ class DBModel(Model):
         One statement writes, so two callers at once do not collide. On MySQL a model with a second unique key among
         the values is refused with SanicBaseError, for there any key counts.
         """
+        cls._check_unique(on)
         row, on = cls(**values), attributes(cls, on)
         names = [name for name in attributes(cls, values) if name not in on] if update is None else update
-        cls._check_unique(on)
         row._check_not_null(on)
         async with cls._connection(using_db)._in_transaction() as connection:
             same = cls.filter(**{name: getattr(row, name) for name in on})
@@ -225,8 +225,8 @@ class DBModel(Model):
         Of several rows with the same values of `on` the last one wins. `update` is all fields but those of `on`, the
         primary key and columns with `auto_now_add` when it is None. See `upsert`.
         """
-        on = attributes(cls, on)
         cls._check_unique(on)
+        on = attributes(cls, on)
         last: dict[tuple[Any, ...], Self] = {}
         for row in rows:
             row._check_not_null(on)
