@@ -201,7 +201,8 @@ async def test_numbers_that_only_some_databases_have_are_positions_there(shelf: 
     ("order", "sentence"),
     [
         (("nothing",), "Book has no column 'nothing'"),
-        (("writer",), "Book has no column 'writer'"),
+        (("writer__name",), "Book has no column 'writer__name'"),
+        (("writer", "-writer_id"), "name each column once"),
         (("summary",), r"Book\.summary cannot hold a position"),
         (("extra",), r"Book\.extra cannot hold a position"),
         (("title", "-title"), "name each column once"),

@@ -33,12 +33,18 @@ async def settled(redis_url: str) -> None:
 
 @asynccontextmanager
 async def library(
-    db_url: str, redis_url: str, *, primary: str = "", schema: bool = True, **settings: Any
+    db_url: str,
+    redis_url: str,
+    *,
+    primary: str = "",
+    schema: bool = True,
+    models: str = "tests.db.library",
+    **settings: Any,
 ) -> AsyncIterator[None]:
-    """The library open on this database and this Redis, of which `primary` is the server where that is another URL."""
+    """These models open on this database and this Redis, of which `primary` is the server where that is another URL."""
     await settled(primary or redis_url)
     settings = {"CACHE_TIMEOUT": 5, **settings}  # a machine that is busy elsewhere is no Redis that is away
-    config = LibraryConfig(DB_URL=db_url, REDIS_URL=redis_url, MODULES=["tests.db.library"], **settings)
+    config = LibraryConfig(DB_URL=db_url, REDIS_URL=redis_url, MODULES=[models], **settings)
     async with lifespan(config):
         if schema:
             await Tortoise.generate_schemas()
