@@ -75,7 +75,7 @@ class Filter:
         relation = self.source._meta.fields_map.get(first) if more else foreign_key(self.source, first)
         if isinstance(relation, ForeignKeyFieldInstance):
             return annotated(Any, _Later(self))
-        if to_many(self.source, first):
+        if not more and to_many(self.source, first):
             raise self._wrong(f"{first} leads to several rows, so a row would be in the list several times")
         raise self._wrong(f"{self.source.__name__} has no column or foreign key {first!r}")
 

@@ -49,6 +49,14 @@ class NoteQuery(KeysetQuery):
         orders = ("text",)
 
 
+class RelatedQuery(KeysetQuery):
+    class Meta:
+        source = Book
+        filters = ("writer", "writer__not", "writer__in", "writer__not_in", "writer__isnull", "writer__gte")
+        orders = ("writer", "rank")
+        default_order = "-writer"
+
+
 @pytest.fixture
 async def shelf(store: Store) -> AsyncIterator[Store]:
     async with opened(store, "tests.db.shelf"):
@@ -204,11 +212,11 @@ def test_the_schema_shows_the_filters() -> None:
         ({"source": Note, "filters": ("id__contains",)}, "contains is for text"),
         ({"source": Book, "filters": ("lent__gt",)}, "lent is not compared by gt"),
         ({"source": Book, "filters": ("extra",)}, "JSONField is not filtered by"),
-        ({"source": Book, "filters": ("writer",)}, "Name its column writer_id"),
         ({"source": Writer, "filters": ("books__title",)}, "has no column or foreign key 'books'"),
         ({"source": Note, "orders": ("titel",)}, "cannot be ordered by 'titel'"),
         ({"source": Note, "orders": ("-text",)}, "without a minus"),
-        ({"source": Book, "orders": ("writer",)}, "cannot be ordered by 'writer'"),
+        ({"source": Book, "orders": ("writer__name",)}, "cannot be ordered by 'writer__name'"),
+        ({"source": Book, "orders": ("writer", "writer_id")}, "orders name a column twice, by its relation as well"),
         ({"source": Book, "orders": ("extra",)}, "cannot be ordered by 'extra'"),
         ({"source": Note, "default_order": "text"}, "default_order 'text' is not among the orders"),
         ({"source": Note, "size": 101}, "size is 101 and max_size 100"),
@@ -266,6 +274,9 @@ async def test_a_value_for_a_column_behind_a_relation_is_checked_as_any_other(sh
     assert refused(writer_id=["1", "2"]) == [("writer_id", "repeated")]
     assert refused(writer_id__gt=str(2**31)) == [("writer_id__gt", "less_than_equal")]
     assert refused(writer__name="x" * 41) == [("writer__name", "string_too_long")]
+    assert refused(RelatedQuery, writer="x") == [("writer", "int_parsing")]
+    assert refused(RelatedQuery, writer__in="1,x") == [("writer__in", "int_parsing")]
+    assert refused(RelatedQuery, writer__gte=str(2**31)) == [("writer__gte", "less_than_equal")]
     assert refused(writer__id__in="1,x") == [("writer__id__in", "int_parsing")]
     assert BookQuery.model_json_schema()["properties"]["writer__id__in"]["anyOf"][0]["items"]["type"] == "integer"
 
@@ -277,13 +288,30 @@ def test_what_is_behind_a_relation_waits_for_the_database() -> None:
     class LooseQuery(PageQuery):
         class Meta:
             source = Loose
-            filters = ("writer__name", "writer_id__in")
+            filters = ("writer__name", "writer_id__in", "writer", "writer__in")
+            orders = ("writer",)
 
     assert asked(LooseQuery, page="2").page == 2
     assert LooseQuery.model_json_schema()["properties"]["writer__name"]["default"] is None
     for name in LooseQuery.Meta.filters:
         with pytest.raises(SanicBaseError, match="the database is not open"):
             asked(LooseQuery, **{name: "1"})
+
+
+async def test_a_relation_is_filtered_and_ordered_by_as_its_column(shelf: Store) -> None:
+    ann, bob = await Writer.create(name="Ann"), await Writer.create(name="Bob")
+    writers = [ann, bob, None]
+    await Book.bulk_create([Book(id=UUID(int=n), title="", rank=n, writer=writers[n % 3]) for n in range(6)])
+    expected = {"writer": [0, 3], "writer__in": [0, 1, 3, 4], "writer__not": [1, 2, 4, 5], "writer__not_in": [2, 5]}
+    expected["writer__isnull"] = [2, 5]
+    for name, ranks in expected.items():
+        given = f"{ann.id},{bob.id}" if name.endswith("in") else "1" if name.endswith("null") else str(ann.id)
+        page = await asked(RelatedQuery, **{name: given}).fetch(Book.all())
+        assert sorted([book.rank or 0 for book in page.items]) == ranks, name
+    first = await asked(RelatedQuery, writer__isnull="0", size="3").fetch(Book.all())
+    second = await asked(RelatedQuery, writer__isnull="0", size="3", cursor=first.next or "").fetch(Book.all())
+    assert [book.rank for book in [*first.items, *second.items]] == [4, 1, 3, 0]
+    assert second.next is None
 
 
 async def test_pages_are_filtered_ordered_and_counted(shelf: Store) -> None:
