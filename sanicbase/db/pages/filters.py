@@ -63,7 +63,7 @@ class Filter:
 
     @property
     def condition(self) -> str:
-        """The name of Tortoise's filter."""
+        """The name of Tortoise's filter, once the database is open."""
         return attribute_path(self.source, self.entry)
 
     def annotation(self) -> Any:

@@ -81,8 +81,8 @@ class ListQuery(BaseModel):
             raise SanicBaseError(
                 f"{type(self).__name__} is about {source.__name__}, not {queryset.model.__name__}: change its source."
             )
-        values = [(each.condition, getattr(self, each.entry)) for each in self.declaration.filters]
-        return queryset.filter(*(Q(**{name: value}) for name, value in values if value is not None))
+        given = [(each, getattr(self, each.entry)) for each in self.declaration.filters]
+        return queryset.filter(*(Q(**{each.condition: value}) for each, value in given if value is not None))
 
 
 class PageQuery(ListQuery):
