@@ -7,7 +7,7 @@ before Tortoise is open as well, when models do not have the attributes of their
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tortoise.expressions import Q
@@ -134,7 +134,7 @@ def unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
     return list(dict.fromkeys(tuple(attribute(model, name) for name in names) for names in keys))
 
 
-def unique_sets(model: type[Model], *, hidden_by: Iterable[str] = ()) -> set[frozenset[str]]:
+def unique_sets(model: type[Model], *, hidden_by: Collection[str] = ()) -> set[frozenset[str]]:
     """The sets of attributes that tell one row from all others, or from all others that these columns do not hide."""
     return {frozenset(names).difference(hidden_by) for names in unique_keys(model)}
 

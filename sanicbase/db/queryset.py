@@ -68,6 +68,10 @@ class DBQuerySet(QuerySet[M]):
         renamed = {name: attribute_path(self.model, path) for name, path in kwargs.items()}
         return super().values(*(name for name in args if name not in relations), **relations, **renamed)
 
+    async def in_bulk(self, id_list: Iterable[Any], field_name: str) -> dict[Any, M]:
+        """The rows with these values of a unique field, by their values; a relation stands for its key."""
+        return await super().in_bulk(id_list, attribute_path(self.model, field_name))
+
     def _filter_or_exclude(self, *args: Q, negate: bool, **kwargs: Any) -> QuerySet[M]:
         conditions = [with_attributes(self.model, each) for each in args]
         conditions += [with_attributes(self.model, Q(**{name: value})) for name, value in kwargs.items()]

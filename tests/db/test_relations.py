@@ -86,6 +86,17 @@ async def test_an_open_database_has_the_same_unique_sets(archive: Store) -> None
     assert attribute_path(Reader, "votes__article") == "votes__article_id"
 
 
+def test_a_relation_is_a_default_order() -> None:
+    class Ticket(DBModel):
+        id = fields.IntField(primary_key=True)
+        show: Any = fields.ForeignKeyField("library.Show")
+
+        class Meta:
+            ordering = ("-show", "id")
+
+    assert [name for name, _ in Ticket._meta._default_ordering] == ["show_id", "id"]
+
+
 @pytest.mark.parametrize(
     ("meta", "sentence"),
     [
@@ -305,6 +316,7 @@ async def test_nulls_are_never_equal(people: People) -> None:
     desk = await Desk.get_by_unique(reader_id=people.ann)
     assert desk is not None
     assert desk.room == 1
+    assert await Desk.in_bulk([people.ann, people.ben], "reader") == {people.ann.id: desk}
 
 
 async def test_a_one_to_one_relation_is_a_primary_key(people: People) -> None:

@@ -127,7 +127,7 @@ def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
     if loads:
         raise _wrong(cls, "it has a source and a load() of its own. Keep one of them")
     for name in cls.model_fields:
-        if attribute(source, name) != name:
+        if attribute(source, name) == f"{name}_id":
             raise _wrong(cls, f"{name!r} is a relation of {source.__name__}. Declare its column, `{name}_id: …`")
         if to_many(source, name):
             raise _wrong(

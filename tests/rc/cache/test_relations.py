@@ -229,6 +229,10 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
+def test_the_alias_of_a_primary_key_is_a_field() -> None:
+    assert made({"id": int, "pk": int}, source=Vote)._options.key.names == ("id",)
+
+
 @pytest.mark.parametrize(("annotated", "meta", "sentence"), WRONG)
 def test_a_relation_is_no_field_of_a_class(annotated: dict[str, Any], meta: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SanicBaseError, match="MadeRC") as caught:
