@@ -19,6 +19,7 @@ from tortoise.models import Model
 from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = [
+    "are_plain",
     "attribute",
     "attribute_path",
     "attributes",
@@ -26,6 +27,7 @@ __all__ = [
     "foreign_key",
     "key_of",
     "pk_field",
+    "plain_filter",
     "to_many",
     "unique_keys",
     "unique_sets",
@@ -93,11 +95,20 @@ def key_of(relation: RelationalField[Any], value: Model, name: str) -> Any:
     return getattr(value, column or value._meta.pk_attr)
 
 
+def are_plain(model: type[Model], values: Mapping[str, Any]) -> bool:
+    """Whether the values are named by their attributes already, and none is an object: most are, and cost no more."""
+    if "pk" in values or not model._meta.fetch_fields.isdisjoint(values):
+        return False
+    return not any(isinstance(value, Model) for value in values.values())
+
+
 def without_objects(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by their attributes, keys in place of related objects.
 
     Raises InvalidValue when a column is given twice, by two names and with different values.
     """
+    if are_plain(model, values):
+        return dict(values)
     found: dict[str, Any] = {}
     for name, value in values.items():
         relation = foreign_key(model, name) if isinstance(value, Model) else None
@@ -112,14 +123,24 @@ def without_objects(model: type[Model], values: Mapping[str, Any]) -> dict[str, 
 def with_attributes(model: type[Model], condition: Q) -> Q:
     """The condition with columns in place of relations, and keys in place of related objects."""
     children = [with_attributes(model, child) for child in condition.children]
-    filters = dict(_filter(model, path, value) for path, value in condition.filters.items())
+    filters = dict(plain_filter(model, path, value) for path, value in condition.filters.items())
     if len(filters) < len(condition.filters):  # two names of one column: both have to hold, or one of them
-        children = [Q(**dict([_filter(model, path, value)])) for path, value in condition.filters.items()]
+        children = [Q(**dict([plain_filter(model, path, value)])) for path, value in condition.filters.items()]
         filters = {}
     found = Q(*children, join_type=condition.join_type, **filters)
     if condition._is_negated:
         found.negate()
     return found
+
+
+def plain_filter(model: type[Model], path: str, value: Any) -> tuple[str, Any]:
+    """A filter of a column in place of one of a relation, with keys in place of related objects."""
+    found, relation = _resolved(model, path)
+    if relation is None:
+        return found, value
+    if isinstance(value, list | tuple | set | frozenset):
+        return found, [key_of(relation, each, path) if isinstance(each, Model) else each for each in value]
+    return found, key_of(relation, value, path) if isinstance(value, Model) else value
 
 
 def unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
@@ -168,15 +189,6 @@ def _related(relation: Any) -> type[Model] | None:
 def _is_unique(field: Field[Any]) -> bool:
     """Whether the database keeps the column unique; of a foreign key Tortoise drops `unique=True`."""
     return field.unique and (not isinstance(field, RelationalField) or isinstance(field, OneToOneFieldInstance))
-
-
-def _filter(model: type[Model], path: str, value: Any) -> tuple[str, Any]:
-    found, relation = _resolved(model, path)
-    if relation is None:
-        return found, value
-    if isinstance(value, list | tuple | set | frozenset):
-        return found, [key_of(relation, each, path) if isinstance(each, Model) else each for each in value]
-    return found, key_of(relation, value, path) if isinstance(value, Model) else value
 
 
 def _resolved(model: type[Model], path: str) -> tuple[str, RelationalField[Any] | None]:

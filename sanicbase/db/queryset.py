@@ -22,7 +22,7 @@ from tortoise.queryset import (
     ValuesQuery,
 )
 
-from sanicbase.db.keys import attribute_path, attributes, pk_field, with_attributes
+from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
 from sanicbase.db.routing import is_routed, is_select
 from sanicbase.db.values import WRONG_TYPE, check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
@@ -74,7 +74,8 @@ class DBQuerySet(QuerySet[M]):
 
     def _filter_or_exclude(self, *args: Q, negate: bool, **kwargs: Any) -> QuerySet[M]:
         conditions = [with_attributes(self.model, each) for each in args]
-        conditions += [with_attributes(self.model, Q(**{name: value})) for name, value in kwargs.items()]
+        named = (plain_filter(self.model, name, value) for name, value in kwargs.items())
+        conditions += [Q(**{name: value}) for name, value in named]
         return super()._filter_or_exclude(*conditions, negate=negate)
 
     def _parse_orderings(self, orderings: tuple[str, ...], reverse: bool = False) -> list[tuple[str, Order]]:

@@ -20,7 +20,7 @@ from tortoise.fields.base import DatabaseDefault, Field
 from tortoise.models import Model
 from tortoise.validators import Validator
 
-from sanicbase.db.keys import attribute, foreign_key, to_many, without_objects
+from sanicbase.db.keys import are_plain, attribute, foreign_key, to_many, without_objects
 from sanicbase.errors import InvalidValue
 
 __all__ = ["WRONG_TYPE", "Fits", "assignable", "check_known", "converted", "fit_relations", "fits", "prepare"]
@@ -151,7 +151,9 @@ def assignable(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     Raises InvalidValue for an unknown name, an object that does not fit, and a column that is given twice.
     """
     _check_writable(model, values)
-    without_objects(model, values)
+    if are_plain(model, values):
+        return dict(values)
+    without_objects(model, values)  # which compares what is given twice
     found: dict[str, Any] = {}
     for name, value in values.items():
         relation = foreign_key(model, name) if isinstance(value, Model) else None
@@ -161,7 +163,7 @@ def assignable(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_writable(model: type[Model], names: Iterable[str]) -> None:
     check_known(model, names)
-    for name in names:
+    for name in model._meta.fetch_fields.intersection(names):
         if to_many(model, name):
             raise InvalidValue(
                 f"{model.__name__}.{name} is a relation whose keys are in another table. Write to that one.",
