@@ -101,8 +101,9 @@ class Caches:
                 get_redis(connection)
             except NotOpenError as exc:
                 raise ConfigError(f"Cache models need one server, or Sentinels. {exc}") from exc
+            settle, commit = config.CACHE_CLOSED_TTL, config.DB_STATEMENT_TIMEOUT + MARGIN
             start = START if self._connect else 0.0
-            made = Trust(connection, timeout=config.CACHE_TIMEOUT, settle=config.CACHE_CLOSED_TTL, start=start)
+            made = Trust(connection, timeout=config.CACHE_TIMEOUT, settle=settle, settle_intact=commit, start=start)
             self._trusts[connection] = await stack.enter_async_context(made)
         return self._trusts[connection]
 

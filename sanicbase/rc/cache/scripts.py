@@ -13,14 +13,20 @@ Keys of a class, behind `<service>:rc:<class>:`
     v:<shape>:<key>         an entry, see entry.py
     l:<shape>:<key>         the lease of whoever loads it, and since when
     c:<key>                 a sorted set: the writers that keep the key closed, each until its time; c:* is the class
+    o:<token>               a writer that has opened its keys, while a closing of it may still be on its way
 
 An entry counts while the epoch and the generation are those that it carries. Each script is one step that others
 see before or after, never between.
+
+No script may hold Redis for long, since everybody waits meanwhile. What each of them is given is bounded by
+batches.py, and what it does for each key by SHAPES, the number of shapes that a generation has at most.
 """
 
 from __future__ import annotations
 
 __all__ = ["BEAT", "CLOSE", "FILL", "FOLLOW", "LEASE", "LEAVE", "OPEN"]
+
+SHAPES = 8  # of a generation; the next one begins a new generation
 
 # A text, also where somebody has put something else under our key: that is removed.
 TEXT = """
@@ -36,9 +42,13 @@ end
 """
 
 # KEYS: epoch, server, settling, members. ARGV: the epoch that the caller knows or '', its name, until when the beat is
-# awaited (milliseconds of this server's clock) or '', whether the epoch must change, its life, the time to settle, a
-# new name. Answers the epoch, whether nothing may be stored, and the time. A beat that comes late keeps nothing alive:
-# nobody has had an answer while it was on its way. But what is late by the clock of another server is not.
+# awaited (milliseconds of this server's clock) or '', whether the epoch must change, its life, the time to settle where
+# a closing may be lost, the time to settle where Redis has them all, a new name. Answers the epoch, whether nothing may
+# be stored, and the time. A beat that comes late keeps nothing alive: nobody has had an answer while it was on its way.
+# But what is late by the clock of another server is not.
+#
+# The first letter of an epoch says why it was made, see CAUSES in trust.py. Redis has lost no closing when the server is
+# the same one and knows it, so that all there is to wait for is a commit that was sent without a closing.
 BEAT = (
     TEXT
     + """
@@ -49,14 +59,22 @@ if ARGV[3] ~= '' and at > tonumber(ARGV[3]) and before == server then return {''
 local known = ARGV[1]
 local stranger = epoch and known ~= '' and epoch ~= known and string.sub(epoch, 1, 1) == 'f'
 local must = ARGV[4] == '1' and epoch == known
-if not epoch or before ~= server or stranger or must then
-    local first = not before and known == ''
-    epoch = (first and 'f' or 'm') .. ARGV[7]
+local cause = false
+if not before then cause = known == '' and 'f' or 'e'
+elseif before ~= server then cause = 's'
+elseif stranger then cause = 'e'
+elseif not epoch then cause = 'x'
+elseif must then cause = 'm' end
+if cause then
+    epoch = cause .. ARGV[8]
     redis.call('SET', KEYS[1], epoch)
     redis.call('SET', KEYS[2], server)
     redis.call('DEL', KEYS[4])
+    local settle = tonumber(ARGV[6])
     -- Others may know more: within a pulse they will have said so.
-    redis.call('SET', KEYS[3], '1', 'PX', first and ARGV[5] or ARGV[6])
+    if cause == 'f' then settle = tonumber(ARGV[5]) end
+    if cause == 'x' or cause == 'm' then settle = tonumber(ARGV[7]) end
+    redis.call('SET', KEYS[3], '1', 'PX', math.max(settle, redis.call('PTTL', KEYS[3])))
 end
 redis.call('SADD', KEYS[4], ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
@@ -77,7 +95,7 @@ CLASS = (
     + """
 local function drop(prefix, generation, key)
     for shape in string.gmatch(generation or '', '|(%x+)') do
-        redis.call('DEL', prefix .. 'v:' .. shape .. ':' .. key, prefix .. 'l:' .. shape .. ':' .. key)
+        redis.call('UNLINK', prefix .. 'v:' .. shape .. ':' .. key, prefix .. 'l:' .. shape .. ':' .. key)
     end
 end
 local function closed(key, at)
@@ -93,11 +111,16 @@ end
 # Answers the generation, or '' when nothing may be stored, and for each key: 'lease', 'wait', 'closed' or the entry.
 LEASE = (
     CLASS
+    + f"""
+local most = {SHAPES}
+"""
     + """
 local prefix, shape, at = ARGV[1], ARGV[3], now()
 if text(KEYS[1]) ~= ARGV[2] or redis.call('EXISTS', KEYS[3]) == 1 or closed(prefix .. 'c:*', at) then return {''} end
 local generation = text(KEYS[2]) or ARGV[4]
 if not string.find(generation, '|' .. shape, 1, true) then
+    local _, shapes = string.gsub(generation, '|', '')
+    if shapes >= most then generation = ARGV[4] end
     generation = generation .. '|' .. shape
     redis.call('SET', KEYS[2], generation)
 end
@@ -147,11 +170,13 @@ return stored
 """
 )
 
-# KEYS: generation. ARGV: prefix, token, life in milliseconds, then the keys; `*` is the class.
+# KEYS: generation. ARGV: prefix, token, life in milliseconds, then the keys; `*` is the class. What comes after its
+# writer has opened closes nothing.
 CLOSE = (
     CLASS
     + """
 local prefix, at = ARGV[1], now()
+if redis.call('EXISTS', prefix .. 'o:' .. ARGV[2]) == 1 then return 0 end
 local generation = text(KEYS[1])
 for place = 4, #ARGV do
     local key = ARGV[place]
@@ -166,15 +191,17 @@ return 1
 """
 )
 
-# KEYS: generation. ARGV: prefix, then tokens, each with its key. What was not closed any more may have been stored
-# meanwhile, and goes. Others that keep a key closed go on to.
+# KEYS: generation. ARGV: prefix, how long an opening is remembered, then for each key its token, its name, and whether
+# a closing of that token may come later. What was not closed any more may have been stored meanwhile, and goes. Others
+# that keep a key closed go on to.
 OPEN = (
     CLASS
     + """
 local prefix = ARGV[1]
 local generation = text(KEYS[1])
-for place = 2, #ARGV, 2 do
+for place = 3, #ARGV, 3 do
     local token, key = ARGV[place], ARGV[place + 1]
+    if ARGV[place + 2] == '1' then redis.call('SET', prefix .. 'o:' .. token, '1', 'PX', ARGV[2]) end
     local set = prefix .. 'c:' .. key
     closed(set, 0)
     local score = redis.call('ZSCORE', set, token)

@@ -6,9 +6,20 @@ epoch has ended by Redis' own clock, before anybody could read from it again; an
 server that is not the one that made the epoch, because it was started anew or has taken over, ends it with the first
 beat, which is the first thing said on every connection.
 
-Whoever makes the next epoch has everybody settle: for as long as a writer keeps keys closed nothing is stored, since
-there may be writers whose closing was lost, or who could not close. In an empty Redis, of which the process knows
-nothing, it is one PULSE, in which those who know of an epoch before make another.
+Beats come from a thread with connections of its own, see beats.py. While the event loop stands still, none of its
+writers goes on, so a beat that is sent meanwhile vouches for nothing that does not hold. When the loop goes on and some
+connections reach Redis while others do not, the epoch lives by those that do. Therefore a writer does not judge by its
+own requests alone: Redis is silent when neither a request nor a beat of this process is answered. A writer whose
+requests fail while beats are answered waits, and fails by ResourceError.
+
+Whoever makes the next epoch has everybody settle: nothing is stored while there may be commits that no closing protects.
+The time depends on what Redis has lost:
+
+| the new epoch is made because | nothing is stored for | since |
+|---|---|---|
+| the server is another one, or was emptied | the life of a closing | closings may be lost |
+| nobody has beaten for PULSE seconds: the only process was killed or stopped, or Redis was out of reach | the time that a commit takes | Redis has each closing that was made; a writer that could not close may have sent its commit |
+| Redis is empty, and the process knows of no epoch before | one PULSE | those who know of one make another meanwhile |
 
 | what happens | a reader | a writer |
 |---|---|---|
@@ -17,7 +28,8 @@ nothing, it is one PULSE, in which those who know of an epoch before make anothe
 | later | a new epoch | goes on after 1.3 s: by then the epoch has ended |
 | Redis refuses writes: it is full | reads the database, as beats fail | ends the epoch |
 | Redis refuses everything | reads the database | fails, by ResourceError |
-| this process stands still, or its event loop | reads the database once; each read looks at the epoch | asks anew |
+| the event loop stands still | reads the database once; the beats go on | asks anew |
+| the whole process does: it is stopped, or one call in C keeps the GIL | the same; the epoch ends unless others beat | asks anew |
 """
 
 from __future__ import annotations
@@ -26,15 +38,18 @@ import asyncio
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
 
 from sanicbase.errors import ResourceError
+from sanicbase.rc.cache.beats import Beats
 from sanicbase.rc.cache.scripts import BEAT, LEAVE
 from sanicbase.rc.clients import impatient_redis, namespace
 
@@ -55,6 +70,16 @@ UNREACHED = (RedisError, OSError, TimeoutError)
 REFUSALS = (ResponseError, AuthenticationError, AuthorizationError)
 FULL = "max number of clients"  # which redis-py does not tell from silence
 
+CAUSES = {
+    "f": "knew nothing of this service",
+    "e": "was emptied",
+    "s": "was restarted, or a replica has taken its place",
+    "x": f"was reached by no process of this service for {PULSE:g} second",
+    "m": f"was out of reach of a process for more than {PULSE / 2:g} seconds",
+}
+"""Why an epoch was made, by its first letter."""
+FORGOTTEN = "so what was cached is forgotten, and nothing is stored until all commits of before have ended"
+
 T = TypeVar("T")
 
 
@@ -68,11 +93,13 @@ class Trust:
     Opening waits `start` seconds for a first beat that succeeds. Without one, nothing is believed until the next.
     """
 
-    def __init__(self, connection: str, *, timeout: float, settle: float, start: float = START) -> None:
+    def __init__(
+        self, connection: str, *, timeout: float, settle: float, settle_intact: float, start: float = START
+    ) -> None:
         self._name = connection
         self._start = start
         self._timeout = timeout
-        self._settle = settle
+        self._settle = settle, settle_intact  # seconds, after closings may be lost and where Redis has them all
         self.epoch: bytes | None = None
         """The epoch whose entries count; None while Redis is not to be trusted."""
         self.settling = False
@@ -81,18 +108,23 @@ class Trust:
         self._ahead: float | None = None  # milliseconds that Redis' clock is ahead of our monotonic one
         self._patience = PULSE + timeout + MARGIN  # of a writer: after such a silence the epoch has ended
         self._gap = timeout + GAP
+        self._lock = threading.Lock()  # of the next three, which requests and beats change
         self._silent_since: float | None = None
         self._late = False  # whether it was opened without a beat
         self._failed_at = 0.0
         self._heard_at = 0.0
+        self._beaten_at = monotonic()
+        self._stood = 0.0  # seconds between the last two beats, when the whole process stood still
         self._owing = False
-        self._wake = asyncio.Event()
         prefix = f"{namespace()}:rc:"
         self.keys = [prefix + name for name in ("epoch", "server", "settling", "members")]
 
     async def __aenter__(self) -> Trust:
         self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
         self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
+        self._beats = Beats(
+            self._name, impatient_redis(self._name, timeout=self._timeout), self._beat_from_thread, pause=PROBE_EVERY
+        )
         self._beat_script = self.reading.register_script(BEAT)
         until = monotonic() + self._start
         await self._beat_once()
@@ -102,12 +134,11 @@ class Trust:
         if self.epoch is None:
             self._late = True
             self._tell("no answer since the start")
-        self._task = asyncio.create_task(self._keep_beating(), name=f"beats to the Redis {self._name}")
+        self._beats.start()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._beats.close()
         if self.epoch is not None and not self._owing:
             await self._leave()
         await self.reading.aclose(close_connection_pool=True)
@@ -120,8 +151,7 @@ class Trust:
             async with asyncio.timeout(self._timeout):
                 answer = await request
         except UNREACHED as exc:
-            if not self._stood_still(exc, sent):
-                self._doubt(exc, sent)
+            self._doubt(exc, sent, limit=self._timeout)
             raise Away from exc
         self._heard()
         return answer
@@ -138,7 +168,7 @@ class Trust:
                 async with asyncio.timeout(ASK_FOR):
                     await request()
             except UNREACHED as exc:
-                self._doubt(exc, sent)
+                self._doubt(exc, sent, limit=ASK_FOR)
                 if _is_refusal(exc) and await self._end_epoch():
                     return False
                 if monotonic() - begun > 2 * self._patience:
@@ -153,40 +183,35 @@ class Trust:
         return False
 
     def silence(self) -> float:
-        """For how many seconds Redis has not answered, though it was asked all the time; 0 while it does."""
-        now = monotonic()
-        if self._silent_since is None or now - self._failed_at > self._gap:
-            return 0.0
-        return now - self._silent_since
+        """For how many seconds Redis has answered neither requests nor beats, though it was asked all the time."""
+        with self._lock:
+            now = monotonic()
+            if self._silent_since is None or now - self._failed_at > self._gap:
+                return 0.0
+            return now - self._silent_since
 
     def look_again(self) -> None:
         """Something does not fit: believe nothing until the next beat, which is now."""
         self.epoch = None
-        self._wake.set()
+        self._beats.wake()
 
     def owe(self) -> None:
         """A write has ended in a way that only time can settle, so the epoch is not left to others."""
         self._owing = True
 
-    async def _keep_beating(self) -> None:
-        while True:
-            pause = BEAT_EVERY if self.epoch is not None else PROBE_EVERY
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-            self._wake.clear()
-            await self._beat_once()
+    async def _beat_from_thread(self, client: Redis) -> float:
+        await self._beat_once(client.register_script(BEAT))
+        return BEAT_EVERY if self.epoch is not None else PROBE_EVERY
 
-    async def _beat_once(self) -> None:
+    async def _beat_once(self, script: AsyncScript | None = None) -> None:
         sent = monotonic()
+        self._stood, self._beaten_at = sent - self._beaten_at, sent
         try:
             async with asyncio.timeout(self._timeout):
-                epoch, settling, at = await self._beat_script(keys=self.keys, args=self._beat(sent, move=True))
+                request = (script or self._beat_script)(keys=self.keys, args=self._beat(sent, move=True))
+                epoch, settling, at = await request
         except UNREACHED as exc:
-            if not self._stood_still(exc, sent):
-                self._doubt(exc, sent)
+            self._doubt(exc, sent, limit=self._timeout)
             return
         self._ahead = at - monotonic() * 1000
         if epoch:  # else it came late, and the next one knows the time
@@ -196,7 +221,7 @@ class Trust:
     def _beat(self, sent: float, *, move: bool) -> list[str | int | float | bytes]:
         awaited = "" if self._ahead is None else int(self._ahead + (sent + self._timeout) * 1000)
         must = move and self.silence() > PULSE / 2
-        times = (int(PULSE * 1000), int(self._settle * 1000))
+        times = [int(seconds * 1000) for seconds in (PULSE, *self._settle)]
         return [self._known, self._member, awaited, int(must), *times, secrets.token_hex(4)]
 
     async def _greet(self, connection: AbstractConnection) -> None:
@@ -208,22 +233,31 @@ class Trust:
 
     def _believe(self, epoch: bytes, *, settling: bool) -> None:
         if self.epoch is None and (self._known or self._late):
-            kept = "what it has counts still" if epoch == self._known else "what it had before is forgotten"
+            kept = "what it has counts still" if epoch == self._known else f"{self._cause(epoch)}, {FORGOTTEN}"
             logger.info("The Redis %s answers; %s.", self._name, kept)
         elif self._known and epoch != self._known:
-            logger.warning("The Redis %s was emptied or is another one; what it had is forgotten.", self._name)
+            logger.warning("Cache models of the Redis %s: %s, %s.", self._name, self._cause(epoch), FORGOTTEN)
         self.epoch = self._known = epoch
         self.settling = settling
 
-    def _doubt(self, error: BaseException, sent: float) -> None:
+    def _cause(self, epoch: bytes) -> str:
+        """Why the epoch that we knew was followed by another one."""
+        letter = chr(epoch[0])
+        if letter == "x" and self._stood > PULSE:
+            return f"this process stood still for {self._stood:.1f} seconds, and no other one beat"
+        return f"it {CAUSES.get(letter, 'has another epoch')}"
+
+    def _doubt(self, error: BaseException, sent: float, *, limit: float) -> None:
+        """A request that was to be answered within `limit` seconds has failed."""
         now = monotonic()
+        # Whether it was this loop that did not listen: then its timer, too, rang late.
+        stood_still = isinstance(error, TimeoutError) and now - sent > LATE * limit
         if _is_refusal(error):
             self._heard()
-        elif now - sent > self._gap:  # this process was stopped meanwhile, and the answer may lie there unread
-            self._silent_since = now
-        elif self._silent_since is None or sent - self._failed_at > self._gap:
-            self._silent_since = max(sent, self._heard_at)
-        self._failed_at = now
+        elif not stood_still or now - sent > self._gap:
+            self._failed(sent, now)
+        if stood_still:
+            return
         if self.epoch is not None:
             self._tell(str(error) or type(error).__name__)
             self.look_again()
@@ -231,13 +265,18 @@ class Trust:
     def _tell(self, why: str) -> None:
         logger.warning("The Redis %s does not answer (%s): cache models read the database.", self._name, why)
 
-    def _stood_still(self, error: BaseException, sent: float) -> bool:
-        """Whether it was this process that did not listen: then its timer, too, rang late."""
-        return isinstance(error, TimeoutError) and monotonic() - sent > LATE * self._timeout
+    def _failed(self, sent: float, now: float) -> None:
+        with self._lock:
+            if now - sent > self._gap:  # this process was stopped meanwhile, and the answer may lie there unread
+                self._silent_since = now
+            elif self._silent_since is None or sent - self._failed_at > self._gap:
+                self._silent_since = max(sent, self._heard_at)
+            self._failed_at = now
 
     def _heard(self) -> None:
-        self._heard_at = monotonic()
-        self._silent_since = None
+        with self._lock:
+            self._heard_at = monotonic()
+            self._silent_since = None
 
     async def _end_epoch(self) -> bool:
         """A Redis that is full takes no more closings, but lets go of a key."""

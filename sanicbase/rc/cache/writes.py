@@ -7,6 +7,10 @@
 | nobody knows, for its connection was lost | closed for as long as the server may still commit it |
 | the process was killed | closed until then, as others keep time |
 
+A closing that its writer no longer waits for, because it was cancelled or had no answer in time, may come to Redis after
+the opening. So the opening of such a token is remembered for as long as a closing lives, and a closing that comes within
+that time closes nothing.
+
 What is closed outlives the commit: a transaction that takes longer closes once more before it. A write that Redis
 could not be told of is made all the same once nothing of before can be read, see trust.py.
 """
@@ -17,8 +21,10 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from time import monotonic
+from typing import Any
 
 from tortoise.models import Model
 
@@ -26,6 +32,7 @@ from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.writes import Write
 from sanicbase.errors import ResourceError
+from sanicbase.rc.cache.batches import in_batches
 from sanicbase.rc.cache.reader import Place
 from sanicbase.rc.cache.scripts import CLOSE, OPEN
 from sanicbase.rc.cache.trust import Trust
@@ -35,7 +42,6 @@ __all__ = ["ALL", "Keys", "Writes"]
 logger = logging.getLogger("sanicbase.rc")
 
 ALL = "*"
-BATCH = 500  # keys that one script closes or opens
 
 Keys = Callable[[Write], Sequence[str]]
 
@@ -48,6 +54,7 @@ class _Closing:
     token: str
     keys: Sequence[str]
     since: float | None
+    unanswered: int = 0  # requests to close that may come to Redis still
 
 
 class Writes:
@@ -96,7 +103,7 @@ class Writes:
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Drop the entries of these keys, after a write that nobody saw. Raises ResourceError when Redis refuses."""
-        await self._open([(secrets.token_hex(8), key) for key in keys])
+        await self._open([(secrets.token_hex(8), key, 0) for key in keys])
 
     async def forget_inside(self, keys: Sequence[str], connection: LimitedTransaction, model: type[Model]) -> None:
         """Close the keys until the transaction ends: nobody has seen what it writes past the model."""
@@ -118,28 +125,34 @@ class Writes:
         begun = monotonic()
         life = int(self._life * 1000)
         closed = True
-        for place in range(0, len(closing.keys), BATCH):
-            args = [self._place.prefix, closing.token, life, *closing.keys[place : place + BATCH]]
-            closed &= await self._trust.insisted(
-                lambda args=args: self._close_script(keys=[self._place.generation], args=args)  # type: ignore[misc]
-            )
+        for keys in in_batches(closing.keys):
+            args = [self._place.prefix, closing.token, life, *keys]
+            closed &= await self._trust.insisted(partial(self._request_closing, closing, args))
         closing.since = begun if closed else None
+
+    async def _request_closing(self, closing: _Closing, args: list[Any]) -> None:
+        closing.unanswered += 1
+        await self._close_script(keys=[self._place.generation], args=args)
+        closing.unanswered -= 1
 
     async def _end(self, writes: Sequence[Write]) -> None:
         closings = self._of(writes)
         for closing in closings:
             del self._closings[id(closing.write)]
         try:
-            await self._open([(closing.token, key) for closing in closings for key in closing.keys])
+            await self._open(
+                [(closing.token, key, int(closing.unanswered > 0)) for closing in closings for key in closing.keys]
+            )
         except ResourceError as exc:
             self._trust.owe()
             logger.warning("What was written stays closed in the cache for %g seconds: %s", self._life, exc)
 
-    async def _open(self, closed: Sequence[tuple[str, str]]) -> None:
-        for place in range(0, len(closed), BATCH):
-            args = [self._place.prefix, *chain.from_iterable(closed[place : place + BATCH])]
-            opened = await self._trust.insisted(
-                lambda args=args: self._open_script(keys=[self._place.generation], args=args)  # type: ignore[misc]
-            )
+    async def _open(self, closed: Sequence[tuple[str, str, int]]) -> None:
+        """Open keys: for each its token, its name, and whether a closing of that token may come later."""
+        life = int(self._life * 1000)
+        for batch in in_batches(closed):
+            args: list[Any] = [self._place.prefix, life, *chain.from_iterable(batch)]
+            request = partial(self._open_script, keys=[self._place.generation], args=args)
+            opened = await self._trust.insisted(request)
             if not opened:
                 self._trust.owe()

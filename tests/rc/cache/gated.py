@@ -120,8 +120,10 @@ class GatedReplay:
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        self._trust = await self._stack.enter_async_context(Trust("default", timeout=SOON, settle=LIFE))
-        self._trust._task.cancel()
+        self._trust = await self._stack.enter_async_context(
+            Trust("default", timeout=SOON, settle=LIFE, settle_intact=LIFE)
+        )
+        await self._trust._beats.close()
         await get_redis().delete(self._trust.keys[2])  # nobody else is there, who would know more
         await self._trust._beat_once()
         self._processes = [_Process(self._trust), _Process(self._trust)]

@@ -10,7 +10,11 @@ misfortune. What `sanicbase/rc/cache` does in several, for speed, is here in the
 Time is what must not happen: a closing does not run out while a commit that was sent under it is on its way, settling
 does not end while there are commits under closings that it was made for, and a writer gives up on Redis when the epoch
 has ended by the same silence. Nor does the short settling of a newcomer to an empty Redis end before those have beaten
-who knew it before. These are the assumptions; see the guide.
+who knew it before, nor is the note that an opening leaves forgotten before the late closing that it is for has come.
+These are the assumptions; see the guide.
+
+A request that a writer no longer waits for may come to Redis later than all that it sends afterwards: "late". While the
+writers are "deaf", their requests do not reach Redis, and those of the readers and the beats do.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from typing import Literal, NamedTuple
 __all__ = [
     "BACKWARDS",
     "DIFFERENT",
+    "LOCKED",
     "STALE",
     "Found",
     "Limits",
@@ -42,6 +47,8 @@ __all__ = [
 STALE = "a get returns less than a write that returned before it"
 BACKWARDS = "a get returns less than a get that ended before it"
 DIFFERENT = "an entry differs from its row, and nobody writes"
+LOCKED = "a key is closed by a writer that has opened it"
+EVERYTHING = (STALE, BACKWARDS, DIFFERENT, LOCKED)
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,10 @@ class Rules:
     leases: bool = True  # who has loaded stores under the newest lease only
     drops_leases: bool = True  # by whatever removes an entry
     closes_again: bool = True  # before a commit that is late
-    settles: bool = True  # when a new epoch is made
+    settles: Literal["as needed", "briefly", "when emptied", "never"] = "as needed"  # when a new epoch is made
     patient: bool = True  # a writer without Redis waits until the epoch has ended
+    hears_beats: bool = True  # and does not take its own silence for that of Redis
+    remembers: bool = True  # an opening is remembered for closings that come after it
 
 
 class Limits(NamedTuple):
@@ -67,6 +76,9 @@ class Limits(NamedTuple):
     outages: int = 1
     stalls: int = 1  # epochs that end while Redis can be reached
     newcomers: int = 0  # processes that start, and are the first to find Redis empty
+    delays: int = 0  # closings that come later than the answer to their writer is awaited
+    deafness: int = 0  # times that the requests of writers are lost, and no others
+    kills: int = 0  # of the only process
 
 
 class Writer(NamedTuple):
@@ -76,6 +88,8 @@ class Writer(NamedTuple):
     closed: bool = False
     fresh: bool = False
     owed: bool = False  # a commit that settling has to outlast
+    late: bool = False  # a closing of it is on its way still
+    told: bool = False  # Redis remembers that it has opened, for the late closing
     version: int = 0
 
 
@@ -100,6 +114,7 @@ class State(NamedTuple):
     epoch: bool = True
     settling: bool = False
     reached: bool = True
+    deaf: bool = False
     empty: bool = False  # Redis does not know that there ever was an epoch
     first: bool = False  # the epoch was made by a newcomer, who believed it to be the very first
 
@@ -112,6 +127,7 @@ Step = tuple[str, State]
 LOCKING = ("locked", "closed", "ready", "adrift")
 SENT = ("ready", "adrift")  # the commit is on its way, or may be
 WRITING = (*LOCKING, "committed", "undone")
+ALIVE = ("locked", "closed", "ready", "committed", "undone")
 
 
 def begun(limits: Limits) -> State:
@@ -127,7 +143,7 @@ def steps(state: State, rules: Rules) -> Iterator[Step]:
     for place, reader in enumerate(state.readers):
         for name, after in _reader_steps(state, rules, place, reader):
             yield f"reader {place} {name}", after
-    yield from _time_steps(state)
+    yield from _time_steps(state, rules)
     yield from _redis_steps(state, rules)
 
 
@@ -140,6 +156,8 @@ def wrong(before: State, name: str, after: State) -> str | None:
             return BACKWARDS
     if after.epoch and after.entry not in (None, after.row) and not any(one.step in WRITING for one in after.writers):
         return DIFFERENT
+    if any(writer.closed and writer.told for writer in after.writers):
+        return LOCKED
     return None
 
 
@@ -153,7 +171,7 @@ class Found:
     trace: tuple[str, ...] = ()
 
 
-def explore(rules: Rules, limits: Limits, *, looking_for: Collection[str] = (STALE, BACKWARDS, DIFFERENT)) -> Found:
+def explore(rules: Rules, limits: Limits, *, looking_for: Collection[str] = EVERYTHING) -> Found:
     """Look at every state, those that take the fewest steps first, until something is wrong."""
     start = begun(limits)
     came: dict[State, tuple[State, str] | None] = {start: None}
@@ -259,11 +277,15 @@ def _writer_steps(state: State, rules: Rules, place: int, writer: Writer) -> Ite
         yield from _commits(state, place, writer)
     elif writer.step in ("committed", "undone"):
         yield from _opening(state, rules, place, writer)
-    if state.left.crashes and writer.step not in ("waits", "over", "gone", "adrift"):
-        # The database still has what was sent to it.
-        step: Literal["adrift", "gone"] = "adrift" if writer.step == "ready" else "gone"
-        after = _with_writer(state, place, writer._replace(step=step, fresh=False))
-        yield "is killed", after._replace(left=_less(state.left, "crashes"))
+    if state.left.crashes and writer.step in ALIVE:
+        yield "is killed", _with_writer(state, place, _killed(writer))._replace(left=_less(state.left, "crashes"))
+
+
+def _killed(writer: Writer) -> Writer:
+    """The database still has what was sent to it."""
+    if writer.step not in ALIVE:
+        return writer
+    return writer._replace(step="adrift" if writer.step == "ready" else "gone", fresh=False)
 
 
 def _closing(
@@ -271,12 +293,27 @@ def _closing(
 ) -> Iterator[Step]:
     if rules.before == "nothing":
         yield "goes on", _with_writer(state, place, writer._replace(step=step))
-    elif state.reached:
-        closes = rules.before == "close"
+        return
+    closes = rules.before == "close"
+    if closes and state.left.delays:
+        less = state._replace(left=_less(state.left, "delays"))
+        yield "gives up closing", _with_writer(less, place, writer._replace(step="undone", late=True))
+    if state.reached and not state.deaf:
         after = writer._replace(step=step, closed=closes, fresh=closes)
         yield "closes", _with_writer(_dropped(state, rules), place, after)
-    elif not state.epoch or not rules.patient:
+        if closes and state.left.delays:
+            yield "closes at the second try", _with_writer(_dropped(less, rules), place, after._replace(late=True))
+    elif _believes_it_ended(state, rules):
         yield "goes on unclosed", _with_writer(state, place, writer._replace(step=step, fresh=False))
+    elif state.reached:
+        yield "is refused", _with_writer(state, place, writer._replace(step="undone"))
+
+
+def _believes_it_ended(state: State, rules: Rules) -> bool:
+    """Whether a writer that has no answer takes it that no entry of before can be read any more."""
+    if state.reached:  # by the beats, which the writer hears of
+        return not rules.hears_beats or not rules.patient
+    return not state.epoch or not rules.patient
 
 
 def _commits(state: State, place: int, writer: Writer) -> Iterator[Step]:
@@ -292,11 +329,11 @@ def _commits(state: State, place: int, writer: Writer) -> Iterator[Step]:
 def _opening(state: State, rules: Rules, place: int, writer: Writer) -> Iterator[Step]:
     newest = max(state.returned, writer.version)
     returned = state._replace(returned=newest, seen=max(state.seen, newest))
-    over = Writer("over")
+    over = Writer("over", late=writer.late)
     if rules.after == "nothing":
         yield "returns", _with_writer(returned, place, over)
-    elif state.reached:
-        after = _with_writer(returned, place, over)
+    elif state.reached and not state.deaf:
+        after = _with_writer(returned, place, over._replace(told=writer.late))
         if rules.after == "store":
             stored = writer.version if writer.step == "committed" else state.entry
             yield "stores and returns", after._replace(entry=stored)
@@ -304,7 +341,7 @@ def _opening(state: State, rules: Rules, place: int, writer: Writer) -> Iterator
             yield "drops and returns", _dropped(after, rules)
         else:
             yield "opens and returns", after
-    elif not state.epoch or not rules.patient:
+    elif _believes_it_ended(state, rules) or state.reached:
         yield "returns without a word", _with_writer(returned, place, over._replace(closed=writer.closed))
 
 
@@ -333,7 +370,7 @@ def _reader_steps(state: State, rules: Rules, place: int, reader: Reader) -> Ite
 # Time, and what becomes of Redis.
 
 
-def _time_steps(state: State) -> Iterator[Step]:
+def _time_steps(state: State, rules: Rules) -> Iterator[Step]:
     if state.seen != state.row:
         yield "somebody reads the row", state._replace(seen=state.row)
     if state.entry is not None:
@@ -342,39 +379,72 @@ def _time_steps(state: State) -> Iterator[Step]:
         if (writer.closed or writer.fresh) and writer.step not in SENT:
             late = writer._replace(closed=False, fresh=False, owed=False)
             yield f"the closing of writer {place} runs out", _with_writer(state, place, late)
+        if writer.late and state.reached:
+            yield f"the late closing of writer {place} comes", _late_closing(state, rules, place, writer)
     if state.settling and not state.first and not any(writer.owed for writer in state.writers):
         yield "settling ends", state._replace(settling=False)
 
 
+def _late_closing(state: State, rules: Rules, place: int, writer: Writer) -> State:
+    if writer.told and rules.remembers:
+        return _with_writer(state, place, writer._replace(late=False))
+    return _with_writer(_dropped(state, rules), place, writer._replace(late=False, closed=True))
+
+
 def _redis_steps(state: State, rules: Rules) -> Iterator[Step]:
     left = state.left
+    if left.kills:
+        yield "the only process is killed", _all_killed(state)._replace(left=_less(left, "kills"))
     if state.reached:
-        if not state.epoch or state.first:
-            yield "a beat makes an epoch", _new_epoch(state, rules.settles)
-        if not state.epoch and state.empty and left.newcomers:
-            made = state._replace(
-                epoch=True, empty=False, first=True, settling=rules.settles, left=_less(left, "newcomers")
-            )
-            yield "a newcomer makes an epoch", made
-        if state.epoch and left.stalls:
-            yield "the epoch ends", _without_epoch(state)._replace(left=_less(left, "stalls"))
+        yield from _epoch_steps(state, rules)
         if left.outages:
             yield "Redis is away", state._replace(reached=False, left=_less(left, "outages"))
         if left.flushes:
             yield "Redis is emptied", _emptied(state)._replace(left=_less(left, "flushes"))
+        if state.deaf:
+            yield "the writers reach Redis again", state._replace(deaf=False)
+        elif left.deafness:
+            yield "the writers lose Redis", state._replace(deaf=True, left=_less(left, "deafness"))
     else:
         yield "Redis is back", state._replace(reached=True)
         if state.epoch:
             yield "the epoch ends", _without_epoch(state)
 
 
-def _new_epoch(state: State, settles: bool) -> State:
+def _epoch_steps(state: State, rules: Rules) -> Iterator[Step]:
+    left = state.left
+    if not state.epoch or state.first:
+        yield "a beat makes an epoch", _new_epoch(state, rules)
+    if not state.epoch and state.empty and left.newcomers:
+        made = state._replace(epoch=True, empty=False, first=True, settling=rules.settles != "never")
+        yield "a newcomer makes an epoch", made._replace(left=_less(left, "newcomers"))
+    if state.epoch and left.stalls:
+        yield "the epoch ends", _without_epoch(state)._replace(left=_less(left, "stalls"))
+
+
+def _all_killed(state: State) -> State:
+    """Nobody is left to beat. What the process has sent may come still, and Redis has what it had."""
+    writers = tuple(map(_killed, state.writers))
+    return _without_epoch(state)._replace(writers=writers, readers=(Reader(),) * len(state.readers), deaf=False)
+
+
+def _new_epoch(state: State, rules: Rules) -> State:
+    """Where Redis was not emptied, it has each closing that was made, and only commits without one are waited for."""
+    intact = not state.empty and not state.first
+    settles = rules.settles in ("as needed", "briefly") or (rules.settles == "when emptied" and not intact)
+    brief = intact or rules.settles == "briefly"
     owing = [
-        writer._replace(owed=settles and (writer.fresh or writer.step in SENT)) if writer.step != "gone" else writer
+        writer._replace(owed=writer.owed or _is_owed(writer, brief=brief)) if settles else writer
         for writer in state.writers
     ]
     settling = settles or state.settling
     return _without_epoch(state)._replace(epoch=True, empty=False, settling=settling, writers=tuple(owing))
+
+
+def _is_owed(writer: Writer, *, brief: bool) -> bool:
+    if brief:
+        return writer.step in SENT and not writer.closed
+    return writer.step != "gone" and (writer.fresh or writer.step in SENT)
 
 
 def _without_epoch(state: State) -> State:
@@ -383,7 +453,7 @@ def _without_epoch(state: State) -> State:
 
 
 def _emptied(state: State) -> State:
-    writers = tuple(writer._replace(closed=False, owed=False) for writer in state.writers)
+    writers = tuple(writer._replace(closed=False, owed=False, told=False) for writer in state.writers)
     return _without_epoch(state)._replace(writers=writers, settling=False, empty=True)
 
 

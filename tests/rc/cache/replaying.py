@@ -52,12 +52,13 @@ class Replay:
         self._row = after.row
         await self._compare(after)
 
-    async def _writer(self, place: int, what: str, before: State) -> None:
+    async def _writer(self, place: int, what: str, before: State | None) -> None:
         token, key = f"writer-{place}", self._closes[place]
-        if what == "closes":
+        if what in ("closes", "closes at the second try"):
             await self._scripts[CLOSE](keys=[GENERATION], args=[PREFIX, token, LONG, key])
         elif what in ("opens and returns", "drops and returns"):
-            await self._scripts[OPEN](keys=[GENERATION], args=[PREFIX, token, key])
+            late = int(before is not None and before.writers[place].late)
+            await self._scripts[OPEN](keys=[GENERATION], args=[PREFIX, LONG, token, key, late])
 
     async def _reader(self, place: int, what: str, before: State) -> None:
         if what == "hits":
@@ -76,12 +77,16 @@ class Replay:
         elif name.startswith("the closing of writer"):
             place = int(name.split()[4])
             await self._redis.zadd(self._closings(place), {f"writer-{place}": 1}, xx=True)
+        elif name.startswith("the late closing of writer"):
+            await self._writer(int(name.split()[5]), "closes", None)
         elif name == "settling ends":
             await self._redis.delete(SHARED[2])
         elif name == "a beat makes an epoch":
             await self._beat()
-        elif name == "the epoch ends":
+        elif name in ("the epoch ends", "the only process is killed"):
             await self._redis.delete(SHARED[0])
+            if name == "the only process is killed":
+                self._epoch = b""
         elif name == "Redis is emptied":
             await self._redis.flushdb()
 
@@ -126,7 +131,7 @@ class Replay:
 
     async def _beat(self) -> None:
         self._asked += 1
-        args: list[Any] = [self._epoch, "me", "", 0, LONG, LONG, f"{self._asked:08d}"]
+        args: list[Any] = [self._epoch, "me", "", 0, LONG, LONG, LONG, f"{self._asked:08d}"]
         self._epoch = (await self._scripts[BEAT](keys=SHARED, args=args))[0]
 
     def _closings(self, place: int) -> str:

@@ -146,7 +146,7 @@ async def test_a_newcomer_to_an_emptied_redis_waits_for_those_who_knew_it(
             for _ in range(50):
                 assert await name() == "ann"
                 await asyncio.sleep(0.02)
-            assert await redis.getrange("library:rc:epoch", 0, 0) == b"m"
+            assert await redis.getrange("library:rc:epoch", 0, 0) == b"e"
             assert await redis.pttl("library:rc:settling") > 1000
 
 

@@ -20,7 +20,9 @@ LENGTH = 60  # steps of a long way
 SHORT = Limits(crashes=1, flushes=1, outages=0, stalls=0)
 NO_CRASH = SHORT._replace(crashes=0)
 STALLED = NO_CRASH._replace(flushes=0, stalls=1)
-LONG = Limits(crashes=2, flushes=2, outages=2, stalls=2)
+LATE = NO_CRASH._replace(flushes=0, delays=1)
+KILLED = NO_CRASH._replace(kills=1)
+LONG = Limits(crashes=2, flushes=2, outages=2, stalls=2, delays=2, deafness=1, kills=1)
 
 Way = Iterable[tuple[State, str, State]]
 
@@ -54,6 +56,8 @@ async def go_by_the_library(way: Way) -> int:
     ("closes", "limits"),
     [
         pytest.param((KEY, KEY), SHORT, id="key"),
+        pytest.param((KEY, "*"), LATE, id="late", marks=pytest.mark.long),
+        pytest.param((KEY, KEY), KILLED, id="killed", marks=pytest.mark.long),
         pytest.param((KEY, "*"), NO_CRASH, id="key and class", marks=pytest.mark.long),
         pytest.param(("*", "*"), NO_CRASH, id="class", marks=pytest.mark.long),
     ],

@@ -15,7 +15,7 @@ KEYS = ["t:epoch", "t:server", "t:settling", "t:members"]
 
 
 async def beat(redis: Redis, known: bytes, *, until: int | str, name: str) -> Any:
-    return await redis.register_script(BEAT)(keys=KEYS, args=[known, "me", until, 0, 1000, 3000, name])
+    return await redis.register_script(BEAT)(keys=KEYS, args=[known, "me", until, 0, 1000, 3000, 2000, name])
 
 
 async def test_a_late_beat_keeps_nothing_alive(opened: Opened, redis_url: str) -> None:

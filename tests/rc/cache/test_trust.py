@@ -22,7 +22,7 @@ BLOCKED = PULSE + 0.6  # seconds: longer than the silence after which an epoch h
 
 @pytest.fixture
 async def trust(opened: Opened, redis_url: str) -> AsyncIterator[Trust]:
-    async with opened(redis_url), Trust("default", timeout=0.1, settle=3.0) as trust:
+    async with opened(redis_url), Trust("default", timeout=0.1, settle=3.0, settle_intact=2.0) as trust:
         yield trust
 
 
