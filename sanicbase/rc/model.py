@@ -94,14 +94,13 @@ class RCModel(BaseModel):
     async def get_many(cls, keys: Sequence[Key]) -> list[Self | None]:
         """The entries of many keys in their order, None for each that has none.
 
-        One request to Redis, and one query for what it has not.
+        One request to Redis for each 100 keys, and one query for what it has not. Raises what the load of one of them
+        has raised.
         """
         values = [cls._options.key.values(key) for key in keys]
-        possible = list(dict.fromkeys(each for each in values if each is not None))
-        if not possible:
-            return [None] * len(values)
-        found = dict(zip(possible, await cls._read(cls._options.key, possible), strict=True))
-        return [None if each is None else found[each] for each in values]
+        possible = [each for each in values if each is not None]
+        found = iter(await cls._read(cls._options.key, possible) if possible else ())
+        return [None if each is None else next(found) for each in values]
 
     @classmethod
     async def get_by(cls, **unique: Part) -> Self | None:
@@ -115,7 +114,7 @@ class RCModel(BaseModel):
             return None
         opened = cls._cache()
         if opened.transaction() is not None:
-            inside: Self | None = (await opened.read_inside(index, [values])).get(values)
+            inside: Self | None = (await opened.read_inside(index, [values]))[0]
             return inside
         entry: Self | None = await opened.follow(index, values)
         return entry
@@ -198,7 +197,7 @@ class RCModel(BaseModel):
             return None
         entry: Self | None
         if opened.transaction() is not None:
-            entry = (await opened.read_inside(cls._options.key, [values])).get(values)
+            entry = (await opened.read_inside(cls._options.key, [values]))[0]
         else:
             entry = await opened.entries.refresh(values)
         return entry
@@ -227,8 +226,7 @@ class RCModel(BaseModel):
         if isinstance(opened, Store):
             return await opened.get_many(keys)
         if opened.transaction() is not None:
-            found = await opened.read_inside(index, keys)
-            return [found.get(values) for values in keys]
+            return await opened.read_inside(index, keys)
         return await opened.entries.get_many(keys)
 
     @classmethod

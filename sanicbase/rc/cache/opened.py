@@ -13,13 +13,14 @@ from tortoise.models import Model
 
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.writes import Write, unwatch, watch
+from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
 from sanicbase.rc.cache.options import Index, Options, fingerprint
 from sanicbase.rc.cache.pointers import Pointed, Pointers, kept_pointers
 from sanicbase.rc.cache.reader import Kept, Place, Reader
 from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.cache.trust import Away, Trust
-from sanicbase.rc.cache.wants import Values
+from sanicbase.rc.cache.wants import Failed, Values
 from sanicbase.rc.cache.writes import ALL, Writes
 from sanicbase.rc.clients import get_redis, namespace
 
@@ -72,11 +73,13 @@ class OpenCache:
                 return connection
         return None
 
-    async def read_inside(self, index: Index, keys: list[Values]) -> Mapping[Values, Any]:
-        """What the caller's transaction sees."""
+    async def read_inside(self, index: Index, keys: list[Values]) -> list[Any]:
+        """What the caller's transaction sees, in the order of the keys; None for what there is not."""
         if index is self._options.key:
-            return await self._load_by_key(keys)
-        return {values: pointed.entry for values, pointed in (await self._rows_of(index, keys)).items()}
+            found = await self._load_by_key(keys)
+        else:
+            found = {text: _entry(pointed) for text, pointed in (await self._rows_of(index, keys)).items()}
+        return [_raised(found.get(encoded(values))) for values in keys]
 
     async def follow(self, index: Index, values: Values) -> Any:
         """The entry that a unique set's values lead to."""
@@ -127,7 +130,7 @@ class OpenCache:
         await self.writes.forget(keys)
 
     def _pointers(self, index: Index, kept: Kept[Any]) -> Pointers[Any]:
-        async def load(keys: list[Values]) -> Mapping[Values, Pointed[Any]]:
+        async def load(keys: list[Values]) -> Mapping[str, Pointed[Any] | Failed]:
             return await self._rows_of(index, keys)
 
         key = self._options.key
@@ -135,28 +138,34 @@ class OpenCache:
         name = "+".join(index.names)
         return Pointers(self.entries, name, self.place, self._trust, Loader(load), pointers, self.stats)
 
-    async def _load_by_key(self, keys: list[Values]) -> Mapping[Values, Any]:
+    async def _load_by_key(self, keys: list[Values]) -> Mapping[str, Any]:
         key = self._options.key
         if self._load is None:
-            found = await self._rows_of(key, keys)
-            return {values: pointed.entry for values, pointed in found.items()}
+            return {text: _entry(pointed) for text, pointed in (await self._rows_of(key, keys)).items()}
         entries = await self._load([_key_of(values) for values in keys])
-        return {key.of(entry): entry for entry in entries}
+        return {encoded(key.of(entry)): entry for entry in entries}
 
-    async def _rows_of(self, index: Index, keys: list[Values]) -> dict[Values, Pointed[Any]]:
+    async def _rows_of(self, index: Index, keys: list[Values]) -> dict[str, Pointed[Any] | Failed]:
         """The rows with these values, as the primary has them; a replica's would outlive its lag.
 
-        Values are compared as Python does, whatever the collation of the database takes for the same.
+        By the texts of their values, which are compared letter by letter, whatever the collation of the database takes
+        for the same. A row that the class refuses is a Failed.
         """
         source = self._options.source
         assert source is not None  # noqa: S101  (else there is a load of its own)
-        found: dict[Values, Pointed[Any]] = {}
+        found: dict[str, Pointed[Any] | Failed] = {}
         for place in range(0, len(keys), MOST_ALTERNATIVES):
             some = keys[place : place + MOST_ALTERNATIVES]
             for row in await source.filter(_condition(index, some)).using_db(primary(source)):
-                entry = self._cls.model_validate(row)
-                found[index.of(row)] = Pointed(self._options.key.of(row), entry)
+                found[encoded(_typed(index, index.of(row)))] = self._pointed(row)
         return found
+
+    def _pointed(self, row: Model) -> Pointed[Any] | Failed:
+        key = self._options.key
+        try:
+            return Pointed(_typed(key, key.of(row)), self._cls.model_validate(row))
+        except Exception as exc:  # also what a validator of the class raises
+            return Failed(exc)
 
     def _columns(self, model: type[Model]) -> set[str]:
         if model is not self._options.source:
@@ -173,13 +182,40 @@ class OpenCache:
                 found |= dict.fromkeys(self._keys_of_row(row))
             else:
                 values = tuple(row[name] for name in self._options.watches[write.model])
-                found[self.entries.key(values)] = None
+                found[_name(self._options.key, self.entries, values)] = None
         return list(found)
 
     def _keys_of_row(self, row: Mapping[str, Any]) -> list[str]:
         readers = [(self._options.key, self.entries)]
         readers += [(index, self.pointers[names]) for names, index in self._options.unique.items()]
-        return [reader.key(tuple(row[name] for name in index.names)) for index, reader in readers]
+        return [_name(index, reader, tuple(row[name] for name in index.names)) for index, reader in readers]
+
+
+def _name(index: Index, reader: Reader[Any], values: Values) -> str:
+    """The name under which readers ask for the values that a row has, or a model in memory that is written.
+
+    It is the class where nobody can know that.
+    """
+    typed = index.values(_key_of(values))
+    if typed is None and None not in values:
+        return ALL
+    return reader.key(values if typed is None else typed)
+
+
+def _typed(index: Index, values: Values) -> Values:
+    """A row's values in the types in which readers ask for them, which not every driver returns."""
+    typed = index.values(_key_of(values))
+    return values if typed is None else typed
+
+
+def _entry(pointed: Pointed[Any] | Failed) -> Any:
+    return pointed if isinstance(pointed, Failed) else pointed.entry
+
+
+def _raised(found: Any) -> Any:
+    if isinstance(found, Failed):
+        raise found.error
+    return found
 
 
 def primary(model: type[Model]) -> BaseDBAsyncClient:

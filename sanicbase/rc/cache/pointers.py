@@ -38,6 +38,7 @@ class Pointers(Reader[Pointed[T]]):
         request = self._follow(keys=names, args=[self._place.entry(""), HEADER_SIZE])
         current, generation, *found = await self._trust.asked(request)
         self._check(current, epoch)
+        self._sized(found)
         missing: Wants[Pointed[T]] = {}
         for (key, want), raw, named in zip(wants.items(), found[::2], found[1::2], strict=True):
             beside = self._entries.decoded(named, epoch, generation)

@@ -5,6 +5,9 @@ and nobody has closed the key: memcached's leases, of Nishtala et al., Scaling M
 finds a lease taken looks for the entry until it is there, or the holder has taken too long. An entry that is about to
 expire is loaded by one of its readers before it does, the more probably the nearer and the dearer it is: Vattani,
 Chierichetti, Lowenstein, Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
+
+Requests are bounded, see batches.py: many keys are read in batches of BATCH, of fewer where entries are large. A value
+that has more than LARGEST_VALUE bytes is not stored. An entry without a value says so, and its readers load at once.
 """
 
 from __future__ import annotations
@@ -16,18 +19,19 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sanicbase.errors import CorruptValue
-from sanicbase.rc.cache.entry import GENERATION, Entry, pack_entry, unpack_entry
+from sanicbase.rc.cache.batches import BATCH, BATCH_BYTES, LARGEST_VALUE, in_batches
+from sanicbase.rc.cache.entry import GENERATION, TOO_LARGE, Entry, pack_entry, unpack_entry
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
 from sanicbase.rc.cache.scripts import FILL, LEASE
 from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.cache.trust import Away, Trust
-from sanicbase.rc.cache.wants import Failing, Values, Want, Wants
+from sanicbase.rc.cache.wants import Failed, Failing, Values, Want, Wants
 
 __all__ = ["Kept", "Place", "Reader"]
 
@@ -38,6 +42,8 @@ BETA = 1.0  # of XFetch; higher is earlier
 LEASE_LIFE = 60.0  # seconds; a holder that needs longer does not store
 PATIENCE = 1.0  # seconds after which a lease may be taken over, or two loads if that is longer
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two looks for what another one loads
+AT_ONCE = 4  # batches of one turn
+FIRST_SIZE = 16 * 1024  # bytes of an entry, as long as none was seen
 ON_THE_WAY = 0.1  # seconds that an answer of Redis may take to the reader who asked
 
 T = TypeVar("T")
@@ -86,7 +92,9 @@ class Reader(Generic[T]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._refreshing: set[str] = set()
         self._load_time = 0.0  # seconds, about
+        self._size = FIRST_SIZE  # bytes of the largest of the last entries, about
         self._warned = False
+        self._warned_of_size = False
         self._context = contextvars.copy_context()  # of nobody's request, and outside of every transaction
         self._shared = [trust.keys[0], place.generation]
         self._lease = trust.reading.register_script(LEASE)
@@ -101,7 +109,10 @@ class Reader(Generic[T]):
         return await self._asked(values)
 
     async def get_many(self, keys: list[Values]) -> list[T | None]:
-        """The values in the order of their keys: one request to Redis, and one query for all that it has not."""
+        """The values in the order of their keys: one request to Redis for each batch, and a query for what it has not.
+
+        Raises what the load of one of them has raised.
+        """
         futures = [self._asked(values) for values in keys]
         try:
             return [await future for future in futures]
@@ -142,7 +153,23 @@ class Reader(Generic[T]):
 
     async def _answer_gathered(self) -> None:
         wants, self._gathered = self._gathered, {}
-        await self._answer(wants)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def answer(batch: Wants[T]) -> None:
+            async with turns:
+                await self._answer(batch)
+
+        with Failing(wants):
+            await asyncio.gather(*map(answer, self._batches(wants)))
+
+    def _batches(self, wants: Wants[T]) -> Iterator[Wants[T]]:
+        most = max(1, min(BATCH, BATCH_BYTES // self._size))
+        return map(dict, in_batches(list(wants.items()), most=most))
+
+    def _sized(self, raws: list[bytes | None]) -> None:
+        """Learn how large entries are: one that is larger counts at once, smaller ones little by little."""
+        if sizes := [len(raw) for raw in raws if raw is not None]:
+            self._size = max(1, *sizes, self._size // 2)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         loop = asyncio.get_running_loop()
@@ -164,7 +191,7 @@ class Reader(Generic[T]):
             if epoch is None:
                 await self._bypass(missing)
             elif missing:
-                self._stats.misses += len(missing)
+                self._stats.misses += sum(not want.too_large for want in missing.values())
                 await self._fill_all(missing, epoch)
 
     async def _from_redis(self, wants: Wants[T], epoch: bytes) -> Wants[T]:
@@ -173,6 +200,7 @@ class Reader(Generic[T]):
         answer: list[Any] = await self._trust.asked(self._trust.reading.mget(names))
         current, generation, *found = answer
         self._check(current, epoch)
+        self._sized(found)
         missing: Wants[T] = {}
         for (key, want), raw in zip(wants.items(), found, strict=True):
             if raw is None or not self._take(key, want, raw, epoch, generation):
@@ -197,6 +225,9 @@ class Reader(Generic[T]):
         try:
             entry = unpack_entry(raw)
             counts = _counts(entry, epoch, generation)
+            if counts and entry.payload == TOO_LARGE:
+                want.too_large = True
+                return False
             found = self._kept.unpack(entry.payload) if counts and entry.payload is not None else None
         except (CorruptValue, ValueError) as exc:
             self._not_ours(key, exc)
@@ -213,9 +244,9 @@ class Reader(Generic[T]):
         """The value of an entry that was read elsewhere, if it counts."""
         try:
             entry = None if raw is None else unpack_entry(raw)
-            if entry is None or entry.payload is None or not _counts(entry, epoch, generation):
+            if entry is None or entry.payload in (None, TOO_LARGE) or not _counts(entry, epoch, generation):
                 return None
-            return self._kept.unpack(entry.payload)
+            return self._kept.unpack(entry.payload or b"")
         except (CorruptValue, ValueError):
             return None  # whoever reads it by itself will say so
 
@@ -260,22 +291,24 @@ class Reader(Generic[T]):
         pause = FIRST_PAUSE
         while wants:
             lease = secrets.token_hex(8)
+            closed: Wants[T] = {key: want for key, want in wants.items() if want.too_large}
+            wants = {key: want for key, want in wants.items() if not want.too_large}
             try:
-                generation, answers = await self._ask_lease(wants, epoch, lease)
+                generation, answers = await self._ask_lease(wants, epoch, lease) if wants else (b"", [])
             except Away:
-                await self._bypass(wants)
+                await self._bypass(wants | closed)
                 return
             if not generation:
-                await self._bypass(wants)
+                await self._bypass(wants | closed)
                 return
             leased: Wants[T] = {}
-            closed: Wants[T] = {}
             waiting: Wants[T] = {}
             for (key, want), answer in zip(wants.items(), answers, strict=True):
                 if answer in KINDS:
                     {b"lease": leased, b"closed": closed, b"wait": waiting if wait else closed}[answer][key] = want
                 elif not self._take(key, want, answer, epoch, generation):
-                    waiting[key] = want  # and is not asked for as it is again
+                    # One that is not ours is not asked for as it is again.
+                    (closed if want.too_large else waiting)[key] = want
             if only_leased:
                 closed = {}
             if leased or closed:
@@ -307,7 +340,13 @@ class Reader(Generic[T]):
         cost = time.monotonic() - begun
         self._load_time += (cost - self._load_time) / 4
         if leased:
-            entries = [self._packed(key, found[key], epoch, generation, cost) for key in leased]
+            entries = []
+            for key in leased:
+                try:
+                    entries.append(self._packed(key, found[key], epoch, generation, cost))
+                except Exception as exc:  # which whoever waits for this key raises
+                    found[key] = Failed(exc)
+                    entries.append((key, b"", 1))
             stored = await self._store(entries, epoch, generation, lease)
             self._stats.fills += stored
             self._stats.refused += sum(1 for entry in entries if entry[1]) - stored
@@ -315,25 +354,44 @@ class Reader(Generic[T]):
             want.answer(found[key])
 
     def _packed(
-        self, key: str, found: T | None, epoch: bytes, generation: bytes, cost: float
+        self, key: str, found: T | Failed | None, epoch: bytes, generation: bytes, cost: float
     ) -> tuple[str, bytes, int]:
         ttl = self._kept.ttl_missing if found is None else self._kept.ttl
         ttl *= 1 - JITTER * random.random()  # noqa: S311  (no secret)
-        if not ttl:
-            return key, b"", 1  # nothing is kept of what there is not, and the lease is given back
-        payload = None if found is None else self._kept.pack(found)
+        if not ttl or isinstance(found, Failed):
+            return key, b"", 1  # nothing is stored, and the lease is given back
+        payload = None if found is None else self._bounded(key, self._kept.pack(found))
         return key, pack_entry(Entry(epoch, generation, time.time() + ttl, cost, payload)), max(1, int(ttl * 1000))
+
+    def _bounded(self, key: str, payload: bytes) -> bytes:
+        if len(payload) <= LARGEST_VALUE:
+            return payload
+        self._stats.oversized += 1
+        if not self._warned_of_size:
+            self._warned_of_size = True
+            logger.warning(
+                "%s has %d bytes, and a cache model stores %d at most. It is read from the database each time, as are "
+                "others like it, which are counted. Leave its largest fields out of the class.",
+                self._place.entry(key),
+                len(payload),
+                LARGEST_VALUE,
+            )
+        return TOO_LARGE
 
     async def _store(self, entries: list[tuple[str, bytes, int]], epoch: bytes, generation: bytes, lease: str) -> int:
         """Store what was loaded under a lease, or give the lease back; how many entries were stored."""
-        args: list[Any] = [self._place.prefix, epoch, generation, self._place.shape, lease]
-        for entry in entries:
-            args += entry
         keys = [*self._shared, self._trust.keys[2]]
-        try:
-            return await self._trust.asked(self._fill(keys=keys, args=args))
-        except Away:
-            return 0
+        self._sized([entry[1] for entry in entries if entry[1]])
+        stored = 0
+        for batch in in_batches(entries, size=lambda entry: len(entry[1])):
+            args: list[Any] = [self._place.prefix, epoch, generation, self._place.shape, lease]
+            for entry in batch:
+                args += entry
+            try:
+                stored += await self._trust.asked(self._fill(keys=keys, args=args))
+            except Away:
+                break
+        return stored
 
     async def _bypass(self, wants: Wants[T]) -> None:
         self._stats.bypasses += len(wants)
@@ -341,7 +399,7 @@ class Reader(Generic[T]):
         for key, want in wants.items():
             want.answer(found[key])
 
-    async def _loaded(self, wants: Wants[T]) -> Mapping[str, T | None]:
+    async def _loaded(self, wants: Wants[T]) -> dict[str, T | Failed | None]:
         found = await self._loader.get([want.values for want in wants.values()])
         return dict(zip(wants, found, strict=True))
 

@@ -47,8 +47,8 @@ end
 # be stored, and the time. A beat that comes late keeps nothing alive: nobody has had an answer while it was on its way.
 # But what is late by the clock of another server is not.
 #
-# The first letter of an epoch says why it was made, see CAUSES in trust.py. Redis has lost no closing when the server is
-# the same one and knows it, so that all there is to wait for is a commit that was sent without a closing.
+# The first letter of an epoch says why it was made, see CAUSES in trust.py. Redis has lost no closing when the server
+# is the same one and knows it: all there is to wait for is a commit that was sent without a closing.
 BEAT = (
     TEXT
     + """

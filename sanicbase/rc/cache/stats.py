@@ -23,6 +23,8 @@ class Stats:
     """Loaded and not stored, since it was written meanwhile."""
     bypasses: int = 0
     """Loaded without a look at Redis, or while a write was under way."""
+    oversized: int = 0
+    """Loaded and not stored, since it is too large."""
     corrupt: int = 0
     """In Redis was something that is not ours."""
 

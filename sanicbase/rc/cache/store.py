@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from sanicbase.db.errors import IntegrityError
+from sanicbase.rc.cache.batches import in_batches
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.options import Options, fingerprint
 from sanicbase.rc.clients import get_redis, namespace
@@ -37,7 +38,9 @@ class Store:
 
     async def get_many(self, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The entries in the order of the keys; None for what there is not."""
-        found = await self._redis.mget([self._name(values) for values in keys])
+        found: list[Any] = []
+        for batch in in_batches(keys):
+            found += await self._redis.mget([self._name(values) for values in batch])
         return [None if raw is None else self._cls.model_validate_json(raw) for raw in found]
 
     async def create(self, entry: BaseModel) -> None:
@@ -68,7 +71,9 @@ class Store:
 
     async def delete(self, keys: Sequence[tuple[Any, ...]]) -> int:
         """Remove entries, and say how many there were."""
-        removed: int = await self._redis.delete(*(self._name(values) for values in keys)) if keys else 0
+        removed = 0
+        for batch in in_batches(keys):
+            removed += await self._redis.delete(*(self._name(values) for values in batch))
         return removed
 
     @property

@@ -12,14 +12,17 @@ connections reach Redis while others do not, the epoch lives by those that do. T
 own requests alone: Redis is silent when neither a request nor a beat of this process is answered. A writer whose
 requests fail while beats are answered waits, and fails by ResourceError.
 
-Whoever makes the next epoch has everybody settle: nothing is stored while there may be commits that no closing protects.
-The time depends on what Redis has lost:
+A process that makes the next epoch has all of them settle: they store nothing while there may be commits that no
+closing protects. How long that is depends on what Redis has lost:
 
-| the new epoch is made because | nothing is stored for | since |
+| why there is a new epoch | all settle for | because |
 |---|---|---|
-| the server is another one, or was emptied | the life of a closing | closings may be lost |
-| nobody has beaten for PULSE seconds: the only process was killed or stopped, or Redis was out of reach | the time that a commit takes | Redis has each closing that was made; a writer that could not close may have sent its commit |
-| Redis is empty, and the process knows of no epoch before | one PULSE | those who know of one make another meanwhile |
+| another server, or an emptied one | the life of a closing | closings may be lost |
+| nobody has beaten for PULSE seconds | the time of a commit | Redis has all closings; one writer may have had none |
+| Redis is empty, and no epoch is known | one PULSE | those who know of one make another meanwhile |
+
+The second row is that of the only process, killed or stopped: Redis cannot tell its death from an outage, in which it
+may have sent a commit without a closing just before.
 
 | what happens | a reader | a writer |
 |---|---|---|
@@ -29,7 +32,7 @@ The time depends on what Redis has lost:
 | Redis refuses writes: it is full | reads the database, as beats fail | ends the epoch |
 | Redis refuses everything | reads the database | fails, by ResourceError |
 | the event loop stands still | reads the database once; the beats go on | asks anew |
-| the whole process does: it is stopped, or one call in C keeps the GIL | the same; the epoch ends unless others beat | asks anew |
+| all threads do: by SIGSTOP, or one long call in C | the same; the epoch ends unless others beat | asks anew |
 """
 
 from __future__ import annotations

@@ -8,10 +8,17 @@ from typing import Any, Generic, TypeVar
 
 from sanicbase.errors import NotOpenError
 
-__all__ = ["Failing", "Values", "Want", "Wants"]
+__all__ = ["Failed", "Failing", "Values", "Want", "Wants"]
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """In place of a value: what its load has raised."""
+
+    error: Exception
 
 
 @dataclass(slots=True)
@@ -21,8 +28,12 @@ class Want(Generic[T]):
     values: Values
     waiting: list[asyncio.Future[T | None]] = field(default_factory=list)
     sound: bool = True  # what Redis has under it was ours
+    too_large: bool = False  # Redis knows that its value is not stored
 
-    def answer(self, found: T | None) -> None:
+    def answer(self, found: T | Failed | None) -> None:
+        if isinstance(found, Failed):
+            self.fail(found.error)
+            return
         for future in self.waiting:
             if not future.done():
                 future.set_result(found)

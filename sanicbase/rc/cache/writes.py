@@ -7,9 +7,9 @@
 | nobody knows, for its connection was lost | closed for as long as the server may still commit it |
 | the process was killed | closed until then, as others keep time |
 
-A closing that its writer no longer waits for, because it was cancelled or had no answer in time, may come to Redis after
-the opening. So the opening of such a token is remembered for as long as a closing lives, and a closing that comes within
-that time closes nothing.
+A closing that its writer no longer waits for, because it was cancelled or had no answer in time, may come to Redis
+after the opening. So the opening of such a token is remembered for as long as a closing lives, and a closing that comes
+within that time closes nothing.
 
 What is closed outlives the commit: a transaction that takes longer closes once more before it. A write that Redis
 could not be told of is made all the same once nothing of before can be read, see trust.py.

@@ -53,17 +53,17 @@ async def go_by_the_library(way: Way) -> int:
 
 
 @pytest.mark.parametrize(
-    ("closes", "limits"),
+    ("closes", "limits", "least"),
     [
-        pytest.param((KEY, KEY), SHORT, id="key"),
-        pytest.param((KEY, "*"), LATE, id="late", marks=pytest.mark.long),
-        pytest.param((KEY, KEY), KILLED, id="killed", marks=pytest.mark.long),
-        pytest.param((KEY, "*"), NO_CRASH, id="key and class", marks=pytest.mark.long),
-        pytest.param(("*", "*"), NO_CRASH, id="class", marks=pytest.mark.long),
+        pytest.param((KEY, KEY), SHORT, 2000, id="key"),
+        pytest.param((KEY, "*"), LATE, 500, id="late", marks=pytest.mark.long),
+        pytest.param((KEY, KEY), KILLED, 2000, id="killed", marks=pytest.mark.long),
+        pytest.param((KEY, "*"), NO_CRASH, 2000, id="key and class", marks=pytest.mark.long),
+        pytest.param(("*", "*"), NO_CRASH, 2000, id="class", marks=pytest.mark.long),
     ],
 )
 async def test_the_scripts_do_what_the_machine_does(
-    opened: Opened, redis_url: str, closes: tuple[str, ...], limits: Limits
+    opened: Opened, redis_url: str, closes: tuple[str, ...], limits: Limits, least: int
 ) -> None:
     """Each kind of step in each kind of situation, and some long ways."""
     ways = sample(Rules(), limits, random.Random(7))
@@ -71,7 +71,7 @@ async def test_the_scripts_do_what_the_machine_does(
         taken = [await go_by_scripts(follow(Rules(), limits, way), closes) for way in ways]
         for seed in range(WAYS):
             await go_by_scripts(walk(Rules(), LONG, random.Random(seed), LENGTH), closes)
-    assert sum(taken) > 2000
+    assert sum(taken) > least
 
 
 @pytest.mark.parametrize(
