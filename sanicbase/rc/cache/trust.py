@@ -171,7 +171,7 @@ class Trust:
                 async with asyncio.timeout(ASK_FOR):
                     await request()
             except UNREACHED as exc:
-                self._doubt(exc, sent, limit=ASK_FOR)
+                self._doubt(exc, sent, limit=ASK_FOR, asks_on=True)
                 if _is_refusal(exc) and await self._end_epoch():
                     return False
                 if monotonic() - begun > 2 * self._patience:
@@ -250,14 +250,14 @@ class Trust:
             return f"this process stood still for {self._stood:.1f} seconds, and no other one beat"
         return f"it {CAUSES.get(letter, 'has another epoch')}"
 
-    def _doubt(self, error: BaseException, sent: float, *, limit: float) -> None:
-        """A request that was to be answered within `limit` seconds has failed."""
+    def _doubt(self, error: BaseException, sent: float, *, limit: float, asks_on: bool = False) -> None:
+        """A request that was to be answered within `limit` seconds has failed; whether it is repeated at once."""
         now = monotonic()
         # Whether it was this loop that did not listen: then its timer, too, rang late.
         stood_still = isinstance(error, TimeoutError) and now - sent > LATE * limit
         if _is_refusal(error):
             self._heard()
-        elif not stood_still or now - sent > self._gap:
+        elif asks_on or not stood_still:
             self._failed(sent, now)
         if stood_still:
             return

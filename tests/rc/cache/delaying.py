@@ -1,4 +1,4 @@
-"""A proxy in front of a Redis that keeps back a closing: it comes when the test says so, also when its sender is gone."""
+"""A proxy in front of a Redis that keeps a closing back until the test releases it, also when its sender is gone."""
 
 from __future__ import annotations
 

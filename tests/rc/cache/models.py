@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
+from pydantic import Field
 from tortoise.functions import Count
 
 from sanicbase import RCModel
@@ -74,6 +75,50 @@ class BookCountRC(RCModel):
         )
         counted = {row["author_id"]: row["books"] for row in rows}
         return [cls(author_id=key, books=counted.get(key, 0)) for key in keys]
+
+
+class BlobRC(RCModel):
+    """As many characters as its key says; the keys below zero are wrong."""
+
+    id: int
+    text: str
+
+    class Meta:
+        key = "id"
+
+    @classmethod
+    async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
+        return [cls(id=key, text="x" * key) for key in map(checked, keys)]
+
+
+def checked(key: int) -> int:
+    if key < 0:
+        raise ArithmeticError(f"There is no blob {key}.")
+    return key
+
+
+class BytesRC(RCModel):
+    """Bytes that are no text, which JSON does not take."""
+
+    id: int
+    raw: bytes
+
+    class Meta:
+        key = "id"
+
+    @classmethod
+    async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
+        return [cls(id=key, raw=bytes([key])) for key in keys]
+
+
+class SmallTallyRC(RCModel):
+    """Tallies below 100; others are refused."""
+
+    name: str
+    n: Annotated[int, Field(lt=100)]
+
+    class Meta:
+        source = Tally
 
 
 class SessionRC(RCModel):

@@ -82,11 +82,12 @@ async def test_something_else_under_an_entry_s_keys_is_survived(shelves: None, p
 
 
 async def put(key: str, kind: str) -> None:
-    redis = get_redis()
-    await redis.delete(key)
-    if kind == "list":
-        await redis.rpush(key, "x")
-    elif kind == "hash":
-        await redis.hset(key, "x", "y")
-    else:
-        await redis.set(key, "x" * 20)
+    async with get_redis().pipeline(transaction=True) as pipeline:  # in one step, for beats go on
+        pipeline.delete(key)
+        if kind == "list":
+            pipeline.rpush(key, "x")
+        elif kind == "hash":
+            pipeline.hset(key, "x", "y")
+        else:
+            pipeline.set(key, "x" * 20)
+        await pipeline.execute()

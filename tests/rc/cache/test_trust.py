@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sanicbase import get_redis
+from sanicbase import ResourceError, get_redis
 from sanicbase.rc.cache.trust import PULSE, Trust
 from sanicbase.testing.private_server import PrivateServer
 from tests.rc import kinds
@@ -74,7 +74,7 @@ async def test_one_that_is_opened_without_redis_believes_the_first_beat(
     caplog.set_level(logging.INFO, "sanicbase.rc")
     async with opened(kinds.url(own_redis)):
         with own_redis.frozen():
-            trust = await Trust("default", timeout=0.1, settle=3.0, start=0.0).__aenter__()
+            trust = await Trust("default", timeout=0.1, settle=3.0, settle_intact=2.0, start=0.0).__aenter__()
             assert [trust.epoch] == [None]
         try:
             async with asyncio.timeout(20):
@@ -85,3 +85,45 @@ async def test_one_that_is_opened_without_redis_believes_the_first_beat(
     away, back, *_ = [record.getMessage() for record in caplog.records]  # a busy machine may be late again
     assert away == "The Redis default does not answer (no answer since the start): cache models read the database."
     assert back.startswith("The Redis default answers; ")
+
+
+@pytest.fixture
+async def patient(opened: Opened, redis_url: str) -> AsyncIterator[Trust]:
+    """One that a busy machine does not take for a Redis that is away."""
+    async with opened(redis_url), Trust("default", timeout=5.0, settle=3.0, settle_intact=2.0) as trust:
+        yield trust
+
+
+async def test_beats_go_on_while_the_event_loop_is_blocked(patient: Trust, caplog: pytest.LogCaptureFixture) -> None:
+    epoch = patient.epoch
+    time.sleep(2 * PULSE)  # noqa: ASYNC251  (as if a handler took so long)
+    assert patient.epoch == epoch == await get_redis().get(patient.keys[0])
+    assert not caplog.records
+
+
+async def test_when_the_whole_process_stood_still_that_is_what_is_logged(
+    patient: Trust, caplog: pytest.LogCaptureFixture
+) -> None:
+    await patient._beats.close()  # as if all threads were stopped
+    await patient._beat_once()
+    time.sleep(BLOCKED)  # noqa: ASYNC251
+    await patient._beat_once()
+    assert "this process stood still for 1." in caplog.text
+    assert "emptied" not in caplog.text
+
+
+async def test_an_emptied_redis_is_logged_as_one(patient: Trust, caplog: pytest.LogCaptureFixture) -> None:
+    await patient._beats.close()
+    await get_redis().flushdb()
+    await patient._beat_once()
+    assert "it was emptied, so what was cached is forgotten" in caplog.text
+
+
+async def test_a_writer_whose_requests_fail_while_beats_are_answered_is_refused(trust: Trust) -> None:
+    """It takes its own silence for nothing more: others may read what it would leave open."""
+
+    async def lost() -> object:
+        raise TimeoutError
+
+    with pytest.raises(ResourceError, match="answers, but does not take"):
+        await trust.insisted(lost)
