@@ -151,7 +151,7 @@ class Config(BaseSettings):
     that follow until Redis answers again."""
     CACHE_CLOSED_TTL: Seconds = 20.0
     """How long what a writer has closed in the cache stays closed when the writer was killed, and how long nothing is
-    stored after Redis was out of reach or emptied, in seconds. Two more than DB_STATEMENT_TIMEOUT at least."""
+    stored after Redis was restarted, emptied or replaced, in seconds. Two more than DB_STATEMENT_TIMEOUT at least."""
     CONNECT_TIMEOUT: Seconds = 5.0
     """How long, in seconds, a database or Redis may take to accept a connection and to answer a ping."""
 

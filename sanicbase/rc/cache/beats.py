@@ -19,7 +19,7 @@ Beat = Callable[[Redis], Awaitable[float]]
 
 
 class Beats:
-    """Awaits `beat(client)` again and again, after as many seconds as it returns, until it is closed.
+    """Awaits `beat(client)` again and again until it is closed; first after `pause` seconds, then after what it returns.
 
     The client belongs to the thread from `start` on. What `beat` raises is logged, and it is called again.
     """
@@ -27,7 +27,7 @@ class Beats:
     def __init__(self, name: str, client: Redis, beat: Beat, *, pause: float) -> None:
         self._client = client
         self._beat = beat
-        self._pause = pause  # seconds, after one that has raised
+        self._pause = pause
         self._loop: asyncio.AbstractEventLoop | None = None  # the thread's, while it runs
         self._woken = asyncio.Event()
         self._closing = False
@@ -38,9 +38,11 @@ class Beats:
 
     def wake(self) -> None:
         """Have the next one now. May be called in any thread."""
-        if (loop := self._loop) is not None:  # else the first one is about to come
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(self._woken.set)
+        if (loop := self._loop) is None:  # nobody waits yet
+            self._woken.set()
+            return
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(self._woken.set)
 
     async def close(self) -> None:
         """Return when the last one is over."""
@@ -54,7 +56,7 @@ class Beats:
 
     async def _keep_beating(self) -> None:
         self._loop = asyncio.get_running_loop()
-        pause = 0.0
+        pause = self._pause
         while not self._closing:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -125,9 +125,8 @@ class Trust:
     async def __aenter__(self) -> Trust:
         self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
         self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
-        self._beats = Beats(
-            self._name, impatient_redis(self._name, timeout=self._timeout), self._beat_from_thread, pause=PROBE_EVERY
-        )
+        beating = impatient_redis(self._name, timeout=self._timeout)
+        self._beats = Beats(self._name, beating, self._beat_from_thread, pause=BEAT_EVERY)
         self._beat_script = self.reading.register_script(BEAT)
         until = monotonic() + self._start
         await self._beat_once()

@@ -90,7 +90,17 @@ async def test_a_generation_names_a_few_shapes_and_the_next_one_is_another(opene
         await redis.set("t:epoch", "m12345678")
         names = []
         for number in range(SHAPES + 1):
-            args = ["t:", "m12345678", f"{number:08x}", f"name{number:04d}", "lease", 0, 1000, "k:1", 1]
+            args: list[str | int] = [
+                "t:",
+                "m12345678",
+                f"{number:08x}",
+                f"name{number:04d}",
+                "lease",
+                0,
+                1000,
+                "k:1",
+                1,
+            ]
             names.append((await lease(keys=["t:epoch", "t:generation", "t:settling"], args=args))[0])
         assert names == [b"name0000"] * SHAPES + [f"name{SHAPES:04d}".encode()]
         assert await redis.get("t:generation") == f"name{SHAPES:04d}|{SHAPES:08x}".encode()
