@@ -19,7 +19,7 @@ Beat = Callable[[Redis], Awaitable[float]]
 
 
 class Beats:
-    """Awaits `beat(client)` again and again until it is closed; first after `pause` seconds, then after what it returns.
+    """Awaits `beat(client)` until it is closed: first after `pause` seconds, then each time after what it returns.
 
     The client belongs to the thread from `start` on. What `beat` raises is logged, and it is called again.
     """
