@@ -1,4 +1,9 @@
-"""How much one request to Redis is about: while Redis answers it, everybody else waits."""
+"""How much one request to Redis is about: while Redis answers it, everybody else waits.
+
+What is written is bounded by the number of keys and by the bytes. Readers cannot know the size of an entry before they
+have it. They go by the size of the last ones, so a request whose entries are much larger than those may be answered by
+BATCH * LARGEST_VALUE bytes, once.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import TypeVar
 __all__ = ["BATCH", "BATCH_BYTES", "LARGEST_VALUE", "in_batches"]
 
 BATCH = 100  # keys of one request, about a millisecond of Redis
-BATCH_BYTES = 1024 * 1024  # of the values of one request
+BATCH_BYTES = 512 * 1024  # of the values of one request
 LARGEST_VALUE = 256 * 1024  # bytes of a value that is stored
 
 T = TypeVar("T")

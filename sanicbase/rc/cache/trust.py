@@ -126,7 +126,7 @@ class Trust:
         self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
         self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
         beating = impatient_redis(self._name, timeout=self._timeout)
-        self._beats = Beats(self._name, beating, self._beat_from_thread, pause=BEAT_EVERY)
+        self._beats = Beats(self._name, beating, self._beat_from_thread, pause=PROBE_EVERY)
         self._beat_script = self.reading.register_script(BEAT)
         until = monotonic() + self._start
         await self._beat_once()

@@ -85,6 +85,7 @@ class BlobRC(RCModel):
 
     class Meta:
         key = "id"
+        watches = {Shelf: "room"}
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
@@ -105,6 +106,7 @@ class BytesRC(RCModel):
 
     class Meta:
         key = "id"
+        watches = {Shelf: "room"}
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
