@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import subprocess
 import sys
 import tomllib
@@ -162,7 +163,7 @@ def test_the_project_migrates_and_serves_in_prod_by_compose_s_own_words(
     """What compose does, by hand: the secrets in files, the migration, then the service."""
     folder = packaged.directory / "run_secrets"
     folder.mkdir()
-    values = {"db_url": postgres_url, "redis_url": redis_url, "admin_token": "0123456789abcdefghijklmn"}
+    values = {"db_url": postgres_url, "redis_url": redis_url, "admin_token": secrets.token_urlsafe(24)}
     for name, value in values.items():
         (folder / f"xi_test_{name}").write_text(value + "\n")
     services = read(compose)["services"]
