@@ -70,6 +70,7 @@ Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Config(BaseSettings):
@@ -198,6 +199,19 @@ class Config(BaseSettings):
     """Whether each request is logged."""
     REQUEST_MAX_SIZE: Bytes = 8 * 1024 * 1024
     """The largest request body, in bytes; a larger one is answered 413."""
+    JSON_MAX_ITEMS: Count = 100_000
+    """The most items a JSON body may have, or it is answered 422: the values of its arrays, the keys of its objects,
+    and the arrays and objects themselves."""
+    FORM_MAX_FIELDS: Count = 500
+    """The most fields a form may have besides files, or it is answered 422."""
+    FORM_MAX_FILES: Count = 100
+    """The most files a form may have, or it is answered 422."""
+    FORM_MAX_FIELD_SIZE: Bytes = 1024 * 1024
+    """The largest field of a form, in bytes as it was sent, or it is answered 422. Files have REQUEST_MAX_SIZE."""
+    FORM_MAX_PART_HEADERS: Count = 8
+    """The most headers a part of a multipart form may have, or it is answered 422."""
+    FORM_MAX_PART_HEADER_SIZE: Bytes = 4096
+    """The largest header of a part of a multipart form, in bytes, or it is answered 422."""
     REQUEST_TIMEOUT: Seconds = 60.0
     """How long a client may take to send a request, in seconds; then it is answered 408."""
     RESPONSE_TIMEOUT: Seconds = 60.0

@@ -140,5 +140,25 @@ COLUMNS = {
     "column.wrong_type": "类型不符。",
 }
 
-CHINESE = PYDANTIC | QUERIES | COLUMNS
+REQUESTS = {
+    "content_type": "请求体的 Content-Type 应为：{expected}。",
+    "form_invalid": "请求体不是 Content-Type 所声明的表单。",
+    "json_duplicate_key": "同一个对象里键 {key} 重复。",
+    "json_encoding": "请求体不是 UTF-8 编码。",
+    "json_too_deep": "请求体嵌套层数过多。",
+    "lone_surrogate": "文本中有半个字符。",
+    "too_many_parameters": "参数超过 {most} 个。",
+    "field_too_large": "表单的一个字段最多允许 {most} 字节。",
+    "form_charset": "表单字段请使用 UTF-8 编码。",
+    "form_encoding": "表单不是 UTF-8 编码。",
+    "form_headers_too_large": "表单的每个部分最多允许 {most} 个头，每个头最多 {size} 字节。",
+    "invalid_nested": "其中有值不符合要求。",
+    "json_too_many_items": "请求体超过 {most} 项。",
+    "number_too_long": "数字最多允许 {most} 位。",
+    "too_many_fields": "表单最多允许 {most} 个字段。",
+    "too_many_files": "表单最多允许 {most} 个文件。",
+    "too_many_mistakes": "共有 {count} 处错误，无法逐一列出。",
+}
+
+CHINESE = PYDANTIC | QUERIES | COLUMNS | REQUESTS
 """By kind, with the placeholders of that kind."""

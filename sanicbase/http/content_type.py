@@ -7,9 +7,18 @@ from sanic.request import Request
 
 from sanicbase.http.mistakes import Mistake, UnsupportedContentType
 
-__all__ = ["check_content_type"]
+__all__ = ["MULTIPART", "URL_ENCODED", "check_content_type", "content_type"]
+
+MULTIPART = "multipart/form-data"
+URL_ENCODED = "application/x-www-form-urlencoded"
 
 UTF_8 = ("utf-8", "utf8", "us-ascii")
+
+
+def content_type(request: Request) -> tuple[str, dict[str, str]]:
+    """The kind and its parameters, an empty one where the request has none."""
+    given, parameters = parse_content_header(request.headers.get("content-type", ""))
+    return given, {name: str(value) for name, value in parameters.items()}
 
 
 def check_content_type(request: Request, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
@@ -17,12 +26,11 @@ def check_content_type(request: Request, expected: tuple[str, ...]) -> tuple[str
 
     A body without the header is refused, too: a browser sends one to other origins without asking first.
     """
-    given, parameters = parse_content_header(request.headers.get("content-type", ""))
+    given, named = content_type(request)
     if given not in expected and not (given.startswith("application/") and given.endswith("+json") and _json(expected)):
         raise _unsupported(expected)
     if request.headers.get("content-encoding", "identity") != "identity":
         raise _unsupported(expected)
-    named = {name: str(value) for name, value in parameters.items()}
     if named.get("charset", "utf-8").lower() not in UTF_8:
         raise _unsupported(expected)
     return given, named

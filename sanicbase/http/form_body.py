@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 from pydantic import PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
-from sanic.request import File, Request, parse_multipart_form
+from sanic.request import File, Request
 
-from sanicbase.http.content_type import check_content_type
-from sanicbase.http.mistakes import InvalidParameters, Mistake, UnreadableBody, printable
-from sanicbase.http.texts import MAX_PARAMETERS, validated
+from sanicbase.http.bounded_type import BoundedType
+from sanicbase.http.content_type import MULTIPART, URL_ENCODED, check_content_type
+from sanicbase.http.forms import read_multipart, read_url_encoded
+from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
+from sanicbase.http.texts import validated
 
 __all__ = ["MULTIPART", "URL_ENCODED", "FormBody", "FormPart", "UploadedFile"]
-
-MULTIPART = "multipart/form-data"
-URL_ENCODED = "application/x-www-form-urlencoded"
 
 
 def _file(value: object) -> File:
@@ -34,8 +32,13 @@ UploadedFile = Annotated[File, PlainValidator(_file), WithJsonSchema({"type": "s
 class FormPart:
     """The fields or the files of a form, as one model."""
 
-    adapter: TypeAdapter[Any]
+    type: BoundedType
     several: frozenset[str]
+
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The type, for the document."""
+        return self.type.adapter
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ class FormBody:
         """Add the arguments. Raises InvalidParameters, UnreadableBody, UnsupportedContentType."""
         fields, files = self._parsed(request)
         if self.form is not None:
-            arguments["form"] = validated(self.form.adapter, "form", fields, self.form.several)
+            most = request.app.ctx.config.JSON_MAX_ITEMS
+            self.form.type.check_texts(request.body, most, "form")
+            arguments["form"] = validated(self.form.type, "form", fields, self.form.several)
         if self.files is not None:
             arguments["files"] = _validated_files(self.files, files)
 
@@ -62,14 +67,10 @@ class FormBody:
         if not request.body:
             return {}, {}
         kind, parameters = check_content_type(request, self.content_types)
-        try:
-            if kind == MULTIPART:
-                fields, files = parse_multipart_form(request.body, parameters["boundary"].encode())
-                return fields, files
-            text = request.body.decode()
-            return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict"), {}
-        except Exception as exc:  # Sanic's parser says in many ways that it found something else
-            raise UnreadableBody([Mistake.of("form", "form_invalid")]) from exc
+        config = request.app.ctx.config
+        if kind == MULTIPART:
+            return read_multipart(request.body, parameters.get("boundary", "").encode(), config)
+        return read_url_encoded(request.body, config), {}
 
 
 def _validated_files(part: FormPart, given: Mapping[str, Sequence[File]]) -> Any:
@@ -78,6 +79,6 @@ def _validated_files(part: FormPart, given: Mapping[str, Sequence[File]]) -> Any
     if repeated:
         raise InvalidParameters([Mistake.of(f"files.{printable(name)}", "repeated") for name in repeated])
     try:
-        return part.adapter.validate_python(values)
+        return part.type.validate_python(values)
     except ValidationError as exc:
         raise InvalidParameters.of(exc, "files") from None

@@ -12,20 +12,31 @@ from sanic.exceptions import SanicException
 __all__ = ["CODES", "InvalidParameters", "Mistake", "UnreadableBody", "UnsupportedContentType", "printable"]
 
 MAX_MISTAKES = 100  # of one request: nobody reads more
+MOST_ERRORS = 10_000  # that pydantic makes a list of, which it can do of all of them only
 SHOWN = 50  # characters of a name that a client made up
 
 CODES = {
     "content_type": "Send the body as {expected}.",
+    "field_too_large": "A field of a form has {most} bytes at most.",
     "finite_number": "The number {number} is too large for any type.",
+    "form_charset": "Send the fields of a form in UTF-8.",
+    "form_encoding": "The form is not UTF-8.",
+    "form_headers_too_large": "A part of a form has {most} headers of {size} bytes at most.",
     "form_invalid": "The body is no form of the kind that Content-Type names.",
+    "invalid_nested": "A value in here does not fit its type.",
     "json_duplicate_key": "The key {key} stands twice in one object.",
     "json_encoding": "The body is not UTF-8.",
     "json_invalid": "The body is not JSON.",
     "json_too_deep": "The body is nested too deeply.",
+    "json_too_many_items": "The body has more than {most} items.",
     "lone_surrogate": "A text holds half of a character.",
     "missing": "Field required",
     "nul_character": "A text here has no NUL character.",
+    "number_too_long": "A number has {most} digits at most.",
     "repeated": "Give this parameter once.",
+    "too_many_fields": "A form has {most} fields at most.",
+    "too_many_files": "A form has {most} files at most.",
+    "too_many_mistakes": "There are {count} mistakes, too many to list.",
     "too_many_parameters": "There are more than {most} parameters.",
 }
 """The kinds of mistakes that pydantic does not know, or knows otherwise; in braces the names of their context."""
@@ -62,6 +73,8 @@ class InvalidParameters(SanicException):
     @classmethod
     def of(cls, error: ValidationError, where: str) -> Self:
         """What pydantic found in the body, the query, …, a hundred mistakes at most."""
+        if (count := error.error_count()) > MOST_ERRORS:
+            return cls([Mistake.of(where, "too_many_mistakes", count=count)])
         found = error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]
         return cls([_mistake(each, where) for each in found])
 

@@ -23,6 +23,7 @@ from sanic.request import Request
 
 from sanicbase.db.pages import ListQuery
 from sanicbase.errors import SanicBaseError
+from sanicbase.http.bounded_type import BoundedType, check_cost
 from sanicbase.http.form_body import FormBody, FormPart
 from sanicbase.http.json_body import REQUIRED, JsonBody
 from sanicbase.http.markers import Cookie, Header, Marker, Query
@@ -163,7 +164,9 @@ class Signature:
         model = self._model("query")
         if issubclass(model, ListQuery):
             return (ListTexts(model, TypeAdapter(model)),)
-        return (Texts("query", TypeAdapter(model), repeatable(model), query_of, argument="query"),)
+        return (
+            Texts("query", self._checked("query", TypeAdapter(model)), repeatable(model), query_of, argument="query"),
+        )
 
     def _singles(self, kind: type[Marker]) -> Source | None:
         found = self.single(kind).values()
@@ -179,7 +182,7 @@ class Signature:
             return None
         if body.annotation in (Any, object):
             self._wrong("body", "annotate it with a pydantic model")
-        return JsonBody(self._type(body), body.default)
+        return JsonBody(BoundedType(self._type(body)), body.default)
 
     def _form(self) -> Source | None:
         if not {"form", "files"} & self.parameters.keys():
@@ -190,7 +193,7 @@ class Signature:
         if name not in self.parameters:
             return None
         model = self._model(name)
-        return FormPart(TypeAdapter(model), repeatable(model))
+        return FormPart(BoundedType(self._checked(name, TypeAdapter(model))), repeatable(model))
 
     def _model(self, name: str) -> type[BaseModel]:
         annotation = self.parameters[name].annotation
@@ -200,11 +203,16 @@ class Signature:
 
     def _type(self, parameter: Parameter) -> TypeAdapter[Any]:
         try:
-            return TypeAdapter(parameter.annotation)
+            return self._checked(parameter.name, TypeAdapter(parameter.annotation))
         except PydanticUserError as exc:
             raise SanicBaseError(
                 f"{self.owner}: {parameter.name!r}: annotate it with a pydantic model, or a type that pydantic knows."
             ) from exc
+
+    def _checked(self, name: str, adapter: TypeAdapter[Any]) -> TypeAdapter[Any]:
+        if reason := check_cost(adapter):
+            self._wrong(name, reason)
+        return adapter
 
     def _adapter(self, place: str, parameters: Iterable[Parameter]) -> TypeAdapter[Any]:
         """A type that has the parameters as its fields."""

@@ -15,6 +15,7 @@ from sanic.exceptions import NotFound
 from sanic.request import Request
 
 from sanicbase.db.pages import ListQuery
+from sanicbase.http.bounded_type import Validates
 from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
 
 __all__ = ["MAX_PARAMETERS", "ListTexts", "PathTexts", "Texts", "cookies_of", "headers_of", "query_of", "validated"]
@@ -81,7 +82,7 @@ class ListTexts:
         arguments["query"] = self.query.parse(query_of(request))
 
 
-def validated(adapter: TypeAdapter[Any], place: str, given: Given, several: frozenset[str]) -> Any:
+def validated(adapter: Validates, place: str, given: Given, several: frozenset[str]) -> Any:
     """What the texts become. Raises InvalidParameters with every mistake."""
     values: dict[str, object] = {}
     mistakes: list[Mistake] = []

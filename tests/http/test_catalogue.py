@@ -18,10 +18,11 @@ import sanicbase
 from sanicbase.db.engine.translation import WORDS
 from sanicbase.http.catalogue import Catalogue, Words
 from sanicbase.http.chinese import CHINESE
+from sanicbase.http.mistakes import CODES
 
 PLAIN = Catalogue()
 LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
-NAMES = {"JSON", "Unicode", "ASCII", "URL", "UUID", "YYYY", "null", "true", "false", "NUL"}
+NAMES = {"JSON", "Unicode", "ASCII", "URL", "UUID", "YYYY", "null", "true", "false", "NUL", "UTF", "Content", "Type"}
 
 
 def test_every_kind_that_pydantic_has_is_said_in_chinese() -> None:
@@ -44,6 +45,7 @@ def test_every_kind_of_our_own_is_said_in_chinese() -> None:
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in Path(sanicbase.__file__).parent.rglob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     kinds = {kind for call in calls for kind in kinds_of(call)} | {f"column.{kind}" for kind in WORDS}
+    kinds |= CODES.keys()
     assert {"repeated", "invalid_cursor", "column.too_long", "column.null"} <= kinds
     assert sorted(kinds - CHINESE.keys()) == []
 

@@ -17,9 +17,9 @@ from sanic import Blueprint
 from sanic.request import Request
 
 from sanicbase import APIView
-from sanicbase.http.json_body import check_json
+from sanicbase.http.json_body import _find_fault, _is_faultless, check_json
 from sanicbase.http.mistakes import CODES, InvalidParameters, UnreadableBody
-from tests.http.conftest import Serve
+from tests.http.conftest import Serve, ServeAs
 
 JSON = {"Content-Type": "application/json"}
 
@@ -197,3 +197,17 @@ def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
     except (InvalidParameters, UnreadableBody):
         return
     assert not isinstance(found := json.loads(body.decode()), float) or math.isfinite(found)
+
+
+@given(st.binary(max_size=200) | documents.map(lambda document: json.dumps(document).encode()))
+def test_what_the_fast_parser_takes_the_exact_one_takes_as_well(body: bytes) -> None:
+    if _is_faultless(body):
+        _find_fault(body)
+
+
+async def test_a_body_with_too_many_items_is_refused(serve_as: ServeAs, blueprint: Blueprint) -> None:
+    async with serve_as(blueprint, JSON_MAX_ITEMS=10) as client:
+        refused = await client.post("/things", json={"anything": [[]] * 10})
+        assert (refused.status_code, refused.json()["data"][0]["code"]) == (422, "json_too_many_items")
+        taken = await client.post("/things", json={"anything": ",[{" * 10})
+        assert taken.status_code == 200

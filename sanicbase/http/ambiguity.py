@@ -1,0 +1,92 @@
+"""Types whose validation takes exponential time: unions that read the same part of a document in several ways, and
+are found again inside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from sanicbase.http.core_schemas import Schema, inner_schemas, subschemas, without_wrappers
+
+__all__ = ["is_exponential"]
+
+Entries = dict[str, list[Schema]]
+
+ANY_KEY = "*"  # of objects whose keys are not declared
+ITEMS = "[]"  # of arrays
+TEXT = '""'  # a text that is parsed as JSON
+ARRAYS = ("list", "deque", "tuple", "set", "frozenset", "generator")
+OBJECTS = ("dict", "frozen-dict", "ordered-dict", "default-dict", "mapping", "counter")
+
+
+def is_exponential(schema: Schema) -> bool:
+    """Whether a document of depth n can cost 2**n steps: a union has two choices that hand the value of the same key
+    back to the union. pydantic tries all choices at each level; a discriminator has it try one."""
+    definitions = {each["ref"]: each for each in subschemas(schema) if "ref" in each}
+    unions = [each for each in subschemas(schema) if each["type"] == "union"]
+    return any(_is_ambiguous(each, definitions) for each in unions)
+
+
+def _is_ambiguous(union: Schema, definitions: dict[str, Schema]) -> bool:
+    found = [_recursive_keys(choice, union, definitions) for choice in _choices(union)]
+    return any(_overlap(one, other) for one, other in combinations(found, 2))
+
+
+def _choices(union: Schema) -> list[Schema]:
+    return [choice[0] if isinstance(choice, tuple) else choice for choice in union["choices"]]
+
+
+def _recursive_keys(choice: Schema, union: Schema, definitions: dict[str, Schema]) -> set[str]:
+    """The keys under which a choice reads its part with the same union again."""
+    return {
+        key
+        for container in without_wrappers(choice, definitions)
+        for key, inner in _entries(container)
+        if _leads_to(inner, union, definitions)
+    }
+
+
+def _overlap(one: set[str], other: set[str]) -> bool:
+    if one & other:
+        return True
+    return any(ANY_KEY in these and those - {ITEMS, TEXT} for these, those in ((one, other), (other, one)))
+
+
+def _entries(container: Schema) -> Iterator[tuple[str, Schema]]:
+    kind = container["type"]
+    if kind in ARRAYS:
+        yield from ((ITEMS, inner) for inner in inner_schemas(container))
+    elif kind == "json":
+        yield from ((TEXT, inner) for inner in inner_schemas(container))
+    elif kind in OBJECTS:
+        yield from ((ANY_KEY, inner) for inner in inner_schemas(container))
+    elif kind in ("model-fields", "typed-dict", "dataclass-args"):
+        fields = container["fields"]
+        named = fields.items() if isinstance(fields, dict) else [(each["name"], each) for each in fields]
+        for name, field in named:
+            yield from ((key, field["schema"]) for key in _keys(name, field.get("validation_alias")))
+        if "extras_schema" in container:
+            yield ANY_KEY, container["extras_schema"]
+
+
+def _keys(name: str, alias: object) -> Iterator[str]:
+    yield name
+    if isinstance(alias, str):
+        yield alias
+    elif isinstance(alias, list):  # one path, or several
+        for path in alias if alias and isinstance(alias[0], list) else [alias]:
+            yield str(path[0])
+
+
+def _leads_to(schema: Schema, union: Schema, definitions: dict[str, Schema]) -> bool:
+    pending, seen = [schema], set[int]()
+    while pending:
+        found = pending.pop()
+        if found is union:
+            return True
+        if id(found) not in seen:
+            seen.add(id(found))
+            pending += inner_schemas(found)
+            if found["type"] == "definition-ref":
+                pending.append(definitions[found["schema_ref"]])
+    return False

@@ -1,0 +1,176 @@
+"""A type that a request is validated with, at a cost that has bounds, whatever the client sends.
+
+pydantic makes an error for each mistake, about 400 bytes of memory each and ten times that for the list of them, and
+knows no limit: `{},{},…` for models with ten required fields is a million errors. So a large body is validated by a
+second validator, in which an array or a dictionary stops at its first wrong item, and a recursive type tells of the
+first level that is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator
+
+from sanicbase.http.ambiguity import is_exponential
+from sanicbase.http.core_schemas import Schema, changed, subschemas
+from sanicbase.http.json_items import check_items
+from sanicbase.http.mistakes import CODES, InvalidParameters, Mistake
+
+__all__ = ["BoundedType", "Validates", "check_cost"]
+
+FEW = 1000  # items, of which every mistake is told
+LONGEST = 64 * 1024  # characters of a text that Python code parses, or that is a URL
+
+OF_NUMBERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else " ") for byte in range(256))
+"""Makes 0 of what stands in a number, also one in a text with escapes."""
+
+COLLECTIONS = (
+    "list", "deque", "tuple", "set", "frozenset", "dict", "frozen-dict", "ordered-dict", "counter",
+)  # fmt: skip
+URLS = ("url", "multi-host-url")
+PYTHON_PARSERS = ("ipaddress", "pydantic.networks")  # modules of the functions that take a text of any length
+
+
+PATTERNS: tuple[Any, ...] = (re.Pattern, re.Pattern[str], re.Pattern[bytes])
+COMPILING = [cast("Schema", TypeAdapter(kind).core_schema)["function"] for kind in PATTERNS]
+NESTED = "invalid_nested"
+
+
+class Validates(Protocol):
+    """What validates texts and files that are Python objects already: a TypeAdapter, or a BoundedType."""
+
+    def validate_python(self, value: Any, /) -> Any:
+        """Return what the value becomes. Raises ValidationError."""
+
+
+class JsonValidator(Validates, Protocol):
+    """What validates JSON as well."""
+
+    def validate_json(self, data: bytes, /, *, strict: bool | None = None) -> Any:
+        """Return what the bytes become. Raises ValidationError."""
+
+
+@dataclass(frozen=True)
+class BoundedType:
+    """A type with its validators. `adapter` is pydantic's own, for the document."""
+
+    adapter: TypeAdapter[Any]
+
+    def check_items(self, body: bytes, most: int) -> int:
+        """Return how many items a body has, about. Raises InvalidParameters when they are more than `most`, or when a
+        number is too long for Python's Fraction, which takes quadratic time."""
+        if len(body) <= FEW:
+            return len(body)
+        if self._has_fractions and b"0" * (LONGEST + 1) in body.translate(OF_NUMBERS):
+            raise InvalidParameters([Mistake.of("body", "number_too_long", most=LONGEST)])
+        return check_items(body, most, in_texts=self._reads_texts)
+
+    def validate_json(self, body: bytes, items: int) -> Any:
+        """Return what a body with that many items becomes, strictly. Raises ValidationError; with a thousand items at
+        most it has every mistake."""
+        validator = self._validator if items <= FEW else self._first_mistakes
+        return validator.validate_json(body, strict=True)
+
+    def validate_python(self, value: Any, /) -> Any:
+        """Return what texts become, leniently. Raises ValidationError."""
+        return self._validator.validate_python(value)
+
+    def check_texts(self, texts: bytes, most_items: int, place: str) -> None:
+        """Refuse texts with more items than that, where the type parses some as JSON. Raises InvalidParameters."""
+        if self._reads_texts:
+            check_items(texts, most_items, in_texts=True, place=place)
+
+    @cached_property
+    def _validator(self) -> JsonValidator:
+        limited = changed(self._schema, _limit_text)
+        # pydantic's own is shared with the model, and costs nothing.
+        return _build(limited) if limited != self._schema else self.adapter
+
+    @cached_property
+    def _first_mistakes(self) -> JsonValidator:
+        recursive = _recursive(self._schema)
+        return _build(changed(changed(self._schema, _limit_text), lambda each: _stop_early(each, recursive)))
+
+    @cached_property
+    def _reads_texts(self) -> bool:
+        """Whether texts have items of their own: JSON inside of JSON, the hosts of a URL."""
+        return any(each["type"] in ("json", "multi-host-url") for each in subschemas(self._schema))
+
+    @cached_property
+    def _has_fractions(self) -> bool:
+        return any(each["type"] == "fraction" for each in subschemas(self._schema))
+
+    @property
+    def _schema(self) -> Schema:
+        if not self.adapter.pydantic_complete:  # it refers to what was defined after it
+            self.adapter.rebuild()
+        return cast("Schema", self.adapter.core_schema)
+
+
+def check_cost(adapter: TypeAdapter[Any]) -> str | None:
+    """Why requests must not be validated with that type; None when they may, or it is not known yet."""
+    if not adapter.pydantic_complete:
+        return None
+    schema = cast("Schema", adapter.core_schema)
+    if any(_is_pattern(each) for each in subschemas(schema)):
+        return "a regular expression from a client can take minutes to compile; take a str"
+    if is_exponential(schema):
+        return "a union that contains itself takes exponential time to validate; give its models a discriminator"
+    return None
+
+
+def _build(schema: Schema) -> SchemaValidator:
+    # Without the validators that the models have already, which are those of the unchanged schema.
+    return SchemaValidator(cast("CoreSchema", schema), _use_prebuilt=False)
+
+
+def _limit_text(schema: Schema) -> Schema:
+    """Give the texts a greatest length that pydantic hands to code that takes more than a step for each character."""
+    kind = schema["type"]
+    if kind in URLS:
+        return {"max_length": LONGEST, **schema}
+    if kind == "fraction":  # in JSON a function would take its strictness away, see check_items
+        limited = {"type": "function-before", "function": {"type": "no-info", "function": _short}, "schema": schema}
+        return {"type": "json-or-python", "json_schema": schema, "python_schema": limited}
+    if kind == "function-after" and schema["schema"]["type"] == "str" and _module(schema) in PYTHON_PARSERS:
+        return {**schema, "schema": {"max_length": LONGEST, **schema["schema"]}}
+    return schema
+
+
+def _stop_early(schema: Schema, recursive: frozenset[str]) -> Schema:
+    if schema["type"] in COLLECTIONS:
+        schema = {**schema, "fail_fast": True}
+    if schema.get("ref") not in recursive:
+        return schema
+    inner = {key: value for key, value in schema.items() if key != "ref"}
+    error = {"custom_error_type": NESTED, "custom_error_message": CODES[NESTED]}
+    return {"type": "custom-error", "schema": inner, **error, **_reference(schema)}
+
+
+def _recursive(schema: Schema) -> frozenset[str]:
+    """The names of what a type refers to, which are the parts of it that contain themselves, or are used twice."""
+    return frozenset(each["schema_ref"] for each in subschemas(schema) if each["type"] == "definition-ref")
+
+
+def _reference(schema: Schema) -> Schema:
+    return {"ref": schema["ref"]} if "ref" in schema else {}
+
+
+def _short(value: object) -> object:
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise PydanticKnownError("string_too_long", {"max_length": LONGEST})
+    return value
+
+
+def _module(schema: Schema) -> str:
+    return str(getattr(schema["function"]["function"], "__module__", ""))
+
+
+def _is_pattern(schema: Schema) -> bool:
+    """Whether it compiles a regular expression; pydantic has no kind of schema for that."""
+    return schema["type"] == "function-plain" and schema["function"] in COMPILING

@@ -1,0 +1,74 @@
+"""pydantic's core schemas: going through them, and changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["Schema", "changed", "inner_schemas", "subschemas", "without_wrappers"]
+
+Schema = dict[str, Any]
+
+INNER = (
+    "schema", "choices", "fields", "items_schema", "keys_schema", "values_schema", "extras_schema",
+    "extras_keys_schema", "lax_schema", "strict_schema", "json_schema", "python_schema", "steps", "definitions",
+    "arguments_schema", "var_args_schema", "var_kwargs_schema",
+)  # fmt: skip
+"""The keys under which a core schema holds others; every other key holds settings and values."""
+
+WRAPPERS = ("schema", "lax_schema", "strict_schema", "json_schema", "steps")
+
+
+def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
+    """A copy in which each schema, the innermost first, is what `change` makes of it."""
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(changed(each, change) for each in schema)
+    if not isinstance(schema, dict):
+        return schema
+    if not isinstance(schema.get("type"), str):  # fields by name, choices by tag
+        return {name: changed(each, change) for name, each in schema.items()}
+    return change({key: changed(each, change) if key in INNER else each for key, each in schema.items()})
+
+
+def inner_schemas(schema: Schema) -> Iterator[Schema]:
+    """The schemas directly inside of one; fields count as schemas."""
+    for key in INNER:
+        if key in schema:
+            yield from _schemas(schema[key])
+
+
+def subschemas(schema: Schema) -> Iterator[Schema]:
+    """The schema and all inside of it, without following references."""
+    yield schema
+    for inner in inner_schemas(schema):
+        yield from subschemas(inner)
+
+
+def without_wrappers(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
+    """The schemas that read the same value as this one and wrap no other: the choices of unions, the inside of
+    defaults, functions and references."""
+    pending, seen = [schema], set[int]()
+    while pending:
+        found = pending.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if found["type"] == "definition-ref":
+            pending.append(definitions[found["schema_ref"]])
+        elif found["type"] in ("union", "tagged-union"):
+            pending += _schemas(found["choices"])
+        elif found["type"] != "json" and any(key in found for key in WRAPPERS):
+            pending += [each for key in WRAPPERS if key in found for each in _schemas(found[key])]
+        else:
+            yield found
+
+
+def _schemas(value: Any) -> Iterator[Schema]:
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _schemas(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _schemas(each)
