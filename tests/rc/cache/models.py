@@ -10,7 +10,7 @@ from pydantic import Field
 from tortoise.functions import Count
 
 from sanicbase import RCModel
-from tests.db.library import Author, Book, Shelf, Tally
+from tests.db.library import Author, Book, Leaflet, Shelf, Tally
 
 
 class AuthorRC(RCModel):
@@ -85,7 +85,7 @@ class BlobRC(RCModel):
 
     class Meta:
         key = "id"
-        watches = {Shelf: "room"}
+        watches = {Leaflet: "id"}
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
@@ -106,7 +106,7 @@ class BytesRC(RCModel):
 
     class Meta:
         key = "id"
-        watches = {Shelf: "room"}
+        watches = {Leaflet: "id"}
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:

@@ -22,6 +22,8 @@ NAMES = {
     hashlib.sha1(getattr(scripts, name).encode(), usedforsecurity=False).hexdigest(): name for name in scripts.__all__
 }
 
+BESIDES = ("PING", "BEAT", "HINCRBY", "HELLO", "CLIENT")  # a thread beats on a connection of its own
+
 
 async def settled(redis_url: str) -> None:
     """Leave an epoch in an empty Redis, as the last process of a service does: else the first one waits for others."""
@@ -53,7 +55,7 @@ async def library(
 
 @asynccontextmanager
 async def commands(redis_url: str) -> AsyncIterator[list[str]]:
-    """The commands that Redis is sent during the block, scripts by their names; beats and counters are left out."""
+    """The commands that Redis is sent during the block, scripts by their names; beats, counters and greetings are left out."""
     said: list[str] = []
     async with Redis.from_url(redis_url, protocol=2) as redis, redis.monitor() as monitor:
         listening = asyncio.create_task(_listen(monitor, said))
@@ -64,7 +66,7 @@ async def commands(redis_url: str) -> AsyncIterator[list[str]]:
                 if "PING" in said:
                     break
                 await asyncio.sleep(0.01)
-            said[:] = [each for each in said if each not in ("PING", "BEAT", "HINCRBY")]
+            said[:] = [each for each in said if each not in BESIDES]
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
