@@ -55,7 +55,7 @@ async def library(
 
 @asynccontextmanager
 async def commands(redis_url: str) -> AsyncIterator[list[str]]:
-    """The commands that Redis is sent during the block, scripts by their names; beats, counters and greetings are left out."""
+    """The commands that Redis is sent in the block, scripts by their names; without beats, counters and greetings."""
     said: list[str] = []
     async with Redis.from_url(redis_url, protocol=2) as redis, redis.monitor() as monitor:
         listening = asyncio.create_task(_listen(monitor, said))
