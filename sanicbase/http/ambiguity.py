@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from sanicbase.http.core_schemas import Schema, inner_schemas, subschemas, without_wrappers
+from sanicbase.http.core_schemas import Schema, definitions_of, inner_schemas, reachable, subschemas, without_wrappers
 
 __all__ = ["is_exponential"]
 
@@ -22,7 +22,7 @@ OBJECTS = ("dict", "frozen-dict", "ordered-dict", "default-dict", "mapping", "co
 def is_exponential(schema: Schema) -> bool:
     """Whether a document of depth n can cost 2**n steps: a union has two choices that hand the value of the same key
     back to the union. pydantic tries all choices at each level; a discriminator has it try one."""
-    definitions = {each["ref"]: each for each in subschemas(schema) if "ref" in each}
+    definitions = definitions_of(schema)
     unions = [each for each in subschemas(schema) if each["type"] == "union"]
     return any(_is_ambiguous(each, definitions) for each in unions)
 
@@ -42,7 +42,7 @@ def _recursive_keys(choice: Schema, union: Schema, definitions: dict[str, Schema
         key
         for container in without_wrappers(choice, definitions)
         for key, inner in _entries(container)
-        if _leads_to(inner, union, definitions)
+        if any(found is union for found in reachable(inner, definitions))
     }
 
 
@@ -76,17 +76,3 @@ def _keys(name: str, alias: object) -> Iterator[str]:
     elif isinstance(alias, list):  # one path, or several
         for path in alias if alias and isinstance(alias[0], list) else [alias]:
             yield str(path[0])
-
-
-def _leads_to(schema: Schema, union: Schema, definitions: dict[str, Schema]) -> bool:
-    pending, seen = [schema], set[int]()
-    while pending:
-        found = pending.pop()
-        if found is union:
-            return True
-        if id(found) not in seen:
-            seen.add(id(found))
-            pending += inner_schemas(found)
-            if found["type"] == "definition-ref":
-                pending.append(definitions[found["schema_ref"]])
-    return False

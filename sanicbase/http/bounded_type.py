@@ -1,9 +1,9 @@
 """A type that a request is validated with, at a cost that has bounds, whatever the client sends.
 
-pydantic makes an error for each mistake, about 400 bytes of memory each and ten times that for the list of them, and
-knows no limit: `{},{},…` for models with ten required fields is a million errors. So a large body is validated by a
-second validator, in which an array or a dictionary stops at its first wrong item, and a recursive type tells of the
-first level that is wrong.
+pydantic makes an error for each mistake, about 400 bytes of memory each, and as much again for the list of them. It
+knows no limit: `{},{},…` for models with ten required fields is a million errors. So a body that can have many mistakes
+is validated by a second validator, in which an array or a dictionary stops at its first wrong item, and a recursive
+type reports the outermost level that is wrong.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator
 
 from sanicbase.http.ambiguity import is_exponential
-from sanicbase.http.core_schemas import Schema, changed, subschemas
+from sanicbase.http.core_schemas import WRAPPERS, Schema, changed, definitions_of, inner_schemas, reachable, subschemas
 from sanicbase.http.json_items import check_items
 from sanicbase.http.mistakes import CODES, InvalidParameters, Mistake
 
 __all__ = ["BoundedType", "Validates", "check_cost"]
 
-FEW = 1000  # items, of which every mistake is told
+SMALL = 1000  # bytes, which need not be counted
+MOST_MISTAKES = 20_000  # that may be made in full: 10 MB, a fifth of a second
+DEPTH = 20  # times the place of a mistake deep inside a recursive type is longer
 LONGEST = 64 * 1024  # characters of a text that Python code parses, or that is a URL
 
 OF_NUMBERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else " ") for byte in range(256))
@@ -34,8 +36,6 @@ COLLECTIONS = (
 )  # fmt: skip
 URLS = ("url", "multi-host-url")
 PYTHON_PARSERS = ("ipaddress", "pydantic.networks")  # modules of the functions that take a text of any length
-
-
 PATTERNS: tuple[Any, ...] = (re.Pattern, re.Pattern[str], re.Pattern[bytes])
 COMPILING = [cast("Schema", TypeAdapter(kind).core_schema)["function"] for kind in PATTERNS]
 NESTED = "invalid_nested"
@@ -64,16 +64,16 @@ class BoundedType:
     def check_items(self, body: bytes, most: int) -> int:
         """Return how many items a body has, about. Raises InvalidParameters when they are more than `most`, or when a
         number is too long for Python's Fraction, which takes quadratic time."""
-        if len(body) <= FEW:
+        if len(body) <= min(SMALL, most):
             return len(body)
         if self._has_fractions and b"0" * (LONGEST + 1) in body.translate(OF_NUMBERS):
             raise InvalidParameters([Mistake.of("body", "number_too_long", most=LONGEST)])
         return check_items(body, most, in_texts=self._reads_texts)
 
     def validate_json(self, body: bytes, items: int) -> Any:
-        """Return what a body with that many items becomes, strictly. Raises ValidationError; with a thousand items at
-        most it has every mistake."""
-        validator = self._validator if items <= FEW else self._first_mistakes
+        """Return what a body with that many items becomes, strictly. Raises ValidationError, with
+        every mistake where there can be no more than MOST_MISTAKES."""
+        validator = self._validator if items * self._weight <= MOST_MISTAKES else self._first_mistakes
         return validator.validate_json(body, strict=True)
 
     def validate_python(self, value: Any, /) -> Any:
@@ -102,6 +102,12 @@ class BoundedType:
         return any(each["type"] in ("json", "multi-host-url") for each in subschemas(self._schema))
 
     @cached_property
+    def _weight(self) -> int:
+        """How many mistakes one item can have, about."""
+        most = max(_mistakes(each) for each in subschemas(self._schema))
+        return most * DEPTH if _recursive(self._schema) else most
+
+    @cached_property
     def _has_fractions(self) -> bool:
         return any(each["type"] == "fraction" for each in subschemas(self._schema))
 
@@ -122,6 +128,17 @@ def check_cost(adapter: TypeAdapter[Any]) -> str | None:
     if is_exponential(schema):
         return "a union that contains itself takes exponential time to validate; give its models a discriminator"
     return None
+
+
+def _mistakes(schema: Schema) -> int:
+    """How many mistakes a value can have, besides those of the items in it: all fields of a model may be missing, and
+    a union has the mistakes of all its choices."""
+    inner = [_mistakes(each) for each in inner_schemas(schema)]
+    if schema["type"] == "union":
+        return sum(inner)
+    if schema["type"] in ("model-fields", "typed-dict", "dataclass-args"):
+        return max(1, len(inner))
+    return max(inner, default=1) if any(key in schema for key in WRAPPERS) else 1
 
 
 def _build(schema: Schema) -> SchemaValidator:
@@ -153,8 +170,13 @@ def _stop_early(schema: Schema, recursive: frozenset[str]) -> Schema:
 
 
 def _recursive(schema: Schema) -> frozenset[str]:
-    """The names of what a type refers to, which are the parts of it that contain themselves, or are used twice."""
-    return frozenset(each["schema_ref"] for each in subschemas(schema) if each["type"] == "definition-ref")
+    """The names of the parts of a type that contain themselves."""
+    definitions = definitions_of(schema)
+    return frozenset(
+        name
+        for name, part in definitions.items()
+        if any(each.get("schema_ref") == name for each in reachable(part, definitions))
+    )
 
 
 def _reference(schema: Schema) -> Schema:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Schema", "changed", "inner_schemas", "subschemas", "without_wrappers"]
+__all__ = [
+    "WRAPPERS",
+    "Schema",
+    "changed",
+    "definitions_of",
+    "inner_schemas",
+    "reachable",
+    "subschemas",
+    "without_wrappers",
+]
 
 Schema = dict[str, Any]
 
@@ -42,6 +51,25 @@ def subschemas(schema: Schema) -> Iterator[Schema]:
     yield schema
     for inner in inner_schemas(schema):
         yield from subschemas(inner)
+
+
+def definitions_of(schema: Schema) -> dict[str, Schema]:
+    """What references refer to, by name."""
+    return {each["ref"]: each for each in subschemas(schema) if "ref" in each}
+
+
+def reachable(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
+    """The schema and all inside of it, once each, and of what it refers to."""
+    pending, seen = [schema], set[int]()
+    while pending:
+        found = pending.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        pending += inner_schemas(found)
+        if found["type"] == "definition-ref":
+            pending.append(definitions[found["schema_ref"]])
 
 
 def without_wrappers(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:

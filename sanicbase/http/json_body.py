@@ -24,9 +24,8 @@ __all__ = ["REQUIRED", "JsonBody", "check_json"]
 
 REQUIRED: Any = object()
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-MOST_DIGITS = 308  # of a number that is not infinite
-LARGE_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
-DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
+SAFE_DIGITS = 200  # with an exponent of two digits they are below 1e300; the largest float is 1.8e308
+OF_NUMBERS = bytes.maketrans(b"123456789E", b"000000000e")
 EXPECTED = ("application/json",)
 
 
@@ -80,9 +79,9 @@ def _is_faultless(body: bytes) -> bool:
 
 
 def _may_be_infinite(body: bytes) -> bool:
-    if LARGE_EXPONENT.search(body):
-        return True
-    return len(body) > MOST_DIGITS and b"0" * (MOST_DIGITS + 1) in body.translate(DIGITS)  # a regex takes seconds
+    """Whether it has a number with a large exponent or many digits; a regular expression takes ten times as long."""
+    numbers = body.translate(OF_NUMBERS)
+    return b"0e000" in numbers or b"0e+000" in numbers or b"0" * SAFE_DIGITS in numbers
 
 
 def _find_fault(body: bytes) -> None:

@@ -12,7 +12,7 @@ from sanic.exceptions import SanicException
 __all__ = ["CODES", "InvalidParameters", "Mistake", "UnreadableBody", "UnsupportedContentType", "printable"]
 
 MAX_MISTAKES = 100  # of one request: nobody reads more
-MOST_ERRORS = 10_000  # that pydantic makes a list of, which it can do of all of them only
+MOST_ERRORS = 50_000  # that pydantic makes a list of, which it can do of all of them only
 SHOWN = 50  # characters of a name that a client made up
 
 CODES = {

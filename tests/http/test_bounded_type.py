@@ -28,6 +28,11 @@ class Tree(BaseModel):
     size: int = 0
 
 
+class Segment(BaseModel):
+    start: Pair
+    end: Pair
+
+
 class And(BaseModel):
     both: list[And | Or]
 
@@ -77,9 +82,15 @@ def test_a_small_array_tells_of_each_wrong_item() -> None:
 
 
 def test_a_large_recursive_body_tells_of_its_outermost_level() -> None:
-    body = b'[{"children":[' + b"{}," * 600 + b'{"size":"x"}]}]'
+    body = b'[{"children":[' + b"{}," * 900 + b'{"size":"x"}]}]'
     assert mistakes(list[Tree], body) == [("body.0", "invalid_nested")]
     assert mistakes(list[Tree], b'[{"children":[{"size":"x"}]}]') == [("body.0.children.0.size", "int_type")]
+
+
+def test_a_large_body_of_a_model_used_twice_tells_of_the_exact_place() -> None:
+    pair = b'{"left":1,"right":2}'
+    body = b"[" + b'{"start":%s,"end":%s},' % (pair, pair) * 3000 + b'{"start":%s,"end":{"left":1}}]' % pair
+    assert mistakes(list[Segment], body) == [("body.3000.end.right", "missing")]
 
 
 def test_a_large_body_becomes_the_same_as_a_small_one() -> None:
@@ -92,7 +103,7 @@ def test_too_many_mistakes_are_counted_and_not_listed() -> None:
     class Closed(BaseModel, extra="forbid"):
         left: int = 0
 
-    body = b"{" + b",".join(b'"k%d":1' % number for number in range(20_000)) + b"}"
+    body = b"{" + b",".join(b'"k%d":1' % number for number in range(60_000)) + b"}"
     assert mistakes(Closed, body) == [("body", "too_many_mistakes")]
 
 
