@@ -13,7 +13,7 @@ import pytest
 from sanicbase.testing import ServiceProcess, free_port, wait_until
 
 Project = Any  # a class of the conftest, which cannot be imported
-ADMIN_TOKEN = "an admin token that is long enough"
+ADMIN_TOKEN = "an-admin-token-that-is-long-enough"
 GONE = 5.0  # seconds
 TAKEN_OVER = 5.0  # seconds
 

@@ -20,7 +20,7 @@ from sanicbase.testing import ServiceProcess, free_port, wait_until
 from xi_test.config.errors import XiTestError
 
 Project = Any  # a class of the conftest, which cannot be imported
-ADMIN_TOKEN = "an admin token that is long enough"
+ADMIN_TOKEN = "an-admin-token-that-is-long-enough"
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 BODY_SIZE = 5_000_000
 SETTLED = 0.5  # seconds; Sanic's manager looks ten times a second whether its workers are ready
