@@ -13,11 +13,12 @@ from tortoise.fields.base import DatabaseDefault
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from sanicbase.db.conversion import WRONG_TYPE, plain_type, typed
 from sanicbase.db.errors import NotFoundError
 from sanicbase.db.keys import attribute, attributes, check_together, unique_sets, without_objects
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.upsert import Upsert
-from sanicbase.db.values import WRONG_TYPE, assignable, check_known, converted, fits, prepare
+from sanicbase.db.values import assignable, check_known, converted, fits, own_values, prepare
 from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import InvalidValue, SanicBaseError
 
@@ -64,6 +65,10 @@ class DBModel(Model):
 
     def __init__(self, **values: object) -> None:
         values = assignable(type(self), values)
+        fields_map = self._meta.fields_map
+        for name in values.keys() & self._meta.fields_db_projection.keys():
+            if type(value := values[name]) is not plain_type(type(fields_map[name])):
+                values[name] = typed(fields_map[name], value)
         try:
             super().__init__(**values)
         except WRONG_TYPE:
@@ -111,6 +116,7 @@ class DBModel(Model):
         if not is_watched(type(self)):
             await self._save(using_db, update_fields, force_create, force_update)
             return
+        self._take_own_values(update_fields, check=False)
         async with writing(type(self), self._connection(using_db)) as made:
             before: Sequence[Row] = ()
             if self._saved_in_db and self.pk is not None:
@@ -129,6 +135,20 @@ class DBModel(Model):
             await made.announce_deletion(await made.locked(DBQuerySet(type(self)).filter(pk=self.pk)))
             await super().delete(made.connection)
 
+    async def _pre_save(self, using_db: Using = None, update_fields: Iterable[str] | None = None) -> None:
+        """Called by Tortoise when asynchronous defaults are there, and before the statement."""
+        await super()._pre_save(using_db, update_fields)
+        self._take_own_values(update_fields, check=False)
+
+    def _take_own_values(self, names: Iterable[str] | None = None, *, check: bool = True) -> None:
+        """Give the attributes, or some of them, the values that their columns will have.
+
+        Raises InvalidValue for the first one that does not fit, and then none is changed.
+        """
+        names = self._meta.fields_db_projection if names is None else [*names, self._meta.pk_attr]
+        for name, value in own_values(self, names, check=check).items():
+            setattr(self, name, value)
+
     async def _save(
         self, using_db: Using, update_fields: Iterable[str] | None, force_create: bool, force_update: bool
     ) -> None:
@@ -140,9 +160,7 @@ class DBModel(Model):
 
     def _name_mistake(self) -> None:
         """Raise InvalidValue for the first attribute that is not of its column's type."""
-        columns = self._meta.fields_map.items()
-        names = [name for name, field in columns if name in self._meta.fields_db_projection and not field.generated]
-        converted(type(self), {name: getattr(self, name) for name in names if name not in self._auto_now()})
+        own_values(self, self._meta.fields_db_projection)
 
     @classmethod
     async def get_by_pk(cls, pk: object, *, using_db: Using = None) -> Self | None:
@@ -202,6 +220,7 @@ class DBModel(Model):
         """
         cls._check_unique(on)
         row, on = cls(**values), attributes(cls, on)
+        row._take_own_values()
         names = [name for name in attributes(cls, values) if name not in on] if update is None else update
         row._check_not_null(on)
         async with cls._connection(using_db)._in_transaction() as connection:
@@ -229,6 +248,7 @@ class DBModel(Model):
         on = attributes(cls, on)
         last: dict[tuple[Any, ...], Self] = {}
         for row in rows:
+            row._take_own_values()
             row._check_not_null(on)
             last[tuple(getattr(row, name) for name in on)] = row
         if not last:

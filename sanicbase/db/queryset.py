@@ -22,9 +22,10 @@ from tortoise.queryset import (
     ValuesQuery,
 )
 
+from sanicbase.db.conversion import WRONG_TYPE
 from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
 from sanicbase.db.routing import is_routed, is_select
-from sanicbase.db.values import WRONG_TYPE, check_known, converted
+from sanicbase.db.values import check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
 
@@ -232,6 +233,8 @@ class _BulkCreate(BulkCreateQuery[M]):
     __slots__ = ()
 
     async def _execute_many(self, *arguments: Any) -> None:
+        for row in self._objects:
+            row._take_own_values()
         async with self._db._in_transaction() as connection:
             self._db = connection
             with _naming_mistakes(self._objects):
@@ -247,6 +250,8 @@ class _BulkUpdate(BulkUpdateQuery[M]):
     __slots__ = ()
 
     def _make_queries(self) -> list[tuple[str, list[Any]]]:
+        for row in self._objects:
+            row._take_own_values(self.fields)
         with _naming_mistakes(self._objects):
             super()._make_queries()
         for name in self.model._versions():

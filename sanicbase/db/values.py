@@ -1,33 +1,44 @@
-"""What fits a column, looked at before the database is asked: the same on every database, and by the field's name.
+"""The value that a column has for what it is given, before the database is asked, and what does not fit any column.
 
 Databases differ in what they take: SQLite takes text of any length, MySQL numbers it then refuses, PostgreSQL no NUL.
 What was written in development must fit in production, so the narrowest of them decides.
+
+A value is converted when that loses nothing, much as in pydantic's lax mode; see conversion.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from tortoise import fields
-from tortoise.exceptions import FieldError, ValidationError
-from tortoise.expressions import Expression
-from tortoise.fields.base import DatabaseDefault, Field
+from tortoise.exceptions import ValidationError
+from tortoise.fields.base import Field
 from tortoise.models import Model
 from tortoise.validators import Validator
 
+from sanicbase.db.conversion import AS_IT_IS, DEEPEST, MIDNIGHT, converter, plain_type, typed
 from sanicbase.db.keys import are_plain, attribute, foreign_key, to_many, without_objects
 from sanicbase.errors import InvalidValue
 
-__all__ = ["WRONG_TYPE", "Fits", "assignable", "check_known", "converted", "fit_relations", "fits", "prepare"]
+__all__ = [
+    "Fits",
+    "assignable",
+    "check_known",
+    "column_value",
+    "converted",
+    "fit_relations",
+    "fits",
+    "own_values",
+    "prepare",
+]
 
-MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  (of a clock without a zone)
-WRONG_TYPE = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
-"""What Tortoise's fields raise for a value that they cannot convert."""
+JSON_NUMBERS = -(2**63), 2**64 - 1
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Fits(Validator):
@@ -55,6 +66,8 @@ class Fits(Validator):
             self._check_number(value)
         elif isinstance(value, dict | list):
             self._check_json(value)
+        elif isinstance(value, timedelta):
+            self._check_span(value)
 
     def _check_text(self, text: str) -> None:
         if self._length is not None and len(text) > self._length:
@@ -63,6 +76,10 @@ class Fits(Validator):
             raise self._mistake("takes no NUL character", "invalid_text")
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise self._mistake("takes no half of a character (a lone surrogate)", "invalid_text")
+
+    def _check_span(self, span: timedelta) -> None:
+        if not -(2**63) <= span // MICROSECOND < 2**63:
+            raise self._mistake("takes spans of up to 106751991 days", "out_of_range")
 
     def _check_number(self, number: int) -> None:
         if not self._least <= number <= self._greatest:
@@ -73,32 +90,57 @@ class Fits(Validator):
             raise self._mistake(f"takes no {number}", "not_finite")
         if self._decimal is not None:
             whole = self._decimal.max_digits - self._decimal.decimal_places
-            if number.adjusted() >= whole:
+            if number and number.adjusted() >= whole:
                 raise self._mistake(f"takes {whole} digits before the point at most", "out_of_range")
 
     def _check_json(self, value: dict[Any, Any] | list[Any]) -> None:
-        waiting: list[Any] = [value]  # not recursive, for JSON may be nested deeper than Python likes
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, dict):
-                waiting += [*part.keys(), *part.values()]
-            elif isinstance(part, list):
-                waiting += part
+        level: list[Any] = [value]  # not recursive, for JSON may be nested deeper than Python likes
+        for _ in range(DEEPEST):
+            level = [part for each in level for part in self._parts(each)]
+            if not level:
+                return
+        raise self._mistake(f"takes {DEEPEST} levels of JSON at most", "too_deep")
+
+    def _parts(self, value: dict[Any, Any] | list[Any]) -> list[Any]:
+        """The dictionaries and lists in it; what else is in it was looked at."""
+        found: list[Any] = []
+        for part in value if isinstance(value, list) else [*value.keys(), *value.values()]:
+            if isinstance(part, dict | list):
+                found.append(part)
             elif isinstance(part, str):
                 self._check_text(part)
             elif isinstance(part, float) and not math.isfinite(part):
                 raise self._mistake(f"takes no {part}", "not_finite")
+            elif isinstance(part, int) and not JSON_NUMBERS[0] <= part <= JSON_NUMBERS[1]:
+                raise self._mistake("takes whole numbers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
+        return found
 
     def _mistake(self, what: str, code: str) -> InvalidValue:
         return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
 
 
 def prepare(field: Field[Any]) -> None:
-    """Have a field of a DBModel check what is written, and read the same on every database."""
+    """Have a field of a DBModel check what is written and asked for, and read the same on every database."""
     if not any(isinstance(validator, Fits) for validator in field.validators):
         field.validators.insert(0, Fits(field))
+        _be_strict(field)
         if isinstance(field, fields.TimeField):
             field.to_python_value = partial(_time_of_day, field.to_python_value)  # type: ignore[method-assign]
+
+
+def _be_strict(field: Field[Any]) -> None:
+    """Have conditions look for what a column would have. Tortoise finds row 1 by 1.5, and takes "false" for true."""
+    if converter(type(field)) is None:
+        return
+    to_db_value, plain = type(field).to_db_value.__get__(field), plain_type(type(field))
+
+    def strict(value: Any, instance: Any) -> Any:
+        # An object has taken the values of its columns before, see `own_values`.
+        if not (value is None or type(value) is plain or isinstance(instance, Model) or isinstance(value, Model)):
+            value = typed(field, value, exact=False)
+        return to_db_value(value, instance)
+
+    field.to_db_value = strict  # type: ignore[method-assign]
 
 
 def _time_of_day(to_python_value: Callable[[Any], Any], value: Any) -> Any:
@@ -124,15 +166,52 @@ def fit_relations(model: type[Model]) -> None:
         if field.reference is not None:
             others = [validator for validator in field.validators if not isinstance(validator, Fits)]
             field.validators = [Fits(field), *others]
+            _be_strict(field)
+
+
+def column_value(field: Field[Any], value: Any) -> Any:
+    """What the field's column has when it is given the value. Raises InvalidValue when it cannot have that."""
+    value = typed(field, value)
+    if not isinstance(value, AS_IT_IS):
+        try:
+            field.validate(value)
+        except ValidationError as exc:
+            name = field.model_field_name
+            raise InvalidValue(f"{name!r} is not valid.", path=name, code="invalid") from exc
+    return value
 
 
 def fits(field: Field[Any], value: object) -> bool:
     """Whether a row could have that value."""
     try:
-        field.validate(field.to_python_value(value))
-    except (InvalidValue, ValidationError, *WRONG_TYPE):
+        column_value(field, value)
+    except InvalidValue:
         return False
     return True
+
+
+def own_values(row: Model, names: Iterable[str], *, check: bool = True) -> dict[str, Any]:
+    """The attributes of an object that differ from what their columns will have, as those will have it.
+
+    Raises InvalidValue for the first one that its column cannot have. Not looked at are values that the database or
+    Tortoise gives, and values of a column's own type unless they are to be checked: the statement checks them as well.
+    """
+    found: dict[str, Any] = {}
+    has, fields_map = row.__dict__, row._meta.fields_map
+    for name in names:
+        field, value = fields_map[name], has.get(name)
+        if value is None and (field.null or name not in has or _is_given_later(row, name, field)):
+            continue
+        if (not check and type(value) is plain_type(type(field))) or getattr(field, "auto_now", False):
+            continue
+        own = column_value(field, value) if check else typed(field, value)
+        if own is not value:
+            found[name] = own
+    return found
+
+
+def _is_given_later(row: Model, name: str, field: Field[Any]) -> bool:
+    return field.generated or getattr(field, "auto_now_add", False) or name in row._await_when_save
 
 
 def converted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,14 +253,4 @@ def _check_writable(model: type[Model], names: Iterable[str]) -> None:
 
 def _converted(fields_map: Mapping[str, Field[Any]], name: str, value: Any) -> Any:
     field = fields_map.get(name)
-    if field is None or isinstance(value, Expression | Model | DatabaseDefault):
-        return value
-    try:
-        value = field.to_python_value(value)
-        field.validate(value)
-    except ValidationError as exc:
-        raise InvalidValue(f"{name!r} is not valid.", path=name, code="invalid") from exc
-    except WRONG_TYPE as exc:
-        kind = getattr(field.field_type, "__name__", "JSON")
-        raise InvalidValue(f"{name!r} takes a value of type {kind}.", path=name, code="wrong_type") from exc
-    return value
+    return value if field is None else column_value(field, value)

@@ -135,6 +135,7 @@ COLUMNS = {
     "column.not_finite": "必须是有限的数。",
     "column.null": "不能为 null。",
     "column.out_of_range": "数值超出范围。",
+    "column.too_deep": "嵌套层数太多。",
     "column.too_long": "过长。",
     "column.unknown_field": "没有此字段。",
     "column.wrong_type": "类型不符。",

@@ -15,8 +15,8 @@ from tortoise.models import Model
 
 from sanicbase.db import DBModel
 from sanicbase.db.keys import attribute, foreign_key, key_of, to_many, unique_sets
-from sanicbase.db.values import fits
-from sanicbase.errors import SanicBaseError
+from sanicbase.db.values import column_value
+from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = ["Index", "Options", "fingerprint", "understood"]
 
@@ -52,14 +52,17 @@ class Index:
         if len(parts) != len(self.names):
             raise SanicBaseError(f"The key is a tuple of {len(self.names)} values: {', '.join(self.names)}.")
         if self._source is not None:
-            pairs = list(zip(self._fields, map(self._plain, self.names, parts), strict=True))
-            if not all(part is not None and fits(field, part) for field, part in pairs):
+            plain = list(map(self._plain, self.names, parts))
+            try:
+                found = tuple(map(column_value, self._fields, plain))
+            except InvalidValue:
                 return None
-            return tuple(field.to_python_value(part) for field, part in pairs)
+            return None if None in found else found
         try:
-            return tuple(adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True))
+            found = tuple(adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True))
         except ValidationError:
             return None
+        return None if any(map(_is_another, parts, found)) else found
 
     def _plain(self, name: str, part: object) -> object:
         """The key of a related object. Raises InvalidValue for an object that the relation does not lead to."""
@@ -159,6 +162,12 @@ def _check_watches(
             raise _wrong(cls, f"Meta.watches names {len(names)} fields of {model.__name__}, and a key has {len(key)}")
         if unknown := [name for name in names if not _has(model, name)]:
             raise _wrong(cls, f"Meta.watches: {model.__name__} has no field {unknown[0]!r}")
+
+
+def _is_another(part: object, found: object) -> bool:
+    """Whether pydantic took a flag for another value, or a float for a whole number: as keys they are not the same."""
+    flag = isinstance(part, bool) and not isinstance(found, bool)
+    return flag or (isinstance(part, float) and isinstance(found, int))
 
 
 def _has(model: type[Model], name: str) -> bool:
