@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 from uuid import UUID
 from weakref import WeakSet
@@ -13,16 +14,16 @@ from tortoise.models import Model
 
 from sanicbase.db import DBModel
 from sanicbase.db.errors import NotFoundError
-from sanicbase.db.keys import without_objects
+from sanicbase.db.keys import attribute, without_objects
 from sanicbase.errors import NotOpenError, SanicBaseError
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.options import Index, Options, understood
 from sanicbase.rc.cache.stats import Stats
-from sanicbase.rc.cache.store import Store
+from sanicbase.rc.cache.store import Store, key_error
 
 __all__ = ["Key", "RCModel", "declared"]
 
-Part = int | str | UUID | date | Model
+Part = int | str | UUID | date | Decimal | Model
 Key = Part | tuple[Part, ...]
 """What an entry is found by; a tuple where the key has several fields. A related object stands for its key."""
 
@@ -133,13 +134,17 @@ class RCModel(BaseModel):
 
     @classmethod
     async def update(cls, key: Key, **values: Any) -> Self | None:
-        """Change some fields of a row, and return its entry; None when there is none. Raises as `create`."""
+        """Change some fields of a row, and return its entry; None when there is none.
+
+        Raises as `create`, and InvalidValue for another key: a key cannot be changed.
+        """
         if (parts := cls._options.key.values(key)) is None:
             return None
         if isinstance(store := cls._open(), Store):
             changed: Self | None = await store.update(parts, values)
             return changed
-        if not await cls._writable().update_by(cls._where(parts), values):
+        changes = cls._without_key(parts, values)
+        if changes and not await cls._writable().update_by(cls._where(parts), changes):
             return None
         return await cls.get(key)
 
@@ -258,6 +263,20 @@ class RCModel(BaseModel):
     @classmethod
     def _where(cls, values: tuple[Any, ...]) -> dict[str, Any]:
         return dict(zip(cls._options.key.names, values, strict=True))
+
+    @classmethod
+    def _without_key(cls, parts: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:
+        """The values without those of the key. Raises InvalidValue when they are of another one."""
+        source, key = cls._writable(), cls._options.key
+        changes = dict(values)
+        for name, value in values.items():
+            if (column := attribute(source, name)) in key.names:
+                place = key.names.index(column)
+                other = key.values((*parts[:place], value, *parts[place + 1 :]) if len(parts) > 1 else value)
+                if other != parts:
+                    raise key_error(cls, name)
+                del changes[name]
+        return changes
 
     @classmethod
     def _unique(cls, given: dict[str, Part]) -> tuple[Index, tuple[Any, ...] | None]:

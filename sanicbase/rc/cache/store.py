@@ -9,12 +9,13 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from sanicbase.db.errors import IntegrityError
+from sanicbase.errors import InvalidValue
 from sanicbase.rc.cache.batches import in_batches
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.options import Options, fingerprint
 from sanicbase.rc.clients import get_redis, namespace
 
-__all__ = ["Store"]
+__all__ = ["Store", "key_error"]
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -64,10 +65,17 @@ class Store:
                 return None
             before = self._cls.model_validate_json(raw)
             after = self._cls.model_validate({**before.model_dump(), **changes})
+            self._check_key(after, values)
             life = "" if self._life is None else self._life
             if await replace(keys=[name], args=[raw, after.model_dump_json(), life]):
                 return after
         raise IntegrityError(f"A {self._cls.__name__} is changed by others all the time. Try again later.")
+
+    def _check_key(self, after: BaseModel, values: tuple[Any, ...]) -> None:
+        key = self._options.key
+        for name, value, before in zip(key.names, key.of(after), values, strict=True):
+            if value != before:
+                raise key_error(self._cls, name)
 
     async def delete(self, keys: Sequence[tuple[Any, ...]]) -> int:
         """Remove entries, and say how many there were."""
@@ -82,3 +90,12 @@ class Store:
 
     def _name(self, values: tuple[Any, ...]) -> str:
         return self._prefix + encoded(values)
+
+
+def key_error(cls: type[BaseModel], name: str) -> InvalidValue:
+    """What an update raises that would leave an entry under the key of another."""
+    return InvalidValue(
+        f"{name!r} is the key of {cls.__name__}, which cannot be changed. Create another one, and delete this one.",
+        path=name,
+        code="invalid",
+    )
