@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pypika_tortoise.enums import Order
 from pypika_tortoise.terms import Field
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.expressions import Q
+from tortoise.expressions import Expression, Q
 from tortoise.manager import Manager
 from tortoise.queryset import (
     BulkCreateQuery,
@@ -25,6 +25,7 @@ from tortoise.queryset import (
 from sanicbase.db.conversion import WRONG_TYPE
 from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
 from sanicbase.db.routing import is_routed, is_select
+from sanicbase.db.targets import rows_of
 from sanicbase.db.values import check_known, converted
 from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
@@ -169,10 +170,14 @@ class _Raw(RawSQLQuery):
 
 class _Update(UpdateQuery):
     __slots__ = ("_rows",)
+    _rows: QuerySet[Any]
 
     def __init__(self, rows: DBQuerySet[Any], values: dict[str, Any]) -> None:
-        super().__init__(update_kwargs=values, **_condition(rows))
-        self._rows = rows
+        condition = _condition(target := rows_of(rows))
+        if any(isinstance(value, Expression) for value in values.values()):  # they may be of annotations
+            condition["annotations"] = rows._annotations
+        super().__init__(update_kwargs=values, **condition)
+        self._rows = target
 
     async def _execute(self) -> int:
         if not is_watched(self.model):
@@ -183,7 +188,7 @@ class _Update(UpdateQuery):
             if before is None:
                 return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
             same = _same_rows(self.model, before, made.connection)
-            count = await _plain_update(same, self.update_kwargs) if before else 0
+            count = await _plain_update(same, self.update_kwargs, self._annotations) if before else 0
             if before and not set(made.names).isdisjoint(self.update_kwargs):
                 await made.announce([row for row in await made.locked(same) or () if row not in before])
             return count
@@ -193,8 +198,8 @@ class _Delete(DeleteQuery):
     __slots__ = ("_rows",)
 
     def __init__(self, rows: DBQuerySet[Any]) -> None:
-        super().__init__(**_condition(rows))
-        self._rows = rows
+        self._rows = rows_of(rows)
+        super().__init__(**_condition(self._rows))
 
     async def _execute(self) -> int:
         if not is_deletion_watched(self.model):
@@ -225,7 +230,9 @@ def _same_rows(model: type[DBModel], rows: Sequence[Row], connection: BaseDBAsyn
     return DBQuerySet(model).filter(pk__in=[row[model._meta.pk_attr] for row in rows]).using_db(connection)
 
 
-async def _plain_update(rows: QuerySet[Any], values: dict[str, Any]) -> int:
+async def _plain_update(rows: QuerySet[Any], values: dict[str, Any], annotations: dict[str, Any]) -> int:
+    rows = rows._clone()
+    rows._annotations = annotations  # of which the values may be
     return await QuerySet.update(rows, **values)
 
 
