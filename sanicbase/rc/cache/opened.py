@@ -12,6 +12,7 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 
 from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.routing import use_primary
 from sanicbase.db.writes import Write, unwatch, watch
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
@@ -142,7 +143,8 @@ class OpenCache:
         key = self._options.key
         if self._load is None:
             return {text: _entry(pointed) for text, pointed in (await self._rows_of(key, keys)).items()}
-        entries = await self._load([_key_of(values) for values in keys])
+        with use_primary():  # also in the tasks that it starts; what a replica says would outlive its lag
+            entries = await self._load([_key_of(values) for values in keys])
         return {encoded(key.of(entry)): entry for entry in entries}
 
     async def _rows_of(self, index: Index, keys: list[Values]) -> dict[str, Pointed[Any] | Failed]:
