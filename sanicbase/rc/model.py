@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID
 from weakref import WeakSet
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 from tortoise.models import Model
 
 from sanicbase.db import DBModel
@@ -18,6 +18,8 @@ from sanicbase.db.keys import attribute, without_objects
 from sanicbase.errors import NotOpenError, SanicBaseError
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.options import Index, Options, understood
+from sanicbase.rc.cache.packing import Loaded
+from sanicbase.rc.cache.saving import changes, locked_row, rows_of_key, write
 from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.cache.store import Store, key_error
 
@@ -62,6 +64,7 @@ class RCModel(BaseModel):
     model_config = ConfigDict(from_attributes=True, frozen=True)
     _options: ClassVar[Options]
     _opened: ClassVar[OpenCache | Store | None] = None
+    _loaded: Loaded | None = PrivateAttr(default=None)  # copies and pickles have it, equality and dumps do not
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -130,7 +133,8 @@ class RCModel(BaseModel):
             entry = cls(**values)
             await store.create(entry)
             return entry
-        return cls.model_validate(await cls._writable().create(**values))
+        created: Self = store.entry_of(await cls._writable().create(**values))
+        return created
 
     @classmethod
     async def update(cls, key: Key, **values: Any) -> Self | None:
@@ -143,26 +147,37 @@ class RCModel(BaseModel):
         if isinstance(store := cls._open(), Store):
             changed: Self | None = await store.update(parts, values)
             return changed
-        changes = cls._without_key(parts, values)
-        if changes and not await cls._writable().update_by(cls._where(parts), changes):
-            return None
+        changed_columns = cls._without_key(parts, values)
+        if not changed_columns:
+            return await cls.get(key)
+        source = cls._writable()
+        async with source._connection(None)._in_transaction() as connection:
+            rows = await rows_of_key(source, cls._options.key, parts, connection)
+            if not await rows.update(**changed_columns):
+                return None
         return await cls.get(key)
 
     async def save(self) -> Self:
-        """Write this entry's values to its row, and return the entry as it is then.
+        """Write the fields that differ from the values that were loaded, and return the entry as it is then.
 
-        Raises NotFoundError when there is no such row any more; where there is no source, it is made.
+        An entry that your code has made, or given another key, writes all of its fields. What others have changed
+        meanwhile stays as it is; of two who change one field the later one wins, unless the class shows the `version`
+        of a Versioned source.
+
+        Raises NotFoundError when there is no such row any more (where there is no source, it is made),
+        StaleVersionError when the row has another `version` than the entry, StaleTokenError when it was written with a
+        higher `fence`, and SanicBaseError when the source is Fenced and the class has no field `fence`.
         """
         if isinstance(store := self._open(), Store):
             await store.save(self)
             return self
-        source, parts = self._writable(), self._options.key.of(self)
-        columns = source._meta.fields_db_projection.keys() - {*self._options.key.names, source._meta.pk_attr}
-        values = {name: getattr(self, name) for name in columns & type(self).model_fields.keys()}
-        for name in source._auto_now():  # the row's own time goes on
-            values.pop(name, None)
-        if not await source.update_by(self._where(parts), values):
-            raise NotFoundError(f"There is no {type(self).__name__} {parts} any more.")
+        source, key = self._writable(), self._options.key
+        parts, values = key.of(self), changes(self, self._loaded, source, key)
+        async with source._connection(None)._in_transaction() as connection:
+            row = await locked_row(source, key, parts, connection)
+            if row is None:
+                raise NotFoundError(f"There is no {type(self).__name__} {parts} any more.")
+            await write(self, row, values, connection)
         return await self.get_or_fail(parts if len(parts) > 1 else parts[0])
 
     @classmethod
@@ -172,7 +187,10 @@ class RCModel(BaseModel):
             return False
         if isinstance(store := cls._open(), Store):
             return await store.delete([parts]) > 0
-        return await cls._writable().delete_by(cls._where(parts)) > 0
+        source = cls._writable()
+        async with source._connection(None)._in_transaction() as connection:
+            rows = await rows_of_key(source, cls._options.key, parts, connection)
+            return await rows.delete() > 0
 
     @classmethod
     async def invalidate(cls, *keys: Key, **unique: Part) -> None:
@@ -259,10 +277,6 @@ class RCModel(BaseModel):
                 f"{cls.__name__}.invalidate afterwards unless that is watched."
             )
         return source
-
-    @classmethod
-    def _where(cls, values: tuple[Any, ...]) -> dict[str, Any]:
-        return dict(zip(cls._options.key.names, values, strict=True))
 
     @classmethod
     def _without_key(cls, parts: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from sanicbase.errors import CorruptValue
 
-__all__ = ["EPOCH", "GENERATION", "HEADER_SIZE", "TOO_LARGE", "Entry", "pack_entry", "unpack_entry"]
+__all__ = ["EPOCH", "GENERATION", "HEADER_SIZE", "NOT_STORED", "Entry", "pack_entry", "unpack_entry"]
 
 EPOCH, GENERATION = 9, 8  # bytes of each; the scripts find them by their place
 HEADER = struct.Struct(f">2s{EPOCH}s{GENERATION}sdfI")
 HEADER_SIZE = HEADER.size
 FORMAT = b"\xc1\x01"  # no JSON and no text begins so
-TOO_LARGE = b"\xc1"  # the payload of an entry whose value is not stored
+NOT_STORED = b"\xc1"  # the payload of an entry whose value is not stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from sanicbase.db.writes import Write, unwatch, watch
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
 from sanicbase.rc.cache.options import Index, Options, fingerprint
+from sanicbase.rc.cache.packing import Loaded, faithful, lost, unpacked
 from sanicbase.rc.cache.pointers import Pointed, Pointers, kept_pointers
-from sanicbase.rc.cache.reader import Kept, Place, Reader
+from sanicbase.rc.cache.reader import Kept, NotKept, Place, Reader
 from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.cache.trust import Away, Trust
 from sanicbase.rc.cache.wants import Failed, Values
@@ -48,7 +49,7 @@ class OpenCache:
         self.stats = Stats()
         self.place = Place(f"{namespace()}:rc:{cls.__name__}:", fingerprint(cls))
         ttl = options.ttl or 0.0
-        kept: Kept[Any] = Kept(_pack, cls.model_validate_json, ttl, options.negative_ttl)
+        kept: Kept[Any] = Kept(self._pack, self._unpack, ttl, options.negative_ttl)
         self.entries: Reader[Any] = Reader("k", self.place, trust, Loader(self._load_by_key), kept, self.stats)
         self.pointers = {names: self._pointers(index, kept) for names, index in options.unique.items()}
         self.writes = Writes(self.place, trust, self._keys_of, life=life, commit=commit)
@@ -159,15 +160,36 @@ class OpenCache:
         for place in range(0, len(keys), MOST_ALTERNATIVES):
             some = keys[place : place + MOST_ALTERNATIVES]
             for row in await source.filter(_condition(index, some)).using_db(primary(source)):
-                found[encoded(_typed(index, index.of(row)))] = self._pointed(row)
+                found[encoded(index.typed(index.of(row)))] = self._pointed(row)
         return found
 
     def _pointed(self, row: Model) -> Pointed[Any] | Failed:
         key = self._options.key
         try:
-            return Pointed(_typed(key, key.of(row)), self._cls.model_validate(row))
+            return Pointed(key.typed(key.of(row)), self.entry_of(row))
         except Exception as exc:  # also what a validator of the class raises
             return Failed(exc)
+
+    def entry_of(self, row: Model) -> Any:
+        """The entry that shows a row, whose values it remembers. Raises what the class does for a row it refuses."""
+        entry: Any = self._cls.model_validate(row, by_alias=False, by_name=True)
+        entry._loaded = Loaded.of(entry)
+        return entry
+
+    def _pack(self, entry: Any) -> bytes:
+        payload: bytes | None = faithful(entry, self._cls) if self._load else entry._loaded.payload
+        if payload is None:
+            raise NotKept(
+                f"JSON does not give back what was loaded ({lost(entry, self._cls)}). It is loaded each time, as are "
+                f"others like it, which are counted. Give the field of {self._cls.__name__} a type that pydantic reads "
+                "back from its own JSON, without a serializer or validator that changes it."
+            )
+        return payload
+
+    def _unpack(self, raw: bytes) -> Any:
+        entry: Any = unpacked(self._cls, raw)
+        entry._loaded = Loaded(raw)
+        return entry
 
     def _columns(self, model: type[Model]) -> set[str]:
         if model is not self._options.source:
@@ -204,12 +226,6 @@ def _name(index: Index, reader: Reader[Any], values: Values) -> str:
     return reader.key(values if typed is None else typed)
 
 
-def _typed(index: Index, values: Values) -> Values:
-    """A row's values in the types in which readers ask for them, which not every driver returns."""
-    typed = index.values(_key_of(values))
-    return values if typed is None else typed
-
-
 def _entry(pointed: Pointed[Any] | Failed) -> Any:
     return pointed if isinstance(pointed, Failed) else pointed.entry
 
@@ -234,7 +250,3 @@ def _condition(index: Index, keys: Sequence[Values]) -> Q:
 
 def _key_of(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
-
-
-def _pack(entry: BaseModel) -> bytes:
-    return entry.model_dump_json().encode()

@@ -73,6 +73,11 @@ class Index:
         """The values that an entry, or a row, has."""
         return tuple(getattr(entry, name) for name in self.names)
 
+    def typed(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row's values in the types in which readers ask for them, which not every driver returns."""
+        found = self.values(values[0] if len(values) == 1 else values)
+        return values if found is None else found
+
 
 @dataclass(frozen=True)
 class Options:

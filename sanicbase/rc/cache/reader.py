@@ -7,7 +7,8 @@ expire is loaded by one of its readers before it does, the more probably the nea
 Chierichetti, Lowenstein, Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
 
 Requests are bounded, see batches.py: many keys are read in batches of BATCH, of fewer where entries are large. A value
-that has more than LARGEST_VALUE bytes is not stored. An entry without a value says so, and its readers load at once.
+that has more than LARGEST_VALUE bytes is not stored, nor is one that its bytes would not give back. An entry without a
+value says so, and its readers load at once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from sanicbase.errors import CorruptValue
 from sanicbase.rc.cache.batches import BATCH, BATCH_BYTES, LARGEST_VALUE, in_batches
-from sanicbase.rc.cache.entry import GENERATION, TOO_LARGE, Entry, pack_entry, unpack_entry
+from sanicbase.rc.cache.entry import GENERATION, NOT_STORED, Entry, pack_entry, unpack_entry
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
 from sanicbase.rc.cache.scripts import FILL, LEASE
@@ -33,7 +34,7 @@ from sanicbase.rc.cache.stats import Stats
 from sanicbase.rc.cache.trust import Away, Trust
 from sanicbase.rc.cache.wants import Failed, Failing, Values, Want, Wants
 
-__all__ = ["Kept", "Place", "Reader"]
+__all__ = ["Kept", "NotKept", "Place", "Reader"]
 
 logger = logging.getLogger("sanicbase.rc")
 
@@ -70,12 +71,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T]):
-    """How one kind of value is kept: as bytes and back, and for how long; `ttl_missing` is for what there is not."""
+    """How one kind of value is kept: as bytes and back, and for how long; `ttl_missing` is for what there is not.
+
+    `pack` raises NotKept for a value that its bytes would not give back.
+    """
 
     pack: Callable[[T], bytes]
     unpack: Callable[[bytes], T]
     ttl: float
     ttl_missing: float
+
+
+class NotKept(Exception):
+    """Bytes would not give back the value; the sentence says why, and what to do."""
 
 
 class Reader(Generic[T]):
@@ -95,6 +103,7 @@ class Reader(Generic[T]):
         self._size = FIRST_SIZE  # bytes of the largest of the last entries, about
         self._warned = False
         self._warned_of_size = False
+        self._warned_of_loss = False
         self._context = contextvars.copy_context()  # of nobody's request, and outside of every transaction
         self._shared = [trust.keys[0], place.generation]
         self._lease = trust.reading.register_script(LEASE)
@@ -191,7 +200,7 @@ class Reader(Generic[T]):
             if epoch is None:
                 await self._bypass(missing)
             elif missing:
-                self._stats.misses += sum(not want.too_large for want in missing.values())
+                self._stats.misses += sum(not want.not_stored for want in missing.values())
                 await self._fill_all(missing, epoch)
 
     async def _from_redis(self, wants: Wants[T], epoch: bytes) -> Wants[T]:
@@ -225,8 +234,8 @@ class Reader(Generic[T]):
         try:
             entry = unpack_entry(raw)
             counts = _counts(entry, epoch, generation)
-            if counts and entry.payload == TOO_LARGE:
-                want.too_large = True
+            if counts and entry.payload == NOT_STORED:
+                want.not_stored = True
                 return False
             found = self._kept.unpack(entry.payload) if counts and entry.payload is not None else None
         except (CorruptValue, ValueError) as exc:
@@ -244,7 +253,7 @@ class Reader(Generic[T]):
         """The value of an entry that was read elsewhere, if it counts."""
         try:
             entry = None if raw is None else unpack_entry(raw)
-            if entry is None or entry.payload in (None, TOO_LARGE) or not _counts(entry, epoch, generation):
+            if entry is None or entry.payload in (None, NOT_STORED) or not _counts(entry, epoch, generation):
                 return None
             return self._kept.unpack(entry.payload or b"")
         except (CorruptValue, ValueError):
@@ -291,8 +300,8 @@ class Reader(Generic[T]):
         pause = FIRST_PAUSE
         while wants:
             lease = secrets.token_hex(8)
-            closed: Wants[T] = {key: want for key, want in wants.items() if want.too_large}
-            wants = {key: want for key, want in wants.items() if not want.too_large}
+            closed: Wants[T] = {key: want for key, want in wants.items() if want.not_stored}
+            wants = {key: want for key, want in wants.items() if not want.not_stored}
             try:
                 generation, answers = await self._ask_lease(wants, epoch, lease) if wants else (b"", [])
             except Away:
@@ -308,7 +317,7 @@ class Reader(Generic[T]):
                     {b"lease": leased, b"closed": closed, b"wait": waiting if wait else closed}[answer][key] = want
                 elif not self._take(key, want, answer, epoch, generation):
                     # One that is not ours is not asked for as it is again.
-                    (closed if want.too_large else waiting)[key] = want
+                    (closed if want.not_stored else waiting)[key] = want
             if only_leased:
                 closed = {}
             if leased or closed:
@@ -360,8 +369,18 @@ class Reader(Generic[T]):
         ttl *= 1 - JITTER * random.random()  # noqa: S311  (no secret)
         if not ttl or isinstance(found, Failed):
             return key, b"", 1  # nothing is stored, and the lease is given back
-        payload = None if found is None else self._bounded(key, self._kept.pack(found))
+        payload = None if found is None else self._payload(key, found)
         return key, pack_entry(Entry(epoch, generation, time.time() + ttl, cost, payload)), max(1, int(ttl * 1000))
+
+    def _payload(self, key: str, found: T) -> bytes:
+        try:
+            return self._bounded(key, self._kept.pack(found))
+        except NotKept as exc:
+            self._stats.lossy += 1
+            if not self._warned_of_loss:
+                self._warned_of_loss = True
+                logger.warning("%s is not stored: %s", self._place.entry(key), exc)
+            return NOT_STORED
 
     def _bounded(self, key: str, payload: bytes) -> bytes:
         if len(payload) <= LARGEST_VALUE:
@@ -376,7 +395,7 @@ class Reader(Generic[T]):
                 len(payload),
                 LARGEST_VALUE,
             )
-        return TOO_LARGE
+        return NOT_STORED
 
     async def _store(self, entries: list[tuple[str, bytes, int]], epoch: bytes, generation: bytes, lease: str) -> int:
         """Store what was loaded under a lease, or give the lease back; how many entries were stored."""

@@ -25,6 +25,8 @@ class Stats:
     """Loaded without a look at Redis, or while a write was under way."""
     oversized: int = 0
     """Loaded and not stored, since it is too large."""
+    lossy: int = 0
+    """Loaded and not stored, since JSON would give back something else."""
     corrupt: int = 0
     """In Redis was something that is not ours."""
 

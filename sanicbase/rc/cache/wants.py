@@ -28,7 +28,7 @@ class Want(Generic[T]):
     values: Values
     waiting: list[asyncio.Future[T | None]] = field(default_factory=list)
     sound: bool = True  # what Redis has under it was ours
-    too_large: bool = False  # Redis knows that its value is not stored
+    not_stored: bool = False  # Redis knows that its value is too large, or not one for JSON
 
     def answer(self, found: T | Failed | None) -> None:
         if isinstance(found, Failed):

@@ -1,4 +1,4 @@
-"""Every fill reads the primary, whatever a replica has: a class's own `load`, and what it awaits in tasks of its own."""
+"""Every fill reads the primary, whatever a replica has: a class's own `load`, and what it awaits in tasks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from tortoise.connection import get_connection
@@ -106,7 +106,7 @@ def pair() -> Iterator[Pair]:
 
 @pytest.mark.xdist_group("standby")
 async def test_an_entry_is_not_filled_from_a_standby_that_replays_nothing(pair: Pair, redis_url: str) -> None:
-    settings = {"DB_REPLICAS": {"default": [pair.standby.url]}, "DB_REPLICA_MAX_LAG": 600}
+    settings: dict[str, Any] = {"DB_REPLICAS": {"default": [pair.standby.url]}, "DB_REPLICA_MAX_LAG": 600}
     async with library(pair.primary.url, redis_url, **settings):
         await Tally.create(name="first")
         await caught_up(pair)
