@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from sanicbase.db import DBModel
 from sanicbase.db.keys import attribute, foreign_key, key_of, to_many, unique_sets
 from sanicbase.db.values import column_value
 from sanicbase.errors import InvalidValue, SanicBaseError
+from sanicbase.rc.cache.shape import shape_of, unkeepable
 
 __all__ = ["Index", "Options", "fingerprint", "understood"]
 
@@ -97,6 +97,8 @@ def understood(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
     said = {name: value for name, value in vars(meta).items() if not name.startswith("__")}
     if unknown := sorted(said.keys() - set(NAMES)):
         raise _wrong(cls, f"Meta does not know {unknown[0]!r}. It knows: {', '.join(NAMES)}")
+    if wrong := unkeepable(cls):
+        raise _wrong(cls, wrong)
     source = said.get("source")
     if source is not None:
         _check_source(cls, source, loads=loads)
@@ -125,8 +127,7 @@ def understood(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
 
 def fingerprint(cls: type[BaseModel]) -> str:
     """Eight characters that are others when the shape of the class is."""
-    schema = json.dumps(cls.model_json_schema(mode="serialization"), sort_keys=True)
-    return hashlib.blake2b(schema.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(shape_of(cls).encode(errors="surrogatepass"), digest_size=4).hexdigest()
 
 
 def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:

@@ -51,7 +51,7 @@ def packed(entry: BaseModel) -> bytes:
     return entry.model_dump_json(by_alias=False, round_trip=True, warnings=False).encode()
 
 
-def unpacked(kind: type[M], raw: bytes) -> M:
+def unpacked(kind: type[M], raw: bytes | str) -> M:
     """The entry that was packed. Raises ValidationError for what does not fit the class."""
     return kind.model_validate_json(raw, by_alias=False, by_name=True)
 
@@ -79,7 +79,7 @@ def lost(entry: BaseModel, kind: type[BaseModel]) -> str:
     for name in kind.model_fields:
         one, other = getattr(entry, name), getattr(again, name)
         if one != other:
-            return f"{name!r} is a {type(one).__name__}, and another {type(other).__name__} comes back"
+            return f"{name!r} was of type {type(one).__name__}, and comes back as another {type(other).__name__}"
     return "what is no field does not come back"
 
 

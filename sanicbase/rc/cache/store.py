@@ -9,10 +9,11 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from sanicbase.db.errors import IntegrityError
-from sanicbase.errors import InvalidValue
+from sanicbase.errors import InvalidValue, SanicBaseError
 from sanicbase.rc.cache.batches import in_batches
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.options import Options, fingerprint
+from sanicbase.rc.cache.packing import faithful, lost, unpacked
 from sanicbase.rc.clients import get_redis, namespace
 
 __all__ = ["Store", "key_error"]
@@ -42,18 +43,18 @@ class Store:
         found: list[Any] = []
         for batch in in_batches(keys):
             found += await self._redis.mget([self._name(values) for values in batch])
-        return [None if raw is None else self._cls.model_validate_json(raw) for raw in found]
+        return [None if raw is None else unpacked(self._cls, raw) for raw in found]
 
     async def create(self, entry: BaseModel) -> None:
         """Keep a new entry. Raises IntegrityError when there is one with its key."""
         name = self._name(self._options.key.of(entry))
-        if not await self._redis.set(name, entry.model_dump_json(), px=self._life, nx=True):
+        if not await self._redis.set(name, _packed(entry), px=self._life, nx=True):
             names = ", ".join(self._options.key.names)
             raise IntegrityError(f"There is a {self._cls.__name__} with this {names}.", columns=self._options.key.names)
 
     async def save(self, entry: BaseModel) -> None:
         """Keep an entry, whatever there was."""
-        await self._redis.set(self._name(self._options.key.of(entry)), entry.model_dump_json(), px=self._life)
+        await self._redis.set(self._name(self._options.key.of(entry)), _packed(entry), px=self._life)
 
     async def update(self, values: tuple[Any, ...], changes: dict[str, Any]) -> Any:
         """Change an entry as it is now, be others changing it as well; None when there is none."""
@@ -63,11 +64,13 @@ class Store:
             raw = await self._redis.get(name)
             if raw is None:
                 return None
-            before = self._cls.model_validate_json(raw)
-            after = self._cls.model_validate({**before.model_dump(), **changes})
+            before = unpacked(self._cls, raw)
+            after = self._cls.model_validate(
+                {**before.model_dump(by_alias=False), **changes}, by_alias=True, by_name=True
+            )
             self._check_key(after, values)
             life = "" if self._life is None else self._life
-            if await replace(keys=[name], args=[raw, after.model_dump_json(), life]):
+            if await replace(keys=[name], args=[raw, _packed(after), life]):
                 return after
         raise IntegrityError(f"A {self._cls.__name__} is changed by others all the time. Try again later.")
 
@@ -99,3 +102,12 @@ def key_error(cls: type[BaseModel], name: str) -> InvalidValue:
         path=name,
         code="invalid",
     )
+
+
+def _packed(entry: BaseModel) -> bytes:
+    if (payload := faithful(entry, type(entry))) is None:
+        raise SanicBaseError(
+            f"Redis would not give back this {type(entry).__name__} ({lost(entry, type(entry))}): it is not written. "
+            "Give the field a type that pydantic reads back from its own JSON."
+        )
+    return payload

@@ -143,3 +143,14 @@ class DraftRC(RCModel):
 
     class Meta:
         pass
+
+
+class NoteRC(RCModel):
+    """Kept in Redis alone, with an alias and a field that not every value of comes back."""
+
+    id: int
+    text: str = Field("", alias="theText")
+    extra: object = None
+
+    class Meta:
+        ttl = 60

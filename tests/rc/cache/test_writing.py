@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sanicbase import IntegrityError, InvalidValue, NotFoundError, RCModel, SanicBaseError, get_redis, transaction
 from tests.db.library import Author, Book
-from tests.rc.cache.models import AuthorRC, BookCountRC, BookRC, DraftRC, SessionRC
+from tests.rc.cache.models import AuthorRC, BookCountRC, BookRC, DraftRC, NoteRC, SessionRC
 
 
 async def test_a_row_is_written_and_read(shelves: None) -> None:
@@ -145,3 +145,17 @@ async def test_where_redis_is_the_store_there_is_nothing_to_invalidate(shelves: 
 async def test_a_key_with_the_wrong_number_of_parts_is_refused(shelves: None) -> None:
     with pytest.raises(SanicBaseError, match="a tuple of 2 values: user_id, device"):
         await SessionRC.get(1)
+
+
+async def test_redis_alone_takes_what_it_gives_back_and_refuses_the_rest(shelves: None) -> None:
+    note = await NoteRC.create(id=1, theText="a", extra=[1, None])
+    assert await NoteRC.get(1) == note
+    assert await NoteRC.update(1, theText="b") == await NoteRC.get(1) == NoteRC(id=1, theText="b", extra=[1, None])
+    wrong = "not written"
+    with pytest.raises(SanicBaseError, match=wrong):
+        await NoteRC.create(id=2, extra=(1, 2))
+    with pytest.raises(SanicBaseError, match=wrong):
+        await note.model_copy(update={"extra": {1}}).save()
+    with pytest.raises(SanicBaseError, match=wrong):
+        await NoteRC.update(1, extra=b"\xff")
+    assert [entry and entry.text for entry in await NoteRC.get_many([1, 2])] == ["b", None]
