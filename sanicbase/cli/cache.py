@@ -79,24 +79,29 @@ def get(service: str, model: str, key: str) -> None:
 
 @cache.command(cls=_OfService)
 @SERVICE
-@click.argument("model")
+@click.argument("model", required=False)
 @click.argument("keys", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All entries of the class.")
-def invalidate(service: str, model: str, keys: tuple[str, ...], *, every: bool) -> None:
+@click.option("--all", "every", is_flag=True, help="All entries of the class, or of every class without MODEL.")
+def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, every: bool) -> None:
     """Forget the entries of MODEL with these KEYS, or all: what is read next comes from the database."""
     if every == bool(keys):
         raise click.UsageError(say("Name the keys, or say --all.", "请写出键，或使用 --all。"))
 
-    async def forget() -> None:
-        cls = _named(service, model)
-        if every:
-            await cls.invalidate_all()
-        else:
-            await cls.invalidate(*(_key(key, cls) for key in keys))
+    async def forget() -> list[str]:
+        classes = open_caches() if model is None else [_named(service, model)]
+        for cls in classes:
+            if every:
+                await cls.invalidate_all()
+            else:
+                await cls.invalidate(*(_key(key, cls) for key in keys))
+        return [cls.__name__ for cls in classes]
 
-    _inside(service, forget)
+    forgetful = _inside(service, forget)
+    if not forgetful:
+        click.echo(say(f"{service} has no cache models.", f"{service} 没有缓存模型。"))
     gone = say("everything", "全部条目") if every else ", ".join(keys)
-    click.echo(say(f"{model} has forgotten {gone}.", f"{model} 已失效：{gone}。"))
+    for name in forgetful:
+        click.echo(say(f"{name} has forgotten {gone}.", f"{name} 已失效：{gone}。"))
 
 
 def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -56,6 +56,17 @@ def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
         assert f'"title": "{title}"' in told("get", "xi_test", "ArticleRC", "7").output
 
 
+def test_all_classes_forget_what_was_there_before_sql_without_the_service(service: XiTestConfig) -> None:
+    wait_until(lambda: share() > 0, what="an entry from Redis")
+    unseen(service, "UPDATE xi_article SET title = 'Other'")
+    assert '"title": "Hello"' in told("get", "xi_test", "ArticleRC", "7").output
+    gone = told("invalidate", "xi_test", "--all")
+    assert gone.exit_code == 0, gone.output
+    assert "ArticleRC has forgotten everything.\n" in gone.output
+    assert '"title": "Other"' in told("get", "xi_test", "ArticleRC", "7").output
+    assert told("invalidate", "xi_test").exit_code == 2
+
+
 def share() -> float:
     """The share of the gets that Redis has answered, in percent, after one more."""
     assert told("get", "xi_test", "ArticleRC", "7").exit_code == 0
