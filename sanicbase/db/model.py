@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Self
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 from tortoise import fields, timezone
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.exceptions import OperationalError
 from tortoise.expressions import F, Q
 from tortoise.fields.base import DatabaseDefault
@@ -14,12 +16,13 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.conversion import WRONG_TYPE, plain_type, typed
-from sanicbase.db.errors import NotFoundError
+from sanicbase.db.errors import DeadlockError, NotFoundError, SerializationError
 from sanicbase.db.keys import attribute, attributes, check_together, unique_sets, without_objects
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
+from sanicbase.db.transaction import LONGEST_PAUSE, PAUSE
 from sanicbase.db.upsert import Upsert
 from sanicbase.db.values import assignable, check_known, converted, fits, own_values, prepare
-from sanicbase.db.writes import Row, announced, is_deletion_watched, is_watched, writing
+from sanicbase.db.writes import Row, announced_upsert, is_deletion_watched, is_watched, writing
 from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = ["DBModel", "Using", "Where"]
@@ -27,6 +30,9 @@ __all__ = ["DBModel", "Using", "Where"]
 Where = Q | Mapping[str, Any]
 Using = BaseDBAsyncClient | None
 
+T = TypeVar("T")
+
+TRIES = 10  # of an upsert that others are in the way of
 MOST_ALTERNATIVES = 200  # of a condition; SQLite takes a depth of 1000
 
 
@@ -223,11 +229,16 @@ class DBModel(Model):
         row._take_own_values()
         names = [name for name in attributes(cls, values) if name not in on] if update is None else update
         row._check_not_null(on)
-        async with cls._connection(using_db)._in_transaction() as connection:
-            same = cls.filter(**{name: getattr(row, name) for name in on})
-            async with announced(cls, connection, same):
-                await Upsert(cls, connection, on=on, update=names).write([row])
-            return await same.using_db(connection).get()
+        same = cls.filter(**{name: getattr(row, name) for name in on})
+
+        async def write() -> Self:
+            async with cls._connection(using_db)._in_transaction() as connection:
+                upsert = Upsert(cls, connection, on=on, update=names)
+                async with announced_upsert(cls, connection, same, changes=upsert.changes):
+                    await upsert.write([row])
+                return await same.using_db(connection).get()
+
+        return await cls._tried_again(write, using_db)
 
     @classmethod
     async def bulk_upsert(
@@ -253,14 +264,35 @@ class DBModel(Model):
             last[tuple(getattr(row, name) for name in on)] = row
         if not last:
             return 0
-        async with cls._connection(using_db)._in_transaction() as connection:
-            upsert = Upsert(cls, connection, on=on, update=update)
-            waiting = list(last.values())
-            for place in range(0, len(waiting), batch_size):
-                batch = waiting[place : place + batch_size]
-                async with announced(cls, connection, cls._same(batch, on)):
-                    await upsert.write(batch)
-        return len(last)
+
+        async def write() -> int:
+            async with cls._connection(using_db)._in_transaction() as connection:
+                upsert = Upsert(cls, connection, on=on, update=update)
+                waiting = list(last.values())
+                for place in range(0, len(waiting), batch_size):
+                    batch = waiting[place : place + batch_size]
+                    async with announced_upsert(cls, connection, cls._same(batch, on), changes=upsert.changes):
+                        await upsert.write(batch)
+            return len(last)
+
+        return await cls._tried_again(write, using_db)
+
+    @classmethod
+    async def _tried_again(cls, write: Callable[[], Awaitable[T]], using_db: Using) -> T:
+        """A write that others may be in the way of once it is watched; in an open transaction only the whole can be."""
+        if not is_watched(cls):
+            return await write()
+        client = cls._connection(using_db)
+        pause = PAUSE
+        for _ in range(TRIES - 1):
+            try:
+                return await write()
+            except (DeadlockError, SerializationError):
+                if isinstance(client, TransactionalDBClient):
+                    raise
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  (no secret)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return await write()
 
     @classmethod
     def _same(cls, rows: Sequence[Self], on: Sequence[str]) -> QuerySet[Self] | None:

@@ -36,6 +36,11 @@ class Upsert:
         self._target = self._find_target(attributes(model, on))
         self._update = self._updated(update)
 
+    @property
+    def changes(self) -> set[str]:
+        """The columns of an existing row that it may change."""
+        return {*self._update, *self._model._versions()}
+
     async def write(self, rows: Iterable[DBModel]) -> None:
         """Upsert the rows with one statement, or one for each set of columns that they fill in."""
         batches: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)

@@ -10,7 +10,7 @@ DBModel. Not seen are: raw SQL, `execute_query`, tables of many-to-many relation
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.expressions import RawSQL
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.engine.transactions import OVER, LimitedTransaction
-from sanicbase.db.errors import DatabaseError
+from sanicbase.db.errors import DatabaseError, SerializationError
 from sanicbase.db.keys import attributes, unique_keys
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "Write",
     "Writing",
     "announced",
+    "announced_upsert",
     "changed_with",
     "follows",
     "is_deletion_watched",
@@ -137,6 +139,23 @@ class Writing:
         rows = {row.pk: self.image(row) for row in await found}
         return None if len(rows) > LIMIT else list(rows.values())
 
+    async def check_seen(self, queryset: QuerySet[Any], before: Sequence[Row]) -> None:
+        """Raise SerializationError when an upsert has changed a row that is not among those before.
+
+        Only PostgreSQL lets that happen: it locks no gaps. A row that a statement inserts has no `xmax` there.
+        """
+        if self.connection.capabilities.dialect != "postgres":
+            return
+        key = self._model._meta.pk_attr
+        changed = queryset.annotate(changed=RawSQL(f'"{self._model._meta.db_table}".xmax <> 0')).using_db(
+            self.connection
+        )
+        seen = {row[key] for row in before}
+        if any(each and pk not in seen for pk, each in await changed.values_list(key, "changed")):
+            raise SerializationError(
+                "Another transaction has inserted the row meanwhile. Try the whole transaction again."
+            )
+
     def image(self, row: Model, before: Sequence[Row] = ()) -> Row:
         """A row's key and unique columns; what was not fetched of it is as it was before."""
         fetched = {name: getattr(row, name) for name in self.names if hasattr(row, name)}
@@ -204,6 +223,35 @@ async def announced(
         yield
         same = fields is not None and set(made.names).isdisjoint(fields)
         if queryset is not None and before is not None and not same:
+            after = await made.locked(queryset)
+            await made.announce(None if after is None else [row for row in after if row not in before])
+
+
+@asynccontextmanager
+async def announced_upsert(
+    model: type[Model], connection: BaseDBAsyncClient, queryset: QuerySet[Any] | None, *, changes: Collection[str]
+) -> AsyncIterator[None]:
+    """An upsert, in the transaction of this connection, of what the queryset has afterwards; None is any row.
+
+    A row of which it changes no column that tells it apart is announced when it is written. Locking it before would
+    lock the gap where there is none yet, and on MySQL and MariaDB two such callers wait for each other.
+
+    Raises SerializationError when it has changed such a column of a row that was not there before the statement.
+    """
+    if not is_watched(model):
+        yield
+        return
+    async with writing(model, connection) as made:
+        before: list[Row] | None = []
+        if queryset is None:
+            before = None
+        elif not set(made.names).isdisjoint(changes):
+            before = await made.locked(queryset)
+        await made.announce(before)
+        yield
+        if queryset is not None and before is not None:
+            if not set(made.names).isdisjoint(changes):
+                await made.check_seen(queryset, before)
             after = await made.locked(queryset)
             await made.announce(None if after is None else [row for row in after if row not in before])
 

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
 from sanicbase import InvalidValue
+from tests.db.library import Tally
 from tests.db.opening import STORES, Store
-from tests.rc.cache.models import AuthorRC, BlobRC, SessionRC
+from tests.rc.cache.models import AuthorRC, BlobRC, SessionRC, TallyRC
 from tests.rc.cache.opening import library
 from tests.rc.cache.tickets import Ticket, TicketRC
 
 
-@pytest.fixture(params=STORES)
-async def tickets(request: pytest.FixtureRequest, db_url: str, redis_url: str) -> AsyncIterator[None]:
+@asynccontextmanager
+async def library_on(request: pytest.FixtureRequest, models: str, redis_url: str) -> AsyncIterator[None]:
     kind = request.param
     servers = {"postgres": "postgres_url", "aiomysql": "mysql_url", "asyncmy": "mysql_url"}
     store = Store(kind, request.getfixturevalue(servers.get(kind, "db_url")))
-    async with library(store.url, redis_url, models="tests.rc.cache.tickets", DB_DRIVER=store.driver):
+    async with library(store.url, redis_url, models=models, DB_DRIVER=store.driver, DB_ACQUIRE_TIMEOUT=60):
         yield
+
+
+@pytest.fixture(params=STORES)
+async def tickets(request: pytest.FixtureRequest, db_url: str, redis_url: str) -> AsyncIterator[None]:
+    async with library_on(request, "tests.rc.cache.tickets", redis_url):
+        yield
+
+
+@pytest.fixture(params=STORES)
+async def tallies(request: pytest.FixtureRequest, db_url: str, redis_url: str) -> AsyncIterator[None]:
+    async with library_on(request, "tests.db.library", redis_url):
+        yield
+
+
+async def test_upserts_at_once_leave_no_older_entry(tallies: None) -> None:
+    async def written(name: str, n: int) -> None:
+        await Tally.upsert({"name": name, "n": n}, on=["name"])
+        if name != "one":
+            assert await TallyRC.get(name) == TallyRC(name=name, n=n)
+
+    for turn in range(2):
+        await asyncio.gather(*(written(f"a{n:02}", turn) for n in range(50)), *(written("one", n) for n in range(100)))
+        row = await Tally.get(name="one")
+        assert await TallyRC.get("one") == TallyRC(name="one", n=row.n)
 
 
 @pytest.mark.parametrize("given", [str, lambda u: str(u).upper(), lambda u: u.hex], ids=["text", "upper", "hex"])

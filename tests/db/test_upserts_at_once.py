@@ -1,0 +1,67 @@
+"""Upserts at once: watched or not, callers do not collide, and watchers hear of each row as it was and as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from sanicbase.db import writes
+from tests.db.archive import Article, Reader, Vote
+from tests.db.library import Tally
+from tests.db.opening import Store, opened
+from tests.db.test_writes import Ears, watching
+
+
+@pytest.fixture
+async def library(store: Store) -> AsyncIterator[None]:
+    async with opened(store, "tests.db.library", DB_POOL_SIZE=10, DB_ACQUIRE_TIMEOUT=60, DB_STATEMENT_TIMEOUT=60):
+        yield
+
+
+@pytest.fixture
+async def archive(store: Store) -> AsyncIterator[None]:
+    async with opened(store, "tests.db.archive", DB_POOL_SIZE=10, DB_ACQUIRE_TIMEOUT=60, DB_STATEMENT_TIMEOUT=60):
+        yield
+
+
+async def test_upserts_of_one_key_do_not_collide(library: None) -> None:
+    with watching(Tally) as ears:
+        found = await asyncio.gather(*(Tally.upsert({"name": "a", "n": n}, on=["name"]) for n in range(400)))
+    assert {row.name for row in found} == {"a"}
+    assert await Tally.all().count() == 1
+    assert ears.take().count(("before", [{"name": "a"}])) == 400
+
+
+async def test_upserts_of_neighbouring_keys_do_not_collide(library: None) -> None:
+    for turn in range(3):
+        with watching(Tally):
+            await asyncio.gather(*(Tally.upsert({"name": f"a{n:02}", "n": turn}, on=["name"]) for n in range(50)))
+            many = [Tally(name=f"b{n:02}", n=turn) for n in range(50)]
+            await asyncio.gather(
+                *(Tally.bulk_upsert(many[place : place + 5], on=["name"]) for place in range(0, 50, 5))
+            )
+        assert await Tally.filter(n=turn).count() == 100
+
+
+async def test_upserts_that_change_what_is_watched_do_not_collide(archive: None) -> None:
+    """Each caller hears of the value that it has replaced, whoever wrote it."""
+    ann = await Reader.create(card="ann")
+    article = await Article.create(slug="first")
+    ears = Ears()
+    writes.watch(Vote, ears, columns=["value"])
+    try:
+        await asyncio.gather(*(_vote(ann, article, value) for value in range(30)))
+        rows = [row for kind, told in ears.take() if kind == "before" for row in told]
+    finally:
+        writes.unwatch(Vote, ears)
+    (vote,) = await Vote.all()
+    assert {row["value"] for row in rows} == set(range(30))
+    replaced = {row["value"] for row in rows} - {vote.value}
+    counts = {value: sum(row["value"] == value for row in rows) for value in replaced}
+    assert all(count >= 2 for count in counts.values())  # when it was written, and when it was replaced
+
+
+async def _vote(reader: Reader, article: Article, value: int) -> None:
+    await Vote.upsert({"who": reader, "article": article, "value": value}, on=["who", "article"])
