@@ -23,11 +23,12 @@ from tortoise.queryset import (
 )
 
 from sanicbase.db.conversion import WRONG_TYPE
+from sanicbase.db.inserts import insert_many
 from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
 from sanicbase.db.routing import is_routed, is_select
 from sanicbase.db.targets import rows_of
 from sanicbase.db.values import check_known, converted
-from sanicbase.db.writes import LIMIT, Row, announced, is_deletion_watched, is_watched, writing
+from sanicbase.db.writes import LIMIT, Row, Writing, announced, is_deletion_watched, is_watched, writing
 from sanicbase.errors import SanicBaseError
 
 if TYPE_CHECKING:
@@ -245,12 +246,28 @@ class _BulkCreate(BulkCreateQuery[M]):
         async with self._db._in_transaction() as connection:
             self._db = connection
             with _naming_mistakes(self._objects):
-                await super()._execute_many(*arguments)
-            if is_watched(self.model):
-                rows = list(self._objects)
-                known = all(row._custom_generated_pk or not pk_field(type(row)).generated for row in rows)
-                async with writing(self.model, connection) as made:
-                    await made.announce(map(made.image, rows) if known and len(rows) <= LIMIT else None)
+                if not is_watched(self.model):
+                    await super()._execute_many(*arguments)
+                    return
+            async with writing(self.model, connection) as made:
+                with _naming_mistakes(self._objects):
+                    found = await self._insert(made, *arguments)
+                await made.announce(found)
+
+    async def _insert(self, made: Writing, *arguments: Any) -> list[Row] | None:
+        """Insert the rows, and return what tells them apart; None when that is not known, or too much."""
+        rows = list(self._objects)
+        is_made = pk_field(self.model).generated
+        given = [row for row in rows if row._custom_generated_pk or not is_made]
+        names: list[str] = arguments[2]
+        if len(rows) > LIMIT or (len(given) < len(rows) and (self._ignore_conflicts or not names)):
+            await super()._execute_many(*arguments)
+            return None
+        self._objects = given
+        await super()._execute_many(*arguments)
+        waiting = [row for row in rows if is_made and not row._custom_generated_pk]
+        found = await insert_many(made, waiting, names, self._batch_size or BATCH)
+        return None if found is None else [*map(made.image, given), *found]
 
 
 class _BulkUpdate(BulkUpdateQuery[M]):

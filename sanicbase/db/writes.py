@@ -26,7 +26,7 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError, SerializationError
-from sanicbase.db.keys import attributes, unique_keys
+from sanicbase.db.keys import attribute, attributes, unique_keys
 
 if TYPE_CHECKING:
     from sanicbase.db.model import DBModel
@@ -170,11 +170,42 @@ class Writing:
         await self._tell(Write(self._model, rows))
 
     async def announce_deletion(self, rows: Sequence[Row] | None) -> None:
-        """Say that rows are deleted for good, and what the database deletes with them."""
+        """Say that rows are deleted for good, and what the database deletes or changes with them.
+
+        Those rows are locked as well. Where there are more than LIMIT of them in all, any row of their models may be.
+        """
         await self.announce(rows)
-        if rows is None or rows:
-            for model in changed_with(self._model):
-                await self._tell(Write(model, None))
+        if rows is None:
+            await self._announce_any(changed_with(self._model))
+        elif rows:
+            await self._announce_followers(rows)
+
+    async def _announce_followers(self, rows: Sequence[Row]) -> None:
+        """Go along the foreign keys that lead to deleted rows."""
+        waiting: list[tuple[type[Model], Sequence[Row]]] = [(self._model, rows)]
+        seen = {(self._model, row[self._model._meta.pk_attr]) for row in rows}
+        while waiting:
+            parent, rows = waiting.pop()
+            for child, field in _children(parent):
+                if child not in _watchers and not (field.on_delete == "CASCADE" and changed_with(child)):
+                    continue
+                made = Writing(child, self.connection)
+                found = None if field.on_delete == "SET DEFAULT" else await made.locked(_followers(child, field, rows))
+                if found is None or len(seen) + len(found) > LIMIT:
+                    await self._announce_any(changed_with(self._model))
+                    return
+                key = child._meta.pk_attr
+                found = [row for row in found if (child, row[key]) not in seen]
+                await made.announce(found)
+                if field.on_delete == "CASCADE":
+                    seen |= {(child, row[key]) for row in found}
+                    waiting += [(child, found)] if found else []
+                elif (column := attribute(child, field.model_field_name)) in made.names:
+                    await made.announce([{**row, column: None} for row in found])
+
+    async def _announce_any(self, models: Iterable[type[Model]]) -> None:
+        for model in models:
+            await self._tell(Write(model, None))
 
     async def _tell(self, write: Write) -> None:
         for watcher in _watchers.get(write.model, ()):
@@ -305,6 +336,12 @@ def _children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
         (model, field) for model in open_models() for field in model._meta.fields_map.values()
     ]
     return [(model, field) for model, field in fields if follows(field) and field.related_model is parent]
+
+
+def _followers(child: type[Model], field: Any, rows: Sequence[Row]) -> QuerySet[Any]:
+    """The rows whose foreign key leads to one of these, the hidden ones as well."""
+    key = field.to_field_instance.model_field_name
+    return QuerySet(child).filter(**{f"{attribute(child, field.model_field_name)}__in": [row[key] for row in rows]})
 
 
 def open_models() -> list[type[Model]]:

@@ -313,6 +313,23 @@ async def test_a_bulk_with_one_wrong_row_writes_none() -> None:
     assert await Every.all().count() == 0
 
 
+async def test_a_bulk_with_generated_keys_writes_and_tells_every_type() -> None:
+    ears = Ears()
+    names = sorted({name for name, _, _ in KEPT})
+    watch(Every, ears, columns=names)
+    try:
+        rows = rows_of(KEPT)
+        await Every.bulk_create([assigned(Every(), {name: case[0] for name, case in row.items()}) for row in rows])
+    finally:
+        unwatch(Every, ears)
+    told = {row["id"]: row for row in ears.rows}
+    found = await Every.all().order_by("id")
+    assert [told[row.id] for row in found] == [{name: getattr(row, name) for name in ["id", *names]} for row in found]
+    for row, cases in zip(found, rows, strict=True):
+        for name, (value, expected) in cases.items():
+            assert own(getattr(row, name)) == own(told[row.id][name]) == own(expected), (name, value)
+
+
 async def test_flags_and_floats_are_no_keys() -> None:
     await Every.create(id=1, number=7)
     for key in (True, 1.0, 1.5, "1.0", {1}, [1], None, math.nan):

@@ -56,6 +56,25 @@ async def test_a_write_of_many_rows_forgets_the_class(shelves: None) -> None:
     assert await AuthorRC.get_by(name="a0") is None
 
 
+async def test_an_insert_and_a_deletion_forget_what_they_write_and_nothing_else(shelves: None) -> None:
+    ann, ben = await Author.create(name="ann"), await Author.create(name="ben")
+    books = [await Book.create(slug=f"b{n}", author=ben if n % 2 else ann) for n in range(20)]
+    await BookRC.warm([book.id for book in books])
+    beyond = books[-1].id + 1
+    assert await BookRC.get(beyond) is await BookRC.get_by(slug="new") is None
+    before = await BookRC.stats()
+    await Book.bulk_create([Book(slug="new"), Book(slug="newer")])
+    found = await BookRC.get_by(slug="new")
+    assert found is not None
+    assert await BookRC.get(beyond) is not None
+    await Author.create(name="childless")
+    await Author.filter(name="childless").delete()
+    await ann.delete()
+    assert [book is None for book in await BookRC.get_many([book.id for book in books])] == [True, False] * 10
+    after = await BookRC.stats()
+    assert after.hits - before.hits >= 10
+
+
 async def test_what_is_counted_follows_what_is_written(shelves: None) -> None:
     ann, bea = await Author.create(name="ann"), await Author.create(name="bea")
 
