@@ -25,7 +25,7 @@ from tortoise import Tortoise
 from benchmarks.coherence.faults import Crew, redis_of_ones_own, upset
 from benchmarks.coherence.judging import Committed, Judgement, judge
 from benchmarks.coherence.log import Get, Written, read_log
-from benchmarks.coherence.shelf import KEYS, SLUGS, Counter, History, Item, ShelfConfig
+from benchmarks.coherence.shelf import CODES, KEYS, SLUGS, Counter, History, Item, Owner, ShelfConfig
 from benchmarks.coherence.worker import Plan, run
 from sanicbase.db import Database
 from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database
@@ -112,7 +112,8 @@ async def _prepare(config: ShelfConfig) -> None:
         now = time.monotonic()
         for key in KEYS:
             slug = SLUGS[key][0]
-            await Item.create(id=key, slug=slug, version=1, token="first")
+            owner = await Owner.create(id=key)
+            await Item.create(id=key, slug=slug, code=CODES[slug], version=1, token="first", owner=owner)
             await Counter.create(id=key, version=1)
             await History.create(key=key, version=1, slug=slug, token="first", began=now, past_the_model=False)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Protocol
 
 from benchmarks.coherence.delays import pause
-from benchmarks.coherence.shelf import CachedItem, Item
+from benchmarks.coherence.shelf import CODES, CachedItem, Item
 from sanicbase import get_redis
 
 __all__ = ["Cache", "Naive", "Ours"]
@@ -33,12 +34,16 @@ class Ours:
     """RCModel, which hears of writes by itself."""
 
     async def get(self, key: int) -> CachedItem | None:
+        if random.random() < 0.1:
+            return await CachedItem.get_by(owner=key)
         return await CachedItem.get(key)
 
     async def get_many(self, keys: Sequence[int]) -> list[CachedItem | None]:
         return await CachedItem.get_many(keys)
 
     async def get_by(self, slug: str) -> CachedItem | None:
+        if random.random() < 0.5:
+            return await CachedItem.get_by(code=CODES[slug])
         return await CachedItem.get_by(slug=slug)
 
     async def refresh(self, key: int) -> CachedItem | None:

@@ -120,7 +120,7 @@ def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgemen
     seen = _Floors((get.end, key.sure(least)) for get, _, least in meant if least)
     for get, greatest, _ in meant:
         if greatest < floors.at(get.start):
-            judgement.add("stale", (get, floors.at(get.start)))
+            judgement.add("stale", (get, key.versions[floors.at(get.start)]))
         if greatest < seen.at(get.start):
             judgement.add("backwards", (get, seen.at(get.start)))
 

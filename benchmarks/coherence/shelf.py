@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from tortoise import fields
 
 from sanicbase import Config, RCModel
-from sanicbase.db import DBModel
+from sanicbase.db import DBModel, Versioned
 
-__all__ = ["KEYS", "SLUGS", "CachedItem", "Counter", "History", "Item", "ShelfConfig"]
+__all__ = ["CODES", "KEYS", "SLUGS", "CachedItem", "Counter", "History", "Item", "Owner", "ShelfConfig"]
 
 KEYS = (1, 2, 3, 4, 5)
 SLUGS = {key: (f"item-{key}", f"item-{key}-moved") for key in KEYS}
+CODES = {slug: uuid5(UUID(int=0), slug) for slugs in SLUGS.values() for slug in slugs}
 
 
-class Item(DBModel):
-    """A hot row. Its version grows with each commit, and its token says who has written it."""
+class Owner(DBModel):
+    """What an item belongs to, and is deleted with: one for each key."""
+
+    id = fields.IntField(primary_key=True, generated=False)
+
+
+class Item(Versioned):
+    """A hot row. Its version grows with each commit, and its token says who has written it; the code is the slug's."""
 
     id = fields.IntField(primary_key=True, generated=False)
     slug = fields.CharField(max_length=40, unique=True)
-    version = fields.IntField()
-    token = fields.CharField(max_length=40)
+    code = fields.UUIDField(unique=True)
+    token = fields.CharField(max_length=80)
+    owner: fields.OneToOneRelation[Owner] = fields.OneToOneField("coherence.Owner", on_delete=fields.CASCADE)
+    owner_id: int
 
 
 class Counter(DBModel):
@@ -38,7 +48,7 @@ class History(DBModel):
     key = fields.IntField()
     version = fields.IntField()
     slug = fields.CharField(max_length=40, null=True)
-    token = fields.CharField(max_length=40)
+    token = fields.CharField(max_length=80)
     began = fields.FloatField()
     past_the_model = fields.BooleanField()
 
@@ -51,12 +61,14 @@ class CachedItem(RCModel):
 
     id: int
     slug: str
+    code: UUID
     version: int
     token: str
+    owner_id: int
 
     class Meta:
         source = Item
-        unique = ("slug",)
+        unique = ("slug", "code", "owner")
         ttl = 600
         negative_ttl = 60
 

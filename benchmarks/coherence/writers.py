@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 from tortoise.connection import get_connection
 
 from benchmarks.coherence.caches import Cache
-from benchmarks.coherence.shelf import KEYS, SLUGS, CachedItem, Counter, History, Item
+from benchmarks.coherence.shelf import CODES, KEYS, SLUGS, CachedItem, Counter, History, Item, Owner
 from sanicbase.db import transaction
 from sanicbase.db.writes import raw_write
 
@@ -58,20 +60,28 @@ class Writer:
         return done
 
     async def _write_one(self, key: int, began: float) -> Done:
-        version, token = await _next_version(key), f"{self._name}-{next(self._numbers)}"
+        version = await _next_version(key)
         row = await _row_now(key)
         slug: str | None = random.choice(SLUGS[key]) if random.random() < 0.3 or row is None else row.slug
         if row is None:
-            await random.choice(CREATING)(key, slug or "", version, token)
+            create = random.choice(CREATING)
+            token = self._token(create)
+            await create(key, slug or "", version, token)
         elif random.random() < 0.15:
-            slug = None
-            await random.choice(DELETING)(row)
+            slug, delete = None, random.choice(DELETING)
+            token = self._token(delete)
+            await delete(row)
         else:
-            await random.choice(UPDATING)(row, slug or "", version, token)
+            update = random.choice(UPDATING)
+            token = self._token(update)
+            await update(row, slug or "", version, token)
         await _note(key, version, slug, token, began, past_the_model=False)
         if random.random() < 0.2:
             await self._check_own(key, slug, token)
         return key, version, token
+
+    def _token(self, way: Callable[..., Awaitable[None]]) -> str:
+        return f"{self._name}-{next(self._numbers)}{way.__name__}"
 
     async def _check_own(self, key: int, slug: str | None, token: str) -> None:
         found = await CachedItem.get(key) if slug is None else await CachedItem.get_by(slug=slug)
@@ -106,56 +116,96 @@ async def _note(key: int, version: int, slug: str | None, token: str, began: flo
 
 
 def _statement(key: int, slug: str, version: int, token: str) -> str:
-    return f"UPDATE item SET version = {version}, token = '{token}', slug = '{slug}' WHERE id = {key}"
+    values = f"version = {version}, token = '{token}', slug = '{slug}', code = '{CODES[slug]}'"
+    return f"UPDATE item SET {values} WHERE id = {key}"
+
+
+async def _new(key: int, slug: str, version: int, token: str) -> dict[str, Any]:
+    owner, _ = await Owner.get_or_create(id=key)
+    return {"id": key, "slug": slug, "code": CODES[slug], "version": version, "token": token, "owner": owner}
+
+
+def _changed(slug: str, token: str) -> dict[str, Any]:
+    """Without the version, which the row counts by itself."""
+    return {"slug": slug, "code": CODES[slug], "token": token}
 
 
 async def _create_by_cache(key: int, slug: str, version: int, token: str) -> None:
-    await CachedItem.create(id=key, slug=slug, version=version, token=token)
+    await CachedItem.create(**await _new(key, slug, version, token))
 
 
 async def _create_plainly(key: int, slug: str, version: int, token: str) -> None:
-    await Item.create(id=key, slug=slug, version=version, token=token)
+    await Item.create(**await _new(key, slug, version, token))
 
 
 async def _create_in_bulk(key: int, slug: str, version: int, token: str) -> None:
-    await Item.bulk_create([Item(id=key, slug=slug, version=version, token=token)])
+    await Item.bulk_create([Item(**await _new(key, slug, version, token))])
 
 
-async def _upsert(key: int, slug: str, version: int, token: str) -> None:
+async def _create_upserting(key: int, slug: str, version: int, token: str) -> None:
+    new = await _new(key, slug, version, token)
     if get_connection("default").capabilities.dialect == "mysql":  # which cannot tell id from slug there
-        await Item.update_or_create({"slug": slug, "version": version, "token": token}, id=key)
+        await Item.get_or_create(new, id=new.pop("id"))
     else:
-        await Item.upsert({"id": key, "slug": slug, "version": version, "token": token}, on=["id"])
+        await Item.upsert(new, on=["id"], update=["slug", "code", "token"])
 
 
 async def _update_by_cache(row: Item, slug: str, version: int, token: str) -> None:
-    await CachedItem.update(row.id, slug=slug, version=version, token=token)
+    await CachedItem.update(row.id, **_changed(slug, token))
 
 
 async def _save_entry(row: Item, slug: str, version: int, token: str) -> None:
-    await CachedItem(id=row.id, slug=slug, version=version, token=token).save()
+    entry = await CachedItem.get_or_fail(row.id)
+    await entry.model_copy(update=_changed(slug, token)).save()
+
+
+async def _save_entry_of_ones_own(row: Item, slug: str, version: int, token: str) -> None:
+    values = {"id": row.id, "owner_id": row.owner_id, "version": row.version, **_changed(slug, token)}
+    await CachedItem(**values).save()
 
 
 async def _save_row(row: Item, slug: str, version: int, token: str) -> None:
-    await row.update_from_dict({"slug": slug, "version": version, "token": token}).save()
+    await row.update_from_dict(_changed(slug, token)).save()
+
+
+async def _save_converted(row: Item, slug: str, version: int, token: str) -> None:
+    row.slug, row.token = slug, token
+    row.code = str(CODES[slug])  # type: ignore[assignment]  # a text, which the field converts
+    await row.save()
 
 
 async def _update_by_query(row: Item, slug: str, version: int, token: str) -> None:
-    await Item.filter(slug=row.slug).update(slug=slug, version=version, token=token)
+    await Item.filter(slug=row.slug).update(**_changed(slug, token))
+
+
+async def _update_by_relation(row: Item, slug: str, version: int, token: str) -> None:
+    owner = await Owner.get(id=row.owner_id)
+    await Item.filter(owner=owner).update(owner=owner, **_changed(slug, token))
 
 
 async def _update_in_bulk(row: Item, slug: str, version: int, token: str) -> None:
-    row.update_from_dict({"slug": slug, "version": version, "token": token})
-    await Item.bulk_update([row], ["slug", "version", "token"])
+    row.update_from_dict(_changed(slug, token))
+    await Item.bulk_update([row], ["slug", "code", "token"])
 
 
 async def _update_upserting(row: Item, slug: str, version: int, token: str) -> None:
-    await _upsert(row.id, slug, version, token)
+    if get_connection("default").capabilities.dialect == "mysql":
+        await Item.update_or_create(_changed(slug, token), id=row.id)
+    else:
+        new = await _new(row.id, slug, version, token)
+        await Item.upsert(new, on=["id"], update=["slug", "code", "token"])
 
 
 async def _update_any_row(row: Item, slug: str, version: int, token: str) -> None:
     async with raw_write(Item) as connection:
         await connection.execute_query(_statement(row.id, slug, version, token))
+
+
+async def _update_after_a_cancelled_raw_write(row: Item, slug: str, version: int, token: str) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(random.uniform(0, 0.02)):
+            await _update_any_row(row, slug, version, f"{token}-raw")
+    await Item.filter(id=row.id).update(version=version, **_changed(slug, token))
 
 
 async def _delete_by_cache(row: Item) -> None:
@@ -170,19 +220,27 @@ async def _delete_by_query(row: Item) -> None:
     await Item.filter(slug=row.slug).delete()
 
 
+async def _delete_with_owner(row: Item) -> None:
+    await Owner.filter(id=row.owner_id).delete()
+
+
 CREATING: list[Callable[[int, str, int, str], Awaitable[None]]] = [
     _create_by_cache,
     _create_plainly,
     _create_in_bulk,
-    _upsert,
+    _create_upserting,
 ]
 UPDATING: list[Callable[[Item, str, int, str], Awaitable[None]]] = [
     _update_by_cache,
     _save_entry,
+    _save_entry_of_ones_own,
     _save_row,
+    _save_converted,
     _update_by_query,
+    _update_by_relation,
     _update_in_bulk,
     _update_upserting,
 ] * 3
-UPDATING.append(_update_any_row)  # which closes all for as long as it takes
-DELETING: list[Callable[[Item], Awaitable[None]]] = [_delete_by_cache, _delete_row, _delete_by_query]
+UPDATING += [_update_any_row, _update_after_a_cancelled_raw_write]  # which close all for as long as they take
+DELETING: list[Callable[[Item], Awaitable[None]]] = [_delete_by_cache, _delete_row, _delete_by_query] * 3
+DELETING.append(_delete_with_owner)  # which closes all, too
