@@ -145,7 +145,8 @@ async def _create_in_bulk(key: int, slug: str, version: int, token: str) -> None
 async def _create_upserting(key: int, slug: str, version: int, token: str) -> None:
     new = await _new(key, slug, version, token)
     if get_connection("default").capabilities.dialect == "mysql":  # which cannot tell id from slug there
-        await Item.get_or_create(new, id=new.pop("id"))
+        # Not get_or_create, which may be answered by a row of the transaction's snapshot that is gone.
+        await Item.update_or_create(new, id=new.pop("id"))
     else:
         await Item.upsert(new, on=["id"], update=["slug", "code", "token"])
 
