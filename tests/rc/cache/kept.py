@@ -241,7 +241,7 @@ def kept_class(name: str, kind: Any, value: Any, **fields: Any) -> type[RCModel]
         "__annotations__": {"id": int, "value": kind},
         "__module__": __name__,
         "__qualname__": name,
-        "Meta": type("Meta", (), {"key": "id", "__qualname__": f"{name}.Meta"}),
+        "Meta": type("Meta", (), {"key": "id", "watches": {Book: "id"}, "__qualname__": f"{name}.Meta"}),
         "load": classmethod(load),
     }
     return type(name, (RCModel,), body | fields)
@@ -256,6 +256,7 @@ class TrimmedRC(RCModel):
 
     class Meta:
         key = "id"
+        watches = {Book: "id"}  # so that only libraries with books open it
 
     @field_validator("name")
     @classmethod
@@ -280,6 +281,7 @@ class MomentRC(RCModel):
 
     class Meta:
         key = "id"
+        watches = {Book: "id"}
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
