@@ -299,7 +299,7 @@ async def _write(
             await vote.delete()
             return rows - {old}
         case "cache":
-            await BallotRC.update((old[1], readers[old[0]]), who=readers[new[0]], article_id=new[1])
+            await VoteRC.update(vote.id, who=readers[new[0]], article_id=new[1])  # a key of BallotRC cannot be changed
         case "row":
             vote.who, vote.article_id = readers[new[0]], new[1]
             await vote.save(update_fields=["who", "article"])
