@@ -200,7 +200,7 @@ def boot(folder: Folder, each: Combination, kind: str, env: dict[str, str]) -> i
     """The status with which the service ends after it was called."""
     launch = folder.path / f"{kind}_{each.name}.py"
     prefix = f"{each.name.upper()}_"
-    token = {f"{prefix}ADMIN_TOKEN": "a token for the tests"} if each.auth == "token" else {}
+    token = {f"{prefix}ADMIN_TOKEN": "a-token-for-the-tests"} if each.auth == "token" else {}
     served: Literal["http", "ws"] = "ws" if kind == "ws" else "http"
     with ServiceProcess(launch, cwd=folder.path, env=env | token, prefix=prefix, kind=served) as service:
         if kind == "srv":
@@ -220,7 +220,7 @@ def handles_sigterm(pid: int) -> bool:
 
 
 def call(service: ServiceProcess, each: Combination, kind: str) -> None:
-    headers = {"Authorization": "Bearer a token for the tests"} if each.auth == "token" else {}
+    headers = {"Authorization": "Bearer a-token-for-the-tests"} if each.auth == "token" else {}
     if kind == "http":
         answer = service.client.get(f"/{each.name}/hello").json()
         assert answer == {"code": 0, "msg": "ok", "data": {"hello": each.name}}

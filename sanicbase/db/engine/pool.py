@@ -79,6 +79,7 @@ class Pool:
         self._taken = 0  # places: connections, and those being made
         self._waiters: deque[asyncio.Future[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # nobody waits for them
+        self._left: set[asyncio.Task[Any]] = set()  # attempts to connect whose callers were cancelled
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -135,6 +136,7 @@ class Pool:
                 waiter.set_exception(DatabaseUnavailable("The databases of this process are closed."))
         free, self._free = [connection for connection, _ in self._free], []
         try:
+            await asyncio.gather(*(_end(connecting, deadline=0.0) for connecting in self._left))
             await asyncio.gather(*map(self._close, free))
             if self._taken:
                 self._emptied = asyncio.get_running_loop().create_future()
@@ -205,10 +207,12 @@ class Pool:
 
     def _leave(self, connecting: asyncio.Task[Any], deadline: float) -> None:
         """Let an attempt whose caller was cancelled go on to its deadline: the next caller has the connection."""
+        self._left.add(connecting)
         connecting.add_done_callback(self._connected)
         self._start(_end(connecting, deadline))
 
     def _connected(self, connecting: asyncio.Task[Any]) -> None:
+        self._left.discard(connecting)
         if connecting.cancelled() or connecting.exception():
             self._give(None)
         else:
