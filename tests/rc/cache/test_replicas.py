@@ -14,6 +14,7 @@ from tortoise.connection import get_connection
 
 from sanicbase import RCModel, transaction
 from sanicbase.db.routing import forget_writes
+from sanicbase.rc.model import declared
 from tests.db.library import Author, Tally
 from tests.db.opening import Store, opened
 from tests.db.standby import Pair, postgres_pair
@@ -47,6 +48,17 @@ class NameRC(RCModel):
     @classmethod
     async def plain(cls, key: int) -> str:
         return (await Author.get(id=key)).name
+
+
+declared.discard(NameRC)
+
+
+@pytest.fixture(autouse=True)
+def only_here() -> Iterator[None]:
+    """Other tests count what a write to an author says to Redis."""
+    declared.add(NameRC)
+    yield
+    declared.discard(NameRC)
 
 
 @pytest.fixture
