@@ -63,7 +63,7 @@ def _failure(request: Request, verdict: Verdict) -> Failure:
 
 
 def _headers(request: Request, verdict: Verdict) -> Mapping[str, str]:
-    """A 401 says how to authenticate, whoever raised it (RFC 9110, 15.5.2)."""
+    """A 401 says how to authenticate, no matter which code raised it (RFC 9110, 15.5.2)."""
     if verdict.status == UNAUTHORIZED and "www-authenticate" not in {name.lower() for name in verdict.headers}:
         return {**verdict.headers, "WWW-Authenticate": challenge_of(request)}
     return verdict.headers

@@ -1,4 +1,4 @@
-"""What a request ended in, as the envelope is told: one value for every error, whoever raised it."""
+"""What a request ended in, as the envelope is told: one value for every error, no matter which code raised it."""
 
 from __future__ import annotations
 

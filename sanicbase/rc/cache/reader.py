@@ -353,7 +353,7 @@ class Reader(Generic[T]):
             for key in leased:
                 try:
                     entries.append(self._packed(key, found[key], epoch, generation, cost))
-                except Exception as exc:  # which whoever waits for this key raises
+                except Exception as exc:  # raised by the callers that wait for this key
                     found[key] = Failed(exc)
                     entries.append((key, b"", 1))
             stored = await self._store(entries, epoch, generation, lease)
