@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["BATCH", "BATCH_BYTES", "LARGEST_VALUE", "in_batches"]
+__all__ = ["BATCH", "BATCH_BYTES", "CLOSING_BATCH", "LARGEST_VALUE", "in_batches"]
 
-BATCH = 100  # keys of one request, about a millisecond of Redis
-BATCH_BYTES = 512 * 1024  # of the values of one request
+BATCH = 100  # keys that one request reads or stores: one or two milliseconds of Redis
+CLOSING_BATCH = 50  # keys that one request closes or opens: the entries of each shape go as well, which takes longer
+BATCH_BYTES = 256 * 1024  # of the values of one request
 LARGEST_VALUE = 256 * 1024  # bytes of a value that is stored
 
 T = TypeVar("T")

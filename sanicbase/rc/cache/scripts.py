@@ -94,9 +94,12 @@ CLASS = (
     TEXT
     + """
 local function drop(prefix, generation, key)
+    local names = {}
     for shape in string.gmatch(generation or '', '|(%x+)') do
-        redis.call('UNLINK', prefix .. 'v:' .. shape .. ':' .. key, prefix .. 'l:' .. shape .. ':' .. key)
+        names[#names + 1] = prefix .. 'v:' .. shape .. ':' .. key
+        names[#names + 1] = prefix .. 'l:' .. shape .. ':' .. key
     end
+    if names[1] then redis.call('UNLINK', unpack(names)) end
 end
 local function closed(key, at)
     local found = redis.pcall('ZCOUNT', key, string.format('(%d', at), '+inf')
@@ -182,8 +185,7 @@ for place = 4, #ARGV do
     local key = ARGV[place]
     if key == '*' then redis.call('DEL', KEYS[1]) else drop(prefix, generation, key) end
     local set = prefix .. 'c:' .. key
-    closed(set, at)
-    redis.call('ZREMRANGEBYSCORE', set, '-inf', at)
+    if type(redis.pcall('ZREMRANGEBYSCORE', set, '-inf', at)) == 'table' then redis.call('DEL', set) end
     redis.call('ZADD', set, at + ARGV[3], ARGV[2])
     redis.call('PEXPIRE', set, math.max(ARGV[3], redis.call('PTTL', set)))
 end

@@ -32,7 +32,7 @@ from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.writes import Write
 from sanicbase.errors import ResourceError
-from sanicbase.rc.cache.batches import in_batches
+from sanicbase.rc.cache.batches import CLOSING_BATCH, in_batches
 from sanicbase.rc.cache.reader import Place
 from sanicbase.rc.cache.scripts import CLOSE, OPEN
 from sanicbase.rc.cache.trust import Trust
@@ -125,7 +125,7 @@ class Writes:
         begun = monotonic()
         life = int(self._life * 1000)
         closed = True
-        for keys in in_batches(closing.keys):
+        for keys in in_batches(closing.keys, most=CLOSING_BATCH):
             args = [self._place.prefix, closing.token, life, *keys]
             closed &= await self._trust.insisted(partial(self._request_closing, closing, args))
         closing.since = begun if closed else None
@@ -150,7 +150,7 @@ class Writes:
     async def _open(self, closed: Sequence[tuple[str, str, int]]) -> None:
         """Open keys: for each its token, its name, and whether a closing of that token may come later."""
         life = int(self._life * 1000)
-        for batch in in_batches(closed):
+        for batch in in_batches(closed, most=CLOSING_BATCH):
             args: list[Any] = [self._place.prefix, life, *chain.from_iterable(batch)]
             request = partial(self._open_script, keys=[self._place.generation], args=args)
             opened = await self._trust.insisted(request)

@@ -13,7 +13,7 @@ __all__ = ["Card", "shaped"]
 
 class Card(DBModel):
     id = fields.IntField(primary_key=True, generated=False)
-    slug = fields.CharField(max_length=10, unique=True)
+    slug = fields.CharField(max_length=50, unique=True)
     n = fields.IntField(default=0)
     note = fields.CharField(max_length=10, default="")
 

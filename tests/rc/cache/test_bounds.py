@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from sanicbase.rc.cache.batches import BATCH, BATCH_BYTES, LARGEST_VALUE, in_batches
+from sanicbase.rc.cache.batches import BATCH, BATCH_BYTES, CLOSING_BATCH, LARGEST_VALUE, in_batches
 from sanicbase.testing.private_server import PrivateServer
 from tests.db.library import Author, Tally
 from tests.rc import kinds
@@ -44,8 +44,8 @@ async def test_a_write_of_many_rows_closes_and_opens_in_batches(shelves: None, r
     await Tally.bulk_create([Tally(name=f"t{n}") for n in range(500)])
     async with commands(redis_url) as said:
         await Tally.filter(n=0).update(n=1)
-    assert said.count("CLOSE") >= 500 / BATCH
-    assert said.count("OPEN") >= 500 / BATCH
+    assert said.count("CLOSE") >= 500 / CLOSING_BATCH
+    assert said.count("OPEN") >= 500 / CLOSING_BATCH
 
 
 async def test_no_request_holds_redis_for_long(db_url: str, own_redis: PrivateServer) -> None:
