@@ -210,6 +210,21 @@ class DBModel(Model):
         return await cls._where(where, using_db).delete()
 
     @classmethod
+    async def update_or_create(
+        cls, defaults: dict[str, Any] | None = None, using_db: Using = None, **kwargs: Any
+    ) -> tuple[Self, bool]:
+        """Update the row that `kwargs` find, or create it, and say whether it was created.
+
+        Raises SerializationError when others create and delete the row meanwhile, again and again.
+        """
+        try:
+            return await super().update_or_create(defaults, using_db, **kwargs)
+        except OperationalError as exc:
+            if isinstance(exc, SanicBaseError):
+                raise
+            raise SerializationError(f"Others create and delete this {cls.__name__} at the same time.") from exc
+
+    @classmethod
     async def upsert(
         cls,
         values: Mapping[str, object],

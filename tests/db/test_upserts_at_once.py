@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sanicbase import InvalidValue, SerializationError
 from sanicbase.db import writes
 from tests.db.archive import Article, Reader, Vote
 from tests.db.library import Tally
@@ -65,3 +66,24 @@ async def test_upserts_that_change_what_is_watched_do_not_collide(archive: None)
 
 async def _vote(reader: Reader, article: Article, value: int) -> None:
     await Vote.upsert({"who": reader, "article": article, "value": value}, on=["who", "article"])
+
+
+async def test_a_row_that_others_create_and_delete_again_and_again(
+    library: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def beaten(cls: type[Tally], /, *args: object, name: str, **values: object) -> tuple[Tally, bool]:
+        row = await Tally.create(name=name)
+        await row.delete()
+        return row, False
+
+    monkeypatch.setattr(Tally, "_create_or_get", classmethod(beaten))
+    with pytest.raises(SerializationError, match=r"Others create and delete this Tally at the same time\."):
+        await Tally.update_or_create({"n": 1}, name="a")
+    monkeypatch.undo()
+    assert await Tally.update_or_create({"n": 1}, name="a") == (await Tally.get(name="a"), True)
+    assert (await Tally.update_or_create({"n": 2}, name="a"))[0].n == 2
+
+
+async def test_what_the_database_refuses_is_told_as_it_is(library: None) -> None:
+    with pytest.raises(InvalidValue, match="n"):
+        await Tally.update_or_create({"n": "many"}, name="a")
