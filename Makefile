@@ -18,7 +18,7 @@ run: setup  ## serve the example's HTTP service
 	$(BIN)/python http_xi_test.py
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3
 
 prove: setup  ## what takes long: transactions, kills, the cache's protocol, deployments
 	SANICBASE_TEST_PROGRAMS=2500 SANICBASE_TEST_KILLS=250 SANICBASE_TEST_PROTOCOL=2 SANICBASE_TEST_STOPS=30 \
@@ -55,7 +55,7 @@ docs: setup  ## write the reference pages from the docstrings, and compile the c
 lowest: setup  ## the tests, on the lowest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest
 	VIRTUAL_ENV=.venv-lowest $(BIN)/uv pip install --quiet --resolution lowest-direct -e '.[test]'
-	.venv-lowest/bin/python -m pytest
+	.venv-lowest/bin/python -m pytest -n 3
 
 news: setup  ## gather the news fragments into CHANGELOG.md
 	$(BIN)/towncrier build --yes
