@@ -14,7 +14,7 @@ from tortoise.connection import get_connection
 from benchmarks.coherence.caches import Cache
 from benchmarks.coherence.shelf import CODES, KEYS, SLUGS, CachedItem, Counter, History, Item, Owner
 from sanicbase.db import transaction
-from sanicbase.db.writes import raw_write
+from sanicbase.db.raw_writes import raw_write
 
 __all__ = ["Undone", "Writer"]
 

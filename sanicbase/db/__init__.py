@@ -1,15 +1,15 @@
 """The databases of a service, on Tortoise ORM."""
 
 from sanicbase.db.database import Database
-from sanicbase.db.effects import on_commit
 from sanicbase.db.model import DBModel
 from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
 from sanicbase.db.pickles import guard_aerich
 from sanicbase.db.queryset import DBManager, DBQuerySet
+from sanicbase.db.raw_writes import raw_write
 from sanicbase.db.routing import use_primary
 from sanicbase.db.spawning import spawn
-from sanicbase.db.transaction import transaction
+from sanicbase.db.transaction import on_commit, transaction
 
 __all__ = [
     "DBManager",
@@ -26,6 +26,7 @@ __all__ = [
     "Versioned",
     "keyset_page",
     "on_commit",
+    "raw_write",
     "spawn",
     "transaction",
     "use_primary",

@@ -21,13 +21,13 @@ from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 from sanicbase.db.migrations import check_migrations
 from sanicbase.db.model import DBModel
+from sanicbase.db.observers import changed_with, open_models
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations, check_watched
 from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.schema import make_embedded_schema
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.values import fit_relations
-from sanicbase.db.writes import changed_with, open_models
 from sanicbase.errors import ResourceError
 
 __all__ = ["Database", "models_known"]

@@ -15,7 +15,8 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.keys import pk_field
-from sanicbase.db.writes import Row, Writing
+from sanicbase.db.observers import Row
+from sanicbase.db.writes import Writing
 
 __all__ = ["insert_many"]
 

@@ -7,22 +7,23 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-from tortoise import fields, timezone
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.exceptions import OperationalError
-from tortoise.expressions import F, Q
+from tortoise.expressions import Q
 from tortoise.fields.base import DatabaseDefault
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.conversion import WRONG_TYPE, plain_type, typed
 from sanicbase.db.errors import DeadlockError, NotFoundError, SerializationError
+from sanicbase.db.hooks import ModelHooks
 from sanicbase.db.keys import attribute, attributes, check_together, unique_sets, without_objects
+from sanicbase.db.observers import Row, is_deletion_watched, is_watched
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.transaction import LONGEST_PAUSE, PAUSE
 from sanicbase.db.upsert import Upsert
-from sanicbase.db.values import assignable, check_known, converted, fits, own_values, prepare
-from sanicbase.db.writes import Row, announced_upsert, is_deletion_watched, is_watched, writing
+from sanicbase.db.values import assignable, check_known, converted, fits, prepare
+from sanicbase.db.writes import announced_upsert, writing
 from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = ["DBModel", "Using", "Where"]
@@ -36,7 +37,7 @@ TRIES = 10  # of an upsert that others are in the way of
 MOST_ALTERNATIVES = 200  # of a condition; SQLite takes a depth of 1000
 
 
-class DBModel(Model):
+class DBModel(ModelHooks):
     """The base of a service's models. Everything that Tortoise's Model can do goes on to work.
 
         class Article(Timestamps, SoftDelete):
@@ -146,15 +147,6 @@ class DBModel(Model):
         await super()._pre_save(using_db, update_fields)
         self._take_own_values(update_fields, check=False)
 
-    def _take_own_values(self, names: Iterable[str] | None = None, *, check: bool = True) -> None:
-        """Give the attributes, or some of them, the values that their columns will have.
-
-        Raises InvalidValue for the first one that does not fit, and then none is changed.
-        """
-        names = self._meta.fields_db_projection if names is None else [*names, self._meta.pk_attr]
-        for name, value in own_values(self, names, check=check).items():
-            setattr(self, name, value)
-
     async def _save(
         self, using_db: Using, update_fields: Iterable[str] | None, force_create: bool, force_update: bool
     ) -> None:
@@ -163,10 +155,6 @@ class DBModel(Model):
         except WRONG_TYPE:
             self._name_mistake()
             raise
-
-    def _name_mistake(self) -> None:
-        """Raise InvalidValue for the first attribute that is not of its column's type."""
-        own_values(self, self._meta.fields_db_projection)
 
     @classmethod
     async def get_by_pk(cls, pk: object, *, using_db: Using = None) -> Self | None:
@@ -367,36 +355,3 @@ class DBModel(Model):
     def _unique_sets(cls) -> set[frozenset[str]]:
         """The sets of fields that tell one row that is shown from all others."""
         return unique_sets(cls, hidden_by=cls._shown())
-
-    # What parts add, see parts.py.
-
-    @classmethod
-    def _shown(cls) -> dict[str, Any]:
-        """The filter of the rows that are not hidden."""
-        return {}
-
-    @classmethod
-    def _mark_of_deletion(cls) -> dict[str, Any] | None:
-        """What a deleted row is given; None when it is really deleted."""
-        return None
-
-    @classmethod
-    def _versions(cls) -> tuple[str, ...]:
-        """The fields that count a row's changes."""
-        return ()
-
-    @classmethod
-    async def _check_versions(cls, rows: Sequence[Any], connection: BaseDBAsyncClient) -> None:
-        """Lock the rows and raise StaleVersionError when one of them has moved on."""
-
-    @classmethod
-    def _auto_now(cls) -> list[str]:
-        """The fields that hold when the row was last written."""
-        columns = cls._meta.fields_map.items()
-        return [name for name, field in columns if isinstance(field, fields.DatetimeField) and field.auto_now]
-
-    @classmethod
-    def _moved_on(cls) -> dict[str, Any]:
-        """What every update of a row writes besides its values."""
-        moved: dict[str, Any] = {name: timezone.now() for name in cls._auto_now()}
-        return moved | {name: F(name) + 1 for name in cls._versions()}

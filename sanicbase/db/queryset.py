@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pypika_tortoise.enums import Order
 from pypika_tortoise.terms import Field
@@ -23,22 +23,21 @@ from tortoise.queryset import (
 )
 
 from sanicbase.db.conversion import WRONG_TYPE
+from sanicbase.db.hooks import ModelHooks
 from sanicbase.db.inserts import insert_many
 from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
+from sanicbase.db.observers import Row, is_deletion_watched, is_watched
 from sanicbase.db.routing import is_routed, is_select
 from sanicbase.db.targets import rows_of
 from sanicbase.db.values import check_known, converted
-from sanicbase.db.writes import LIMIT, Row, Writing, announced, is_deletion_watched, is_watched, writing
+from sanicbase.db.writes import LIMIT, Writing, announced, writing
 from sanicbase.errors import SanicBaseError
-
-if TYPE_CHECKING:
-    from sanicbase.db.model import DBModel
 
 __all__ = ["BATCH", "DBManager", "DBQuerySet"]
 
 BATCH = 1000  # rows that one statement writes at most
 
-M = TypeVar("M", bound="DBModel")
+M = TypeVar("M", bound=ModelHooks)
 
 
 class DBQuerySet(QuerySet[M]):
@@ -157,7 +156,7 @@ class DBManager(Manager):
 
     def get_queryset(self) -> QuerySet[Any]:
         """A queryset of all rows that are not hidden."""
-        model: type[DBModel] = self._model
+        model: type[ModelHooks] = self._model
         return DBQuerySet(model).filter(**model._shown())
 
 
@@ -226,7 +225,7 @@ def _condition(rows: QuerySet[Any]) -> dict[str, Any]:
     }
 
 
-def _same_rows(model: type[DBModel], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
+def _same_rows(model: type[ModelHooks], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
     """The locked rows by their keys: what has come to meet the condition since then was not announced."""
     return DBQuerySet(model).filter(pk__in=[row[model._meta.pk_attr] for row in rows]).using_db(connection)
 

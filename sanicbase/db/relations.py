@@ -11,7 +11,7 @@ from tortoise.models import Model
 
 from sanicbase.config import Config
 from sanicbase.db.model import DBModel
-from sanicbase.db.writes import follows, is_watched, open_models
+from sanicbase.db.observers import follows, is_watched, open_models
 from sanicbase.errors import ConfigError
 
 __all__ = ["check_relations", "check_watched", "migrated_models"]

@@ -1,4 +1,4 @@
-"""transaction(): a block of statements that happen all or not at all."""
+"""transaction(): a block of statements that happen all or not at all; on_commit(): what follows it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Literal, ParamSpec, TypeVar
 from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connection
 
-from sanicbase.db.engine.transactions import LimitedTransaction, set_isolation
-from sanicbase.db.errors import DatabaseTimeout, DeadlockError, SerializationError
+from sanicbase.db.engine.transactions import OVER, LimitedTransaction, set_isolation
+from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, SerializationError
+from sanicbase.db.pending import Effect, run_effect
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["Isolation", "transaction"]
+__all__ = ["Isolation", "on_commit", "transaction"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,3 +118,27 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
             await self._limit.__aexit__(kind, error, trace)
         except TimeoutError as exc:
             raise DatabaseTimeout(f"The transaction took longer than {self._timeout:g} seconds.") from exc
+
+
+async def on_commit(effect: Effect, *, using: str = "default") -> None:
+    """Run `effect` after the transaction that is open on the connection `using` has committed; without one, at once.
+
+        await on_commit(lambda: send_mail(user))
+        await on_commit(partial(queue.put, article.id))
+
+    A function without arguments, plain or async. Effects run in the order of their registration, outside of the
+    transaction, and whoever opened the transaction waits for them. Those of a transaction or a savepoint that is rolled
+    back never run. One that fails is logged, and the others run. They are lost with a process that is killed between
+    the commit and them: what must not be lost belongs into a table, written in the same transaction.
+
+    Raises DatabaseError in a task that has outlived the transaction.
+    """
+    connection = get_connection(using)
+    if isinstance(connection, LimitedTransaction):
+        if connection.is_closed:
+            raise DatabaseError(OVER)
+        connection.pending.add_effect(effect, connection)
+    elif isinstance(connection, TransactionalDBClient):
+        raise SanicBaseError(f"The engine of the connection {using!r} is not one of sanicbase's: it has no effects.")
+    else:
+        await run_effect(effect)

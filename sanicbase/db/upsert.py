@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.fields.base import DatabaseDefault
 
+from sanicbase.db.hooks import ModelHooks
 from sanicbase.db.keys import attributes, unique_sets
 from sanicbase.db.values import check_known
 from sanicbase.errors import SanicBaseError
-
-if TYPE_CHECKING:
-    from sanicbase.db.model import DBModel
 
 __all__ = ["Upsert"]
 
@@ -26,7 +24,12 @@ class Upsert:
     """
 
     def __init__(
-        self, model: type[DBModel], connection: BaseDBAsyncClient, *, on: Sequence[str], update: Collection[str] | None
+        self,
+        model: type[ModelHooks],
+        connection: BaseDBAsyncClient,
+        *,
+        on: Sequence[str],
+        update: Collection[str] | None,
     ) -> None:
         self._model = model
         self._meta = model._meta
@@ -41,7 +44,7 @@ class Upsert:
         """The columns of an existing row that it may change."""
         return {*self._update, *self._model._versions()}
 
-    async def write(self, rows: Iterable[DBModel]) -> None:
+    async def write(self, rows: Iterable[ModelHooks]) -> None:
         """Upsert the rows with one statement, or one for each set of columns that they fill in."""
         batches: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
         for row in rows:
@@ -68,7 +71,7 @@ class Upsert:
         update = attributes(self._model, update)
         return [*update, *(name for name in self._model._auto_now() if name not in update)]
 
-    def _filled(self, row: DBModel) -> Iterator[str]:
+    def _filled(self, row: ModelHooks) -> Iterator[str]:
         """The fields that the statement names: not those that the database fills in."""
         for name in self._meta.fields_db_projection:
             generated = self._meta.fields_map[name].generated and not row._custom_generated_pk

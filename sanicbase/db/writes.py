@@ -10,115 +10,24 @@ DBModel. Not seen are: raw SQL, `execute_query`, tables of many-to-many relation
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.expressions import RawSQL
-from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError, SerializationError
-from sanicbase.db.keys import attribute, attributes, unique_keys
+from sanicbase.db.keys import attribute, unique_keys
+from sanicbase.db.observers import Row, Write, changed_with, children, is_watched, watched_columns, watchers
 
-if TYPE_CHECKING:
-    from sanicbase.db.model import DBModel
-
-__all__ = [
-    "LIMIT",
-    "Row",
-    "Watcher",
-    "Write",
-    "Writing",
-    "announced",
-    "announced_upsert",
-    "changed_with",
-    "follows",
-    "is_deletion_watched",
-    "is_watched",
-    "open_models",
-    "raw_write",
-    "unwatch",
-    "watch",
-    "writing",
-]
+__all__ = ["LIMIT", "Writing", "announced", "announced_upsert", "writing"]
 
 LIMIT = 1000  # rows; a write of more of them is unbounded
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Write:
-    """A write to rows of a model. None is any row of the model.
-
-    `rows` have the primary key, the unique columns, and those that watchers asked for.
-    """
-
-    model: type[Model]
-    rows: tuple[Row, ...] | None
-
-
-class Watcher(Protocol):
-    """Who must know of writes. What `before_write` raises keeps the write from happening; what tells of an end only
-    logs."""
-
-    async def before_write(self, write: Write) -> None:
-        """Before anybody else can see the write: it is not made yet, or not committed."""
-
-    async def before_commit(self, writes: Sequence[Write]) -> None:
-        """The transaction makes no more writes, and commits next. What this raises refuses the commit."""
-
-    async def committed(self, writes: Sequence[Write]) -> None:
-        """The transaction of these writes has committed."""
-
-    async def rolled_back(self, writes: Sequence[Write]) -> None:
-        """The transaction of these writes was rolled back: nothing has changed."""
-
-    async def unknown(self, writes: Sequence[Write]) -> None:
-        """The connection was lost during the commit: these writes have happened, or not."""
-
-
-_watchers: dict[type[Model], tuple[Watcher, ...]] = {}
-_columns: dict[type[Model], frozenset[str]] = {}  # that watchers asked for
-
-
-def watch(model: type[Model], watcher: Watcher, *, columns: Iterable[str] = ()) -> None:
-    """Tell the watcher of every write to the model from now on, in this process.
-
-    Rows have these columns as well, before and after a write that changes one of them.
-    """
-    _watchers[model] = (*_watchers.get(model, ()), watcher)
-    _columns[model] = _columns.get(model, frozenset()).union(attributes(model, columns))
-    changed_with.cache_clear()
-
-
-def unwatch(model: type[Model], watcher: Watcher) -> None:
-    """Tell the watcher nothing more of the model."""
-    left = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
-    if left:
-        _watchers[model] = left
-    else:
-        _watchers.pop(model, None)
-        _columns.pop(model, None)
-    changed_with.cache_clear()
-
-
-def is_watched(model: type[Model]) -> bool:
-    """Whether anybody must know of writes to the model: nothing is paid where nobody does."""
-    return model in _watchers
-
-
-def is_deletion_watched(model: type[Model]) -> bool:
-    """Whether anybody must know of deletions from the model, be it for what the database deletes with them."""
-    return bool(_watchers) and (model in _watchers or bool(changed_with(model)))
 
 
 class Writing:
@@ -186,8 +95,8 @@ class Writing:
         seen = {(self._model, row[self._model._meta.pk_attr]) for row in rows}
         while waiting:
             parent, rows = waiting.pop()
-            for child, field in _children(parent):
-                if child not in _watchers and not (field.on_delete == "CASCADE" and changed_with(child)):
+            for child, field in children(parent):
+                if not is_watched(child) and not (field.on_delete == "CASCADE" and changed_with(child)):
                     continue
                 made = Writing(child, self.connection)
                 found = None if field.on_delete == "SET DEFAULT" else await made.locked(_followers(child, field, rows))
@@ -208,10 +117,10 @@ class Writing:
             await self._tell(Write(model, None))
 
     async def _tell(self, write: Write) -> None:
-        for watcher in _watchers.get(write.model, ()):
+        for watcher in watchers(write.model):
             if self.connection.is_closed:  # by a task that did not wait for this one: there is no end to hear of
                 raise DatabaseError(OVER)
-            with self.connection.unit.announcing(watcher, write):
+            with self.connection.pending.announcing(watcher, write):
                 try:
                     await watcher.before_write(write)
                 except BaseException as exc:
@@ -287,63 +196,11 @@ async def announced_upsert(
             await made.announce(None if after is None else [row for row in after if row not in before])
 
 
-@asynccontextmanager
-async def raw_write(model: type[DBModel], *models: type[DBModel]) -> AsyncIterator[BaseDBAsyncClient]:
-    """A transaction for statements past the ORM, announced as writes to any row of these models.
-
-        async with raw_write(Article) as connection:
-            await connection.execute_query("UPDATE xi_article SET …")
-
-    The models live on one connection. Inside of an open transaction it is a savepoint.
-    """
-    async with model._connection(None)._in_transaction() as connection:
-        for each in (model, *models):
-            async with writing(each, connection) as made:
-                await made.announce_deletion(None)
-        yield connection
-
-
 def _identity(model: type[Model]) -> tuple[str, ...]:
-    return tuple(sorted({*chain.from_iterable(unique_keys(model)), *_columns.get(model, ())}))
-
-
-def follows(field: Any) -> bool:
-    """Whether the database itself changes the row when the one that this key leads to is deleted."""
-    return isinstance(field, ForeignKeyFieldInstance) and field.on_delete not in ("RESTRICT", "NO ACTION")
-
-
-@cache
-def changed_with(model: type[Model]) -> set[type[Model]]:
-    """The watched models of which the database changes rows when rows of `model` are deleted.
-
-    Remembered until `cache_clear`, which is for whoever opens a database with other models.
-    """
-    found: set[type[Model]] = set()
-    waiting, seen = [model], {model}
-    while waiting:
-        parent = waiting.pop()
-        for child, field in _children(parent):
-            if child in _watchers:
-                found.add(child)
-            if field.on_delete == "CASCADE" and child not in seen:
-                seen.add(child)
-                waiting.append(child)
-    return found
-
-
-def _children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
-    fields: list[tuple[type[Model], Any]] = [
-        (model, field) for model in open_models() for field in model._meta.fields_map.values()
-    ]
-    return [(model, field) for model, field in fields if follows(field) and field.related_model is parent]
+    return tuple(sorted({*chain.from_iterable(unique_keys(model)), *watched_columns(model)}))
 
 
 def _followers(child: type[Model], field: Any, rows: Sequence[Row]) -> QuerySet[Any]:
     """The rows whose foreign key leads to one of these, the hidden ones as well."""
     key = field.to_field_instance.model_field_name
     return QuerySet(child).filter(**{f"{attribute(child, field.model_field_name)}__in": [row[key] for row in rows]})
-
-
-def open_models() -> list[type[Model]]:
-    """The models of all open databases."""
-    return [model for models in (Tortoise.apps or {}).values() for model in models.values()]

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from sanicbase.config import Config
+from sanicbase.db.observers import open_models
 from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.writes import open_models
 from sanicbase.errors import ConfigError, NotOpenError, ResourceError
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sanicbase.db import writes
+from sanicbase.db import observers
 from tests.db.library import Author, Book
 from tests.db.opening import Store, opened
 from tests.db.test_writes import Ears, watching
@@ -27,11 +27,11 @@ async def library(store: Store) -> AsyncIterator[None]:
 def watching_parents() -> Iterator[Ears]:
     """Twins, with the key of their parent."""
     ears = Ears()
-    writes.watch(Twin, ears, columns=["parent"])
+    observers.watch(Twin, ears, columns=["parent"])
     try:
         yield ears
     finally:
-        writes.unwatch(Twin, ears)
+        observers.unwatch(Twin, ears)
 
 
 def heard(ears: Ears) -> list[Any]:
@@ -106,7 +106,7 @@ async def test_a_deletion_announces_the_rows_that_lose_their_key() -> None:
 async def test_more_rows_than_the_limit_are_unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ann = await Author.create(name="ann")
     await Book.bulk_create([Book(slug=f"b{n}", author=ann) for n in range(5)])
-    monkeypatch.setattr(writes, "LIMIT", 3)
+    monkeypatch.setattr("sanicbase.db.writes.LIMIT", 3)
     with watching(Book) as ears:
         await ann.delete()
         assert heard(ears) == [None]

@@ -10,7 +10,7 @@ import pytest
 
 from sanicbase.db import spawn, transaction
 from sanicbase.db.errors import StaleTokenError, StaleVersionError
-from sanicbase.db.writes import Write, unwatch, watch
+from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.errors import InvalidValue, SanicBaseError
 from tests.db.opening import Store, opened
 from tests.db.reports import Draft, Report

@@ -10,7 +10,7 @@ import pytest
 
 from sanicbase import ConfigError
 from sanicbase.db import DBModel, database, on_commit, spawn, spawning, transaction
-from sanicbase.db.writes import changed_with, unwatch, watch
+from sanicbase.db.observers import changed_with, unwatch, watch
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened
 from tests.db.test_writes import watching

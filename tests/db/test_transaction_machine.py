@@ -17,8 +17,8 @@ from tortoise.connection import get_connection
 from sanicbase.db import DBModel, on_commit, spawn, transaction
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.errors import DatabaseError, IntegrityError
+from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.writes import Write, unwatch, watch
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
 from tests.db.programs import Block, Expected, Gather, Program, Step, labelled, programs, value

@@ -15,7 +15,7 @@ from tortoise.transactions import in_transaction
 from sanicbase.db import on_commit, transaction
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, IntegrityError
-from sanicbase.db.writes import Write, unwatch, watch
+from sanicbase.db.observers import Write, unwatch, watch
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
 

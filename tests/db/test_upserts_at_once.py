@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sanicbase import InvalidValue, SerializationError
-from sanicbase.db import writes
+from sanicbase.db import observers
 from tests.db.archive import Article, Reader, Vote
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
@@ -51,12 +51,12 @@ async def test_upserts_that_change_what_is_watched_do_not_collide(archive: None)
     ann = await Reader.create(card="ann")
     article = await Article.create(slug="first")
     ears = Ears()
-    writes.watch(Vote, ears, columns=["value"])
+    observers.watch(Vote, ears, columns=["value"])
     try:
         await asyncio.gather(*(_vote(ann, article, value) for value in range(30)))
         rows = [row for kind, told in ears.take() if kind == "before" for row in told]
     finally:
-        writes.unwatch(Vote, ears)
+        observers.unwatch(Vote, ears)
     (vote,) = await Vote.all()
     assert {row["value"] for row in rows} == set(range(30))
     replaced = {row["value"] for row in rows} - {vote.value}

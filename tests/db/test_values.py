@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tortoise.connection import get_connection
 from tortoise.expressions import F
 
+from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.values import column_value, fits
-from sanicbase.db.writes import Write, unwatch, watch
 from sanicbase.errors import InvalidValue
 from tests.db.every import Colour, Every, Size
 from tests.db.opening import Store, opened

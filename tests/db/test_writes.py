@@ -14,7 +14,8 @@ from tortoise.transactions import in_transaction
 
 from sanicbase.db import DBModel, transaction, writes
 from sanicbase.db.errors import IntegrityError
-from sanicbase.db.writes import Write, raw_write, unwatch, watch
+from sanicbase.db.observers import Write, unwatch, watch
+from sanicbase.db.raw_writes import raw_write
 from sanicbase.errors import SanicBaseError
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened

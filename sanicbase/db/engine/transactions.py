@@ -13,8 +13,8 @@ from sanicbase.db.engine.limits import Limit
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.statements import LimitedClient, WatchedClient, raise_translated
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
+from sanicbase.db.pending import Outcome, Pending
 from sanicbase.db.spawning import settled, spawn
-from sanicbase.db.unit import Outcome, Unit
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
@@ -51,7 +51,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         self.ended_by: BaseException | None = None
         self.lost = False
         self.isolation: str | None = None
-        self.unit: Unit = self.root.unit if self.root is not self else Unit()
+        self.pending: Pending = self.root.pending if self.root is not self else Pending()
 
     @property
     def client(self) -> LimitedClient:
@@ -112,9 +112,9 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         self._sealed = True
         if self._savepoint is not None:
             await self._end(f"RELEASE SAVEPOINT {self._savepoint}")
-            self.unit.close_savepoint(self, kept=True)
-        elif self.unit.owes:
-            await self.unit.before_commit()
+            self.pending.close_savepoint(self, kept=True)
+        elif self.pending.has_pending:
+            await self.pending.before_commit()
             await settled(self._commit())
         else:
             await self._commit()
@@ -122,10 +122,10 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
     async def rollback(self) -> None:
         self.ended_by = None  # which refuses everything else
         if self._savepoint is not None:
-            self.unit.close_savepoint(self, kept=False)
+            self.pending.close_savepoint(self, kept=False)
             await self._end(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
         else:
-            self.unit.outcome = self.unit.outcome or Outcome.ROLLED_BACK
+            self.pending.outcome = self.pending.outcome or Outcome.ROLLED_BACK
             await self._end("ROLLBACK")
 
     async def savepoint(self) -> None:
@@ -142,14 +142,14 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         """Commit, and note how that ended: an answer that did not come may have been a yes."""
         try:
             async with _Statement(self, ending=True) as connection:
-                self.unit.outcome = Outcome.UNKNOWN
+                self.pending.outcome = Outcome.UNKNOWN
                 await self.run(connection, "COMMIT")
         except BaseException as exc:
             if not (self.lost or isinstance(exc, UNANSWERED)):
-                self.unit.outcome = None  # the database has said no, or was not asked
+                self.pending.outcome = None  # the database has said no, or was not asked
             raise
         self._finalized = True
-        self.unit.outcome = Outcome.COMMITTED
+        self.pending.outcome = Outcome.COMMITTED
 
     async def _end(self, command: str) -> None:
         await self._run(command)
@@ -286,8 +286,8 @@ class _Transaction(TransactionContext):
 
     async def _pay(self, error: BaseException | None) -> None:
         """Do what was to be done when the transaction has ended, whatever happens to the caller, who waits for it."""
-        if self.transaction.unit.owes:
-            payment = spawn(self.transaction.unit.pay(), name="what follows a transaction")
+        if self.transaction.pending.has_pending:
+            payment = spawn(self.transaction.pending.run(), name="what follows a transaction")
             if not isinstance(error, asyncio.CancelledError):
                 await asyncio.shield(payment)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tortoise.backends.base.client import TransactionContext
 
@@ -15,19 +15,23 @@ from sanicbase.db.engine.statements import LimitedClient
 from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
 from sanicbase.db.routing import is_select, note_write
 
-if TYPE_CHECKING:
-    from sanicbase.db.replication.replicas import Replicas
-
 __all__ = ["Primary", "Replica", "client_of", "probe_of"]
 
 # A standby ends selects that are in the way of what it replays, as if for another transaction's sake.
 REPEATED = (DatabaseUnavailable, SerializationError, DeadlockError)
 
 
+class Choice(Protocol):
+    """Who chooses among the replicas of a primary."""
+
+    def choose(self) -> str | None:
+        """The name of a replica's connection; None when none serves."""
+
+
 class Primary(LimitedClient):
     """A client that has replicas. It notes every write, whoever has sent it."""
 
-    replicas: Replicas
+    replicas: Choice
 
     async def execute_query(self, query: str, values: list[Any] | None = None) -> Any:
         self._note(query)

@@ -12,8 +12,8 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 
 from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.routing import use_primary
-from sanicbase.db.writes import Write, unwatch, watch
 from sanicbase.rc.cache.keys import encoded
 from sanicbase.rc.cache.loader import Loader
 from sanicbase.rc.cache.options import Index, Options, fingerprint

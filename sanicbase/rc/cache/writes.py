@@ -30,7 +30,7 @@ from tortoise.models import Model
 
 from sanicbase.db.engine.transactions import OVER, LimitedTransaction
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.writes import Write
+from sanicbase.db.observers import Write
 from sanicbase.errors import ResourceError
 from sanicbase.rc.cache.batches import CLOSING_BATCH, in_batches
 from sanicbase.rc.cache.reader import Place
@@ -110,7 +110,7 @@ class Writes:
         if connection.is_closed:
             raise DatabaseError(OVER)
         write = Write(model, ())
-        with connection.unit.announcing(self, write):
+        with connection.pending.announcing(self, write):
             await self._begin(write, keys)
 
     async def _begin(self, write: Write, keys: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from sanicbase import RCModel, get_redis
-from sanicbase.db.writes import Write
+from sanicbase.db.observers import Write
 from sanicbase.rc.cache.entry import unpack_entry
 from sanicbase.rc.cache.opened import OpenCache
 from sanicbase.rc.cache.trust import Away, Trust

@@ -9,7 +9,7 @@ from time import monotonic
 import pytest
 
 from sanicbase import get_redis
-from sanicbase.db.writes import raw_write
+from sanicbase.db.raw_writes import raw_write
 from tests.db.library import Author
 from tests.rc.cache.delaying import Delaying, delaying
 from tests.rc.cache.models import AuthorRC

@@ -1,4 +1,4 @@
-"""What a transaction owes: the effects that wait for its commit, and word to those who watch the writes in it.
+"""What is pending until a transaction ends: the effects of its commit, and telling the watchers of its writes.
 
 | what happens | watchers are told | effects |
 |---|---|---|
@@ -8,8 +8,8 @@
 | a savepoint is rolled back | as the whole transaction ends | those of the savepoint are dropped |
 | the process is killed after the commit | nobody is left to tell them | lost |
 
-Owned by the transaction, whose statements are in turns; so is this. It is paid out once, by a task of its own that no
-cancellation of the caller reaches.
+Owned by the transaction, whose statements take turns, and so do changes of this. It runs once, in a task of its own
+that no cancellation of the caller reaches.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol, Self
 
-if TYPE_CHECKING:
-    from sanicbase.db.engine.transactions import LimitedTransaction
-    from sanicbase.db.writes import Watcher, Write
+from sanicbase.db.observers import Watcher, Write
 
-__all__ = ["Effect", "Outcome", "Unit", "run_effect"]
+__all__ = ["Effect", "Outcome", "Pending", "Savepoint", "run_effect"]
 
 logger = logging.getLogger("sanicbase.db")
 
@@ -43,21 +41,30 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
-class Unit:
-    """The debts of one transaction, its savepoints included."""
+class Savepoint(Protocol):
+    """A transaction, or a savepoint in one; `outer` is what it is in."""
+
+    outer: Self | None
+
+    def is_inside(self, other: Self, /) -> bool:
+        """Whether it is the other, or a savepoint in it."""
+
+
+class Pending:
+    """What is pending in one transaction, its savepoints included."""
 
     def __init__(self) -> None:
-        self._effects: list[tuple[LimitedTransaction, Effect]] = []  # with the savepoint that they would fall with
+        self._effects: list[tuple[Savepoint, Effect]] = []  # with the savepoint that they would fall with
         self._writes: list[tuple[Watcher, Write]] = []
         self._announcing: set[asyncio.Future[None]] = set()
         self.outcome: Outcome | None = None
 
     @property
-    def owes(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether anything is to be done when the transaction has ended."""
         return bool(self._writes or self._effects)
 
-    def add_effect(self, effect: Effect, owner: LimitedTransaction) -> None:
+    def add_effect(self, effect: Effect, owner: Savepoint) -> None:
         """Run this after the commit, unless the savepoint `owner` is rolled back."""
         self._effects.append((owner, effect))
 
@@ -76,7 +83,7 @@ class Unit:
             self._announcing.discard(told)
             told.set_result(None)
 
-    def close_savepoint(self, savepoint: LimitedTransaction, *, kept: bool) -> None:
+    def close_savepoint(self, savepoint: Savepoint, *, kept: bool) -> None:
         """Keep the effects of a savepoint, and of those inside it, for what is around it; or drop them."""
         outer = savepoint.outer
         assert outer is not None  # noqa: S101  (it is a savepoint)
@@ -88,7 +95,7 @@ class Unit:
         for watcher, writes in self._told():
             await watcher.before_commit(writes)
 
-    async def pay(self) -> None:
+    async def run(self) -> None:
         """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
         if self._announcing:  # by a task that nobody has waited for
             await asyncio.wait(self._announcing, timeout=ANNOUNCE_TIMEOUT)
