@@ -26,7 +26,7 @@ __all__ = ["ExitReport", "ServiceProcess", "run_to_exit"]
 
 # What a program needs to run at all; settings of the caller's own services stay with the caller.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
-_END_TIMEOUT = 10.0
+_END_TIMEOUT = 30.0
 _PROBE_TIMEOUT = 2.0
 
 
@@ -112,7 +112,7 @@ class ServiceProcess:
                 error.add_note(f"Output of {self._name}:\n{self.output()}")
             wait_until(self._ended, _END_TIMEOUT, what=f"the end of all processes of {self._name}")
 
-    def wait_ready(self, timeout: float = 20.0, *, path: str = "/livez") -> None:
+    def wait_ready(self, timeout: float = 60.0, *, path: str = "/livez") -> None:
         """Return when it answers `GET path`, with whatever status.
 
         `ChildProcessError` with its output as soon as it has ended instead, `TimeoutError` after `timeout`
@@ -139,7 +139,7 @@ class ServiceProcess:
         self.pids()
         return {process.pid for process in alive(self._seen)}
 
-    def terminate(self, timeout: float = 15.0) -> int:
+    def terminate(self, timeout: float = 30.0) -> int:
         """Send the main process SIGTERM and return its exit code, `TimeoutError` after `timeout` seconds."""
         self.pids()
         self._process.terminate()
@@ -151,7 +151,7 @@ class ServiceProcess:
         self._process.kill()
         return self.wait()
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Return the exit code of the main process when it ends, `TimeoutError` after `timeout` seconds."""
         try:
             return self._process.wait(timeout)

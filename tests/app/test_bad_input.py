@@ -18,7 +18,7 @@ from sanicbase.testing import ServiceProcess, free_port, wait_until
 
 Project = Any  # a class of the conftest, which cannot be imported
 SECRET = "geheim-4711-password"
-SOON = 10.0  # seconds
+SOON = 60.0  # seconds: for a process that never ends
 PROD = {
     "XI_TEST_ENV": "prod",
     "XI_TEST_DB_URL": "embedded://",

@@ -135,7 +135,7 @@ def test_websockets_go_on_when_the_http_service_that_owns_valkey_is_killed(proje
         with ws.connect("/xi_test/echo") as echo:
             http.kill()
             echo.send("still here")
-            assert echo.recv(timeout=5) == "still here"
+            assert echo.recv(timeout=30) == "still here"
         wait_until(lambda: not http.survivors() and len(project.valkeys()) == 1, GONE)
         with started(project, 1) as again:
             again.wait_ready()

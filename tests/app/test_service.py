@@ -266,7 +266,7 @@ def test_websockets_and_http_share_one_valkey_and_scripts_run_beside(project: Pr
         with ws.connect("/xi_test/echo") as echo:
             for message in ("hello", "and again"):
                 echo.send(message)
-                assert echo.recv(timeout=5) == message
+                assert echo.recv(timeout=30) == message
         assert serves(http)
         assert f"address   {ws.ws_url}/xi_test\n" in ws.output()
         with project.service("srv_xi_test") as scripts:

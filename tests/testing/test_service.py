@@ -170,7 +170,7 @@ def test_websocket_is_connected_with_the_headers_given(sanic: Path) -> None:
         assert service.ws_url == f"ws://127.0.0.1:{service.port}"
         with service.connect("/echo", headers={"x-name": "echo: "}) as socket:
             socket.send("hello")
-            assert socket.recv(timeout=5) == "echo: hello"
+            assert socket.recv(timeout=30) == "echo: hello"
 
 
 def test_survivors_of_a_killed_main_process_are_told_and_ended(sanic: Path) -> None:
