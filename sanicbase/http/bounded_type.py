@@ -34,8 +34,13 @@ OF_NUMBERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else
 COLLECTIONS = (
     "list", "deque", "tuple", "set", "frozenset", "dict", "frozen-dict", "ordered-dict", "counter",
 )  # fmt: skip
+NUMERALS = ("fraction", "decimal")
 URLS = ("url", "multi-host-url")
-PYTHON_PARSERS = ("ipaddress", "pydantic.networks")  # modules of the functions that take a text of any length
+PYTHON_PARSERS = (  # modules of the functions that take a text of any length; the last one makes paths
+    "ipaddress",
+    "pydantic.networks",
+    "pydantic._internal._generate_schema",
+)
 PATTERNS: tuple[Any, ...] = (re.Pattern, re.Pattern[str], re.Pattern[bytes])
 COMPILING = [cast("Schema", TypeAdapter(kind).core_schema)["function"] for kind in PATTERNS]
 NESTED = "invalid_nested"
@@ -63,10 +68,11 @@ class BoundedType:
 
     def check_items(self, body: bytes, most: int) -> int:
         """Return how many items a body has, about. Raises InvalidParameters when they are more than `most`, or when a
-        number is too long for Python's Fraction, which takes quadratic time."""
+        number is too long for Python's Fraction, which takes quadratic time, or its Decimal, which takes ten
+        times the memory of its text."""
         if len(body) <= min(SMALL, most):
             return len(body)
-        if self._has_fractions and b"0" * (LONGEST + 1) in body.translate(OF_NUMBERS):
+        if self._has_numerals and b"0" * (LONGEST + 1) in body.translate(OF_NUMBERS):
             raise InvalidParameters([Mistake.of("body", "number_too_long", most=LONGEST)])
         return check_items(body, most, in_texts=self._reads_texts)
 
@@ -108,8 +114,8 @@ class BoundedType:
         return most * DEPTH if _recursive(self._schema) else most
 
     @cached_property
-    def _has_fractions(self) -> bool:
-        return any(each["type"] == "fraction" for each in subschemas(self._schema))
+    def _has_numerals(self) -> bool:
+        return any(each["type"] in NUMERALS for each in subschemas(self._schema))
 
     @property
     def _schema(self) -> Schema:
@@ -151,7 +157,7 @@ def _limit_text(schema: Schema) -> Schema:
     kind = schema["type"]
     if kind in URLS:
         return {"max_length": LONGEST, **schema}
-    if kind == "fraction":  # in JSON a function would take its strictness away, see check_items
+    if kind in NUMERALS:  # in JSON a function would take its strictness away, see check_items
         limited = {"type": "function-before", "function": {"type": "no-info", "function": _short}, "schema": schema}
         return {"type": "json-or-python", "json_schema": schema, "python_schema": limited}
     if kind == "function-after" and schema["schema"]["type"] == "str" and _module(schema) in PYTHON_PARSERS:

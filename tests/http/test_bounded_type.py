@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -113,6 +115,7 @@ def test_too_many_mistakes_are_counted_and_not_listed() -> None:
         (ipaddress.IPv4Address, b"127.0.0.1", "string_too_long"),
         (ipaddress.IPv6Network, b"::/0", "string_too_long"),
         (AnyUrl, b"http://example.com/", "url_too_long"),
+        (Path, b"/srv/files", "string_too_long"),
     ],
 )
 def test_a_text_that_takes_work_has_a_greatest_length(of: Any, short: bytes, code: str) -> None:
@@ -122,9 +125,10 @@ def test_a_text_that_takes_work_has_a_greatest_length(of: Any, short: bytes, cod
 
 
 @pytest.mark.parametrize("body", [b'"%s"', b"0.%s", b'["1.5", "%s"]'])
-def test_a_number_that_becomes_a_fraction_has_a_greatest_length(body: bytes) -> None:
-    bounded = BoundedType(TypeAdapter(list[Fraction] | Fraction))
-    assert bounded.validate_json(b'["1/3", 1, 0.5]', 5) == [Fraction(1, 3), 1, Fraction(1, 2)]
+@pytest.mark.parametrize("of", [Fraction, Decimal])
+def test_a_number_of_any_precision_has_a_greatest_length(of: Any, body: bytes) -> None:
+    bounded = BoundedType(TypeAdapter(list[of] | of))
+    assert bounded.validate_json(b'["1.25", 1, 0.5]', 5) == [of("1.25"), 1, of("0.5")]
     assert bounded.check_items(body % (b"9" * 60_000), 10) < 10
     with pytest.raises(InvalidParameters, match="not valid") as refused:
         bounded.check_items(body % (b"9" * 70_000), 10)
