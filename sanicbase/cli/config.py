@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 import click
-from dotenv import dotenv_values
 
 from sanicbase.cli.project import of_service
 from sanicbase.cli.table import table
 from sanicbase.config import Config
 from sanicbase.config.overrides import is_overridden
 from sanicbase.config.secrets import hidden
+from sanicbase.config.sources import dotenv
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.terminal import say
 
@@ -41,7 +41,7 @@ def _source(found: Config, name: str) -> str:
         return say(f"the file {file}", f"文件 {file}")
     if os.environ.get(variable):
         return say(f"environment {variable}", f"环境变量 {variable}")
-    if dotenv_values(found.project_dir() / ".env").get(variable):
+    if dotenv(found.project_dir()).get(variable):
         return ".env"
     own = name not in Config.model_fields or is_overridden(type(found), name)
     return say("class", "类") if own else say("default", "默认值")

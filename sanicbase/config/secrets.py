@@ -8,7 +8,7 @@ do not count. zxcvbn was not taken for this. It is made for passwords of people,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -20,6 +20,7 @@ __all__ = [
     "Weakness",
     "hidden",
     "is_secret",
+    "may_hold_secret",
     "secret_settings",
     "shown_connection",
     "weak_secrets",
@@ -29,6 +30,7 @@ __all__ = [
 Weakness = Literal["empty", "short", "predictable"]
 
 HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'  # the command that makes a strong one
+ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # which may hold passwords
 SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 LENGTH = 16  # characters
 LONG = 6  # letters; a random token has such a word once in a million
@@ -64,6 +66,11 @@ SPELLED = str.maketrans("01345$7@", "oleassta")  # as in p@ssw0rd
 def is_secret(name: str) -> bool:
     """Whether a setting or a credential of that name is a secret."""
     return name.upper().endswith(SECRET_NAMES) and not name.upper().endswith("PUBLIC_KEY")
+
+
+def may_hold_secret(name: str, secrets: Collection[str] = ()) -> bool:
+    """Whether a value of that name may not be shown: it is a secret, one of `secrets`, or addresses with passwords."""
+    return is_secret(name) or name in secrets or any(word in name for word in ADDRESSES)
 
 
 def secret_settings(settings: type[BaseModel]) -> list[str]:

@@ -6,11 +6,9 @@ from collections.abc import Collection, Iterator
 
 from pydantic import ValidationError
 
-from sanicbase.config.secrets import is_secret
+from sanicbase.config.secrets import may_hold_secret
 
 __all__ = ["sentences"]
-
-ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # which may hold passwords
 
 
 def sentences(error: ValidationError, *, prefix: str, places: str, secrets: Collection[str] = ()) -> Iterator[str]:
@@ -25,6 +23,5 @@ def sentences(error: ValidationError, *, prefix: str, places: str, secrets: Coll
             yield f"{reason}. Correct it in {places}."
             continue
         name = str(mistake["loc"][0])
-        private = is_secret(name) or name in secrets or any(word in name for word in ADDRESSES)
-        shown = "" if private else f" is {mistake['input']!r}"
+        shown = "" if may_hold_secret(name, secrets) else f" is {mistake['input']!r}"
         yield f"{prefix}{path}{shown}: {reason[0].lower()}{reason[1:]}. Correct it in {places}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -12,14 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
 from sanicbase.config import models, stores
@@ -27,7 +23,7 @@ from sanicbase.config.overrides import annotate_overrides, is_overridden
 from sanicbase.config.redis_urls import check_redis_url, redis_url
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_settings, weak_secrets
 from sanicbase.config.sentences import sentences
-from sanicbase.config.sources import SecretFileSource, misspelt
+from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelt
 from sanicbase.errors import ConfigError
 from sanicbase.process import is_main_process
 
@@ -39,15 +35,6 @@ WEAK: dict[Weakness, str] = {
     "short": "is too weak for prod: it has fewer than 16 characters",
     "predictable": "is too weak for prod: it is made of common words, sequences or repetitions",
 }
-
-
-def _split(value: object) -> object:
-    """`a,b` or `["a", "b"]` from the environment."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def _time_zone(name: str) -> str:
@@ -66,7 +53,6 @@ def _redis(url: str) -> str:
     return url and check_redis_url(url)
 
 
-Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
@@ -134,9 +120,9 @@ class Config(BaseSettings):
     DB_ACQUIRE_TIMEOUT: Seconds = 5.0
     """How long a statement or a transaction waits for a connection, in seconds; then it ends by DatabaseTimeout when
     all were busy, by DatabaseUnavailable when none could be made."""
-    MODEL_LIST: Names = ["main"]
+    MODEL_LIST: list[str] = ["main"]
     """The files of `model_db/` whose tables the service's migrations make."""
-    MODEL_EXTRA: Names = ["extra"]
+    MODEL_EXTRA: list[str] = ["extra"]
     """The files of `model_db/` whose tables somebody else migrates."""
 
     REDIS_URL: Annotated[str, AfterValidator(_redis)] = ""
@@ -177,7 +163,7 @@ class Config(BaseSettings):
     """How many days an older file is kept at most; 0 sets no limit."""
     LOG_COMPRESS: bool = True
     """Whether older files are compressed with gzip."""
-    LOG_REDACT: Names = []
+    LOG_REDACT: list[str] = []
     """Further keys whose values the logs hide, besides password, token, secret, authorization, cookie and the like."""
     TIME_ZONE: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """The zone in which times are shown and timers are planned. Databases always hold UTC."""
@@ -247,7 +233,7 @@ class Config(BaseSettings):
         if unknown := values.keys() - cls.model_fields.keys():
             raise ConfigError(f"{cls.__name__} has no setting {', '.join(sorted(unknown))}.")
         try:
-            super().__init__(_env_file=self.project_dir() / ".env", **values)
+            super().__init__(**values)
         except ValidationError as exc:
             places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
             raise ConfigError(
@@ -255,8 +241,6 @@ class Config(BaseSettings):
             ) from None
         except UnicodeDecodeError as exc:
             raise ConfigError(f"{self.project_dir() / '.env'} is not in UTF-8: {exc}. Save it so.") from exc
-        except SettingsError as exc:
-            raise ConfigError(f"{exc} (a list is written a,b and a dictionary as JSON).") from exc
         self._warn_of_misspelt_names()
 
     @classmethod
@@ -291,7 +275,12 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, SecretFileSource(settings_cls, cls.env_prefix()), env_settings, dotenv_settings
+        return (
+            init_settings,
+            SecretFileSource(settings_cls, cls.env_prefix()),
+            EnvironmentSource(settings_cls),
+            DotEnvSource(settings_cls, cls.project_dir()),
+        )
 
     @property
     def serves_docs(self) -> bool:
@@ -421,8 +410,8 @@ class Config(BaseSettings):
     def _warn_of_misspelt_names(self) -> None:
         if not is_main_process():  # once, not in every worker
             return
-        dotenv = dotenv_values(self.project_dir() / ".env")
-        for name, near in misspelt([*os.environ, *dotenv], self.env_prefix(), type(self).model_fields).items():
+        names = [*os.environ, *dotenv(self.project_dir())]
+        for name, near in misspelt(names, self.env_prefix(), type(self).model_fields).items():
             hint = f" Did you mean {near}?" if near else ""
             logging.getLogger("sanicbase").warning("%s is set, but there is no such setting.%s", name, hint)
 

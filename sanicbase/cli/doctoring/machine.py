@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from dotenv import dotenv_values
 from packaging.requirements import Requirement
 
 from sanicbase.app.holder import is_held_by
@@ -15,6 +14,7 @@ from sanicbase.app.listening import Kind, listening
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
+from sanicbase.config.sources import dotenv
 from sanicbase.errors import ResourceError
 from sanicbase.terminal import say
 
@@ -96,7 +96,7 @@ def look_at_logs(config: Config) -> Iterator[Finding]:
 
 def _ports(service: Service, project: Project) -> set[int]:
     """The ports of another service, as its settings here have them: nothing of it is imported."""
-    given = dotenv_values(project.folder / ".env") | os.environ
+    given = dotenv(project.folder) | os.environ
     names = {kind: f"{service.name.upper()}_{kind.upper()}_PORT" for kind in service.ports}
     ports = {given.get(names[kind]) or str(port) for kind, port in service.ports.items()}
     return {int(port) for port in ports if port.isdigit()}

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from dotenv import dotenv_values
-
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.project import Kind
 from sanicbase.config import Config
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, weak_secrets
-from sanicbase.config.sources import misspelt
+from sanicbase.config.sources import dotenv, misspelt
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.rc.caches import shortest_closed_ttl
 from sanicbase.terminal import say
@@ -92,4 +90,4 @@ def _contradiction(sentence: str, remedy: str) -> Finding:
 
 
 def _names(config: Config) -> list[str]:
-    return [*os.environ, *dotenv_values(config.project_dir() / ".env")]
+    return [*os.environ, *dotenv(config.project_dir())]
