@@ -24,6 +24,7 @@ from sanicbase.http.docs import install_docs
 from sanicbase.http.envelope import ENVELOPES, Envelope
 from sanicbase.http.errors import install_error_handlers
 from sanicbase.http.openapi import info_of, install_openapi
+from sanicbase.http.path_numbers import install_path_numbers
 from sanicbase.http.request import AnyRequest
 from sanicbase.http.routes import finish_routes, register
 from sanicbase.http.rules import install_rules
@@ -68,6 +69,7 @@ def create_app(
     install_request_log(app, access=config.ACCESS_LOG)
     install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Catalogue(messages))
     install_streams(app)
+    install_path_numbers(app)
     install_rules(app)
     install_health(app)
     _install_main_process(app)

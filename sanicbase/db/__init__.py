@@ -2,7 +2,7 @@
 
 from sanicbase.db.database import Database
 from sanicbase.db.model import DBModel
-from sanicbase.db.pages import KeysetPage, KeysetQuery, Page, PageQuery, keyset_page
+from sanicbase.db.pages import KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
 from sanicbase.db.pickles import guard_aerich
 from sanicbase.db.queryset import DBManager, DBQuerySet
@@ -19,6 +19,7 @@ __all__ = [
     "Fenced",
     "KeysetPage",
     "KeysetQuery",
+    "OffsetQuery",
     "Page",
     "PageQuery",
     "SoftDelete",

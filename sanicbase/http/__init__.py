@@ -8,7 +8,8 @@ from sanicbase.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope, su
 from sanicbase.http.failure import Failure, Fault
 from sanicbase.http.form_body import UploadedFile
 from sanicbase.http.markers import Cookie, Header, Query
-from sanicbase.http.returned import Accepted, Created
+from sanicbase.http.raises import raises
+from sanicbase.http.returned import Accepted, Created, NoContent
 from sanicbase.http.view import APIView
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Failure",
     "Fault",
     "Header",
+    "NoContent",
     "Page",
     "PlainEnvelope",
     "ProblemEnvelope",
@@ -29,5 +31,6 @@ __all__ = [
     "Words",
     "deprecate",
     "endpoint",
+    "raises",
     "success",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import types
 import typing
 from collections.abc import AsyncIterator, Callable
@@ -14,19 +15,22 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
+from sanic.exceptions import NotFound
 from sanic.http import Http
 from sanic.request import Request
-from sanic.response import BaseHTTPResponse, ResponseStream, file
+from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream, file
 
 from sanicbase.db.pages import KeysetPage, Page
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.envelope import Envelope
-from sanicbase.http.returned import Returned
+from sanicbase.http.location import as_uri
+from sanicbase.http.returned import NoContent, Returned
 
 __all__ = ["Answer", "Answers"]
 
 RESPONSES = (BaseHTTPResponse, ResponseStream)
 UNIONS = (typing.Union, types.UnionType)
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 STREAMS = (AsyncIterator, typing.AsyncGenerator, typing.AsyncIterable)
 
 
@@ -58,13 +62,14 @@ class Answer:
 class Answers:
     """All answers of a view: several when the annotation is a union such as `Created[Thing] | Thing`.
 
-    `raw` tells that a method may return a response of Sanic's, `file` a Path, which is sent, and `stream` is the type
-    of the pieces of a stream.
+    `raw` tells that a method may return a response of Sanic's, `file` a Path, which is sent, `empty` a NoContent, and
+    `stream` is the type of the pieces of a stream.
     """
 
     by_status: dict[HTTPStatus, Answer] = field(default_factory=dict)
     raw: bool = False
     file: bool = False
+    empty: bool = False
     stream: type | None = None
 
     @classmethod
@@ -78,11 +83,11 @@ class Answers:
         parts = typing.get_args(annotation) if typing.get_origin(annotation) in UNIONS else (annotation,)
         raw = [part for part in parts if isinstance(part, type) and issubclass(part, RESPONSES)]
         named = [part for part in parts if _is_returned(part)]
-        plain = [part for part in parts if part not in raw and part not in named and part is not Path]
+        plain = [part for part in parts if part not in raw and part not in named and part not in (Path, NoContent)]
         answers = [_returned(owner, part) for part in named]
         if plain:
             answers.append(_answer(owner, HTTPStatus.OK, typing.Union[tuple(plain)]))  # noqa: UP007
-        return cls({each.status: each for each in answers}, raw=bool(raw), file=Path in parts)
+        return cls({each.status: each for each in answers}, raw=bool(raw), file=Path in parts, empty=NoContent in parts)
 
     async def respond(self, request: Request, result: Any) -> BaseHTTPResponse | ResponseStream | None:
         """The response for what a method returned; None where a stream has been sent already."""
@@ -92,12 +97,14 @@ class Answers:
             await _stream(request, result, self.stream)
             return None
         if isinstance(result, Path):
-            return await file(result)
+            return await _file(result)
+        if isinstance(result, NoContent):
+            return HTTPResponse(status=NoContent.status)
         status, location = HTTPStatus.OK, ""
         if isinstance(result, Returned):
             status, location, result = HTTPStatus(result.status), result.location, result.data
         envelope: Envelope = request.app.ctx.envelope
-        headers = {"Location": location} if location else None
+        headers = {"Location": as_uri(location)} if location else None
         return envelope.success(request, self.by_status[status].data(result), status, headers)
 
 
@@ -141,6 +148,18 @@ def _fitting(annotation: Any) -> Callable[[Any], bool]:
     if isinstance(annotation, type) and (annotation is type(None) or issubclass(annotation, BaseModel)):
         return lambda value: isinstance(value, annotation)
     return lambda value: True
+
+
+async def _file(path: Path) -> HTTPResponse:
+    """The file. Raises NotFound where there is none: it may have been deleted since the view looked at it."""
+    try:
+        return await file(path)
+    except ValueError as exc:  # a NUL in its name
+        raise NotFound("There is no such file.") from exc
+    except OSError as exc:
+        if exc.errno in NO_FILE:
+            raise NotFound("There is no such file.") from exc
+        raise
 
 
 async def _stream(request: Request, pieces: Any, kind: type) -> None:

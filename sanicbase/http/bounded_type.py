@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator
 
+from sanicbase.db.pages.numerals import decimal_text, float_text, integer_text
 from sanicbase.http.ambiguity import is_exponential
 from sanicbase.http.core_schemas import WRAPPERS, Schema, changed, definitions_of, inner_schemas, reachable, subschemas
 from sanicbase.http.json_items import check_items
@@ -35,6 +36,7 @@ COLLECTIONS = (
     "list", "deque", "tuple", "set", "frozenset", "dict", "frozen-dict", "ordered-dict", "counter",
 )  # fmt: skip
 NUMERALS = ("fraction", "decimal")
+NUMBER_TEXTS = {"int": integer_text, "float": float_text, "decimal": decimal_text}
 URLS = ("url", "multi-host-url")
 PYTHON_PARSERS = (  # modules of the functions that take a text of any length; the last one makes paths
     "ipaddress",
@@ -84,7 +86,7 @@ class BoundedType:
 
     def validate_python(self, value: Any, /) -> Any:
         """Return what texts become, leniently. Raises ValidationError."""
-        return self._validator.validate_python(value)
+        return self._texts.validate_python(value)
 
     def check_texts(self, texts: bytes, most_items: int, place: str) -> None:
         """Refuse texts with more items than that, where the type parses some as JSON. Raises InvalidParameters."""
@@ -96,6 +98,10 @@ class BoundedType:
         limited = changed(self._schema, _limit_text)
         # pydantic's own is shared with the model, and costs nothing.
         return _build(limited) if limited != self._schema else self.adapter
+
+    @cached_property
+    def _texts(self) -> Validates:
+        return _build(changed(changed(self._schema, _limit_text), _as_json_writes))
 
     @cached_property
     def _first_mistakes(self) -> JsonValidator:
@@ -163,6 +169,16 @@ def _limit_text(schema: Schema) -> Schema:
     if kind == "function-after" and schema["schema"]["type"] == "str" and _module(schema) in PYTHON_PARSERS:
         return {**schema, "schema": {"max_length": LONGEST, **schema["schema"]}}
     return schema
+
+
+def _as_json_writes(schema: Schema) -> Schema:
+    """Have a number in a text written as in JSON. In JSON a function would take its strictness away."""
+    kind = "int" if schema["type"] == "enum" and schema.get("sub_type") == "int" else schema["type"]
+    if kind not in NUMBER_TEXTS:
+        return schema
+    inner = {key: value for key, value in schema.items() if key != "ref"}
+    text = {"type": "function-before", "function": {"type": "no-info", "function": NUMBER_TEXTS[kind]}, "schema": inner}
+    return {"type": "json-or-python", "json_schema": inner, "python_schema": text, **_reference(schema)}
 
 
 def _stop_early(schema: Schema, recursive: frozenset[str]) -> Schema:

@@ -34,6 +34,7 @@ class FormPart:
 
     type: BoundedType
     several: frozenset[str]
+    known: frozenset[str] | None
 
     @property
     def adapter(self) -> TypeAdapter[Any]:
@@ -54,7 +55,7 @@ class FormBody:
         if self.form is not None:
             most = request.app.ctx.config.JSON_MAX_ITEMS
             self.form.type.check_texts(request.body, most, "form")
-            arguments["form"] = validated(self.form.type, "form", fields, self.form.several)
+            arguments["form"] = validated(self.form.type, "form", fields, self.form.several, self.form.known)
         if self.files is not None:
             arguments["files"] = _validated_files(self.files, files)
 

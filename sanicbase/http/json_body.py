@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,11 +18,11 @@ from sanic.request import Request
 from sanicbase.http.bounded_type import BoundedType
 from sanicbase.http.content_type import check_content_type
 from sanicbase.http.mistakes import InvalidParameters, Mistake, UnreadableBody, printable
+from sanicbase.http.nul import has_nul, may_have_nul
 
 __all__ = ["REQUIRED", "JsonBody", "check_json"]
 
 REQUIRED: Any = object()
-ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 SAFE_DIGITS = 200  # with an exponent of two digits they are below 1e300; the largest float is 1.8e308
 OF_NUMBERS = bytes.maketrans(b"123456789E", b"000000000e")
 EXPECTED = ("application/json",)
@@ -56,17 +55,18 @@ class JsonBody:
         items = self.type.check_items(body, request.app.ctx.config.JSON_MAX_ITEMS)
         check_json(body)
         try:
-            arguments["body"] = self.type.validate_json(body, items)
+            value = self.type.validate_json(body, items)
         except ValidationError as exc:
             raise _refusal(exc) from None
+        if may_have_nul(body) and has_nul(value):
+            raise InvalidParameters([Mistake.of("body", "nul_character")])
+        arguments["body"] = value
 
 
 def check_json(body: bytes) -> None:
-    """Refuse what a parser would let pass: a key that stands twice, a number that no type holds, NUL in a text."""
+    """Refuse what a parser would let pass: a key that stands twice, a number that no type holds."""
     if not _is_faultless(body):
         _find_fault(body)
-    if rb"\u0000" in body and ESCAPED_NUL.search(body):  # PostgreSQL has no such text
-        raise InvalidParameters([Mistake.of("body", "nul_character")])
 
 
 def _is_faultless(body: bytes) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 
 from sanic.request import Request
 
+from sanicbase.codes import ErrorCode
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.answers import Answers
 from sanicbase.http.mistakes import InvalidParameters, Mistake
+from sanicbase.http.raises import raised_by
 from sanicbase.http.signature import Signature, Source
 
 __all__ = ["Operation"]
@@ -27,6 +29,7 @@ class Operation:
     sources: tuple[Source, ...]
     answers: Answers
     takes_user: bool
+    raises: tuple[ErrorCode, ...] = ()
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], *, bound: bool = False) -> Operation:
@@ -38,7 +41,7 @@ class Operation:
         answers = Answers.of(name, signature.returns)
         if inspect.isasyncgenfunction(function) and answers.stream is None:
             raise SanicBaseError(f"{name} yields, so it is a stream: -> AsyncIterator[bytes].")
-        return cls(name, function, signature, sources, answers, signature.user is not None)
+        return cls(name, function, signature, sources, answers, signature.user is not None, raised_by(function))
 
     def arguments(self, request: Request) -> dict[str, Any]:
         """The arguments of a request. Raises InvalidParameters with the mistakes of all places, NotFound for the path,

@@ -33,6 +33,7 @@ from sanicbase.http.texts import (
     Texts,
     cookies_of,
     headers_of,
+    known_names,
     query_of,
     repeatable,
     takes_several,
@@ -154,7 +155,7 @@ class Signature:
         return tuple(each for each in found if each is not None)
 
     def _path(self) -> Source | None:
-        return PathTexts(self._adapter("path", self.path.values())) if self.path else None
+        return PathTexts(BoundedType(self._adapter("path", self.path.values()))) if self.path else None
 
     def _query(self) -> tuple[Source | None, ...]:
         if "query" not in self.parameters:
@@ -165,7 +166,14 @@ class Signature:
         if issubclass(model, ListQuery):
             return (ListTexts(model, TypeAdapter(model)),)
         return (
-            Texts("query", self._checked("query", TypeAdapter(model)), repeatable(model), query_of, argument="query"),
+            Texts(
+                "query",
+                BoundedType(self._checked("query", TypeAdapter(model))),
+                repeatable(model),
+                known_names(model),
+                query_of,
+                argument="query",
+            ),
         )
 
     def _singles(self, kind: type[Marker]) -> Source | None:
@@ -175,7 +183,7 @@ class Signature:
         place, names = kind.__name__.lower(), [each.alias for each in found]
         several = frozenset(each.alias for each in found if takes_several(each.annotation))
         given = {Query: lambda _: query_of, Header: headers_of, Cookie: cookies_of}[kind](names)
-        return Texts(place, self._adapter(place, found), several, given)
+        return Texts(place, BoundedType(self._adapter(place, found)), several, frozenset(names), given)
 
     def _body(self) -> Source | None:
         if (body := self.parameters.get("body")) is None:
@@ -193,7 +201,7 @@ class Signature:
         if name not in self.parameters:
             return None
         model = self._model(name)
-        return FormPart(BoundedType(self._checked(name, TypeAdapter(model))), repeatable(model))
+        return FormPart(BoundedType(self._checked(name, TypeAdapter(model))), repeatable(model), known_names(model))
 
     def _model(self, name: str) -> type[BaseModel]:
         annotation = self.parameters[name].annotation

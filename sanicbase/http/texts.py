@@ -15,10 +15,13 @@ from sanic.exceptions import NotFound
 from sanic.request import Request
 
 from sanicbase.db.pages import ListQuery
-from sanicbase.http.bounded_type import Validates
+from sanicbase.http.bounded_type import BoundedType, Validates
 from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
 
-__all__ = ["MAX_PARAMETERS", "ListTexts", "PathTexts", "Texts", "cookies_of", "headers_of", "query_of", "validated"]
+__all__ = [
+    "MAX_PARAMETERS", "ListTexts", "PathTexts", "Texts", "cookies_of", "headers_of", "known_names", "query_of",
+    "repeatable", "takes_several", "validated",
+]  # fmt: skip
 
 MAX_PARAMETERS = 500  # of a query or a form
 
@@ -33,18 +36,24 @@ class Texts:
     """The texts of one place and what they become.
 
     `argument` is the parameter that takes all of them as one model; without one, each field is an argument. `several`
-    are the names that may stand more than once.
+    are the names that may stand more than once, `known` those that are read at all, or None for any.
     """
 
     place: str
-    adapter: TypeAdapter[Any]
+    type: BoundedType
     several: frozenset[str]
+    known: frozenset[str] | None
     given: Callable[[Request], Given]
     argument: str = ""
 
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The type, for the document."""
+        return self.type.adapter
+
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
         """Add the arguments. Raises InvalidParameters."""
-        found = validated(self.adapter, self.place, self.given(request), self.several)
+        found = validated(self.type, self.place, self.given(request), self.several, self.known)
         if self.argument:
             arguments[self.argument] = found
         else:
@@ -55,8 +64,13 @@ class Texts:
 class PathTexts:
     """The parameters of the path. What a path cannot name does not exist, so it is answered 404."""
 
-    adapter: TypeAdapter[Any]
+    type: BoundedType
     place = "path"
+
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The type, for the document."""
+        return self.type.adapter
 
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
         """Add the arguments. Raises NotFound."""
@@ -64,7 +78,7 @@ class PathTexts:
         if any(isinstance(value, str) and _unfit(value) for value in path.values()):
             raise NotFound("There is nothing at this path.")
         try:
-            arguments.update(vars(self.adapter.validate_python(path)))
+            arguments.update(vars(self.type.validate_python(path)))
         except ValidationError as exc:
             raise NotFound("There is nothing at this path.") from exc
 
@@ -82,12 +96,14 @@ class ListTexts:
         arguments["query"] = self.query.parse(query_of(request))
 
 
-def validated(adapter: Validates, place: str, given: Given, several: frozenset[str]) -> Any:
-    """What the texts become. Raises InvalidParameters with every mistake."""
+def validated(
+    adapter: Validates, place: str, given: Given, several: frozenset[str], known: frozenset[str] | None
+) -> Any:
+    """What the texts become. Raises InvalidParameters with every mistake; what nobody reads has none."""
     values: dict[str, object] = {}
     mistakes: list[Mistake] = []
     for name, many in given.items():
-        if any(_unfit(text) for text in many):
+        if any(map(_unfit, many)) and (known is None or name in known):
             code = "nul_character" if any("\0" in text for text in many) else "lone_surrogate"
             mistakes.append(Mistake.of(f"{place}.{printable(name)}", code))
         values[name] = many if name in several else many[0]
@@ -134,6 +150,13 @@ def repeatable(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(
         alias for name, field in fields if takes_several(field.annotation) for alias in _aliases(name, field)
     )
+
+
+def known_names(model: type[BaseModel]) -> frozenset[str] | None:
+    """The names that a model reads; None where it takes others as well."""
+    if model.model_config.get("extra", "ignore") != "ignore":
+        return None
+    return frozenset(alias for name, field in model.model_fields.items() for alias in _aliases(name, field))
 
 
 def takes_several(annotation: Any) -> bool:

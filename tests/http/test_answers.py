@@ -13,7 +13,7 @@ from sanic import Blueprint, text
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase import Accepted, Created, KeysetPage, Page, endpoint
+from sanicbase import Accepted, Created, KeysetPage, NoContent, Page, endpoint
 from tests.http.conftest import Serve
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -141,6 +141,26 @@ async def this_file(request: Request) -> Path:
 
 
 @endpoint(public=True)
+async def done(request: Request) -> NoContent:
+    return NoContent()
+
+
+@endpoint(public=True)
+async def done_or_shown(request: Request) -> NoContent | Thing:
+    return NoContent() if request.args.get("what") == "done" else Thing(name="a")
+
+
+@endpoint(public=True)
+async def far_away(request: Request) -> Created[Thing]:
+    return Created(Thing(name="a"), location="/things/甲?b=c d")
+
+
+@endpoint(public=True)
+async def some_file(request: Request) -> Path:
+    return Path(request.args.get("path", ""))
+
+
+@endpoint(public=True)
 async def closed(request: Request) -> Closed:
     return Row("a")  # type: ignore[return-value]
 
@@ -152,7 +172,7 @@ async def wrong(request: Request) -> int:
 
 ALL = [
     model, narrowed, row, dictionary, nothing, maybe, rows, page, walked, anything, created, accepted, made_or_found,
-    own_response, stream, stream_of_text, this_file, closed, wrong,
+    own_response, stream, stream_of_text, this_file, closed, wrong, done, done_or_shown, far_away, some_file,
 ]  # fmt: skip
 
 
@@ -196,6 +216,32 @@ async def test_a_thing_that_was_made_says_where_it_is(serve: Serve, blueprint: B
     async with serve(blueprint) as client:
         assert (await client.get("/created")).headers["Location"] == "/things/a"
         assert "Location" not in (await client.get("/accepted")).headers
+
+
+async def test_where_it_is_may_be_written_in_any_script(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        assert (await client.get("/far_away")).headers["Location"] == "/things/%E7%94%B2?b=c%20d"
+
+
+async def test_nothing_to_say_is_204_without_a_body(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        for path in ("/done", "/done_or_shown?what=done"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.content) == (204, b"")
+            assert "Content-Type" not in answer.headers
+        assert (await client.get("/done_or_shown")).json()["data"] == SHOWN
+
+
+@pytest.mark.parametrize("missing", ["", "missing.txt", "file.txt/inside", "a\0b", "é" * 300])
+async def test_a_file_that_is_not_there_is_404(
+    serve: Serve, blueprint: Blueprint, tmp_path: Path, missing: str
+) -> None:
+    (tmp_path / "file.txt").write_text("here")
+    async with serve(blueprint) as client:
+        answer = await client.get("/some_file", params={"path": f"{tmp_path}/{missing}"})
+        assert answer.status_code == 404, answer.text
+        assert answer.json()["msg"] == "There is no such file."
+        assert (await client.get("/some_file", params={"path": f"{tmp_path}/file.txt"})).text == "here"
 
 
 async def test_responses_streams_and_files_go_out_as_they_are(serve: Serve, blueprint: Blueprint) -> None:

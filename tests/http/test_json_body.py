@@ -78,6 +78,8 @@ REFUSED: list[tuple[bytes, int, str, str]] = [
     (b'{"Name": "\\ud800"}', 400, "body", "json_invalid"),
     (b'{"Name": "\\u0000"}', 422, "body", "nul_character"),
     (b'{"anything": {"\\u0000": 1}}', 422, "body", "nul_character"),
+    (b'{"anything": [{"a": ["\\u0000"]}]}', 422, "body", "nul_character"),
+    (b'{"Name": "\\\\u0000"}', 200, "", ""),
     (b'{"count": 1, "count": 2}', 422, "body", "json_duplicate_key"),
     (b'{"anything": [{"a": 1, "\\u0061": 2}]}', 422, "body", "json_duplicate_key"),
     (b'{"anything": {"\\ud800": 1, "\\ud800": 2}}', 422, "body", "json_duplicate_key"),

@@ -13,7 +13,7 @@ from sanic import Blueprint
 from sanic.request import Request
 from tortoise import Tortoise
 
-from sanicbase import APIView, KeysetPage, KeysetQuery, Page, PageQuery, create_app
+from sanicbase import APIView, KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, create_app
 from sanicbase.testing import client
 from tests.db.opening import LibraryConfig
 from tests.db.shelf import Note
@@ -40,6 +40,16 @@ class NumberedQuery(PageQuery):
         max_size = 3
 
 
+class SlicedQuery(OffsetQuery):
+    class Meta:
+        source = Note
+        filters = ("text__icontains",)
+        orders = ("text",)
+        default_order = "text"
+        size = 2
+        max_size = 3
+
+
 class WalkedQuery(KeysetQuery):
     class Meta:
         source = Note
@@ -51,6 +61,12 @@ class WalkedQuery(KeysetQuery):
 class NumberedAPI(APIView, public=True):
     async def get(self, request: Request, query: NumberedQuery) -> Page[NoteOut]:
         page = await query.fetch(Note.filter(id__gt=1))
+        return page.map(NoteOut.model_validate)
+
+
+class SlicedAPI(APIView, public=True):
+    async def get(self, request: Request, query: SlicedQuery) -> Page[NoteOut]:
+        page = await query.fetch(Note.all())
         return page.map(NoteOut.model_validate)
 
 
@@ -69,6 +85,7 @@ def served(redis_url: str, tmp_path: Path) -> Serve:
         blueprint = Blueprint("notes")
         NumberedAPI.attach(blueprint, "/numbered")
         WalkedAPI.attach(blueprint, "/walked")
+        SlicedAPI.attach(blueprint, "/sliced")
         config = LibraryConfig(
             DB_URL=f"sqlite://{tmp_path}/notes.sqlite3", REDIS_URL=redis_url, MODULES=["tests.db.shelf"]
         )
@@ -95,6 +112,31 @@ async def test_a_numbered_page_has_its_rows_and_the_total(served: Serve) -> None
         assert [note["text"] for note in answer["data"]] == ["e", "d"]
         answer = (await client.get("/numbered?text__icontains=%25")).json()
         assert (answer["data"], answer["total"]) == ([], 0)
+
+
+async def test_a_part_of_a_list_begins_behind_an_offset(served: Serve) -> None:
+    async with served() as client:
+        answer = (await client.get("/sliced")).json()
+        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["a", "b"], 6)
+        answer = (await client.get("/sliced?offset=4&limit=3")).json()
+        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["e", "f"], 6)
+        assert (await client.get("/sliced?offset=6")).json()["data"] == []
+        answer = await client.get("/sliced?offset=-1&limit=4&page=2")
+        assert answer.status_code == 400
+        assert {each["path"]: each["code"] for each in answer.json()["data"]} == {
+            "offset": "greater_than_equal",
+            "limit": "less_than_equal",
+            "page": UNKNOWN,
+        }
+
+
+@pytest.mark.parametrize("path", ["/numbered?page=", "/numbered?size=", "/sliced?offset=", "/numbered?id__in="])
+@pytest.mark.parametrize("number", ["%2B1", "1_0", "%201", "%EF%BC%91", "1.0"])
+async def test_a_number_has_one_spelling(served: Serve, path: str, number: str) -> None:
+    async with served() as client:
+        answer = await client.get(path + number)
+        assert answer.status_code == 400
+        assert [each["code"] for each in answer.json()["data"]] == ["int_parsing"]
 
 
 async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import date
+from decimal import Decimal
+from enum import IntEnum
 from typing import Annotated, Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
@@ -64,6 +67,11 @@ class SinglesAPI(APIView, public=True):
         return [text, ids, copy, x_trace, accept_language, seen]
 
 
+class Grade(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
 class FormAPI(APIView, public=True):
     async def post(self, request: Request, form: Form) -> Form:
         return form
@@ -75,6 +83,22 @@ class FormAPI(APIView, public=True):
 class PathAPI(APIView, public=True):
     async def get(self, request: Request, number: int, text: str) -> list[Any]:
         return [number, text]
+
+
+class NumberAPI(APIView, public=True):
+    async def get(
+        self,
+        request: Request,
+        number: int,
+        grade: Annotated[Grade | None, Query()] = None,
+        ratio: Annotated[float, Query()] = 0,
+        price: Annotated[Decimal, Query()] = Decimal(0),
+        either: Annotated[int | str, Query()] = "",
+        many: Annotated[list[int], Query()] = [],  # noqa: B006
+        x_count: Annotated[int, Header()] = 0,
+        seen: Annotated[int, Cookie()] = 0,
+    ) -> list[Any]:
+        return [number, grade, ratio, price, either, many, x_count, seen]
 
 
 class KeyAPI(APIView, public=True):
@@ -89,6 +113,7 @@ def blueprint() -> Blueprint:
     SinglesAPI.attach(blueprint, "/singles")
     FormAPI.attach(blueprint, "/form")
     PathAPI.attach(blueprint, "/path/<number:int>/<text:str>")
+    NumberAPI.attach(blueprint, "/number/<number>")
     KeyAPI.attach(blueprint, "/key/<key>")
     return blueprint
 
@@ -256,3 +281,45 @@ async def test_a_form_that_is_none_is_refused(
     async with serve(blueprint) as client:
         answer = await client.post("/form", content=content, headers={"Content-Type": kind})
         assert answer.status_code == status, answer.text
+
+
+ODD_NUMBERS = ["%2B1", "1_0", "%201", "1%20", "%EF%BC%91", "%D9%A1", "0x1", "--1", "1__0"]
+
+
+@pytest.mark.parametrize("text", [*ODD_NUMBERS, "1.0", "1e0"])
+async def test_an_id_has_one_spelling(serve: Serve, blueprint: Blueprint, text: str) -> None:
+    async with serve(blueprint) as client:
+        assert (await client.get("/number/-1")).json()["data"][0] == -1
+        assert (await client.get(f"/number/{text}")).status_code == 404
+        assert (await client.get(f"/path/{text}/a")).status_code == 404
+
+
+@pytest.mark.parametrize("text", ODD_NUMBERS)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("grade", "int_parsing"), ("ratio", "float_parsing"), ("price", "decimal_parsing"), ("many", "int_parsing")],
+)
+async def test_a_number_in_a_query_is_written_as_json_has_it(
+    serve: Serve, blueprint: Blueprint, name: str, code: str, text: str
+) -> None:
+    async with serve(blueprint) as client:
+        answer = await client.get(f"/number/1?{name}={text}")
+        assert [each["code"] for each in answer.json()["data"]] == [code]
+        assert (await client.get(f"/number/1?either={text}")).json()["data"][4] == unquote(text)
+
+
+async def test_a_number_in_a_header_a_cookie_or_a_form_is_written_so_as_well(
+    serve: Serve, blueprint: Blueprint
+) -> None:
+    async with serve(blueprint) as client:
+        found = await client.get("/number/1", headers={"X-Count": "7", "Cookie": "seen=-8"})
+        assert found.json()["data"][-2:] == [7, -8]
+        refused = await client.get("/number/1", headers={"X-Count": "+7", "Cookie": "seen=1_0"})
+        assert [each["path"] for each in refused.json()["data"]] == ["header.x-count", "cookie.seen"]
+        assert (await client.get("/number/1?ratio=-1.5e3&price=0.10&grade=2")).json()["data"][1:4] == [2, -1500, "0.10"]
+
+
+async def test_nul_in_what_nobody_reads_is_no_mistake(serve: Serve, blueprint: Blueprint) -> None:
+    async with serve(blueprint) as client:
+        assert (await client.get("/search?unknown=%00")).status_code == 200
+        assert (await client.get("/number/1?unknown=%00")).status_code == 200

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from tortoise import fields
 from tortoise.exceptions import ValidationError
@@ -18,6 +18,7 @@ from tortoise.fields.data import CharEnumFieldInstance, IntEnumFieldInstance
 from tortoise.models import Model
 
 from sanicbase.db.keys import attribute
+from sanicbase.db.pages.numerals import decimal_text, float_text, integer_text
 from sanicbase.errors import InvalidValue
 
 __all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
@@ -90,7 +91,7 @@ def _refusal(reason: str) -> PydanticCustomError:
 
 def _integer(column: Any) -> ColumnType:
     limits = column.constraints
-    return ColumnType(Annotated[int, Field(ge=limits["ge"], le=limits["le"])])
+    return ColumnType(Annotated[int, Field(ge=limits["ge"], le=limits["le"]), BeforeValidator(integer_text)])
 
 
 def _characters(column: Any) -> ColumnType:
@@ -100,11 +101,11 @@ def _characters(column: Any) -> ColumnType:
 
 def _decimal(column: Any) -> ColumnType:
     limits = Field(max_digits=column.max_digits, decimal_places=column.decimal_places)
-    return ColumnType(Annotated[Decimal, limits], size=SHORT + column.max_digits)
+    return ColumnType(Annotated[Decimal, limits, BeforeValidator(decimal_text)], size=SHORT + column.max_digits)
 
 
 TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits, so the special ones come first
-    (IntEnumFieldInstance, lambda column: ColumnType(column.enum_type)),
+    (IntEnumFieldInstance, lambda column: ColumnType(annotated(column.enum_type, BeforeValidator(integer_text)))),
     (CharEnumFieldInstance, lambda column: ColumnType(column.enum_type, _characters(column).size, text=True)),
     (fields.IntField, _integer),
     (fields.CharField, _characters),
@@ -114,6 +115,6 @@ TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits
     (fields.DatetimeField, lambda _: ColumnType(Annotated[datetime, AfterValidator(_utc)], moment=True)),
     (fields.DateField, lambda _: ColumnType(date)),
     (fields.TimeDeltaField, lambda _: ColumnType(Annotated[timedelta, Field(ge=-DURATION_LIMIT, le=DURATION_LIMIT)])),
-    (fields.FloatField, lambda _: ColumnType(float)),
+    (fields.FloatField, lambda _: ColumnType(Annotated[float, BeforeValidator(float_text)])),
     (fields.UUIDField, lambda _: ColumnType(UUID, ordered=False)),
 ]

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from sanicbase.errors import InvalidQuery
 
-__all__ = ["MAX_PAYLOAD", "InvalidCursor", "decode_cursor", "encode_cursor"]
+__all__ = ["MAX_LENGTH", "MAX_PAYLOAD", "InvalidCursor", "decode_cursor", "encode_cursor"]
 
 MAX_PAYLOAD = 3600  # bytes; as text a cursor must leave room for the other headers in Sanic's 8 KB
 DIGEST_SIZE = 6

@@ -24,29 +24,38 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from sanicbase.db.pages.columns import annotated
+from sanicbase.db.pages.cursor import MAX_LENGTH
 from sanicbase.db.pages.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
 from sanicbase.db.pages.filters import once, separated
 from sanicbase.db.pages.keyset import check_position, keyset_page, unique_order
+from sanicbase.db.pages.numerals import integer_text
 from sanicbase.db.pages.page import KeysetPage, Page
 from sanicbase.errors import InvalidQuery, SanicBaseError
 
-__all__ = ["KeysetQuery", "ListQuery", "PageQuery", "check_lists"]
+__all__ = ["KeysetQuery", "ListQuery", "OffsetQuery", "PageQuery", "check_lists"]
 
 M = TypeVar("M", bound=Model)
 
 MAX_ROWS = 10_000_000  # a page that begins behind so many is refused: the database would read them all to skip them
 MAX_MISTAKES = 20
-CURSOR: JsonDict = {"anyOf": [{"type": "string", "format": "cursor"}, {"type": "null"}]}
+PLACES = ("page", "cursor", "offset", "size", "limit")  # what is named first
+COUNT = (BeforeValidator(integer_text), BeforeValidator(once))
+CURSOR: JsonDict = {
+    "anyOf": [
+        {"type": "string", "format": "cursor", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_LENGTH},
+        {"type": "null"},
+    ]
+}
 
 
 class ListQuery(BaseModel):
-    """What both kinds of lists are asked: how many rows, in which order, and the filters of `Meta`."""
+    """What all kinds of lists are asked: in which order, and the filters of `Meta`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     declaration: ClassVar[Declaration] = PLAIN
 
-    size: Annotated[int, Field(ge=1, le=MAX_SIZE), BeforeValidator(once)] = DEFAULT_SIZE
     order: Annotated[tuple[str, ...], AfterValidator(PLAIN.check_order), BeforeValidator(separated)] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -84,11 +93,18 @@ class ListQuery(BaseModel):
         given = [(each, getattr(self, each.entry)) for each in self.declaration.filters]
         return queryset.filter(*(Q(**{each.condition: value}) for each, value in given if value is not None))
 
+    async def _part(self, queryset: QuerySet[M], *, offset: int, limit: int) -> Page[M]:
+        found = self.narrow(queryset)
+        total = await found.count()
+        order = unique_order(queryset.model, self.order)
+        return Page(await found.order_by(*order).offset(offset).limit(limit), total)
+
 
 class PageQuery(ListQuery):
     """Numbered pages: `page`, `size`, `order` and the filters of `Meta`."""
 
-    page: Annotated[int, Field(ge=1, le=MAX_ROWS // MAX_SIZE), BeforeValidator(once)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_ROWS // MAX_SIZE), *COUNT] = 1
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
 
     async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
         """The page of the queryset, filtered and ordered as the request asks, and the number of all its rows.
@@ -97,17 +113,28 @@ class PageQuery(ListQuery):
         is written; a list that changes while it is read is better walked along with KeysetQuery. The order takes the
         place of any other of the queryset, which must have no limit and no offset.
         """
-        found = self.narrow(queryset)
-        total = await found.count()
-        order = unique_order(queryset.model, self.order)
-        items = await found.order_by(*order).offset((self.page - 1) * self.size).limit(self.size)
-        return Page(items, total)
+        return await self._part(queryset, offset=(self.page - 1) * self.size, limit=self.size)
+
+
+class OffsetQuery(ListQuery):
+    """Parts of a list: `offset`, `limit`, `order` and the filters of `Meta`."""
+
+    offset: Annotated[int, Field(ge=0, le=MAX_ROWS), *COUNT] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
+
+    async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
+        """The rows of the queryset behind the first `offset` ones, `limit` at most, and the number of all its rows.
+
+        As PageQuery's.
+        """
+        return await self._part(queryset, offset=self.offset, limit=self.limit)
 
 
 class KeysetQuery(ListQuery):
     """Pages that are walked along: `cursor`, `size`, `order` and the filters of `Meta`."""
 
     cursor: Annotated[str | None, BeforeValidator(once), Field(json_schema_extra=CURSOR)] = None
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
 
     async def fetch(self, queryset: QuerySet[M]) -> KeysetPage[M]:
         """The page of the queryset at the cursor, filtered and ordered as the request asks; see `keyset_page`."""
@@ -143,10 +170,12 @@ def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
             )
         annotations[each.entry] = each.annotation() | None
         setattr(cls, each.entry, None)
+    size = (annotated(int, Field(ge=1, le=declared.max_size), *COUNT), declared.size)
     limits: dict[str, tuple[Any, Any]] = {
-        "size": (Annotated[int, Field(ge=1, le=declared.max_size), BeforeValidator(once)], declared.size),
+        "size": size,
+        "limit": size,
         "order": (_order_type(declared), declared.default_order),
-        "page": (Annotated[int, Field(ge=1, le=MAX_ROWS // declared.max_size), BeforeValidator(once)], 1),
+        "page": (annotated(int, Field(ge=1, le=MAX_ROWS // declared.max_size), *COUNT), 1),
     }
     for name in limits.keys() & inherited:
         annotations[name], default = limits[name]
@@ -170,7 +199,8 @@ def _order_type(declared: Declaration) -> Any:
 
 def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     """Every mistake of the query, as one exception."""
-    allowed = ", ".join(sorted(cls.model_fields, key=lambda name: name not in ("page", "cursor")))
+    names = list(cls.model_fields)
+    allowed = ", ".join(sorted(names, key=lambda name: (*PLACES, name).index(name)))
     mistakes: list[InvalidQuery] = []
     for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]):
         path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]

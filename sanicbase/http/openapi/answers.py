@@ -5,12 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from sanicbase.codes import ErrorCode, StatusError, status_code
 from sanicbase.http.answers import Answer
 from sanicbase.http.envelope import Envelope
 from sanicbase.http.form_body import FormBody
 from sanicbase.http.json_body import JsonBody
 from sanicbase.http.openapi.schemas import Schema, Schemas
 from sanicbase.http.operation import Operation
+from sanicbase.http.returned import NoContent
 from sanicbase.http.texts import ListTexts, PathTexts, Texts
 
 __all__ = ["FAILURES", "answers", "failures"]
@@ -41,18 +43,22 @@ def answers(
     }
     if operation.answers.stream is not None or operation.answers.file or operation.answers.raw:
         found.setdefault("200", {"description": HTTPStatus.OK.phrase, **_raw(operation)})
+    if operation.answers.empty:
+        found[str(NoContent.status)] = {"description": HTTPStatus.NO_CONTENT.phrase}
     for status in failures(operation, method, guarded=guarded):
-        found[str(status)] = {"$ref": f"#/components/responses/{FAILURES[status][0]}"}
+        found[str(status)] = _failure(operation, status, envelope)
     return dict(sorted(found.items()))
 
 
 def failures(operation: Operation, method: str, *, guarded: bool) -> list[int]:
     """The statuses by which an operation may fail."""
-    found = {500, 503}
+    found = {500, 503, *(code.status for code in operation.raises)}
     if guarded:
         found |= {401, 403}
     if method in WRITING:
         found |= {409, 422}
+    if operation.answers.file:
+        found |= {404}
     for source in operation.sources:
         if isinstance(source, PathTexts):
             found |= {404}
@@ -63,6 +69,20 @@ def failures(operation: Operation, method: str, *, guarded: bool) -> list[int]:
         elif isinstance(source, JsonBody | FormBody):
             found |= {400, 413, 415, 422}
     return sorted(found)
+
+
+def _failure(operation: Operation, status: int, envelope: Envelope) -> Schema:
+    """An answer that is the same everywhere, or one that tells which codes of the service's own it may have."""
+    own = [code for code in operation.raises if code.status == status and not isinstance(code, StatusError)]
+    if status in FAILURES and not own:
+        return {"$ref": f"#/components/responses/{FAILURES[status][0]}"}
+    meaning = FAILURES[status][1] if status in FAILURES else status_code(status).en
+    content = {envelope.failure_media_type: {"schema": {"$ref": "#/components/schemas/Failure"}}}
+    return {"description": "\n\n".join([meaning, *map(_described, own)]), "content": content}
+
+
+def _described(code: ErrorCode) -> str:
+    return f"`{code.code}` {code.name}: {code.en} {code.zh}".rstrip()
 
 
 def _success(answer: Answer, schemas: Schemas, envelope: Envelope) -> Schema:

@@ -115,10 +115,12 @@ function parameters(operation, schemas) {
 
 function response(status, told, schemas) {
   const kind = status.startsWith("2") ? "good" : status.startsWith("3") ? "" : "wrong";
+  const [meaning, ...codes] = (told.description ?? "").split("\n\n");
   return h(
     "details",
     { class: "response" },
-    h("summary", {}, h("b", { class: kind }, status), " ", told.description ?? ""),
+    h("summary", {}, h("b", { class: kind }, status), " ", meaning),
+    prose(codes.join("\n\n")),
     told.headers ? h("p", { class: "facts" }, `${t("headers")}: ${Object.keys(told.headers).join(", ")}`) : null,
     contents(told.content, schemas),
   );

@@ -39,7 +39,10 @@ def without_field(made: Document, name: str, field: str) -> None:
 BREAKING: list[tuple[Callable[[Document], Any], str]] = [
     (lambda made: made["paths"].pop(ONE), f"{ONE} is gone."),
     (lambda made: made["paths"][ONE].pop("patch"), f"PATCH {ONE} is gone."),
-    (lambda made: made["paths"][LIST]["get"]["parameters"].pop(0), f"GET {LIST}: the query parameter size is gone."),
+    (
+        lambda made: made["paths"][LIST]["get"]["parameters"].remove(parameter(made, "size")),
+        f"GET {LIST}: the query parameter size is gone.",
+    ),
     (
         lambda made: parameter(made, "page").update(required=True),
         f"GET {LIST}: the query parameter page is required now.",

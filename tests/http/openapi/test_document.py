@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from openapi_spec_validator import validate
 from pydantic import BaseModel, Field
 from sanic import Blueprint
+from sanic.exceptions import NotFound, Unauthorized
 from sanic.request import Request
 from sanic.response import HTTPResponse, text
 
@@ -20,14 +23,21 @@ from sanicbase import (
     Cookie,
     Created,
     Deprecation,
+    ErrorCode,
     Header,
     KeysetPage,
+    KeysetQuery,
+    NoContent,
     Page,
     Query,
+    SanicBaseError,
     UploadedFile,
     create_app,
     endpoint,
+    raises,
 )
+from sanicbase.codes import StatusError
+from sanicbase.db.pages.cursor import encode_cursor
 from sanicbase.http.openapi import Info, document
 from sanicbase.typing import App
 from tests.http.conftest import Serve
@@ -81,6 +91,12 @@ class AnimalsAPI(BaseAPI):
         raise NotImplementedError
 
 
+class ZooError(ErrorCode):
+    ESCAPED = 1951, 409, "{name} has escaped.", "{name} 跑了。"
+    ASLEEP = 1952, 409, "{name} is asleep.", "{name} 睡着了。"
+    PAID = 1953, 402, "Pay first.", "请先付费。"
+
+
 class AnimalAPI(APIView, public=True):
     async def get(
         self,
@@ -98,11 +114,24 @@ class AnimalAPI(APIView, public=True):
         """Add a picture."""
         raise NotImplementedError
 
+    @raises(ZooError, NotFound)
+    async def delete(self, request: Request, number: int) -> NoContent:
+        """Let it go."""
+        raise NotImplementedError
+
 
 @endpoint(public=True)
 async def export(request: Request) -> AsyncIterator[bytes]:
     """Everything."""
     yield b""
+
+
+@endpoint(public=True)
+@raises(Unauthorized, ZooError.PAID)
+@raises(StatusError.TOO_MANY_REQUESTS)
+async def ticket(request: Request) -> Path:
+    """A file."""
+    raise NotImplementedError
 
 
 @endpoint(public=True)
@@ -119,6 +148,7 @@ def made() -> dict[str, Any]:
     AnimalAPI.attach(blueprint, "/animals/<number:int>", version=2)
     export.attach(blueprint, "/export")
     walked.attach(blueprint, "/walked")
+    ticket.attach(blueprint, "/ticket")
 
     @blueprint.get("/plain")
     async def plain(request: Request) -> HTTPResponse:
@@ -132,7 +162,7 @@ def test_the_document_is_valid(made: dict[str, Any]) -> None:
     validate(made)
     assert (made["openapi"], made["info"]) == ("3.1.0", {"title": "zoo", "version": "1.2"})
     assert set(made["paths"]) == {
-        "/v1/zoo/animals/{number}", "/v2/zoo/animals/{number}", "/zoo/animals", "/zoo/export", "/zoo/walked",
+        "/v1/zoo/animals/{number}", "/v2/zoo/animals/{number}", "/zoo/animals", "/zoo/export", "/zoo/ticket", "/zoo/walked",
     }  # fmt: skip
 
 
@@ -215,6 +245,35 @@ def test_failures_follow_from_the_signature(made: dict[str, Any]) -> None:
     assert statuses("/zoo/animals", "get") == [400, 401, 403, 500, 503]
     assert statuses("/zoo/animals", "post") == [400, 401, 403, 409, 413, 415, 422, 500, 503]
     assert statuses("/v1/zoo/animals/{number}", "get") == [404, 422, 500, 503]
+
+
+def test_declared_errors_are_told_with_their_codes(made: dict[str, Any]) -> None:
+    answers = made["paths"]["/v2/zoo/animals/{number}"]["delete"]["responses"]
+    assert answers["204"] == {"description": "No Content"}
+    assert answers["404"] == {"$ref": "#/components/responses/NotFound"}
+    assert answers["409"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Failure"}
+    assert answers["409"]["description"].split("\n\n")[1:] == [
+        "`1951` ESCAPED: {name} has escaped. {name} 跑了。",
+        "`1952` ASLEEP: {name} is asleep. {name} 睡着了。",
+    ]
+    assert "1953" in answers["402"]["description"]
+    assert "200" not in answers
+    ticket = made["paths"]["/zoo/ticket"]["get"]["responses"]
+    assert set(ticket) == {"200", "401", "402", "404", "429", "500", "503"}
+    assert ticket["429"]["description"] == StatusError.TOO_MANY_REQUESTS.en
+
+
+@pytest.mark.parametrize("wrong", [404, "NotFound", ValueError, NotFound("gone")])
+def test_only_an_error_with_a_status_can_be_declared(wrong: Any) -> None:
+    with pytest.raises(SanicBaseError, match="give a code"):
+        raises(wrong)
+
+
+def test_a_cursor_has_its_pattern(made: dict[str, Any]) -> None:
+    schema = KeysetQuery.model_json_schema()["properties"]["cursor"]["anyOf"][0]
+    cursor = encode_cursor(b"any", "scope")
+    assert re.fullmatch(schema["pattern"], cursor)
+    assert len(cursor) <= schema["maxLength"]
 
 
 def test_security_follows_from_the_user(made: dict[str, Any]) -> None:
