@@ -26,8 +26,9 @@ below, the class, `.env` in the project's folder, the environment (`XI_TEST_HTTP
 names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A setting whose name ends in TOKEN, SECRET, PASSWORD or KEY (but not
 PUBLIC_KEY) is never printed.
 
-A list, a set or a tuple is written `a,b`, or as JSON (`["a,b", "c"]`) when an item has a comma. A dictionary is written as
-JSON. A value in `.env` is taken as it is written: `${…}` is not replaced, so a password may have a dollar sign.
+A list, a set or a tuple is written `a,b`, or as JSON (`["a,b", "c"]`) when an item has a comma. A dictionary is
+written as JSON. A value in `.env` is taken as it is written: `${…}` is not replaced, so a password may
+have a dollar sign.
 
 **Secrets.** A text setting with such a name, and every `SecretStr`, is a secret. In `prod` a service refuses to start
 when a secret is weak, and `sanicGuider doctor` reports it everywhere. A secret is weak when
@@ -50,9 +51,11 @@ python -c "import secrets; print(secrets.token_urlsafe(32))"
 CHINESE = """# 配置项
 
 服务的配置是 `config/` 里的一个 `Config` 子类。取值来源如下，后者优先：下表的默认值、类里的值、项目目录下的 `.env`、
-环境变量（`XI_TEST_HTTP_PORT`）、由环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。名字以 TOKEN、SECRET、PASSWORD、KEY 结尾（PUBLIC_KEY 除外）的配置不会被打印。
+环境变量（`XI_TEST_HTTP_PORT`）、由环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。
+名字以 TOKEN、SECRET、PASSWORD、KEY 结尾（PUBLIC_KEY 除外）的配置不会被打印。
 
-列表、集合和元组写作 `a,b`，元素里有逗号时写成 JSON（`["a,b", "c"]`）；字典写成 JSON。`.env` 里的值原样使用，不替换 `${…}`，
+列表、集合和元组写作 `a,b`，元素里有逗号时写成 JSON（`["a,b", "c"]`）；字典写成 JSON。
+`.env` 里的值原样使用，不替换 `${…}`，
 所以密码里可以有美元符号。
 
 **密钥。** 名字如上的文本配置，以及所有 `SecretStr`，都算密钥。在 `prod` 下，只要有一个密钥太弱，服务就拒绝启动；

@@ -37,6 +37,9 @@ from sanicbase.typing import App
 
 __all__ = ["create_app"]
 
+SANIC_EXT = {"OAS": False, "HTTP_ALL_METHODS": False}
+"""What `sanic_ext.Extend(app)` leaves to us, which has it already: the document, and the methods that a path has."""
+
 
 def create_app(
     config: Config,
@@ -97,6 +100,7 @@ def _copy_settings(config: Config, app: App) -> None:
     app.config.AUTO_EXTEND = False
     app.config.TOUCHUP = True  # Sanic switches it off with DEBUG; then every answer has an empty Alt-Svc header
     app.config.MOTD = False
+    app.config.update(SANIC_EXT)
 
 
 def _install_main_process(app: App) -> None:

@@ -162,7 +162,8 @@ def test_the_document_is_valid(made: dict[str, Any]) -> None:
     validate(made)
     assert (made["openapi"], made["info"]) == ("3.1.0", {"title": "zoo", "version": "1.2"})
     assert set(made["paths"]) == {
-        "/v1/zoo/animals/{number}", "/v2/zoo/animals/{number}", "/zoo/animals", "/zoo/export", "/zoo/ticket", "/zoo/walked",
+        "/v1/zoo/animals/{number}", "/v2/zoo/animals/{number}", "/zoo/animals", "/zoo/export", "/zoo/ticket",
+        "/zoo/walked",
     }  # fmt: skip
 
 
