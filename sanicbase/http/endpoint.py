@@ -27,8 +27,8 @@ def endpoint(
 
         search.attach(blueprint, "/search")
 
-    `admit` says who may come in, as APIView's does; either that or `public=True` must be given. `security` is for the
-    document, see APIView. Raises SanicBaseError.
+    `admit` says who may come in, as APIView's does; either that or `public=True` must be given. `security` is
+    that of APIView. Raises SanicBaseError.
     """
     return lambda function: Endpoint(function, admit, public, security)
 

@@ -23,7 +23,7 @@ refuses it by raising one of Sanic's exceptions. A route has its rules in its co
 
 
 Security = Mapping[str, Mapping[str, object]]
-"""How it is told who asks, as OpenAPI has it in `securitySchemes`: for the document, and nothing else."""
+"""How a client authenticates, as OpenAPI has it in `securitySchemes`: for the document and `WWW-Authenticate`."""
 
 BEARER: Security = {"bearer": {"type": "http", "scheme": "bearer"}}
 
@@ -75,9 +75,12 @@ def guards(
 
 
 def challenge_of(request: Request) -> str:
-    """The scheme by which a client of that route says who it is, for WWW-Authenticate (RFC 9110, 11.6.1)."""
-    rules = getattr(request.route.ctx, "rules", ()) if request.route is not None else ()
-    return next((rule.scheme for rule in rules if isinstance(rule, Guard)), "Bearer")
+    """The scheme by which a client of that route authenticates, for WWW-Authenticate (RFC 9110, 11.6.1)."""
+    context = request.route.ctx if request.route is not None else None
+    exposed = getattr(context, "exposed", None)
+    if exposed is not None:  # a public view has no guard, and may raise a 401 all the same: where users sign in
+        return _scheme(exposed.security)
+    return next((rule.scheme for rule in getattr(context, "rules", ()) if isinstance(rule, Guard)), "Bearer")
 
 
 def _scheme(security: Security) -> str:

@@ -41,7 +41,7 @@ class APIView(HTTPMethodView):
     operations: ClassVar[dict[str, Operation]] = {}
     """What each HTTP method takes and returns."""
     security: ClassVar[Security] = BEARER
-    """How `admit` is told who asks, as OpenAPI has it in `securitySchemes`; for the document only."""
+    """How a client authenticates, as OpenAPI has it in `securitySchemes`: for the document and `WWW-Authenticate`."""
     _public: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, public: bool | None = None, **kwargs: Any) -> None:

@@ -72,6 +72,11 @@ async def refused(request: Request) -> None:
     raise Unauthorized("The session is over.")
 
 
+@endpoint(public=True, security={"token": {"type": "http", "scheme": "Token"}})
+async def refused_by_name(request: Request) -> None:
+    raise Unauthorized("The session is over.")
+
+
 @endpoint(public=True)
 async def refused_by_digest(request: Request) -> None:
     raise Unauthorized("The session is over.", scheme="Digest", realm="inn")
@@ -108,7 +113,7 @@ def inn() -> Blueprint:
     for view, path in ((TokenAPI, "token"), (NobodyAPI, "nobody"), (KeyAPI, "key"), (BasicAPI, "basic")):
         view.attach(blueprint, f"/{path}")
     ItemAPI.attach(blueprint, "/items/<name>")
-    for each in (refused, refused_by_digest):
+    for each in (refused, refused_by_name, refused_by_digest):
         each.attach(blueprint, f"/{each.name}")
     for handler in (slow, cancelled, unspeakable):
         blueprint.add_route(handler, f"/{handler.__name__}", methods=["GET", "POST"])
@@ -338,6 +343,7 @@ CHALLENGES = [
     ("key", "ApiKey"),
     ("basic", "Basic"),
     ("refused", "Bearer"),
+    ("refused_by_name", "Token"),
     ("refused_by_digest", 'Digest realm="inn"'),
 ]
 
