@@ -61,14 +61,35 @@ class DBQuerySet(QuerySet[M]):
         return super().group_by(*(attribute_path(self.model, name) for name in fields))
 
     def values_list(self, *fields_: str, flat: bool = False) -> ValuesListQuery[Any]:
-        """Tuples of these columns; a relation stands for its key."""
-        return super().values_list(*(attribute_path(self.model, name) for name in fields_), flat=flat)
+        """Tuples of these columns; a relation stands for its key.
+
+        Raises SanicBaseError for a column that `group_by` does not have.
+        """
+        names = [attribute_path(self.model, name) for name in fields_]
+        self._check_grouped(names)
+        return super().values_list(*names, flat=flat)
 
     def values(self, *args: str, **kwargs: str) -> ValuesQuery[Any]:
-        """Dictionaries of these columns; a relation stands for its key."""
+        """Dictionaries of these columns; a relation stands for its key.
+
+        Raises SanicBaseError for a column that `group_by` does not have.
+        """
         relations = {name: path for name in args if (path := attribute_path(self.model, name)) != name}
         renamed = {name: attribute_path(self.model, path) for name, path in kwargs.items()}
+        self._check_grouped([name for name in args if name not in relations] + [*relations.values(), *renamed.values()])
         return super().values(*(name for name in args if name not in relations), **relations, **renamed)
+
+    def _check_grouped(self, names: Sequence[str]) -> None:
+        """PostgreSQL and MySQL refuse a column beside a group, of which SQLite and MariaDB return any row's value."""
+        groups, meta = self._group_bys, self.model._meta
+        if not groups or meta.pk_attr in groups or "pk" in groups:  # a key determines all columns of its row
+            return
+        known = [name for name in meta.fields_db_projection if name not in self._annotations]
+        if stray := [name for name in names or known if name in known and name not in groups]:
+            raise SanicBaseError(
+                f"{self.model.__name__} is grouped by {', '.join(groups)}, and {stray[0]!r} is not among them. Select "
+                'columns of the group and annotations: .group_by("author").values("author", "count").'
+            )
 
     async def in_bulk(self, id_list: Iterable[Any], field_name: str) -> dict[Any, M]:
         """The rows with these values of a unique field, by their values; a relation stands for its key."""

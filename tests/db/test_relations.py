@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from tortoise import fields
 from tortoise.expressions import F, Q
-from tortoise.functions import Count
+from tortoise.functions import Count, Max
 from tortoise.migrations.constraints import UniqueConstraint
 
 from sanicbase.db import DBModel, transaction
@@ -200,6 +200,26 @@ async def test_orders_and_selected_columns_name_relations(people: People) -> Non
     assert row.who_id == ben.id
     with pytest.raises(AttributeError):
         _ = row.value
+
+
+async def test_a_column_outside_of_the_group_is_refused_on_every_database(people: People) -> None:
+    ann, _, first, second = people
+    await Vote.bulk_create([Vote(who=ann, article=each, value=4) for each in (first, second)])
+    grouped = Vote.annotate(n=Count("id"), value=Max("value")).group_by("who")
+    for refused in (
+        lambda: grouped.values(),
+        lambda: grouped.values("who", "article"),
+        lambda: grouped.values("who", key="article_id"),
+        lambda: grouped.values_list(),
+        lambda: grouped.values_list("article", flat=True),
+    ):
+        with pytest.raises(SanicBaseError, match=r"Vote is grouped by who_id, and '\w+' is not among them"):
+            refused()
+    assert await grouped.values("who", "n", "value") == [{"who": ann.id, "n": 2, "value": 4}]
+    assert await grouped.values_list("who_id", "n") == [(ann.id, 2)]
+    by_key = Reader.annotate(n=Count("votes")).filter(n__gt=0)
+    for key in ("id", "pk"):
+        assert [(row["card"], row["n"]) for row in await by_key.group_by(key).values()] == [("ann", 2)]
 
 
 async def test_a_relation_is_changed_by_object_key_or_name(people: People) -> None:

@@ -23,6 +23,6 @@ class CommentCountRC(RCModel):
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
         """The counts of all articles asked for, in one query."""
-        rows = await Comment.filter(article_id__in=keys).annotate(comments=Count("id")).group_by("article_id").values()
-        counted = {row["article_id"]: row["comments"] for row in rows}
+        below = Comment.filter(article_id__in=keys).annotate(n=Count("id")).group_by("article_id")
+        counted = dict(await below.values_list("article_id", "n"))
         return [cls(article_id=key, comments=counted.get(key, 0)) for key in keys]
