@@ -1,129 +1,202 @@
-"""The example of a foreign contract, as its clients know it: a real process, and not a byte of an envelope."""
+"""The example of a foreign contract, as its clients know it: real processes, and not a byte of an envelope."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from sanicbase.testing import ServiceProcess
+from tests.examples.realworld import STEPS, Conduit, anonymous
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "foreign_contract"
+PREFIX = "CONDUIT_"
+SECRET = "k3Vq9-Zp_1xYwT7uRb2LmN8sQe4oJf6hGc0aWd5"
+
+pytestmark = pytest.mark.xdist_group("conduit")
+
+
+def copied(to: Path) -> Path:
+    """The example as it is after a clone."""
+    ignored = shutil.ignore_patterns("__pycache__", ".sanicbase", "logs", "migrations")
+    return Path(shutil.copytree(EXAMPLE, to / "conduit", ignore=ignored))
 
 
 @pytest.fixture(scope="module")
-def conduit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    project = tmp_path_factory.mktemp("conduit")
-    shutil.copytree(
-        EXAMPLE, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".sanicbase", "logs")
-    )
-    env = {"CONDUIT_REQUEST_MAX_SIZE": "1000", "CONDUIT_REQUEST_TIMEOUT": "0.5"}
-    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix="CONDUIT_", env=env) as service:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    project = copied(tmp_path_factory.mktemp("project"))
+    env = {"CONDUIT_REQUEST_MAX_SIZE": "2000", "CONDUIT_REQUEST_TIMEOUT": "0.5"}
+    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
         service.wait_ready()
         yield service
 
 
-@pytest.fixture
-def token(conduit: ServiceProcess, request: pytest.FixtureRequest) -> str:
-    """That of a new user, named as the test."""
-    name = str(request.node.name).partition("[")[0][-40:]
-    answer = conduit.client.post("/api/users", json={"user": {"username": name}})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["user"]["token"])
+@pytest.fixture(scope="module")
+def conduit(service: ServiceProcess) -> Conduit:
+    return Conduit(service.client)
 
 
-def signed(token: str) -> dict[str, str]:
-    return {"Authorization": f"Token {token}"}
+@pytest.mark.parametrize("step", STEPS)
+def test_the_contract_holds(conduit: Conduit, step: Callable[[Conduit], None]) -> None:
+    step(conduit)
 
 
-def draft(title: str) -> dict[str, Any]:
-    return {"article": {"title": title, "body": "Words."}}
-
-
-def test_bodies_are_those_of_the_contract(conduit: ServiceProcess, token: str) -> None:
-    made = conduit.client.post("/api/articles", json=draft("A first try"), headers=signed(token))
-    assert made.status_code == 201
-    assert set(made.json()) == {"article"}
-    assert set(made.json()["article"]) == {"slug", "title", "body", "createdAt", "author"}
-    assert conduit.client.get("/api/articles/a-first-try").json() == made.json()
-    listed = conduit.client.get("/api/articles").json()
-    assert set(listed) == {"articles", "articlesCount"}
-    assert made.json()["article"] in listed["articles"]
-    me = conduit.client.get("/api/user", headers=signed(token)).json()
-    assert me["user"]["username"] == made.json()["article"]["author"]["username"]
-    gone = conduit.client.delete("/api/articles/a-first-try", headers=signed(token))
-    assert (gone.status_code, gone.content) == (204, b"")
-
-
-def sentences(answer: httpx.Response) -> list[str]:
-    """What the contract's errors say; the answer has nothing besides."""
-    content: dict[str, dict[str, list[str]]] = answer.json()
-    assert set(content) == {"errors"}
-    assert set(content["errors"]) == {"body"}
-    assert answer.headers["content-type"] == "application/json"
-    return content["errors"]["body"]
-
-
-ERRORS: list[tuple[str, str, dict[str, Any], int, str, str]] = [
-    ("GET", "/api/articles/none", {}, 404, "there is no such article", "没有这篇文章"),
-    ("GET", "/nowhere", {}, 404, "There is no such thing here.", "没有找到。"),
-    ("PUT", "/api/user", {}, 405, "This path does not take that method.", "此路径不支持该请求方法。"),
-    ("GET", "/api/user", {}, 401, "Say who you are.", "需要先验证身份。"),
+ERRORS: list[tuple[str, str, dict[str, Any], int, dict[str, list[str]], dict[str, list[str]]]] = [
+    ("GET", "/api/articles/none", {}, 404, {"article": ["not found"]}, {"article": ["不存在"]}),
+    ("GET", "/nowhere", {}, 404, {"body": ["There is no such thing here."]}, {"body": ["没有找到。"]}),
+    ("GET", "/api/user", {}, 401, {"token": ["is missing"]}, {"token": ["缺失"]}),
     (
-        "GET",
+        "PATCH",
         "/api/user",
-        {"headers": {"Authorization": "Bearer x"}},
-        401,
-        "Send the header `Authorization: Token <token>`.",
-        "需要先验证身份。",
+        {},
+        405,
+        {"body": ["This path does not take that method."]},
+        {"body": ["此路径不支持该请求方法。"]},
     ),
-    ("GET", "/api/user", {"headers": signed("x")}, 401, "nobody has this token", "nobody has this token"),
-    ("POST", "/api/users", {"json": {"user": {}}}, 422, "username: Field required", "username: 缺少此项。"),
-    ("POST", "/api/users", {"content": b"x" * 2000}, 413, "The request is too large.", "请求过大。"),
+    (
+        "POST",
+        "/api/users/login",
+        {"json": {"user": {"email": "a@b"}}},
+        422,
+        {"password": ["can't be blank"]},
+        {"password": ["不能为空"]},
+    ),
+    (
+        "POST",
+        "/api/users",
+        {"content": b"x" * 3000},
+        413,
+        {"body": ["The request is too large."]},
+        {"body": ["请求过大。"]},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("method", "path", "options", "status", "english", "chinese"), ERRORS)
-def test_every_error_is_a_list_of_sentences(
-    conduit: ServiceProcess, method: str, path: str, options: dict[str, Any], status: int, english: str, chinese: str
+def test_every_error_is_in_the_contract_in_two_languages(
+    service: ServiceProcess,
+    method: str,
+    path: str,
+    options: dict[str, Any],
+    status: int,
+    english: dict[str, list[str]],
+    chinese: dict[str, list[str]],
 ) -> None:
-    for language, sentence in (("en", english), ("zh", chinese)):
-        headers = {**options.get("headers", {}), "Accept-Language": language}
-        answer = conduit.client.request(method, path, **{**options, "headers": headers})
-        assert (answer.status_code, sentences(answer)) == (status, [sentence])
+    for language, errors in (("en", english), ("zh", chinese)):
+        answer = service.client.request(method, path, headers={"Accept-Language": language}, **options)
+        assert (answer.status_code, answer.json()) == (status, {"errors": errors})
         if status == 405:
-            assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
-        if status == 401:
-            assert answer.headers["www-authenticate"] == "Token"
+            assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
 
 
-def test_a_title_that_is_taken_is_no_conflict_by_this_contract(conduit: ServiceProcess, token: str) -> None:
-    answers = [conduit.client.post("/api/articles", json=draft("Twice"), headers=signed(token)) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 422]
-    assert sentences(answers[1]) == ["title has already been taken"]
-
-
-def test_what_is_somebody_elses_stays(conduit: ServiceProcess, token: str) -> None:
-    other = conduit.client.post("/api/users", json={"user": {"username": "somebody"}}).json()["user"]["token"]
-    conduit.client.post("/api/articles", json=draft("Mine"), headers=signed(token))
-    answer = conduit.client.delete("/api/articles/mine", headers=signed(other))
-    assert (answer.status_code, sentences(answer)) == (403, ["that is somebody else's article"])
-    assert conduit.client.get("/api/articles/mine").status_code == 200
+@pytest.mark.parametrize("scheme", ["Bearer {}", "Token", "Token {} {}", "{}"])
+def test_a_token_under_another_scheme_is_none(conduit: Conduit, service: ServiceProcess, scheme: str) -> None:
+    token = conduit.ann.token
+    answer = service.client.get("/api/user", headers={"Authorization": scheme.format(token, token)})
+    assert (answer.status_code, answer.json()) == (401, {"errors": {"token": ["is missing"]}})
 
 
 @pytest.mark.parametrize(("sent", "status"), [(b"nonsense\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nHost", b"408")])
 def test_what_is_no_request_is_answered_in_the_contract_as_well(
-    conduit: ServiceProcess, sent: bytes, status: bytes
+    service: ServiceProcess, sent: bytes, status: bytes
 ) -> None:
-    with socket.create_connection(("127.0.0.1", conduit.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
         client.sendall(sent)
         received = b""
         while more := client.recv(65536):
             received += more
     assert received.startswith(b"HTTP/1.1 " + status)
     assert b'{"errors":{"body":["' in received
+
+
+def test_a_list_takes_as_many_statements_for_thirty_rows_as_for_three(tmp_path: Path, redis_url: str) -> None:
+    project = copied(tmp_path)
+    env = {
+        **os.environ,
+        "PYTHONPATH": ".",
+        "CONDUIT_ENV": "test",
+        "CONDUIT_DB_URL": f"sqlite://{tmp_path / 'conduit.sqlite3'}",
+        "CONDUIT_REDIS_URL": redis_url,
+        "CONDUIT_LOG_CONSOLE": "false",
+    }
+    program = [sys.executable, str(Path(__file__).with_name("count_statements.py"))]
+    done = subprocess.run(program, cwd=project, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    few, many = json.loads(done.stdout).values()
+    assert few == many
+    assert many == {
+        "/api/articles?limit=100": {"cold": 8, "warm": 4},  # the page, its count, whom and what the reader likes
+        "/api/articles/feed?limit=100": {"cold": 8, "warm": 4},
+        "/api/articles/title-1/comments": {"cold": 5, "warm": 2},
+        "/api/articles/title-1": {"cold": 6, "warm": 2},
+    }
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mysql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite://{tmp_path / 'conduit.sqlite3'}"
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.mark.long
+def test_the_contract_holds_with_four_workers_on_every_database(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    project = copied(tmp_path)
+    env = {
+        "CONDUIT_ENV": "prod",
+        "CONDUIT_WORKERS": "4",
+        "CONDUIT_DB_URL": database_url,
+        "CONDUIT_REDIS_URL": redis_url,
+        "CONDUIT_TOKEN_SECRET": SECRET,
+    }
+    for arguments in (["init", "-t", "conduit.config.migrate_db"], ["init-db"]):
+        aerich(arguments, project, env)
+    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
+        service.wait_ready()
+        with anonymous(service.base_url) as conduit:
+            for step in STEPS:
+                step(conduit)
+            writers_do_not_get_in_each_others_way(conduit)
+        assert service.terminate() == 0
+        assert " ERROR " not in service.output()
+        assert "Traceback" not in service.output()
+
+
+def aerich(arguments: list[str], project: Path, env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "aerich", *arguments]
+    done = subprocess.run(command, cwd=project, env={**env, "PYTHONPATH": "."}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def writers_do_not_get_in_each_others_way(conduit: Conduit) -> None:
+    """At once: one title, one new tag, one article that everybody likes, one author whom everybody follows."""
+    ann, title, tag = conduit.ann, conduit.unique("At once"), conduit.unique("new")
+    users = [conduit.register(f"user{number}") for number in range(6)]
+    path = f"/articles/{ann.write(conduit.unique('Popular'))['slug']}"
+    draft = {"title": title, "description": "d", "body": "b"}
+
+    def race(number: int) -> int:
+        user = users[number]
+        user.ask("POST", f"{path}/favorite")
+        user.ask("POST", f"/profiles/{ann.name}/follow")
+        user.write(f"{title} {number}", tagList=[tag])
+        headers = {"Authorization": f"Token {user.token}"}
+        return conduit.client.post("/api/articles", json={"article": draft}, headers=headers).status_code
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        assert sorted(pool.map(race, range(len(users)))) == [201] + [409] * (len(users) - 1)
+    assert ann.ask("GET", path)["article"]["favoritesCount"] == len(users)
+    assert ann.ask("GET", "/articles", tag=tag)["articlesCount"] == len(users)
+    assert conduit.nobody.ask("GET", "/tags")["tags"].count(tag) == 1
+    assert all(user.ask("GET", f"/profiles/{ann.name}")["profile"]["following"] for user in users)

@@ -1,11 +1,11 @@
 """Who comes in: `Authorization: Token …`, where the contract wants it."""
 
-from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
-from conduit.handler.user import user_with_token
-from conduit.model_db.main import User
-from sanicbase import APIView, bearer_token
+from conduit.config.errors import ConduitError
+from conduit.handler.token import user_with_token
+from conduit.model_rc.user import UserRC
+from sanicbase import APIView, bearer_token, set_log_context
 
 SCHEME = "Token"
 
@@ -16,11 +16,12 @@ class BaseAPI(APIView):
     security = {"token": {"type": "http", "scheme": SCHEME}}
 
     @classmethod
-    async def admit(cls, request: Request) -> User | None:
+    async def admit(cls, request: Request) -> UserRC | None:
         """Whoever sends a token is its user."""
         if "authorization" not in request.headers:
             return None
         user = await user_with_token(bearer_token(request, scheme=SCHEME))
         if user is None:
-            raise Unauthorized("nobody has this token", scheme=SCHEME)
+            raise ConduitError.TOKEN_INVALID()
+        set_log_context(user=str(user.id))  # the log names who did it
         return user

@@ -1,11 +1,20 @@
-"""What goes wrong. The contract shows no numbers to clients; the log and sanicGuider's lists have them."""
+"""What goes wrong. The contract has no numbers: it names the thing, which is the first word of a member's name."""
 
 from sanicbase import ErrorCode
 
 
 class ConduitError(ErrorCode):
-    """The contract answers 422 for a name that is taken, not 409."""
+    """3000 and on: users; 3100 and on: articles; 3200 and on: comments."""
 
-    TAKEN = 3001, 422, "{name} has already been taken", "{name} 已被占用"
-    NOT_YOURS = 3002, 403, "that is somebody else's article", "这是别人的文章"
-    NO_ARTICLE = 3003, 404, "there is no such article", "没有这篇文章"
+    TOKEN_INVALID = 3001, 401, "is invalid", "无效"
+    CREDENTIALS_INVALID = 3002, 401, "invalid", "不正确"
+    USERNAME_TAKEN = 3011, 409, "has already been taken", "已被占用"
+    EMAIL_TAKEN = 3012, 409, "has already been taken", "已被占用"
+    PROFILE_NOT_FOUND = 3021, 404, "not found", "不存在"
+
+    ARTICLE_NOT_FOUND = 3101, 404, "not found", "不存在"
+    ARTICLE_FORBIDDEN = 3102, 403, "forbidden", "没有权限"
+    TITLE_TAKEN = 3103, 409, "has already been taken", "已被占用"
+
+    COMMENT_NOT_FOUND = 3201, 404, "not found", "不存在"
+    COMMENT_FORBIDDEN = 3202, 403, "forbidden", "没有权限"

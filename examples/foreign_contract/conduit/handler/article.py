@@ -1,43 +1,200 @@
-"""Articles: writing, reading and taking them back."""
+"""Articles: writing, changing and deleting them, and what a reader sees of them."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from tortoise.functions import Count
+from tortoise.queryset import QuerySet
 
 from conduit.config.errors import ConduitError
-from conduit.model_db.main import Article, User
-from sanicbase import IntegrityError
+from conduit.handler.user import Profile, profiles_for
+from conduit.model_db.main import Article, Favorite, Tag, Tagging
+from conduit.model_rc.article import ArticleRC, FavoriteCountRC, TagListRC
+from conduit.model_rc.user import UserRC
+from sanicbase import IntegrityError, transaction
 
-NEWEST = 20
+RESERVED = {"feed"}
+MOST_LISTED_TAGS = 1000
+SHOWN = ("id", "slug", "title", "description", "author_id", "created_at", "updated_at")  # on lists: all but the body
 
 
-def slug_of(title: str) -> str:
-    """The title as a part of an address."""
-    return re.sub(r"\W+", "-", title.lower()).strip("-")
+class Shown(Protocol):
+    """What lists show of an article, be it from the cache or from the table."""
+
+    id: int
+    slug: str
+    title: str
+    description: str
+    author_id: int
+    created_at: datetime
+    updated_at: datetime
 
 
-async def write(author: User, title: str, body: str) -> Article:
-    """A new article. Raises TAKEN when there is one of that title."""
+@dataclass(frozen=True)
+class SeenArticle:
+    """An article as one reader sees it; lists leave the body out."""
+
+    slug: str
+    title: str
+    description: str
+    tag_list: list[str]
+    created_at: datetime
+    updated_at: datetime
+    favorited: bool
+    favorites_count: int
+    author: Profile
+    body: str = ""
+
+
+async def write(author: UserRC, title: str, description: str, body: str, tags: Sequence[str]) -> ArticleRC:
+    """A new article. Raises TITLE_TAKEN when there is one of that title."""
+    known = await _tags(tags)
+    fields = {"slug": _slug_of(title), "title": title, "description": description, "body": body}
+    async with transaction():
+        with _slug_is_free():
+            article = await ArticleRC.create(author_id=author.id, **fields)
+        await _tag(article, known)
+    return article
+
+
+async def change(user: UserRC, slug: str, fields: dict[str, str], tags: Sequence[str] | None = None) -> ArticleRC:
+    """Change an article of the user's own. Raises ARTICLE_NOT_FOUND, ARTICLE_FORBIDDEN and TITLE_TAKEN."""
+    article = await _own_article(user, slug)
+    if "title" in fields:
+        fields["slug"] = _slug_of(fields["title"])
+    known = await _tags(tags or [])
+    async with transaction():
+        with _slug_is_free():
+            changed = await ArticleRC.update(article.id, **fields)
+        if changed is None:
+            raise ConduitError.ARTICLE_NOT_FOUND()
+        if tags is not None:
+            await Tagging.delete_by({"article_id": article.id})
+            await _tag(changed, known)
+    return changed
+
+
+async def take_back(user: UserRC, slug: str) -> None:
+    """Delete an article of the user's own. Raises ARTICLE_NOT_FOUND and ARTICLE_FORBIDDEN."""
+    article = await _own_article(user, slug)
+    await ArticleRC.delete(article.id)
+
+
+async def article_at(slug: str) -> ArticleRC:
+    """The article with that slug. Raises ARTICLE_NOT_FOUND."""
+    article = await ArticleRC.get_by(slug=slug)
+    if article is None:
+        raise ConduitError.ARTICLE_NOT_FOUND()
+    return article
+
+
+async def like(user: UserRC, slug: str) -> ArticleRC:
+    """The article is a favourite of the user's; once more changes nothing. Raises ARTICLE_NOT_FOUND."""
+    article = await article_at(slug)
     try:
-        return await Article.create(author=author, slug=slug_of(title), title=title, body=body)
+        await Favorite.upsert({"user_id": user.id, "article_id": article.id}, on=["user", "article"])
+    except IntegrityError as exc:  # it was deleted just now
+        raise ConduitError.ARTICLE_NOT_FOUND() from exc
+    return article
+
+
+async def like_no_longer(user: UserRC, slug: str) -> ArticleRC:
+    """The article is no favourite of the user's. Raises ARTICLE_NOT_FOUND."""
+    article = await article_at(slug)
+    await Favorite.delete_by({"user_id": user.id, "article_id": article.id})
+    return article
+
+
+def selected(tag: str | None, author: str | None, favorited: str | None) -> QuerySet[Article]:
+    """Articles with that tag, of that author, that this user likes; all, where nothing is asked."""
+    asked = {"tags__name": tag, "author__username": author, "favorites__user__username": favorited}
+    return Article.filter(**{name: value for name, value in asked.items() if value is not None})
+
+
+def feed_of(reader: UserRC) -> QuerySet[Article]:
+    """The articles of those whom the reader follows."""
+    return Article.filter(author__followers__follower_id=reader.id)
+
+
+async def page_of(articles: QuerySet[Article], limit: int, offset: int) -> tuple[list[Article], int]:
+    """Some of them, the newest first, without their bodies; and how many there are."""
+    return await articles.order_by("-id").offset(offset).limit(limit).only(*SHOWN), await articles.count()
+
+
+async def seen_by(reader: UserRC | None, articles: Sequence[Shown]) -> list[SeenArticle]:
+    """Articles as that reader sees them: as many statements for a hundred as for one."""
+    keys = [article.id for article in articles]
+    tags = await TagListRC.get_many(keys)
+    counts = await FavoriteCountRC.get_many(keys)
+    authors = await profiles_for(reader, [article.author_id for article in articles])
+    liked = await _liked(reader, keys)
+    return [
+        SeenArticle(
+            slug=article.slug,
+            title=article.title,
+            description=article.description,
+            tag_list=tag_list.names if tag_list else [],
+            created_at=article.created_at,
+            updated_at=article.updated_at,
+            favorited=article.id in liked,
+            favorites_count=count.favorites if count else 0,
+            author=authors[article.author_id],
+        )
+        for article, tag_list, count in zip(articles, tags, counts, strict=True)
+    ]
+
+
+async def popular_tags() -> list[str]:
+    """The names of the tags that articles have, the most used first."""
+    used = Tag.annotate(articles_count=Count("taggings")).filter(articles_count__gt=0)
+    return [tag.name for tag in await used.order_by("-articles_count", "name").limit(MOST_LISTED_TAGS)]
+
+
+def _slug_of(title: str) -> str:
+    """The title as a part of an address. Raises TITLE_TAKEN for one that the contract has a path of its own for."""
+    slug = re.sub(r"\W+", "-", title.lower()).strip("-")
+    if slug in RESERVED:
+        raise ConduitError.TITLE_TAKEN()
+    return slug
+
+
+async def _liked(reader: UserRC | None, keys: Sequence[int]) -> set[int]:
+    if reader is None or not keys:
+        return set()
+    return {each.article_id for each in await Favorite.filter(user_id=reader.id, article_id__in=keys)}
+
+
+async def _own_article(user: UserRC, slug: str) -> ArticleRC:
+    article = await article_at(slug)
+    if article.author_id != user.id:
+        raise ConduitError.ARTICLE_FORBIDDEN()
+    return article
+
+
+async def _tags(names: Sequence[str]) -> list[Tag]:
+    """The tags of these names, made where there are none; each once, also where a database takes two for equal."""
+    found = {}
+    for name in dict.fromkeys(names):
+        tag, _ = await Tag.get_or_create(name=name)
+        found[tag.id] = tag
+    return list(found.values())
+
+
+async def _tag(article: ArticleRC, tags: Sequence[Tag]) -> None:
+    rows = [Tagging(article_id=article.id, tag_id=tag.id, place=place) for place, tag in enumerate(tags)]
+    await Tagging.bulk_create(rows)
+
+
+@contextmanager
+def _slug_is_free() -> Iterator[None]:
+    """Whether it is says the database, at the write."""
+    try:
+        yield
     except IntegrityError as exc:
-        raise ConduitError.TAKEN(name="title") from exc
-
-
-async def newest() -> list[Article]:
-    """The newest articles with their authors."""
-    return await Article.all().order_by("-id").limit(NEWEST).prefetch_related("author")
-
-
-async def article(slug: str) -> Article:
-    """The article with that slug and its author. Raises NO_ARTICLE."""
-    found = await Article.get_or_none(slug=slug).prefetch_related("author")
-    if found is None:
-        raise ConduitError.NO_ARTICLE()
-    return found
-
-
-async def take_back(user: User, slug: str) -> None:
-    """Delete an article of the user's own. Raises NO_ARTICLE and NOT_YOURS."""
-    found = await article(slug)
-    if found.author_id != user.id:
-        raise ConduitError.NOT_YOURS()
-    await found.delete()
+        if "slug" not in exc.columns:
+            raise
+        raise ConduitError.TITLE_TAKEN() from exc

@@ -1,21 +1,94 @@
-"""Users and their tokens."""
+"""Users: registration, signing in, what they change of themselves, and whom they follow."""
 
-import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from conduit.config.errors import ConduitError
-from conduit.model_db.main import User
-from sanicbase import IntegrityError, token_digest
+from conduit.handler.password import hash_password, is_password
+from conduit.model_db.main import Follow, User
+from conduit.model_rc.user import UserRC
+from sanicbase import IntegrityError
 
 
-async def register(username: str) -> tuple[User, str]:
-    """A new user, and the token, which is told once. Raises TAKEN."""
-    token = secrets.token_urlsafe(24)
+@dataclass(frozen=True)
+class Profile:
+    """A user as a reader sees them."""
+
+    username: str
+    bio: str | None
+    image: str | None
+    following: bool
+
+
+async def register(username: str, email: str, password: str) -> UserRC:
+    """A new user. Raises USERNAME_TAKEN and EMAIL_TAKEN."""
+    password_hash = await hash_password(password)
+    with _names_are_free():
+        return await UserRC.create(username=username, email=email, password_hash=password_hash)
+
+
+async def sign_in(email: str, password: str) -> UserRC:
+    """The user with that password. Raises CREDENTIALS_INVALID."""
+    user = await User.get_by_unique(email=email)
+    if not await is_password(password, user.password_hash if user else None) or user is None:
+        raise ConduitError.CREDENTIALS_INVALID()
+    return await UserRC.get_or_fail(user.id)
+
+
+async def change_user(user: UserRC, fields: dict[str, str | None]) -> UserRC:
+    """Change some fields of a user. Raises as `register` does."""
+    if password := fields.pop("password", None):
+        fields["password_hash"] = await hash_password(password)
+    with _names_are_free():
+        return await UserRC.update(user.id, **fields) or user
+
+
+async def profile_of(username: str, reader: UserRC | None) -> Profile:
+    """The profile of the user with that name. Raises PROFILE_NOT_FOUND."""
+    user = await _user_named(username)
+    return (await profiles_for(reader, [user.id]))[user.id]
+
+
+async def follow(reader: UserRC, username: str) -> Profile:
+    """Follow that user; once more changes nothing. Raises PROFILE_NOT_FOUND."""
+    user = await _user_named(username)
+    await Follow.upsert({"follower_id": reader.id, "followed_id": user.id}, on=["follower", "followed"])
+    return await profile_of(username, reader)
+
+
+async def unfollow(reader: UserRC, username: str) -> Profile:
+    """Follow that user no longer. Raises PROFILE_NOT_FOUND."""
+    user = await _user_named(username)
+    await Follow.delete_by({"follower_id": reader.id, "followed_id": user.id})
+    return await profile_of(username, reader)
+
+
+async def profiles_for(reader: UserRC | None, user_ids: Collection[int]) -> dict[int, Profile]:
+    """The profiles of these users: one read of the cache, and one query for whom the reader follows."""
+    users = [user for user in await UserRC.get_many(list(set(user_ids))) if user]
+    followed = set[int]()
+    if reader and users:
+        rows = Follow.filter(follower_id=reader.id, followed_id__in=[user.id for user in users])
+        followed = {follow.followed_id for follow in await rows}
+    return {user.id: Profile(user.username, user.bio, user.image, user.id in followed) for user in users}
+
+
+async def _user_named(username: str) -> UserRC:
+    user = await UserRC.get_by(username=username)
+    if user is None:
+        raise ConduitError.PROFILE_NOT_FOUND()
+    return user
+
+
+@contextmanager
+def _names_are_free() -> Iterator[None]:
+    """Whether they are says the database, at the write."""
     try:
-        return await User.create(username=username, token_digest=token_digest(token)), token
+        yield
     except IntegrityError as exc:
-        raise ConduitError.TAKEN(name="username") from exc
-
-
-async def user_with_token(token: str) -> User | None:
-    """The user whose token this is."""
-    return await User.get_or_none(token_digest=token_digest(token))
+        if "username" in exc.columns:
+            raise ConduitError.USERNAME_TAKEN() from exc
+        if "email" in exc.columns:
+            raise ConduitError.EMAIL_TAKEN() from exc
+        raise

@@ -1,25 +1,47 @@
-"""`/api/articles`"""
+"""`/articles` and `/tags`"""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from sanic.request import Request
 from sanic.response import HTTPResponse, empty
 
 from conduit.base_api import BaseAPI
+from conduit.config import consts
 from conduit.handler import article as articles
 from conduit.interface import Body
-from conduit.interface.user import KnownUser
-from conduit.model_db.main import Article, User
-from sanicbase import Created
+from conduit.interface.profile import ProfileOut
+from conduit.model_db.main import Article
+from conduit.model_rc.article import ArticleRC
+from conduit.model_rc.user import UserRC
+from sanicbase import APIView, Created
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=consts.TITLE_LENGTH, pattern=r"\w")]
+Description = Annotated[str, StringConstraints(min_length=1, max_length=consts.DESCRIPTION_LENGTH)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=consts.BODY_LENGTH)]
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=consts.TAG_LENGTH)]
+TagList = Annotated[list[TagName], Field(max_length=consts.MOST_TAGS)]
 
 
 class NewArticle(Body):
     """What an author sends."""
 
-    title: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"\w")]
-    body: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+    title: Title
+    description: Description
+    body: Text
+    tag_list: TagList = []
+
+
+class ArticleChange(Body):
+    """The fields to change. What is left out stays, and nothing can be null."""
+
+    title: Title = Field(default_factory=str)
+    description: Description = Field(default_factory=str)
+    body: Text = Field(default_factory=str)
+    tag_list: TagList = Field(default_factory=list)
 
 
 class Draft(Body):
@@ -28,54 +50,133 @@ class Draft(Body):
     article: NewArticle
 
 
-class ArticleOut(Body):
-    """An article."""
+class ArticleUpdate(Body):
+    """A change, wrapped."""
+
+    article: ArticleChange
+
+
+class ArticleLine(Body):
+    """An article on a list: the contract leaves the body out."""
 
     slug: str
     title: str
-    body: str
+    description: str
+    tag_list: list[str]
     created_at: datetime
-    author: KnownUser
+    updated_at: datetime
+    favorited: bool
+    favorites_count: int
+    author: ProfileOut
+
+
+class ArticleOut(ArticleLine):
+    """An article."""
+
+    body: str
 
 
 class ArticleBody(Body):
-    """One article, wrapped."""
+    """An article, wrapped."""
 
     article: ArticleOut
 
 
 class ArticlesBody(Body):
-    """A list of them, with its length."""
+    """Some articles, and how many there are."""
 
-    articles: list[ArticleOut]
+    articles: list[ArticleLine]
     articles_count: int
+
+
+class TagsBody(Body):
+    """Tags, wrapped."""
+
+    tags: list[str]
+
+
+class FeedQuery(BaseModel):
+    """Which part of a list."""
+
+    limit: int = Field(20, ge=1, le=100)
+    offset: int = Field(0, ge=0, le=2**31 - 1)
+
+
+class ArticleQuery(FeedQuery):
+    """Which articles."""
+
+    tag: str | None = Field(None, max_length=consts.TAG_LENGTH)
+    author: str | None = Field(None, max_length=consts.USERNAME_LENGTH)
+    favorited: str | None = Field(None, max_length=consts.USERNAME_LENGTH)
 
 
 class ArticlesAPI(BaseAPI):
     """All articles."""
 
-    async def get(self, request: Request) -> ArticlesBody:
-        """The newest articles."""
-        found = [ArticleOut.model_validate(each) for each in await articles.newest()]
-        return ArticlesBody(articles=found, articles_count=len(found))
+    async def get(self, request: Request, query: ArticleQuery, user: UserRC | None) -> ArticlesBody:
+        """The newest articles, by tag, author or who likes them."""
+        selected = articles.selected(query.tag, query.author, query.favorited)
+        return await _listed(user, *await articles.page_of(selected, query.limit, query.offset))
 
-    async def post(self, request: Request, body: Draft, user: User) -> Created[ArticleBody]:
+    async def post(self, request: Request, body: Draft, user: UserRC) -> Created[ArticleBody]:
         """Write an article."""
-        return Created(_wrapped(await articles.write(user, body.article.title, body.article.body)))
+        new = body.article
+        article = await articles.write(user, new.title, new.description, new.body, new.tag_list)
+        return Created(await _wrapped(user, article))
+
+
+class FeedAPI(BaseAPI):
+    """The articles of those whom the reader follows."""
+
+    async def get(self, request: Request, query: FeedQuery, user: UserRC) -> ArticlesBody:
+        """The newest of them."""
+        return await _listed(user, *await articles.page_of(articles.feed_of(user), query.limit, query.offset))
 
 
 class ArticleAPI(BaseAPI):
     """One article."""
 
-    async def get(self, request: Request, slug: str) -> ArticleBody:
+    async def get(self, request: Request, slug: str, user: UserRC | None) -> ArticleBody:
         """The article with that slug."""
-        return _wrapped(await articles.article(slug))
+        return await _wrapped(user, await articles.article_at(slug))
 
-    async def delete(self, request: Request, slug: str, user: User) -> HTTPResponse:
+    async def put(self, request: Request, slug: str, body: ArticleUpdate, user: UserRC) -> ArticleBody:
+        """Change an article of one's own. With the title its slug changes."""
+        fields = body.article.model_dump(exclude_unset=True, by_alias=False)
+        tags = fields.pop("tag_list", None)
+        return await _wrapped(user, await articles.change(user, slug, fields, tags))
+
+    async def delete(self, request: Request, slug: str, user: UserRC) -> HTTPResponse:
         """Take an article of one's own back."""
         await articles.take_back(user, slug)
         return empty()
 
 
-def _wrapped(article: Article) -> ArticleBody:
-    return ArticleBody(article=ArticleOut.model_validate(article))
+class FavoriteAPI(BaseAPI):
+    """Whether the reader likes an article."""
+
+    async def post(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
+        """Like it."""
+        return await _wrapped(user, await articles.like(user, slug))
+
+    async def delete(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
+        """Like it no longer."""
+        return await _wrapped(user, await articles.like_no_longer(user, slug))
+
+
+class TagsAPI(APIView, public=True):
+    """All tags."""
+
+    async def get(self, request: Request) -> TagsBody:
+        """The tags that articles have, the most used first."""
+        return TagsBody(tags=await articles.popular_tags())
+
+
+async def _listed(reader: UserRC | None, page: Sequence[Article], count: int) -> ArticlesBody:
+    seen = await articles.seen_by(reader, page)
+    return ArticlesBody(articles=[ArticleLine.model_validate(each) for each in seen], articles_count=count)
+
+
+async def _wrapped(reader: UserRC | None, article: ArticleRC) -> ArticleBody:
+    (seen,) = await articles.seen_by(reader, [article])
+    return ArticleBody(article=ArticleOut.model_validate(replace(seen, body=article.body)))

@@ -2,29 +2,108 @@
 
 from tortoise import fields
 
+from conduit.config import consts
 from sanicbase import DBModel, Timestamps
 
 
-class User(DBModel):
-    """Somebody who writes. Of the token only its digest is kept."""
+class User(Timestamps):
+    """Somebody who reads, writes and follows. Of the password only its hash is kept."""
 
     id = fields.IntField(primary_key=True)
-    username = fields.CharField(max_length=40, unique=True)
-    token_digest = fields.CharField(max_length=64, unique=True)
+    username = fields.CharField(max_length=consts.USERNAME_LENGTH, unique=True)
+    email = fields.CharField(max_length=consts.EMAIL_LENGTH, unique=True)
+    password_hash = fields.CharField(max_length=255)
+    bio = fields.CharField(max_length=consts.BIO_LENGTH, null=True)
+    image = fields.CharField(max_length=consts.IMAGE_LENGTH, null=True)
 
     class Meta:
         table = "conduit_user"
+
+
+class Follow(DBModel):
+    """One user follows another."""
+
+    id = fields.IntField(primary_key=True)
+    follower: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="follows")
+    follower_id: int
+    followed: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="followers")
+    followed_id: int
+
+    class Meta:
+        table = "conduit_follow"
+        unique_together = (("follower", "followed"),)
+
+
+class Tag(DBModel):
+    """A word that articles are found by."""
+
+    id = fields.IntField(primary_key=True)
+    name = fields.CharField(max_length=consts.TAG_LENGTH, unique=True)
+
+    class Meta:
+        table = "conduit_tag"
 
 
 class Article(Timestamps):
     """An article, known to clients by its slug."""
 
     id = fields.IntField(primary_key=True)
-    slug = fields.CharField(max_length=120, unique=True)
-    title = fields.CharField(max_length=100)
+    slug = fields.CharField(max_length=consts.SLUG_LENGTH, unique=True)
+    title = fields.CharField(max_length=consts.TITLE_LENGTH)
+    description = fields.CharField(max_length=consts.DESCRIPTION_LENGTH)
     body = fields.TextField()
     author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="articles")
     author_id: int
+    tags: fields.ManyToManyRelation[Tag] = fields.ManyToManyField(
+        "conduit.Tag",
+        related_name="articles",
+        through="conduit_tagging",
+        backward_key="article_id",
+        forward_key="tag_id",
+    )
 
     class Meta:
         table = "conduit_article"
+
+
+class Tagging(DBModel):
+    """The table between articles and tags, as a model: tags have an order."""
+
+    id = fields.IntField(primary_key=True)
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="taggings")
+    article_id: int
+    tag: fields.ForeignKeyRelation[Tag] = fields.ForeignKeyField("conduit.Tag", related_name="taggings")
+    tag_id: int
+    place = fields.IntField()
+
+    class Meta:
+        table = "conduit_tagging"
+        unique_together = (("article", "tag"),)
+
+
+class Favorite(DBModel):
+    """A user likes an article."""
+
+    id = fields.IntField(primary_key=True)
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="favorites")
+    user_id: int
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="favorites")
+    article_id: int
+
+    class Meta:
+        table = "conduit_favorite"
+        unique_together = (("user", "article"),)
+
+
+class Comment(Timestamps):
+    """A comment below an article. All go with the article."""
+
+    id = fields.IntField(primary_key=True)
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="comments")
+    article_id: int
+    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="comments")
+    author_id: int
+    body = fields.TextField()
+
+    class Meta:
+        table = "conduit_comment"

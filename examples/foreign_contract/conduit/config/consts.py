@@ -1,0 +1,15 @@
+"""Lengths that columns and bodies agree on."""
+
+USERNAME_LENGTH = 40
+EMAIL_LENGTH = 254
+PASSWORD_LENGTH = 200
+BIO_LENGTH = 1_000
+IMAGE_LENGTH = 1_000
+TITLE_LENGTH = 120
+SLUG_LENGTH = 250  # a letter may become two when it is made lower
+DESCRIPTION_LENGTH = 500
+BODY_LENGTH = 100_000
+COMMENT_LENGTH = 5_000
+TAG_LENGTH = 40
+MOST_TAGS = 20  # of an article
+LARGEST_KEY = 2**31 - 1

@@ -1,0 +1,37 @@
+"""Tokens: signed, so that no table has them, and good for TOKEN_DAYS."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import jwt
+
+from conduit.config import config
+from conduit.model_rc.user import UserRC
+from sanicbase import made_token
+
+ALGORITHM = "HS256"
+
+
+def token_for(user_id: int) -> str:
+    """A new token of that user."""
+    now = datetime.now(UTC)
+    claims = {"sub": str(user_id), "iat": now, "exp": now + timedelta(days=config.TOKEN_DAYS)}
+    return jwt.encode(claims, _secret(), ALGORITHM)
+
+
+async def user_with_token(token: str) -> UserRC | None:
+    """The user whose token this is; None when it is not ours, too old, or its user is gone."""
+    try:
+        claims = jwt.decode(token, _secret(), [ALGORITHM], options={"require": ["sub", "exp"]})
+    except jwt.InvalidTokenError:
+        return None
+    return await UserRC.get(claims["sub"])
+
+
+@cache
+def _secret() -> str:
+    """That of the settings, without which `prod` does not start; elsewhere a random one that all workers share."""
+    if config.TOKEN_SECRET:
+        return config.TOKEN_SECRET
+    secret, _ = made_token(config.private_dir() / "conduit.token-secret", setting="CONDUIT_TOKEN_SECRET")
+    return secret

@@ -1,0 +1,76 @@
+"""`/articles/<slug>/comments`"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+from sanic.request import Request
+from sanic.response import HTTPResponse, empty
+
+from conduit.base_api import BaseAPI
+from conduit.config import consts
+from conduit.handler import comment as comments
+from conduit.interface import Body
+from conduit.interface.profile import ProfileOut
+from conduit.model_rc.user import UserRC
+from sanicbase import Created
+
+Key = Annotated[int, Field(ge=1, le=consts.LARGEST_KEY)]
+
+
+class NewComment(Body):
+    """What a reader sends."""
+
+    body: Annotated[str, StringConstraints(min_length=1, max_length=consts.COMMENT_LENGTH)]
+
+
+class Remark(Body):
+    """A new comment, wrapped."""
+
+    comment: NewComment
+
+
+class CommentOut(Body):
+    """A comment."""
+
+    id: int
+    body: str
+    created_at: datetime
+    updated_at: datetime
+    author: ProfileOut
+
+
+class CommentBody(Body):
+    """A comment, wrapped."""
+
+    comment: CommentOut
+
+
+class CommentsBody(Body):
+    """The comments of an article."""
+
+    comments: list[CommentOut]
+
+
+class CommentsAPI(BaseAPI):
+    """The comments below an article."""
+
+    async def get(self, request: Request, slug: str, user: UserRC | None) -> CommentsBody:
+        """All of them, the oldest first."""
+        seen = await comments.seen_by(user, await comments.comments_below(slug))
+        return CommentsBody(comments=[CommentOut.model_validate(each) for each in seen])
+
+    async def post(self, request: Request, slug: str, body: Remark, user: UserRC) -> Created[CommentBody]:
+        """Write a comment."""
+        written = await comments.comment_on(user, slug, body.comment.body)
+        (seen,) = await comments.seen_by(user, [written])
+        return Created(CommentBody(comment=CommentOut.model_validate(seen)))
+
+
+class CommentAPI(BaseAPI):
+    """One comment."""
+
+    async def delete(self, request: Request, slug: str, comment_id: Key, user: UserRC) -> HTTPResponse:
+        """Delete a comment of one's own."""
+        await comments.delete_comment(user, slug, comment_id)
+        return empty()

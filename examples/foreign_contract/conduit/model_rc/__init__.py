@@ -1,0 +1,1 @@
+"""What conduit keeps in Redis."""
