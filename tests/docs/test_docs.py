@@ -39,6 +39,17 @@ def test_both_languages_show_the_same_commands(english: str, chinese: str) -> No
     assert code_blocks(english) == code_blocks(chinese)
 
 
+def python_code(page: str) -> list[str]:
+    """The Python of a page without its comments and docstrings, which are in the page's language."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [re.sub(r'"""(.|\n)*?"""|\s*#.*', "", block) for block in blocks]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TWINS)
+def test_both_languages_show_the_same_python(english: str, chinese: str) -> None:
+    assert python_code(english) == python_code(chinese)
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/design.md"])
 def test_every_link_leads_to_a_page(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
