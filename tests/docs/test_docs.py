@@ -50,6 +50,13 @@ def test_both_languages_show_the_same_python(english: str, chinese: str) -> None
     assert python_code(english) == python_code(chinese)
 
 
+@pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.zh-CN.md", "zh")])
+def test_every_page_is_linked_from_the_readme(readme: str, language: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    pages = [f"docs/{language}/{page.name}" for page in (ROOT / "docs" / language).glob("*.md")]
+    assert [page for page in pages if f"]({page})" not in text] == []
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/design.md"])
 def test_every_link_leads_to_a_page(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")

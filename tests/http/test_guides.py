@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from sanic import Blueprint
 from sanic.request import Request
 
@@ -101,3 +101,17 @@ def test_the_sentence_of_a_code_that_is_taken_is_that_of_the_guide() -> None:
     with pytest.raises(SanicBaseError) as caught:
         make("ShopError", {"SOLD_OUT": (93001, 409, "a", "b")}, module="shop.config.errors")
     assert f"```\n{caught.value}\n```".replace("93001", "2001") in ENGLISH
+
+
+def test_a_partial_update_tells_what_was_left_out_from_null() -> None:
+    views = (DOCS / "en" / "views.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(class ArticlePatch.*?)^```", views, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"Annotated": Annotated, "BaseModel": BaseModel, "Field": Field}
+    exec(compile(code, "docs/en/views.md", "exec", dont_inherit=True), names)
+    patch = names["ArticlePatch"]
+    assert names["fields"] == {"summary": None}
+    assert patch.model_validate_json('{"title": "Hello"}').model_dump(exclude_unset=True) == {"title": "Hello"}
+    for refused in ('{"title": null}', '{"title": ""}'):
+        with pytest.raises(ValidationError):
+            patch.model_validate_json(refused)
+    assert patch.model_json_schema()["properties"]["title"] == {"minLength": 1, "title": "Title", "type": "string"}
