@@ -11,11 +11,13 @@ from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
 from sanicbase.testing.servers import ServerMissing, mysql_server, postgres_server, redis_server
 from sanicbase.testing.service import ExitReport, ServiceProcess, run_to_exit
+from sanicbase.testing.statements import capture_statements
 
 __all__ = [
     "ExitReport",
     "ServerMissing",
     "ServiceProcess",
+    "capture_statements",
     "client",
     "free_port",
     "fresh_mysql_database",

@@ -1,0 +1,37 @@
+"""The SQL that a piece of code sends: for tests that count it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["capture_statements"]
+
+STATEMENT = "%s: %s"  # how Tortoise logs a statement and its values; a script has no values, and no arguments
+
+
+@contextmanager
+def capture_statements() -> Iterator[list[str]]:
+    """Yield a list of the SQL statements that this process sends within the block, on every connection, in order.
+
+    They are without their values, and neither BEGIN, COMMIT nor savepoints are among them.
+    """
+    sent: list[str] = []
+    logger = logging.getLogger("tortoise.db_client")
+    level, shown = logger.level, logger.getEffectiveLevel()
+
+    def capture(record: logging.LogRecord) -> bool:
+        if record.msg == STATEMENT and isinstance(record.args, tuple):
+            sent.append(str(record.args[0]))
+        elif not record.args:
+            sent.append(str(record.msg))
+        return record.levelno >= shown  # the log has what it would have had
+
+    logger.addFilter(capture)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield sent
+    finally:
+        logger.setLevel(level)
+        logger.removeFilter(capture)
