@@ -26,7 +26,9 @@ class Article(Timestamps):
     title = fields.CharField(max_length=TITLE_LENGTH)
     body = fields.TextField()
     published = fields.BooleanField(default=False)
-    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("xi_test.User", related_name="articles")
+    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "xi_test.User", related_name="articles", db_index=True
+    )
     author_id: int
 
     class Meta:
@@ -37,9 +39,13 @@ class Comment(Timestamps, SoftDelete):
     """A comment below an article. Deleted ones stay for the moderators; all go with the article."""
 
     id = fields.IntField(primary_key=True)
-    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("xi_test.Article", related_name="comments")
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField(
+        "xi_test.Article", related_name="comments", db_index=True
+    )
     article_id: int
-    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("xi_test.User", related_name="comments")
+    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "xi_test.User", related_name="comments", db_index=True
+    )
     author_id: int
     body = fields.TextField()
 

@@ -26,7 +26,9 @@ class Follow(DBModel):
     id = fields.IntField(primary_key=True)
     follower: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="follows")
     follower_id: int
-    followed: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="followers")
+    followed: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "conduit.User", related_name="followers", db_index=True
+    )
     followed_id: int
 
     class Meta:
@@ -52,7 +54,9 @@ class Article(Timestamps):
     title = fields.CharField(max_length=consts.TITLE_LENGTH)
     description = fields.CharField(max_length=consts.DESCRIPTION_LENGTH)
     body = fields.TextField()
-    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="articles")
+    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "conduit.User", related_name="articles", db_index=True
+    )
     author_id: int
     tags: fields.ManyToManyRelation[Tag] = fields.ManyToManyField(
         "conduit.Tag",
@@ -72,7 +76,7 @@ class Tagging(DBModel):
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="taggings")
     article_id: int
-    tag: fields.ForeignKeyRelation[Tag] = fields.ForeignKeyField("conduit.Tag", related_name="taggings")
+    tag: fields.ForeignKeyRelation[Tag] = fields.ForeignKeyField("conduit.Tag", related_name="taggings", db_index=True)
     tag_id: int
     place = fields.IntField()
 
@@ -87,7 +91,9 @@ class Favorite(DBModel):
     id = fields.IntField(primary_key=True)
     user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="favorites")
     user_id: int
-    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="favorites")
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField(
+        "conduit.Article", related_name="favorites", db_index=True
+    )
     article_id: int
 
     class Meta:
@@ -99,9 +105,13 @@ class Comment(Timestamps):
     """A comment below an article. All go with the article."""
 
     id = fields.IntField(primary_key=True)
-    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="comments")
+    article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField(
+        "conduit.Article", related_name="comments", db_index=True
+    )
     article_id: int
-    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField("conduit.User", related_name="comments")
+    author: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "conduit.User", related_name="comments", db_index=True
+    )
     author_id: int
     body = fields.TextField()
 
