@@ -58,7 +58,7 @@ async def test_a_new_token_takes_the_place_of_the_old_one(tmp_path: Path, redis_
         assert await names["user_with_token"](old) is None
 
 
-@pytest.mark.xdist_group("conduit")
+@pytest.mark.long
 def test_the_process_of_the_guide_starts_answers_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied(tmp_path))
     names: dict[str, Any] = {}
