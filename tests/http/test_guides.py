@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 from sanic import Blueprint
 from sanic.request import Request
 
@@ -103,11 +105,47 @@ def test_the_sentence_of_a_code_that_is_taken_is_that_of_the_guide() -> None:
     assert f"```\n{caught.value}\n```".replace("93001", "2001") in ENGLISH
 
 
-def test_a_partial_update_tells_what_was_left_out_from_null() -> None:
+def from_views(code: str) -> dict[str, Any]:
+    """What the block of the guide on views makes that begins with this code."""
     views = (DOCS / "en" / "views.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(class ArticlePatch.*?)^```", views, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {"Annotated": Annotated, "BaseModel": BaseModel, "Field": Field}
-    exec(compile(code, "docs/en/views.md", "exec", dont_inherit=True), names)
+    (block,) = re.findall(rf"^```python\n({re.escape(code)}.*?)^```", views, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {
+        "Annotated": Annotated,
+        "BaseModel": BaseModel,
+        "ConfigDict": ConfigDict,
+        "Field": Field,
+        "UTC": UTC,
+        "datetime": datetime,
+        "to_camel": to_camel,
+    }
+    exec(compile(block, "docs/en/views.md", "exec", dont_inherit=True), names)
+    return names
+
+
+async def test_names_in_camel_case_are_those_of_requests_answers_and_mistakes(serve_as: ServeAs) -> None:
+    names = from_views("class Body(BaseModel)")
+    assert names["sent"] == '{"createdAt":"2026-01-01T00:00:00Z"}'
+    article = names["ArticleOut"]
+
+    class ArticleAPI(APIView, public=True):
+        async def post(self, request: Request, body: Any) -> Any:
+            return body
+
+        post.__annotations__.update({"body": article, "return": article})
+
+    blueprint = Blueprint("shop")
+    ArticleAPI.attach(blueprint, "/article")
+    async with serve_as(blueprint) as client:
+        answer = await client.post("/article", json={"createdAt": "2026-01-01T00:00:00Z"})
+        assert answer.json()["data"] == {"createdAt": "2026-01-01T00:00:00Z"}
+        refused = await client.post("/article", json={})
+        assert refused.json()["data"][0]["path"] == "body.createdAt"
+        schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+        assert list(schemas["ArticleOut"]["properties"]) == ["createdAt"]
+
+
+def test_a_partial_update_tells_what_was_left_out_from_null() -> None:
+    names = from_views("class ArticlePatch(BaseModel)")
     patch = names["ArticlePatch"]
     assert names["fields"] == {"summary": None}
     assert patch.model_validate_json('{"title": "Hello"}').model_dump(exclude_unset=True) == {"title": "Hello"}
