@@ -30,7 +30,8 @@ generate: setup  ## every service that sanicGuider can make: booted, migrated, t
 	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 tests/cli/test_generated.py
 
 try: setup  ## schemathesis, with many more requests than the tests make
-	SANICBASE_TEST_EXAMPLES=500 $(BIN)/python -m pytest --timeout 3600 tests/http/test_schemathesis.py
+	SANICBASE_TEST_EXAMPLES=500 $(BIN)/python -m pytest --timeout 3600 -m "long or not long" tests/http/test_schemathesis.py \
+		tests/examples/test_schemathesis.py
 
 format: setup  ## put the code in shape
 	$(BIN)/ruff check --fix .

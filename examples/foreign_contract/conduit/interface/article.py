@@ -7,17 +7,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 from sanic.request import Request
-from sanic.response import HTTPResponse, empty
 
 from conduit.base_api import BaseAPI
 from conduit.config import consts
+from conduit.config.errors import ConduitError
 from conduit.handler import article as articles
 from conduit.interface import Body
 from conduit.interface.profile import ProfileOut
 from conduit.model_db.main import Article
 from conduit.model_rc.article import ArticleRC
 from conduit.model_rc.user import UserRC
-from sanicbase import APIView, Created
+from sanicbase import APIView, Created, NoContent, raises
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=consts.TITLE_LENGTH, pattern=r"\w")]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=consts.DESCRIPTION_LENGTH)]
@@ -118,6 +118,7 @@ class ArticlesAPI(BaseAPI):
         selected = articles.selected(query.tag, query.author, query.favorited)
         return await _listed(user, *await articles.page_of(selected, query.limit, query.offset))
 
+    @raises(ConduitError.TITLE_TAKEN)
     async def post(self, request: Request, body: Draft, user: UserRC) -> Created[ArticleBody]:
         """Write an article."""
         new = body.article
@@ -136,29 +137,34 @@ class FeedAPI(BaseAPI):
 class ArticleAPI(BaseAPI):
     """One article."""
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> ArticleBody:
         """The article with that slug."""
         return await _wrapped(user, await articles.article_at(slug))
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN, ConduitError.TITLE_TAKEN)
     async def put(self, request: Request, slug: str, body: ArticleUpdate, user: UserRC) -> ArticleBody:
         """Change an article of one's own. With the title its slug changes."""
         fields = body.article.model_dump(exclude_unset=True, by_alias=False)
         tags = fields.pop("tag_list", None)
         return await _wrapped(user, await articles.change(user, slug, fields, tags))
 
-    async def delete(self, request: Request, slug: str, user: UserRC) -> HTTPResponse:
+    @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN)
+    async def delete(self, request: Request, slug: str, user: UserRC) -> NoContent:
         """Take an article of one's own back."""
         await articles.take_back(user, slug)
-        return empty()
+        return NoContent()
 
 
 class FavoriteAPI(BaseAPI):
     """Whether the reader likes an article."""
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
         """Like it."""
         return await _wrapped(user, await articles.like(user, slug))
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def delete(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
         """Like it no longer."""
         return await _wrapped(user, await articles.like_no_longer(user, slug))

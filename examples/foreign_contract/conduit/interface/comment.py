@@ -5,15 +5,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 from sanic.request import Request
-from sanic.response import HTTPResponse, empty
 
 from conduit.base_api import BaseAPI
 from conduit.config import consts
+from conduit.config.errors import ConduitError
 from conduit.handler import comment as comments
 from conduit.interface import Body
 from conduit.interface.profile import ProfileOut
 from conduit.model_rc.user import UserRC
-from sanicbase import Created
+from sanicbase import Created, NoContent, raises
 
 Key = Annotated[int, Field(ge=1, le=consts.LARGEST_KEY)]
 
@@ -55,11 +55,13 @@ class CommentsBody(Body):
 class CommentsAPI(BaseAPI):
     """The comments below an article."""
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> CommentsBody:
         """All of them, the oldest first."""
         seen = await comments.seen_by(user, await comments.comments_below(slug))
         return CommentsBody(comments=[CommentOut.model_validate(each) for each in seen])
 
+    @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, body: Remark, user: UserRC) -> Created[CommentBody]:
         """Write a comment."""
         written = await comments.comment_on(user, slug, body.comment.body)
@@ -70,7 +72,8 @@ class CommentsAPI(BaseAPI):
 class CommentAPI(BaseAPI):
     """One comment."""
 
-    async def delete(self, request: Request, slug: str, comment_id: Key, user: UserRC) -> HTTPResponse:
+    @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.COMMENT_NOT_FOUND, ConduitError.COMMENT_FORBIDDEN)
+    async def delete(self, request: Request, slug: str, comment_id: Key, user: UserRC) -> NoContent:
         """Delete a comment of one's own."""
         await comments.delete_comment(user, slug, comment_id)
-        return empty()
+        return NoContent()

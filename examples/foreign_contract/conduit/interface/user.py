@@ -7,11 +7,12 @@ from sanic.request import Request
 
 from conduit.base_api import BaseAPI
 from conduit.config import consts
+from conduit.config.errors import ConduitError
 from conduit.handler import user as users
 from conduit.handler.token import token_for
 from conduit.interface import Body
 from conduit.model_rc.user import UserRC
-from sanicbase import APIView, Created
+from sanicbase import APIView, Created, raises
 
 Username = Annotated[str, StringConstraints(min_length=1, max_length=consts.USERNAME_LENGTH, pattern=r"^[\w.-]+$")]
 Email = Annotated[
@@ -86,6 +87,7 @@ class UserBody(Body):
 class UsersAPI(APIView, public=True):
     """Registration."""
 
+    @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def post(self, request: Request, body: Registration) -> Created[UserBody]:
         """Register, and get a token."""
         new = body.user
@@ -97,6 +99,7 @@ class LoginAPI(APIView, public=True):
 
     security = BaseAPI.security  # what a 401 names
 
+    @raises(ConduitError.CREDENTIALS_INVALID)
     async def post(self, request: Request, body: Login) -> UserBody:
         """Get a token for an e-mail address and a password."""
         return _wrapped(await users.sign_in(body.user.email, body.user.password))
@@ -109,6 +112,7 @@ class CurrentUserAPI(BaseAPI):
         """The user whose token was sent."""
         return _wrapped(user)
 
+    @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def put(self, request: Request, body: UserUpdate, user: UserRC) -> UserBody:
         """Change some fields."""
         return _wrapped(await users.change_user(user, body.user.model_dump(exclude_unset=True, by_alias=False)))
