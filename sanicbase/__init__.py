@@ -13,6 +13,7 @@ The rooms, from the top floor to the ground; each imports only from floors below
     config  codes           the settings; the numbers of what goes wrong
     errors  process  typing what goes wrong, by name; which process this is; names for long types
     interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
+    numerals                how numbers are written in texts
 """
 
 import lazy_loader

@@ -69,6 +69,7 @@ from .http import (
 from .jobs import Timer, current_tick, run_scripts
 from .lifespan import Resource, lifespan
 from .log import set_log_context
+from .numerals import BigIntStr
 from .rc import (
     Gap,
     Held,
@@ -89,6 +90,7 @@ __all__ = [
     "APIView",
     "Accepted",
     "App",
+    "BigIntStr",
     "CodedError",
     "Config",
     "ConfigError",

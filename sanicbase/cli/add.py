@@ -18,8 +18,13 @@ __all__ = ["add"]
 @click.argument("name")
 @click.option("--service", shell_complete=service_names, help="The service to add to; needed where there are several.")
 @click.option("--file", default="", help="For a model: the file of model_db/ it goes into; by default the first.")
+@click.option(
+    "--text-ids",
+    is_flag=True,
+    help="For an api or rc: 64-bit integers go out as texts, which JavaScript reads exactly.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
-def add(kind: str, name: str, service: str | None, file: str, dry_run: bool) -> None:
+def add(kind: str, name: str, service: str | None, file: str, text_ids: bool, dry_run: bool) -> None:
     """Add a piece NAME to a service, with its test and its route.
 
     An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
@@ -27,7 +32,7 @@ def add(kind: str, name: str, service: str | None, file: str, dry_run: bool) -> 
     """
     place = _place(guessed_service(service))
     try:
-        plan = plan_piece(kind, name, place, file=file)
+        plan = plan_piece(kind, name, place, file=file, text_ids=text_ids)
         if not plan.changes:
             click.echo(say("It is all there. Nothing is changed.", "都已存在，没有改动。"))
             return

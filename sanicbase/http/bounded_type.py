@@ -16,11 +16,11 @@ from typing import Any, Protocol, cast
 from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator
 
-from sanicbase.db.pages.numerals import decimal_text, float_text, integer_text
 from sanicbase.http.ambiguity import is_exponential
 from sanicbase.http.core_schemas import WRAPPERS, Schema, changed, definitions_of, inner_schemas, reachable, subschemas
 from sanicbase.http.json_items import check_items
 from sanicbase.http.mistakes import CODES, InvalidParameters, Mistake
+from sanicbase.numerals import decimal_text, float_text, integer_text
 
 __all__ = ["BoundedType", "Validates", "check_cost"]
 
@@ -37,6 +37,11 @@ COLLECTIONS = (
 )  # fmt: skip
 NUMERALS = ("fraction", "decimal")
 NUMBER_TEXTS = {"int": integer_text, "float": float_text, "decimal": decimal_text}
+STRICT = (
+    "bool", "int", "float", "decimal", "complex", "str", "bytes", "date", "time", "datetime", "timedelta", "fraction",
+    "enum", "list", "tuple", "set", "frozenset", "dict", "union", "tagged-union", "typed-dict", "model", "dataclass",
+    "lax-or-strict", "url", "multi-host-url", "uuid",
+)  # fmt: skip
 URLS = ("url", "multi-host-url")
 PYTHON_PARSERS = (  # modules of the functions that take a text of any length; the last one makes paths
     "ipaddress",
@@ -82,7 +87,7 @@ class BoundedType:
         """Return what a body with that many items becomes, strictly. Raises ValidationError, with
         every mistake where there can be no more than MOST_MISTAKES."""
         validator = self._validator if items * self._weight <= MOST_MISTAKES else self._first_mistakes
-        return validator.validate_json(body, strict=True)
+        return validator.validate_json(body, strict=None if self._is_lenient_somewhere else True)
 
     def validate_python(self, value: Any, /) -> Any:
         """Return what texts become, leniently. Raises ValidationError."""
@@ -94,8 +99,15 @@ class BoundedType:
             check_items(texts, most_items, in_texts=True, place=place)
 
     @cached_property
+    def _is_lenient_somewhere(self) -> bool:
+        """Whether a field says `strict=False`. pydantic does not heed it in a validation that is strict as a whole."""
+        return any(each.get("strict") is False for each in subschemas(self._schema))
+
+    @cached_property
     def _validator(self) -> JsonValidator:
         limited = changed(self._schema, _limit_text)
+        if self._is_lenient_somewhere:
+            limited = changed(limited, _strict)
         # pydantic's own is shared with the model, and costs nothing.
         return _build(limited) if limited != self._schema else self.adapter
 
@@ -106,7 +118,8 @@ class BoundedType:
     @cached_property
     def _first_mistakes(self) -> JsonValidator:
         recursive = _recursive(self._schema)
-        return _build(changed(changed(self._schema, _limit_text), lambda each: _stop_early(each, recursive)))
+        limited = changed(changed(self._schema, _limit_text), lambda each: _stop_early(each, recursive))
+        return _build(changed(limited, _strict) if self._is_lenient_somewhere else limited)
 
     @cached_property
     def _reads_texts(self) -> bool:
@@ -179,6 +192,11 @@ def _as_json_writes(schema: Schema) -> Schema:
     inner = {key: value for key, value in schema.items() if key != "ref"}
     text = {"type": "function-before", "function": {"type": "no-info", "function": NUMBER_TEXTS[kind]}, "schema": inner}
     return {"type": "json-or-python", "json_schema": inner, "python_schema": text, **_reference(schema)}
+
+
+def _strict(schema: Schema) -> Schema:
+    """Make strict what does not say that it is not."""
+    return {"strict": True, **schema} if schema["type"] in STRICT else schema
 
 
 def _stop_early(schema: Schema, recursive: frozenset[str]) -> Schema:

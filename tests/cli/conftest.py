@@ -81,12 +81,12 @@ class Folder:
         project = Project(self.path)
         write(plan_service(complete({"language": "en", **answers, "name": name}, project), project), project)
 
-    def add(self, kind: str, name: str, service: str) -> None:
+    def add(self, kind: str, name: str, service: str, *, text_ids: bool = False) -> None:
         """What `sanicGuider add` does, without a process for it."""
         project = Project(self.path)
         found = project.service(service)
         assert found is not None
-        write(plan_piece(kind, name, Place(project, found)), project)
+        write(plan_piece(kind, name, Place(project, found), text_ids=text_ids), project)
 
     def init_db(self, service: str, env: Mapping[str, str] | None = None) -> None:
         """What `aerich init-db` does, whichever service `aerich init` has named."""

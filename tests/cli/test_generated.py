@@ -83,6 +83,36 @@ class Ticket(DBModel):
         table = "ticket"
 
 
+class Snow(DBModel):
+    """A row whose key is made by nobody here, and is too large for JavaScript."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    owner_id = fields.BigIntField(null=True)
+    name = fields.CharField(max_length=20)
+
+    class Meta:
+        table = "snow"
+
+
+class Wide(DBModel):
+    """A row whose key has 64 bits."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(max_length=20)
+
+    class Meta:
+        table = "wide"
+
+
+class Small(DBModel):
+    """A row whose key has 16 bits, and nothing else."""
+
+    id = fields.SmallIntField(primary_key=True, generated=False)
+
+    class Meta:
+        table = "small"
+
+
 class Visit(DBModel):
     """A row that leads to another."""
 
@@ -159,6 +189,9 @@ def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch:
     for thing in ("ticket", "seat", "visit"):
         for kind in ("rc", "api"):
             folder.add(kind, thing, long.name)
+    for thing in ("snow", "wide", "small"):
+        for kind in ("rc", "api"):
+            folder.add(kind, thing, long.name, text_ids=thing != "wide")
     assert "All checks passed!" in folder.run("ruff", "check", ".")
     assert "already formatted" in folder.run("ruff", "format", "--check", ".")
     assert "Success: no issues found" in folder.run(

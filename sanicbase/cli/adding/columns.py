@@ -57,6 +57,8 @@ class Column:
     """Whether nobody but the database, or the model, writes it."""
     default: str = ""
     """What it is when it is left out, where the class says so in a plain value."""
+    wide: bool = False
+    """Whether it is an integer of 64 bits, which JavaScript cannot read as a number."""
 
     @property
     def omitted(self) -> str:
@@ -235,7 +237,8 @@ def _field(name: str, field: ast.Call) -> Column:
     length = given.get("max_length")
     primary = _is_true(given.get("primary_key")) or _is_true(given.get("pk"))
     automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
-    automatic = automatic or (primary and (kind in GENERATED or "default" in given))
+    made = kind in GENERATED and not _is_false(given.get("generated"))
+    automatic = automatic or (primary and (made or "default" in given))
     python, sample = TYPES[kind]
     return Column(
         name=name,
@@ -248,6 +251,7 @@ def _field(name: str, field: ast.Call) -> Column:
         filled=automatic or _is_filled(field),
         automatic=automatic,
         default=_literal(given.get("default"), python),
+        wide=kind == "BigIntField",
     )
 
 
@@ -256,6 +260,10 @@ def _literal(value: ast.expr | None, python: str) -> str:
     if not isinstance(value, ast.Constant) or type(value.value).__name__ != python:
         return ""
     return json.dumps(value.value, ensure_ascii=False) if python == "str" else repr(value.value)
+
+
+def _is_false(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
 
 
 def _is_true(value: ast.expr | None) -> bool:

@@ -21,14 +21,17 @@ __all__ = ["PIECES", "plan_piece"]
 
 Texts = dict[str, str]
 
-KEYS = {"int": ("Key", "int"), "UUID": ("UUID", "uuid"), "str": ("str", "str")}
-"""The type of a parameter for a primary key, and Sanic's name for it in a path."""
+KEYS = {"int": "int", "UUID": "uuid", "str": "str"}
+"""Sanic's name for the type of a primary key in a path."""
 
 
-def plan_piece(kind: str, name: str, place: Place, *, file: str = "") -> Plan:
-    """What adding that piece changes; nothing when it is there. Raises ValueError or SanicBaseError with a sentence."""
+def plan_piece(kind: str, name: str, place: Place, *, file: str = "", text_ids: bool = False) -> Plan:
+    """What adding that piece changes; nothing when it is there. Raises ValueError or SanicBaseError with a sentence.
+
+    With `text_ids`, integers of 64 bits go out as texts.
+    """
     place.check_parses()
-    values = place.values() | names_of(kind, name, place.name)
+    values = place.values() | names_of(kind, name, place.name) | {"text_ids": text_ids}
     texts = PIECES[kind](place, values, file) if kind == "model" else PIECES[kind](place, values)
     conftest = f"tests/{place.name}/conftest.py"
     if place.project.text(conftest) is None:
@@ -74,6 +77,8 @@ def _rc(place: Place, values: dict[str, Any]) -> Texts:
         "columns": columns,
         "Thing": columns.model if columns else values["Thing"],
         "imports": imports_of(shown),
+        "types": {column.name: _told_type(column, text_ids=values["text_ids"]) for column in shown},
+        "texts": values["text_ids"] and any(column.wide for column in shown),
         "unique": f"({', '.join(_quoted(name) for name in unique)}{',' * (len(unique) == 1)})" if unique else "",
         "made": ", ".join(f"{column.name}={column.sample}" for column in columns.needed) if columns else "",
     }
@@ -88,16 +93,17 @@ def _api(place: Place, values: dict[str, Any]) -> Texts:
     if columns is None:
         texts = _defined(place, values, "interface/{thing}.py", "{Thing}API", "pieces/view.py.j2", "view", "api")
         return texts | _routed(place, values, "http", {"{Thing}API": "/{path}"})
-    values |= {"path": values["things"].replace("_", "-"), "Thing": columns.model} | _schema(place, columns)
+    values |= {"path": values["things"].replace("_", "-"), "Thing": columns.model}
+    values |= _schema(place, columns, text_ids=values["text_ids"])
     texts = _defined(place, values, "interface/{thing}.py", "{Things}API", "pieces/interface.py.j2", "api")
     texts |= _defined(place, values, "handler/{thing}.py", "create_{thing}", "pieces/handler.py.j2", "")
     texts |= _told(place, values)
-    kind = KEYS[columns.key.type][1]
+    kind = KEYS[columns.key.type]
     one = "/{path}/<{thing}_id:" + kind + ">"
     return texts | _routed(place, values, "http", {"{Things}API": "/{path}", "{Thing}API": one})
 
 
-def _schema(place: Place, columns: Columns) -> dict[str, Any]:
+def _schema(place: Place, columns: Columns, *, text_ids: bool) -> dict[str, Any]:
     if columns.key.type not in KEYS:
         raise ValueError(
             say(
@@ -112,9 +118,11 @@ def _schema(place: Place, columns: Columns) -> dict[str, Any]:
     return {
         "columns": columns,
         "key": columns.key.name,
-        "key_type": KEYS[columns.key.type][0],
+        "key_type": _key_type(columns.key, text_ids=text_ids),
         "lengths": bool(lengths),
-        "typed": {column.name: _typed(column) for column in columns.written},
+        "typed": {column.name: _typed(column, text_ids=text_ids) for column in columns.written},
+        "shown": {column.name: _told_type(column, text_ids=text_ids) for column in columns.shown},
+        "texts": text_ids and any(column.wide for column in [*columns.shown, *columns.written]),
         "imports": imports_of([*columns.shown, *columns.written], *(["Annotated"] if lengths else [])),
         "dumped": f"exclude_{'unset' if any(column.null for column in columns.written) else 'none'}=True",
         "errors": place.errors,
@@ -124,17 +132,38 @@ def _schema(place: Place, columns: Columns) -> dict[str, Any]:
         "user_type": user_type,
         "user": f", user: {user_type}" if user_module else "",
         "client": "user_client" if user_module else "http_client",
-        "sample": _json(sampled) if (sampled := _sampled(columns)) else "",
+        "sample": _json(sampled, text_ids=text_ids) if (sampled := _sampled(columns)) else "",
+        "change": _json(changed, text_ids=text_ids)
+        if (changed := [each for each in sampled if not each.primary])
+        else "",
+        "samples": {column.name: _sample(column, text_ids=text_ids) for column in sampled},
         "read": [column for column in sampled if column in columns.shown],
     }
 
 
-def _typed(column: Column) -> str:
+def _key_type(key: Column, *, text_ids: bool) -> str:
+    """The annotation of the primary key in a path."""
+    if key.type == "int" and not key.wide and key.automatic:
+        return "Key"
+    return _told_type(key, text_ids=text_ids)
+
+
+def _told_type(column: Column, *, text_ids: bool) -> str:
+    """The annotation of a column in what is answered."""
+    return "BigIntStr" if column.wide and text_ids else column.type
+
+
+def _sample(column: Column, *, text_ids: bool) -> str:
+    """The value of a column as JSON has it, in a test."""
+    return f'"{column.sample}"' if column.wide and text_ids else column.sample
+
+
+def _typed(column: Column, *, text_ids: bool) -> str:
     """The annotation of a column in what a client writes."""
     if column.type == "str" and column.length:
         least = "" if column.filled else "min_length=1, "
         return f"Annotated[str, StringConstraints({least}max_length={column.length})]"
-    return column.type
+    return _told_type(column, text_ids=text_ids)
 
 
 def _sampled(columns: Columns) -> list[Column]:
@@ -144,8 +173,8 @@ def _sampled(columns: Columns) -> list[Column]:
     return columns.needed or [column for column in columns.written if column.sample][:1]
 
 
-def _json(columns: Sequence[Column]) -> str:
-    return "{" + ", ".join(f"{_quoted(column.name)}: {column.sample}" for column in columns) + "}"
+def _json(columns: Sequence[Column], *, text_ids: bool) -> str:
+    return "{" + ", ".join(f"{_quoted(each.name)}: {_sample(each, text_ids=text_ids)}" for each in columns) + "}"
 
 
 def _told(place: Place, values: Mapping[str, Any]) -> Texts:

@@ -18,8 +18,8 @@ from tortoise.fields.data import CharEnumFieldInstance, IntEnumFieldInstance
 from tortoise.models import Model
 
 from sanicbase.db.keys import attribute
-from sanicbase.db.pages.numerals import decimal_text, float_text, integer_text
 from sanicbase.errors import InvalidValue
+from sanicbase.numerals import decimal_text, float_text, integer_text
 
 __all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
 

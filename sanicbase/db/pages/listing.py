@@ -29,9 +29,9 @@ from sanicbase.db.pages.cursor import MAX_LENGTH
 from sanicbase.db.pages.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
 from sanicbase.db.pages.filters import once, separated
 from sanicbase.db.pages.keyset import check_position, keyset_page, unique_order
-from sanicbase.db.pages.numerals import integer_text
 from sanicbase.db.pages.page import KeysetPage, Page
 from sanicbase.errors import InvalidQuery, SanicBaseError
+from sanicbase.numerals import integer_text
 
 __all__ = ["KeysetQuery", "ListQuery", "OffsetQuery", "PageQuery", "check_lists"]
 
@@ -43,7 +43,7 @@ PLACES = ("page", "cursor", "offset", "size", "limit")  # what is named first
 COUNT = (BeforeValidator(integer_text), BeforeValidator(once))
 CURSOR: JsonDict = {
     "anyOf": [
-        {"type": "string", "format": "cursor", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": MAX_LENGTH},
+        {"type": "string", "format": "cursor", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": MAX_LENGTH},
         {"type": "null"},
     ]
 }
