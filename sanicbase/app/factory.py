@@ -16,6 +16,7 @@ from sanic.config import DEFAULT_CONFIG
 from sanicbase.app.listening import Kind, kind_of, listening
 from sanicbase.app.main_process import MainProcess
 from sanicbase.app.parent import die_with_parent, managers_die_with_parent
+from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.access import install_request_log
@@ -35,7 +36,7 @@ from sanicbase.ops import install_health
 from sanicbase.process import is_main_process
 from sanicbase.typing import App
 
-__all__ = ["create_app"]
+__all__ = ["configure", "create_app"]
 
 SANIC_EXT = {"OAS": False, "HTTP_ALL_METHODS": False}
 """What `sanic_ext.Extend(app)` leaves to us, which has it already: the document, and the methods that a path has."""
@@ -62,13 +63,12 @@ def create_app(
         die_with_parent()
     kind = kind or kind_of(blueprints)
     app = _new_app(f"{config.SERVER_NAME}_{kind}")
-    app.ctx.config = config
     app.ctx.draining = False
     app.ctx.check = True  # whether the resources have to answer before the app serves, see supervisor.py
     app.ctx.resources = ()
     app.ctx.listening = listening(config, kind)
     app.ctx.main_process = MainProcess(config, app.name, resources)
-    _copy_settings(config, app)
+    configure(app, config)
     install_request_log(app, access=config.ACCESS_LOG)
     install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Catalogue(messages))
     install_streams(app)
@@ -76,7 +76,7 @@ def create_app(
     install_rules(app)
     install_health(app)
     _install_main_process(app)
-    _install_lifespan(app, config, kind, resources)
+    _install_lifespan(app, kind, resources)
     for blueprint in blueprints:
         register(app, blueprint)
     finish_routes(app)
@@ -92,8 +92,13 @@ def _new_app(name: str) -> App:
     return StreamingApp(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads, request_class=AnyRequest)
 
 
-def _copy_settings(config: Config, app: App) -> None:
-    """Sanic's settings have Sanic's names. They are copied one by one: its update_config drops class attributes."""
+def configure(app: App, config: Config) -> None:
+    """Give the app these settings: what is opened next is opened by them. Those that a route or the document was made
+    by, such as ENVELOPE and DOCS, hold from `create_app` on.
+
+    Sanic's settings have Sanic's names. They are copied one by one: its update_config drops class attributes.
+    """
+    app.ctx.config = config
     for name in type(config).model_fields.keys() & DEFAULT_CONFIG.keys():
         app.config[name] = getattr(config, name)
     app.config.ACCESS_LOG = False  # the access lines are ours, see http/access.py
@@ -112,7 +117,9 @@ def _install_main_process(app: App) -> None:
         stops = app.listeners["main_process_stop"]  # called in the order of registration, by Sanic as well
         stops.append(stops.pop(stops.index(stop_main_process)))  # the service's own come first: they may need Redis
         with _one_sentence():
-            await app.ctx.main_process.start(replace(app.ctx.listening, **_told(app)))
+            await app.ctx.main_process.start(
+                replace(app.ctx.listening, **_told(app)), common_prefix(app.blueprints.values())
+            )
 
     @app.main_process_stop
     async def stop_main_process(app: App) -> None:
@@ -124,13 +131,14 @@ def _told(app: App) -> dict[str, Any]:
     return {"host": app.state.host, "port": app.state.port, "workers": app.state.workers}
 
 
-def _install_lifespan(app: App, config: Config, kind: Kind, resources: tuple[Resource, ...]) -> None:
+def _install_lifespan(app: App, kind: Kind, resources: tuple[Resource, ...]) -> None:
     stack = AsyncExitStack()
 
     @app.before_server_start
     async def open_lifespan(app: App) -> None:
         if not is_main_process():
             die_with_parent()
+        config: Config = app.ctx.config
         with _one_sentence() if is_main_process() else nullcontext():
             setup_logging(config, process=kind)
             app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources, check=app.ctx.check))

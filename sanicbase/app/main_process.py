@@ -24,19 +24,20 @@ class MainProcess:
         self._valkey = embedded_valkey(config) if config.uses_embedded_redis else None
         self._started = False
 
-    async def start(self, listening: Listening) -> None:
-        """Start the embedded Valkey, open and close everything that a worker opens, and print the summary.
+    async def start(self, listening: Listening, prefix: str) -> None:
+        """Start the embedded Valkey, open and close everything that a worker opens, and print the summary, in which
+        `prefix` is what the paths of the service begin with.
 
         Called again, it does nothing. When it fails or is cancelled nothing is left running.
         """
         try:
             if not self._started:
-                await self._start(listening)
+                await self._start(listening, prefix)
         except BaseException:
             self.stop()
             raise
 
-    async def _start(self, listening: Listening) -> None:
+    async def _start(self, listening: Listening, prefix: str) -> None:
         setup_logging(self._config, process="main")
         if self._valkey:
             # Not in a thread: nothing else runs on this loop, and a thread would go on when this is cancelled.
@@ -44,7 +45,7 @@ class MainProcess:
         async with lifespan(self._config, *self._resources):
             pass
         self._started = True
-        sys.stdout.write(summary(self._config, self._name, listening))
+        sys.stdout.write(summary(self._config, self._name, listening, prefix))
         sys.stdout.flush()
 
     def stop(self) -> None:

@@ -29,8 +29,9 @@ class ErrorCode(Enum):
     """A member is written `NAME = code, status, english, chinese`, and calling it makes the exception to raise.
 
     The code is the number that clients see, 1000 or more, the status is HTTP's, 400 to 599. The messages may have
-    placeholders, `{name}`, the same in both languages. Raises SanicBaseError when the class is made: for a code that
-    this or another enumeration of the process has already, and for whatever else is wrong with a member.
+    placeholders, `{name}`, the same in both languages. Without the Chinese one, everybody is told the English one.
+    Raises SanicBaseError when the class is made: for a code that this or another enumeration of the process has
+    already, and for whatever else is wrong with a member.
     """
 
     code: int
@@ -39,11 +40,11 @@ class ErrorCode(Enum):
     zh: str
     placeholders: frozenset[str]
 
-    def __new__(cls, code: int, status: int, en: str, zh: str) -> Self:
+    def __new__(cls, code: int, status: int, en: str, zh: str = "") -> Self:
         """A member's value is its code."""
         member = object.__new__(cls)
         member._value_ = code
-        member.code, member.status, member.en, member.zh = code, status, en, zh
+        member.code, member.status, member.en, member.zh = code, status, en, zh or en
         return member
 
     def __init_subclass__(cls) -> None:

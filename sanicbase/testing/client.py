@@ -9,7 +9,9 @@ from dataclasses import replace
 import httpx
 from sanic import Sanic
 
+from sanicbase.app.factory import configure
 from sanicbase.app.server import cancel_tasks, create_server
+from sanicbase.config import Config
 from sanicbase.log import close_logging
 from sanicbase.testing.ports import free_port
 from sanicbase.typing import App
@@ -20,13 +22,22 @@ CANCELLING = 5.0  # seconds that cancelled tasks have
 
 
 @asynccontextmanager
-async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: App, config: Config | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the app on a free port, through a real socket, and yield a client whose base URL it is.
 
     Its listeners run, so everything that a worker opens is open; those of the main process are not called. Any number
-    of apps can be served one after another, each with its own log.
+    of apps can be served one after another, each with its own log, and one app any number of times.
+
+    `config` takes the place of the app's own settings meanwhile. So the app of a launch file is tested as it is, with
+    its envelope, resources and middleware, on empty stores:
+
+        from http_shop import app
+
+        async with client(app, ShopConfig(DB_URL=database_url, REDIS_URL=redis_url)) as http: ...
     """
     listening = replace(app.ctx.listening, host="127.0.0.1", port=free_port(), workers=1)
+    before = app.ctx.config
+    configure(app, config or before)
     with _test_mode():
         server = await create_server(app, listening, listening.open())
         await server.startup()
@@ -45,6 +56,7 @@ async def client(app: App) -> AsyncIterator[httpx.AsyncClient]:
         app.set_serving(False)
         await server.after_stop()
         app.state.server_info.clear()
+        configure(app, before)
         close_logging()  # which a process does by ending
 
 

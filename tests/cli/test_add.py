@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,59 @@ def test_a_model_is_in_a_file_that_is_listed(told: Told, tmp_path: Path, written
     assert told("add", "model", "visit", "--file", "records").exit_code == 0
     assert "class Visit(Timestamps)" in (tmp_path / "shop/model_db/records.py").read_text()
     assert 'MODEL_LIST = ["main", "records"]' in (tmp_path / "shop/config/__init__.py").read_text()
+
+
+@pytest.mark.parametrize("auth", ["token", "none"])
+def test_a_first_websocket_gets_its_launch_file(told: Told, tmp_path: Path, auth: str) -> None:
+    """With its port, its blueprint, who may come in, and what its test needs."""
+    assert told("new", "depot", "--yes", "--kinds", "http", "--auth", auth).exit_code == 0
+    assert told("add", "ws", "yard", "--service", "depot").exit_code == 0
+    launch = (tmp_path / "ws_depot.py").read_text()
+    assert "from depot.url_main import ws" in launch
+    config = (tmp_path / "depot/config/__init__.py").read_text()
+    ports = re.findall(r"_PORT = (\d+)", config + (tmp_path / "shop/config/__init__.py").read_text())
+    assert len(set(ports)) == len(ports) == 4
+    view = (tmp_path / "depot/interface/yard.py").read_text()
+    assert ("YardWS(BaseWS)" if auth == "token" else "YardWS(WSView, public=True)") in view
+    folder = Folder(tmp_path)
+    folder.run("ruff", "check", ".")
+    folder.run("ruff", "format", "--check", ".")
+    before = contents(tmp_path)
+    assert told("add", "ws", "yard", "--service", "depot").output == "It is all there. Nothing is changed.\n"
+    assert contents(tmp_path) == before
+
+
+OWN = """\
+@app.on_response
+async def named(request: Request, response: HTTPResponse) -> None:
+    response.headers["X-Served-By"] = "NAME"
+
+
+"""
+TEST = """\
+import httpx
+
+
+async def test_it(http_client: httpx.AsyncClient) -> None:
+    answer = await http_client.get("/livez")
+    assert answer.headers["X-Served-By"] == "NAME"
+"""
+
+
+def test_the_tests_of_two_services_run_together_on_their_launch_files(told: Told, tmp_path: Path) -> None:
+    assert told("new", "depot", "--yes", "--kinds", "http", "--auth", "token").exit_code == 0
+    assert told("add", "ws", "yard", "--service", "depot").exit_code == 0
+    for name in ("shop", "depot"):
+        launch = tmp_path / f"http_{name}.py"
+        text = launch.read_text().replace(
+            "from sanicbase", "from sanic import HTTPResponse, Request\nfrom sanicbase", 1
+        )
+        launch.write_text(text.replace("if __name__", OWN.replace("NAME", name) + "if __name__"))
+        (tmp_path / f"tests/{name}/test_own.py").write_text(TEST.replace("NAME", name))
+    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+    tested = Folder(tmp_path).run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+    assert " passed in " in tested
+    assert " skipped" not in tested
 
 
 def test_two_views_of_one_name_are_refused(told: Told, tmp_path: Path) -> None:

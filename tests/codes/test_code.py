@@ -15,6 +15,7 @@ make: Any = ErrorCode  # Enum's other way to make a class, of which mypy knows n
 class TollError(ErrorCode):
     BARRIER_DOWN = 91001, 409, "The barrier is down until {hour}.", "{hour} 之前栏杆不会升起。"
     NO_COINS = 91002, 422, "Put in {{coins}}.", "请投入 {{coins}}。"
+    CLOSED = 91009, 409, "Closed on {day}."
 
 
 def test_a_member_is_called_to_be_raised() -> None:
@@ -24,6 +25,11 @@ def test_a_member_is_called_to_be_raised() -> None:
     assert (error.code, error.values) == (TollError.BARRIER_DOWN, {"hour": 7})
     assert (error.message("en"), error.message("zh")) == ("The barrier is down until 7.", "7 之前栏杆不会升起。")
     assert TollError.NO_COINS().message("en") == "Put in {coins}."
+
+
+def test_a_code_may_be_in_english_only() -> None:
+    error = TollError.CLOSED(day="Monday")
+    assert error.message("zh") == error.message("en") == "Closed on Monday."
 
 
 def test_a_value_is_data_and_no_template() -> None:

@@ -26,12 +26,15 @@ schemathesis.openapi.format("cursor", st.just(""))  # any other is made by the s
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     # By the pattern and the length, texts would be made that nobody gave out.
-    for methods in raw_schema["paths"].values():
-        for operation in methods.values():
-            for parameter in operation.get("parameters", ()):
-                for choice in parameter["schema"].get("anyOf", ()):
-                    if choice.get("format") == "cursor":
-                        del choice["pattern"], choice["maxLength"]
+    waiting = [raw_schema]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if found.get("format") == "cursor":
+                found.pop("pattern"), found.pop("maxLength")
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
 """
 
 

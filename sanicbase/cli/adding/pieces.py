@@ -10,7 +10,15 @@ from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
 from sanicbase.cli.adding.imports import imported_from, with_import
 from sanicbase.cli.adding.naming import names_of
 from sanicbase.cli.adding.service import Place
-from sanicbase.cli.adding.syntax import assigns, defines, with_attached, with_definition, with_item, with_member
+from sanicbase.cli.adding.syntax import (
+    assigns,
+    class_of_base,
+    defines,
+    with_attached,
+    with_definition,
+    with_item,
+    with_member,
+)
 from sanicbase.cli.making.names import check_file_name
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
@@ -194,10 +202,37 @@ def _told(place: Place, values: Mapping[str, Any]) -> Texts:
 
 
 def _ws(place: Place, values: dict[str, Any]) -> Texts:
-    place.check_serves("ws")
-    values |= {"guarded": defines(place.text("base_api.py"), "BaseWS")}
-    texts = _defined(place, values, "interface/{thing}.py", "{Thing}WS", "pieces/ws.py.j2", "ws")
-    return texts | _routed(place, values, "ws", {"{Thing}WS": "/{path}"})
+    """A WebSocket; a service without any gets the launch file that serves it, its port, and who may come in."""
+    begun = _begun_ws(place, values) if "ws" not in place.service.kinds else {}
+    base = begun.get(f"{place.name}/base_api.py") or place.text("base_api.py")
+    values |= {"guarded": defines(base, "BaseWS")}
+    texts = begun | _defined(place, values, "interface/{thing}.py", "{Thing}WS", "pieces/ws.py.j2", "ws")
+    routes = begun.get(f"{place.name}/url_main.py") or place.text("url_main.py")
+    return texts | _routed(place, values, "ws", {"{Thing}WS": "/{path}"}, source=routes)
+
+
+def _begun_ws(place: Place, values: Mapping[str, Any]) -> Texts:
+    name = place.name
+    launch, conftest = f"ws_{name}.py", f"tests/{name}/conftest.py"
+    config, routes = place.text("config/__init__.py"), place.text("url_main.py")
+    cls = class_of_base(config, "Config") or f"{place.service.class_prefix}Config"
+    texts = {
+        launch: render("launch/ws.py.j2", values),
+        f"{name}/config/__init__.py": with_member(config, cls, f"WS_PORT = {place.free_port()}"),
+    }
+    if not assigns(routes, "ws"):
+        routes = with_import(routes or '"""Which view lives at which path."""\n', "sanic", "Blueprint")
+        routes = with_import(routes, f"{name}.interface.{values['thing']}", f"{values['Thing']}WS")
+        texts[f"{name}/url_main.py"] = f'{routes}\nws = Blueprint("ws", url_prefix="/{name}")\n'
+    if values["users"] and not defines(base := place.text("base_api.py"), "BaseWS"):
+        base = with_import(with_import(base, "sanicbase", "WSView"), "sanic.exceptions", "Unauthorized")
+        texts[f"{name}/base_api.py"] = with_definition(base, render("service/base_ws.py.j2", values))
+    if (source := place.project.text(conftest)) is not None and not defines(source, "ws_url"):
+        source = with_import(with_import(source, f"ws_{name}", "app as ws_app"), "sanicbase.testing", "client")
+        if values["users"]:
+            source = with_definition(source, render("testing/token.py.j2", values))
+        texts[conftest] = with_definition(source, render("testing/ws_url.py.j2", values))
+    return texts
 
 
 def _timer(place: Place, values: dict[str, Any]) -> Texts:
@@ -240,10 +275,12 @@ def _defined(
     return texts
 
 
-def _routed(place: Place, values: Mapping[str, Any], blueprint: str, views: Mapping[str, str]) -> Texts:
-    """The views with their paths in `url_main.py`."""
+def _routed(
+    place: Place, values: Mapping[str, Any], blueprint: str, views: Mapping[str, str], *, source: str = ""
+) -> Texts:
+    """The views with their paths in `url_main.py`, which is `source` where it has changed already."""
     path = f"{place.name}/url_main.py"
-    source = place.text("url_main.py")
+    source = source or place.text("url_main.py")
     version = ", version=VERSION" if place.version and blueprint == "http" else ""
     names = {view.format(**values): uri.format(**values) for view, uri in views.items()}
     module = f"{place.name}.interface.{values['thing']}"

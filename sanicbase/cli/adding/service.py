@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
+from sanicbase.cli.making.answers import free_port
 from sanicbase.cli.project import Kind, Project, Service, parsed
 from sanicbase.terminal import Language, say
 
@@ -94,6 +95,10 @@ class Place:
         """The first number above all of its error codes."""
         first = max(self.service.id, 1) * 1000
         return max([first, *map(int, re.findall(r"= \(?\s*(\d[\d_]*),", self.text("config/errors.py")))]) + 1
+
+    def free_port(self) -> int:
+        """A port that no service of the project has."""
+        return free_port(port for each in self.project.services() for port in (each.http_port, each.ws_port))
 
     def check_serves(self, kind: Kind) -> None:
         """Raises ValueError when the service has no launch file of that kind."""

@@ -153,7 +153,7 @@ def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
     services = project.services()
     taken = {port for service in services for port in (service.http_port, service.ws_port)}
     taken |= {port for key in ("http_port", "ws_port") if isinstance(port := given.get(key), int)}
-    http_port = _free_port(taken)
+    http_port = free_port(taken)
     database = str(given.get("database") or _kind_of(given.get("database_url")))
     redis = str(given.get("redis") or ("server" if given.get("redis_url") else "embedded"))
     return {
@@ -161,7 +161,7 @@ def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
         "redis": redis,
         "id": max((service.id for service in services), default=0) + 1,
         "http_port": http_port,
-        "ws_port": _free_port({*taken, http_port}),
+        "ws_port": free_port({*taken, http_port}),
         "database_url": URLS.get(database, "").format(name=given["name"]),
         "redis_url": URLS.get(redis, ""),
         "language": terminal_language(),
@@ -184,7 +184,7 @@ def _check_others(answers: Answers, project: Project) -> None:
             raise ValueError(say(f"{other.name} has the number {other.id}.", f"{other.name} 的编号已经是 {other.id}。"))
 
 
-def _free_port(taken: Iterable[int]) -> int:
+def free_port(taken: Iterable[int]) -> int:
     """The first port that no service of the project has, and nobody on this machine listens on."""
     taken = set(taken)
     return next((port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in taken and _is_free(port)), FIRST_PORT)

@@ -9,7 +9,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from sanicbase.terminal import Language
 
 __all__ = ["PROSE", "WIDTH", "catalogue", "render", "source"]
 
@@ -20,17 +22,26 @@ ROOT = files("sanicbase.cli") / "templates"
 PROSE = re.compile(r'^ *"""(?P<doc>[^"\\\n]+)"""$|(?<=  )# (?P<comment>.+)$|^ *# (?P<line>.+)$', re.MULTILINE)
 """What is said for people in a template: docstrings and comments."""
 
-# Nothing here is HTML, so there is nothing to escape.
-environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701
-
 
 def render(path: str, values: Mapping[str, Any]) -> str:
     """The text that a template makes of the values; its comments are in the `language` among them."""
-    text = source(path)
-    if values["language"] == "zh":
-        text = PROSE.sub(_chinese, text)
-    made = environment.from_string(text).render(values)
+    made = _environment(values["language"]).get_template(path).render(values)
     return "".join(map(folded, made.splitlines(keepends=True))) if path.endswith(".py.j2") else made
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    def told(path: str) -> str:
+        return PROSE.sub(_chinese, source(path)) if language == "zh" else source(path)
+
+    # Nothing here is HTML, so there is nothing to escape.
+    return Environment(  # noqa: S701
+        loader=FunctionLoader(told),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def folded(line: str) -> str:

@@ -82,7 +82,8 @@ def _failure(operation: Operation, status: int, envelope: Envelope) -> Schema:
 
 
 def _described(code: ErrorCode) -> str:
-    return f"`{code.code}` {code.name}: {code.en} {code.zh}".rstrip()
+    said = code.en if code.zh == code.en else f"{code.en} {code.zh}"
+    return f"`{code.code}` {code.name}: {said}"
 
 
 def _success(answer: Answer, schemas: Schemas, envelope: Envelope) -> Schema:
