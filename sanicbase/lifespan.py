@@ -51,13 +51,7 @@ class EmbeddedStore:
         self._valkey = embedded_valkey(config)
 
     async def __aenter__(self) -> Self:
-        start = asyncio.create_task(asyncio.to_thread(self._valkey.start))
-        try:
-            await asyncio.shield(start)
-        except asyncio.CancelledError:  # the thread goes on: it is waited for, so that nothing stays behind
-            await asyncio.gather(start, return_exceptions=True)
-            await asyncio.to_thread(self._valkey.stop)
-            raise
+        await self._valkey.open()
         return self
 
     async def __aexit__(

@@ -15,7 +15,9 @@ from sanic.config import DEFAULT_CONFIG
 
 from sanicbase.app.listening import Kind, kind_of, listening
 from sanicbase.app.main_process import MainProcess
+from sanicbase.app.manager import Manager, stop_while_starting
 from sanicbase.app.parent import die_with_parent, managers_die_with_parent
+from sanicbase.app.stopping import end_when_told
 from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
@@ -65,6 +67,7 @@ def create_app(
     app = _new_app(f"{config.SERVER_NAME}_{kind}")
     app.ctx.draining = False
     app.ctx.check = True  # whether the resources have to answer before the app serves, see supervisor.py
+    app.ctx.handles_signals = False  # serve() does, from the first moment of the start on
     app.ctx.resources = ()
     app.ctx.listening = listening(config, kind)
     app.ctx.main_process = MainProcess(config, app.name, resources)
@@ -116,10 +119,15 @@ def _install_main_process(app: App) -> None:
     async def start_main_process(app: App) -> None:
         stops = app.listeners["main_process_stop"]  # called in the order of registration, by Sanic as well
         stops.append(stops.pop(stops.index(stop_main_process)))  # the service's own come first: they may need Redis
-        with _one_sentence():
+        with _one_sentence(), nullcontext() if app.ctx.handles_signals else end_when_told():
             await app.ctx.main_process.start(
                 replace(app.ctx.listening, **_told(app)), common_prefix(app.blueprints.values())
             )
+
+    @app.main_process_ready
+    async def let_a_stop_end_the_start(app: App) -> None:
+        if not isinstance(app.manager, Manager):  # the sanic command's
+            stop_while_starting(app.manager, app.ctx.config.GRACEFUL_SHUTDOWN_TIMEOUT)
 
     @app.main_process_stop
     async def stop_main_process(app: App) -> None:

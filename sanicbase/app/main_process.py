@@ -40,8 +40,7 @@ class MainProcess:
     async def _start(self, listening: Listening, prefix: str) -> None:
         setup_logging(self._config, process="main")
         if self._valkey:
-            # Not in a thread: nothing else runs on this loop, and a thread would go on when this is cancelled.
-            self._valkey.start()
+            await self._valkey.open()
         async with lifespan(self._config, *self._resources):
             pass
         self._started = True

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -19,7 +20,7 @@ from sanic.worker.restarter import Restarter
 from sanicbase.errors import ConfigError
 from sanicbase.terminal import say
 
-__all__ = ["Manager"]
+__all__ = ["Manager", "stop_while_starting"]
 
 logger = logging.getLogger("sanicbase.app")
 
@@ -67,9 +68,7 @@ class Manager(WorkerManager):
 
     def kill(self) -> None:
         """Kill all managed processes; Sanic's own kills their group, which is ours as well."""
-        for process in self._alive():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+        _signal(self, signal.SIGKILL)
 
     async def end(self, seconds: float) -> None:
         """Stop all managed processes, and kill those that take longer than so many seconds."""
@@ -83,6 +82,38 @@ class Manager(WorkerManager):
 
     def _alive(self) -> list[WorkerProcess]:
         return [process for process in self.processes if process.is_alive()]
+
+
+def stop_while_starting(manager: WorkerManager, seconds: float) -> None:
+    """Have Sanic's own manager end when it is told to stop before all workers are up; it would wait for them for ever.
+
+    A worker that has not handled SIGTERM yet is ended by it at once; the others drain, for so many seconds at most.
+    """
+    all_are_up: Callable[[], bool] = manager._all_workers_ack  # noqa: SLF001  (only here the end of the wait is asked for)
+
+    def is_over() -> bool:
+        if manager._shutting_down:  # noqa: SLF001
+            _terminate(manager, seconds)
+            return True
+        return all_are_up()
+
+    manager._all_workers_ack = is_over  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _terminate(manager: WorkerManager, seconds: float) -> None:
+    """End all processes of the manager, those that it started after the signal as well."""
+    deadline = time.monotonic() + seconds
+    _signal(manager, signal.SIGTERM)
+    while any(process.is_alive() for process in manager.processes) and time.monotonic() < deadline:
+        time.sleep(POLL)
+    _signal(manager, signal.SIGKILL)
+
+
+def _signal(manager: WorkerManager, number: signal.Signals) -> None:
+    for process in manager.processes:
+        if process.is_alive():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
 
 def _refusal(method: str) -> ConfigError:

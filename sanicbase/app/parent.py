@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import multiprocessing
 import os
@@ -42,6 +43,15 @@ def managers_die_with_parent() -> None:
     moment in between, for a parent that goes earlier breaks the pipe that the manager's process starts from.
     """
     SyncManager.register("sanicbase_parent", callable=_Leash(), create_method=False)
+    atexit.unregister(_end_managers)
+    atexit.register(_end_managers)
+
+
+def _end_managers() -> None:
+    """End managers whose start was interrupted: nobody else does, and multiprocessing waits for them at exit."""
+    for child in multiprocessing.active_children():
+        if child.name.startswith(SyncManager.__name__):
+            child.kill()
 
 
 class _Leash:

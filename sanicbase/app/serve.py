@@ -6,14 +6,13 @@ import asyncio
 import logging
 import multiprocessing
 import os
-import signal
 import socket
 import sys
-from contextlib import suppress
 
 from sanicbase.app.listeners import call_listeners
 from sanicbase.app.manager import Manager
 from sanicbase.app.server import prepare
+from sanicbase.app.stopping import cancel_when_told
 from sanicbase.app.supervisor import Patience, Supervisor
 from sanicbase.app.unsupported import refuse_unsupported
 from sanicbase.app.workers import WorkerFailed
@@ -53,7 +52,8 @@ def serve(app: App) -> None:
 
 
 async def _serve(app: App, notifier: Notifier) -> None:
-    told = _cancel_when_told()
+    told = cancel_when_told()
+    app.ctx.handles_signals = True
     with app.ctx.listening.open() as bound:
         prepare(app, app.ctx.listening, bound)
         try:
@@ -81,27 +81,12 @@ async def _stop(app: App) -> None:
         app.ctx.main_process.stop()  # also when a listener fails
 
 
-def _cancel_when_told() -> list[int]:
-    """Have the running task cancelled by SIGTERM and SIGINT; returns the list in which they are noted."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101  (asyncio.run made it)
-    told: list[int] = []
-
-    def cancel(number: int) -> None:
-        told.append(number)
-        task.cancel()
-
-    with suppress(NotImplementedError):  # Windows knows Ctrl-C only, which asyncio.run handles
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, cancel, number)
-    return told
-
-
 async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None:
     config = app.ctx.config
     patience = Patience(
         ready=config.START_TIMEOUT,
         silent=config.WORKER_TIMEOUT,
+        start_stop=config.GRACEFUL_SHUTDOWN_TIMEOUT,
         stop=config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING,
     )
     app._manager = manager = Manager()  # noqa: SLF001  (Sanic's own launchers put it there, and `app.manager` reads it)

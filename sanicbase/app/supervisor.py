@@ -30,15 +30,17 @@ FIRST_PAUSE = 0.1  # seconds before a worker is replaced; it doubles while they 
 LONGEST_PAUSE = 30.0
 STEADY = 10.0  # seconds a worker must have lived for the next pause to be the first again
 IMPATIENCE = 1.0  # seconds; a second signal that comes sooner is the same stop, sent twice
+HEARD = 0.5  # seconds in which a signal that ended a worker reaches this process as well
 CHECK = 1.0  # seconds between two looks at the signs of life
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long, in seconds, a worker may take to be ready, be silent, and stop."""
+    """How long, in seconds, a worker may take to be ready, be silent, stop while it starts, and stop."""
 
     ready: float
     silent: float
+    start_stop: float
     stop: float
 
 
@@ -113,6 +115,8 @@ class Supervisor:
         told = asyncio.ensure_future(self._told.wait())
         try:
             await asyncio.wait((all_ready, told), return_when=asyncio.FIRST_COMPLETED)
+            if not self._told.is_set() and any(worker.was_terminated for worker in self._slots):
+                await asyncio.wait((told,), timeout=HEARD)  # a signal to all processes reaches a worker first
             if self._told.is_set():  # a worker that was told as well has not failed
                 return False
             await all_ready
@@ -227,7 +231,7 @@ class Supervisor:
         """Stop a worker, and kill it when it takes too long."""
         worker.stop()
         try:
-            async with asyncio.timeout(self._patience.stop):
+            async with asyncio.timeout(self._patience.stop if worker.has_served else self._patience.start_stop):
                 await worker.ended()
         except TimeoutError:
             logger.error("Worker %d [%d] did not stop in time: it is killed.", worker.number, worker.pid)  # noqa: TRY400

@@ -31,7 +31,7 @@ BEAT = 1.0  # seconds between two signs of life
 LAME_DUCK = 1.0  # seconds in which an idle client may send one more request, and is told to close
 POLL = 0.02  # seconds
 CANCELLING = 1.0  # seconds that cancelled tasks have at least, also when the requests took the whole grace
-FINISH_START = 2.0  # seconds that a start may still take when a stop has come
+FINISH_START = 2.0  # seconds that a start may still take when a stop has come, within half of the grace
 
 
 def run_worker(
@@ -84,12 +84,12 @@ async def _until_told(serving: _Serving, told: asyncio.Event) -> None:
     """Start, serve until the stop, and drain. A stop while it starts lets it finish, or cancels it after a while; what
     is open is closed."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # see workers.py
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGHUP))  # see workers.py
     stop = asyncio.create_task(told.wait())
     start = asyncio.create_task(serving.start())
     await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
     if not start.done():
-        await asyncio.wait((start,), timeout=FINISH_START)
+        await asyncio.wait((start,), timeout=min(FINISH_START, serving.grace / 2))
     start.cancel()
     try:
         await start
@@ -110,6 +110,11 @@ class _Serving:
         self._beat: asyncio.Task[None] | None = None
         self._server: AsyncioServer
 
+    @property
+    def grace(self) -> float:
+        """The seconds that a stop may take."""
+        return float(self._app.config.GRACEFUL_SHUTDOWN_TIMEOUT)
+
     async def start(self) -> None:
         """Open everything, then take connections from the queue, then say so."""
         self._server = server = await create_server(self._app, self._listening, self._bound)
@@ -129,7 +134,7 @@ class _Serving:
     async def drain(self) -> None:
         """Take no more connections, let requests in flight finish, tell WebSockets (1001), cancel tasks, close all."""
         logger.info("Draining: %d connections are open.", len(self._server.connections))
-        deadline = asyncio.get_running_loop().time() + float(self._app.config.GRACEFUL_SHUTDOWN_TIMEOUT)
+        deadline = asyncio.get_running_loop().time() + self.grace
         self._app.ctx.draining = True
         self._app.config.KEEP_ALIVE = False  # whoever sends one more request is told to close the connection
         closed = self._server.close()

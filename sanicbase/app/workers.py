@@ -47,6 +47,7 @@ class Worker:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._reason = ""
+        self._exit_code = 0
         self._channel, theirs = _spawn.Pipe(duplex=False)
         self._process = _spawn.Process(
             target=run_worker,
@@ -64,6 +65,16 @@ class Worker:
     def is_serving(self) -> bool:
         """Whether it is ready, and neither ended nor told to."""
         return self._ready.done() and not self._ended.done() and not self.told
+
+    @property
+    def has_served(self) -> bool:
+        """Whether it has been ready, and may have requests in flight."""
+        return self._ready.done() and self._ready.exception() is None
+
+    @property
+    def was_terminated(self) -> bool:
+        """Whether SIGTERM ended it while it was importing."""
+        return self._exit_code == -signal.SIGTERM
 
     async def ready(self, seconds: float) -> None:
         """Return when it serves. Raises WorkerFailed when it ended, or is not ready in so many seconds."""
@@ -83,7 +94,7 @@ class Worker:
         return time.monotonic() - self.last_sign
 
     def stop(self) -> None:
-        """Have it drain and end."""
+        """Have it drain and end. A worker that still imports ends at once."""
         self.told = True
         self._signal(signal.SIGTERM)
 
@@ -130,7 +141,8 @@ class Worker:
         self._loop.remove_reader(self._channel.fileno())
         self._channel.close()
         self._process.join()
-        how = self._reason or _words(self._process.exitcode or 0)
+        self._exit_code = self._process.exitcode or 0
+        how = self._reason or _words(self._exit_code)
         self._process.close()
         if not self._ready.done():
             self._ready.set_exception(WorkerFailed(how))
@@ -149,13 +161,16 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _start_deaf(process: SpawnProcess) -> None:
-    """A terminal or an init system tells all processes of a service to stop. A worker that is still importing must not
-    die of it half-way; it hears when it can end in order."""
+    """Start a process that does not hear what a terminal tells all processes of a service. The main process decides.
+
+    SIGTERM is not blocked. Until the worker handles it, it has opened nothing, so the kernel ends it at once; a stop
+    does not wait for imports.
+    """
     if sys.platform == "win32":
         process.start()
         return
     resource_tracker.ensure_running()  # which would inherit it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
         process.start()
     finally:

@@ -7,6 +7,7 @@ over or started again is empty: nothing is ever written to disk.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -15,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +31,8 @@ __all__ = ["EmbeddedValkey"]
 
 logger = logging.getLogger("sanicbase.valkey")
 
+_START = 8.0  # seconds until a server has to answer
+_ASK = 0.02  # seconds between two questions to a server that starts
 _POLL = 0.2  # seconds between two looks at the lock, or at the server
 _LONGEST_PAUSE = 5.0  # seconds: what the back-off grows to
 _STEADY = 10.0  # seconds: a server that lived this long starts the back-off anew
@@ -125,6 +129,33 @@ class _Keeper(threading.Thread):
             server.end(_PATIENCE if self.lock.in_place() else 0)
 
 
+class _Attempt:
+    """Waiting for the first answer of a server."""
+
+    def __init__(self, keeper: _Keeper, timeout: float, setting: str) -> None:
+        self._keeper = keeper
+        self._timeout = timeout
+        self._setting = setting
+        self._deadline = time.monotonic() + timeout
+
+    @property
+    def patience(self) -> float:
+        """The seconds that one question may take."""
+        return min(0.5, max(0.01, self._deadline - time.monotonic()))
+
+    def check(self) -> None:
+        """Raises ResourceError when there is no answer to wait for any more."""
+        keeper = self._keeper
+        if keeper.stopping.is_set():
+            raise ResourceError("The embedded Valkey was stopped before it answered: start it again.")
+        if keeper.failure is not None:
+            raise ResourceError(keeper.failure)
+        if time.monotonic() > self._deadline:
+            holder = "this process" if keeper.owner else keeper.lock.holder()
+            cause = f"No embedded Valkey answered within {self._timeout:g} seconds, and {holder} holds the lock"
+            raise refusal(f"{cause} {keeper.lock.path}: end it", self._setting)
+
+
 class EmbeddedValkey:
     """A Valkey that all processes of a project share, without anybody having to run one.
 
@@ -153,19 +184,22 @@ class EmbeddedValkey:
         keeper = self._running()
         return keeper is not None and keeper.owner
 
-    def start(self, timeout: float = 8.0) -> None:
+    def start(self, timeout: float = _START) -> None:
         """Return once a server answers, ours or another process's; blocks for `timeout` seconds at most.
 
         Raises `ResourceError` when none does. Then, and when interrupted, it leaves nothing running.
         """
-        try:
-            keeper = self._running()
-            if keeper is None or keeper.stopping.is_set():
-                keeper = self._keep()
-            self._await_answer(keeper, timeout)
-        except BaseException:
-            self.stop()
-            raise
+        with self._starting(timeout) as attempt:
+            while not _answers(self._home.socket, attempt.patience):
+                attempt.check()
+                time.sleep(_ASK)
+
+    async def open(self) -> None:
+        """`start` for an event loop: it can be cancelled at any moment, and leaves nothing running then."""
+        with self._starting(_START) as attempt:
+            while not await asyncio.to_thread(_answers, self._home.socket, attempt.patience):
+                attempt.check()
+                await asyncio.sleep(_ASK)
 
     def stop(self) -> None:
         """Return when our server, if we are the owner, is gone and the lock is free; twice does no harm."""
@@ -185,17 +219,16 @@ class EmbeddedValkey:
         keeper.start()
         return keeper
 
-    def _await_answer(self, keeper: _Keeper, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while not _answers(self._home.socket, min(0.5, max(0.01, deadline - time.monotonic()))):
-            if keeper.stopping.wait(0.02):
-                raise ResourceError("The embedded Valkey was stopped before it answered: start it again.")
-            if keeper.failure is not None:
-                raise ResourceError(keeper.failure)
-            if time.monotonic() > deadline:
-                holder = "this process" if keeper.owner else keeper.lock.holder()
-                cause = f"No embedded Valkey answered within {timeout:g} seconds, and {holder} holds the lock"
-                raise refusal(f"{cause} {keeper.lock.path}: end it", self._setting)
+    @contextlib.contextmanager
+    def _starting(self, timeout: float) -> Iterator[_Attempt]:
+        try:
+            keeper = self._running()
+            if keeper is None or keeper.stopping.is_set():
+                keeper = self._keep()
+            yield _Attempt(keeper, timeout, self._setting)
+        except BaseException:
+            self.stop()
+            raise
 
 
 def _answers(path: Path, timeout: float) -> bool:

@@ -7,10 +7,11 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,9 +20,11 @@ import pytest
 from sanicbase.testing import ServiceProcess, free_port, wait_until
 from tests.app.conftest import Project
 
-STOPS = int(os.environ.get("SANICBASE_TEST_STOPS", "2"))
+STOPS = int(os.environ.get("SANICBASE_TEST_STOPS", "5"))
 SOON = 20.0  # seconds: far more than any of these facts needs
 GRACE = 10.0  # seconds that the service is given to stop
+
+Hold = Callable[..., AbstractContextManager[ServiceProcess]]
 
 
 class Load:
@@ -165,6 +168,124 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Pr
         assert "Traceback" not in service.output()
 
 
+# A service that stands still at the moment of its start that MOMENT names, for ever, and says so.
+HELD = """
+import asyncio, os, threading
+from sanicbase.process import is_main_process
+worker = os.environ.get("SANIC_WORKER_NAME", "")
+
+def reached(*moments):
+    if os.environ["MOMENT"] in moments:
+        print("reached", os.environ["MOMENT"], flush=True)
+        return True
+
+if worker and reached("workers import"):
+    threading.Event().wait()
+
+from sanicbase import create_app, serve
+from xi_test.config import config
+from xi_test.url_main import http
+
+class Held:
+    name = "held"
+    async def __aenter__(self):
+        if reached("workers open") if worker else reached("the main process opens"):
+            await asyncio.Event().wait()
+        if worker and reached("the workers' event loops stand still"):
+            threading.Event().wait()
+    async def __aexit__(self, *_): ...
+    async def ping(self): ...
+
+app = create_app(config, http, resources=(Held(),))
+
+@app.after_server_start
+async def serve_all_but_the_first(app):
+    if worker.endswith("-0-0"):
+        if reached("one of two serves"):
+            await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    serve(app)
+"""
+
+
+@pytest.fixture
+def hold(project: Project) -> Hold:
+    """Starts a service, by serve() or by the sanic command, and waits until that moment of its start."""
+    (project.directory / "http_held.py").write_text(HELD)
+
+    @contextmanager
+    def held(
+        moment: str, *, workers: int = 2, by_sanic: bool = False, grace: float = GRACE
+    ) -> Iterator[ServiceProcess]:
+        port = str(free_port())
+        command = [sys.executable, "-m", "sanic", "http_held:app", "--port", port, "--workers", str(workers)]
+        env = {
+            "MOMENT": moment,
+            "XI_TEST_WORKERS": str(workers),
+            "XI_TEST_HTTP_PORT": port,
+            "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": str(grace),
+        }
+        with project.service("http_held", command=command if by_sanic else None, env=env) as service:
+            of_all = workers if moment.startswith("workers") else 1
+            wait_until(lambda: service.output().count("reached") == of_all, SOON, what=f"the moment when {moment}")
+            if moment == "one of two serves":
+                wait_until(lambda: serves(service), SOON, what="an answer")
+            service.pids()
+            yield service
+            wait_until(lambda: not service.survivors() and not project.valkeys(), SOON, what="the end of all processes")
+
+    return held
+
+
+@pytest.mark.parametrize(
+    ("moment", "by_sanic", "number", "workers"),
+    [
+        ("the main process opens", False, signal.SIGINT, 1),
+        ("the main process opens", True, signal.SIGINT, 1),
+        ("workers import", False, signal.SIGTERM, 4),
+        ("workers import", True, signal.SIGTERM, 2),
+        ("workers open", False, signal.SIGINT, 2),
+        ("one of two serves", False, signal.SIGTERM, 2),
+    ],
+)
+def test_a_stop_during_the_start_ends_all_in_order(
+    hold: Hold, moment: str, by_sanic: bool, number: signal.Signals, workers: int
+) -> None:
+    with hold(moment, workers=workers, by_sanic=by_sanic) as service:
+        os.kill(service.pid, number)
+        assert service.wait(SOON) == 0
+        assert "it is killed" not in service.output()
+        assert "Traceback" not in service.output()
+
+
+def test_a_stop_that_all_processes_hear_while_workers_import_is_no_failure(hold: Hold) -> None:
+    with hold("workers import") as service:
+        os.killpg(service.pid, signal.SIGTERM)
+        assert service.wait(SOON) == 0
+        assert "could not start" not in service.output()
+
+
+def test_a_worker_that_cannot_hear_the_stop_while_it_starts_is_killed_within_the_grace(hold: Hold) -> None:
+    with hold("the workers' event loops stand still", workers=1, grace=1.0) as service:
+        os.kill(service.pid, signal.SIGTERM)
+        assert service.wait(SOON) == 0
+        assert "did not stop in time: it is killed." in service.output()
+
+
+def test_a_second_signal_during_the_start_kills_the_workers(hold: Hold) -> None:
+    with hold("the workers' event loops stand still", workers=1, grace=600.0) as service:
+
+        def ended() -> bool:
+            os.kill(service.pid, signal.SIGTERM)  # a signal within the first second is the same stop
+            return "Told to stop once more" in service.output()
+
+        wait_until(ended, SOON, what="the second signal")
+        # One more signal may come when all is over and Python's own handling is back.
+        assert service.wait(SOON) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_at_any_moment_of_the_start_leaves_nothing(project: Project, number: signal.Signals) -> None:
     begun = time.monotonic()

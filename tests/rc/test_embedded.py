@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import random
@@ -541,6 +542,26 @@ def test_a_stop_during_the_start_ends_both(
     thread.join(SOON)
     assert said == ["The embedded Valkey was stopped before it answered: start it again."]
     assert server_module._held == set()
+
+
+async def test_opening_can_be_cancelled_while_no_server_answers(
+    directory: Path, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = script(directory.parent / "server", "exec sleep 60")
+    monkeypatch.setattr(embedded, "valkey_binary", lambda setting: program)
+    opening = asyncio.create_task(valkey.open())
+    async with asyncio.timeout(SOON):
+        while not valkey.is_owner:
+            await asyncio.sleep(0.01)
+    assert not opening.done()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not leftovers(directory)
+    assert server_module._held == set()
+    monkeypatch.undo()
+    await valkey.open()
+    assert answers(valkey)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
