@@ -11,6 +11,7 @@ from sanicbase.config import Config
 from sanicbase.errors import ResourceError
 from sanicbase.log.context import current_context
 from sanicbase.log.journal import Journal, JournalHandler
+from sanicbase.log.shared_file import NotOurs
 
 __all__ = ["close_logging", "flush_logging", "log_access", "setup_logging"]
 
@@ -82,9 +83,10 @@ def _take_over_sanic() -> None:
 
 
 def _refusal(config: Config, exc: OSError) -> ResourceError:
+    remedy = "Correct that" if isinstance(exc, NotOurs) else "Make the folder writable for this account"
     return ResourceError(
-        f"The log {exc.filename or config.log_dir} cannot be written: {exc.strerror}. Make the folder writable for "
-        f"this account, or set {config.env_prefix()}LOG_DIR."
+        f"The log {exc.filename or config.log_dir} cannot be written: {exc.strerror}. {remedy}, or set "
+        f"{config.env_prefix()}LOG_DIR."
     )
 
 

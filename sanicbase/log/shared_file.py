@@ -6,6 +6,7 @@ rename the file. So nothing is written to a file once it was renamed, and it can
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -16,13 +17,24 @@ from pathlib import Path
 
 from sanicbase.log.locking import CAN_LOCK, locked
 from sanicbase.log.rotation import Rotation, older_name
+from sanicbase.private import fault_of, make_directory
 
-__all__ = ["SharedFile"]
+__all__ = ["NotOurs", "SharedFile"]
 
-FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-MODE = 0o640  # logs name users and addresses
+FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+MODE = 0o640  # logs name users and addresses; the account's group may collect them
+FOLDER_MODE = 0o750
+WRITABLE_FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 PATIENCE = 2.0  # seconds that another process may keep the lock
 LONGEST = 1024 * 1024  # bytes; half a line is looked for in so much of a file's end
+
+
+class NotOurs(OSError):
+    """A folder or file is a link or belongs to another account. `strerror` says which, `filename` of what."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(errno.EPERM, f"it {fault}", str(path))
 
 
 class SharedFile:
@@ -35,13 +47,14 @@ class SharedFile:
         self._fd: int | None = None
 
     def open(self) -> int:
-        """Open the file, and make it and its folder where they are missing. Raises OSError."""
+        """Open the file, and make it and its folder where they are missing. Raises OSError.
+
+        Whatever the umask, the file has mode 0640 and its folder 0750. Raises NotOurs when the folder or the file is a
+        link or belongs to another account, who could have the lines elsewhere; a link to a device or a pipe may stay.
+        """
         if self._fd is None:
-            try:
-                self._fd = os.open(self.path, FLAGS, MODE)
-            except FileNotFoundError:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._fd = os.open(self.path, FLAGS, MODE)
+            _check_folder(self.path.parent)
+            self._fd = _opened(self.path)
         return self._fd
 
     def close(self) -> None:
@@ -108,6 +121,52 @@ class SharedFile:
             return len(whole)
         # Deleted while it was written to: what went into it is gone, and is written anew.
         return count if os.fstat(fd).st_nlink or self._is_current(fd) else 0
+
+
+def _check_folder(folder: Path) -> None:
+    make_directory(folder, FOLDER_MODE)
+    found = folder.lstat()
+    if fault := fault_of(found):
+        raise NotOurs(folder, fault)
+    if hasattr(os, "geteuid") and found.st_mode & WRITABLE_FOR_OTHERS:
+        folder.chmod(stat.S_IMODE(found.st_mode) & ~WRITABLE_FOR_OTHERS)
+
+
+def _opened(path: Path) -> int:
+    while True:
+        with suppress(FileExistsError):
+            fd = os.open(path, FLAGS | NO_LINK | os.O_CREAT | os.O_EXCL, MODE)
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, MODE)
+            return fd
+        with suppress(FileNotFoundError):  # another process has just put it away
+            return _existing(path)
+
+
+def _existing(path: Path) -> int:
+    try:
+        fd = os.open(path, FLAGS | NO_LINK)
+    except OSError as exc:
+        if not path.is_symlink():
+            raise
+        return _device(path, exc)
+    found = os.fstat(fd)
+    if fault := fault_of(found) if stat.S_ISREG(found.st_mode) else None:
+        os.close(fd)
+        raise NotOurs(path, fault)
+    if stat.S_ISREG(found.st_mode) and hasattr(os, "fchmod") and found.st_mode & WRITABLE_FOR_OTHERS:
+        os.fchmod(fd, stat.S_IMODE(found.st_mode) & ~WRITABLE_FOR_OTHERS)
+    return fd
+
+
+def _device(link: Path, refusal: OSError) -> int:
+    """What the link leads to, if that is a device or a pipe."""
+    with suppress(FileNotFoundError):
+        fd = os.open(link, FLAGS)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    raise NotOurs(link, "is a symbolic link") from refusal
 
 
 def _fitting(records: Sequence[bytes], room: float) -> int:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sanicbase.config import Config
 from sanicbase.log.locking import folder_locked
@@ -18,6 +19,7 @@ from sanicbase.log.rotation import older_files
 __all__ = ["Tidier"]
 
 DAY = 86400.0  # seconds
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 PATIENCE = 600.0  # seconds that another process may take for the same
 
 
@@ -96,7 +98,7 @@ def _compress(path: Path) -> None:
     """Replace the file by its compressed twin, which has its time."""
     part = path.with_name(f"{path.name}.gz.tmp")
     try:
-        with path.open("rb") as source, part.open("xb") as raw, gzip.open(raw, "wb", compresslevel=6) as target:
+        with path.open("rb") as source, _new(part) as raw, gzip.open(raw, "wb", compresslevel=6) as target:
             shutil.copyfileobj(source, target, 1024 * 1024)
         found = path.stat()
         part.chmod(found.st_mode)
@@ -106,3 +108,8 @@ def _compress(path: Path) -> None:
         part.unlink(missing_ok=True)
         raise
     path.unlink(missing_ok=True)
+
+
+def _new(path: Path) -> BinaryIO:
+    """A file that is there for nobody else, whatever the umask, until it has the mode of what is compressed."""
+    return os.fdopen(os.open(path, NEW, 0o600), "wb")

@@ -144,6 +144,8 @@ def test_a_folder_for_the_logs(tmp_path: Path) -> None:
     assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == []
     (tmp_path / "file").write_text("")
     assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path / "file"))) == ["logs.unwritable"]
+    (tmp_path / "xi_test").symlink_to(tmp_path / "elsewhere")
+    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == ["logs.foreign"]
 
 
 @pytest.mark.xdist_group("postgres")

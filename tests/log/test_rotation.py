@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sanicbase.log.rotation import PERIODS, Rotation, older_files, older_name
-from sanicbase.log.shared_file import SharedFile
+from sanicbase.log.shared_file import NotOurs, SharedFile
 from sanicbase.log.tidying import Tidier
 from tests.log.programs import all_lines
 
@@ -110,6 +110,18 @@ def test_a_link_to_a_device_is_written_to(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         file.append([b"line\n"])
     file.close()
+
+
+def test_a_link_that_takes_the_place_of_the_file_is_not_written_to(tmp_path: Path) -> None:
+    log, other = tmp_path / "run.log", tmp_path / "other"
+    other.touch()
+    file = SharedFile(log, Rotation(SHANGHAI))
+    file.append([b"line\n"])
+    log.unlink()
+    log.symlink_to(other)
+    with pytest.raises(NotOurs, match="it is a symbolic link"):
+        file.append([b"line\n"])
+    assert other.read_bytes() == b""
 
 
 def put_away(log: Path, *days: int) -> list[Path]:

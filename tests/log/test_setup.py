@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,69 @@ def test_the_files_are_there_from_the_start_and_for_nobody_else(folder: Path) ->
     files = list((folder / "deep" / "down" / "shop").iterdir())
     assert {file.name for file in files} == {"run.log", "error.log", "access.log"}
     assert {file.stat().st_mode & 0o007 for file in files} == {0}
+
+
+@pytest.fixture(params=[0o000, 0o077], ids=["open", "closed"])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def modes(*paths: Path) -> list[int]:
+    return [path.stat().st_mode & 0o777 for path in paths]
+
+
+@pytest.mark.usefixtures("umask")
+def test_the_modes_do_not_depend_on_the_umask(folder: Path) -> None:
+    setup_logging(settings(folder / "deep" / "down"))
+    logs = folder / "deep" / "down" / "shop"
+    assert modes(folder / "deep", folder / "deep" / "down", logs) == [0o750] * 3
+    assert modes(*logs.iterdir()) == [0o640] * 3
+
+
+def test_nobody_else_may_write_to_what_is_there_already(folder: Path) -> None:
+    logs = folder / "shop"
+    logs.mkdir()
+    (logs / "run.log").touch()
+    (logs / "run.log").chmod(0o666)
+    logs.chmod(0o777)
+    setup_logging(settings(folder))
+    assert modes(logs, logs / "run.log") == [0o755, 0o644]  # who may read is the administrator's choice
+
+
+def test_a_link_in_place_of_the_folder_is_refused(folder: Path) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "shop").symlink_to(folder / "elsewhere")
+    with pytest.raises(
+        ResourceError, match=r"shop cannot be written: it is a symbolic link\. Correct .* SHOP_LOG_DIR\.$"
+    ):
+        setup_logging(settings(folder))
+    assert list((folder / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["there", "missing"])
+def test_a_link_in_place_of_a_file_is_refused(folder: Path, target: str) -> None:
+    logs = folder / "shop"
+    logs.mkdir()
+    (folder / "there").write_text("precious")
+    (logs / "error.log").symlink_to(folder / target)
+    with pytest.raises(ResourceError, match=r"error\.log cannot be written: it is a symbolic link\."):
+        setup_logging(settings(folder))
+    assert (folder / "there").read_text() == "precious"
+    assert not (folder / "missing").exists()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make files of another account"
+)
+@pytest.mark.parametrize("name", ["shop", "shop/run.log"])
+def test_what_belongs_to_another_account_is_refused(folder: Path, name: str) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "run.log").touch()
+    os.chown(folder / name, 65534, 65534)
+    with pytest.raises(ResourceError, match=rf"{name} cannot be written: it belongs to another user \(uid 65534\)\."):
+        setup_logging(settings(folder))
 
 
 def test_calling_it_again_changes_nothing(folder: Path) -> None:

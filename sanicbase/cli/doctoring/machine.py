@@ -16,6 +16,7 @@ from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
 from sanicbase.config.sources import dotenv
 from sanicbase.errors import ResourceError
+from sanicbase.private import fault_of
 from sanicbase.terminal import say
 
 __all__ = ["look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
@@ -79,8 +80,23 @@ def look_at_ports(config: Config, service: Service, project: Project) -> Iterato
 
 
 def look_at_logs(config: Config) -> Iterator[Finding]:
-    """Whether the service can write its logs."""
+    """Whether the service can write its logs, and nobody else can have them elsewhere."""
     folder = config.log_dir
+    fault = fault_of(folder.lstat()) if folder.is_symlink() or folder.exists() else None
+    if fault and (folder.is_symlink() or os.geteuid() != 0):  # root looks a service of another account over
+        yield Finding(
+            "logs.foreign",
+            "error",
+            say(
+                f"The log folder {folder} {fault}: the service refuses it.",
+                f"服务拒绝使用日志目录 {folder}（{fault}）。",
+            ),
+            say(
+                f"Correct that as the account of the service, or set {config.env_prefix()}LOG_DIR.",
+                f"请用服务的账号改正，或设置 {config.env_prefix()}LOG_DIR。",
+            ),
+        )
+        return
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
