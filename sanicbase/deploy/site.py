@@ -86,8 +86,10 @@ class Site:
 
     @property
     def log_dir(self) -> Path:
-        """The folder that holds the folders of the services' logs."""
-        return self._there(self.config.log_dir.parent)
+        """The folder that holds the folders of the services' logs; outside of the project, which may be /var/log, the
+        service's own."""
+        own = self.config.log_dir
+        return self._there(own.parent if own.is_relative_to(self.config.project_dir()) else own)
 
     @property
     def private_dir(self) -> Path:

@@ -17,13 +17,16 @@ LOWEST_PORT = 1024  # below it a process needs a capability
 def root_units(site: Site, to: Path) -> Rendering:
     """Units for /etc/systemd/system, which run as the site's account and see as little of the machine as they need."""
     folder, units = to / "systemd", "/etc/systemd/system"
+    tmpfiles = f"systemd/tmpfiles.d/{site.service}.conf"
     commands = [
+        f"cp {to / tmpfiles} /etc/tmpfiles.d/",
         f"cp {folder}/*{site.service}.service {folder}/{site.service}.target {units}/",
         "systemctl daemon-reload",
         f"systemctl enable --now {site.service}.target",
         *(f"service {launch.name} status" for launch in site.launches),
     ]
-    return Rendering(_files(site, "systemd", account=False), commands)
+    files = {**_files(site, "systemd", account=False), tmpfiles: render("systemd/tmpfiles.j2", site=site)}
+    return Rendering(files, commands)
 
 
 def account_units(site: Site, to: Path) -> Rendering:

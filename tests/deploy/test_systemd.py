@@ -76,9 +76,41 @@ def test_the_units_follow_the_settings(tell: Tell, project: Project) -> None:
         assert line in lines
     assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE" in lines
     assert "CapabilityBoundingSet=" in srv.splitlines()
-    written = f"ReadWritePaths=-/var/log/here -{project.directory}/.sanicbase -{project.directory}/data"
+    written = f"ReadWritePaths=-/var/log/here/xi_test -{project.directory}/.sanicbase -{project.directory}/data"
     assert written in lines
     assert "ExecReload" not in srv
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders for another account")
+def test_the_folders_are_made_without_following_a_planted_link(tell: Tell, tmp_path: Path) -> None:
+    make = program("systemd-tmpfiles", "systemd")
+    here, victim = tmp_path / "100% of it", tmp_path / "victim"
+    for folder in (here, victim):
+        folder.mkdir()
+    os.chown(here, 65534, 65534)
+    options = (
+        "--elsewhere",
+        "--directory",
+        str(here),
+        "--python",
+        sys.executable,
+        "--user",
+        "nobody",
+        "--to",
+        str(tmp_path),
+    )
+    assert (told := tell("systemd", "xi_test", *options)).returncode == 0, told.stderr
+    unit = (tmp_path / "systemd" / "http_xi_test.service").read_text()
+    assert "\nExecStartPre=-+/usr/bin/systemd-tmpfiles --create xi_test.conf\n" in unit
+    command = [make, "--create", str(tmp_path / "systemd" / "tmpfiles.d" / "xi_test.conf")]
+    (here / "logs").symlink_to(victim)
+    os.chown(here / "logs", 65534, 65534, follow_symlinks=False)
+    subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (victim.stat().st_uid, list(victim.iterdir())) == (0, [])
+    (here / "logs").unlink()
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    made = {folder.name: (folder.stat().st_uid, folder.stat().st_mode & 0o777) for folder in here.iterdir()}
+    assert made == {".sanicbase": (65534, 0o700), "logs": (65534, 0o755)}
 
 
 def test_what_only_root_can_restrict_is_not_in_an_accounts_units(tell: Tell, project: Project) -> None:
@@ -149,6 +181,8 @@ def test_the_restrictions_leave_a_service_what_it_needs(
     probe.write_text(probe.read_text().replace("app = ", f"{WRITING.format(here=project.directory)}app = "))
     # Two restrictions cover files of the kernel, which a machine that is itself a container may not have.
     unit = re.sub("^(User=root|ProtectKernelLogs=yes|ProtectKernelTunables=yes)\n", "", unit, flags=re.MULTILINE)
+    folders = project.directory / "deploy" / "systemd" / "tmpfiles.d" / "xi_test.conf"
+    unit = unit.replace("--create xi_test.conf", f"--create {folders}")
     (manager.units / "http_xi_test.service").write_text(unit)
     manager.systemctl("daemon-reload")
     started = manager.systemctl("start", "http_xi_test")
