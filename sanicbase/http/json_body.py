@@ -65,17 +65,17 @@ class JsonBody:
 
 def check_json(body: bytes) -> None:
     """Refuse what a parser would let pass: a key that stands twice, a number that no type holds."""
-    if not _is_faultless(body):
-        _find_fault(body)
+    if (fault := _fault(body)) is not None:
+        _explain(body, fault)
 
 
-def _is_faultless(body: bytes) -> bool:
-    """Whether pydantic's own parser finds nothing wrong; it is fast, and it does not say what is."""
+def _fault(body: bytes) -> str | None:
+    """What pydantic's own parser finds wrong, None for nothing; it is fast, and it does not say where."""
     try:
         from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
-    except ValueError:
-        return False
-    return not _may_be_infinite(body)
+    except ValueError as exc:
+        return str(exc)
+    return "a number may be infinite" if _may_be_infinite(body) else None
 
 
 def _may_be_infinite(body: bytes) -> bool:
@@ -84,13 +84,18 @@ def _may_be_infinite(body: bytes) -> bool:
     return b"0e000" in numbers or b"0e+000" in numbers or b"0" * SAFE_DIGITS in numbers
 
 
-def _find_fault(body: bytes) -> None:
+def _explain(body: bytes, fault: str) -> None:
     try:
-        _decoder.decode(body.decode())
+        text = body.decode()
     except UnicodeDecodeError:
         raise UnreadableBody([Mistake.of("body", "json_encoding")]) from None
+    too_deep = InvalidParameters([Mistake.of("body", "json_too_deep")])
+    if "recursion" in fault:  # at 200 levels; Python's own limit depends on its version
+        raise too_deep
+    try:
+        _decoder.decode(text)
     except RecursionError:
-        raise InvalidParameters([Mistake.of("body", "json_too_deep")]) from None
+        raise too_deep from None
     except ValueError:
         raise UnreadableBody([Mistake.of("body", "json_invalid")]) from None
 

@@ -93,6 +93,7 @@ BAD: list[tuple[bytes, int]] = [
     (post(b"null", JSON), 422),
     (post(b"{", JSON), 400),
     (post(b"\xff\xfe{\x00}\x00", JSON), 400),
+    (post(b"[" * 300, JSON), 422),
     (post(b"[" * 9000, JSON), 422),
     (post(b'{"name": "\\u0000"}', JSON), 422),
     (post(b'{"name": "a"}', JSON, b"X-Trace: \xff"), 422),
