@@ -77,8 +77,9 @@ def test_each_finding_is_provoked_below() -> None:
 
 
 def test_versions() -> None:
-    assert codes(look_at_python((3, 10))) == ["python.version"]
-    assert codes(look_at_python((3, 14))) == ["python.version"]
+    assert [(found.code, found.severity) for found in look_at_python((3, 10))] == [("python.version", "error")]
+    assert [(found.code, found.severity) for found in look_at_python((3, 15))] == [("python.version", "warning")]
+    assert codes(look_at_python((3, 14))) == []
     assert codes(look_at_python()) == []
     assert codes(look_at_packages(["sanic<1", "no-such-package>=2", "click>=1"])) == ["package.version"] * 2
     assert codes(look_at_packages()) == []

@@ -21,19 +21,22 @@ from sanicbase.terminal import say
 
 __all__ = ["look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
 
-OLDEST, FIRST_UNKNOWN = (3, 11), (3, 14)
+OLDEST, NEWEST = (3, 11), (3, 14)  # docs/en/versions.md says which of them are tested
 
 
 def look_at_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
-    """Whether this Python is one that sanicbase is tested with."""
-    if not OLDEST <= running < FIRST_UNKNOWN:
-        shown = ".".join(map(str, running))
-        yield Finding(
-            "python.version",
-            "error",
-            say(f"Python {shown} is not supported.", f"不支持 Python {shown}。"),
-            say("Use Python 3.11, 3.12 or 3.13.", "请使用 Python 3.11、3.12 或 3.13。"),
+    """Whether this Python is one that sanicbase is expected to work with."""
+    shown, oldest, newest = (".".join(map(str, version)) for version in (running, OLDEST, NEWEST))
+    remedy = say(f"Use Python {oldest} to {newest}.", f"请使用 Python {oldest} 至 {newest}。")
+    if running < OLDEST:
+        refusal = say(f"Python {shown} is not supported.", f"不支持 Python {shown}。")
+        yield Finding("python.version", "error", refusal, remedy)
+    elif running > NEWEST:
+        warning = say(
+            f"Python {shown} is newer than this release of sanicbase, which nobody has run on it.",
+            f"Python {shown} 比这个版本的 sanicbase 更新，还没有人在上面运行过它。",
         )
+        yield Finding("python.version", "warning", warning, remedy)
 
 
 def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
