@@ -129,7 +129,7 @@ def test_a_first_websocket_gets_its_launch_file(told: Told, tmp_path: Path, auth
     assert contents(tmp_path) == before
 
 
-OWN = """\
+MIDDLEWARE = """\
 @app.on_response
 async def named(request: Request, response: HTTPResponse) -> None:
     response.headers["X-Served-By"] = "NAME"
@@ -154,7 +154,7 @@ def test_the_tests_of_two_services_run_together_on_their_launch_files(told: Told
         text = launch.read_text().replace(
             "from sanicbase", "from sanic import HTTPResponse, Request\nfrom sanicbase", 1
         )
-        launch.write_text(text.replace("if __name__", OWN.replace("NAME", name) + "if __name__"))
+        launch.write_text(text.replace("if __name__", MIDDLEWARE.replace("NAME", name) + "if __name__"))
         (tmp_path / f"tests/{name}/test_own.py").write_text(TEST.replace("NAME", name))
     given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
     tested = Folder(tmp_path).run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
