@@ -7,7 +7,7 @@ The rooms, from the top floor to the ground; each imports only from floors below
     app     jobs            the processes of a service: HTTP and WebSocket, scripts
     http    auth  ops  ws   views, envelope, rules; who a client is; health; WebSockets
     lifespan                what a process has open
-    rc                      Redis, Valkey and cache models
+    rc      migrations      Redis, Valkey and cache models; the history of the tables
     db                      Tortoise ORM
     log  private  notify    the service's log; the project's private folder; what systemd is told
     config  codes           the settings; the numbers of what goes wrong

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from sanicbase.config import Config
 from sanicbase.db import Database
+from sanicbase.migrations import prepare_tables
 from sanicbase.process import is_main_process
 from sanicbase.rc import RedisClients
 from sanicbase.rc.caches import Caches
@@ -91,4 +92,5 @@ def _own(config: Config, *, check: bool) -> list[Resource]:
     main = is_main_process()
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)
-    return [*stores, Database(config, check=main, connect=check), redis, Caches(config, connect=check)]
+    database = Database(config, connect=check, prepare=prepare_tables if main else None)
+    return [*stores, database, redis, Caches(config, connect=check)]

@@ -107,7 +107,7 @@ class _Starter:
 
 
 async def _prepare(config: ShelfConfig) -> None:
-    async with Database(config, check=False):
+    async with Database(config):
         await Tortoise.generate_schemas()
         now = time.monotonic()
         for key in KEYS:
@@ -119,7 +119,7 @@ async def _prepare(config: ShelfConfig) -> None:
 
 
 async def _history(config: ShelfConfig) -> list[Committed]:
-    async with Database(config, check=False):
+    async with Database(config):
         rows = await History.all().values_list("key", "version", "slug", "token", "began", "past_the_model")
         return [Committed(*row) for row in rows]
 

@@ -30,6 +30,9 @@ from sanicbase.process import is_main_process
 __all__ = ["Config"]
 
 PRIVATE_DIR = ".sanicbase"
+
+# The table of applied migrations, and the module by which whoever opens the databases, aerich too, has our migrations.
+AERICH = ("aerich.models", "sanicbase.migrations.aerich")
 WEAK: dict[Weakness, str] = {
     "empty": "is empty. Set it in prod, or write `str | None = None` when the service can do without it",
     "short": "is too weak for prod: it has fewer than 16 characters",
@@ -361,7 +364,7 @@ class Config(BaseSettings):
             for file in getattr(self, setting):
                 found = self._model_modules(setting, [file])
                 modules.setdefault(place.get(file, "default"), []).extend(found)
-        modules["default"].append("aerich.models")
+        modules["default"] += AERICH
         return modules
 
     def _model_modules(self, setting: str, files: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ from sanicbase.db.database import Database
 from sanicbase.db.model import DBModel
 from sanicbase.db.pages import KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
-from sanicbase.db.pickles import guard_aerich
 from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.raw_writes import raw_write
 from sanicbase.db.routing import use_primary
@@ -32,5 +31,3 @@ __all__ = [
     "transaction",
     "use_primary",
 ]
-
-guard_aerich()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -18,14 +18,12 @@ from tortoise.exceptions import ConfigurationError
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.db.engine.outage import reason
-from sanicbase.db.errors import DatabaseError, DatabaseTLSError
-from sanicbase.db.migrations import check_migrations
+from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel
 from sanicbase.db.observers import changed_with, open_models
 from sanicbase.db.pages import check_lists
 from sanicbase.db.relations import check_relations, check_watched
 from sanicbase.db.replication.replicas import Replicas, Router
-from sanicbase.db.schema import make_embedded_schema
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.values import fit_relations
 from sanicbase.errors import ResourceError
@@ -38,19 +36,22 @@ SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end before the connecti
 class Database:
     """Tortoise, with every connection of the configuration; one at a time in a process, for Tortoise is global.
 
-    `check` says whether the migrations are looked at, which one process of a service does: the main one. Without
-    `connect` no database is asked for anything, so one that is away is DatabaseUnavailable for its queries only.
+    `prepare` is called when every database has answered: `sanicbase.migrations.prepare_tables`, which one process of a
+    service passes, the main one. Without `connect` no database is asked for anything and `prepare` is not called, so a
+    database that is away is DatabaseUnavailable for its queries only.
 
-    Raises ResourceError when a database does not answer or another is open, MigrationError when one is not at the
-    models' version in prod, ConfigError when models cannot be migrated apart or when writes to a watched one would not
-    be seen, SanicBaseError for a list's filter that leads nowhere.
+    Raises ResourceError when a database does not answer or another is open, ConfigError when models cannot be migrated
+    apart or when writes to a watched one would not be seen, SanicBaseError for a list's filter that leads nowhere, and
+    what `prepare` raises.
     """
 
     name = "database"
 
-    def __init__(self, config: Config, *, check: bool = True, connect: bool = True) -> None:
+    def __init__(
+        self, config: Config, *, connect: bool = True, prepare: Callable[[Config], Awaitable[None]] | None = None
+    ) -> None:
         self._config = config
-        self._check = check and connect
+        self._prepare = prepare
         self._connect = connect
         self._context = TortoiseContext()
         self._opened = AsyncExitStack()
@@ -62,13 +63,7 @@ class Database:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._context.close_connections)
             self.replicas = self._made_replicas()
-            try:
-                await self._check_all()
-            except DatabaseError as exc:
-                raise ResourceError(
-                    f"The tables of {self._config.SERVER_NAME} cannot be looked at: {reason(exc)}. Let the account in "
-                    f"{self._config.env_prefix()}DB_URL read them."
-                ) from exc
+            await self._check_all()
             for replicas in self.replicas:
                 await stack.enter_async_context(replicas)
             stack.push_async_callback(spawned_are_done, SPAWNED_TIMEOUT)
@@ -113,9 +108,8 @@ class Database:
         check_watched()
         if self._connect:
             await self.ping()
-        if self._check:
-            await make_embedded_schema(self._config)
-            await check_migrations(self._config)
+            if self._prepare is not None:
+                await self._prepare(self._config)
 
     def _made_replicas(self) -> list[Replicas]:
         config, connections = self._config, self._context.connections

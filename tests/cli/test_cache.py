@@ -80,7 +80,7 @@ def unseen(service: XiTestConfig, statement: str) -> None:
     """Change rows as nobody who knows of cache models would."""
 
     async def change() -> None:
-        async with Database(service, check=False):
+        async with Database(service):
             await get_connection("default").execute_query(statement)
 
     asyncio.run(change())

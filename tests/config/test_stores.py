@@ -72,7 +72,11 @@ def test_credentials_are_taken_instead_of_a_url() -> None:
 
 
 def test_a_default_model_file_may_be_absent_and_a_listed_one_may_not(package: Path) -> None:
-    assert ShopConfig().tortoise()["apps"]["shop"]["models"] == ["shop.model_db.main", "aerich.models"]
+    assert ShopConfig().tortoise()["apps"]["shop"]["models"] == [
+        "shop.model_db.main",
+        "aerich.models",
+        "sanicbase.migrations.aerich",
+    ]
     wrong: list[dict[str, Any]] = [{"MODEL_LIST": ["main", "orders"]}, {"MODEL_EXTRA": ["extra"]}]
     for settings in wrong:
         with pytest.raises(ConfigError, match=r"lists '(orders|extra)', but there is no file .*shop/model_db"):

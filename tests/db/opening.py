@@ -54,6 +54,6 @@ def library_config(store: Store, *modules: str, **settings: Any) -> LibraryConfi
 @asynccontextmanager
 async def opened(store: Store, *modules: str, **settings: Any) -> AsyncIterator[Database]:
     """The models of these modules (`"tests.db.library"`) with fresh tables, as a service has them open."""
-    async with Database(library_config(store, *modules, **settings), check=False) as database:
+    async with Database(library_config(store, *modules, **settings)) as database:
         await Tortoise.generate_schemas()
         yield database

@@ -139,11 +139,12 @@ class Project:
 START = """\
 import asyncio, logging, sys
 from sanicbase.db import Database
+from sanicbase.migrations import prepare_tables
 from sanicbase.errors import SanicBaseError
 from {name}.config import config
 
 async def start():
-    async with Database(config):
+    async with Database(config, prepare=prepare_tables):
         pass
 
 logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stdout)

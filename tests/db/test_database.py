@@ -25,7 +25,8 @@ from tortoise.context import TortoiseContext
 from tortoise.models import Model
 
 from sanicbase import Config, ConfigError, ResourceError, lifespan
-from sanicbase.db import Database, schema
+from sanicbase.db import Database
+from sanicbase.migrations import embedded, prepare_tables
 from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.databases import ask_postgres
 from sanicbase.testing.servers import POSTGRES_URL
@@ -92,7 +93,7 @@ async def assert_does_not_open(config: Config, setting: str, *reasons: str) -> N
     """It ends in time, in a sentence that names the setting and no secret, and nothing is left behind."""
     with pytest.raises(ResourceError) as caught:
         async with asyncio.timeout(TIMEOUT + 2):
-            await Database(config).__aenter__()
+            await opened(config).__aenter__()
     sentence = str(caught.value)
     assert f"correct {config.env_prefix()}{setting}." in sentence
     for reason in reasons:
@@ -101,8 +102,13 @@ async def assert_does_not_open(config: Config, setting: str, *reasons: str) -> N
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def opened(config: Config) -> Database:
+    """As the main process of the service opens it."""
+    return Database(config, prepare=prepare_tables)
+
+
 async def assert_opens(config: Config) -> None:
-    async with Database(config) as database:
+    async with opened(config) as database:
         await database.ping()
 
 
@@ -111,7 +117,7 @@ async def test_opens_pings_and_closes(service: Service, kind: str, request: pyte
     store = Store.of(kind, service, request)
     config = service.config()
     for _ in range(2):
-        async with Database(config) as database:
+        async with opened(config) as database:
             await database.ping()
             # A handler runs in a task that knows nothing of the one that opened the databases.
             assert await contextvars.Context().run(asyncio.create_task, _query()) == 1
@@ -252,7 +258,7 @@ async def test_named_connection_takes_credentials(service: Service, kind: str, r
     }
     engine = {"postgres": "tortoise.backends.asyncpg", "mysql": "tortoise.backends.mysql"}[kind]
     log = {"engine": engine, "credentials": credentials}
-    async with Database(service.config(DB_CONNECTIONS={"log": log}, DB_MODELS={"log": ["records"]})):
+    async with opened(service.config(DB_CONNECTIONS={"log": log}, DB_MODELS={"log": ["records"]})):
         store.ask("CREATE TABLE visit (id INT PRIMARY KEY, page VARCHAR(50))")
         await service.model("records", "Visit").create(id=1, page="/")
     assert store.ask("SELECT page FROM visit") == [("/",)]
@@ -300,7 +306,7 @@ async def test_relation_from_an_extra_to_a_migrated_model_is_fine(service: Servi
 
 async def test_second_lifespan_is_refused_and_the_first_unharmed(service: Service, make_service: Any) -> None:
     first, other = service.config(REDIS_URL="redis://127.0.0.1:1"), make_service().config()
-    async with Database(first):
+    async with opened(first):
         article = service.model("main", "Article")
         await article.create(title="one")
         for second in (service.config(), other):
@@ -322,7 +328,7 @@ async def test_context_of_somebody_else_is_a_sentence(service: Service) -> None:
 
 async def test_another_service_can_be_opened_after_it(make_service: Any) -> None:
     for service in (make_service(), make_service()):
-        async with Database(service.config()):
+        async with opened(service.config()):
             assert "Aerich" in Tortoise.apps[service.name]
         assert {"aerich", "article"} < Store.embedded(service).tables()
 
@@ -330,7 +336,7 @@ async def test_another_service_can_be_opened_after_it(make_service: Any) -> None
 async def test_tables_that_another_process_keeps_making_are_not_waited_for_for_ever(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(embedded, "LOCK_TIMEOUT", 0.1)
     await assert_opens(service.config())
     file = Path(Store.embedded(service).where)
     with (
@@ -343,7 +349,7 @@ async def test_tables_that_another_process_keeps_making_are_not_waited_for_for_e
 
 async def test_of_two_that_open_at_once_one_is_refused(service: Service) -> None:
     async def hold() -> None:
-        async with Database(service.config()):
+        async with opened(service.config()):
             await wait.wait()
 
     wait = asyncio.Event()
@@ -362,6 +368,6 @@ async def test_other_database_is_spoken_to_in_its_own_words(
     store = Store.of(kind, service, request)
     store.ask("CREATE TABLE visit (id INT PRIMARY KEY, page VARCHAR(50))")
     for config in (embedded, service.config()):
-        async with Database(config):
+        async with opened(config):
             await service.model("records", "Visit").create(id=1, page="/")
     assert store.ask("SELECT page FROM visit") == [("/",)]

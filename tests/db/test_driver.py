@@ -16,7 +16,7 @@ from tortoise.connection import get_connection
 from shop.config import config
 
 async def main():
-    async with Database(config, check=False):
+    async with Database(config):
         connection = get_connection("default")
         rows = await connection.execute_query_dict("SELECT version() AS version")
         async with connection.acquire_connection() as own:

@@ -173,7 +173,7 @@ async def test_frozen_server_holds_nobody_who_is_cancelled(fragile: Fragile) -> 
 
 async def test_first_statements_wait_for_a_silent_server_side_by_side(fragile: Fragile) -> None:
     config = library_config(fragile.store, "tests.db.ledger", **settings())
-    async with Database(config, check=False, connect=False):
+    async with Database(config, connect=False):
         with fragile.server.frozen():
             async with asyncio.timeout(LONGEST):  # one after another they would wait for TASKS times the limit
                 results = await asyncio.gather(*(Entry.all().count() for _ in range(TASKS)), return_exceptions=True)

@@ -60,7 +60,7 @@ def bouncer(request: pytest.FixtureRequest, postgres: int) -> Iterator[str]:
 
 async def ask_side_by_side(url: str) -> set[tuple[bool, str, str]]:
     """What ten tasks at once are told of their own number, the session's zone and its limit."""
-    async with Database(XiTestConfig(DB_URL=url), check=False):
+    async with Database(XiTestConfig(DB_URL=url)):
         connection = Tortoise.get_connection("default")
 
         async def ask(number: int) -> tuple[bool, str, str]:

@@ -188,7 +188,7 @@ async def test_a_sqlite_that_is_read_only_is_opened_anew(file: Path) -> None:
 
 async def test_a_sqlite_that_cannot_be_opened_is_away_until_it_can(file: Path) -> None:
     config = library_config(Store("sqlite", f"sqlite://{file}"), "tests.db.ledger")
-    async with Database(config, check=False, connect=False):
+    async with Database(config, connect=False):
         for _ in range(2):
             assert await refused(Entry.all().count()) == "away"
         file.parent.mkdir()
@@ -204,7 +204,7 @@ async def test_a_file_that_is_no_database_is_an_error_until_it_is_replaced(file:
     sound = file.with_suffix(".sound")
     shutil.copy(file, sound)
     await asyncio.to_thread(file.write_text, "This is no database. " * 1000)
-    async with Database(library_config(store, "tests.db.ledger"), check=False, connect=False):
+    async with Database(library_config(store, "tests.db.ledger"), connect=False):
         with pytest.raises(DatabaseError) as caught:
             await Entry.all().count()
         assert type(caught.value) is DatabaseError

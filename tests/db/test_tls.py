@@ -104,7 +104,7 @@ async def is_encrypted() -> bool:
 
 @asynccontextmanager
 async def opened(driver: str, url: str, **settings: Any) -> AsyncIterator[None]:
-    async with Database(config(driver, url, **settings), check=False):
+    async with Database(config(driver, url, **settings)):
         yield
 
 

@@ -14,11 +14,11 @@ from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
 from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.config import Config
 from sanicbase.db import Database
-from sanicbase.db.drift import UnreadableNote, unwritten_changes
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.migrations import aerich_command, lacking
 from sanicbase.errors import SanicBaseError
+from sanicbase.migrations.drift import UnreadableNote, unwritten_changes
+from sanicbase.migrations.pending import aerich_command, lacking
 from sanicbase.terminal import say
 
 __all__ = ["Facts", "judge", "look_at_databases"]
@@ -68,13 +68,13 @@ async def look_at_databases(
         return
     opened = _in_memory(config, missing)
     try:
-        async with Database(opened, check=False):
+        async with Database(opened):
             for name in opened.databases():
                 async for finding in _look_at(name, config, processes, now):
                     yield finding
             async for finding in _look_at_tables(opened, apps.keys() - new):
                 yield finding
-        async with Database(opened.model_copy(update={"MODEL_EXTRA": []}), check=False):
+        async with Database(opened.model_copy(update={"MODEL_EXTRA": []})):
             for label, statements in (await unwritten_changes(opened)).items():
                 yield _unwritten(label, statements, await aerich_command(opened, label))
     except UnreadableNote as exc:

@@ -14,9 +14,9 @@ from tortoise.exceptions import FieldError
 
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
-from sanicbase.db.pickles import UnsafePickle
-from sanicbase.db.versions import applied_migrations, followed_migrations, migrations_dir, written_for_sqlite
 from sanicbase.errors import MigrationError
+from sanicbase.migrations.pickles import UnsafePickle
+from sanicbase.migrations.versions import applied_migrations, followed_migrations, migrations_dir, written_for_sqlite
 
 __all__ = ["UnreadableNote", "unwritten_changes"]
 

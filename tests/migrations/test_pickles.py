@@ -17,17 +17,17 @@ from tortoise.contrib.mysql.indexes import FullTextIndex
 from tortoise.contrib.postgres.indexes import GinIndex
 from tortoise.indexes import Index, PartialIndex
 
-from sanicbase.db.pickles import UnsafePickle
+from sanicbase.migrations.pickles import UnsafePickle
 from tests.db.project import KINDS, Project, Store, shop
 
 CHANGES = """\
 import asyncio
 from sanicbase.db import Database
-from sanicbase.db.drift import unwritten_changes
+from sanicbase.migrations.drift import unwritten_changes
 from shop.config import config
 
 async def main():
-    async with Database(config.model_copy(update={"MODEL_EXTRA": []}), check=False):
+    async with Database(config.model_copy(update={"MODEL_EXTRA": []})):
         print(await unwritten_changes(config))
 
 asyncio.run(main())

@@ -12,20 +12,21 @@ from tortoise import Tortoise
 
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
+from sanicbase.db.engine.outage import reason
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
-from sanicbase.db.schema import missing_columns
-from sanicbase.db.versions import (
+from sanicbase.errors import MigrationError, ResourceError
+from sanicbase.migrations.embedded import make_embedded_schema, missing_columns
+from sanicbase.migrations.versions import (
     aerich_has_table,
     aerich_target,
     applied_migrations,
     followed_migrations,
     written_for_sqlite,
 )
-from sanicbase.errors import MigrationError
 
-__all__ = ["Lack", "aerich_command", "check_migrations", "lacking"]
+__all__ = ["Lack", "aerich_command", "lacking", "prepare_tables"]
 
 logger = logging.getLogger("sanicbase.db")
 
@@ -40,8 +41,23 @@ class Lack:
     remedy: str
 
 
-async def check_migrations(config: Config) -> None:
-    """Warn in dev and test, raise MigrationError in prod, when a database lacks a migration or its tables."""
+async def prepare_tables(config: Config) -> None:
+    """Make the tables of embedded databases, and look at the migrations of all, which are open.
+
+    Warns in dev and test, and raises MigrationError in prod, when a database lacks a migration or its tables. Raises
+    ResourceError when the account may not read them.
+    """
+    try:
+        await make_embedded_schema(config)
+        await _check_migrations(config)
+    except DatabaseError as exc:
+        raise ResourceError(
+            f"The tables of {config.SERVER_NAME} cannot be looked at: {reason(exc)}. Let the account in "
+            f"{config.env_prefix()}DB_URL read them."
+        ) from exc
+
+
+async def _check_migrations(config: Config) -> None:
     sentences = [f"{lack.sentence} {lack.remedy}" for lack in await lacking(config)]
     if sentences and config.ENV == "prod":
         raise MigrationError("\n".join(sentences))

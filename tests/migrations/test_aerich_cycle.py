@@ -23,10 +23,11 @@ class Comment(Model):
 READ_EXTRA = """\
 import asyncio
 from sanicbase.db import Database
+from sanicbase.migrations import prepare_tables
 from shop.config import config
 
 async def main():
-    async with Database(config):
+    async with Database(config, prepare=prepare_tables):
         from shop.model_db.extra import Word
         await Word.create(word="nonsense")
         print([word.word for word in await Word.all()])

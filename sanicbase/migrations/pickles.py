@@ -39,8 +39,8 @@ class UnsafePickle(MigrationError):
 def guard_aerich() -> None:
     """Have aerich, in this whole process, read pickled indexes only. It raises UnsafePickle for any other pickle.
 
-    sanicbase.db calls this when it is imported. The `aerich` command imports it with the database engine, and is
-    guarded as well.
+    sanicbase.migrations calls this when it is imported. Tortoise imports it with the models of every service, so the
+    `aerich` command is guarded as well.
     """
     coder.object_hook = _object_hook
 

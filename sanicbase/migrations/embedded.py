@@ -18,8 +18,8 @@ from tortoise.models import Model
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.relations import migrated_models
-from sanicbase.db.versions import followed_migrations, migrations_dir, written_for_sqlite
 from sanicbase.errors import ResourceError
+from sanicbase.migrations.versions import followed_migrations, migrations_dir, written_for_sqlite
 
 __all__ = ["make_embedded_schema", "missing_columns"]
 
