@@ -1,0 +1,132 @@
+"""The statements of a script, one by one, so that each can be shown, timed and noted by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+__all__ = ["Dialect", "first_words", "split_statements"]
+
+Dialect = Literal["postgres", "mysql", "sqlite"]
+
+WORD = r"(?P<word>[^\W\d]\w*)"
+SPACE = r"(?P<space>\s+)"
+SINGLE = r"'(?:[^']|'')*'"
+DOUBLE = r'"(?:[^"]|"")*"'
+BACKQUOTED = r"`(?:[^`]|``)*`"
+BLOCK = r"(?P<comment>/\*.*?\*/)"
+
+# What stands for itself, whatever is in it. A semicolon ends a statement only outside of these.
+TOKENS: dict[Dialect, str] = {
+    "postgres": "|".join(
+        [
+            r"(?P<line>--[^\n]*)",
+            r"(?P<nested>/\*)",  # comments of PostgreSQL are nested, so its end is looked for by itself
+            r"[eE]'(?:[^'\\]|\\.|'')*'",
+            SINGLE,
+            DOUBLE,
+            r"\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$",
+            WORD,
+            SPACE,
+        ]
+    ),
+    "mysql": "|".join(
+        [
+            r"(?P<line>--(?=\s|$)[^\n]*|\#[^\n]*)",
+            r"(?P<hint>/\*M?!.*?\*/)",  # which MySQL carries out, in spite of its looks
+            BLOCK,
+            r"'(?:[^'\\]|\\.|'')*'",
+            r'"(?:[^"\\]|\\.|"")*"',
+            BACKQUOTED,
+            WORD,
+            SPACE,
+        ]
+    ),
+    "sqlite": "|".join([r"(?P<line>--[^\n]*)", BLOCK, SINGLE, DOUBLE, BACKQUOTED, r"\[[^\]]*\]", WORD, SPACE]),
+}
+PATTERNS = {dialect: re.compile(f"{tokens}|(?P<other>.)", re.DOTALL) for dialect, tokens in TOKENS.items()}
+
+COMPOUND = {"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT"}
+"""What is created with a body in which semicolons end statements of its own."""
+NO_END_OF_A_BLOCK = {"IF", "WHILE", "LOOP", "REPEAT", "FOR"}  # of `END IF`
+NESTED = re.compile(r"/\*|\*/")
+
+
+def split_statements(script: str, dialect: Dialect) -> list[str]:
+    """The statements of the script without their semicolons; comments around them are left out, those inside stay.
+
+    Strings, quoted names, comments, PostgreSQL's dollar quotes, and the bodies of triggers and routines are kept whole.
+    """
+    statements: list[str] = []
+    current = _Statement()
+    for piece, kind in _tokens(script, dialect):
+        if piece == ";" and not current.depth:
+            statements.append(current.text())
+            current = _Statement()
+        else:
+            current.add(piece, kind)
+    statements.append(current.text())
+    return [statement for statement in statements if statement]
+
+
+def first_words(statement: str, count: int = 2) -> str:
+    """What a statement begins with, in capitals, without comments: `CREATE TABLE`."""
+    bare = re.sub(r"\s*(?:--[^\n]*\n|/\*(?!M?!).*?\*/)", " ", statement, flags=re.DOTALL)
+    return " ".join(re.findall(r"\w+", bare)[:count]).upper()
+
+
+class _Statement:
+    """A statement as it is read; `depth` says in how many BEGIN … END of a body it is."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.words: list[str] = []
+        self.depth = 0
+
+    def add(self, piece: str, kind: str | None) -> None:
+        if not self.words and not self.text() and kind in ("line", "comment", "space"):
+            return
+        self.parts.append(piece)
+        if kind == "word":
+            self._take(piece.upper())
+
+    def text(self) -> str:
+        return "".join(self.parts).strip()
+
+    def _take(self, word: str) -> None:
+        last = self.words[-1] if self.words else ""
+        self.words.append(word)
+        if not self._is_compound():
+            return
+        if last == "END" and word in NO_END_OF_A_BLOCK:
+            self.depth += 1  # which that END has not closed
+        elif word == "END":
+            self.depth = max(0, self.depth - 1)
+        elif word == "BEGIN" or (word == "CASE" and last != "END"):
+            self.depth += 1
+
+    def _is_compound(self) -> bool:
+        # PostgreSQL's bodies are strings, but for BEGIN ATOMIC, which is one as well.
+        return self.words[0] == "CREATE" and bool(COMPOUND.intersection(self.words[:12]))
+
+
+def _tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
+    pattern, position = PATTERNS[dialect], 0
+    while position < len(script):
+        found = pattern.match(script, position)
+        assert found is not None  # noqa: S101  (whatever else there is, is the last alternative)
+        kind, end = found.lastgroup, found.end()
+        if kind == "nested":
+            kind, end = "comment", _end_of_comment(script, position)
+        yield script[position:end], kind
+        position = end
+
+
+def _end_of_comment(script: str, start: int) -> int:
+    depth = 0
+    for found in NESTED.finditer(script, start):
+        depth += 1 if found.group() == "/*" else -1
+        if not depth:
+            return found.end()
+    return len(script)
