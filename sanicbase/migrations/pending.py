@@ -23,6 +23,8 @@ from sanicbase.migrations.versions import (
     aerich_target,
     applied_migrations,
     followed_migrations,
+    foreign_migrations,
+    own_folder,
     written_for_sqlite,
 )
 
@@ -75,6 +77,8 @@ async def lacking(config: Config, among: Container[str] | None = None) -> list[L
 async def _lacking(config: Config, label: str) -> Lack | None:
     file = embedded_file(config.tortoise(), label)
     if files := followed_migrations(config, label):
+        if not file and (foreign := foreign_migrations(config, label)):
+            return Lack(foreign, f"Run: {await aerich_command(config, label, begun=False)} init-db")
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
@@ -103,12 +107,19 @@ async def aerich_command(config: Config, label: str, *, begun: bool = True) -> s
 
     What it did to any database it notes in a table of the default one. `begun` says whether there are migrations.
     """
-    target = f"{config.SERVER_NAME}.config.migrate_db"
-    init = "" if begun and aerich_target(config) == target else f"aerich init -t {target} && "
+    target, location = f"{config.SERVER_NAME}.config.migrate_db", _location(config, label)
+    named, there = aerich_target(config)
+    same = named == target and Path(there or "migrations") == Path(location)
+    elsewhere = "" if Path(location) == Path("migrations") else f" --location {location}"
+    init = "" if begun and same else f"aerich init -t {target}{elsewhere} && "
     if label == config.SERVER_NAME:
         return f"{init}aerich"
     table = "" if await aerich_has_table() else "aerich init-db && "
     return f"{init}{table}aerich --app {label}"
+
+
+def _location(config: Config, label: str) -> str:
+    return f"./{own_folder(config, label).parent.relative_to(config.project_dir()).as_posix()}"
 
 
 async def _missing_tables(config: Config, label: str) -> list[str]:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-__all__ = ["Dialect", "first_words", "split_statements"]
+__all__ = ["DATABASES", "Dialect", "first_words", "split_statements"]
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
+
+DATABASES: dict[Dialect, str] = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "sqlite": "SQLite"}
+"""What people call them."""
 
 WORD = r"(?P<word>[^\W\d]\w*)"
 SPACE = r"(?P<space>\s+)"

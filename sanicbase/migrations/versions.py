@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import importlib
 import tomllib
 from pathlib import Path
 
@@ -12,50 +12,81 @@ from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
+from sanicbase.migrations.files import dialect_of_files, folder_of, migrations_in
+from sanicbase.migrations.statements import DATABASES, Dialect
 
 __all__ = [
     "aerich_has_table",
     "aerich_target",
     "applied_migrations",
+    "dialect_of_label",
     "followed_migrations",
+    "follows_models",
+    "foreign_migrations",
     "migration_files",
     "migrations_dir",
+    "own_folder",
+    "written_for",
     "written_for_sqlite",
 ]
 
-VERSION = re.compile(r"\d+_.*\.py")
+
+def dialect_of_label(config: Config, label: str) -> Dialect:
+    """The dialect of the label's database, which is not asked for it."""
+    tortoise = config.tortoise()
+    engine = tortoise["connections"][tortoise["apps"][label]["default_connection"]]["engine"]
+    dialect: Dialect = importlib.import_module(engine).client_class.capabilities.dialect
+    return dialect
+
+
+def own_folder(config: Config, label: str) -> Path:
+    """Where migrations of the label for its database are or will be: `<label>`, or `<dialect>/<label>`."""
+    return folder_of(config.project_dir() / "migrations", label, dialect_of_label(config, label))
 
 
 def migrations_dir(config: Config, label: str) -> Path:
-    """The folder of the migrations of one label."""
-    return config.project_dir() / "migrations" / label
+    """The folder of the migrations of one label: its own, or the one of another dialect while that is the only one."""
+    own, plain = own_folder(config, label), config.project_dir() / "migrations" / label
+    return own if migrations_in(own) or not migrations_in(plain) else plain
 
 
 def migration_files(config: Config, label: str) -> list[str]:
     """The committed migrations in their order: `["0_20260101000000_init.py"]`."""
-    folder = migrations_dir(config, label)
-    files = [path.name for path in folder.glob("*.py") if VERSION.fullmatch(path.name)]
-    return sorted(files, key=lambda name: int(name.split("_")[0]))
+    return [migration.name for migration in migrations_in(migrations_dir(config, label))]
+
+
+def follows_models(config: Config, label: str) -> bool:
+    """Whether the label's tables are made from its models, whatever migrations there are.
+
+    So for an embedded database beside a default one on a server: aerich notes in the default database what it did to
+    the others, and a note that all machines share says nothing about a file that each of them has.
+    """
+    tortoise = config.tortoise()
+    return bool(embedded_file(tortoise, label)) and not embedded_file(tortoise, config.SERVER_NAME)
 
 
 def followed_migrations(config: Config, label: str) -> list[str]:
-    """The committed migrations that the label's database is to have.
+    """The committed migrations that the label's database is to have."""
+    return [] if follows_models(config, label) else migration_files(config, label)
 
-    None for an embedded database beside a default one on a server: aerich notes in the default database what it did
-    to the others, and a note that all machines share says nothing about a file that each of them has.
-    """
-    tortoise = config.tortoise()
-    alone = embedded_file(tortoise, label) and not embedded_file(tortoise, config.SERVER_NAME)
-    return [] if alone else migration_files(config, label)
+
+def written_for(config: Config, label: str) -> Dialect | None:
+    """The dialect of the label's migrations; None when nothing in them tells."""
+    return dialect_of_files(migrations_dir(config, label))
+
+
+def foreign_migrations(config: Config, label: str) -> str:
+    """A sentence when the label has migrations for another database only; empty when it has its own, or none."""
+    written, own = written_for(config, label), dialect_of_label(config, label)
+    if written in (None, own):
+        return ""
+    folder = migrations_dir(config, label).relative_to(config.project_dir())
+    return f"The migrations in {folder} are written for {DATABASES[written]}, and {label} is on {DATABASES[own]}."
 
 
 def written_for_sqlite(config: Config, label: str) -> bool:
-    """Whether the label's migrations are SQLite's, by the first one, whose keys every database spells in its own way.
-
-    False when it has no generated key: then nothing tells, and tables built from the models are right in any case.
-    """
-    first = migrations_dir(config, label) / migration_files(config, label)[0]
-    return "AUTOINCREMENT" in first.read_text(encoding="utf-8")
+    """Whether the label's migrations are SQLite's. False when nothing tells: tables built from the models are right."""
+    return written_for(config, label) == "sqlite"
 
 
 async def applied_migrations(label: str) -> set[str]:
@@ -68,13 +99,17 @@ async def applied_migrations(label: str) -> set[str]:
         raise
 
 
-def aerich_target(config: Config) -> str:
-    """What `aerich init` has named last in the project's pyproject.toml; empty when nothing there can be read."""
+def aerich_target(config: Config) -> tuple[str, str]:
+    """The configuration and the folder that `aerich init` has named last in the project's pyproject.toml.
+
+    Empty when nothing there can be read.
+    """
     try:
         tools = tomllib.loads((config.project_dir() / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
     except (OSError, ValueError):
-        return ""
-    return str((tools.get("aerich") or tools.get("tortoise") or {}).get("tortoise_orm", ""))
+        return "", ""
+    section = tools.get("aerich") or tools.get("tortoise") or {}
+    return str(section.get("tortoise_orm", "")), str(section.get("location", ""))
 
 
 async def aerich_has_table() -> bool:

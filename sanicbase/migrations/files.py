@@ -1,0 +1,181 @@
+"""The files of a label's migrations: where they are, which database they are written for, and what is in them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aerich.utils import decompress_dict
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from sanicbase.errors import MigrationError
+from sanicbase.migrations.statements import Dialect
+from sanicbase.terminal import say
+
+__all__ = ["Migration", "dialect_of_files", "folder_of", "migrations_in"]
+
+VERSION = re.compile(r"\d+_.*\.py")
+
+# What one database spells and the others do not, in what aerich has written. Strings and comments are no signs.
+SIGNS: dict[Dialect, re.Pattern[str]] = {
+    "mysql": re.compile(r"`|\bAUTO_INCREMENT\b|\bMODIFY COLUMN\b"),
+    "sqlite": re.compile(r"\bAUTOINCREMENT\b|\bPRAGMA\b"),
+    "postgres": re.compile(
+        r"\b(?:BIG|SMALL)?SERIAL\b|\bJSONB\b|\bTIMESTAMPTZ\b|\bCOMMENT ON\b|\bBYTEA\b|\bALTER COLUMN\b|::\w|"
+        r"\bGENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY\b|\bDOUBLE PRECISION\b|\bCONCURRENTLY\b"
+    ),
+}
+LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+Step = Callable[[BaseDBAsyncClient], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file. What is in it is read when it is asked for, and raises MigrationError when that cannot be used."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The name by which aerich's table has it: `0_20260101000000_init.py`."""
+        return self.path.name
+
+    @property
+    def number(self) -> int:
+        """Its place in the order."""
+        return int(self.name.split("_")[0])
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """The database it is written for: its DIALECT, else what its SQL spells; None where nothing tells."""
+        declared = self._declared("DIALECT")
+        if declared is None:
+            return self._spelt
+        if declared not in SIGNS:
+            raise MigrationError(
+                say(
+                    f"{self.path} says DIALECT = {declared!r}. Write one of {', '.join(map(repr, SIGNS))}.",
+                    f"{self.path} 里写着 DIALECT = {declared!r}，只能是 {'、'.join(map(repr, SIGNS))} 之一。",
+                )
+            )
+        dialect: Dialect = declared
+        return dialect
+
+    @property
+    def digest(self) -> str:
+        """What is in the file, however it is formatted: another one when something else would be carried out."""
+        return hashlib.sha256(ast.dump(self._tree).encode()).hexdigest()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the SQL goes into one transaction, where the database can."""
+        return bool(getattr(self._module, "RUN_IN_TRANSACTION", True))
+
+    @property
+    def data(self) -> Callable[..., Awaitable[None]] | None:
+        """The function that migrates the rows, if there is one."""
+        function: Callable[..., Awaitable[None]] | None = getattr(self._module, "migrate_data", None)
+        return function
+
+    @property
+    def data_in_transaction(self) -> bool:
+        """Whether the rows go into one transaction, with the SQL where the database can."""
+        return bool(getattr(self._module, "DATA_IN_TRANSACTION", True))
+
+    @property
+    def models_state(self) -> dict[str, Any] | None:
+        """The models as they are after it; None in files of aerich before 0.6."""
+        state = self._declared("MODELS_STATE")
+        return decompress_dict(str(state)) if state else None
+
+    def step(self, direction: str) -> Step:
+        """Its function `upgrade` or `downgrade`."""
+        function: Step | None = getattr(self._module, direction, None)
+        if function is None:
+            raise MigrationError(
+                say(
+                    f"{self.path} has no function {direction}(db). Write `async def {direction}(db) -> str`.",
+                    f"{self.path} 里没有函数 {direction}(db)。请编写 `async def {direction}(db) -> str`。",
+                )
+            )
+        return function
+
+    @cached_property
+    def _tree(self) -> ast.Module:
+        try:
+            return ast.parse(self.path.read_bytes())
+        except (OSError, SyntaxError, ValueError) as exc:
+            raise self._unusable(exc) from exc
+
+    @cached_property
+    def _module(self) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(self.path.stem, self.path)
+        assert spec is not None  # noqa: S101  (it ends in .py)
+        assert spec.loader is not None  # noqa: S101
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as exc:  # whatever the author's file raises
+            raise self._unusable(exc) from exc
+        return module
+
+    def _unusable(self, error: Exception) -> MigrationError:
+        cause = f"{type(error).__name__}: {error}"
+        return MigrationError(
+            say(
+                f"{self.path} cannot be read ({cause}). Correct it, or restore it from version control.",
+                f"无法读取 {self.path}（{cause}）。请更正它，或从版本库恢复。",
+            )
+        )
+
+    def _declared(self, name: str) -> object:
+        """The plain value of a name at the top of the file, which is not run for it."""
+        for statement in self._tree.body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                value = getattr(statement, "value", None)
+                return value.value if isinstance(value, ast.Constant) else None
+        return None
+
+    @cached_property
+    def _spelt(self) -> Dialect | None:
+        sql = LITERAL.sub("''", "\n".join(self._texts()))
+        return next((dialect for dialect, sign in SIGNS.items() if sign.search(sql)), None)
+
+    def _texts(self) -> Iterator[str]:
+        for function in self._tree.body:
+            if isinstance(function, ast.AsyncFunctionDef) and function.name in ("upgrade", "downgrade"):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        yield node.value
+
+
+def migrations_in(folder: Path) -> list[Migration]:
+    """The migrations of a folder in their order."""
+    files = [Migration(path) for path in folder.glob("*.py") if VERSION.fullmatch(path.name)]
+    return sorted(files, key=lambda migration: (migration.number, migration.name))
+
+
+def dialect_of_files(folder: Path) -> Dialect | None:
+    """The database that a folder's migrations are written for, by the first that tells; None where none does."""
+    return next((dialect for migration in migrations_in(folder) if (dialect := migration.dialect)), None)
+
+
+def folder_of(migrations: Path, label: str, dialect: Dialect) -> Path:
+    """The folder of a label's migrations for a database of that dialect, whether or not it has files yet.
+
+    `<label>`, as aerich makes it; `<dialect>/<label>` when that has files, or when `<label>` is of another dialect.
+    """
+    plain, own = migrations / label, migrations / dialect / label
+    if not migrations_in(own) and dialect_of_files(plain) in (None, dialect):
+        return plain
+    return own

@@ -1,0 +1,100 @@
+"""What is known of a migration's file before any database is asked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sanicbase.errors import MigrationError
+from sanicbase.migrations.files import Migration, dialect_of_files, folder_of, migrations_in
+from sanicbase.migrations.statements import Dialect
+from tests.db.project import KINDS, Store, shop
+
+FILE = '''\
+{head}
+
+async def upgrade(db):
+    return """{sql}"""
+
+
+async def downgrade(db):
+    return ""
+'''
+DIALECTS: dict[str, Dialect] = {"embedded": "sqlite", "postgres": "postgres", "mysql": "mysql"}
+
+
+def written(folder: Path, name: str, sql: str, head: str = "") -> Migration:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(FILE.format(head=head, sql=sql), encoding="utf-8")
+    return Migration(folder / name)
+
+
+def test_order_is_by_number_and_not_by_a_clock(tmp_path: Path) -> None:
+    for name in ("10_20260101000000_c.py", "2_20990101000000_b.py", "0_19700101000000_a.py"):
+        written(tmp_path, name, "SELECT 1")
+    for other in ("__init__.py", "notes.py", "1_x.txt"):
+        (tmp_path / other).touch()
+    assert [migration.name[-4] for migration in migrations_in(tmp_path)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_of_aerich_tell_their_dialect(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
+    project = shop(tmp_path)
+    Store.of(kind, project, request)
+    project.shell("aerich init -t shop.config.migrate_db && aerich init-db")
+    (file,) = project.migrations()
+    text = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("DIALECT"))
+    file.write_text(text)
+    assert dialect_of_files(file.parent) == DIALECTS[kind]
+
+
+@pytest.mark.parametrize(
+    ("sql", "dialect"),
+    [
+        ("ALTER TABLE `a` ADD b INT", "mysql"),
+        ('CREATE TABLE "a" ("id" INTEGER PRIMARY KEY AUTOINCREMENT)', "sqlite"),
+        ('CREATE TABLE "a" ("id" BIGSERIAL NOT NULL)', "postgres"),
+        ('ALTER TABLE "a" ALTER COLUMN "b" DROP NOT NULL', "postgres"),
+        ('CREATE TABLE "a" ("b" TEXT DEFAULT \'a `SERIAL` JSONB\')', None),
+        ('ALTER TABLE "a" ADD "b" INT', None),
+    ],
+)
+def test_dialect_is_what_the_sql_spells(tmp_path: Path, sql: str, dialect: Dialect | None) -> None:
+    assert written(tmp_path, "0_1_a.py", sql).dialect == dialect
+
+
+def test_declared_dialect_goes_before_what_is_spelt(tmp_path: Path) -> None:
+    assert written(tmp_path, "0_1_a.py", "ALTER TABLE `a`", 'DIALECT = "postgres"').dialect == "postgres"
+    with pytest.raises(MigrationError, match=r"DIALECT = 'oracle'\. Write one of"):
+        _ = written(tmp_path, "0_1_a.py", "", 'DIALECT = "oracle"').dialect
+
+
+def test_each_dialect_has_a_folder(tmp_path: Path) -> None:
+    assert folder_of(tmp_path, "shop", "postgres") == tmp_path / "shop"
+    written(tmp_path / "shop", "0_1_a.py", "AUTOINCREMENT")
+    assert folder_of(tmp_path, "shop", "sqlite") == tmp_path / "shop"
+    assert folder_of(tmp_path, "shop", "postgres") == tmp_path / "postgres" / "shop"
+    written(tmp_path / "sqlite" / "shop", "0_1_a.py", "AUTOINCREMENT")
+    assert folder_of(tmp_path, "shop", "sqlite") == tmp_path / "sqlite" / "shop"
+
+
+def test_digest_is_of_what_would_be_carried_out(tmp_path: Path) -> None:
+    first = written(tmp_path, "0_1_a.py", "SELECT 1").digest
+    shutil.copy(tmp_path / "0_1_a.py", tmp_path / "1_1_b.py")
+    (tmp_path / "1_1_b.py").write_text("# A comment.\n" + (tmp_path / "0_1_a.py").read_text())
+    assert Migration(tmp_path / "1_1_b.py").digest == first
+    assert written(tmp_path, "0_1_a.py", "SELECT 2").digest != first
+
+
+def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "0_1_a.py").write_text("def (")
+    with pytest.raises(MigrationError, match=r"0_1_a\.py cannot be read \(SyntaxError"):
+        _ = Migration(tmp_path / "0_1_a.py").dialect
+    (tmp_path / "0_1_a.py").write_text("import no_such_module")
+    with pytest.raises(MigrationError, match=r"ModuleNotFoundError: No module named 'no_such_module'"):
+        Migration(tmp_path / "0_1_a.py").step("upgrade")
+    (tmp_path / "0_1_a.py").write_text("")
+    with pytest.raises(MigrationError, match=r"has no function downgrade\(db\)"):
+        Migration(tmp_path / "0_1_a.py").step("downgrade")
