@@ -1,0 +1,58 @@
+"""One connection, kept for a while: what a session has, such as its variables and its locks, lasts over statements."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connections
+
+from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.errors import DatabaseUnavailable
+
+__all__ = ["session"]
+
+
+@asynccontextmanager
+async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
+    """The client of that name on one connection of its own to the end of the block; models use the same.
+
+    Statements outside of transactions, and transactions one after another, share what the session has. It ends with the
+    block: its connection is closed. One that was lost is not replaced: further statements raise DatabaseUnavailable,
+    since the session's locks are lost with it.
+    """
+    client: Any = get_connections().get(connection_name)
+    assert isinstance(client, LimitedClient)  # noqa: S101  (every engine of `Config` is ours)
+    kept = _Kept(await client.acquire())
+    error: BaseException | None = None
+    pinned: Any = copy.copy(client)
+    pinned.acquire, pinned.part = kept.acquire, kept.part
+    token = get_connections().set(connection_name, pinned)
+    try:
+        yield pinned
+    except BaseException as exc:
+        error = exc
+        raise
+    finally:
+        get_connections().reset(token)
+        in_memory = getattr(client, "filename", "") == ":memory:"  # which would be lost
+        await client.part(kept.connection, error, lost=not in_memory)
+
+
+class _Kept:
+    """The connection, where the client has a pool."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._lost = False
+
+    async def acquire(self) -> Any:
+        if self._lost:
+            raise DatabaseUnavailable("The session was lost, and its locks with it. Begin anew.")
+        return self.connection
+
+    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+        self._lost = self._lost or lost

@@ -1,0 +1,163 @@
+"""What was carried out of a migration, statement by statement, in the database that it changes.
+
+aerich's table says which migrations a database has. MySQL commits each change of a table by itself, so a migration may
+stop half-way, and a second beginning would fail. The journal says where to go on. It also has when a migration was
+applied, and what was in its file then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from sanicbase.db.engine.translation import is_missing_table
+from sanicbase.db.errors import DatabaseError
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["TABLE", "Direction", "Journal", "Note", "State", "digest"]
+
+TABLE = "sanicbase_journal"
+
+Direction = Literal["up", "down"]
+State = Literal["started", "failed", "done"]
+
+WHOLE = 0  # the step that stands for a whole migration, which was applied
+
+MOMENT: dict[Dialect, str] = {
+    "postgres": "TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP",
+    "mysql": "DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)",
+    "sqlite": "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP",
+}
+CREATE = f"""
+CREATE TABLE IF NOT EXISTS {TABLE} (
+    label VARCHAR(100) NOT NULL,
+    migration VARCHAR(255) NOT NULL,
+    step INT NOT NULL,
+    direction VARCHAR(4) NOT NULL,
+    state VARCHAR(8) NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    statement TEXT NOT NULL,
+    before_it VARCHAR(64) NOT NULL,
+    position TEXT NOT NULL,
+    noted_at {{moment}},
+    PRIMARY KEY (label, migration, step)
+)"""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the journal has about one step of a migration, counted from 1."""
+
+    migration: str
+    step: int
+    direction: Direction
+    state: State
+    digest: str
+    statement: str
+    before: str
+    """What the statement's tables were like before it, see `doubts`."""
+    position: str
+    """Where a migration of rows has come to, as JSON."""
+    at: object
+
+
+class Journal:
+    """The journal of one label, in the label's own database."""
+
+    def __init__(self, client: BaseDBAsyncClient, label: str, dialect: Dialect) -> None:
+        self._client = client
+        self._label = label
+        self._dialect = dialect
+
+    async def create(self) -> None:
+        """Make the table where it is missing."""
+        await self._client.execute_query(CREATE.format(moment=MOMENT[self._dialect]))
+
+    async def read(self) -> tuple[list[Note], dict[str, Note]]:
+        """The steps of the migration that is half-way, and the whole ones by their names."""
+        sql = f"SELECT * FROM {TABLE} WHERE label = ? ORDER BY migration, step"  # noqa: S608
+        try:
+            rows = await self._client.execute_query_dict(self._spelt(sql), [self._label])
+        except DatabaseError as exc:
+            if is_missing_table(exc):
+                return [], {}
+            raise
+        notes = [_note(row) for row in rows]
+        return [note for note in notes if note.step != WHOLE], {
+            note.migration: note for note in notes if note.step == WHOLE
+        }
+
+    async def note(
+        self, migration: str, step: int, direction: Direction, state: State, statement: str, before: str = ""
+    ) -> None:
+        """Write down how a step stands, outside of any transaction."""
+        await self._forget(self._client, migration, step)
+        await self._insert(self._client, migration, step, direction, state, digest(statement), statement, before)
+
+    async def fail(self, migration: str, step: int) -> None:
+        """Write down that a step has failed; a migration of rows keeps its place."""
+        sql = f"UPDATE {TABLE} SET state = 'failed' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
+        await self._client.execute_query(self._spelt(sql), [self._label, migration, step])
+
+    async def done(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
+        """Write down that a step is done, on the connection or transaction that has carried it out."""
+        sql = f"UPDATE {TABLE} SET state = 'done', position = '' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
+        await client.execute_query(self._spelt(sql), [self._label, migration, step])
+
+    async def place(self, client: BaseDBAsyncClient, migration: str, step: int, position: str) -> None:
+        """Write down where the migration of rows has come to, in the transaction of those rows."""
+        sql = f"UPDATE {TABLE} SET position = ? WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
+        await client.execute_query(self._spelt(sql), [position, self._label, migration, step])
+
+    async def finish(self, client: BaseDBAsyncClient, migration: str, direction: Direction, contents: str) -> None:
+        """Replace the steps of a migration by one note about the whole, or by none when it was taken back."""
+        await self.forget(client, migration)
+        if direction == "up":
+            await self._insert(client, migration, WHOLE, direction, "done", contents, "", "")
+
+    async def forget(self, client: BaseDBAsyncClient, migration: str) -> None:
+        """Delete all about a migration."""
+        sql = f"DELETE FROM {TABLE} WHERE label = ? AND migration = ?"  # noqa: S608
+        await client.execute_query(self._spelt(sql), [self._label, migration])
+
+    async def _forget(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
+        sql = f"DELETE FROM {TABLE} WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
+        await client.execute_query(self._spelt(sql), [self._label, migration, step])
+
+    async def _insert(self, client: BaseDBAsyncClient, migration: str, step: int, *values: str) -> None:
+        columns = "label, migration, step, direction, state, digest, statement, before_it, position"
+        sql = f"INSERT INTO {TABLE} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')"  # noqa: S608
+        row: Sequence[Any] = [self._label, migration, step, *values]
+        await client.execute_query(self._spelt(sql), list(row))
+
+    def _spelt(self, sql: str) -> str:
+        """The statement with this database's placeholders."""
+        if self._dialect == "postgres":
+            numbers = count(1)
+            return re.sub(r"\?", lambda found: f"${next(numbers)}", sql)
+        return sql.replace("?", "%s") if self._dialect == "mysql" else sql
+
+
+def digest(text: str) -> str:
+    """A short text that another one would not have."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _note(row: dict[str, Any]) -> Note:
+    return Note(
+        migration=row["migration"],
+        step=row["step"],
+        direction=row["direction"],
+        state=row["state"],
+        digest=row["digest"],
+        statement=row["statement"],
+        before=row["before_it"],
+        position=row["position"],
+        at=row["noted_at"],
+    )

@@ -1,0 +1,174 @@
+"""How a label's database stands to its migrations. Nothing is changed here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aerich.models import Aerich
+from tortoise.connection import get_connection
+
+from sanicbase.config import Config
+from sanicbase.db import Database
+from sanicbase.db.engine.translation import is_missing_table
+from sanicbase.db.errors import DatabaseError
+from sanicbase.errors import MigrationError
+from sanicbase.migrations.files import Migration, migrations_in
+from sanicbase.migrations.journal import Journal, Note
+from sanicbase.migrations.statements import DATABASES, Dialect
+from sanicbase.migrations.versions import dialect_of_label, follows_models, own_folder, written_for
+from sanicbase.terminal import say
+
+__all__ = ["Label", "Standing", "labels_of", "migrating", "read_standing", "refuse_foreign"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label of a service: the models of one connection, and where their migrations are."""
+
+    name: str
+    service: str
+    connection: str
+    dialect: Dialect
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a database has of the migrations of a label, as read at one moment."""
+
+    label: Label
+    migrations: tuple[Migration, ...]
+    applied: tuple[str, ...]
+    """By aerich's table, in the order in which they were applied."""
+    whole: Mapping[str, Note]
+    """What the journal has about those that `up` has applied."""
+    steps: tuple[Note, ...]
+    """What the journal has about the one that is half-way."""
+
+    @property
+    def pending(self) -> list[Migration]:
+        """What is not applied, in order."""
+        return [migration for migration in self.migrations if migration.name not in self.applied]
+
+    @property
+    def missing(self) -> list[str]:
+        """What is applied, and has no file any more."""
+        names = {migration.name for migration in self.migrations}
+        return [name for name in self.applied if name not in names]
+
+    @property
+    def changed(self) -> list[Migration]:
+        """What is applied, and has another file since; as far as `up` has applied it."""
+        return [
+            migration
+            for migration in self.migrations
+            if (note := self.whole.get(migration.name)) and note.digest != migration.digest
+        ]
+
+    @property
+    def out_of_order(self) -> list[Migration]:
+        """What is not applied though a later one is."""
+        numbers = [migration.number for migration in self.migrations if migration.name in self.applied]
+        return [migration for migration in self.pending if migration.number <= max(numbers, default=-1)]
+
+    @property
+    def begun(self) -> Note | None:
+        """The step at which a migration has stopped, or the last one that is done; None when none is half-way."""
+        if not self.steps or self.is_settled:
+            return None
+        return next((note for note in self.steps if note.state != "done"), self.steps[-1])
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all steps that the journal has are of a migration that aerich's table has noted as ended."""
+        return all((note.migration in self.applied) == (note.direction == "up") for note in self.steps)
+
+    def warnings(self) -> list[str]:
+        """A sentence for each thing that is not as it should be."""
+        missing = [
+            say(
+                f"{name} of {self.label.name} is applied, and its file is missing. Restore it from version control: a "
+                "new database would not be the same.",
+                f"{self.label.name} 的 {name} 已应用，但文件不存在。请从版本库恢复，否则新数据库会与此不同。",
+            )
+            for name in self.missing
+        ]
+        changed = [
+            say(
+                f"{migration.name} of {self.label.name} was changed after it was applied. Restore it, and write the "
+                "change as a migration of its own: this database will not get it.",
+                f"{self.label.name} 的 {migration.name} 在应用之后被修改。请恢复原文件，并把改动写成新的迁移："
+                "当前数据库不会得到这些改动。",
+            )
+            for migration in self.changed
+        ]
+        return [*missing, *changed]
+
+
+@asynccontextmanager
+async def migrating(config: Config) -> AsyncIterator[Config]:
+    """The databases of a service, open for its migrations: migrated models only, and no limit for a statement."""
+    update: dict[str, object] = {"MODEL_EXTRA": [], "DB_REPLICAS": {}, "DB_STATEMENT_TIMEOUT": None}
+    unlimited = config.model_copy(update=update)
+    async with Database(unlimited):
+        yield unlimited
+
+
+def labels_of(config: Config, connection: str | None = None) -> list[Label]:
+    """The labels of a service that have models, or the one on that connection. Raises MigrationError without one."""
+    apps = config.migrate_db()["apps"]
+    followed = {name: app["default_connection"] for name, app in apps.items() if not follows_models(config, name)}
+    labels = [
+        Label(name, config.SERVER_NAME, there, dialect_of_label(config, name), own_folder(config, name))
+        for name, there in followed.items()
+        if connection in (None, there)
+    ]
+    if labels:
+        return labels
+    known = ", ".join(followed.values())
+    raise MigrationError(
+        say(
+            f"{config.SERVER_NAME} has no migrated models on a connection {connection}. Name one of: {known}.",
+            f"{config.SERVER_NAME} 在连接 {connection} 上没有需要迁移的模型，可选：{known}。",
+        )
+    )
+
+
+async def read_standing(label: Label) -> Standing:
+    """How the label's database stands now."""
+    steps, whole = await Journal(get_connection(label.connection), label.name, label.dialect).read()
+    return Standing(
+        label=label,
+        migrations=tuple(migrations_in(label.folder)),
+        applied=tuple(await _applied(label.name)),
+        whole=whole,
+        steps=tuple(steps),
+    )
+
+
+def refuse_foreign(config: Config, label: Label) -> None:
+    """Raise MigrationError when the label has migrations, and all of them are written for another database."""
+    if migrations_in(label.folder) or (written := written_for(config, label.name)) in (None, label.dialect):
+        return
+    there, own = DATABASES[written], DATABASES[label.dialect]
+    raise MigrationError(
+        say(
+            f"The migrations of {label.name} are written for {there}, and its database is {own}. Write some for it: "
+            f"sanicGuider migrate init {label.service}",
+            f"{label.name} 的迁移是为 {there} 编写的，而数据库是 {own}。"
+            f"请为它生成：sanicGuider migrate init {label.service}",
+        )
+    )
+
+
+async def _applied(label: str) -> list[str]:
+    try:
+        names: list[str] = await Aerich.filter(app=label).order_by("id").values_list("version", flat=True)  # type: ignore[assignment]
+    except DatabaseError as exc:
+        if is_missing_table(exc):
+            return []
+        raise
+    return names
