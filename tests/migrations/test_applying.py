@@ -83,3 +83,100 @@ async def test_failure_says_what_was_done_and_the_next_run_goes_on(config: DeskC
 
 def mysql(store: Store) -> bool:
     return store.kind in ("aiomysql", "asyncmy")
+
+
+async def test_files_that_are_not_as_they_were_are_told(config: DeskConfig) -> None:
+    first = write("0_1_init", f"CREATE TABLE pen ({KEY})")
+    second = write("1_1_more", "ALTER TABLE pen ADD ink INT")
+    await up(config)
+    write("0_1_init", f"CREATE TABLE pen ({KEY}, name INT)")
+    second.unlink()
+    told = Told()
+    assert await up(config, told=told) == 0
+    assert [line.partition(". ")[0] for line in told.lines] == [
+        "warning 1_1_more.py of desk is applied, and its file is missing",
+        "warning 0_1_init.py of desk was changed after it was applied",
+    ]
+    with pytest.raises(MigrationError, match=r"1_1_more\.py of desk cannot be taken back: its file is missing"):
+        await down(config)
+    first.write_text("# A comment is no change.\n" + write("0_1_init", f"CREATE TABLE pen ({KEY})").read_text())
+    write("1_1_more", "ALTER TABLE pen ADD ink INT")
+    assert (await standing(config)).warnings() == []
+
+
+async def test_file_that_comes_between_is_not_applied_unasked(config: DeskConfig) -> None:
+    write("0_1_init", f"CREATE TABLE pen ({KEY})")
+    write("2_1_more", "ALTER TABLE pen ADD ink INT")
+    await up(config)
+    between = write("1_1_between", "ALTER TABLE pen ADD cap INT")
+    write("2_2_beside", "ALTER TABLE pen ADD nib INT")
+    with pytest.raises(MigrationError, match=r"1_1_between\.py, 2_2_beside\.py of desk is not applied, and a later"):
+        await up(config)
+    assert between.is_file()
+    assert await up(config, out_of_order=True) == 2
+
+
+async def test_target_is_named_by_its_number_or_its_name(config: DeskConfig) -> None:
+    for number in range(4):
+        write(f"{number}_1_t", f"CREATE TABLE t{number} ({KEY})", f"DROP TABLE t{number}")
+    assert await up(config, to="1") == 2
+    assert await up(config, to="2_1_t.py") == 1
+    with pytest.raises(MigrationError, match="desk has no migration 7"):
+        await up(config, to="7")
+    assert await down(config, to="0_1_t") == 2
+    assert (await standing(config)).applied == ("0_1_t.py",)
+    with pytest.raises(MigrationError, match=r"2_1_t\.py is not applied"):
+        await down(config, to="2")
+
+
+async def test_fake_notes_and_does_nothing(config: DeskConfig) -> None:
+    write("0_1_init", f"CREATE TABLE pen ({KEY})", "DROP TABLE pen")
+    await ask(config, f"CREATE TABLE pen ({KEY})")
+    assert await up(config, fake=True) == 1
+    assert await down(config, fake=True) == 1
+    assert await up(config, fake=True) == 1
+    assert await ask(config, "SELECT * FROM pen") == []
+
+
+async def test_two_services_on_one_database_keep_apart(config: DeskConfig, store: Store) -> None:
+    class ShelfConfig(DeskConfig):
+        SERVER_NAME = "shelf"
+
+    shelf = ShelfConfig.on(store)
+    write("0_1_init", f"CREATE TABLE pen ({KEY})", "DROP TABLE pen")
+    write("0_1_init", f"CREATE TABLE book ({KEY})", "DROP TABLE book", label="shelf")
+    write("1_1_more", "ALTER TABLE book ADD pages INT", label="shelf")
+    assert (await up(config), await up(shelf)) == (1, 2)
+    assert (await up(config), await up(shelf)) == (0, 0)
+    assert await down(config) == 1
+    assert await ask(shelf, "SELECT pages FROM book") == []
+    assert ((await standing(config)).applied, len((await standing(shelf)).applied)) == ((), 2)
+
+
+async def test_two_dialects_of_one_service_keep_apart(config: DeskConfig, store: Store, tmp_path: Path) -> None:
+    other = "mysql" if store.kind == "sqlite" else "sqlite"
+    write("0_1_init", f"CREATE TABLE pen ({KEY})", head=f'DIALECT = "{other}"')
+    with pytest.raises(MigrationError, match=r"written for .* database is .*: sanicGuider migrate init desk"):
+        await up(config)
+    own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
+    write("0_2_init", f"CREATE TABLE pen ({KEY}, own INT)", folder=own)
+    assert await up(config) == 1
+    assert await ask(config, "SELECT own FROM pen") == []
+    assert (tmp_path / "migrations" / "desk" / "0_1_init.py").is_file()
+
+
+@pytest.mark.parametrize("store", STORES[:1], indirect=True)
+async def test_sqlite_keeps_rows_that_refer_to_a_table_that_is_rebuilt(config: DeskConfig) -> None:
+    write(
+        "0_1_init",
+        f"CREATE TABLE pen ({KEY}); CREATE TABLE cap (pen INT REFERENCES pen (id) ON DELETE CASCADE); "
+        "INSERT INTO pen VALUES (1); INSERT INTO cap VALUES (1)",
+    )
+    rebuild = f"CREATE TABLE new ({KEY}, ink INT); {{copy}}; DROP TABLE pen; ALTER TABLE new RENAME TO pen"
+    write("1_1_more", rebuild.format(copy="SELECT 1"))
+    await up(config, to="0")
+    with pytest.raises(MigrationError, match="Rows of cap would refer to rows that do not exist"):
+        await up(config)
+    write("1_1_more", rebuild.format(copy="INSERT INTO new (id) SELECT id FROM pen"))
+    await up(config)
+    assert await ask(config, "SELECT pen, ink FROM cap JOIN pen ON pen.id = cap.pen") == [{"pen": 1, "ink": None}]
