@@ -20,6 +20,7 @@ MODULES = (
     "errors",
     "cache",
     "doctor",
+    "migrate",
     "deploy",
 )
 

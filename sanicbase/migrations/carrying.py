@@ -312,8 +312,7 @@ class Run:
             )
 
     def _failed(self, migration: Migration, at: _Place, error: Exception, *, stays: bool) -> MigrationError:
-        where = f"{migration.name} of {self._label.name}"
-        return MigrationError(_sentence(where, at, reason(error), self._label, stays=stays))
+        return MigrationError(_sentence(migration.name, at, reason(error), self._label, stays=stays))
 
 
 @dataclass
@@ -325,10 +324,10 @@ class _Place:
     text: str = ""
 
 
-def _sentence(where: str, at: _Place, cause: str, label: Label, *, stays: bool) -> str:
+def _sentence(name: str, at: _Place, cause: str, label: Label, *, stays: bool) -> str:
     failed = say(
-        f"{where} failed at statement {at.step} of {at.steps}: {cause}\n    {at.text}",
-        f"{where} 在第 {at.step} 条语句（共 {at.steps} 条）失败：{cause}\n    {at.text}",
+        f"{name} of {label.name} failed at statement {at.step} of {at.steps}: {cause}\n    {at.text}",
+        f"{label.name} 的 {name} 在第 {at.step} 条语句（共 {at.steps} 条）失败：{cause}\n    {at.text}",
     )
     command = f"sanicGuider migrate up {label.service}"
     if not stays:

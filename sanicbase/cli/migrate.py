@@ -1,0 +1,206 @@
+"""`sanicGuider migrate`: the tables of services, brought to the models."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from sanicbase.cli.migrating.listing import history_of, script_of
+from sanicbase.cli.migrating.progress import Progress
+from sanicbase.cli.project import guessed_service, here, service_names
+from sanicbase.config import Config
+from sanicbase.jobs.command import UsageError, service_config
+from sanicbase.migrations.applying import apply, take_back
+from sanicbase.migrations.choosing import Options, to_be_taken_back
+from sanicbase.migrations.locking import LOCK_TIMEOUT
+from sanicbase.migrations.planning import plan as planned
+from sanicbase.migrations.standing import Label, labels_of, migrating, read_standing, refuse_foreign
+from sanicbase.terminal import say
+
+__all__ = ["migrate"]
+
+T = TypeVar("T")
+Command = Callable[..., None]
+
+PENDING = 3  # the status of `plan` when something is to be applied; 1 and 2 are failures and wrong usage
+
+
+@click.group()
+def migrate() -> None:
+    """Bring the tables of services to their models, once over all machines.
+
+    The files are aerich's, and aerich's own commands work on them as well. The status is 0 when it is done or nothing
+    was to be done, 1 when it has failed, 2 when the command was wrong.
+    """
+
+
+def _of_services(command: Command) -> Command:
+    """[SERVICE] or --all, and a connection of it."""
+    for decorator in (
+        click.option("--connection", help="Only the models on this connection of the service."),
+        click.option("--all", "every", is_flag=True, help="All services of the project, one after another."),
+        click.argument("service", required=False, shell_complete=service_names),
+    ):
+        command = decorator(command)
+    return command
+
+
+NO_INPUT = click.option("--no-input", is_flag=True, help="Ask nothing.")
+TIMEOUT = click.option(
+    "--timeout", default=LOCK_TIMEOUT, show_default=True, help="Seconds to wait while another process migrates."
+)
+FAKE = click.option("--fake", is_flag=True, help="Note the migrations without carrying them out.")
+
+
+@migrate.command()
+@_of_services
+@click.option("--to", default="", metavar="VERSION", help="The last migration to apply: its number or its name.")
+@FAKE
+@click.option("--out-of-order", is_flag=True, help="Apply also what comes before a migration that is applied.")
+@click.option(
+    "--skip-statement", is_flag=True, help="Go on behind the statement that has failed: it was carried out by hand."
+)
+@TIMEOUT
+@NO_INPUT
+def up(
+    service: str | None, connection: str | None, *, every: bool, no_input: bool, timeout: float, **given: Any
+) -> None:
+    """Apply what the databases of SERVICE lack.
+
+    One process at a time migrates a database, and the others wait for it. What has stopped half-way on MySQL goes on
+    at the statement that failed.
+    """
+    options = Options(lock_timeout=timeout, **given)
+
+    async def work(config: Config, labels: list[Label]) -> None:
+        progress = Progress()
+        try:
+            if not await apply(config, labels, options, progress):
+                click.echo(
+                    say(f"{config.SERVER_NAME}: nothing to apply.", f"{config.SERVER_NAME}：没有需要应用的迁移。")
+                )
+        finally:
+            progress.end()
+
+    _each(_names(service, every=every), connection, work)
+
+
+@migrate.command()
+@_of_services
+@click.option("--to", default="", metavar="VERSION", help="The last migration to show: its number or its name.")
+@NO_INPUT
+def plan(service: str | None, connection: str | None, to: str, *, every: bool, no_input: bool) -> None:
+    """Print the SQL that `up` would carry out for SERVICE, and what each statement locks. Nothing is changed.
+
+    The status is 3 when there is something to be applied, and 0 when there is not.
+    """
+
+    async def work(config: Config, labels: list[Label]) -> int:
+        found = 0
+        for label in labels:
+            refuse_foreign(config, label)
+            standing = await read_standing(label)
+            for sentence in standing.warnings():
+                Progress().warning(sentence)
+            plans = await planned(standing, Options(to=to))
+            if plans:
+                click.echo(script_of(standing, plans))
+            found += len(plans)
+        if not found:
+            click.echo(
+                say(f"-- {config.SERVER_NAME}: nothing to apply.", f"-- {config.SERVER_NAME}：没有需要应用的迁移。")
+            )
+        return found
+
+    sys.exit(PENDING if sum(_each(_names(service, every=every), connection, work)) else 0)
+
+
+@migrate.command()
+@click.argument("service", required=False, shell_complete=service_names)
+@click.option("--connection", default="default", show_default=True, help="The connection whose migration is meant.")
+@click.option("--to", default="", metavar="VERSION", help="The last migration to keep; by default all but one.")
+@FAKE
+@TIMEOUT
+@NO_INPUT
+def down(service: str | None, connection: str, *, no_input: bool, timeout: float, **given: Any) -> None:
+    """Take back the last migration of SERVICE, or all after VERSION. Rows may be lost."""
+    options = Options(lock_timeout=timeout, **given)
+
+    async def work(config: Config, labels: list[Label]) -> None:
+        names = [migration.name for migration in to_be_taken_back(await read_standing(labels[0]), options)]
+        if not names:
+            name = config.SERVER_NAME
+            click.echo(say(f"{name}: nothing to take back.", f"{name}：没有可回退的迁移。"))
+            return
+        if not no_input:
+            _confirm(names)
+        progress = Progress()
+        try:
+            await take_back(config, labels[0], options, progress)
+        finally:
+            progress.end()
+
+    _each([guessed_service(service)], connection, work)
+
+
+@migrate.command()
+@_of_services
+@NO_INPUT
+def history(service: str | None, connection: str | None, *, every: bool, no_input: bool) -> None:
+    """List the migrations of SERVICE: which are applied, and since when."""
+
+    async def work(config: Config, labels: list[Label]) -> None:
+        for label in labels:
+            standing = await read_standing(label)
+            click.echo(history_of(standing))
+            for sentence in standing.warnings():
+                Progress().warning(sentence)
+
+    _each(_names(service, every=every), connection, work)
+
+
+def _nothing_to_apply(config: Config) -> str:
+    return say(f"{config.SERVER_NAME}: nothing to apply.", f"{config.SERVER_NAME}：没有需要应用的迁移。")
+
+
+def _confirm(names: Sequence[str]) -> None:
+    listed = ", ".join(names)
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            say(
+                f"Taking back {listed} may delete rows, and there is no terminal to ask. Say --no-input to do it.",
+                f"回退 {listed} 可能删除数据，而这里没有终端可以确认。确实要执行请加 --no-input。",
+            )
+        )
+    click.confirm(say(f"Take back {listed}? Rows may be lost.", f"回退 {listed}？数据可能丢失。"), abort=True)
+
+
+def _names(service: str | None, *, every: bool) -> list[str]:
+    if not every:
+        return [guessed_service(service)]
+    if service:
+        raise click.UsageError(say("Name a service or say --all, not both.", "服务名和 --all 只能写一个。"))
+    return [each.name for each in here().services()] or [guessed_service(None)]
+
+
+def _each(
+    services: Sequence[str], connection: str | None, work: Callable[[Config, list[Label]], Awaitable[T]]
+) -> list[T]:
+    """What the work returns for each service, inside of its databases; the first failure ends it."""
+
+    async def run(config: Config) -> T:
+        async with migrating(config) as opened:
+            return await work(opened, labels_of(opened, connection))
+
+    return [asyncio.run(run(_config(name))) for name in services]
+
+
+def _config(service: str) -> Config:
+    try:
+        return service_config(service)
+    except UsageError as exc:
+        raise click.UsageError(str(exc)) from exc

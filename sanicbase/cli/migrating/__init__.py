@@ -1,0 +1,1 @@
+"""What `sanicGuider migrate` shows."""
