@@ -12,7 +12,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from sanicbase.config import Config
 from sanicbase.migrations.carrying import Run, execute
 from sanicbase.migrations.choosing import Options, to_be_applied, to_be_taken_back
-from sanicbase.migrations.locking import locked
+from sanicbase.migrations.locking import locked, unlocked
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.standing import Label, refuse_foreign
 from sanicbase.migrations.versions import aerich_has_table
@@ -20,8 +20,10 @@ from sanicbase.migrations.versions import aerich_has_table
 __all__ = ["apply", "take_back"]
 
 
-async def apply(config: Config, labels: Sequence[Label], options: Options, report: Report) -> int:
+async def apply(config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True) -> int:
     """Apply what the labels' databases, which are open, lack, and return how many migrations that were.
+
+    Without `lock` the caller has seen to it that nobody else does the same.
 
     Raises MigrationError when one cannot be applied: the sentence says what was done of it. Raises MigrationLockTimeout
     when another process keeps the databases for too long.
@@ -29,7 +31,7 @@ async def apply(config: Config, labels: Sequence[Label], options: Options, repor
     applied = 0
     for label in labels:
         refuse_foreign(config, label)
-    async with _ready(config, labels, options, report) as sessions:
+    async with _ready(config, labels, options, report, lock=lock) as sessions:
         for label in labels:
             run = Run(label, sessions, options, report)
             standing = await run.standing()
@@ -53,12 +55,15 @@ async def take_back(config: Config, label: Label, options: Options, report: Repo
 
 @asynccontextmanager
 async def _ready(
-    config: Config, labels: Sequence[Label], options: Options, report: Report
+    config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True
 ) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
     """The sessions of all databases that are concerned, locked, and with the tables in which notes are made."""
     default = config.migrate_db()["apps"][config.SERVER_NAME]["default_connection"]
     connections = dict.fromkeys([default, *(label.connection for label in labels)])
-    async with locked(connections, seconds=options.lock_timeout, waiting=report.waiting) as sessions:
+    opened = (
+        locked(connections, seconds=options.lock_timeout, waiting=report.waiting) if lock else unlocked(connections)
+    )
+    async with opened as sessions:
         if not await aerich_has_table():
             client: Any = sessions[default]
             generator = client.schema_generator(client)

@@ -19,6 +19,11 @@ from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import ResourceError
+from sanicbase.migrations.applying import apply
+from sanicbase.migrations.choosing import Options
+from sanicbase.migrations.journal import TABLE as JOURNAL
+from sanicbase.migrations.report import Report
+from sanicbase.migrations.standing import labels_of
 from sanicbase.migrations.versions import followed_migrations, migrations_dir, written_for_sqlite
 
 __all__ = ["make_embedded_schema", "missing_columns"]
@@ -44,7 +49,7 @@ async def make_embedded_schema(config: Config) -> None:
             async with _turn(file):
                 before = await _tables(client)
                 await _make(config, tortoise, label, client)
-                if made := sorted(await _tables(client) - before):
+                if made := sorted(await _tables(client) - before - {JOURNAL}):
                     logger.info("Made the tables %s in the embedded database %s.", ", ".join(made), file)
 
 
@@ -81,11 +86,12 @@ async def _make(config: Config, tortoise: dict[str, Any], label: str, client: Ba
     files = followed_migrations(config, label)
     foreign = bool(files) and not written_for_sqlite(config, label)
     if fresh and files and not foreign:
-        await _upgrade(config, tortoise, label, fake=False)
+        connection = tortoise["apps"][label]["default_connection"]
+        await apply(config, labels_of(config, connection), Options(), Report(), lock=False)
     migrated = migrated_models(config) if files and not (fresh and foreign) else []
     await _build(client, apart_from=migrated)
     if fresh and foreign:
-        await _upgrade(config, tortoise, label, fake=True)
+        await _note(config, tortoise, label)
 
 
 async def _tables(client: BaseDBAsyncClient) -> set[str]:
@@ -106,7 +112,8 @@ async def _build(client: BaseDBAsyncClient, *, apart_from: Container[type[Model]
             await client.execute_script("\n".join([*table, *parts["m2m_tables"]]))
 
 
-async def _upgrade(config: Config, tortoise: dict[str, Any], label: str, *, fake: bool) -> None:
+async def _note(config: Config, tortoise: dict[str, Any], label: str) -> None:
+    """Mark the migrations of another database as applied."""
     command = Command(tortoise, app=label, location=str(migrations_dir(config, label).parent))
     await command.init()
-    await command.upgrade(fake=fake)
+    await command.upgrade(fake=True)

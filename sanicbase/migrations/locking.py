@@ -24,7 +24,7 @@ from sanicbase.errors import MigrationError
 from sanicbase.migrations.statements import Dialect
 from sanicbase.terminal import say
 
-__all__ = ["LOCK_TIMEOUT", "MigrationLockTimeout", "dialect_of", "locked"]
+__all__ = ["LOCK_TIMEOUT", "MigrationLockTimeout", "dialect_of", "locked", "unlocked"]
 
 LOCK_TIMEOUT = 300.0  # seconds
 POLL = 0.25  # seconds between two tries
@@ -48,14 +48,20 @@ async def locked(
     Raises MigrationLockTimeout when a lock was not free within `seconds`, all of them together.
     """
     deadline = time.monotonic() + seconds
-    async with AsyncExitStack() as stack:
-        sessions = {name: await stack.enter_async_context(session(name)) for name in connections}
+    async with unlocked(connections) as sessions, AsyncExitStack() as stack:
         locks = {name: LOCKS[dialect_of(client)](client) for name, client in sessions.items()}
         databases = {await lock.database(): lock for lock in locks.values()}
         for _, lock in sorted(databases.items()):  # all processes in one order, so that no two wait for each other
             await lock.take(seconds, deadline, waiting)
             stack.push_async_callback(lock.release)
         yield sessions
+
+
+@asynccontextmanager
+async def unlocked(connections: Iterable[str]) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
+    """The same without the locks."""
+    async with AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(session(name)) for name in connections}
 
 
 def dialect_of(client: BaseDBAsyncClient) -> Dialect:
