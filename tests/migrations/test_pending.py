@@ -155,3 +155,29 @@ def test_embedded_database_beside_a_server_follows_the_models(
     project.set(DB_CONNECTIONS=json.dumps({"log": "embedded://"}))
     assert "Made the tables visit in the embedded database" in project.start()
     assert project.start() == ""
+
+
+@pytest.mark.xdist_group("postgres")
+def test_service_that_began_on_sqlite_goes_to_a_server(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    project = shop(tmp_path)
+    project.shell(INIT)
+    store = Store.of("postgres", project, request)
+    said = project.start()
+    assert said.startswith(
+        "WARNING The migrations in migrations/shop are written for SQLite, and shop is on PostgreSQL. "
+        "Run: aerich init -t shop.config.migrate_db --location ./migrations/postgres && aerich init-db"
+    )
+    follow(project, said)
+    assert "article" in store.tables()
+    assert project.start() == ""
+    assert len(list((tmp_path / "migrations" / "postgres" / "shop").glob("0_*.py"))) == 1
+
+    project.models("main", ARTICLE + SLUG)
+    project.aerich("migrate")
+    said = project.start()
+    assert said.endswith(" Run: aerich upgrade\n")
+    follow(project, said)
+    assert project.start() == ""
+
+    project.set(DB_URL="embedded://")  # a colleague's machine, which goes on with SQLite
+    assert "not applied" not in project.start()
