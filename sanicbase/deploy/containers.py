@@ -83,14 +83,16 @@ def secrets_of(config: Config) -> list[str]:
 
 def migrations_missing(site: Site) -> list[str]:
     """A sentence when the image would have no migrations to apply."""
-    if (site.config.project_dir() / "migrations" / site.service).is_dir():
+    migrations = site.config.project_dir() / "migrations"
+    if (migrations / site.service).is_dir() or any(migrations.glob(f"*/{site.service}")):
         return []
     folder = f"migrations/{site.service}"
     commands = f"aerich init -t {site.service}.config.migrate_db && aerich init-db"
     return [
         say(
-            f"There is no {folder} yet, and `aerich upgrade` needs it: run {commands} on the database that it is for.",
-            f"还没有 {folder}，而 `aerich upgrade` 需要它：请对目标数据库执行 {commands}。",
+            f"There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of the same "
+            "kind.",
+            f"还没有 {folder}，而 `sanicGuider migrate up` 需要它：请在同类数据库上执行 {commands}。",
         )
     ]
 

@@ -156,12 +156,18 @@ def refuse_foreign(config: Config, label: Label) -> None:
     there, own = DATABASES[written], DATABASES[label.dialect]
     raise MigrationError(
         say(
-            f"The migrations of {label.name} are written for {there}, and its database is {own}. Write some for it: "
-            f"sanicGuider migrate init {label.service}",
-            f"{label.name} 的迁移是为 {there} 编写的，而数据库是 {own}。"
-            f"请为它生成：sanicGuider migrate init {label.service}",
+            f"The migrations of {label.name} are written for {there}, and its database is {own}. Make some for it: "
+            f"{_init(label)}",
+            f"{label.name} 的迁移是为 {there} 编写的，而数据库是 {own}。请为它生成：{_init(label)}",
         )
     )
+
+
+def _init(label: Label) -> str:
+    """How aerich makes the first migration of a label for its dialect."""
+    app = "" if label.name == label.service else f"--app {label.name} "
+    location = f"--location ./migrations/{label.dialect}"
+    return f"aerich init -t {label.service}.config.migrate_db {location} && aerich {app}init-db"
 
 
 async def _applied(label: str) -> list[str]:

@@ -60,7 +60,8 @@ def test_there_is_everything_that_a_service_needs(manifests: list[Manifest]) -> 
     assert sorted(of_kind(manifests, "PodDisruptionBudget")) == names
     assert sorted(of_kind(manifests, "Service")) == ["xi-test-http", "xi-test-ws"]
     assert sorted(of_kind(manifests, "Job")) == ["xi-test-migrate"]
-    assert pod(of_kind(manifests, "Job")["xi-test-migrate"])["containers"][0]["command"] == ["aerich", "upgrade"]
+    command = pod(of_kind(manifests, "Job")["xi-test-migrate"])["containers"][0]["command"]
+    assert command == ["sanicGuider", "migrate", "up", "xi_test"]
 
 
 @pytest.mark.parametrize("name", ["xi-test-http", "xi-test-ws"])

@@ -156,7 +156,9 @@ async def test_two_services_on_one_database_keep_apart(config: DeskConfig, store
 async def test_two_dialects_of_one_service_keep_apart(config: DeskConfig, store: Store, tmp_path: Path) -> None:
     other = "mysql" if store.kind == "sqlite" else "sqlite"
     write("0_1_init", f"CREATE TABLE pen ({KEY})", head=f'DIALECT = "{other}"')
-    with pytest.raises(MigrationError, match=r"written for .* database is .*: sanicGuider migrate init desk"):
+    with pytest.raises(
+        MigrationError, match=r"written for .* database is .*: aerich init -t desk\.config\.migrate_db --location"
+    ):
         await up(config)
     own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
     write("0_2_init", f"CREATE TABLE pen ({KEY}, own INT)", folder=own)
