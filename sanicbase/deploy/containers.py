@@ -90,8 +90,8 @@ def migrations_missing(site: Site) -> list[str]:
     commands = f"aerich init -t {site.service}.config.migrate_db && aerich init-db"
     return [
         say(
-            f"There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of the same "
-            "kind.",
+            f"There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of "
+            "the same kind.",
             f"还没有 {folder}，而 `sanicGuider migrate up` 需要它：请在同类数据库上执行 {commands}。",
         )
     ]

@@ -157,7 +157,7 @@ async def test_two_dialects_of_one_service_keep_apart(config: DeskConfig, store:
     other = "mysql" if store.kind == "sqlite" else "sqlite"
     write("0_1_init", f"CREATE TABLE pen ({KEY})", head=f'DIALECT = "{other}"')
     with pytest.raises(
-        MigrationError, match=r"written for .* database is .*: aerich init -t desk\.config\.migrate_db --location"
+        MigrationError, match=r"written for .* is .*: aerich init -t desk\.config\.migrate_db --location"
     ):
         await up(config)
     own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,17 @@ async def test_aerich_does_not_note_a_migration_without_its_rows(tmp_path: Path)
     with pytest.raises(AssertionError, match=r"1_1_rows\.py migrates rows, .* sanicGuider migrate up"):
         project.aerich("upgrade")
     assert len(projects.Store.embedded(project).ask("SELECT version FROM aerich")) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("store", STORES[:3], indirect=True)
+async def test_file_of_the_guide_works(config: DeskConfig, language: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / language / "migrations.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    write(
+        "0_1_init",
+        "CREATE TABLE article (id INT PRIMARY KEY, title VARCHAR(40)); INSERT INTO article VALUES (1, 'A B')",
+    )
+    write("1_1_slugs", "").write_text(code)
+    assert await up(config) == 2
+    assert await ask(config, "SELECT slug FROM article") == [{"slug": "a-b"}]
