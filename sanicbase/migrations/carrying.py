@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -295,7 +295,8 @@ class Run:
         try:
             yield
         finally:
-            await self._client.execute_query("PRAGMA foreign_keys = ON")
+            with suppress(DatabaseError):  # of a session that is lost, and with it the setting
+                await self._client.execute_query("PRAGMA foreign_keys = ON")
 
     async def _check_foreign_keys(self, db: BaseDBAsyncClient, statements: Sequence[str]) -> None:
         if self._label.dialect != "sqlite":

@@ -34,6 +34,7 @@ MOMENT: dict[Dialect, str] = {
     "mysql": "DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)",
     "sqlite": "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP",
 }
+TEXT: dict[Dialect, str] = {"postgres": "TEXT", "mysql": "LONGTEXT", "sqlite": "TEXT"}  # MySQL's ends at 64 KB
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     label VARCHAR(100) NOT NULL,
@@ -42,9 +43,9 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
     direction VARCHAR(4) NOT NULL,
     state VARCHAR(8) NOT NULL,
     digest VARCHAR(64) NOT NULL,
-    statement TEXT NOT NULL,
+    statement {{text}} NOT NULL,
     before_it VARCHAR(64) NOT NULL,
-    position TEXT NOT NULL,
+    position {{text}} NOT NULL,
     noted_at {{moment}},
     PRIMARY KEY (label, migration, step)
 )"""
@@ -77,7 +78,7 @@ class Journal:
 
     async def create(self) -> None:
         """Make the table where it is missing."""
-        await self._client.execute_query(CREATE.format(moment=MOMENT[self._dialect]))
+        await self._client.execute_query(CREATE.format(moment=MOMENT[self._dialect], text=TEXT[self._dialect]))
 
     async def read(self) -> tuple[list[Note], dict[str, Note]]:
         """The steps of the migration that is half-way, and the whole ones by their names."""
