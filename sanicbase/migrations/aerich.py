@@ -14,6 +14,7 @@ from aerich.models import Aerich
 
 from sanicbase.errors import MigrationError
 from sanicbase.migrations.files import Migration
+from sanicbase.migrations.journal import Journal
 from sanicbase.terminal import say
 
 __all__: list[str] = []
@@ -23,19 +24,38 @@ __models__ = [Aerich]
 _upgrade = Command._upgrade
 
 
-async def _upgrade_without_rows(
+async def _upgrade_whole(
     self: Command, conn: Any, version_file: str, fake: bool = False, version_module: Any = None
 ) -> None:
-    """aerich's own method of that name, which knows nothing of rows: without them it would note half a migration."""
-    folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
-    if not fake and Migration(folder / version_file).data is not None:
-        raise MigrationError(
-            say(
-                f"{version_file} migrates rows, which aerich does not. Run: sanicGuider migrate up",
-                f"{version_file} 含有数据迁移，aerich 不会执行它。请执行：sanicGuider migrate up",
-            )
-        )
+    """aerich's own method of that name, for what it can carry out as a whole.
+
+    It knows nothing of migrations of rows, nor of those that `sanicGuider migrate up` has begun.
+    """
+    if not fake:
+        folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
+        await _refuse_half(Migration(folder / version_file), conn, self.app)
     await _upgrade(self, conn, version_file, fake, version_module)
 
 
-Command._upgrade = _upgrade_without_rows  # type: ignore[method-assign]
+async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
+    name, dialect = migration.name, conn.capabilities.dialect
+    if migration.data is not None:
+        raise MigrationError(
+            say(
+                f"{name} migrates rows, which aerich does not. Run: sanicGuider migrate up",
+                f"{name} 含有数据迁移，aerich 不会执行它。请执行：sanicGuider migrate up",
+            )
+        )
+    if dialect != "mysql" and migration.in_transaction:
+        return  # which has left nothing
+    steps, _ = await Journal(conn, label, dialect).read()
+    if any(note.migration == name for note in steps):
+        raise MigrationError(
+            say(
+                f"{name} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up",
+                f"{name} 只执行了一部分，aerich 会从头开始执行。请执行：sanicGuider migrate up",
+            )
+        )
+
+
+Command._upgrade = _upgrade_whole  # type: ignore[method-assign]

@@ -87,6 +87,11 @@ class Migration:
         return function
 
     @property
+    def writes_data(self) -> bool:
+        """Whether there is such a function in it; the file is not run for it."""
+        return any(getattr(statement, "name", "") == "migrate_data" for statement in self._tree.body)
+
+    @property
     def data_in_transaction(self) -> bool:
         """Whether the rows go into one transaction, with the SQL where the database can."""
         return bool(getattr(self._module, "DATA_IN_TRANSACTION", True))

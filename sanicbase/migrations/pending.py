@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aerich.models import Aerich
 from tortoise import Tortoise
+from tortoise.connection import get_connection
 
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
@@ -18,12 +20,16 @@ from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import MigrationError, ResourceError
 from sanicbase.migrations.embedded import make_embedded_schema, missing_columns
+from sanicbase.migrations.files import Migration
+from sanicbase.migrations.journal import Journal
 from sanicbase.migrations.versions import (
     aerich_has_table,
     aerich_target,
     applied_migrations,
+    dialect_of_label,
     followed_migrations,
     foreign_migrations,
+    migrations_dir,
     own_folder,
     written_for_sqlite,
 )
@@ -99,7 +105,22 @@ async def _pending(config: Config, label: str, pending: list[str], file: Path | 
     names = f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
     if file and not written_for_sqlite(config, label):
         return Lack(f"{names} Written for another database, they cannot be applied to the embedded {file}.", REBUILD)
+    if await _needs_guider(config, label, pending):
+        return Lack(names, f"Run: sanicGuider migrate up {config.SERVER_NAME}")
     return Lack(names, f"Run: {await aerich_command(config, label)} upgrade")
+
+
+async def _needs_guider(config: Config, label: str, pending: list[str]) -> bool:
+    """Whether aerich would refuse one of them: it migrates rows, or is half-way."""
+    folder = migrations_dir(config, label)
+    if any(Migration(folder / name).writes_data for name in pending):
+        return True
+    connection = config.tortoise()["apps"][label]["default_connection"]
+    journal = Journal(get_connection(connection), label, dialect_of_label(config, label))
+    with suppress(DatabaseError):  # of an account that may not read it
+        steps, _ = await journal.read()
+        return bool(steps)
+    return False
 
 
 async def aerich_command(config: Config, label: str, *, begun: bool = True) -> str:

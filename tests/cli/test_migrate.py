@@ -178,6 +178,9 @@ def test_killed_between_a_statement_and_its_note_it_is_not_repeated(
     assert "article.slug" in store.columns()
     status, said = tried(project, "history")
     assert "stopped at statement 1" in said
+    assert "(1_1_more.py). Run: sanicGuider migrate up shop" in project.start()
+    with pytest.raises(AssertionError, match=r"1_1_more\.py is half-way, and aerich would begin it anew"):
+        project.aerich("upgrade")
     status, said = tried(project, "plan")
     assert status == 3
     status, said = tried(project, "up")

@@ -121,6 +121,7 @@ async def test_aerich_does_not_note_a_migration_without_its_rows(tmp_path: Path)
     file.write_text(FILE.format(head="", up="", down="", tail="async def migrate_data(data):\n    pass"))
     with pytest.raises(AssertionError, match=r"1_1_rows\.py migrates rows, .* sanicGuider migrate up"):
         project.aerich("upgrade")
+    assert "(1_1_rows.py). Run: sanicGuider migrate up shop" in project.start()
     assert len(projects.Store.embedded(project).ask("SELECT version FROM aerich")) == 1
 
 
