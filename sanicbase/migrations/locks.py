@@ -73,10 +73,10 @@ MYSQL: Rules = (
     (r"(INSERT|UPDATE|DELETE|REPLACE|WITH)\b", Lock("row locks", "rows")),
 )
 SQLITE: Rules = ((r"(SELECT|PRAGMA|ATTACH|DETACH)\b", Lock("SHARED", "nothing")), (r"", Lock("RESERVED", "writes")))
-FREE: Rules = ((r"(SELECT|SET|DO|CREATE)\b", Lock("-", "nothing")),)
+FREE: Rules = ((r"(SELECT|SET|DO|CREATE)\b", Lock("no lock", "nothing")),)
 """What is new waits for nobody. On PostgreSQL DO runs what nobody knows."""
 
-UNKNOWN = Lock("?", "all")
+UNKNOWN = Lock("unknown lock", "all")
 RULES: dict[Dialect, Rules] = {"postgres": (*POSTGRES, *FREE), "mysql": (*MYSQL, *FREE), "sqlite": SQLITE}
 
 

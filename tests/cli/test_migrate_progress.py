@@ -1,0 +1,63 @@
+"""What is shown while a migration runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sanicbase.cli.migrating import progress
+from sanicbase.cli.migrating.progress import Progress
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+
+
+def test_each_thing_has_a_line_and_warnings_go_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    async def run() -> None:
+        shown = Progress()
+        shown.waiting("Waiting.")
+        shown.warning("A file is missing.")
+        shown.begins("1_a.py", "up", 2)
+        shown.statement(2, 3, f"ALTER\n  TABLE {'a' * 200}")
+        shown.carried_out(2, 3, 12.34)
+        shown.rows("article", 500, 1200)
+        shown.ends("1_a.py", "up", 13.0, fake=False)
+        shown.ends("1_a.py", "down", 13.0, fake=True)
+
+    asyncio.run(run())
+    out, err = capsys.readouterr()
+    assert err == "A file is missing.\n"
+    assert out.splitlines() == [
+        "Waiting.",
+        "1_a.py, going on at statement 2",
+        f"  2/3  ALTER TABLE {'a' * 87}…",
+        "        done in 12.3 s",
+        "        article: 500 of 1200 rows",
+        "1_a.py: applied (13.0 s)",
+        "1_a.py: noted, and not carried out (13.0 s)",
+    ]
+
+
+def test_statement_that_goes_on_is_told_of_until_it_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    async def run() -> None:
+        shown = Progress()
+        shown.statement(1, 1, "SELECT 1")
+        said = ""
+        async with asyncio.timeout(10):
+            while said.count("running for 0 s") < 2:
+                await asyncio.sleep(0)
+                said += capsys.readouterr().out
+        shown.end()
+        capsys.readouterr()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert capsys.readouterr().out == ""
