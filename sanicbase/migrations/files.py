@@ -33,7 +33,7 @@ SIGNS: dict[Dialect, re.Pattern[str]] = {
         r"\bGENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY\b|\bDOUBLE PRECISION\b|\bCONCURRENTLY\b"
     ),
 }
-LITERAL = re.compile(r"'(?:[^']|'')*'")
+TEXT = re.compile(r"'(?:[^'\\]|''|\\.)*'|/\*.*?\*/|--[^\n]*", re.DOTALL)
 
 Step = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
@@ -153,7 +153,7 @@ class Migration:
 
     @cached_property
     def _spelt(self) -> Dialect | None:
-        sql = LITERAL.sub("''", "\n".join(self._texts()))
+        sql = TEXT.sub("''", "\n".join(self._texts()))
         return next((dialect for dialect, sign in SIGNS.items() if sign.search(sql)), None)
 
     def _texts(self) -> Iterator[str]:

@@ -59,6 +59,8 @@ def test_files_of_aerich_tell_their_dialect(tmp_path: Path, kind: str, request: 
         ('ALTER TABLE "a" ALTER COLUMN "b" DROP NOT NULL', "postgres"),
         ('CREATE TABLE "a" ("b" TEXT DEFAULT \'a `SERIAL` JSONB\')', None),
         ('ALTER TABLE "a" ADD "b" INT', None),
+        ('CREATE TABLE "a" ("id" INTEGER AUTOINCREMENT) /* It\'s a row of `a`. */;', "sqlite"),
+        ("-- as in `a`\nALTER TABLE a ADD b INT /* a JSONB */", None),
     ],
 )
 def test_dialect_is_what_the_sql_spells(tmp_path: Path, sql: str, dialect: Dialect | None) -> None:
