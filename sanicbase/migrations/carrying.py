@@ -98,7 +98,10 @@ class Run:
             await self._at_once(migration, direction)
         else:
             await self._by_steps(migration, direction)
-        self._report.ends(migration.name, direction, time.monotonic() - begin, fake=self._options.fake)
+        self._report.ends(self._shown(migration), direction, time.monotonic() - begin, fake=self._options.fake)
+
+    def _shown(self, migration: Migration) -> str:
+        return f"{self._label.name}/{migration.name}"
 
     def _is_atomic(self, migration: Migration, direction: Direction) -> bool:
         data_inside = direction == "down" or migration.data is None or migration.data_in_transaction
@@ -107,7 +110,7 @@ class Run:
 
     async def _at_once(self, migration: Migration, direction: Direction) -> None:
         """All of it in one transaction, which takes itself back when something fails or the process is killed."""
-        self._report.begins(migration.name, direction, 1)
+        self._report.begins(self._shown(migration), direction, 1)
         at = _Place()
         try:
             async with self._foreign_keys_kept(), self._client._in_transaction() as db:
@@ -134,7 +137,8 @@ class Run:
         notes = {note.step: note for note in self._standing.steps if note.migration == migration.name}
         self._refuse_changed(migration, steps, notes)
         done = await self._done(migration, notes)
-        self._report.begins(migration.name, direction, min(set(range(1, len(steps) + 1)) - done, default=1))
+        first = min(set(range(1, len(steps) + 1)) - done, default=1)
+        self._report.begins(self._shown(migration), direction, first)
         for number, step in enumerate(steps, 1):
             at = _Place(number, len(steps), step.text)
             if number not in done:

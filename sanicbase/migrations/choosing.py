@@ -42,6 +42,13 @@ def to_be_applied(standing: Standing, options: Options) -> list[Migration]:
                 f"{standing.label.name} 的 {begun.migration} 只应用了一部分，而文件不存在。请从版本库恢复。",
             )
         )
+    if options.skip_statement and not begun:
+        raise MigrationError(
+            say(
+                f"No migration of {standing.label.name} has stopped at a statement, so there is none to skip.",
+                f"{standing.label.name} 没有停在某条语句的迁移，没有可跳过的语句。",
+            )
+        )
     pending = standing.pending
     if options.to:
         last = _named(standing, options.to)

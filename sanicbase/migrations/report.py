@@ -17,7 +17,7 @@ class Report:
         """Something is not as it should be, and keeps nothing from being applied."""
 
     def begins(self, migration: str, direction: Direction, step: int) -> None:
-        """A migration begins, or goes on at this statement."""
+        """A migration, `label/file.py`, begins or goes on at this statement."""
 
     def statement(self, step: int, steps: int, sql: str) -> None:
         """A statement begins, or the migration of rows, which has no SQL to show."""

@@ -11,7 +11,9 @@ from aerich.models import Aerich
 from tortoise.connection import get_connection
 
 from sanicbase.config import Config
+from sanicbase.config.settings import AERICH
 from sanicbase.db import Database
+from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import MigrationError
@@ -33,6 +35,8 @@ class Label:
     connection: str
     dialect: Dialect
     folder: Path
+    needs_migrations: bool = True
+    """Whether it has models whose tables nobody else makes."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,13 @@ class Standing:
             )
             for migration in self.changed
         ]
-        return [*missing, *changed]
+        first = [
+            say(
+                f"{self.label.name} has no migrations yet. Make the first: {_init(self.label)}",
+                f"{self.label.name} 还没有迁移。请生成第一个：{_init(self.label)}",
+            )
+        ]
+        return [*missing, *changed, *(first if self.label.needs_migrations and not self.migrations else ())]
 
 
 @asynccontextmanager
@@ -122,7 +132,14 @@ def labels_of(config: Config, connection: str | None = None) -> list[Label]:
     apps = config.migrate_db()["apps"]
     followed = {name: app["default_connection"] for name, app in apps.items() if not follows_models(config, name)}
     labels = [
-        Label(name, config.SERVER_NAME, there, dialect_of_label(config, name), own_folder(config, name))
+        Label(
+            name,
+            config.SERVER_NAME,
+            there,
+            dialect_of_label(config, name),
+            own_folder(config, name),
+            needs_migrations=bool(set(apps[name]["models"]) - {*AERICH}) and not embedded_file(config.tortoise(), name),
+        )
         for name, there in followed.items()
         if connection in (None, there)
     ]
@@ -166,8 +183,9 @@ def refuse_foreign(config: Config, label: Label) -> None:
 def _init(label: Label) -> str:
     """How aerich makes the first migration of a label for its dialect."""
     app = "" if label.name == label.service else f"--app {label.name} "
-    location = f"--location ./migrations/{label.dialect}"
-    return f"aerich init -t {label.service}.config.migrate_db {location} && aerich {app}init-db"
+    folder = label.folder.parent.name
+    location = "" if folder == "migrations" else f" --location ./migrations/{folder}"
+    return f"aerich init -t {label.service}.config.migrate_db{location} && aerich {app}init-db"
 
 
 async def _applied(label: str) -> list[str]:

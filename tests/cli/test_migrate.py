@@ -71,7 +71,7 @@ def test_files_of_aerich_are_planned_applied_listed_and_taken_back(tmp_path: Pat
 
     status, said = tried(project, "up", "--no-input")
     assert status == 0
-    assert said.startswith(f"1_1_slug.py\n  1/1  {SLUG}\n1_1_slug.py: applied (")
+    assert said.startswith(f"shop/1_1_slug.py\n  1/1  {SLUG}\nshop/1_1_slug.py: applied (")
     assert tried(project, "up") == (0, "shop: nothing to apply.\n")
     assert "article.slug" in store.columns()
     assert "No upgrade items found" in project.aerich("upgrade")
@@ -85,7 +85,9 @@ def test_files_of_aerich_are_planned_applied_listed_and_taken_back(tmp_path: Pat
     status, said = tried(project, "down")
     assert (status, "Say --no-input to do it." in said) == (2, True)
     status, said = tried(project, "down", "--no-input")
-    assert said.startswith("back: 1_1_slug.py\n  1/1  ALTER TABLE article DROP COLUMN slug\n1_1_slug.py: taken back (")
+    assert said.startswith(
+        "back: shop/1_1_slug.py\n  1/1  ALTER TABLE article DROP COLUMN slug\nshop/1_1_slug.py: taken back ("
+    )
     assert "article.slug" not in store.columns()
     project.aerich("upgrade")
     assert tried(project, "up") == (0, "shop: nothing to apply.\n")
@@ -186,7 +188,7 @@ def test_killed_between_a_statement_and_its_note_it_is_not_repeated(
     status, said = tried(project, "up")
     assert (status, said.splitlines()[:2]) == (
         0,
-        ["1_1_more.py, going on at statement 2", "  2/2  ALTER TABLE visit ADD ink INT"],
+        ["shop/1_1_more.py, going on at statement 2", "  2/2  ALTER TABLE visit ADD ink INT"],
     )
 
 

@@ -57,7 +57,7 @@ class Told(Report):
         self.lines.append(f"warning {sentence}")
 
     def begins(self, migration: str, direction: Direction, step: int) -> None:
-        self.lines.append(f"{direction} {migration} at {step}")
+        self.lines.append(f"{direction} {migration.removeprefix('desk/')} at {step}")
 
     def statement(self, step: int, steps: int, sql: str) -> None:
         self.lines.append(f"{step}/{steps} {sql}")

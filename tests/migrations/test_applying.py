@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sanicbase.errors import MigrationError
+from sanicbase.migrations.applying import apply
+from sanicbase.migrations.choosing import Options
+from sanicbase.migrations.standing import labels_of, migrating
 from tests.db.opening import STORES, Store
 from tests.migrations.desk import DeskConfig, Told, ask, down, standing, up, write
 
@@ -127,6 +131,22 @@ async def test_target_is_named_by_its_number_or_its_name(config: DeskConfig) -> 
     assert (await standing(config)).applied == ("0_1_t.py",)
     with pytest.raises(MigrationError, match=r"2_1_t\.py is not applied"):
         await down(config, to="2")
+
+
+async def test_service_without_migrations_is_told_how_to_begin(config: DeskConfig) -> None:
+    async with migrating(config) as opened:
+        label = replace(labels_of(opened)[0], needs_migrations=True)
+        told = Told()
+        assert await apply(opened, [label], Options(), told) == 0
+        make = "aerich init -t desk.config.migrate_db && aerich init-db"
+        assert told.lines == [f"warning desk has no migrations yet. Make the first: {make}"]
+    assert labels_of(config)[0].needs_migrations is False  # which has no models but aerich's
+
+
+async def test_there_must_be_a_statement_to_skip(config: DeskConfig) -> None:
+    write("0_1_init", f"CREATE TABLE pen ({KEY})")
+    with pytest.raises(MigrationError, match="has stopped at a statement, so there is none to skip"):
+        await up(config, skip_statement=True)
 
 
 async def test_fake_notes_and_does_nothing(config: DeskConfig) -> None:

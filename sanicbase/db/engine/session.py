@@ -12,6 +12,7 @@ from tortoise.connection import get_connections
 
 from sanicbase.db.engine.statements import LimitedClient
 from sanicbase.db.errors import DatabaseUnavailable
+from sanicbase.errors import SanicBaseError
 
 __all__ = ["session"]
 
@@ -22,10 +23,14 @@ async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
 
     Statements outside of transactions, and transactions one after another, share what the session has. It ends with the
     block: its connection is closed. One that was lost is not replaced: further statements raise DatabaseUnavailable,
-    since the session's locks are lost with it.
+    since the session's locks are lost with it. Raises SanicBaseError for an engine that is not ours.
     """
     client: Any = get_connections().get(connection_name)
-    assert isinstance(client, LimitedClient)  # noqa: S101  (every engine of `Config` is ours)
+    if not isinstance(client, LimitedClient):
+        raise SanicBaseError(
+            f"The connection {connection_name} has the engine {type(client).__module__}, which cannot be kept for a "
+            "session. Name the database by a URL: sqlite://…, postgres://… or mysql://…"
+        )
     kept = _Kept(await client.acquire())
     error: BaseException | None = None
     pinned: Any = copy.copy(client)
