@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aerich import Command
 
+from sanicbase.db.database import _forget_earlier
 from sanicbase.errors import MigrationError
 from sanicbase.migrations.files import Migration, dialect_of_files, folder_of, migrations_in
 from sanicbase.migrations.statements import Dialect
-from tests.db.project import KINDS, Store, shop
+from tests.db.opening import STORES, Store
+from tests.migrations.desk import DeskConfig
 
 FILE = '''\
 {head}
@@ -22,7 +25,8 @@ async def upgrade(db):
 async def downgrade(db):
     return ""
 '''
-DIALECTS: dict[str, Dialect] = {"embedded": "sqlite", "postgres": "postgres", "mysql": "mysql"}
+DIALECTS: dict[str, Dialect] = {"sqlite": "sqlite", "postgres": "postgres", "aiomysql": "mysql"}
+FIXTURES = {"postgres": "postgres_url", "aiomysql": "mysql_url"}
 
 
 def written(folder: Path, name: str, sql: str, head: str = "") -> Migration:
@@ -39,15 +43,20 @@ def test_order_is_by_number_and_not_by_a_clock(tmp_path: Path) -> None:
     assert [migration.name[-4] for migration in migrations_in(tmp_path)] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_files_of_aerich_tell_their_dialect(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
-    project = shop(tmp_path)
-    Store.of(kind, project, request)
-    project.shell("aerich init -t shop.config.migrate_db && aerich init-db")
-    (file,) = project.migrations()
-    text = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("DIALECT"))
-    file.write_text(text)
-    assert dialect_of_files(file.parent) == DIALECTS[kind]
+@pytest.mark.parametrize("kind", STORES[:3])
+async def test_files_of_aerich_tell_their_dialect(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = "sqlite://desk.sqlite3" if kind == "sqlite" else request.getfixturevalue(FIXTURES[kind])
+    config = DeskConfig.on(Store(kind, url))
+    _forget_earlier()  # what Tortoise has worked out for a database of another kind
+    async with Command(config.migrate_db(), app="desk", location="migrations") as command:
+        await command.init_db(safe=True)
+    (migration,) = migrations_in(tmp_path / "migrations" / "desk")
+    text = "\n".join(line for line in migration.path.read_text().splitlines() if not line.startswith("DIALECT"))
+    migration.path.write_text(text)
+    assert dialect_of_files(migration.path.parent) == DIALECTS[kind]
 
 
 @pytest.mark.parametrize(
