@@ -94,7 +94,7 @@ class Run:
         begin = time.monotonic()
         if self._options.fake:
             await self._end(migration, direction)
-        elif self._is_atomic(migration, direction):
+        elif self._is_atomic(migration, direction) and not self._steps_of(migration):
             await self._at_once(migration, direction)
         else:
             await self._by_steps(migration, direction)
@@ -134,9 +134,9 @@ class Run:
     async def _by_steps(self, migration: Migration, direction: Direction) -> None:
         """Step by step, each with a note before and after it, from the one at which the last run has stopped."""
         steps = self._steps(await self._statements(migration, direction, self._client), migration, direction)
-        notes = {note.step: note for note in self._standing.steps if note.migration == migration.name}
-        self._refuse_changed(migration, steps, notes)
-        done = await self._done(migration, notes)
+        notes = self._steps_of(migration)
+        self._refuse_changed(migration, steps, [note for note in notes.values() if note.state == "done"])
+        done = await self._done(migration, steps, notes)
         first = min(set(range(1, len(steps) + 1)) - done, default=1)
         self._report.begins(self._shown(migration), direction, first)
         for number, step in enumerate(steps, 1):
@@ -175,31 +175,38 @@ class Run:
             return "transaction" if word in ROWS else "plain"
         return "plain" if self._label.dialect == "sqlite" and word in ALONE else "transaction"
 
-    def _refuse_changed(self, migration: Migration, steps: list[_Step], notes: dict[int, Note]) -> None:
-        for number, note in notes.items():
-            if note.state == "done" and (number > len(steps) or digest(steps[number - 1].text) != note.digest):
+    def _steps_of(self, migration: Migration) -> dict[int, Note]:
+        return {note.step: note for note in self._standing.steps if note.migration == migration.name}
+
+    def _refuse_changed(self, migration: Migration, steps: list[_Step], done: Sequence[Note]) -> None:
+        for note in done:
+            if note.step > len(steps) or digest(steps[note.step - 1].text) != note.digest:
                 raise MigrationError(
                     say(
                         f"{migration.name} of {self._label.name} was changed where it is carried out already. "
-                        f"Statement {number} was: {note.statement}. Restore it; what comes after the statement that "
-                        "failed may be changed.",
-                        f"{self._label.name} 的 {migration.name} 中已执行的部分被修改。第 {number} 条语句原为："
+                        f"Statement {note.step} was: {note.statement}. Restore it; what comes after the statement "
+                        "that failed may be changed.",
+                        f"{self._label.name} 的 {migration.name} 中已执行的部分被修改。第 {note.step} 条语句原为："
                         f"{note.statement}。请恢复它；失败语句及其后的部分可以修改。",
                     )
                 )
 
-    async def _done(self, migration: Migration, notes: dict[int, Note]) -> set[int]:
+    async def _done(self, migration: Migration, steps: list[_Step], notes: dict[int, Note]) -> set[int]:
         """The steps that need not be carried out, after doubts about one are settled."""
         done = {number for number, note in notes.items() if note.state == "done"}
-        for number, note in notes.items():
-            if number not in done and await self._was_done(note):
+        for number in notes.keys() - done:
+            note = notes[number]
+            if self._options.skip_statement and number <= len(steps):
+                await self._journal.note(migration.name, number, note.direction, "done", steps[number - 1].text)
+            elif await self._was_done(note):
+                self._refuse_changed(migration, steps, [note])
                 await self._journal.done(self._client, migration.name, number)
-                done.add(number)
+            else:
+                continue
+            done.add(number)
         return done
 
     async def _was_done(self, note: Note) -> bool:
-        if self._options.skip_statement:
-            return True
         mysql = self._label.dialect == "mysql"
         if note.statement == DATA or (mysql and self._way(note.statement) == "transaction"):
             return False  # its end is noted in its own transaction
@@ -210,18 +217,19 @@ class Run:
     async def _noted(
         self, at: _Place, step: _Step, migration: Migration, direction: Direction, earlier: Note | None
     ) -> None:
-        resumed = earlier is not None and step.way == "data"  # which keeps its place
-        if not resumed:
+        position = earlier.position if earlier and step.way == "data" and earlier.statement == DATA else None
+        if position is None:
             now = await before(self._client, self._label.dialect, step.text) if step.way != "data" else ""
             await self._journal.note(migration.name, at.step, direction, "started", step.text, now)
         try:
             if step.way == "data":
-                await self._data_step(at, migration, earlier.position if earlier else "")
+                await self._data_step(at, migration, position or "")
             else:
                 await self._statement_step(at, step, migration)
         except Exception as exc:
             if not isinstance(exc, UNDECIDED):
-                await self._journal.fail(migration.name, at.step)
+                with suppress(DatabaseError):  # of a session that is lost: the step stays in doubt
+                    await self._journal.fail(migration.name, at.step)
             raise self._failed(migration, at, exc, stays=True) from exc
 
     async def _statement_step(self, at: _Place, step: _Step, migration: Migration) -> None:

@@ -236,7 +236,7 @@ def test_models_that_have_changed_since_their_migration(
 
 
 def test_a_note_of_aerich_that_cannot_be_read(folder: Folder) -> None:
-    """tests/db/test_pickles.py has those that would run code."""
+    """tests/migrations/test_pickles.py has those that would run code."""
     folder.make("shop", kinds=["srv"])
     folder.add("model", "article", "shop")
     folder.init_db("shop")

@@ -132,11 +132,40 @@ async def test_what_is_carried_out_must_not_be_changed(mysql: DeskConfig) -> Non
 
 @pytest.mark.xdist_group("mysql")
 async def test_statement_that_was_carried_out_by_hand_is_skipped(mysql: DeskConfig) -> None:
-    write("0_1_init", "CREATE TABLE pen (id INT); ALTER TABLE pen ADD id INT; ALTER TABLE pen ADD ink INT")
+    script = "CREATE TABLE pen (id INT); ALTER TABLE pen ADD {}; ALTER TABLE pen ADD ink INT"
+    write("0_1_init", script.format("id INT"))
     with pytest.raises(MigrationError):
         await up(mysql)
+    write("0_1_init", script.format("cap INT"))  # what was done instead
     assert await up(mysql, skip_statement=True) == 1
     assert await ask(mysql, "SELECT ink FROM pen") == []
+
+
+@pytest.mark.xdist_group("mysql")
+async def test_statement_in_doubt_that_was_carried_out_must_not_be_changed(
+    mysql: DeskConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("0_1_init", "CREATE TABLE pen (id INT)")
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        killed(patched, carrying, "execute", after=True)
+        await up(mysql)
+    write("0_1_init", "CREATE TABLE pen (id BIGINT)")
+    with pytest.raises(MigrationError, match=r"Statement 1 was: CREATE TABLE pen \(id INT\)"):
+        await up(mysql)
+    write("0_1_init", "CREATE TABLE pen (id INT)")
+    assert await up(mysql) == 1
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_file_that_asks_for_a_transaction_when_it_is_half_way_is_not_begun_anew(postgres: DeskConfig) -> None:
+    write("0_1_init", "INSERT INTO pen VALUES (1); SELECT 1 / 0", head=OUTSIDE)
+    await ask(postgres, "CREATE TABLE pen (id INT)")
+    with pytest.raises(MigrationError, match="failed at statement 2"):
+        await up(postgres)
+    write("0_1_init", "INSERT INTO pen VALUES (1); SELECT 1")
+    with pytest.raises(MigrationError, match=r"Statement 1 was: INSERT INTO pen VALUES \(1\)"):
+        await up(postgres)
+    assert await ask(postgres, "SELECT id FROM pen") == [{"id": 1}]
 
 
 @pytest.mark.xdist_group("mysql")
