@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 SOURCES = sorted((ROOT / "sanicbase").rglob("*.py"))
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
 DUNDERS = {"__pydantic_core_schema__", "__pydantic_fields__", "__pydantic_validator__", "__pydantic_serializer__"}
-PYTHONS = {"_asdict", "_replace", "_fields", "_exit", "_value_", "_abc_impl", "_is_protocol"}  # Python's own
+PYTHONS = {"_asdict", "_replace", "_fields", "_exit", "_value_", "_abc_impl", "_is_protocol", "_HANDLER"}
 ACCESS = {"getattr", "setattr", "hasattr", "delattr"}
 STANDARD = sys.stdlib_module_names | {"sanicbase", "builtins"}
 
