@@ -26,6 +26,7 @@ logger = logging.getLogger("sanicbase.http")
 MOST = 100  # mistakes that are told; a client may have made a million in one body
 LONGEST = 500  # characters of a path or a message
 UNAUTHORIZED = StatusError.UNAUTHORIZED.status
+CREDENTIALS = ("authorization", "key", "token")  # parts of the names of headers
 BROKEN = Verdict(StatusError.INTERNAL_SERVER_ERROR, StatusError.INTERNAL_SERVER_ERROR.status)
 
 
@@ -43,10 +44,19 @@ async def _answer(request: Request, error: BaseException) -> HTTPResponse:
     try:
         verdict = judge(error)
         _log(request, error, verdict.logged)
+        if verdict.status == UNAUTHORIZED:
+            _log_refused(request, error)
         return envelope.failure(request, _failure(request, verdict))
     except Exception:  # in an envelope or an exception that a service wrote
         logger.exception("%s cannot tell of %s.", type(envelope).__name__, type(error).__name__)
         return Envelope().failure(request, _failure(request, BROKEN))
+
+
+def _log_refused(request: Request, error: BaseException) -> None:
+    """A sign-in that failed, without what was sent. Who sends nothing at all is no news: links are followed so."""
+    if request.body or any(word in name for name in request.headers for word in CREDENTIALS):
+        who = request.remote_addr or request.ip
+        logger.warning("%s %s was refused to %s with 401. %s", request.method, request.path, who, reason(error))
 
 
 def _failure(request: Request, verdict: Verdict) -> Failure:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from sanicbase.log.shapes import HIDDEN, without_shapes
+
 __all__ = ["HIDDEN", "Redactor", "said"]
 
-HIDDEN = "***"
 SECRET_WORDS = (
     "password",
     "passwd",
@@ -22,10 +23,13 @@ SECRET_WORDS = (
     "apikey",
     "accesskey",
     "privatekey",
+    "passcode",
+    "signature",
+    "session_id",
+    "sessid",
+    "jwt",
 )
 DEPTH = 8  # what lies deeper in nested dictionaries is not shown
-
-URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/?#]*@")
 
 # A header's value has blanks and semicolons: it goes to the end of the line.
 HEADER = re.compile(r"((?:cookie|authorization)[\w-]{0,40}\s{0,3}:\s{0,3})[^\s\"'\[({\\][^\r\n\"']*", re.IGNORECASE)
@@ -41,6 +45,19 @@ VALUE = r"""
 """
 
 
+# A header as a pair: ("x-api-key", "…"), also of bytes.
+PAIR = r"""
+    ["'] [\w-]{{0,40}} (?:{words}) [\w-]{{0,40}} ["'] \s{{0,3}} , \s{{0,3}}
+    (?P<value> b?"(?:[^"\\]|\\.){{0,4096}}" | b?'(?:[^'\\]|\\.){{0,4096}}' )
+"""
+
+# What databases say of a value that is taken: `Key (token)=(…)`, or `Duplicate entry '…' for key 'user.token'`.
+ROW = r"""
+    (?P<key> \( [^()]{{0,200}} (?:{words}) [^()]{{0,200}} \) = ) \( [^()]{{0,4096}} \)
+    | (?P<taken> Duplicate\ entry\ ) '[^']{{0,4096}}' (?= \ for\ key\ ' [^']{{0,200}} (?:{words}) )
+"""
+
+
 class Redactor:
     """Hides what stands under a key that contains a secret's word, however it is written: `X-Api-Key`, `api_key`.
 
@@ -48,12 +65,14 @@ class Redactor:
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
-        self._words = tuple(dict.fromkeys([*SECRET_WORDS, *filter(None, map(_bare, further))]))
+        self._words = tuple(dict.fromkeys(filter(None, map(_bare, [*SECRET_WORDS, *further]))))
         self._hides = lru_cache(1024)(self._contains_word)
         self._beginnings = tuple({word.lower()[:3] for word in [*SECRET_WORDS, *filter(None, further)]})
         # In text a word is looked for as it is spelt, with or without a separator between its letters' groups.
         spelt = "|".join(sorted({_spelt(word) for word in [*SECRET_WORDS, *filter(None, further)]}))
         self._value = re.compile(f"(?:{spelt})" + VALUE, re.IGNORECASE | re.VERBOSE | re.DOTALL)
+        self._pair = re.compile(PAIR.format(words=spelt), re.IGNORECASE | re.VERBOSE)
+        self._row = re.compile(ROW.format(words=spelt), re.IGNORECASE | re.VERBOSE)
 
     def hides(self, key: object) -> bool:
         """Whether values under that key are secret."""
@@ -74,12 +93,17 @@ class Redactor:
             return _unshown(value)
 
     def text(self, text: str) -> str:
-        """The text with the passwords of URLs and the values after secret keys hidden."""
-        if "://" in text and "@" in text:
-            text = URL_PASSWORD.sub(rf"\1{HIDDEN}@", text)
-        if ("=" in text or ":" in text) and self._may_hold_secrets(text.lower()):
-            text = HEADER.sub(rf"\1{HIDDEN}", text)
-            text = self._value.sub(_hide, text)
+        """The text without what looks like a secret, and without the values after secret keys."""
+        text = without_shapes(text)
+        assigned = "=" in text or ":" in text
+        if (assigned or "," in text or "Duplicate" in text) and self._may_hold_secrets(text.lower()):
+            if assigned:
+                text = HEADER.sub(rf"\1{HIDDEN}", text)
+                text = self._value.sub(_hide, text)
+            if "," in text:
+                text = self._pair.sub(_hide, text)
+            if "(" in text or "Duplicate" in text:
+                text = self._row.sub(_hide_row, text)
         return text
 
     def _arguments(self, value: object, depth: int) -> object:
@@ -149,3 +173,7 @@ def _hide(found: re.Match[str]) -> str:
     whole, value = found[0], found["value"]
     quote = value[0] if value[0] in "\"'" else ""
     return f"{whole[: len(whole) - len(value)]}{quote}{HIDDEN}{quote}"
+
+
+def _hide_row(found: re.Match[str]) -> str:
+    return f"{found['taken']}'{HIDDEN}'" if found["taken"] else f"{found['key']}({HIDDEN})"
