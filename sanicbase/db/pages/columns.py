@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from tortoise import fields
 from tortoise.exceptions import ValidationError
@@ -42,6 +42,8 @@ class ColumnType:
     ordered: bool = True
     text: bool = False
     moment: bool = False
+    check: Callable[[object], object] | None = None
+    """What a text is asked first; a value in a cursor is JSON, and not asked."""
 
 
 def annotated(annotation: Any, *metadata: object) -> Any:
@@ -91,7 +93,7 @@ def _refusal(reason: str) -> PydanticCustomError:
 
 def _integer(column: Any) -> ColumnType:
     limits = column.constraints
-    return ColumnType(Annotated[int, Field(ge=limits["ge"], le=limits["le"]), BeforeValidator(integer_text)])
+    return ColumnType(Annotated[int, Field(ge=limits["ge"], le=limits["le"])], check=integer_text)
 
 
 def _characters(column: Any) -> ColumnType:
@@ -101,11 +103,11 @@ def _characters(column: Any) -> ColumnType:
 
 def _decimal(column: Any) -> ColumnType:
     limits = Field(max_digits=column.max_digits, decimal_places=column.decimal_places)
-    return ColumnType(Annotated[Decimal, limits, BeforeValidator(decimal_text)], size=SHORT + column.max_digits)
+    return ColumnType(Annotated[Decimal, limits], size=SHORT + column.max_digits, check=decimal_text)
 
 
 TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits, so the special ones come first
-    (IntEnumFieldInstance, lambda column: ColumnType(annotated(column.enum_type, BeforeValidator(integer_text)))),
+    (IntEnumFieldInstance, lambda column: ColumnType(column.enum_type, check=integer_text)),
     (CharEnumFieldInstance, lambda column: ColumnType(column.enum_type, _characters(column).size, text=True)),
     (fields.IntField, _integer),
     (fields.CharField, _characters),
@@ -115,6 +117,6 @@ TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits
     (fields.DatetimeField, lambda _: ColumnType(Annotated[datetime, AfterValidator(_utc)], moment=True)),
     (fields.DateField, lambda _: ColumnType(date)),
     (fields.TimeDeltaField, lambda _: ColumnType(Annotated[timedelta, Field(ge=-DURATION_LIMIT, le=DURATION_LIMIT)])),
-    (fields.FloatField, lambda _: ColumnType(Annotated[float, BeforeValidator(float_text)])),
+    (fields.FloatField, lambda _: ColumnType(float, check=float_text)),
     (fields.UUIDField, lambda _: ColumnType(UUID, ordered=False)),
 ]

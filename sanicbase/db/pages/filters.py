@@ -158,7 +158,8 @@ def _sendable(value: object) -> object:
 
 def _read(found: ColumnType) -> Any:
     """The column's type, for a text that a client wrote."""
-    return annotated(found.annotation, BeforeValidator(_written)) if found.moment else found.annotation
+    check = _written if found.moment else found.check
+    return found.annotation if check is None else annotated(found.annotation, BeforeValidator(check))
 
 
 def _written(value: object) -> object:
