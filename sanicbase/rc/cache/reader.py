@@ -44,7 +44,7 @@ LEASE_LIFE = 60.0  # seconds; a holder that needs longer does not store
 PATIENCE = 1.0  # seconds after which a lease may be taken over, or two loads if that is longer
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two looks for what another one loads
 AT_ONCE = 4  # batches of one turn
-FIRST_SIZE = 16 * 1024  # bytes of an entry, as long as none was seen
+FIRST_SIZE = 8 * 1024  # bytes of an entry, as long as none was seen
 ON_THE_WAY = 0.1  # seconds that an answer of Redis may take to the reader who asked
 
 T = TypeVar("T")
