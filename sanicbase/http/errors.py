@@ -55,7 +55,7 @@ async def _answer(request: Request, error: BaseException) -> HTTPResponse:
 def _log_refused(request: Request, error: BaseException) -> None:
     """A sign-in that failed, without what was sent. Who sends nothing at all is no news: links are followed so."""
     if request.body or any(word in name for name in request.headers for word in CREDENTIALS):
-        who = request.remote_addr or request.ip
+        who = _sendable(request.remote_addr or request.ip)  # a proxy's header may hold any bytes
         logger.warning("%s %s was refused to %s with 401. %s", request.method, request.path, who, reason(error))
 
 

@@ -133,12 +133,12 @@ class Inn:
         return (self.folder / name).read_text(encoding="utf-8")
 
     def complaints(self) -> list[str]:
-        """The lines of its log that ask somebody to look, but for those about the stores of the test."""
+        """The lines of its log that ask somebody to look, but for the test's stores and sign-ins that are refused."""
         return [
             line
             for line in self.log().splitlines()
             if (" ERROR " in line or " WARNING " in line or "Traceback" in line)
-            and not any(room in line for room in ("sanicbase.db", "sanicbase.rc"))
+            and not any(said in line for said in ("sanicbase.db", "sanicbase.rc", REFUSED))
         ]
 
     async def send(self, sent: bytes) -> Answer:
@@ -162,6 +162,7 @@ async def running(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[Inn]:
         yield Inn(client.base_url.port, tmp_path / "logs" / "xi_test")
 
 
+REFUSED = " was refused to "  # of a sign-in
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
 GARBAGE = (
