@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,16 @@ DRIVERS = [
     pytest.param("aiomysql", marks=MYSQL),
     pytest.param("asyncmy", marks=MYSQL),
 ]
+
+# asyncpg leaves the socket to the garbage collection when a server refuses to speak TLS.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """So that no other test is told of it."""
+    yield
+    gc.collect()
 
 
 class Servers(NamedTuple):

@@ -18,14 +18,15 @@ class TinyConfig(Config):
 config = TinyConfig()
 """
 
-# A resource that says what happens to it; `say` writes one line at once, for a process may be killed any time.
+# A resource that says what happens to it; `say` writes one line at once, for a process may be killed any time, and its
+# end with it, for the log goes to the same pipe.
 LAUNCH_FILE = """
 import asyncio
 from sanicbase import get_redis, run_scripts
 from tiny.config import config
 
 def say(what):
-    print(what, flush=True)
+    print(f"{what}\\n", end="", flush=True)
 
 class Noting:
     name = "noting"
