@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -16,8 +17,11 @@ from sanicbase.config import Config
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.migrations.applying import apply, take_back
 from sanicbase.migrations.choosing import Options, to_be_taken_back
+from sanicbase.migrations.files import migrations_in
 from sanicbase.migrations.locking import LOCK_TIMEOUT
+from sanicbase.migrations.making import draft, empty_draft, first, last_state, write
 from sanicbase.migrations.planning import plan as planned
+from sanicbase.migrations.renaming import Answers, ask_at_terminal
 from sanicbase.migrations.standing import Label, labels_of, migrating, read_standing, refuse_foreign
 from sanicbase.terminal import say
 
@@ -54,6 +58,91 @@ TIMEOUT = click.option(
     "--timeout", default=LOCK_TIMEOUT, show_default=True, help="Seconds to wait while another process migrates."
 )
 FAKE = click.option("--fake", is_flag=True, help="Note the migrations without carrying them out.")
+
+
+@migrate.command()
+@_of_services
+@NO_INPUT
+def init(service: str | None, connection: str | None, *, every: bool, no_input: bool) -> None:
+    """Write the first migration of SERVICE, which makes all tables of its models. `up` applies it."""
+
+    async def work(config: Config, labels: list[Label]) -> None:
+        for label in labels:
+            if migrations_in(label.folder):
+                click.echo(
+                    say(
+                        f"{label.name} has migrations in {label.folder}.",
+                        f"{label.name} 在 {label.folder} 中已有迁移。",
+                    )
+                )
+            elif label.needs_migrations or label.name == config.SERVER_NAME:
+                _written(write(label.folder, "init", first(label.name, label.connection, label.dialect, safe=True)))
+
+    _each(_names(service, every=every), connection, work)
+
+
+@migrate.command()
+@_of_services
+@click.option("--name", default="update", show_default=True, help="What the file is called behind its number.")
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="OLD:NEW",
+    help="What was renamed: goods:product, or a.b:c.",
+)
+@click.option("--drop", "dropped", multiple=True, metavar="OLD", help="What is gone and was not renamed.")
+@click.option("--empty", is_flag=True, help="Write a file without statements, for a migration of rows.")
+@NO_INPUT
+def make(
+    service: str | None,
+    connection: str | None,
+    name: str,
+    renames: tuple[str, ...],
+    dropped: tuple[str, ...],
+    *,
+    every: bool,
+    empty: bool,
+    no_input: bool,
+) -> None:
+    """Write a migration of SERVICE from its last one to the models. `up` applies it.
+
+    Asks whether what is gone and what is new are one thing that was renamed. Without a terminal, or with --no-input,
+    --rename and --drop have to say it.
+    """
+    answers = Answers(dict(map(_rename, renames)), dropped)
+    ask = None if no_input or not sys.stdin.isatty() else ask_at_terminal
+
+    async def work(config: Config, labels: list[Label]) -> None:
+        for label in labels:
+            if (last := last_state(label.folder)) is None:
+                continue
+            if empty:
+                _written(write(label.folder, name, empty_draft(label.dialect, last)))
+                continue
+            made = draft(label.name, label.connection, label.dialect, last, answers, ask)
+            if made.upgrade:
+                _written(write(label.folder, name, made))
+            else:
+                click.echo(say(f"{label.name}: no changes.", f"{label.name}：没有变化。"))
+
+    _each(_names(service, every=every), connection, work)
+
+
+def _rename(said: str) -> tuple[str, str]:
+    old, colon, new = said.partition(":")
+    if not (old and colon and new):
+        raise click.UsageError(
+            say(
+                f"--rename {said} does not say what to what. Write --rename OLD:NEW.",
+                f"--rename {said} 没有写明改名前后的名称。请写成 --rename 旧名:新名。",
+            )
+        )
+    return old, new
+
+
+def _written(path: Path) -> None:
+    click.echo(say(f"Wrote {path}.", f"已生成 {path}。"))
 
 
 @migrate.command()
@@ -161,10 +250,6 @@ def history(service: str | None, connection: str | None, *, every: bool, no_inpu
                 Progress().warning(sentence)
 
     _each(_names(service, every=every), connection, work)
-
-
-def _nothing_to_apply(config: Config) -> str:
-    return say(f"{config.SERVER_NAME}: nothing to apply.", f"{config.SERVER_NAME}：没有需要应用的迁移。")
 
 
 def _confirm(names: Sequence[str]) -> None:

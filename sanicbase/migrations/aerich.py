@@ -1,27 +1,105 @@
 """What Tortoise imports beside aerich's model: by it the `aerich` command and every service have this room.
 
-`Config` names this module among the models of each service, as it names the database engines.
+`Config` names this module among the models of each service, as it names the database engines. So aerich's own commands
+work as its guide has them, on the same files, and write the SQL of this room: theirs loses rows and constraints where
+tables have them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import aerich
 from aerich import Command
 from aerich.migrate import Migrate
 from aerich.models import Aerich
+from aerich.utils import get_app_connection, get_formatted_compressed_data
+from asyncclick import ClickException
+from tortoise import Tortoise
+from tortoise.connection import get_connection
+from tortoise.transactions import in_transaction
 
 from sanicbase.errors import MigrationError
+from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Journal
+from sanicbase.migrations.making import Draft, draft, empty_draft, file_text, first, last_state, script, write
+from sanicbase.migrations.renaming import ask_at_terminal
+from sanicbase.migrations.schema.state import state_of_models
+from sanicbase.migrations.statements import split_statements
 from sanicbase.terminal import say
 
 __all__: list[str] = []
 
 __models__ = [Aerich]
 
-_upgrade = Command._upgrade
+_upgrade, _downgrade_all, _upgrade_all = Command._upgrade, Command.downgrade, Command.upgrade
+
+
+class _Told(ClickException, MigrationError):
+    """An error that the `aerich` command shows as a sentence."""
+
+
+def _first(label: str, *, safe: bool) -> Draft:
+    client = get_connection(_connection(label))
+    return first(label, client.connection_name, client.capabilities.dialect, safe=safe)  # type: ignore[arg-type]
+
+
+def _connection(label: str) -> str:
+    return next(str(model._meta.default_connection) for model in Tortoise.apps[label].values())
+
+
+def _schema_sql(client: Any, safe: bool) -> str:
+    """`aerich init-db`: what makes the tables of the label."""
+    return script(_first(Migrate.app, safe=safe).upgrade)
+
+
+async def _make_schema(client: Any, safe: bool) -> None:
+    async with in_transaction(client.connection_name) as db:
+        for statement in _first(Migrate.app, safe=safe).upgrade:
+            await execute(db, statement)
+
+
+def _describe(label: str) -> dict[str, Any]:
+    return state_of_models(label, _connection(label))
+
+
+def _file_text(
+    cls: type[Migrate], upgrade_sql: str, models_state: str | dict[str, Any], downgrade_sql: str = ""
+) -> str:
+    if isinstance(models_state, dict):
+        models_state = get_formatted_compressed_data(models_state)
+    dialect: Any = get_connection(_connection(cls.app)).capabilities.dialect
+    return file_text(dialect, upgrade_sql, downgrade_sql, models_state)
+
+
+async def _migrate(
+    cls: type[Migrate], name: str, empty: bool, no_input: bool = False, offline: bool = False
+) -> str | None:
+    """`aerich migrate`: the next file, from the last one's state. No file is replaced, and no rename is guessed."""
+    try:
+        last = _last_state(cls, offline=offline)
+        dialect: Any = cls.dialect
+        if empty:
+            return write(cls.migrate_location, name, empty_draft(dialect, last)).name
+        ask = None if no_input else ask_at_terminal
+        made = draft(cls.app, _connection(cls.app), dialect, last, ask=ask)
+        return write(cls.migrate_location, name, made).name if made.upgrade else ""
+    except MigrationError as exc:
+        raise _Told(str(exc)) from exc
+
+
+def _last_state(migrate: type[Migrate], *, offline: bool) -> Mapping[str, Any]:
+    """What the last file says the models were; aerich's table has it for files of its old versions."""
+    try:
+        state = last_state(migrate.migrate_location)
+    except MigrationError:
+        if offline or migrate._last_version_content is None:
+            raise
+        state = None
+    return state if state is not None else migrate._last_version_content or {}
 
 
 async def _upgrade_whole(
@@ -31,16 +109,32 @@ async def _upgrade_whole(
 
     It knows nothing of migrations of rows, nor of those that `sanicGuider migrate up` has begun.
     """
-    if not fake:
-        folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
-        await _refuse_half(Migration(folder / version_file), conn, self.app)
-    await _upgrade(self, conn, version_file, fake, version_module)
+    if fake:
+        return await _upgrade(self, conn, version_file, fake, version_module)
+    folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
+    migration = Migration(folder / version_file)
+    await _refuse_half(migration, conn, self.app)
+    for statement in split_statements(await migration.step("upgrade")(conn), conn.capabilities.dialect):
+        await execute(conn, statement)
+    await check_foreign_keys(conn)
+    await _upgrade(self, conn, version_file, True, version_module)
+    return None
+
+
+async def _apply_all(self: Command, *args: Any, **kwargs: Any) -> list[str]:
+    async with without_foreign_keys(get_app_connection(self.tortoise_config, self.app)):
+        return await _upgrade_all(self, *args, **kwargs)
+
+
+async def _take_back(self: Command, *args: Any, **kwargs: Any) -> list[str]:
+    async with without_foreign_keys(get_app_connection(self.tortoise_config, self.app)):
+        return await _downgrade_all(self, *args, **kwargs)
 
 
 async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
     name, dialect = migration.name, conn.capabilities.dialect
     if migration.data is not None:
-        raise MigrationError(
+        raise _Told(
             say(
                 f"{name} migrates rows, which aerich does not. Run: sanicGuider migrate up",
                 f"{name} 含有数据迁移，aerich 不会执行它。请执行：sanicGuider migrate up",
@@ -50,7 +144,7 @@ async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
         return  # which has left nothing
     steps, _ = await Journal(conn, label, dialect).read()
     if any(note.migration == name for note in steps):
-        raise MigrationError(
+        raise _Told(
             say(
                 f"{name} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up",
                 f"{name} 只执行了一部分，aerich 会从头开始执行。请执行：sanicGuider migrate up",
@@ -58,4 +152,10 @@ async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
         )
 
 
+# `init-db` has begun when Tortoise imports this: these are the names by which it goes on.
+vars(aerich).update(get_schema_sql=_schema_sql, generate_schema_for_client=_make_schema, get_models_describe=_describe)
+Migrate.build_migration_file_text = classmethod(_file_text)  # type: ignore[assignment]
 Command._upgrade = _upgrade_whole  # type: ignore[method-assign]
+Command.upgrade = _apply_all  # type: ignore[method-assign]
+Command.downgrade = _take_back  # type: ignore[method-assign]
+Migrate.migrate = classmethod(_migrate)  # type: ignore[assignment]

@@ -10,8 +10,9 @@ from aerich.models import Aerich
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.config import Config
-from sanicbase.migrations.carrying import Run, execute
+from sanicbase.migrations.carrying import Run
 from sanicbase.migrations.choosing import Options, to_be_applied, to_be_taken_back
+from sanicbase.migrations.executing import execute
 from sanicbase.migrations.locking import locked, unlocked
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.standing import Label, refuse_foreign

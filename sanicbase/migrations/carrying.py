@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from sanicbase.errors import MigrationError
 from sanicbase.migrations.choosing import Options
 from sanicbase.migrations.data import DataMigration
 from sanicbase.migrations.doubts import before, is_done
+from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Direction, Journal, Note, digest
 from sanicbase.migrations.report import Report
@@ -113,7 +114,7 @@ class Run:
         self._report.begins(self._shown(migration), direction, 1)
         at = _Place()
         try:
-            async with self._foreign_keys_kept(), self._client._in_transaction() as db:
+            async with without_foreign_keys(self._client), self._client._in_transaction() as db:
                 statements = await self._statements(migration, direction, db)
                 data = direction == "up" and migration.data is not None
                 at.steps = len(statements) + data
@@ -123,7 +124,7 @@ class Run:
                     at.step, at.text = at.steps, DATA
                     await self._migrate_data(at, migration, DataMigration(db, self._label.dialect, self._report))
                 at.text = ""
-                await self._check_foreign_keys(db, statements)
+                await check_foreign_keys(db)
                 await self._note(db, migration, direction)
                 await self._journal.finish(db, migration.name, direction, migration.digest)
         except Exception as exc:
@@ -235,9 +236,9 @@ class Run:
     async def _statement_step(self, at: _Place, step: _Step, migration: Migration) -> None:
         if step.way == "transaction":
             try:
-                async with self._foreign_keys_kept(), self._client._in_transaction() as db:
+                async with without_foreign_keys(self._client), self._client._in_transaction() as db:
                     await self._timed(at, db, *step.statements)
-                    await self._check_foreign_keys(db, step.statements)
+                    await check_foreign_keys(db)
                     await self._journal.done(db, migration.name, at.step)
             except DatabaseError as exc:
                 if getattr(exc.__cause__, "sqlstate", None) != IN_NO_TRANSACTION:
@@ -294,36 +295,6 @@ class Run:
         state = migration.models_state or get_models_describe(label)
         await Aerich.create(version=name, app=label, content=state, using_db=db)
 
-    @asynccontextmanager
-    async def _foreign_keys_kept(self) -> AsyncIterator[None]:
-        """On SQLite a table is rebuilt by dropping it, which must not delete what refers to it.
-
-        https://www.sqlite.org/lang_altertable.html#otheralter
-        """
-        if self._label.dialect != "sqlite":
-            yield
-            return
-        await self._client.execute_query("PRAGMA foreign_keys = OFF")
-        try:
-            yield
-        finally:
-            with suppress(DatabaseError):  # of a session that is lost, and with it the setting
-                await self._client.execute_query("PRAGMA foreign_keys = ON")
-
-    async def _check_foreign_keys(self, db: BaseDBAsyncClient, statements: Sequence[str]) -> None:
-        if self._label.dialect != "sqlite":
-            return
-        _, rows = await db.execute_query("PRAGMA foreign_key_check")
-        if rows:
-            tables = ", ".join(sorted({str(row["table"]) for row in rows}))
-            raise MigrationError(
-                say(
-                    f"Rows of {tables} would refer to rows that do not exist. Nothing was applied: correct the rows "
-                    "or the migration.",
-                    f"{tables} 的行会引用不存在的行，没有应用任何内容。请更正这些行或迁移文件。",
-                )
-            )
-
     def _failed(self, migration: Migration, at: _Place, error: Exception, *, stays: bool) -> MigrationError:
         return MigrationError(_sentence(migration.name, at, reason(error), self._label, stays=stays))
 
@@ -359,11 +330,3 @@ def _sentence(name: str, at: _Place, cause: str, label: Label, *, stays: bool) -
         f"statement {at.step}.",
         f"\n{before_it}请更正原因，或修改文件中该语句及其后的部分，然后执行：{command}，将从第 {at.step} 条继续。",
     )
-
-
-async def execute(db: BaseDBAsyncClient, statement: str) -> None:
-    # A script commits what is open on SQLite; elsewhere it is sent as it is, without a look for placeholders.
-    if db.capabilities.dialect == "sqlite":
-        await db.execute_query(statement)
-    else:
-        await db.execute_script(statement)

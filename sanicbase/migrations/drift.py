@@ -1,22 +1,25 @@
-"""Whether the models have changed since their last migration, which is what `aerich migrate` finds out."""
+"""Whether the models have changed since their last migration, which is what `migrate make` finds out."""
 
 from __future__ import annotations
 
-import io
-import tempfile
-from contextlib import redirect_stdout
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from aerich.exceptions import NotSupportError
-from aerich.migrate import Migrate
 from aerich.models import Aerich
 from tortoise.exceptions import FieldError
 
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.errors import MigrationError
+from sanicbase.migrations.making import draft, last_state
 from sanicbase.migrations.pickles import UnsafePickle
-from sanicbase.migrations.versions import applied_migrations, followed_migrations, migrations_dir, written_for_sqlite
+from sanicbase.migrations.versions import (
+    applied_migrations,
+    dialect_of_label,
+    followed_migrations,
+    migrations_dir,
+    written_for_sqlite,
+)
 
 __all__ = ["UnreadableNote", "unwritten_changes"]
 
@@ -39,7 +42,7 @@ class UnreadableNote(MigrationError):
 
 
 async def unwritten_changes(config: Config) -> dict[str, list[str]]:
-    """The statements that `aerich migrate` would write now, by the label. The databases are open without MODEL_EXTRA.
+    """The statements that `migrate make` would write now, by the label. The databases are open without MODEL_EXTRA.
 
     Labels without migrations, or whose database lacks one, are left out: `lacking` has told of them. Raises
     UnreadableNote when what aerich has noted about a label cannot be read, or when reading it would run code.
@@ -56,34 +59,28 @@ async def _is_followed(config: Config, label: str) -> bool:
 
 
 async def _changes(config: Config, label: str) -> list[str]:
-    differ = _differ()
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        await _init(differ, config, label)
-        differ.migrate_location = Path(folder)  # where the file is written that nobody wants
-        try:
-            await differ.migrate("changes", empty=False, no_input=True)
-        except NotSupportError as exc:  # a change all the same, which SQLite has no statement for
-            return [str(exc)]
-    return list(differ.upgrade_operators)
-
-
-async def _init(differ: type[Migrate], config: Config, label: str) -> None:
+    noted = await _note(label)
+    tortoise = config.migrate_db()
     try:
-        await differ.init(config.migrate_db(), label, str(migrations_dir(config, label).parent))
+        last = last_state(migrations_dir(config, label))
+    except MigrationError:  # of an old version of aerich: its table has what the file lacks
+        last = noted
+    connection = tortoise["apps"][label]["default_connection"]
+    try:
+        made = draft(label, connection, dialect_of_label(config, label), last or {})
+    except MigrationError as exc:  # a change all the same, that somebody has to be asked about
+        return [str(exc)]
+    return list(made.upgrade)
+
+
+async def _note(label: str) -> Mapping[str, Any]:
+    """What aerich has noted of the models. Reading it would run code, if somebody else has written it."""
+    try:
+        note = await Aerich.filter(app=label).first()
     except FieldError as exc:  # Tortoise's, for a JSON column that its decoder has refused
         refused = exc.__cause__
         reason = refused.reason if isinstance(refused, UnsafePickle) else f"{refused}"
         row = await Aerich.filter(app=label).first().values("id")
         raise UnreadableNote(label, row["id"], reason) from exc
-
-
-def _differ() -> type[Migrate]:
-    """A class of its own for each label: aerich gathers what it finds in lists of its class, which nobody empties."""
-
-    class Differ(Migrate):
-        pass
-
-    for name, value in vars(Migrate).items():
-        if isinstance(value, list | dict):
-            setattr(Differ, name, type(value)())
-    return Differ
+    content: Mapping[str, Any] = note.content if note else {}
+    return content

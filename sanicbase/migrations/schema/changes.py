@@ -1,0 +1,194 @@
+"""How two states of a label's tables differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+
+from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Schema, Table
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["Changes", "Renames", "TableChange", "changes", "has_index"]
+
+
+@dataclass(frozen=True)
+class Renames:
+    """What has another name now, and is the same."""
+
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """`{"goods": "product"}`"""
+    columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """`{("product", "title"): "name"}`, by the table's name now."""
+
+    def back(self) -> Renames:
+        """The way back."""
+        tables = {new: old for old, new in self.tables.items()}
+        return Renames(tables, {(tables.get(table, table), new): old for (table, old), new in self.columns.items()})
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """A table that stays. What is dropped is named as it was before; what is added or altered, as it is now."""
+
+    before: Table
+    old: Table
+    """As before, but with the new names of tables and columns."""
+    new: Table
+    renamed_columns: tuple[tuple[str, str], ...]
+    dropped_columns: tuple[Column, ...]
+    added_columns: tuple[Column, ...]
+    altered_columns: tuple[tuple[Column, Column], ...]
+    dropped_indexes: tuple[Index, ...]
+    added_indexes: tuple[Index, ...]
+    renamed_indexes: tuple[tuple[Index, Index], ...]
+    dropped_foreign_keys: tuple[ForeignKey, ...]
+    added_foreign_keys: tuple[ForeignKey, ...]
+    renamed_foreign_keys: tuple[tuple[ForeignKey, ForeignKey], ...]
+
+    @property
+    def is_renamed(self) -> bool:
+        return self.before.name != self.new.name
+
+    @property
+    def comment_changed(self) -> bool:
+        return self.before.comment != self.new.comment
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is any change."""
+        lists = (
+            self.renamed_columns,
+            self.dropped_columns,
+            self.added_columns,
+            self.altered_columns,
+            self.dropped_indexes,
+            self.added_indexes,
+            self.renamed_indexes,
+            self.dropped_foreign_keys,
+            self.added_foreign_keys,
+            self.renamed_foreign_keys,
+        )
+        return self.is_renamed or self.comment_changed or any(lists)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What makes one state of the tables out of another. References go from later tables to earlier ones."""
+
+    created: tuple[Table, ...]
+    dropped: tuple[Table, ...]
+    changed: tuple[TableChange, ...]
+
+
+def changes(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Changes:
+    """What is to be done to the old tables for them to be the new ones."""
+    moved = _moved(old, renames)
+    kept = {name: pair for name, pair in moved.items() if name in new}
+    retyped = {
+        (name, column.name)
+        for name, (_, table) in kept.items()
+        for column in table.columns
+        if (now := new[name].column(column.name)) and _type(now) != _type(column)
+    }
+    found = [_compare(before, table, new[name], retyped, dialect) for name, (before, table) in kept.items()]
+    dropped = {before.name: before for name, (before, _) in moved.items() if name not in new}
+    created = {name: table for name, table in new.items() if name not in moved}
+    return Changes(
+        created=tuple(_sorted(created)),
+        dropped=tuple(reversed(_sorted(dropped))),
+        changed=tuple(change for change in found if change.is_anything),
+    )
+
+
+def _type(column: Column) -> str:
+    return column.generated or column.type
+
+
+def _moved(old: Schema, renames: Renames) -> dict[str, tuple[Table, Table]]:
+    """Each old table as it was, and with the new names in it; by its new name."""
+    moved = {}
+    for before in old.values():
+        name = renames.tables.get(before.name, before.name)
+        table = before.renamed(name)
+        for (owner, column), to in renames.columns.items():
+            if owner == name:
+                table = table.with_column_renamed(column, to)
+        references = tuple(_moved_reference(key, renames) for key in table.foreign_keys)
+        moved[name] = before, replace(table, foreign_keys=references)
+    return moved
+
+
+def _moved_reference(key: ForeignKey, renames: Renames) -> ForeignKey:
+    table = renames.tables.get(key.table, key.table)
+    return replace(key, table=table, to_column=renames.columns.get((table, key.to_column), key.to_column))
+
+
+def _compare(before: Table, old: Table, new: Table, retyped: set[tuple[str, str]], dialect: Dialect) -> TableChange:
+    columns = {column.name: column for column in old.columns}
+    there = {column.name for column in new.columns}
+    altered = [(columns[now.name], now) for now in new.columns if now.name in columns]
+    names = dict(zip((each.name for each in old.columns), (each.name for each in before.columns), strict=True))
+    indexes, foreign_keys = _Indexes(before, old, new), _ForeignKeys(before, old, new, retyped, dialect)
+    return TableChange(
+        before=before,
+        old=old,
+        new=new,
+        renamed_columns=tuple((was, now) for now, was in names.items() if was != now),
+        dropped_columns=tuple(each for each in old.columns if each.name not in there),
+        added_columns=tuple(each for each in new.columns if each.name not in columns),
+        altered_columns=tuple((was, now) for was, now in altered if was.identity != now.identity),
+        dropped_indexes=indexes.dropped,
+        added_indexes=indexes.added,
+        renamed_indexes=indexes.renamed,
+        dropped_foreign_keys=foreign_keys.dropped,
+        added_foreign_keys=foreign_keys.added,
+        renamed_foreign_keys=foreign_keys.renamed,
+    )
+
+
+class _Indexes:
+    def __init__(self, before: Table, old: Table, new: Table) -> None:
+        was = {moved.identity: each for each, moved in zip(before.indexes, old.indexes, strict=True)}
+        now = {each.identity: each for each in new.indexes}
+        self.dropped = tuple(each for identity, each in was.items() if identity not in now)
+        self.added = tuple(each for identity, each in now.items() if identity not in was)
+        both = [(was[identity], each) for identity, each in now.items() if identity in was]
+        self.renamed = tuple((one, other) for one, other in both if one.name != other.name)
+
+
+class _ForeignKeys:
+    """On MySQL, which cannot rename one, it is made anew; so it is when the type of one of its columns changes."""
+
+    def __init__(self, before: Table, old: Table, new: Table, retyped: set[tuple[str, str]], dialect: Dialect) -> None:
+        was = {moved.identity: each for each, moved in zip(before.foreign_keys, old.foreign_keys, strict=True)}
+        now = {each.identity: each for each in new.foreign_keys}
+        anew = {
+            identity
+            for identity in was.keys() & now.keys()
+            if {(new.name, now[identity].column), (now[identity].table, now[identity].to_column)} & retyped
+            or (dialect == "mysql" and _made_anew(was[identity], now[identity], before, new))
+        }
+        self.dropped = tuple(each for identity, each in was.items() if identity not in now or identity in anew)
+        self.added = tuple(each for identity, each in now.items() if identity not in was or identity in anew)
+        same = [(was[identity], now[identity]) for identity in was.keys() & now.keys() - anew]
+        self.renamed = tuple((one, other) for one, other in same if one.name != other.name)
+
+
+def _made_anew(was: ForeignKey, now: ForeignKey, before: Table, new: Table) -> bool:
+    return was.name != now.name or (has_index(before, was.column) and not has_index(new, now.column))
+
+
+def has_index(table: Table, column: str) -> bool:
+    """Whether a reference of the column needs no index of its own, which MySQL makes else, and drops for a better."""
+    leading = [each.columns[0] for each in table.indexes if not each.kind]
+    return column == table.key or column in leading
+
+
+def _sorted(tables: Mapping[str, Table]) -> list[Table]:
+    """Tables behind those that they refer to."""
+    graph = {
+        name: [key.table for key in table.foreign_keys if key.table in tables and key.table != name]
+        for name, table in tables.items()
+    }
+    return [tables[name] for name in TopologicalSorter(graph).static_order()]

@@ -1,0 +1,67 @@
+"""Values as SQL."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+
+from sanicbase.db.engine.utc import to_utc
+from sanicbase.errors import MigrationError
+from sanicbase.migrations.statements import Dialect
+from sanicbase.terminal import say
+
+__all__ = ["literal", "quoted", "text"]
+
+
+def quoted(name: str, dialect: Dialect) -> str:
+    """The name of a table, a column or an index."""
+    mark = "`" if dialect == "mysql" else '"'
+    return f"{mark}{name.replace(mark, mark * 2)}{mark}"
+
+
+def text(value: str, dialect: Dialect) -> str:
+    """A string. A backslash means something to MySQL only."""
+    if "\0" in value:
+        raise MigrationError(
+            say(
+                f"{value!r} holds a NUL, which no database takes in a default or a comment. Take it out.",
+                f"{value!r} 含有 NUL 字符，数据库的默认值和注释都不接受。请去掉它。",
+            )
+        )
+    if dialect == "mysql":
+        value = value.replace("\\", "\\\\")
+    return "'" + value.replace("'", "''") + "'"
+
+
+def literal(value: object, dialect: Dialect) -> str:
+    """The value, as a model writes it to that database. Raises TypeError for what has no literal."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return str(value).upper() if dialect == "postgres" else str(int(value))
+        case decimal.Decimal() if dialect == "sqlite":  # which has no exact numbers
+            return text(str(value), dialect)
+        case int() | decimal.Decimal():
+            return str(value)
+        case float():
+            return repr(value)
+        case str():
+            return text(str(value), dialect)
+        case bytes():
+            return f"'\\x{value.hex()}'::bytea" if dialect == "postgres" else f"x'{value.hex()}'"
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return text(_moment(value, dialect), dialect)
+        case uuid.UUID():
+            return text(str(value), dialect)
+    raise TypeError(f"{type(value).__name__} has no literal in SQL.")
+
+
+def _moment(value: datetime.datetime | datetime.date | datetime.time, dialect: Dialect) -> str:
+    """As the database's driver writes it; PostgreSQL knows zones."""
+    if isinstance(value, datetime.datetime | datetime.time) and dialect != "postgres":
+        value = to_utc(value)
+    if isinstance(value, datetime.datetime | datetime.time) and dialect == "mysql":
+        value = value.replace(tzinfo=None)
+    return value.isoformat(" ") if isinstance(value, datetime.datetime) else value.isoformat()

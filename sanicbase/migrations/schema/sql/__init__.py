@@ -1,0 +1,23 @@
+"""The SQL of changes, a writer for each kind of database."""
+
+from __future__ import annotations
+
+from sanicbase.migrations.schema.changes import Changes
+from sanicbase.migrations.schema.sql.mysql import MySQLWriter
+from sanicbase.migrations.schema.sql.postgres import PostgresWriter
+from sanicbase.migrations.schema.sql.sqlite import SQLiteWriter
+from sanicbase.migrations.schema.sql.writer import Writer
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["statements_of"]
+
+WRITERS: dict[Dialect, type[Writer]] = {"postgres": PostgresWriter, "mysql": MySQLWriter, "sqlite": SQLiteWriter}
+
+
+def statements_of(changes: Changes, dialect: Dialect, *, safe: bool = False, back: bool = False) -> list[str]:
+    """The statements that carry the changes out, in order, without semicolons.
+
+    `safe` leaves tables that are there as they are. `back` fills a required column that comes back with the neutral
+    value of its type, for its own are gone. Raises MigrationError for a change that no statement makes.
+    """
+    return list(WRITERS[dialect](safe=safe, back=back).script(changes))

@@ -1,0 +1,117 @@
+"""MySQL and MariaDB: each statement commits itself, and is about one table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from sanicbase.migrations.schema.changes import Changes, TableChange, has_index
+from sanicbase.migrations.schema.sql.writer import Writer
+from sanicbase.migrations.schema.tables import Column, Index, Table
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["MySQLWriter"]
+
+NO_DEFAULT = re.compile(r"(TINY|MEDIUM|LONG)?(TEXT|BLOB)\b|JSON\b|GEOMETRY\b", re.IGNORECASE)
+"""Types for which MySQL takes no constant as a default."""
+
+
+class MySQLWriter(Writer):
+    """https://dev.mysql.com/doc/refman/8.4/en/alter-table.html"""
+
+    dialect: ClassVar[Dialect] = "mysql"
+
+    def script(self, changes: Changes) -> Iterator[str]:
+        for change in changes.changed:
+            self.refuse_other_key(change)
+            yield from self._drop_references(change)
+        for change in changes.changed:
+            for index in change.dropped_indexes:
+                yield f"ALTER TABLE {self.of(change.before)} DROP INDEX {self.quoted(index.name)}"
+        for table in changes.dropped:
+            yield f"DROP TABLE {self.of(table)}"
+        for change in changes.changed:
+            yield from self._rename(change)
+        for change in changes.changed:
+            yield from self._alter(change)
+        for table in changes.created:
+            yield from self.create(table)
+        for change in changes.changed:
+            for key in change.added_foreign_keys:
+                yield f"ALTER TABLE {self.of(change.new)} ADD {self.reference(key)}"
+
+    def parts(self, table: Table) -> Iterator[str]:
+        for index in table.indexes:
+            yield self._index(index)
+        for key in table.foreign_keys:
+            yield self.reference(key)
+
+    def table_options(self, table: Table) -> str:
+        comment = f" COMMENT={self.text(table.comment)}" if table.comment else ""
+        return f" CHARACTER SET utf8mb4{comment}"
+
+    def column_comment(self, column: Column) -> str:
+        return f" COMMENT {self.text(column.comment)}" if column.comment else ""
+
+    def _drop_references(self, change: TableChange) -> Iterator[str]:
+        """The index that the server has made for a reference stays when that goes, so it is dropped as well."""
+        table = self.of(change.before)
+        for key in change.dropped_foreign_keys:
+            yield f"ALTER TABLE {table} DROP FOREIGN KEY {self.quoted(key.name)}"
+            if not has_index(change.before, key.column):
+                yield f"ALTER TABLE {table} DROP INDEX {self.quoted(key.name)}"
+
+    def _rename(self, change: TableChange) -> Iterator[str]:
+        table = self.of(change.new)
+        if change.is_renamed:
+            yield f"ALTER TABLE {self.of(change.before)} RENAME TO {table}"
+        for was, now in change.renamed_columns:
+            yield f"ALTER TABLE {table} RENAME COLUMN {self.quoted(was)} TO {self.quoted(now)}"
+        for old, index in change.renamed_indexes:
+            yield f"ALTER TABLE {table} RENAME INDEX {self.quoted(old.name)} TO {self.quoted(index.name)}"
+
+    def _alter(self, change: TableChange) -> Iterator[str]:
+        table = self.of(change.new)
+        for was, now in change.altered_columns:
+            yield from self._alter_column(table, was, now)
+        for column in change.added_columns:
+            yield from self._add_column(table, column)
+        for column in change.dropped_columns:  # last, for a table has one column at least
+            yield f"ALTER TABLE {table} DROP COLUMN {self.quoted(column.name)}"
+        for index in change.added_indexes:
+            yield f"ALTER TABLE {table} ADD {self._index(index)}"
+        if change.comment_changed:
+            yield f"ALTER TABLE {table} COMMENT={self.text(change.new.comment)}"
+
+    def _add_column(self, table: str, column: Column) -> Iterator[str]:
+        """The server fills a required column with what it calls implicit defaults; here it has to be told, or fails."""
+        name = self.quoted(column.name)
+        if column.null or column.default or column.generated:
+            yield f"ALTER TABLE {table} ADD COLUMN {self.column(column)}"
+            return
+        filling = self.filling(column)
+        if filling and "(" not in filling and not NO_DEFAULT.match(column.type):  # without touching the rows
+            comment = self.column_comment(column)
+            yield f"ALTER TABLE {table} ADD COLUMN {name} {column.type} NOT NULL DEFAULT {filling}{comment}"
+            yield f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT"
+            return
+        yield f"ALTER TABLE {table} ADD COLUMN {name} {column.type} NULL{self.column_comment(column)}"
+        if filling:
+            yield f"UPDATE {table} SET {name} = {filling}"
+        yield f"ALTER TABLE {table} MODIFY COLUMN {self.column(column)}"
+
+    def _alter_column(self, table: str, was: Column, now: Column) -> Iterator[str]:
+        name = self.quoted(now.name)
+        value = now.default or self.filling(now)
+        if was.null and not now.null and value:
+            yield f"UPDATE {table} SET {name} = {value} WHERE {name} IS NULL"
+        if now.generated:
+            definition = f"{name} {now.generated.replace(' PRIMARY KEY', '')}{self.column_comment(now)}"
+        else:
+            definition = self.column(now)
+        yield f"ALTER TABLE {table} MODIFY COLUMN {definition}"
+
+    def _index(self, index: Index) -> str:
+        kind = "UNIQUE " if index.unique else f"{index.kind} " if index.kind else ""
+        return f"{kind}KEY {self.quoted(index.name)} ({self.columns(index)}){index.extra}"

@@ -1,0 +1,127 @@
+"""What the databases' statements have in common."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from sanicbase.errors import MigrationError
+from sanicbase.migrations.schema.changes import Changes, TableChange
+from sanicbase.migrations.schema.literals import quoted, text
+from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Table
+from sanicbase.migrations.statements import Dialect
+from sanicbase.terminal import say
+
+__all__ = ["Writer"]
+
+# What a column of a type is filled with that nobody knows a value for.
+NEUTRAL: tuple[tuple[str, str], ...] = (
+    (r"JSON|.*\[\]", "'{}'"),
+    (r"UUID", "'00000000-0000-0000-0000-000000000000'"),
+    (r"BOOL", "FALSE"),
+    (r"DATETIME|TIMESTAMP", "'1970-01-01 00:00:00'"),
+    (r"DATE", "'1970-01-01'"),
+    (r"TIME", "'00:00:00'"),
+    (r"(BIG|SMALL|TINY)?INT|DECIMAL|NUMERIC|DOUBLE|REAL|FLOAT", "0"),
+    (r"", "''"),
+)
+
+
+class Writer(ABC):
+    """Writes statements of one dialect, for tables that have rows."""
+
+    dialect: ClassVar[Dialect]
+
+    def __init__(self, *, safe: bool, back: bool) -> None:
+        self._safe = " IF NOT EXISTS" if safe else ""
+        self._back = back
+
+    @abstractmethod
+    def script(self, changes: Changes) -> Iterator[str]:
+        """All statements, in order."""
+
+    def create(self, table: Table, name: str | None = None) -> Iterator[str]:
+        """A table, under another name if one is given, and the indexes that are not part of it."""
+        parts = [
+            *(self.column(each, is_key=each.name == table.key) for each in table.columns),
+            *self.parts(table),
+        ]
+        inside = ",\n    ".join(parts)
+        here = self.name(name or table.name, table.schema)
+        yield f"CREATE TABLE{self._safe} {here} (\n    {inside}\n){self.table_options(table)}"
+
+    @abstractmethod
+    def parts(self, table: Table) -> Iterator[str]:
+        """What a table has inside of its parentheses behind the columns."""
+
+    def table_options(self, table: Table) -> str:
+        """What follows the parentheses."""
+        return ""
+
+    def column(self, column: Column, *, is_key: bool = False) -> str:
+        """A column as CREATE TABLE and ADD COLUMN take it."""
+        if column.generated:
+            return f"{self.quoted(column.name)} {column.generated}{self.column_comment(column)}"
+        null = "" if column.null else " NOT NULL"
+        key = " PRIMARY KEY" if is_key else ""
+        default = f" DEFAULT {column.default}" if column.default else ""
+        return f"{self.quoted(column.name)} {column.type}{null}{key}{default}{self.column_comment(column)}"
+
+    def column_comment(self, column: Column) -> str:
+        """The comment where it is a part of the column."""
+        return ""
+
+    def reference(self, key: ForeignKey) -> str:
+        """A reference as a part of a table."""
+        target = self.name(key.table, key.schema)
+        return (
+            f"{self.constraint(key.name)}FOREIGN KEY ({self.quoted(key.column)}) "
+            f"REFERENCES {target} ({self.quoted(key.to_column)}) ON DELETE {key.on_delete}"
+        )
+
+    def constraint(self, name: str) -> str:
+        """How the name of a part of a table is given."""
+        return f"CONSTRAINT {self.quoted(name)} "
+
+    def filling(self, column: Column) -> str:
+        """What rows get in a required column that comes, or is required from now on; empty where nothing is known."""
+        if column.filling or not self._back:
+            return column.filling
+        return next(value for pattern, value in NEUTRAL if re.match(pattern, column.type, re.IGNORECASE))
+
+    def columns(self, index: Index) -> str:
+        """The columns of an index, and expressions as they are."""
+        return ", ".join(each if _is_expression(each) else self.quoted(each) for each in index.columns)
+
+    def quoted(self, name: str) -> str:
+        return quoted(name, self.dialect)
+
+    def text(self, value: str) -> str:
+        return text(value, self.dialect)
+
+    def name(self, table: str, schema: str | None = None) -> str:
+        """A table, with its schema if it has one."""
+        return f"{self.quoted(schema)}.{self.quoted(table)}" if schema else self.quoted(table)
+
+    def of(self, table: Table) -> str:
+        return self.name(table.name, table.schema)
+
+    def refuse_other_key(self, change: TableChange) -> None:
+        """Raise MigrationError when another column is the primary key, which has no statement that keeps all rows."""
+        if change.old.key != change.new.key:
+            table, old, new = change.new.name, change.old.key, change.new.key
+            raise MigrationError(
+                say(
+                    f"The primary key of {table} was {old} and is {new}. No statement does that for a table with rows "
+                    "and what refers to it. Make a table of the new form and copy the rows in a data migration.",
+                    f"{table} 的主键原为 {old}，现为 {new}。对于有数据、被引用的表，没有语句可以完成该变更。"
+                    "请新建一张表，并在数据迁移中复制数据。",
+                )
+            )
+
+
+def _is_expression(column: str) -> bool:
+    """As Tortoise tells them apart."""
+    return any(mark in column for mark in ("(", ")", " ", '"', ".", ":"))

@@ -1,0 +1,127 @@
+"""A table as a database has it: plain values, which a migration keeps as the state of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+__all__ = ["Column", "ForeignKey", "Index", "Schema", "Table"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `default` and `filling` are SQL; so is `generated`, all that follows the name of a generated key."""
+
+    name: str
+    type: str
+    null: bool = False
+    default: str = ""
+    """The database's own default."""
+    filling: str = ""
+    """What rows get that were there before the column: the default that the model has in Python."""
+    generated: str = ""
+    comment: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str, bool, str, str, str]:
+        """What makes two columns the same for a database."""
+        return self.name, self.type, self.null, self.default, self.generated, self.comment
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index, or a unique constraint. Expressions stand among the columns in parentheses."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool = False
+    constraint: bool = False
+    """Whether it is a part of the table, and not an index beside it."""
+    kind: str = ""
+    """GIN, FULLTEXT and the like."""
+    extra: str = ""
+    """What follows the columns: ` WHERE …`."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two indexes the same, whatever they are called."""
+        return self.columns, self.unique, self.constraint, self.kind, self.extra
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A reference of one column to a column of a table."""
+
+    name: str
+    column: str
+    table: str
+    to_column: str
+    on_delete: str
+    schema: str | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two of them the same, whatever they are called."""
+        return self.column, self.schema, self.table, self.to_column, self.on_delete
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with all that belongs to it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: str = ""
+    """The column that is the primary key."""
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    comment: str = ""
+    schema: str | None = None
+    model: str = ""
+    """The model it is made from: `shop.Goods`; empty for a table between two models."""
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def renamed(self, name: str) -> Table:
+        """The same table with another name."""
+        references = tuple(
+            replace(key, table=name) if (key.table, key.schema) == (self.name, self.schema) else key
+            for key in self.foreign_keys
+        )
+        return replace(self, name=name, foreign_keys=references)
+
+    def with_column_renamed(self, old: str, new: str) -> Table:
+        """The same table, in which a column has another name."""
+        return replace(
+            self,
+            columns=tuple(replace(each, name=new) if each.name == old else each for each in self.columns),
+            key=new if self.key == old else self.key,
+            indexes=tuple(
+                replace(each, columns=tuple(new if name == old else name for name in each.columns))
+                for each in self.indexes
+            ),
+            foreign_keys=tuple(replace(each, column=new) if each.column == old else each for each in self.foreign_keys),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The table as JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, read: Mapping[str, Any]) -> Table:
+        """The table of such JSON."""
+        return cls(
+            **{
+                **read,
+                "columns": tuple(Column(**each) for each in read["columns"]),
+                "indexes": tuple(Index(**{**each, "columns": tuple(each["columns"])}) for each in read["indexes"]),
+                "foreign_keys": tuple(ForeignKey(**each) for each in read["foreign_keys"]),
+            }
+        )
+
+
+Schema = Mapping[str, Table]
+"""The tables of one label by their names."""
