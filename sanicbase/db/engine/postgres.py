@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.asyncpg.schema_generator import AsyncpgSchemaGenerator
 from tortoise.backends.base.client import TransactionContext
 
 from sanicbase.config.tls import TLS, Level, TLSFailure
@@ -75,10 +76,17 @@ class _Transaction(LimitedTransaction, TransactionWrapper):
             )
 
 
+class _SchemaGenerator(AsyncpgSchemaGenerator):
+    def _escape_comment(self, comment: str) -> str:
+        # Tortoise writes backslashes before quotes and backslashes, which PostgreSQL takes for part of the comment.
+        return comment.replace("'", "''")
+
+
 class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
     """PostgreSQL; every session is in UTC, and knows how long a statement may take."""
 
     translate = staticmethod(postgres_error)
+    schema_generator = _SchemaGenerator
 
     def __init__(self, **credentials: Any) -> None:
         if "max_inactive_connection_lifetime" in credentials:
