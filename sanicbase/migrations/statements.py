@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-__all__ = ["DATABASES", "Dialect", "first_words", "split_statements"]
+__all__ = ["DATABASES", "Dialect", "first_words", "split_statements", "tokens"]
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 
@@ -63,7 +63,7 @@ def split_statements(script: str, dialect: Dialect) -> list[str]:
     """
     statements: list[str] = []
     current = _Statement()
-    for piece, kind in _tokens(script, dialect):
+    for piece, kind in tokens(script, dialect):
         if piece == ";" and not current.depth:
             statements.append(current.text())
             current = _Statement()
@@ -114,7 +114,11 @@ class _Statement:
         return self.words[0] == "CREATE" and bool(COMPOUND.intersection(self.words[:12]))
 
 
-def _tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
+def tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
+    """The pieces of the script, each with its kind: `word`, `space`, `line` and `comment`, `other` for a single letter.
+
+    Strings and quoted names have another kind. Together the pieces are the script.
+    """
     pattern, position = PATTERNS[dialect], 0
     while position < len(script):
         found = pattern.match(script, position)
