@@ -10,7 +10,7 @@ from sanic import Blueprint
 from sanicbase.app.listening import Listening
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
-from sanicbase.config.stores import EMBEDDED, hide_password
+from sanicbase.config.stores import EMBEDDED, embedded_name, hide_password
 
 __all__ = ["common_prefix", "summary"]
 
@@ -44,8 +44,9 @@ def common_prefix(blueprints: Iterable[Blueprint]) -> str:
 def _databases(config: Config) -> str:
     shown = []
     for name, connection in config.databases().items():
-        embedded = f"embedded SQLite in {config.private_dir()}"
-        shown.append(_named(name, embedded if connection == EMBEDDED else shown_connection(connection)))
+        owner = embedded_name(connection)
+        embedded = f"embedded SQLite{owner and f' of {owner}'} in {config.private_dir()}"
+        shown.append(_named(name, shown_connection(connection) if owner is None else embedded))
     return ", ".join(shown)
 
 

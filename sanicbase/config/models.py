@@ -3,12 +3,74 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-__all__ = ["check_extra_apart", "model_modules"]
+__all__ = [
+    "check_extra_apart",
+    "check_shared",
+    "imported_first",
+    "is_shared",
+    "model_modules",
+    "owner_of",
+    "shared_label",
+]
 
 FOLDER = "model_db"
+
+
+def is_shared(name: str) -> bool:
+    """Whether it is a module of another service, `shop.model_db.main`, and no file of the service's own."""
+    return "." in name
+
+
+def owner_of(module: str) -> str:
+    """The service that a module belongs to."""
+    return module.partition(".")[0]
+
+
+def shared_label(module: str, connection: str) -> str:
+    """The label of another service's module, which is the one that it has there: relations name it.
+
+    `shop` on `default` and on a connection of that name; `shop_log` on a connection `log` or `shop_log`.
+    """
+    owner = owner_of(module)
+    if connection in ("default", owner) or connection.startswith(f"{owner}_"):
+        return owner if connection == "default" else connection
+    return f"{owner}_{connection}"
+
+
+def check_shared(project: Path, service: str, migrated: Iterable[str], extra: Iterable[str]) -> None:
+    """Raise ValueError for a module of another service that there is not, or that is in the wrong setting."""
+    for name in filter(is_shared, migrated):
+        raise ValueError(
+            f"MODEL_LIST has {name!r}: {owner_of(name)} migrates its own models. Write it into MODEL_EXTRA instead."
+        )
+    for name in filter(is_shared, extra):
+        if owner_of(name) == service:
+            raise ValueError(f"MODEL_EXTRA has {name!r}: of {service}'s own files write {name.rpartition('.')[2]!r}")
+        if _module_file(project, name) is None:
+            raise ValueError(
+                f"MODEL_EXTRA lists {name!r}, but there is no file {project.joinpath(*name.split('.'))}.py. "
+                "Correct the name or take it off the list"
+            )
+
+
+def imported_first(project: Path, labels: Mapping[str, Sequence[str]]) -> list[str]:
+    """The labels in an order in which each comes behind those whose modules it imports.
+
+    A model has the label under which Tortoise meets it first, and it meets what a module has imported as well.
+    """
+    ordered: list[str] = []
+    waiting = list(labels)
+    while waiting:
+        free = (label for label in waiting if not _imports_of(project, labels, label) & {*waiting} - {label})
+        label = next(free, waiting[0])  # a circle, which Python itself will tell of
+        waiting.remove(label)
+        ordered.append(label)
+    return ordered
 
 
 def model_modules(package: Path, names: Sequence[str], *, setting: str, optional: bool) -> list[str]:
@@ -18,7 +80,7 @@ def model_modules(package: Path, names: Sequence[str], *, setting: str, optional
     """
     modules = []
     for name in names:
-        if _file(package, name) is not None:
+        if _file(package / FOLDER, name) is not None:
             modules.append(f"{package.name}.{FOLDER}.{name}")
         elif not optional:
             path = package / FOLDER / f"{name}.py"
@@ -32,20 +94,54 @@ def check_extra_apart(package: Path, migrated: Iterable[str], extra: Iterable[st
     """Raise ValueError when a migrated file imports a model of an extra one, for then aerich would migrate it."""
     apart = set(extra)
     for name in migrated:
-        path = _file(package, name)
+        path = _file(package / FOLDER, name)
         if path is None:
             continue
         for module, imported in _imports(path):
-            if module.rsplit(".", 1)[-1] in apart and (module.startswith(".") or f".{FOLDER}." in f".{module}"):
+            own = module.startswith((".", f"{package.name}.{FOLDER}."))
+            if own and module.rsplit(".", 1)[-1] in apart:
                 raise ValueError(
                     f"{path} imports {imported} from {module}, a file of MODEL_EXTRA: aerich would migrate it with "
                     "the others. Refer to it without importing it, or move it to a file of MODEL_LIST."
                 )
 
 
-def _file(package: Path, name: str) -> Path | None:
-    module, folder = package / FOLDER / f"{name}.py", package / FOLDER / name / "__init__.py"
-    return module if module.is_file() else folder if folder.is_file() else None
+def _file(folder: Path, name: str) -> Path | None:
+    module, package = folder / f"{name}.py", folder / name / "__init__.py"
+    return module if module.is_file() else package if package.is_file() else None
+
+
+def _module_file(project: Path, module: str) -> Path | None:
+    """The file of a module in the project's folder, or of a package that is installed."""
+    *folders, name = module.split(".")
+    if found := _file(project.joinpath(*folders), name):
+        return found
+    spec = PathFinder.find_spec(owner_of(module))
+    places = (spec and spec.submodule_search_locations) or ()
+    return next((found for place in places if (found := _file(Path(place, *folders[1:]), name))), None)
+
+
+def _imports_of(project: Path, labels: Mapping[str, Sequence[str]], label: str) -> set[str]:
+    """The labels whose modules those of this one import."""
+    imported = {
+        module
+        for each in labels[label]
+        if (file := _module_file(project, each))
+        for module in _imported_modules(file, each)
+    }
+    return {other for other, modules in labels.items() if imported.intersection(modules)}
+
+
+@cache
+def _imported_modules(file: Path, module: str) -> frozenset[str]:
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    found = set()
+    for written, names in _imports(file):
+        above = len(written) - len(written.lstrip("."))
+        base = [*package[: len(package) - above + 1], written[above:]] if above else [written]
+        name = ".".join(filter(None, base))
+        found |= {name, *(f"{name}.{each}" for each in names.split(", "))}
+    return frozenset(found)
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:

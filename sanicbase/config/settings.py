@@ -103,7 +103,7 @@ class Config(BaseSettings):
 
     DB_URL: Annotated[str, AfterValidator(_database)] = ""
     """The default database: `sqlite://file`, `postgres://user:password@host:port/name` or `mysql://…`. Empty, or
-    `embedded://`, means a SQLite file in the project's private folder."""
+    `embedded://`, means a SQLite file in the project's private folder; `embedded://shop` means the service shop's."""
     DB_CONNECTIONS: dict[str, Annotated[stores.Connection, AfterValidator(stores.check_database)]] = {}
     """Databases by name, besides or instead of DB_URL: each a URL or Tortoise's `{"engine": …, "credentials": {…}}`."""
     DB_MODELS: dict[str, list[str]] = {}
@@ -126,7 +126,8 @@ class Config(BaseSettings):
     MODEL_LIST: list[str] = ["main"]
     """The files of `model_db/` whose tables the service's migrations make."""
     MODEL_EXTRA: list[str] = ["extra"]
-    """The files of `model_db/` whose tables somebody else migrates."""
+    """The files of `model_db/` whose tables somebody else migrates, and modules of other services, which migrate them:
+    `shop.model_db.main`."""
 
     REDIS_URL: Annotated[str, AfterValidator(_redis)] = ""
     """The default Redis or Valkey: `redis://host:port/0`, `rediss://…`, `unix:///path`,
@@ -314,6 +315,15 @@ class Config(BaseSettings):
         return {name: redis_url(url, embedded_url=embedded_url) for name, url in named.items()}
 
     @property
+    def shared_models(self) -> list[str]:
+        """The modules of other services that MODEL_EXTRA has: `["shop.model_db.main"]`."""
+        return [name for name in self.MODEL_EXTRA if models.is_shared(name)]
+
+    def shared_labels(self) -> dict[str, str]:
+        """The labels of those modules, each with the service that migrates its tables."""
+        return {label: models.owner_of(app["models"][0]) for label, app in self._shared().items()}
+
+    @property
     def uses_embedded_redis(self) -> bool:
         """Whether one of the Redis connections is the project's own Valkey."""
         named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
@@ -338,16 +348,55 @@ class Config(BaseSettings):
         connections = {
             name: self._connection(name, connection, limited=extra) for name, connection in self.databases().items()
         }
-        apps = {
+        own = {
             self._label(name): {"models": modules, "default_connection": name}
             for name, modules in self._modules(extra=extra).items()
         }
-        return {"connections": connections, "apps": apps, "use_tz": True, "timezone": "UTC"}
+        apps = own | self._shared()
+        order = models.imported_first(self.project_dir(), {label: app["models"] for label, app in apps.items()})
+        return {
+            "connections": connections,
+            "apps": {label: apps[label] for label in order},
+            "use_tz": True,
+            "timezone": "UTC",
+        }
+
+    def _shared(self) -> dict[str, dict[str, Any]]:
+        """The models of other services, by the labels that they have there."""
+        apps: dict[str, dict[str, Any]] = {}
+        for module in self.shared_models:
+            connection = self._place(module)
+            label = models.shared_label(module, connection)
+            apps.setdefault(label, {"models": [], "default_connection": connection})["models"].append(module)
+        return apps
+
+    def _check_shared(self) -> None:
+        models.check_shared(self.project_dir(), self.SERVER_NAME, self.MODEL_LIST, self.MODEL_EXTRA)
+        own = {self._label(name) for name in self.databases()}
+        for label, app in self._shared().items():
+            module, there = app["models"][0], app["default_connection"]
+            owner = models.owner_of(module)
+            setting = "DB_URL" if there == "default" else f"DB_CONNECTIONS[{there}]"
+            if label in own:
+                raise ValueError(f"{module} of MODEL_EXTRA has the label {label!r}, which is also this service's own")
+            if len({self._place(each) for each in app["models"]}) > 1:
+                raise ValueError(
+                    f"MODEL_EXTRA has {', '.join(app['models'])} on several connections: keep one in DB_MODELS"
+                )
+            if stores.embedded_name(self.databases()[there]) == "":
+                raise ValueError(
+                    f"MODEL_EXTRA has {module}, and {there!r} is an embedded file of {self.SERVER_NAME} alone. Set "
+                    f"{setting} to embedded://{owner}, or to the URL of {owner}'s database"
+                )
+
+    def _place(self, file: str) -> str:
+        """The connection that a model file is on."""
+        return next((name for name, files in self.DB_MODELS.items() if file in files), "default")
 
     def _connection(self, name: str, connection: stores.Connection, *, limited: bool) -> dict[str, Any]:
         return stores.database(
             connection,
-            embedded_file=self.private_dir() / f"{self._label(name)}.sqlite3",
+            embedded_file=self.private_dir() / f"{stores.embedded_name(connection) or self._label(name)}.sqlite3",
             relative_to=self.project_dir(),
             driver=self.DB_DRIVER,
             pool_size=self.DB_POOL_SIZE,
@@ -358,12 +407,12 @@ class Config(BaseSettings):
 
     def _modules(self, *, extra: bool) -> dict[str, list[str]]:
         """The model modules of each connection that has any; aerich's own table is beside the default's."""
-        place = {file: name for name, files in self.DB_MODELS.items() for file in files}
         modules: dict[str, list[str]] = {"default": []}
         for setting in ("MODEL_LIST", "MODEL_EXTRA") if extra else ("MODEL_LIST",):
             for file in getattr(self, setting):
-                found = self._model_modules(setting, [file])
-                modules.setdefault(place.get(file, "default"), []).extend(found)
+                if not models.is_shared(file):
+                    found = self._model_modules(setting, [file])
+                    modules.setdefault(self._place(file), []).extend(found)
         modules["default"] += AERICH
         return modules
 
@@ -395,6 +444,7 @@ class Config(BaseSettings):
             raise ValueError(f"{min(clash)!r} is what a replica is called: give that connection another name")
         if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):
             raise ValueError(f"MODEL_LIST and MODEL_EXTRA both have {', '.join(sorted(both))}: keep one")
+        self._check_shared()
         models.check_extra_apart(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)
         if self.ENV == "prod":
             self._check_prod()

@@ -26,6 +26,7 @@ __all__ = [
     "check_driver",
     "check_replicas",
     "database",
+    "embedded_name",
     "hide_password",
 ]
 
@@ -69,11 +70,18 @@ def check_database(connection: Connection) -> Connection:
         return connection
     scheme = _scheme(connection, DATABASE_SCHEMES, "sqlite://file, postgres://… or mysql://…")
     if scheme == "embedded":
-        if connection != EMBEDDED:
-            raise ValueError(f"{EMBEDDED} takes neither a path nor options; write it alone")
+        if not re.fullmatch(r"[a-z_][a-z0-9_]*|", embedded_name(connection) or ""):
+            raise ValueError(f"{EMBEDDED} takes neither a path nor options; write it alone, or with a service's name")
     else:
         _expand(connection)
     return connection
+
+
+def embedded_name(connection: Connection) -> str | None:
+    """Whose embedded SQLite it is: `shop` for `embedded://shop`, empty for the service's own; None for other stores."""
+    if isinstance(connection, str) and connection.startswith(EMBEDDED):
+        return connection.removeprefix(EMBEDDED)
+    return None
 
 
 def check_driver(
@@ -118,15 +126,15 @@ def database(
 ) -> dict[str, Any]:
     """What Tortoise takes for one connection: `{"engine": …, "credentials": {…}}`.
 
-    `embedded://` becomes the SQLite file `embedded_file`; a relative SQLite path starts at `relative_to`. What the
-    URL's query or the credentials say goes before `pool_size` and the times, all in seconds: `timeout` to connect,
-    `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no limit). The options
-    about TLS become `ssl`, a `TLS` that our engines understand; it is absent where there are none.
+    `embedded://`, with a name or without, becomes the SQLite file `embedded_file`; a relative SQLite path starts at
+    `relative_to`. What the URL's query or the credentials say goes before `pool_size` and the times, all in seconds:
+    `timeout` to connect, `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no
+    limit). The options about TLS become `ssl`, a `TLS` that our engines understand; it is absent where there are none.
     """
     limits: dict[str, Any] = {"acquire_timeout": acquire_timeout}
     if statement_timeout is not None:
         limits["statement_timeout"] = statement_timeout
-    if connection == EMBEDDED:
+    if embedded_name(connection) is not None:
         return {"engine": "sanicbase.db.engine.embedded", "credentials": {"file_path": str(embedded_file), **limits}}
     given = _with_tls(connection) if isinstance(connection, Mapping) else _expand(str(connection))
     engine, credentials = given["engine"], dict(given["credentials"])

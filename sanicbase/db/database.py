@@ -22,6 +22,7 @@ from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel
 from sanicbase.db.observers import changed_with, open_models
 from sanicbase.db.pages import check_lists
+from sanicbase.db.references import check_references
 from sanicbase.db.relations import check_relations, check_watched
 from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.spawning import spawned_are_done
@@ -86,6 +87,7 @@ class Database:
     async def _init(self) -> None:
         _forget_earlier()
         try:
+            check_references(self._config)
             with self._context, warnings.catch_warnings():  # init itself looks for the current context
                 # A file that is made for models has none at first.
                 warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)

@@ -1,4 +1,5 @@
-"""What must hold between models: the migrated and the extra ones, the watched ones and their parents."""
+"""What must hold between models: the migrated and the extra ones, those of other services, the watched ones and their
+parents."""
 
 from __future__ import annotations
 
@@ -19,21 +20,38 @@ __all__ = ["check_relations", "check_watched", "migrated_models"]
 
 def migrated_models(config: Config) -> list[type[Model]]:
     """The models whose tables the service's migrations make."""
-    apps = config.migrate_db()["apps"]
-    modules = {module for app in apps.values() for module in app["models"]}
-    return [model for app in Tortoise.apps.values() for model in app.values() if model.__module__ in modules]
+    apps, shared = config.migrate_db()["apps"], config.shared_labels()
+    modules = {module for label, app in apps.items() if label not in shared for module in app["models"]}
+    return [
+        model
+        for label, app in Tortoise.apps.items()
+        if label not in shared
+        for model in app.values()
+        if model.__module__ in modules
+    ]
 
 
 def check_relations(config: Config) -> None:
-    """Raise ConfigError when a relation leads from a migrated model to an extra one: aerich would fail on it."""
-    migrated = migrated_models(config)
+    """Raise ConfigError when a relation leads from a migrated model to where no migration of it can lead.
+
+    aerich would fail on an extra model, and a database has no constraint to the table of another one.
+    """
+    migrated, shared = migrated_models(config), config.shared_labels()
     for model in migrated:
         for name, field in model._meta.fields_map.items():
             target = _target(field)
-            if target is not None and target not in migrated:
+            if target is None:
+                continue
+            if target not in migrated and target._meta.app not in shared:
                 raise ConfigError(
                     f"{model.__name__}.{name} is a relation to {target.__name__}, a model of MODEL_EXTRA, "
                     "whose table the migrations do not make. Keep its key in a plain column instead."
+                )
+            if target._meta.default_connection != model._meta.default_connection and _is_constrained(field):
+                raise ConfigError(
+                    f"{model.__name__}.{name} is a relation to {target.__name__}, whose table is in another database, "
+                    f"{target._meta.default_connection}. Declare a foreign key with db_constraint=False, or keep its "
+                    "key in a plain column instead."
                 )
 
 
@@ -73,3 +91,7 @@ def _target(field: Field[Any]) -> type[Model] | None:
     ):
         return field.related_model
     return None
+
+
+def _is_constrained(field: Field[Any]) -> bool:
+    return isinstance(field, ManyToManyFieldInstance) or bool(getattr(field, "db_constraint", False))

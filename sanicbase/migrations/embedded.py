@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from aerich import Command
+from aerich.models import Aerich
 from filelock import AsyncFileLock, Timeout
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -23,8 +24,15 @@ from sanicbase.migrations.applying import apply
 from sanicbase.migrations.choosing import Options
 from sanicbase.migrations.journal import TABLE as JOURNAL
 from sanicbase.migrations.report import Report
-from sanicbase.migrations.standing import labels_of
-from sanicbase.migrations.versions import followed_migrations, migrations_dir, written_for_sqlite
+from sanicbase.migrations.standing import Label, labels_of
+from sanicbase.migrations.versions import (
+    applied_migrations,
+    followed_migrations,
+    migrations_dir,
+    own_apps,
+    own_folder,
+    written_for_sqlite,
+)
 
 __all__ = ["make_embedded_schema", "missing_columns"]
 
@@ -39,11 +47,13 @@ async def make_embedded_schema(config: Config) -> None:
     Committed migrations that were written for SQLite are applied to an empty one; those of another database cannot
     be, so the tables are built from the models and the migrations marked as applied. Afterwards, migrated tables are
     left to the migrations; without any, tables of models that were added since are made as well. So are those of
-    MODEL_EXTRA always, for nobody else would. A lock file keeps the service's processes apart: ResourceError when
-    another keeps it for too long.
+    MODEL_EXTRA always, for nobody else would. Models of another service are made as that service would make them, for
+    either may be started first. A lock file keeps the processes apart: ResourceError when another keeps it for too
+    long.
     """
     tortoise = config.tortoise()
-    for label, app in tortoise["apps"].items():
+    for label in [*config.shared_labels(), *own_apps(config)]:
+        app = tortoise["apps"][label]
         if file := embedded_file(tortoise, label):
             client = get_connection(app["default_connection"])
             async with _turn(file):
@@ -82,16 +92,29 @@ async def _turn(file: Path) -> AsyncIterator[None]:
 
 
 async def _make(config: Config, tortoise: dict[str, Any], label: str, client: BaseDBAsyncClient) -> None:
-    fresh = not await _tables(client)
+    fresh = await _is_fresh(label, client)
     files = followed_migrations(config, label)
     foreign = bool(files) and not written_for_sqlite(config, label)
+    owner = config.shared_labels().get(label)
     if fresh and files and not foreign:
         connection = tortoise["apps"][label]["default_connection"]
-        await apply(config, labels_of(config, connection), Options(), Report(), lock=False)
-    migrated = migrated_models(config) if files and not (fresh and foreign) else []
-    await _build(client, apart_from=migrated)
+        labels = [_label(config, label, owner, connection)] if owner else labels_of(config, connection)
+        await apply(config, labels, Options(), Report(), lock=False)
+    models = [*Tortoise.apps[label].values()]
+    migrated = (models if owner else migrated_models(config)) if files and not (fresh and foreign) else []
+    await _build(client, [model for model in models if model not in migrated])
     if fresh and foreign:
         await _note(config, tortoise, label)
+
+
+async def _is_fresh(label: str, client: BaseDBAsyncClient) -> bool:
+    """Whether the file has nothing of the label yet; another service may have tables in it."""
+    tables = {model._meta.db_table for model in Tortoise.apps[label].values() if model is not Aerich}
+    return not tables & await _tables(client) and not await applied_migrations(label)
+
+
+def _label(config: Config, label: str, owner: str, connection: str) -> Label:
+    return Label(label, owner, connection, "sqlite", own_folder(config, label))
 
 
 async def _tables(client: BaseDBAsyncClient) -> set[str]:
@@ -101,15 +124,14 @@ async def _tables(client: BaseDBAsyncClient) -> set[str]:
     return {row["name"] for row in rows}
 
 
-async def _build(client: BaseDBAsyncClient, *, apart_from: Container[type[Model]]) -> None:
+async def _build(client: BaseDBAsyncClient, models: Iterable[type[Model]]) -> None:
     """Make the missing tables one by one: Tortoise's own way makes an index also on a table that lacks its column."""
     there = await _tables(client)
     generator = client.schema_generator(client)
-    for model in generator._get_models_to_create():
-        if model not in apart_from:
-            parts = generator._get_table_sql(model)
-            table = [] if parts["table"] in there else [parts["table_creation_string"]]
-            await client.execute_script("\n".join([*table, *parts["m2m_tables"]]))
+    for model in models:
+        parts = generator._get_table_sql(model)
+        table = [] if parts["table"] in there else [parts["table_creation_string"]]
+        await client.execute_script("\n".join([*table, *parts["m2m_tables"]]))
 
 
 async def _note(config: Config, tortoise: dict[str, Any], label: str) -> None:

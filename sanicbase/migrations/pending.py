@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from aerich.models import Aerich
 from tortoise import Tortoise
 from tortoise.connection import get_connection
+from tortoise.models import Model
 
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
@@ -30,6 +31,7 @@ from sanicbase.migrations.versions import (
     followed_migrations,
     foreign_migrations,
     migrations_dir,
+    own_apps,
     own_folder,
     written_for_sqlite,
 )
@@ -74,10 +76,34 @@ async def _check_migrations(config: Config) -> None:
 
 
 async def lacking(config: Config, among: Container[str] | None = None) -> list[Lack]:
-    """What each label's database, which is open, lacks of its migrations or its tables; of all labels, or those."""
+    """What each label's database, which is open, lacks of its migrations or its tables; of all labels, or those.
+
+    Models of other services are looked at as well: their tables are what this service's refer to.
+    """
     known = Tortoise.apps if among is None else among
-    labels = [label for label in config.migrate_db()["apps"] if label in known]
-    return [lack for label in labels if (lack := await _lacking(config, label))]
+    shared = config.shared_labels()
+    lacks = [await _lacking_shared(config, label, owner) for label, owner in shared.items() if label in known]
+    lacks += [await _lacking(config, label) for label in own_apps(config) if label in known]
+    return [lack for lack in lacks if lack]
+
+
+async def _lacking_shared(config: Config, label: str, owner: str) -> Lack | None:
+    files = followed_migrations(config, label)
+    up = f"Run: sanicGuider migrate up {owner}"
+    if missing := await _missing_tables(Tortoise.apps[label].values()):
+        first = f"Run: aerich init -t {owner}.config.migrate_db && aerich init-db"
+        return Lack(f"The database has no table {', '.join(missing)}, which {owner} migrates.", up if files else first)
+    if label != owner or config.tortoise()["apps"][label]["default_connection"] != "default":
+        return None  # aerich's notes about it are in the owner's default database
+    if foreign_migrations(config, label):
+        return None  # its owner's start tells of it
+    applied = await applied_migrations(label)
+    pending = [name for name in files if name not in applied]
+    return Lack(_unapplied(label, pending), up) if pending else None
+
+
+def _unapplied(label: str, pending: Sequence[str]) -> str:
+    return f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
 
 
 async def _lacking(config: Config, label: str) -> Lack | None:
@@ -88,7 +114,9 @@ async def _lacking(config: Config, label: str) -> Lack | None:
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
-    if not file and (missing := await _missing_tables(config, label)):  # an embedded one is given them at the start
+    if not file and (
+        missing := await _missing_tables(_own_models(config, label))
+    ):  # an embedded one is given them at the start
         return Lack(
             f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
             f"Run: {await aerich_command(config, label, begun=False)} init-db",
@@ -102,7 +130,7 @@ async def _lacking(config: Config, label: str) -> Lack | None:
 
 
 async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> Lack:
-    names = f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
+    names = _unapplied(label, pending)
     if file and not written_for_sqlite(config, label):
         return Lack(f"{names} Written for another database, they cannot be applied to the embedded {file}.", REBUILD)
     if await _needs_guider(config, label, pending):
@@ -143,11 +171,13 @@ def _location(config: Config, label: str) -> str:
     return f"./{own_folder(config, label).parent.relative_to(config.project_dir()).as_posix()}"
 
 
-async def _missing_tables(config: Config, label: str) -> list[str]:
+def _own_models(config: Config, label: str) -> list[type[Model]]:
+    return [model for model in migrated_models(config) if model._meta.app == label and model is not Aerich]
+
+
+async def _missing_tables(models: Iterable[type[Model]]) -> list[str]:
     missing = []
-    for model in migrated_models(config):
-        if model._meta.app != label or model is Aerich:
-            continue
+    for model in models:
         try:
             await model.filter(pk__isnull=True).limit(1).exists()
         except DatabaseError as exc:

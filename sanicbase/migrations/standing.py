@@ -20,7 +20,7 @@ from sanicbase.errors import MigrationError
 from sanicbase.migrations.files import Migration, migrations_in
 from sanicbase.migrations.journal import Journal, Note
 from sanicbase.migrations.statements import DATABASES, Dialect
-from sanicbase.migrations.versions import dialect_of_label, follows_models, own_folder, written_for
+from sanicbase.migrations.versions import dialect_of_label, follows_models, own_apps, own_folder, written_for
 from sanicbase.terminal import say
 
 __all__ = ["Label", "Standing", "labels_of", "migrating", "read_standing", "refuse_foreign"]
@@ -120,8 +120,9 @@ class Standing:
 
 @asynccontextmanager
 async def migrating(config: Config) -> AsyncIterator[Config]:
-    """The databases of a service, open for its migrations: migrated models only, and no limit for a statement."""
-    update: dict[str, object] = {"MODEL_EXTRA": [], "DB_REPLICAS": {}, "DB_STATEMENT_TIMEOUT": None}
+    """The databases of a service, open for its migrations: its migrated models, those of other services to which they
+    may have relations, and no limit for a statement."""
+    update: dict[str, object] = {"MODEL_EXTRA": config.shared_models, "DB_REPLICAS": {}, "DB_STATEMENT_TIMEOUT": None}
     unlimited = config.model_copy(update=update)
     async with Database(unlimited):
         yield unlimited
@@ -129,7 +130,7 @@ async def migrating(config: Config) -> AsyncIterator[Config]:
 
 def labels_of(config: Config, connection: str | None = None) -> list[Label]:
     """The labels of a service that have models, or the one on that connection. Raises MigrationError without one."""
-    apps = config.migrate_db()["apps"]
+    apps = own_apps(config)
     followed = {name: app["default_connection"] for name, app in apps.items() if not follows_models(config, name)}
     labels = [
         Label(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from aerich.models import Aerich
 
@@ -25,6 +26,7 @@ __all__ = [
     "foreign_migrations",
     "migration_files",
     "migrations_dir",
+    "own_apps",
     "own_folder",
     "written_for",
     "written_for_sqlite",
@@ -37,6 +39,13 @@ def dialect_of_label(config: Config, label: str) -> Dialect:
     engine = tortoise["connections"][tortoise["apps"][label]["default_connection"]]["engine"]
     dialect: Dialect = importlib.import_module(engine).client_class.capabilities.dialect
     return dialect
+
+
+def own_apps(config: Config) -> dict[str, dict[str, Any]]:
+    """The labels that the service migrates, as Tortoise takes them, its default one first."""
+    apps, shared = config.migrate_db()["apps"], config.shared_labels()
+    own = {label: app for label, app in apps.items() if label not in shared}
+    return {config.SERVER_NAME: own[config.SERVER_NAME], **own}
 
 
 def own_folder(config: Config, label: str) -> Path:

@@ -74,7 +74,7 @@ async def look_at_databases(
                     yield finding
             async for finding in _look_at_tables(opened, apps.keys() - new):
                 yield finding
-        async with Database(opened.model_copy(update={"MODEL_EXTRA": []})):
+        async with Database(opened.model_copy(update={"MODEL_EXTRA": opened.shared_models})):
             for label, statements in (await unwritten_changes(opened)).items():
                 yield _unwritten(label, statements, await aerich_command(opened, label))
     except UnreadableNote as exc:

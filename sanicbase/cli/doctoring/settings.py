@@ -10,7 +10,7 @@ from sanicbase.cli.project import Kind
 from sanicbase.config import Config
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, weak_secrets
 from sanicbase.config.sources import dotenv, misspelt
-from sanicbase.config.stores import EMBEDDED
+from sanicbase.config.stores import embedded_name
 from sanicbase.rc.caches import shortest_closed_ttl
 from sanicbase.terminal import say
 
@@ -75,7 +75,7 @@ def _contradictions(config: Config, kinds: Collection[Kind], prefix: str) -> Ite
             say(f"{prefix}HTTP_PORT and {prefix}WS_PORT are one port.", f"{prefix}HTTP_PORT 和 {prefix}WS_PORT 相同。"),
             f"{prefix}WS_PORT",
         )
-    if config.WORKERS > 1 and config.databases()["default"] == EMBEDDED and config.ENV == "prod":
+    if config.WORKERS > 1 and embedded_name(config.databases()["default"]) is not None and config.ENV == "prod":
         yield _contradiction(
             say(
                 f"{config.WORKERS} workers write to one embedded SQLite, one after another.",

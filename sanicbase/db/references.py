@@ -1,0 +1,124 @@
+"""Where the relations of models lead, before Tortoise follows them: of one that leads nowhere it names neither the
+model nor the field, and leaves models behind that it has half set up."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tortoise.fields.relational import RelationalField
+from tortoise.models import Model
+
+from sanicbase.config import Config
+from sanicbase.errors import ConfigError
+
+__all__ = ["check_references"]
+
+Labels = Mapping[str, Mapping[str, type[Model]]]
+
+
+def check_references(config: Config) -> None:
+    """Raise ConfigError, a sentence for each relation that names no model of the service or of those it shares.
+
+    Model files are imported; one that cannot be is left to Tortoise, which raises ConfigurationError.
+    """
+    labels = _labels(config)
+    sentences = [
+        f"{model.__name__}.{name} in {model.__module__} is a relation to {reference!r}, {_cause(reference, labels)}. "
+        f"{_remedy(reference, labels, config)}"
+        for app in labels.values()
+        for model in app.values()
+        for name, reference in _references(model)
+        if not _is_known(reference, labels)
+    ]
+    if sentences:
+        raise ConfigError("\n".join(sentences))
+
+
+def _labels(config: Config) -> Labels:
+    """The models as Tortoise will find them: each has the first label that meets it."""
+    found: dict[str, dict[str, type[Model]]] = {}
+    met: dict[type[Model], str] = {}
+    for label, app in config.tortoise()["apps"].items():
+        models = [model for module in app["models"] for model in _models(module)]
+        found[label] = {
+            model.__name__: model for model in models if met.setdefault(model, model._meta.app or label) == label
+        }
+    return found
+
+
+def _models(module: str) -> list[type[Model]]:
+    with suppress(ImportError):
+        there = vars(importlib.import_module(module))
+        listed = there.get("__models__") or there.values()
+        return [each for each in listed if isinstance(each, type) and issubclass(each, Model) and _is_table(each)]
+    return []
+
+
+def _is_table(model: type[Model]) -> bool:
+    return model is not Model and not model._meta.abstract
+
+
+def _references(model: type[Model]) -> Iterator[tuple[str, str]]:
+    """The relations that the model declares, as they are written; one to a class leads where it says."""
+    for name, field in model._meta.fields_map.items():
+        written = getattr(field, "model_name", None)
+        if isinstance(field, RelationalField) and isinstance(written, str) and not getattr(field, "_generated", False):
+            yield name, written
+
+
+def _is_known(reference: str, labels: Labels) -> bool:
+    label, _, name = reference.partition(".")
+    return name in labels.get(label, ())
+
+
+def _cause(reference: str, labels: Labels) -> str:
+    label, dot, name = reference.partition(".")
+    if not dot or "." in name:
+        return "which is not written as 'label.Model'"
+    if label in labels:
+        return f"and the label {label!r} has {_listed(labels[label])}"
+    return f"and there is no label {label!r}, only {', '.join(map(repr, labels))}"
+
+
+def _listed(app: Mapping[str, object]) -> str:
+    names = [name for name in app if name != "Aerich"]
+    return f"only {', '.join(names)}" if names else "no models"
+
+
+def _remedy(reference: str, labels: Labels, config: Config) -> str:
+    label, _, name = reference.rpartition(".")
+    if written := [f"{other}.{name}" for other, app in labels.items() if name in app]:
+        return f"Write {' or '.join(map(repr, written))}."
+    if module := _defining(config.project_dir(), label, name, config.SERVER_NAME):
+        owner, _, file = module.partition(".model_db.")
+        if owner == config.SERVER_NAME:
+            return f"It is in {module}: add {file!r} to MODEL_LIST, and write '{owner}.{name}'."
+        return f"It is in {module}: add {module!r} to MODEL_EXTRA, and write '{owner}.{name}'."
+    everyone = [f"{other}.{each}" for other, app in labels.items() for each in app if each != "Aerich"]
+    if near := difflib.get_close_matches(reference, everyone, n=1):
+        return f"Did you mean {near[0]!r}?"
+    return f"Correct it, or add the file that has {name} to MODEL_LIST, or another service's to MODEL_EXTRA."
+
+
+def _defining(project: Path, label: str, name: str, service: str) -> str:
+    """The module of a service of the project that defines such a model: of the label's, of this one, or of another."""
+    files = sorted(project.glob("*/model_db/*.py"))
+    found = [f"{file.parts[-3]}.model_db.{file.stem}" for file in files if _defines(file, name)]
+    return next(iter(sorted(found, key=lambda module: _rank(module, (label, service)))), "")
+
+
+def _rank(module: str, owners: Sequence[str]) -> int:
+    owner: Any = module.partition(".")[0]
+    return owners.index(owner) if owner in owners else len(owners)
+
+
+def _defines(file: Path, name: str) -> bool:
+    with suppress(OSError, SyntaxError, ValueError):
+        return any(isinstance(each, ast.ClassDef) and each.name == name for each in ast.parse(file.read_bytes()).body)
+    return False
