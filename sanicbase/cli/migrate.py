@@ -14,6 +14,7 @@ from sanicbase.cli.migrating.listing import history_of, script_of
 from sanicbase.cli.migrating.progress import Progress
 from sanicbase.cli.project import guessed_service, here, service_names
 from sanicbase.config import Config
+from sanicbase.db.relations import migrated_models
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.migrations.applying import apply, take_back
 from sanicbase.migrations.choosing import Options, to_be_taken_back
@@ -23,6 +24,7 @@ from sanicbase.migrations.making import draft, empty_draft, first, last_state, w
 from sanicbase.migrations.planning import plan as planned
 from sanicbase.migrations.renaming import Answers, ask_at_terminal
 from sanicbase.migrations.standing import Label, labels_of, migrating, read_standing, refuse_foreign
+from sanicbase.migrations.versions import refuse_before_owners
 from sanicbase.terminal import say
 
 __all__ = ["migrate"]
@@ -167,6 +169,8 @@ def up(
 
     async def work(config: Config, labels: list[Label]) -> None:
         progress = Progress()
+        if not options.fake:
+            await refuse_before_owners(config.SERVER_NAME, migrated_models(config))
         try:
             if not await apply(config, labels, options, progress):
                 click.echo(
@@ -272,6 +276,19 @@ def _names(service: str | None, *, every: bool) -> list[str]:
     return [each.name for each in here().services()] or [guessed_service(None)]
 
 
+def _owners_first(configs: Sequence[Config]) -> list[Config]:
+    """Each service behind those whose models it uses, for its tables may refer to theirs."""
+    ordered: list[Config] = []
+    waiting = [*configs]
+    while waiting:
+        names = {config.SERVER_NAME for config in waiting}
+        free = (each for each in waiting if not names & ({*each.shared_labels().values()} - {each.SERVER_NAME}))
+        config = next(free, waiting[0])  # two that use each other's
+        waiting.remove(config)
+        ordered.append(config)
+    return ordered
+
+
 def _each(
     services: Sequence[str], connection: str | None, work: Callable[[Config, list[Label]], Awaitable[T]]
 ) -> list[T]:
@@ -281,7 +298,7 @@ def _each(
         async with migrating(config) as opened:
             return await work(opened, labels_of(opened, connection))
 
-    return [asyncio.run(run(_config(name))) for name in services]
+    return [asyncio.run(run(config)) for config in _owners_first([*map(_config, services)])]
 
 
 def _config(service: str) -> Config:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 __all__ = [
     "check_extra_apart",
     "check_shared",
-    "imported_first",
     "is_shared",
     "model_modules",
     "owner_of",
@@ -56,21 +54,6 @@ def check_shared(project: Path, service: str, migrated: Iterable[str], extra: It
                 f"MODEL_EXTRA lists {name!r}, but there is no file {project.joinpath(*name.split('.'))}.py. "
                 "Correct the name or take it off the list"
             )
-
-
-def imported_first(project: Path, labels: Mapping[str, Sequence[str]]) -> list[str]:
-    """The labels in an order in which each comes behind those whose modules it imports.
-
-    A model has the label under which Tortoise meets it first, and it meets what a module has imported as well.
-    """
-    ordered: list[str] = []
-    waiting = list(labels)
-    while waiting:
-        free = (label for label in waiting if not _imports_of(project, labels, label) & {*waiting} - {label})
-        label = next(free, waiting[0])  # a circle, which Python itself will tell of
-        waiting.remove(label)
-        ordered.append(label)
-    return ordered
 
 
 def model_modules(package: Path, names: Sequence[str], *, setting: str, optional: bool) -> list[str]:
@@ -119,29 +102,6 @@ def _module_file(project: Path, module: str) -> Path | None:
     spec = PathFinder.find_spec(owner_of(module))
     places = (spec and spec.submodule_search_locations) or ()
     return next((found for place in places if (found := _file(Path(place, *folders[1:]), name))), None)
-
-
-def _imports_of(project: Path, labels: Mapping[str, Sequence[str]], label: str) -> set[str]:
-    """The labels whose modules those of this one import."""
-    imported = {
-        module
-        for each in labels[label]
-        if (file := _module_file(project, each))
-        for module in _imported_modules(file, each)
-    }
-    return {other for other, modules in labels.items() if imported.intersection(modules)}
-
-
-@cache
-def _imported_modules(file: Path, module: str) -> frozenset[str]:
-    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
-    found = set()
-    for written, names in _imports(file):
-        above = len(written) - len(written.lstrip("."))
-        base = [*package[: len(package) - above + 1], written[above:]] if above else [written]
-        name = ".".join(filter(None, base))
-        found |= {name, *(f"{name}.{each}" for each in names.split(", "))}
-    return frozenset(found)
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:

@@ -352,14 +352,8 @@ class Config(BaseSettings):
             self._label(name): {"models": modules, "default_connection": name}
             for name, modules in self._modules(extra=extra).items()
         }
-        apps = own | self._shared()
-        order = models.imported_first(self.project_dir(), {label: app["models"] for label, app in apps.items()})
-        return {
-            "connections": connections,
-            "apps": {label: apps[label] for label in order},
-            "use_tz": True,
-            "timezone": "UTC",
-        }
+        # aerich works for the first label unless it is told another.
+        return {"connections": connections, "apps": own | self._shared(), "use_tz": True, "timezone": "UTC"}
 
     def _shared(self) -> dict[str, dict[str, Any]]:
         """The models of other services, by the labels that they have there."""

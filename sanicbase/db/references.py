@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import difflib
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from tortoise.fields.relational import RelationalField
 from tortoise.models import Model
 
 from sanicbase.config import Config
+from sanicbase.db.labels import claim_models, models_met
 from sanicbase.errors import ConfigError
 
 __all__ = ["check_references"]
@@ -28,7 +28,8 @@ def check_references(config: Config) -> None:
     Model files are imported; one that cannot be is left to Tortoise, which raises ConfigurationError.
     """
     labels = _labels(config)
-    sentences = [
+    sentences = [*_stray(config)]
+    sentences += [
         f"{model.__name__}.{name} in {model.__module__} is a relation to {reference!r}, {_cause(reference, labels)}. "
         f"{_remedy(reference, labels, config)}"
         for app in labels.values()
@@ -41,27 +42,33 @@ def check_references(config: Config) -> None:
 
 
 def _labels(config: Config) -> Labels:
-    """The models as Tortoise will find them: each has the first label that meets it."""
-    found: dict[str, dict[str, type[Model]]] = {}
-    met: dict[type[Model], str] = {}
-    for label, app in config.tortoise()["apps"].items():
-        models = [model for module in app["models"] for model in _models(module)]
-        found[label] = {
-            model.__name__: model for model in models if met.setdefault(model, model._meta.app or label) == label
-        }
+    """The models as Tortoise will find them."""
+    apps = config.tortoise()["apps"]
+    claim_models(apps)
+    found: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
+    for label, app in apps.items():
+        for model in (model for module in app["models"] for model in models_met(module)):
+            if (model._meta.app or label) == label:
+                found[label][model.__name__] = model
     return found
 
 
-def _models(module: str) -> list[type[Model]]:
-    with suppress(ImportError):
-        there = vars(importlib.import_module(module))
-        listed = there.get("__models__") or there.values()
-        return [each for each in listed if isinstance(each, type) and issubclass(each, Model) and _is_table(each)]
-    return []
-
-
-def _is_table(model: type[Model]) -> bool:
-    return model is not Model and not model._meta.abstract
+def _stray(config: Config) -> Iterator[str]:
+    """A sentence for each model of another service that a migrated file imports and nobody has listed."""
+    shared = config.shared_labels()
+    for label, app in config.migrate_db()["apps"].items():
+        for module in app["models"] if label not in shared else ():
+            for model in models_met(module):
+                owner = model.__module__.partition(".")[0]
+                if (
+                    owner != config.SERVER_NAME
+                    and ".model_db." in model.__module__
+                    and model._meta.app in (None, label)
+                ):
+                    yield (
+                        f"{module} imports {model.__name__} of {model.__module__}, whose tables aerich would migrate "
+                        f"with those of {config.SERVER_NAME}. Add {model.__module__!r} to MODEL_EXTRA."
+                    )
 
 
 def _references(model: type[Model]) -> Iterator[tuple[str, str]]:
@@ -78,9 +85,7 @@ def _is_known(reference: str, labels: Labels) -> bool:
 
 
 def _cause(reference: str, labels: Labels) -> str:
-    label, dot, name = reference.partition(".")
-    if not dot or "." in name:
-        return "which is not written as 'label.Model'"
+    label = reference.partition(".")[0]
     if label in labels:
         return f"and the label {label!r} has {_listed(labels[label])}"
     return f"and there is no label {label!r}, only {', '.join(map(repr, labels))}"

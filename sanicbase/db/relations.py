@@ -3,6 +3,7 @@ parents."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tortoise import Tortoise
@@ -15,7 +16,7 @@ from sanicbase.db.model import DBModel
 from sanicbase.db.observers import follows, is_watched, open_models
 from sanicbase.errors import ConfigError
 
-__all__ = ["check_relations", "check_watched", "migrated_models"]
+__all__ = ["check_relations", "check_watched", "migrated_models", "referred_models"]
 
 
 def migrated_models(config: Config) -> list[type[Model]]:
@@ -53,6 +54,18 @@ def check_relations(config: Config) -> None:
                     f"{target._meta.default_connection}. Declare a foreign key with db_constraint=False, or keep its "
                     "key in a plain column instead."
                 )
+
+
+def referred_models(migrated: Iterable[type[Model]]) -> list[type[Model]]:
+    """The models of other labels without whose tables those of these models cannot be made, for they have constraints
+    to them."""
+    found: dict[type[Model], None] = {}
+    for model in migrated:
+        for field in model._meta.fields_map.values():
+            target = _target(field)
+            if target is not None and target._meta.app != model._meta.app and _is_constrained(field):
+                found[target] = None
+    return list(found)
 
 
 def check_watched() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from tortoise.models import Model
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.outage import reason
-from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import MigrationError, ResourceError
@@ -31,6 +30,7 @@ from sanicbase.migrations.versions import (
     followed_migrations,
     foreign_migrations,
     migrations_dir,
+    missing_tables,
     own_apps,
     own_folder,
     written_for_sqlite,
@@ -90,7 +90,7 @@ async def lacking(config: Config, among: Container[str] | None = None) -> list[L
 async def _lacking_shared(config: Config, label: str, owner: str) -> Lack | None:
     files = followed_migrations(config, label)
     up = f"Run: sanicGuider migrate up {owner}"
-    if missing := await _missing_tables(Tortoise.apps[label].values()):
+    if missing := await missing_tables(Tortoise.apps[label].values()):
         first = f"Run: aerich init -t {owner}.config.migrate_db && aerich init-db"
         return Lack(f"The database has no table {', '.join(missing)}, which {owner} migrates.", up if files else first)
     if label != owner or config.tortoise()["apps"][label]["default_connection"] != "default":
@@ -115,7 +115,7 @@ async def _lacking(config: Config, label: str) -> Lack | None:
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
     if not file and (
-        missing := await _missing_tables(_own_models(config, label))
+        missing := await missing_tables(_own_models(config, label))
     ):  # an embedded one is given them at the start
         return Lack(
             f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
@@ -173,15 +173,3 @@ def _location(config: Config, label: str) -> str:
 
 def _own_models(config: Config, label: str) -> list[type[Model]]:
     return [model for model in migrated_models(config) if model._meta.app == label and model is not Aerich]
-
-
-async def _missing_tables(models: Iterable[type[Model]]) -> list[str]:
-    missing = []
-    for model in models:
-        try:
-            await model.filter(pk__isnull=True).limit(1).exists()
-        except DatabaseError as exc:
-            if not is_missing_table(exc):
-                raise
-            missing.append(model._meta.db_table)
-    return missing

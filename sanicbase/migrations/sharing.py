@@ -16,6 +16,7 @@ from tortoise import Tortoise
 from tortoise.models import Model
 
 from sanicbase.errors import MigrationError
+from sanicbase.migrations.versions import refuse_before_owners
 from sanicbase.terminal import say
 
 __all__ = ["share_with_aerich"]
@@ -37,8 +38,7 @@ def share_with_aerich() -> None:
 
 def _schema(client: Any, safe: bool) -> str:
     """The tables of the label on this connection, and of no other one."""
-    generator = client.schema_generator(client)
-    own = [model for model in generator._get_models_to_create() if model._meta.app == Migrate.app]
+    generator, own = client.schema_generator(client), _own(client)
     tables, table_of = {model._meta.db_table for model in own}, generator._get_table_sql
 
     def table_among_own(model: type[Model], safe: bool = True) -> dict[str, Any]:
@@ -51,13 +51,23 @@ def _schema(client: Any, safe: bool) -> str:
     return schema
 
 
+def _own(client: Any) -> list[type[Model]]:
+    every = client.schema_generator(client)._get_models_to_create()
+    return [model for model in every if model._meta.app == Migrate.app]
+
+
 async def _make_schema(client: Any, safe: bool) -> None:
+    await refuse_before_owners(Migrate.app, _own(client))
     if schema := _schema(client, safe):
         await client.schema_generator(client).generate_from_string(schema)
 
 
 class _Known(dict[str, dict[str, Any]]):
     """The models of a label as aerich describes them; asked for one by name, it knows those of other labels too."""
+
+    def __init__(self, label: str, models: Described) -> None:
+        super().__init__(models)
+        self.label = label
 
     def __missing__(self, name: str) -> dict[str, Any]:
         label, _, _ = name.partition(".")
@@ -75,7 +85,7 @@ class _Known(dict[str, dict[str, Any]]):
 
     def get(self, name: str, default: Any = None) -> Any:
         label, _, _ = name.partition(".")
-        return self[name] if name in self or label != Migrate.app else default
+        return self[name] if name in self or label != self.label else default
 
 
 def _of_label(label: str, models: Described) -> Described:
@@ -85,10 +95,11 @@ def _of_label(label: str, models: Described) -> Described:
         return not field.get("_generated") or str(field["model_name"]).startswith(f"{label}.")
 
     return _Known(
+        label,
         {
             name: {**model, "m2m_fields": [field for field in model.get("m2m_fields", []) if is_own(field)]}
             for name, model in models.items()
-        }
+        },
     )
 
 

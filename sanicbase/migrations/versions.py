@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import importlib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aerich.models import Aerich
+from tortoise.models import Model
 
 from sanicbase.config import Config
+from sanicbase.config.models import owner_of
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
+from sanicbase.db.relations import referred_models
+from sanicbase.errors import MigrationError
 from sanicbase.migrations.files import dialect_of_files, folder_of, migrations_in
 from sanicbase.migrations.statements import DATABASES, Dialect
+from sanicbase.terminal import say
 
 __all__ = [
     "aerich_has_table",
@@ -26,8 +32,10 @@ __all__ = [
     "foreign_migrations",
     "migration_files",
     "migrations_dir",
+    "missing_tables",
     "own_apps",
     "own_folder",
+    "refuse_before_owners",
     "written_for",
     "written_for_sqlite",
 ]
@@ -43,9 +51,8 @@ def dialect_of_label(config: Config, label: str) -> Dialect:
 
 def own_apps(config: Config) -> dict[str, dict[str, Any]]:
     """The labels that the service migrates, as Tortoise takes them, its default one first."""
-    apps, shared = config.migrate_db()["apps"], config.shared_labels()
-    own = {label: app for label, app in apps.items() if label not in shared}
-    return {config.SERVER_NAME: own[config.SERVER_NAME], **own}
+    shared = config.shared_labels()
+    return {label: app for label, app in config.migrate_db()["apps"].items() if label not in shared}
 
 
 def own_folder(config: Config, label: str) -> Path:
@@ -130,3 +137,31 @@ async def aerich_has_table() -> bool:
             return False
         raise
     return True
+
+
+async def missing_tables(models: Iterable[type[Model]]) -> list[str]:
+    """The tables of these models that their databases, which are open, do not have."""
+    missing = []
+    for model in models:
+        try:
+            await model.filter(pk__isnull=True).limit(1).exists()
+        except DatabaseError as exc:
+            if not is_missing_table(exc):
+                raise
+            missing.append(model._meta.db_table)
+    return missing
+
+
+async def refuse_before_owners(label: str, migrated: Iterable[type[Model]]) -> None:
+    """Raise MigrationError when the label's tables refer to those of another service that are not there yet."""
+    for model in referred_models(migrated):
+        if missing := await missing_tables([model]):
+            table, owner = missing[0], owner_of(model.__module__)
+            raise MigrationError(
+                say(
+                    f"The tables of {label} refer to the table {table} of {owner}, which is not there yet. Migrate "
+                    f"{owner} first: sanicGuider migrate up {owner}",
+                    f"{label} 的表引用了 {owner} 的表 {table}，而它还不存在。"
+                    f"请先迁移 {owner}：sanicGuider migrate up {owner}",
+                )
+            )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
+from sanicbase.db import labels  # noqa: F401  (every engine brings it, see there)
 from sanicbase.db.engine.limits import Limit, Limits
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.errors import DatabaseUnavailable
