@@ -16,15 +16,41 @@ from tortoise.expressions import Q
 from tests.db.opening import Store, opened
 
 GUIDE = Path(__file__).parents[2] / "docs" / "en" / "models.md"
-MODELS, VERBS, *_ = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+MODELS, VERBS, RELATIONS, *_ = re.findall(
+    r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+)
 MODULE = "tests.db.guide_models"
+VOTES = """
+from tortoise import fields
+from sanicbase import DBModel
+
+
+class Reader(DBModel):
+    name = fields.CharField(max_length=40)
+
+
+class Article(DBModel):
+    slug = fields.CharField(max_length=80)
+
+
+class Vote(DBModel):
+    reader = fields.ForeignKeyField("library.Reader", related_name="votes")
+    article = fields.ForeignKeyField("library.Article", related_name="votes")
+    value = fields.IntField(default=0)
+
+    class Meta:
+        unique_together = (("reader", "article"),)
+"""
 
 
 @pytest.fixture
-async def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ModuleType]:
+async def models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[ModuleType]:
+    """The models of the guide, or those of a test, open."""
     module = ModuleType(MODULE)
     monkeypatch.setitem(sys.modules, MODULE, module)
-    exec(compile(MODELS, str(GUIDE), "exec", dont_inherit=True), module.__dict__)
+    exec(compile(getattr(request, "param", MODELS), str(GUIDE), "exec", dont_inherit=True), module.__dict__)
     async with opened(Store("sqlite", f"sqlite://{tmp_path / 'guide.sqlite3'}"), MODULE):
         yield module
 
@@ -50,3 +76,19 @@ async def test_the_verbs_are_those_of_the_library(models: ModuleType) -> None:
         ("rain", 0),
         ("snow", 4),
     ]
+
+
+@pytest.mark.parametrize("models", [VOTES], indirect=True, ids=["votes"])
+async def test_a_relation_and_its_column_are_one(models: ModuleType) -> None:
+    reader, other = await models.Reader.create(name="ann"), await models.Reader.create(name="ben")
+    article, second = await models.Article.create(id=7, slug="seven"), await models.Article.create(id=8, slug="eight")
+    third = await models.Vote.create(reader=reader, article=second)
+    votes = [models.Vote(id=third.id, reader=reader, article=second)]
+    names = {**vars(models), "reader": reader, "other": other, "article": article, "votes": votes}
+    *begun, last = RELATIONS.splitlines(keepends=True)
+    await run("".join(begun), names)
+    assert (names["vote"].reader_id, names["vote"].article_id, names["vote"].value) == (reader.id, 7, 1)
+    listed = models.Vote.all().order_by("article_id").values_list("reader", "article", "value")
+    assert await listed == [(reader.id, 7, 1), (other.id, 8, 0)]
+    await run(last, names)
+    assert await listed == [(reader.id, 7, 1), (reader.id, 8, 0)]
