@@ -25,14 +25,11 @@ from sanicbase.errors import MigrationError
 from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Journal
-<<<<<<< HEAD
 from sanicbase.migrations.making import Draft, draft, empty_draft, file_text, first, last_state, script, write
 from sanicbase.migrations.renaming import ask_at_terminal
 from sanicbase.migrations.schema.state import state_of_models
 from sanicbase.migrations.statements import split_statements
-=======
-from sanicbase.migrations.sharing import share_with_aerich
->>>>>>> 5773bd8 (A service can use the models of another: modules in MODEL_EXTRA, with the labels they have there)
+from sanicbase.migrations.versions import refuse_before_owners
 from sanicbase.terminal import say
 
 __all__: list[str] = []
@@ -61,6 +58,7 @@ def _schema_sql(client: Any, safe: bool) -> str:
 
 
 async def _make_schema(client: Any, safe: bool) -> None:
+    await refuse_before_owners(Migrate.app, Tortoise.apps[Migrate.app].values())
     async with in_transaction(client.connection_name) as db:
         for statement in _first(Migrate.app, safe=safe).upgrade:
             await execute(db, statement)
@@ -160,10 +158,6 @@ async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
 vars(aerich).update(get_schema_sql=_schema_sql, generate_schema_for_client=_make_schema, get_models_describe=_describe)
 Migrate.build_migration_file_text = classmethod(_file_text)  # type: ignore[assignment]
 Command._upgrade = _upgrade_whole  # type: ignore[method-assign]
-<<<<<<< HEAD
 Command.upgrade = _apply_all  # type: ignore[method-assign]
 Command.downgrade = _take_back  # type: ignore[method-assign]
 Migrate.migrate = classmethod(_migrate)  # type: ignore[assignment]
-=======
-share_with_aerich()
->>>>>>> 5773bd8 (A service can use the models of another: modules in MODEL_EXTRA, with the labels they have there)

@@ -15,15 +15,10 @@ from sanicbase.migrations.making import draft, last_state
 from sanicbase.migrations.pickles import UnsafePickle
 from sanicbase.migrations.versions import (
     applied_migrations,
-<<<<<<< HEAD
     dialect_of_label,
     followed_migrations,
     migrations_dir,
-=======
-    followed_migrations,
-    migrations_dir,
     own_apps,
->>>>>>> 5773bd8 (A service can use the models of another: modules in MODEL_EXTRA, with the labels they have there)
     written_for_sqlite,
 )
 
@@ -48,12 +43,9 @@ class UnreadableNote(MigrationError):
 
 
 async def unwritten_changes(config: Config) -> dict[str, list[str]]:
-<<<<<<< HEAD
-    """The statements that `migrate make` would write now, by the label. The databases are open without MODEL_EXTRA.
-=======
-    """The statements that `aerich migrate` would write now, by the label. The databases are open without
-    the service's own files of MODEL_EXTRA.
->>>>>>> 5773bd8 (A service can use the models of another: modules in MODEL_EXTRA, with the labels they have there)
+    """The statements that `migrate make` would write now, by the label.
+
+    The databases are open without the service's own files of MODEL_EXTRA.
 
     Labels without migrations, or whose database lacks one, are left out: `lacking` has told of them. Raises
     UnreadableNote when what aerich has noted about a label cannot be read, or when reading it would run code.
