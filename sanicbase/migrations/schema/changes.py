@@ -69,7 +69,8 @@ class TableChange:
             self.added_foreign_keys,
             self.renamed_foreign_keys,
         )
-        return self.is_renamed or self.comment_changed or any(lists)
+        rekeyed = self.old.key != self.new.key
+        return self.is_renamed or self.comment_changed or rekeyed or any(lists)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def changes(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Cha
         if (now := new[name].column(column.name)) and _type(now) != _type(column)
     }
     found = [_compare(before, table, new[name], retyped, dialect) for name, (before, table) in kept.items()]
-    dropped = {before.name: before for name, (before, _) in moved.items() if name not in new}
+    dropped = {before.name: before for before in old.values() if _name(before, renames) not in kept}
     created = {name: table for name, table in new.items() if name not in moved}
     return Changes(
         created=tuple(_sorted(created)),
@@ -109,7 +110,8 @@ def _moved(old: Schema, renames: Renames) -> dict[str, tuple[Table, Table]]:
     """Each old table as it was, and with the new names in it; by its new name."""
     moved = {}
     for before in old.values():
-        name = renames.tables.get(before.name, before.name)
+        if (name := _name(before, renames)) is None:
+            continue
         table = before.renamed(name)
         for (owner, column), to in renames.columns.items():
             if owner == name:
@@ -117,6 +119,12 @@ def _moved(old: Schema, renames: Renames) -> dict[str, tuple[Table, Table]]:
         references = tuple(_moved_reference(key, renames) for key in table.foreign_keys)
         moved[name] = before, replace(table, foreign_keys=references)
     return moved
+
+
+def _name(before: Table, renames: Renames) -> str | None:
+    """What the table is called from now on; None when another one takes its name."""
+    name = renames.tables.get(before.name, before.name)
+    return None if name == before.name and name in renames.tables.values() else name
 
 
 def _moved_reference(key: ForeignKey, renames: Renames) -> ForeignKey:
