@@ -66,7 +66,8 @@ class EmbeddedStore:
 
 def embedded_valkey(config: Config) -> EmbeddedValkey:
     """The Valkey of the project that the service belongs to. Nothing is started."""
-    return EmbeddedValkey(config.private_dir(), setting=f"{config.env_prefix()}REDIS_URL")
+    setting = f"{config.env_prefix()}REDIS_URL"
+    return EmbeddedValkey(config.private_dir(), setting=setting, stores=config.embedded_settings)
 
 
 @asynccontextmanager

@@ -329,6 +329,20 @@ class Config(BaseSettings):
         named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
         return stores.EMBEDDED in named.values()
 
+    @property
+    def embedded_settings(self) -> str:
+        """The settings whose stores are in the private folder: `XI_TEST_DB_URL and XI_TEST_REDIS_URL`."""
+        stored: list[tuple[str, dict[str, Any]]] = [("DB", self.databases())]
+        stored += [("REDIS", {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS})]
+        found = [
+            f"{self.env_prefix()}{kind}_{f'CONNECTIONS[{name}]' if name in given else 'URL'}"
+            for kind, named in stored
+            for given in [getattr(self, f"{kind}_CONNECTIONS")]
+            for name, connection in named.items()
+            if stores.embedded_name(connection) is not None
+        ]
+        return " and ".join(found)
+
     def databases(self) -> dict[str, stores.Connection]:
         """The databases by name, as they were written, `default` always among them."""
         return {"default": self.DB_URL or stores.EMBEDDED, **self.DB_CONNECTIONS}

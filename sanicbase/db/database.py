@@ -6,17 +6,20 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aerich.models import Aerich
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.context import TortoiseContext, get_current_context
 from tortoise.exceptions import ConfigurationError
 
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
+from sanicbase.config.stores import embedded_name
 from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel
@@ -28,6 +31,7 @@ from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.values import fit_relations
 from sanicbase.errors import ResourceError
+from sanicbase.private import private_dir, refusal_of
 
 __all__ = ["Database", "models_known"]
 
@@ -86,6 +90,7 @@ class Database:
 
     async def _init(self) -> None:
         _forget_earlier()
+        self._prepare_folder()
         try:
             check_references(self._config)
             with self._context, warnings.catch_warnings():  # init itself looks for the current context
@@ -103,6 +108,10 @@ class Database:
                 f"Tortoise cannot be set up for {self._config.SERVER_NAME}: {str(exc).rstrip('.')}{cause}. Correct its "
                 f"model files, or the engine and the credentials in {self._config.env_prefix()}DB_CONNECTIONS."
             ) from exc
+
+    def _prepare_folder(self) -> None:
+        if any(embedded_name(connection) is not None for connection in self._config.databases().values()):
+            private_dir(self._config.private_dir(), setting=self._config.embedded_settings)
 
     async def _check_all(self) -> None:
         check_relations(self._config)
@@ -129,15 +138,31 @@ class Database:
 
     async def _ping(self, name: str) -> None:
         connection: BaseDBAsyncClient = self._context.connections.get(name)
+        if embedded_name(self._config.databases()[name]) is not None:
+            self._refuse_closed(name, connection)  # the file is ours: one that can only be read is of no use
         try:
             async with asyncio.timeout(self._config.CONNECT_TIMEOUT):
                 await connection.execute_query("SELECT 1")
         except Exception as exc:  # every driver raises its own kinds, some of them untranslated
+            self._refuse_closed(name, connection)
             raise ResourceError(self._unreachable(name, exc)) from exc
 
-    def _unreachable(self, name: str, error: BaseException) -> str:
+    def _refuse_closed(self, name: str, connection: BaseDBAsyncClient) -> None:
+        """Raise ResourceError when it is a file that this account cannot use, of which SQLite says only that it could
+        not open it."""
+        file = connection.filename if isinstance(connection, SqliteClient) else ":memory:"
+        if file != ":memory:" and (refusal := refusal_of(Path(file))):
+            setting = self._setting(name)
+            raise ResourceError(
+                f"The SQLite database {file} cannot be used: {refusal.cause}. {refusal.remedy}, or set {setting}."
+            )
+
+    def _setting(self, name: str) -> str:
         prefix = self._config.env_prefix()
-        setting = f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
+        return f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
+
+    def _unreachable(self, name: str, error: BaseException) -> str:
+        setting = self._setting(name)
         shown = shown_connection(self._config.databases()[name])
         if isinstance(error, DatabaseTLSError):
             cause, remedy = error.failure

@@ -33,6 +33,7 @@ from sanicbase.migrations.versions import (
     own_folder,
     written_for_sqlite,
 )
+from sanicbase.private import refusal_of
 
 __all__ = ["make_embedded_schema", "missing_columns"]
 
@@ -85,6 +86,10 @@ async def _turn(file: Path) -> AsyncIterator[None]:
             f"Another process has been making the tables of {file} for {LOCK_TIMEOUT:g} seconds. "
             "End it and start again."
         ) from exc
+    except OSError as exc:
+        refusal = refusal_of(Path(lock.lock_file))
+        cause, remedy = refusal or (f"{exc.strerror}: {lock.lock_file}", "Correct that")
+        raise ResourceError(f"The tables of {file} cannot be made: {cause}. {remedy}.") from exc
     try:
         yield
     finally:

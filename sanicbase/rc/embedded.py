@@ -161,17 +161,19 @@ class EmbeddedValkey:
 
     Nothing is kept over a restart or a take-over, and nothing outlives the owner. `directory` is the private
     folder of the project (`<project>/.sanicbase`), made by `start` and closed to others; error messages
-    recommend `setting`. In a forked child it is as if it had never been started.
+    recommend `setting`, or `stores` when the folder cannot be used: the settings of all that is kept in it. In
+    a forked child it is as if it had never been started.
     """
 
-    def __init__(self, directory: Path, *, setting: str = "REDIS_URL") -> None:
+    def __init__(self, directory: Path, *, setting: str = "REDIS_URL", stores: str = "") -> None:
         self._directory = directory.absolute()
         self._setting = setting
+        self._stores = stores or setting
         self._keeper: _Keeper | None = None
 
     @functools.cached_property
     def _home(self) -> Home:
-        return Home(self._directory.resolve(), self._setting)
+        return Home(self._directory.resolve(), self._setting, self._stores)
 
     @property
     def url(self) -> str:
@@ -214,7 +216,7 @@ class EmbeddedValkey:
 
     def _keep(self) -> _Keeper:
         binary = valkey_binary(setting=self._setting)
-        private_dir(self._directory, setting=self._setting)  # before it is resolved: a symbolic link is refused
+        private_dir(self._directory, setting=self._stores)  # before it is resolved: a symbolic link is refused
         self._keeper = keeper = _Keeper(self._home, binary)
         keeper.start()
         return keeper

@@ -91,6 +91,8 @@ class Home:
 
     directory: Path
     setting: str
+    stores: str = ""
+    """The settings of all that is kept in the folder; empty for this one's."""
 
     @property
     def socket(self) -> Path:
@@ -109,7 +111,7 @@ class Home:
 
     def make(self) -> None:
         """Make the folders. Raises ResourceError."""
-        private_dir(self.directory, setting=self.setting)
+        private_dir(self.directory, setting=self.stores or self.setting)
         if self.socket.parent != self.directory:
             private_dir(self.socket.parent.parent, setting=self.setting)
             private_dir(self.socket.parent, setting=self.setting)
