@@ -154,7 +154,7 @@ class Database:
         if file != ":memory:" and (refusal := refusal_of(Path(file))):
             setting = self._setting(name)
             raise ResourceError(
-                f"The SQLite database {file} cannot be used: {refusal.cause}. {refusal.remedy}, or set {setting}."
+                f"The SQLite database {file} cannot be used: {refusal.cause}. {refusal.remedy}, or correct {setting}."
             )
 
     def _setting(self, name: str) -> str:

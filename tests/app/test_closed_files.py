@@ -102,7 +102,9 @@ def test_a_file_that_the_account_may_not_use(
 ) -> None:
     file = close(database(tmp_path / "data.sqlite3"), mode)
     lines = ended(project, launch_file, XI_TEST_DB_URL=f"sqlite://{file}", XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, f"The SQLite database {file} cannot be used: |{told(file, done, 'rw')}|, or set XI_TEST_DB_URL.")
+    assert says(
+        lines, f"The SQLite database {file} cannot be used: |{told(file, done, 'rw')}|, or correct XI_TEST_DB_URL."
+    )
 
 
 @pytest.mark.parametrize(("mode", "done", "modes"), [(0o555, "written", "wx"), (0o600, "entered", "x")])
@@ -113,7 +115,7 @@ def test_a_folder_in_which_the_file_cannot_be_made(
     folder.mkdir()
     close(folder, mode)
     lines = ended(project, XI_TEST_DB_URL=f"sqlite://{folder}/new.sqlite3", XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, f"{told(folder, done, modes)}|, or set XI_TEST_DB_URL.")
+    assert says(lines, f"{told(folder, done, modes)}|, or correct XI_TEST_DB_URL.")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_path_that_cannot_be_a_file(
     project: Project, tmp_path: Path, redis_url: str, name: str, sentence: str
 ) -> None:
     lines = ended(project, XI_TEST_DB_URL=f"sqlite://{tmp_path / name}", XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, f"{sentence.format(tmp_path)}, or set XI_TEST_DB_URL.")
+    assert says(lines, f"{sentence.format(tmp_path)}, or correct XI_TEST_DB_URL.")
 
 
 @pytest.mark.parametrize("name", ["xi_test.sqlite3", "xi_test.lock"])
