@@ -11,6 +11,7 @@ The rooms, from the top floor to the ground; each imports only from floors below
     db                      Tortoise ORM
     log  private  notify    the service's log; the project's private folder; what systemd is told
     config  codes           the settings; the numbers of what goes wrong
+    descriptors             how many files and connections a process may have open
     errors  process  typing what goes wrong, by name; which process this is; names for long types
     interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
     numerals                how numbers are written in texts

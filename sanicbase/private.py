@@ -93,7 +93,7 @@ def private_dir(directory: Path, *, setting: str) -> Path:
     try:
         make_directory(directory, 0o700)
         fault = _fault(directory, directory.lstat())
-        remedy = _remedy(directory) if fault else ""
+        remedy = _remedy(directory) if fault else remedy
         if fault is None:
             with contextlib.suppress(FileExistsError), (directory / ".gitignore").open("x") as ignore:
                 ignore.write("*\n")

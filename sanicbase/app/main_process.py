@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sanicbase.app.listening import Listening
 from sanicbase.app.summary import summary
 from sanicbase.config import Config
+from sanicbase.descriptors import name_descriptor_limit
 from sanicbase.lifespan import Resource, embedded_valkey, lifespan
 from sanicbase.log import setup_logging
 
@@ -38,6 +39,10 @@ class MainProcess:
             raise
 
     async def _start(self, listening: Listening, prefix: str) -> None:
+        with name_descriptor_limit(workers=listening.workers):
+            await self._open(listening, prefix)
+
+    async def _open(self, listening: Listening, prefix: str) -> None:
         setup_logging(self._config, process="main")
         if self._valkey:
             await self._valkey.open()

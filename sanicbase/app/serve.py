@@ -16,6 +16,7 @@ from sanicbase.app.stopping import cancel_when_told
 from sanicbase.app.supervisor import Patience, Supervisor
 from sanicbase.app.unsupported import refuse_unsupported
 from sanicbase.app.workers import WorkerFailed
+from sanicbase.descriptors import name_descriptor_limit
 from sanicbase.errors import ResourceError, SanicBaseError
 from sanicbase.interrupts import raise_dropped_interrupt
 from sanicbase.notify import Notifier
@@ -44,7 +45,8 @@ def serve(app: App) -> None:
     try:
         refuse_unsupported(app)
         multiprocessing.set_start_method("spawn", force=True)  # Sanic's; else a Lock in shared_ctx reaches no worker
-        asyncio.run(_serve(app, Notifier.of(os.environ)))
+        with name_descriptor_limit(workers=app.ctx.listening.workers):
+            asyncio.run(_serve(app, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     except asyncio.CancelledError:  # told to stop while it started

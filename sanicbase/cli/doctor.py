@@ -14,7 +14,13 @@ import click
 
 from sanicbase.cli.doctoring.database import look_at_databases
 from sanicbase.cli.doctoring.finding import Finding, of_error
-from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.machine import (
+    look_at_descriptors,
+    look_at_logs,
+    look_at_packages,
+    look_at_ports,
+    look_at_python,
+)
 from sanicbase.cli.doctoring.models import broken, look_at_models
 from sanicbase.cli.doctoring.redis import Uses, look_at_redis
 from sanicbase.cli.doctoring.settings import look_at_settings
@@ -78,7 +84,7 @@ async def _of_service(config: Config, project: Project) -> AsyncIterator[Finding
     caches = any(each.caches for each in uses.values())
     for finding in (*look_at_settings(config, service.kinds, caches=caches), *look_at_logs(config)):
         yield finding
-    for finding in look_at_ports(config, service, project):
+    for finding in (*look_at_descriptors(config), *look_at_ports(config, service, project)):
         yield finding
     processes = _processes(config, service)
     async for finding in look_at_databases(config, processes):

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from sanicbase.config import Config
 from sanicbase.db.routing import forget_writes
+from sanicbase.descriptors import name_descriptor_limit
 from sanicbase.errors import SanicBaseError
 from sanicbase.interrupts import raise_dropped_interrupt
 from sanicbase.jobs.timer import Timer, check_timers
@@ -45,8 +46,9 @@ def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources:
     """
     raise_dropped_interrupt()
     try:
-        setup_logging(config)
-        failed = asyncio.run(_run(config, _functions(config, scripts), resources, Notifier.of(os.environ)))
+        with name_descriptor_limit():
+            setup_logging(config)
+            failed = asyncio.run(_run(config, _functions(config, scripts), resources, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     if failed:

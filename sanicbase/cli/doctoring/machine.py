@@ -15,11 +15,12 @@ from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
 from sanicbase.config.sources import dotenv
+from sanicbase.descriptors import descriptor_limit, needed_descriptors
 from sanicbase.errors import ResourceError
 from sanicbase.private import fault_of
 from sanicbase.terminal import say
 
-__all__ = ["look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
+__all__ = ["look_at_descriptors", "look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # docs/en/versions.md says which of them are tested
 
@@ -37,6 +38,24 @@ def look_at_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[
             f"Python {shown} 比这个版本的 sanicbase 更新，还没有人在上面运行过它。",
         )
         yield Finding("python.version", "warning", warning, remedy)
+
+
+def look_at_descriptors(config: Config) -> Iterator[Finding]:
+    """Whether a process that is started here may open what the service needs."""
+    limit, needed = descriptor_limit(), needed_descriptors(config.WORKERS)
+    if limit is not None and limit < needed:
+        yield Finding(
+            "machine.descriptors",
+            "error",
+            say(
+                f"A process may have {limit} open files and connections here, and needs {needed} at least.",
+                f"这里的进程最多只能打开 {limit} 个文件和连接，至少需要 {needed} 个。",
+            ),
+            say(
+                "Raise it: ulimit -n 4096 in the shell, or LimitNOFILE=4096 in the unit of systemd.",
+                "请调高：在 shell 中执行 ulimit -n 4096，或在 systemd 单元中写 LimitNOFILE=4096。",
+            ),
+        )
 
 
 def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:

@@ -1,0 +1,88 @@
+"""A process that may open too few files and connections says so in one sentence, with the limit and the remedy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from sanicbase.descriptors import needed_descriptors
+from sanicbase.testing import ServiceProcess
+
+Project = Any  # a class of the conftest, which cannot be imported
+
+LIMITED = """
+import os, resource, sys
+limit, *words = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
+os.execv(sys.executable, [sys.executable, *words])
+"""
+# Connections until there are no more, inside of what names the limit.
+USED_UP = """
+import socket
+from sanicbase.descriptors import name_descriptor_limit
+with name_descriptor_limit():
+    kept = []
+    while True:
+        kept.append(socket.socket())
+"""
+REMEDY = "Raise the limit: `ulimit -n 4096` in the shell, or LimitNOFILE=4096 in the unit of systemd."
+SOON = 60.0
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+
+
+def limited(project: Project, limit: int, name: str, *words: str, **env: str) -> ServiceProcess:
+    """The process of a launch file, or of a command, that may have so many descriptors; not started yet."""
+    launch = words or (str(project.directory / f"{name}.py"),)
+    made: ServiceProcess = project.service(name, env=env, command=[sys.executable, "-c", LIMITED, str(limit), *launch])
+    return made
+
+
+@pytest.mark.parametrize("embedded", [False, True], ids=["server", "embedded"])
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("name", ["http_xi_test", "ws_xi_test", "srv_xi_test"])
+@pytest.mark.parametrize("limit", [12, 20])
+def test_too_few_descriptors_are_named(
+    project: Project, request: pytest.FixtureRequest, limit: int, name: str, workers: int, *, embedded: bool
+) -> None:
+    env = {} if embedded else {"XI_TEST_REDIS_URL": request.getfixturevalue("redis_url")}
+    needed = needed_descriptors(0 if name.startswith("srv") else workers)
+    with limited(project, limit, name, XI_TEST_WORKERS=str(workers), **env) as process:
+        assert process.wait(SOON) == 1
+        told = f"This process may have {limit} open files and connections, and needs {needed} at least. {REMEDY}"
+        assert process.output() == f"{told}\n"
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_least_that_is_named_is_enough(project: Project, redis_url: str, workers: int) -> None:
+    env = {"XI_TEST_WORKERS": str(workers), "XI_TEST_REDIS_URL": redis_url}
+    with limited(project, needed_descriptors(workers), "http_xi_test", **env) as process:
+        process.wait_ready(path="/readyz")
+        for _ in range(20):
+            assert process.client.get("/xi_test/articles").status_code == 200
+        assert process.terminate() == 0
+        assert "Too many open files" not in process.output()
+
+
+def test_descriptors_that_are_used_up_are_named() -> None:
+    words = [sys.executable, "-c", LIMITED, "80", "-c", USED_UP]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SOON, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith(f"This process has all of the 80 open files and connections that it may. {REMEDY}")
+
+
+def test_the_doctor_and_commands_say_so_too(project: Project, redis_url: str) -> None:
+    env = {"XI_TEST_REDIS_URL": redis_url, "LANG": "C.UTF-8"}
+    with limited(project, 40, "http_xi_test", "-m", "sanicbase", "doctor", "xi_test", **env) as process:
+        assert process.wait(SOON) == 1
+        found = re.search(r"machine\.descriptors: A process may have 40 .*needs 66 at least", process.output())
+        assert found, process.output()
+    (project.directory / "xi_test" / "script" / "nothing.py").write_text("async def main() -> None: ...\n")
+    with limited(project, 40, "http_xi_test", "-m", "sanicbase", "run", "xi_test.script.nothing", **env) as process:
+        assert process.wait(SOON) == 1
+        assert REMEDY in process.output()
+        assert "Traceback" not in process.output()
