@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
 from sanicbase.cli.adding.pieces import PIECES, plan_piece
 from sanicbase.cli.adding.service import Place
+from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import guessed_service, here, service_names
 from sanicbase.terminal import say
@@ -23,26 +27,48 @@ __all__ = ["add"]
     is_flag=True,
     help="For an api or rc: 64-bit integers go out as texts, which JavaScript reads exactly.",
 )
+@click.option("--from-table", metavar="TABLE", help="For a model or an api: the table of the database that it is of.")
+@click.option("--connection", default="default", show_default=True, help="The connection whose database has TABLE.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
-def add(kind: str, name: str, service: str | None, file: str, text_ids: bool, dry_run: bool) -> None:
+def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: Any) -> None:
     """Add a piece NAME to a service, with its test and its route.
 
     An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
     it is one plain view. Lines that are there stay as they are, and a second time changes nothing.
+
+    With --from-table the model has the columns, keys and indexes of a table that the database has already; what
+    Tortoise has no word for is told.
     """
     place = _place(guessed_service(service))
     try:
-        plan = plan_piece(kind, name, place, file=file, text_ids=text_ids)
+        plan, told = _planned(kind, name, place, **given)
         if not plan.changes:
             click.echo(say("It is all there. Nothing is changed.", "都已存在，没有改动。"))
             return
         click.echo(plan.tree())
+        for sentence in told:
+            click.echo(f"- {sentence}")
         if dry_run:
             click.echo(plan.diff(), nl=False)
             return
         write(plan, place.project)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+def _planned(
+    kind: str, name: str, place: Place, *, file: str, text_ids: bool, from_table: str | None, connection: str
+) -> tuple[Plan, Sequence[str]]:
+    """The plan, and what has to be said about it."""
+    if from_table is None:
+        return plan_piece(kind, name, place, file=file, text_ids=text_ids), ()
+    if kind not in ("model", "api"):
+        raise click.UsageError(
+            say("--from-table is for a model or an api.", "--from-table 只能用于 model 或 api。"),
+        )
+    from sanicbase.cli.adding.fromtable.plan import plan_of_table  # which takes Tortoise along
+
+    return plan_of_table(kind, name, place, from_table, connection, file=file, text_ids=text_ids)
 
 
 def _place(name: str) -> Place:

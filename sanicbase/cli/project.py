@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +64,8 @@ class Project:
     """A folder with services, or with none yet."""
 
     folder: Path
+    planned: Mapping[str, str] = field(default_factory=dict)
+    """Texts of files that are as good as written, by their paths."""
 
     def services(self) -> list[Service]:
         """The services, by their names."""
@@ -75,6 +77,8 @@ class Project:
 
     def text(self, path: str) -> str | None:
         """What a file of the project holds, its line ends as they are; None when there is no such file."""
+        if path in self.planned:
+            return self.planned[path]
         file = self.folder / path
         try:
             return file.read_bytes().decode() if file.is_file() else None

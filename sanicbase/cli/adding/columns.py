@@ -121,11 +121,10 @@ def columns_of(project: Project, service: str, model: str) -> Columns | None:
 
     Raises ValueError for a column whose name no schema can have.
     """
-    files = sorted((project.folder / service / "model_db").glob("*.py"))
     classes = {
-        cls.name: (f"{service}.model_db.{file.stem}", cls)
-        for file in files
-        for cls in parsed(file).body
+        cls.name: (module, cls)
+        for module, tree in _modules(project, f"{service}/model_db/")
+        for cls in tree.body
         if isinstance(cls, ast.ClassDef)
     }
     found = next((name for name in classes if name.lower() == model.lower()), None)
@@ -135,6 +134,15 @@ def columns_of(project: Project, service: str, model: str) -> Columns | None:
     columns = _columns(module, cls, {name: each for name, (_, each) in classes.items()})
     _check_names(columns)
     return columns
+
+
+def _modules(project: Project, folder: str) -> Iterator[tuple[str, ast.Module]]:
+    """The model files, by their modules' names, those that are planned as well."""
+    there = [f"{folder}{file.name}" for file in (project.folder / folder).glob("*.py")]
+    for path in sorted({*there, *(path for path in project.planned if path.startswith(folder))}):
+        planned = project.planned.get(path)
+        tree = parsed(project.folder / path) if planned is None else ast.parse(planned)
+        yield path.removesuffix(".py").replace("/", "."), tree
 
 
 def imports_of(columns: Sequence[Column], *more: str) -> list[str]:
@@ -167,6 +175,8 @@ def _check_names(columns: Columns) -> None:
 def _columns(module: str, cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Columns:
     body = list(_body(cls, classes))
     columns = [column for statement in body if (column := _column(statement))]
+    keys = {f"{name}_id" for name, field in _fields(body) if _is_primary(field)}
+    columns = [replace(each, primary=True) if each.name in keys else each for each in columns]
     declares_key = any(column.primary for column in columns)
     if not declares_key:
         columns.insert(0, Column("id", "int", "", None, True, False, False, True, True))
@@ -223,8 +233,9 @@ def _is_filled(field: ast.Call) -> bool:
 def _column(statement: ast.stmt) -> Column | None:
     if isinstance(statement, ast.AnnAssign) and statement.value is None:  # author_id: int, the key behind a relation
         name = getattr(statement.target, "id", "")
-        is_key = name.endswith("_id") and ast.unparse(statement.annotation) == "int"
-        return Column(name, "int", "", None, False, False, False, False, False) if is_key else None
+        kind, _, null = ast.unparse(statement.annotation).partition(" | ")
+        is_key = name.endswith("_id") and kind in ("int", "str", "UUID") and null in ("", "None")
+        return Column(name, kind, "", None, False, False, bool(null), bool(null), False) if is_key else None
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
     value = getattr(statement, "value", None)
     if isinstance(target, ast.Name) and isinstance(value, ast.Call) and _kind(value) in TYPES:
@@ -235,16 +246,17 @@ def _column(statement: ast.stmt) -> Column | None:
 def _field(name: str, field: ast.Call) -> Column:
     kind, given = _kind(field), _given(field)
     length = given.get("max_length")
-    primary = _is_true(given.get("primary_key")) or _is_true(given.get("pk"))
+    primary = _is_primary(field)
     automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
     made = kind in GENERATED and not _is_false(given.get("generated"))
     automatic = automatic or (primary and (made or "default" in given))
     python, sample = TYPES[kind]
+    letters = length.value if isinstance(length, ast.Constant) and isinstance(length.value, int) else None
     return Column(
         name=name,
         type=python,
-        sample=sample,
-        length=length.value if isinstance(length, ast.Constant) and isinstance(length.value, int) else None,
+        sample=f'{sample[: letters + 1]}"' if letters and python == "str" and letters < len("first") else sample,
+        length=letters,
         primary=primary,
         unique=_is_true(given.get("unique")),
         null=_is_true(given.get("null")),
@@ -253,6 +265,11 @@ def _field(name: str, field: ast.Call) -> Column:
         default=_literal(given.get("default"), python),
         wide=kind == "BigIntField",
     )
+
+
+def _is_primary(field: ast.Call) -> bool:
+    given = _given(field)
+    return _is_true(given.get("primary_key")) or _is_true(given.get("pk"))
 
 
 def _literal(value: ast.expr | None, python: str) -> str:

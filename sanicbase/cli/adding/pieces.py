@@ -25,7 +25,7 @@ from sanicbase.cli.making.templates import WIDTH, render
 from sanicbase.cli.table import width
 from sanicbase.terminal import say
 
-__all__ = ["PIECES", "plan_piece"]
+__all__ = ["PIECES", "Texts", "model_texts", "plan_piece", "sampled_of", "with_conftest"]
 
 Texts = dict[str, str]
 
@@ -41,11 +41,16 @@ def plan_piece(kind: str, name: str, place: Place, *, file: str = "", text_ids: 
     place.check_parses()
     values = place.values() | names_of(kind, name, place.name) | {"text_ids": text_ids}
     texts = PIECES[kind](place, values, file) if kind == "model" else PIECES[kind](place, values)
+    return Plan.of(place.project, with_conftest(place, values, texts))
+
+
+def with_conftest(place: Place, values: Mapping[str, Any], texts: Texts) -> Texts:
+    """The texts, with the files that their tests need where they are missing."""
     conftest = f"tests/{place.name}/conftest.py"
     if place.project.text(conftest) is None:
         texts[conftest] = render("testing/conftest.py.j2", values)
         texts.setdefault("tests/conftest.py", _or_new(place, "tests/conftest.py", "project/conftest.py.j2", values))
-    return Plan.of(place.project, texts)
+    return texts
 
 
 def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
@@ -53,17 +58,27 @@ def _model(place: Place, values: dict[str, Any], file: str) -> Texts:
     file = _model_file(place, file)
     there = columns_of(place.project, place.name, values["Thing"])
     module = there.module if there else f"{place.name}.model_db.{file}"
-    path = module.replace(".", "/") + ".py"
     values |= {"module": module, "Thing": there.model if there else values["Thing"]}
     test = _test(values, "model")
     if there:  # whoever wrote its columns knows what to test
         return {test: _or_new(place, test, "pieces/test_model.py.j2", values)} if _is_as_made(there) else {}
-    texts = {test: _or_new(place, test, "pieces/test_model.py.j2", values)}
-    source = place.project.text(path) or render("service/model_db/migrated.py.j2", {**values, "first": False})
-    source = with_import(source, "tortoise", "fields")
-    source = with_import(source, "sanicbase", "Timestamps")
-    texts[path] = with_definition(source, render("pieces/model.py.j2", values))
-    if file not in place.model_files("MODEL_LIST"):
+    imports = [("tortoise", "fields"), ("sanicbase", "Timestamps")]
+    texts = model_texts(place, values, file, render("pieces/model.py.j2", values), imports)
+    return {test: _or_new(place, test, "pieces/test_model.py.j2", values)} | texts
+
+
+def model_texts(
+    place: Place, values: Mapping[str, Any], file: str, definition: str, imports: Sequence[tuple[str, str]]
+) -> Texts:
+    """A class at the end of a model file, which is made, and listed in the settings, when there is none."""
+    path = f"{place.name}/model_db/{file}.py"
+    extra = file in place.model_files("MODEL_EXTRA")
+    template = "service/model_db/extra.py.j2" if extra else "service/model_db/migrated.py.j2"
+    source = place.project.text(path) or render(template, {**values, "first": False})
+    for module, name in imports:
+        source = with_import(source, module, name)
+    texts = {path: with_definition(source, definition)}
+    if not extra and file not in place.model_files("MODEL_LIST"):
         config = f"{place.name}/config/__init__.py"
         texts[config] = with_item(place.text("config/__init__.py"), "MODEL_LIST", f'"{file}"', naming=file)
     return texts
@@ -140,7 +155,7 @@ def _schema(place: Place, columns: Columns, *, text_ids: bool) -> dict[str, Any]
         "user_type": user_type,
         "user": f", user: {user_type}" if user_module else "",
         "client": "user_client" if user_module else "http_client",
-        "sample": _json(sampled, text_ids=text_ids) if (sampled := _sampled(columns)) else "",
+        "sample": _json(sampled, text_ids=text_ids) if (sampled := sampled_of(columns)) else "",
         "change": _json(changed, text_ids=text_ids)
         if (changed := [each for each in sampled if not each.primary])
         else "",
@@ -174,7 +189,7 @@ def _typed(column: Column, *, text_ids: bool) -> str:
     return _told_type(column, text_ids=text_ids)
 
 
-def _sampled(columns: Columns) -> list[Column]:
+def sampled_of(columns: Columns) -> list[Column]:
     """The columns that a test gives a new row; none when it knows no value for one of those that are needed."""
     if not columns.can_be_made:
         return []

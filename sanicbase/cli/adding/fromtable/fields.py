@@ -1,0 +1,202 @@
+"""The fields of a model whose columns are there: what each is given, in Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sanicbase.cli.adding.fromtable.existing import Existing
+from sanicbase.cli.adding.fromtable.kinds import FieldType, field_type
+from sanicbase.cli.adding.fromtable.lines import assignment, literal
+from sanicbase.cli.adding.fromtable.shape import Relation, Shape
+from sanicbase.migrations.introspection import ColumnInfo, IndexInfo
+from sanicbase.migrations.statements import Dialect
+from sanicbase.terminal import say
+
+__all__ = ["Body"]
+
+Given = dict[str, str]
+
+NOW = re.compile(r"CURRENT_TIMESTAMP(?:\(\d\))?")
+BARE_SQL = re.compile(r"'(?:[^']|'')*'|-?\d+(?:\.\d+)?|CURRENT_\w+(?:\(\d\))?|TRUE|FALSE", re.IGNORECASE)
+BOOLEANS = {"true": "True", "1": "True", "false": "False", "0": "False"}
+WHOLE = re.compile(r"-?\d{1,19}")
+TEXT = re.compile(r"'(?P<text>[^'\"\\\n\r\0\x1a]*)'")
+
+
+class Body:
+    """The fields of a class, column by column; `imports` and `told` grow with them."""
+
+    def __init__(self, existing: Existing, shape: Shape, name: str, things: str, module: str, *, quoted: bool) -> None:
+        self.existing = existing
+        self.shape = shape
+        self.imports = {("tortoise", "fields"), ("sanicbase", "DBModel")}
+        self.told: list[str] = []
+        self._name = name
+        self._things = things
+        self._module = module
+        self._quoted = quoted
+
+    def lines(self, column: ColumnInfo) -> Iterator[str]:
+        """The lines for a column."""
+        if relation := self.shape.relations.get(column.name):
+            yield from self._relation(column, relation)
+        else:
+            yield from self._field(column)
+
+    def is_said(self, index: IndexInfo) -> bool:
+        """Whether a field says that it has that index."""
+        (name, *others) = index.columns
+        if others or name in self.existing.table.key:
+            return not others and index.unique
+        # MySQL makes one for each foreign key, elsewhere a relation says that it has one.
+        return name in self.shape.relations or self._kind(self.shape.columns[name]).indexable
+
+    def _field(self, column: ColumnInfo) -> Iterator[str]:
+        name, kind = self.shape.names[column.name], self._kind(column)
+        given: Given = dict(kind.given)
+        if self._is_key(column):
+            given |= self._as_key(column, kind)
+        if kind.indexable and not self._is_key(column):
+            given |= self._indexes(column)
+        given |= self._common(column, column.name != name)
+        target = name
+        if kind.name == "JSONField":
+            target = f"{name}: fields.JSONField[object]"
+        if column.on_update and kind.name == "DatetimeField":
+            given = {"auto_now": "True"} | given
+        elif column.default is not None and not (self._is_key(column) and kind.name != "UUIDField"):
+            given["db_default"] = _default(column, kind, self.existing.dialect)
+        given |= self._described(column)
+        self.told += self._cautions(column, kind)
+        yield assignment(target, f"fields.{kind.name}", given)
+
+    def _relation(self, column: ColumnInfo, relation: Relation) -> Iterator[str]:
+        model, single = relation.model, self._is_single(relation)
+        given: Given = {"0": literal(model.reference)}
+        if self._is_key(column):
+            given["primary_key"] = "True"
+        if related := self._related_name(relation):
+            given["related_name"] = literal(related)
+        if relation.key.on_delete != "CASCADE":
+            given["on_delete"] = f"fields.{relation.key.on_delete.replace(' ', '_')}"
+        if relation.key.targets[0] != model.key:
+            given["to_field"] = literal(model.unique[relation.key.targets[0]])
+        if not self._is_key(column) and self.existing.dialect != "mysql":
+            given |= {key: value for key, value in self._indexes(column).items() if key != "unique"}
+        given |= self._common(column, column.name != f"{relation.name}_id")
+        if column.default is not None:
+            given["db_default"] = f"fields.SqlDefault({literal(_sql(column.default, self.existing.dialect))})"
+        given |= self._described(column)
+        self.told += _actions(column, relation)
+        kind = "OneToOne" if single else "ForeignKey"
+        annotation = f"fields.{kind}{'Nullable' if column.nullable else ''}Relation[{self._annotated(relation)}]"
+        yield assignment(f"{relation.name}: {annotation}", f"fields.{kind}Field", given)
+        yield f"    {relation.name}_id: {self._key_type(column)}{' | None' if column.nullable else ''}"
+
+    def _kind(self, column: ColumnInfo) -> FieldType:
+        kind = field_type(column, self.existing.dialect, key=self._is_key(column))
+        assert kind is not None  # noqa: S101  (the shape has no others)
+        if self.existing.dialect == "sqlite" and column.generated and "BIGINT" not in self.existing.referring:
+            return FieldType("IntField", {}, column.type)
+        return kind
+
+    def _is_key(self, column: ColumnInfo) -> bool:
+        return column.name in self.existing.table.key
+
+    def _is_single(self, relation: Relation) -> bool:
+        """Whether no two rows refer to the same."""
+        sets = [*self.existing.table.unique_sets, self.existing.table.key]
+        return relation.key.columns in sets
+
+    def _as_key(self, column: ColumnInfo, kind: FieldType) -> Given:
+        counted = {} if column.generated or not kind.name.endswith("IntField") else {"generated": "False"}
+        return {"primary_key": "True"} | counted
+
+    def _indexes(self, column: ColumnInfo) -> Given:
+        own = [each.unique for each in self.existing.table.indexes if each.is_plain and each.columns == (column.name,)]
+        return ({"unique": "True"} if True in own else {}) | ({"db_index": "True"} if False in own else {})
+
+    def _common(self, column: ColumnInfo, renamed: bool) -> Given:
+        nullable = column.nullable and not self._is_key(column)
+        given = {"null": "True"} if nullable else {}
+        return given | ({"source_field": literal(column.name)} if renamed else {})
+
+    def _described(self, column: ColumnInfo) -> Given:
+        return {"description": literal(column.comment)} if column.comment else {}
+
+    def _related_name(self, relation: Relation) -> str:
+        """A name for the way back, where Tortoise's would be taken; empty when it is free."""
+        usual = f"{self.existing.table.name}s"
+        rivals = [each for each in self.shape.relations.values() if each.model == relation.model]
+        own = set(self.shape.names.values()) if not relation.model.module else set()
+        if len(rivals) == 1 and usual not in relation.model.names | own and usual.isidentifier():
+            return ""
+        return f"{relation.name}_{self._things}"
+
+    def _annotated(self, relation: Relation) -> str:
+        """The model in an annotation; it is imported when it is in another file."""
+        model = relation.model
+        if not model.module:
+            return f'"{model.name}"' if self._quoted else model.name
+        if model.module != self._module:
+            self.imports.add((model.module, model.name))
+        return model.name
+
+    def _key_type(self, column: ColumnInfo) -> str:
+        python = self._kind(column).python
+        if python == "UUID":
+            self.imports.add(("uuid", "UUID"))
+        return python
+
+    def _cautions(self, column: ColumnInfo, kind: FieldType) -> Iterator[str]:
+        """A sentence for each thing that a table made by the model would have otherwise."""
+        made = "INTEGER" if column.generated and self.existing.dialect == "sqlite" else kind.made
+        if made != column.type:
+            yield say(
+                f"{column.name} is {column.type}: {kind.name} reads and writes it, and would make it {made}.",
+                f"{column.name} 的类型是 {column.type}：{kind.name} 可以读写它，但由模型建表时会是 {made}。",
+            )
+        if self._is_key(column) and column.default is not None and kind.name != "UUIDField":
+            yield say(
+                f"{column.name} has the default {column.default}, of which the model knows nothing: give each "
+                "row its key.",
+                f"{column.name} 有默认值 {column.default}，模型里没有记录：新的行需要写明主键。",
+            )
+        if column.collation:
+            yield say(
+                f"{column.name} has the collation {column.collation}, of which the model knows nothing.",
+                f"{column.name} 的排序规则是 {column.collation}，模型里没有记录。",
+            )
+        if column.on_update:
+            yield say(
+                f"{column.name} is set by the database at each change; the model does it by auto_now.",
+                f"{column.name} 在每次修改时由数据库更新，模型用 auto_now 做到这一点。",
+            )
+
+
+def _default(column: ColumnInfo, kind: FieldType, dialect: Dialect) -> str:
+    """The database's default as Tortoise takes it: a plain value where its DDL says the same, else the SQL."""
+    sql = column.default or ""
+    if kind.name == "DatetimeField" and NOW.fullmatch(sql):
+        return "fields.Now()"
+    if kind.name == "BooleanField" and sql.lower() in BOOLEANS:
+        return BOOLEANS[sql.lower()]
+    if kind.name.endswith("IntField") and WHOLE.fullmatch(sql):
+        return sql
+    if kind.name == "CharField" and (found := TEXT.fullmatch(sql)):
+        return literal(found["text"])
+    return f"fields.SqlDefault({literal(_sql(sql, dialect))})"
+
+
+def _sql(expression: str, dialect: Dialect) -> str:
+    """An expression as DEFAULT takes it: MySQL and SQLite want brackets around what is no plain value."""
+    return expression if dialect == "postgres" or BARE_SQL.fullmatch(expression) else f"({expression})"
+
+
+def _actions(column: ColumnInfo, relation: Relation) -> Iterator[str]:
+    if relation.key.on_update != "NO ACTION":
+        yield say(
+            f"{column.name} has ON UPDATE {relation.key.on_update}, of which the model knows nothing.",
+            f"{column.name} 有 ON UPDATE {relation.key.on_update}，模型里没有记录。",
+        )

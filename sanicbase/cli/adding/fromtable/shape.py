@@ -1,0 +1,182 @@
+"""What of a table its model has: which columns, which of them are relations, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sanicbase.cli.adding.fromtable.existing import Existing, Known
+from sanicbase.cli.adding.fromtable.kinds import field_type
+from sanicbase.cli.adding.fromtable.names import field_names, free_name
+from sanicbase.migrations.introspection import ColumnInfo, ForeignKeyInfo, TableInfo
+from sanicbase.terminal import say
+
+__all__ = ["Relation", "Shape", "shape_of"]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A foreign key that leads to a model."""
+
+    key: ForeignKeyInfo
+    model: Known
+    name: str
+    """The attribute for the related object; that for its key has `_id` behind it."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is kept of a table."""
+
+    columns: Mapping[str, ColumnInfo]
+    relations: Mapping[str, Relation]
+    """By their columns."""
+    names: Mapping[str, str]
+    """The attribute of each column."""
+    told: tuple[str, ...]
+    """A sentence for each column or foreign key that the model has not."""
+
+
+def shape_of(existing: Existing, name: str, *, migrated: bool) -> Shape:
+    """What a model of that name has of the table; `migrated` when the service's migrations are to make its table.
+
+    Raises ValueError with a sentence for a table that Tortoise can have no model for.
+    """
+    table = existing.table
+    _check_key(table)
+    told = []
+    columns = {}
+    for column in table.columns.values():
+        if reason := _left_out(existing, column):
+            told.append(reason)
+        else:
+            columns[column.name] = column
+    found = {}
+    for key in table.foreign_keys:
+        if not set(key.columns) <= columns.keys():
+            continue
+        known = existing.models.get(key.table) or (_itself(existing, name) if key.table == table.name else None)
+        if known is None or (reason := _no_relation(existing, key, known, migrated=migrated)):
+            told.append(_no_model(existing, key) if known is None else reason)
+        else:
+            found[key.columns[0]] = (key, known)
+    names = field_names(column for column in columns if column not in found)
+    relations = dict(_named(found, set(names.values())))
+    names |= {column: f"{relation.name}_id" for column, relation in relations.items()}
+    return Shape(columns, relations, names, tuple(told))
+
+
+def _check_key(table: TableInfo) -> None:
+    if len(table.key) == 1:
+        return
+    if table.key:
+        columns = ", ".join(table.key)
+        raise ValueError(
+            say(
+                f"The primary key of {table.name} has several columns ({columns}), and a model has a key of one. Give "
+                f"the table a key of its own, such as a column that counts, and make ({columns}) a unique set.",
+                f"{table.name} 的主键由多列组成（{columns}），而模型的主键只能是一列。请给表加一个单列主键"
+                f"（例如自增列），并把（{columns}）改为唯一约束。",
+            )
+        )
+    raise ValueError(
+        say(
+            f"{table.name} has no primary key, by which a model tells its rows apart. Give it one.",
+            f"{table.name} 没有主键，模型无法区分各行。请给它加上主键。",
+        )
+    )
+
+
+def _left_out(existing: Existing, column: ColumnInfo) -> str:
+    """Why the model has not that column; empty when it has. Raises ValueError when it can not do without it."""
+    name, table = column.name, existing.table
+    is_key = name in table.key
+    if column.computed or (column.generated and not is_key):
+        return say(
+            f"{name} is left out: the database computes it, and Tortoise would write it.",
+            f"{name} 没有写入模型：它的值由数据库生成，而 Tortoise 会写入它。",
+        )
+    kind = field_type(column, existing.dialect, key=is_key)
+    if kind is not None and (kind.indexable or not is_key):
+        return ""
+    if is_key or not (column.nullable or column.default is not None):
+        raise ValueError(
+            say(
+                f"{table.name}.{name} is {column.type}, which no field of Tortoise reads and writes, and no row can "
+                f"be written without it. {_remedy(is_key=is_key)[0]}",
+                f"{table.name}.{name} 的类型是 {column.type}，Tortoise 没有能读写它的字段，而没有它又无法写入行。"
+                f"{_remedy(is_key=is_key)[1]}",
+            )
+        )
+    given = column.default if column.default is not None else "NULL"
+    return say(
+        f"{name} is left out: it is {column.type}, which no field of Tortoise reads and writes. New rows have its "
+        f"default there, {given}.",
+        f"{name} 没有写入模型：它的类型是 {column.type}，Tortoise 没有能读写它的字段。新的行使用它的默认值 {given}。",
+    )
+
+
+def _remedy(*, is_key: bool) -> tuple[str, str]:
+    if is_key:
+        return "Change its type to a number, a text or a UUID.", "请把类型改为整数、文本或 UUID。"
+    return (
+        "Change its type, let it be NULL, or give it a default: then it is left out.",
+        "请更改类型，或允许 NULL，或设置默认值：之后模型里会省略这一列。",
+    )
+
+
+def _itself(existing: Existing, name: str) -> Known:
+    """The model that is being made, for a table that refers to itself."""
+    table = existing.table
+    return Known(name, "", f"{existing.label}.{name}", table.key[0], {}, frozenset(), migrated=True)
+
+
+def _no_model(existing: Existing, key: ForeignKeyInfo) -> str:
+    column = ", ".join(key.columns)
+    return say(
+        f"{column} is a plain column: it leads to {key.table}, of which {existing.label} has no model. Add that one "
+        f"first to have a relation: sanicGuider add model NAME --from-table {key.table}",
+        f"{column} 是普通列：它指向 {key.table}，而 {existing.label} 没有这个表的模型。需要关联时，请先添加它："
+        f"sanicGuider add model NAME --from-table {key.table}",
+    )
+
+
+def _no_relation(existing: Existing, key: ForeignKeyInfo, known: Known, *, migrated: bool) -> str:
+    """Why a foreign key to a model is no relation; empty when it is one."""
+    column = ", ".join(key.columns)
+    if len(key.columns) > 1:
+        return say(
+            f"({column}) are plain columns: a relation has one column, and this foreign key to {key.table} several.",
+            f"（{column}）是普通列：关联只能有一列，而这个指向 {key.table} 的外键有多列。",
+        )
+    if migrated and not known.migrated:
+        return say(
+            f"{column} is a plain column: it leads to {known.name}, a model of MODEL_EXTRA, and the migrations do not "
+            "make its table.",
+            f"{column} 是普通列：它指向 MODEL_EXTRA 里的模型 {known.name}，迁移不会创建那个表。",
+        )
+    if key.targets[0] not in (known.key, *known.unique):
+        return say(
+            f"{column} is a plain column: it leads to {key.table}.{key.targets[0]}, which is not unique in "
+            f"{known.name}.",
+            f"{column} 是普通列：它指向的 {key.table}.{key.targets[0]} 在模型 {known.name} 里不是唯一的。",
+        )
+    if key.on_delete == "SET NULL" and not existing.table.columns[column].nullable:
+        return say(
+            f"{column} is a plain column: deleting its {known.name} would set it to NULL, which it may not be.",
+            f"{column} 是普通列：删除 {known.name} 会把它设为 NULL，而它不允许为 NULL。",
+        )
+    return ""
+
+
+def _named(found: Mapping[str, tuple[ForeignKeyInfo, Known]], taken: set[str]) -> Iterator[tuple[str, Relation]]:
+    """The relations, each with a name that nothing else has."""
+    for column, (key, known) in found.items():
+        (alike,) = field_names([column]).values()
+        base = alike.removesuffix("_id") or alike
+        if {base: base} != field_names([base]):  # it is a keyword, or the like
+            base = f"{base.rstrip('_')}_ref"
+        while base in taken or f"{base}_id" in taken:
+            base = free_name(f"{base}_ref", taken)
+        taken |= {base, f"{base}_id"}
+        yield column, Relation(key, known, base)

@@ -1,0 +1,300 @@
+"""`sanicGuider add model NAME --from-table TABLE`: a model by which the rows of a table that is there are used."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from tortoise.connection import get_connection
+
+from sanicbase.db import Database
+from sanicbase.migrations.introspection import TableInfo, read_tables
+from sanicbase.migrations.statements import Dialect
+from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database
+from tests.cli.conftest import Folder
+from tests.db.opening import STORES, Store, library_config, opened
+from tests.preloaded import preloaded
+
+STOCK = "tests.migrations.introspection.stock"
+
+DIALECTS: dict[str, Dialect] = {"sqlite": "sqlite", "postgres": "postgres", "aiomysql": "mysql"}
+
+MADE = """
+import asyncio
+from tortoise import Tortoise
+from sanicbase.db import Database
+from shop.config import ShopConfig
+
+async def main():
+    async with Database(ShopConfig()):
+        await Tortoise.generate_schemas()
+
+asyncio.run(main())
+"""
+
+
+class Shop:
+    """A service whose database has tables of somebody else."""
+
+    def __init__(self, folder: Folder, store: Store, empty: Store) -> None:
+        self.folder = folder
+        self.store = store
+        self.empty = empty
+        self.dialect = DIALECTS[store.kind]
+        self.env = {"SHOP_DB_URL": store.url}
+
+    def add(self, *words: str) -> str:
+        return self.folder.guider("add", *words, **self.env)
+
+    def refused(self, *words: str) -> str:
+        return self.folder.refused("add", *words, **self.env)
+
+    def model(self) -> str:
+        return (self.folder.path / "shop/model_db/main.py").read_text(encoding="utf-8")
+
+    def run(self, script: str) -> str:
+        """What a script prints, in the service's project."""
+        return self.folder.run(*preloaded("-c", script), env=self.env)
+
+    async def execute(self, script: str) -> None:
+        async with Database(library_config(self.store)):
+            await get_connection("default").execute_script(script)
+
+    async def tables(self) -> dict[str, TableInfo]:
+        return await self._read(self.store)
+
+    async def made(self) -> dict[str, TableInfo]:
+        """The tables that the service's models make of an empty database."""
+        self.folder.run(*preloaded("-c", MADE), env={"SHOP_DB_URL": self.empty.url})
+        return await self._read(self.empty)
+
+    async def _read(self, store: Store) -> dict[str, TableInfo]:
+        async with Database(library_config(store)):
+            tables = await read_tables(get_connection("default"), self.dialect)
+        return {name: table for name, table in tables.items() if name != "aerich"}
+
+
+@contextmanager
+def stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[tuple[Store, Store]]:
+    """Two empty databases."""
+    if kind == "sqlite":
+        yield Store(kind, f"sqlite://{folder / 'one.sqlite3'}"), Store(kind, f"sqlite://{folder / 'two.sqlite3'}")
+        return
+    fresh = fresh_postgres_database if kind == "postgres" else fresh_mysql_database
+    url = request.getfixturevalue("postgres_server_url" if kind == "postgres" else "mysql_server_url")
+    with ExitStack() as stack:
+        one, two = (Store(kind, stack.enter_context(fresh(url))) for _ in range(2))
+        yield one, two
+
+
+@pytest.fixture(params=STORES[:3])
+def shop(request: pytest.FixtureRequest, folder: Folder, tmp_path: Path) -> Iterator[Shop]:
+    kind = request.param
+    with stores(kind, request, tmp_path) as (store, empty):
+        folder.make("shop", database={"aiomysql": "mysql"}.get(kind, kind))
+        yield Shop(folder, store, empty)
+
+
+async def test_tables_that_the_models_make_are_the_tables_that_they_were_made_of(shop: Shop) -> None:
+    async with opened(shop.store, STOCK):
+        pass
+    before = await shop.tables()
+    for name in ("depot", "shelf", "article", "lot", "holding", "term"):
+        told = shop.add("model", name, "--from-table", f"stock_{name}")
+        assert "- " not in told.replace("-- ", ""), told
+    shop.add("model", "parcel", "--from-table", "stock parcel")
+    assert await shop.made() == before
+    shop.folder.run("ruff", "check", ".")
+    shop.folder.run("ruff", "format", "--check", ".")
+
+
+LEGACY = {
+    "sqlite": """
+        CREATE TABLE t_nobody (id INTEGER PRIMARY KEY);
+        CREATE TABLE t_maker (MakerID INTEGER PRIMARY KEY, Name NVARCHAR(60) NOT NULL, Country CHAR(2) DEFAULT 'CN');
+        CREATE TABLE t_tool (
+            ToolNo TEXT PRIMARY KEY NOT NULL, -- the tool's own "number", 编号
+            MakerID INTEGER NOT NULL REFERENCES t_maker ON DELETE CASCADE ON UPDATE CASCADE,
+            Owner_id INTEGER REFERENCES t_nobody (id),
+            class VARCHAR(12) NOT NULL DEFAULT 'it''s \\ new',
+            "unit price" DECIMAL(10, 2) NOT NULL,
+            weight NUMERIC,
+            made_on DATE,
+            added DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+            active BOOLEAN NOT NULL DEFAULT 1,
+            twice REAL AS ("unit price" * 2) VIRTUAL,
+            stamp INTEGER NOT NULL DEFAULT (strftime('%s', 'now')),
+            CHECK (weight > 0)
+        );
+        CREATE UNIQUE INDEX u_tool ON t_tool (MakerID, class);
+        CREATE INDEX i_heavy ON t_tool (weight) WHERE weight > 10;
+        CREATE INDEX i_made ON t_tool (made_on);
+    """,
+    "postgres": """
+        CREATE TYPE mood AS ENUM ('good', 'bad');
+        CREATE TABLE t_nobody (id integer PRIMARY KEY);
+        CREATE TABLE t_maker (
+            "MakerID" bigserial PRIMARY KEY, "Name" varchar(60) NOT NULL, "Country" char(2) DEFAULT 'CN'
+        );
+        CREATE TABLE t_tool (
+            "ToolNo" text PRIMARY KEY,
+            "MakerID" bigint NOT NULL REFERENCES t_maker ON DELETE CASCADE ON UPDATE CASCADE,
+            "Owner_id" integer REFERENCES t_nobody (id),
+            class varchar(12) NOT NULL DEFAULT E'it''s \\\\ new',
+            "unit price" numeric(10, 2) NOT NULL,
+            weight numeric,
+            made_on date,
+            added timestamptz NOT NULL DEFAULT now(),
+            active boolean NOT NULL DEFAULT true,
+            twice numeric(12, 2) GENERATED ALWAYS AS ("unit price" * 2) STORED,
+            stamp bigint NOT NULL DEFAULT (extract(epoch FROM now()))::bigint,
+            address inet,
+            tags text[] NOT NULL DEFAULT '{}',
+            feels mood DEFAULT 'good',
+            changed timestamp DEFAULT now(),
+            opens time,
+            CHECK (weight > 0)
+        );
+        COMMENT ON COLUMN t_tool."ToolNo" IS 'the tool''s own "number", 编号';
+        CREATE UNIQUE INDEX u_tool ON t_tool ("MakerID", class);
+        CREATE INDEX i_heavy ON t_tool (weight) WHERE weight > 10;
+        CREATE INDEX i_made ON t_tool (made_on);
+    """,
+    "mysql": r"""
+        CREATE TABLE t_nobody (id int PRIMARY KEY);
+        CREATE TABLE t_maker (
+            MakerID bigint unsigned AUTO_INCREMENT PRIMARY KEY, Name varchar(60) NOT NULL, Country char(2) DEFAULT 'CN'
+        );
+        CREATE TABLE t_tool (
+            ToolNo varchar(20) PRIMARY KEY COMMENT 'the tool''s own "number", 编号',
+            MakerID bigint unsigned NOT NULL,
+            Owner_id int,
+            class varchar(12) NOT NULL DEFAULT 'it''s \\ new',
+            `unit price` decimal(10, 2) NOT NULL,
+            weight set('light', 'heavy'),
+            made_on date,
+            added timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+            changed timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+            active bool NOT NULL DEFAULT 1,
+            twice decimal(12, 2) AS (`unit price` * 2) STORED,
+            stamp int unsigned NOT NULL DEFAULT 4000000000,
+            feels enum('good', 'bad') DEFAULT 'good',
+            note text,
+            blurb mediumblob,
+            token varchar(40) NOT NULL DEFAULT (uuid()),
+            CHECK (stamp > 0),
+            UNIQUE KEY u_tool (MakerID, class),
+            KEY i_note (note(10)),
+            KEY i_made (made_on),
+            FOREIGN KEY (MakerID) REFERENCES t_maker (MakerID) ON DELETE CASCADE ON UPDATE CASCADE,
+            FOREIGN KEY (Owner_id) REFERENCES t_nobody (id)
+        );
+    """,
+}
+LEFT_OUT = {"sqlite": {"weight"}, "mysql": {"weight", "feels"}}
+LEFT_OUT["postgres"] = {"weight", "address", "tags", "feels", "changed"}
+USED = """
+import asyncio
+from datetime import date
+from decimal import Decimal
+from sanicbase.db import Database
+from shop.config import ShopConfig
+from shop.model_db.main import Maker, Tool
+
+async def main():
+    async with Database(ShopConfig()):
+        maker = await Maker.create(name="O'Neill \\\\ 工")
+        tool = await Tool.create(tool_no="a-1", maker=maker, unit_price=Decimal("12.50"), made_on=date(2020, 2, 29))
+        found = await Tool.get_by_pk_or_fail("a-1")
+        print(found.class_field, found.unit_price, found.made_on, found.active, found.stamp > 10**9)
+        print(found.maker_id == maker.pk, (await found.maker).name, (await found.maker).country, found.owner_id)
+        alike = Tool.filter(class_field="it's \\\\ new", class_field__not="x", unit_price__gte=Decimal("12.5"))
+        assert await alike.count() == 1
+        assert await Tool.get_by_unique(maker=maker, class_field="it's \\\\ new") == found
+        theirs = Tool.filter(maker__name="O'Neill \\\\ 工", active=True, maker__country="CN")
+        assert await theirs.values_list("unit_price", flat=True) == [found.unit_price]
+        assert found.added is not None and found.added.tzinfo is not None
+        found.unit_price = Decimal("13.00")
+        found.class_field = "old"
+        await found.save()
+        assert (await Tool.get(tool_no="a-1")).unit_price == Decimal("13.00")
+        assert await Maker.delete_by_pk(maker.pk)
+        print(await Tool.all().count())
+
+asyncio.run(main())
+"""
+
+
+async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
+    await shop.execute(LEGACY[shop.dialect])
+    shop.add("model", "maker", "--from-table", "t_maker")
+    told = shop.add("model", "tool", "--from-table", "t_tool")
+    assert "- twice is left out: the database computes it, and Tortoise would write it.\n" in told
+    assert "- Owner_id is a plain column: it leads to t_nobody, of which shop has no model." in told
+    assert LEFT_OUT[shop.dialect] <= set(re.findall(r"^- (\w+) is left out: it is", told, re.MULTILINE))
+    assert "The index i_" in told
+    assert "What the database checks is not in the model: " in told
+    assert shop.run(USED).splitlines() == [
+        "it's \\ new 12.50 2020-02-29 True True",
+        "True O'Neill \\ 工 CN None",
+        "0",
+    ]
+
+
+async def test_api_of_a_table_is_the_whole_of_it(shop: Shop) -> None:
+    await shop.execute(LEGACY[shop.dialect])
+    told = shop.add("api", "maker", "--from-table", "t_maker")
+    assert "interface/" in told
+    assert shop.add("api", "maker", "--from-table", "t_maker") == "It is all there. Nothing is changed.\n"
+    assert shop.add("model", "maker", "--from-table", "t_maker") == "It is all there. Nothing is changed.\n"
+    assert "t_maker has a model already, Maker in shop.model_db.main. Use that name." in shop.refused(
+        "model", "other", "--from-table", "t_maker"
+    )
+    shop.add("api", "tool", "--from-table", "t_tool")
+    shop.folder.run("ruff", "check", ".")
+    shop.folder.run("ruff", "format", "--check", ".")
+    if shop.dialect == "sqlite":  # the types are the same everywhere
+        shop.folder.run("mypy")
+    given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}
+    shop.folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+
+
+NUMBER = {"sqlite": "NUMERIC", "postgres": "inet", "mysql": "set('a', 'b')"}
+REFUSED = [
+    (
+        "CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b))",
+        "pair",
+        "The primary key of pair has several columns (a, b)",
+    ),
+    (
+        "CREATE TABLE heap (a int)",
+        "heap",
+        "heap has no primary key, by which a model tells its rows apart. Give it one.",
+    ),
+    (
+        "CREATE TABLE odd (id int PRIMARY KEY, what {odd} NOT NULL)",
+        "odd",
+        "let it be NULL, or give it a default: then it is left out.",
+    ),
+    (
+        "CREATE TABLE ward (id int PRIMARY KEY)",
+        "wart",
+        "There is no table wart in the database default. There is: ward",
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "table", "sentence"), REFUSED)
+async def test_what_can_be_no_model_is_refused_and_nothing_is_written(
+    shop: Shop, script: str, table: str, sentence: str
+) -> None:
+    await shop.execute(script.format(odd=NUMBER[shop.dialect]))
+    before = shop.folder.files()
+    for kind in ("model", "api"):
+        assert sentence in " ".join(shop.refused(kind, "thing", "--from-table", table).split())
+    assert shop.folder.files() == before
