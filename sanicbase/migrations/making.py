@@ -171,4 +171,5 @@ def file_text(dialect: Dialect, upgrade: str, downgrade: str, state: str) -> str
 
 def _quoted(text: str) -> str:
     """The text as it stands between three quotes."""
-    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    code = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return code[:-1] + '\\"' if code.endswith('"') and not code.endswith('\\"') else code

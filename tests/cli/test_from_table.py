@@ -298,3 +298,97 @@ async def test_what_can_be_no_model_is_refused_and_nothing_is_written(
     for kind in ("model", "api"):
         assert sentence in " ".join(shop.refused(kind, "thing", "--from-table", table).split())
     assert shop.folder.files() == before
+
+
+KEYS = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL",
+    "postgres": "serial PRIMARY KEY",
+    "mysql": "int AUTO_INCREMENT PRIMARY KEY",
+}
+RELATED = """
+    CREATE TABLE person (
+        id {key}, email VARCHAR(80) NOT NULL UNIQUE, boss INT, class_id INT,
+        FOREIGN KEY (boss) REFERENCES person (id) ON DELETE SET NULL
+    );
+    CREATE TABLE message (
+        id {key}, sender_id INT NOT NULL, receiver_id INT NOT NULL, reply_to INT, mail VARCHAR(80), sender VARCHAR(9),
+        FOREIGN KEY (sender_id) REFERENCES person (id) ON DELETE CASCADE,
+        FOREIGN KEY (receiver_id) REFERENCES person (id),
+        FOREIGN KEY (reply_to) REFERENCES message (id) ON DELETE CASCADE,
+        FOREIGN KEY (mail) REFERENCES person (email) ON DELETE CASCADE
+    );
+    CREATE TABLE profile (
+        person_id INT NOT NULL PRIMARY KEY, id INT, points INT NOT NULL DEFAULT 1,
+        FOREIGN KEY (person_id) REFERENCES person (id) ON DELETE CASCADE
+    );
+    CREATE INDEX by_points ON profile (points);
+"""
+RELATED_USED = """
+import asyncio
+from sanicbase.db import Database
+from shop.config import ShopConfig
+from shop.model_db.letters import Message
+from shop.model_db.main import Person, Profile
+
+async def main():
+    async with Database(ShopConfig()):
+        boss = await Person.create(email="a@b")
+        clerk = await Person.create(email="c@d", boss=boss)
+        await Profile.create(person=clerk)
+        first = await Message.create(sender_ref=boss, receiver=clerk, mail_id="c@d", sender="me")
+        await Message.create(sender_ref=clerk, receiver=boss, reply_to=first)
+        print(await Message.filter(reply_to__sender_ref__email="a@b").values_list("receiver__email", flat=True))
+        print((await (await Person.get(email="c@d")).boss).email, (await Profile.get(person=clerk)).points)
+        print((await (await Message.get(pk=first.pk)).mail).pk == clerk.pk)
+        await Message.all().delete()
+        assert await Person.delete_by_pk(boss.pk)
+        print((await Person.get(email="c@d")).boss_id)
+
+asyncio.run(main())
+"""
+
+
+async def test_foreign_keys_are_relations(shop: Shop) -> None:
+    await shop.execute(RELATED.format(key=KEYS[shop.dialect]))
+    before = await shop.tables()
+    for name, *file in (["person"], ["message", "--file", "letters"], ["profile"]):
+        shop.add("model", name, "--from-table", name, *file)
+    assert await shop.made() == before
+    assert shop.run(RELATED_USED).splitlines() == ["['a@b']", "a@b 1", "True", "None"]
+    shop.add("api", "message", "--from-table", "message")
+    shop.add("api", "profile", "--from-table", "profile")
+    shop.folder.run("ruff", "check", ".")
+    shop.folder.run("ruff", "format", "--check", ".")
+    if shop.dialect == "sqlite":
+        shop.folder.run("mypy")
+    given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}
+    shop.folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+
+
+COMMENT = """It's C:\\temp\\new, said "she" ""\"; 100% 编号：'\\' {x} \n第二行 """ + "long " * 40 + "end"
+
+
+async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None:
+    told = COMMENT.replace("\\", "\\\\" if shop.dialect == "mysql" else "\\").replace("'", "''")
+    await shop.execute(
+        {
+            "sqlite": "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
+            " name VARCHAR(9) NOT NULL /* {} */)",
+            "postgres": "CREATE TABLE t (id serial PRIMARY KEY, name varchar(9) NOT NULL);"
+            "COMMENT ON TABLE t IS '{0}'; COMMENT ON COLUMN t.name IS '{0}'",
+            "mysql": "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, name varchar(9) NOT NULL COMMENT '{0}')"
+            " COMMENT '{0}'",
+        }[shop.dialect].format(COMMENT.replace("\\", "\\\\") if shop.dialect == "sqlite" else told)
+    )
+    before = await shop.tables()
+    assert before["t"].columns["name"].comment == COMMENT
+    shop.add("model", "thing", "--from-table", "t")
+    shop.folder.run("ruff", "check", ".")
+    shop.folder.run("ruff", "format", "--check", ".")
+    shop.folder.run(*preloaded("aerich", "init", "-t", "shop.config.migrate_db"), env=shop.env)
+    shop.folder.run(*preloaded("aerich", "init-migrations"), env=shop.env)
+    shop.folder.guider("migrate", "up", SHOP_DB_URL=shop.empty.url)
+    made = await shop._read(shop.empty)
+    assert made["t"] == before["t"]
+    shop.folder.guider("migrate", "up", "--fake", **shop.env)
+    assert (await shop.tables())["t"] == before["t"]

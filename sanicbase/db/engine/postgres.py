@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
-from tortoise.backends.asyncpg.schema_generator import AsyncpgSchemaGenerator
 from tortoise.backends.base.client import TransactionContext
+from tortoise.backends.base_postgres.schema_generator import BasePostgresSchemaGenerator
 
 from sanicbase.config.tls import TLS, Level, TLSFailure
 from sanicbase.db.engine.limits import Limits
@@ -76,17 +76,18 @@ class _Transaction(LimitedTransaction, TransactionWrapper):
             )
 
 
-class _SchemaGenerator(AsyncpgSchemaGenerator):
-    def _escape_comment(self, comment: str) -> str:
-        # Tortoise writes backslashes before quotes and backslashes, which PostgreSQL takes for part of the comment.
-        return comment.replace("'", "''")
+def _escaped(self: BasePostgresSchemaGenerator, comment: str) -> str:
+    """In place of Tortoise's method, aerich's too, whose backslashes PostgreSQL takes for part of the comment."""
+    return comment.replace("'", "''")
+
+
+BasePostgresSchemaGenerator._escape_comment = _escaped  # type: ignore[assignment,method-assign]
 
 
 class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
     """PostgreSQL; every session is in UTC, and knows how long a statement may take."""
 
     translate = staticmethod(postgres_error)
-    schema_generator = _SchemaGenerator
 
     def __init__(self, **credentials: Any) -> None:
         if "max_inactive_connection_lifetime" in credentials:

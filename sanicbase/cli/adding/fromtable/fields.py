@@ -90,9 +90,10 @@ class Body:
         given |= self._described(column)
         self.told += _actions(column, relation)
         kind = "OneToOne" if single else "ForeignKey"
-        annotation = f"fields.{kind}{'Nullable' if column.nullable else ''}Relation[{self._annotated(relation)}]"
+        nullable = "null" in given
+        annotation = f"fields.{kind}{'Nullable' if nullable else ''}Relation[{self._annotated(relation)}]"
         yield assignment(f"{relation.name}: {annotation}", f"fields.{kind}Field", given)
-        yield f"    {relation.name}_id: {self._key_type(column)}{' | None' if column.nullable else ''}"
+        yield f"    {relation.name}_id: {self._key_type(column)}{' | None' if nullable else ''}"
 
     def _kind(self, column: ColumnInfo) -> FieldType:
         kind = field_type(column, self.existing.dialect, key=self._is_key(column))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 
@@ -58,10 +59,12 @@ def _folded(argument: str, indent: str) -> list[str]:
 
 
 def _pieces(value: str, indent: str) -> list[str]:
-    """The code of one text as that of several, a line each, cut where no escape is."""
+    """The code of one text as that of several, a line each, cut behind a space where there is one."""
     lines, quote = [""], value[0]
     for letter in re.findall(r"\\(?:x..|u.{4}|U.{8}|.)|[^\\]", value[1:-1]):
-        if width(f"{indent * 3}{lines[-1]}{letter}") > WIDTH:
-            lines.append("")
+        if width(f"{INDENT * 3}{quote}{lines[-1]}{letter}{quote}") > WIDTH:
+            begun, space, word = lines.pop().rpartition(" ")
+            lines += [begun + space, word] if begun else [word, ""]
         lines[-1] += letter
-    return [f"{indent}{quote}{line}{quote}" for line in lines]
+    # Each of them has the quotes that suit it.
+    return [f"{indent}{literal(ast.literal_eval(f'{quote}{line}{quote}'))}" for line in lines]
