@@ -368,6 +368,56 @@ async def test_foreign_keys_are_relations(shop: Shop) -> None:
 COMMENT = """It's C:\\temp\\new, said "she" ""\"; 100% 编号：'\\' {x} \n第二行 """ + "long " * 40 + "end"
 
 
+ODD = """
+    class from Name id Id 2fa 名称 价格（元） fields pk save json filter copy __v _x x_ created__at é ﬁ a.b a:b order-no
+    $x {x} q? None int date model_config SELECT order group key meta objects type self using_db defaults index_ _id
+    user|name a'b
+"""
+ODD_USED = """
+import asyncio
+from sanicbase.db import Database
+from shop.config import ShopConfig
+from shop.model_db.main import Thing
+
+async def main():
+    async with Database(ShopConfig()):
+        names = [name for name in Thing._meta.fields_db_projection if name != Thing._meta.pk_attr]
+        await Thing.create(**{name: number for number, name in enumerate(names)})
+        for number, name in enumerate(names):
+            assert name.isidentifier()
+            (found,) = await Thing.filter(**{name: number, f"{name}__in": [number], f"{name}__not": -1}).order_by(name)
+            assert getattr(found, name) == number
+            assert await Thing.all().values_list(name, flat=True) == [number]
+            assert await Thing.update_by({name: number}, {name: number}) == 1
+        print(len(names))
+
+asyncio.run(main())
+"""
+
+
+async def test_columns_may_have_any_name(shop: Shop) -> None:
+    quote = "`" if shop.dialect == "mysql" else '"'
+    names = [name.replace("|", " ") for name in ODD.split()]
+    if shop.dialect != "postgres":  # there Name and name are one
+        names.remove("Id")
+    columns = ", ".join(f"{quote}{name}{quote} INT" for name in names)
+    refused = f"a{quote * 2}b"
+    await shop.execute(
+        f"CREATE TABLE t (the_key {KEYS[shop.dialect]}, {columns}, {quote}{refused}{quote} INT DEFAULT 3);"
+        f"CREATE INDEX i_spaced ON t ({quote}user name{quote}); CREATE UNIQUE INDEX i_dotted ON t ({quote}a.b{quote})"
+    )
+    told = shop.add("model", "thing", "--from-table", "t")
+    assert f"- a{quote}b is left out: it has a {quote} in its name, which Tortoise cannot quote." in told
+    assert "The index i_spaced on (user name) is not in the model" in told
+    assert "i_dotted" not in told
+    assert shop.run(ODD_USED) == f"{len(names)}\n"
+    made, before = (await shop.made())["t"], (await shop.tables())["t"]
+    assert made.columns == {name: each for name, each in before.columns.items() if quote not in name}
+    assert made.unique_sets == before.unique_sets == [("a.b",)]
+    shop.folder.run("ruff", "check", ".")
+    shop.folder.run("ruff", "format", "--check", ".")
+
+
 async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None:
     told = COMMENT.replace("\\", "\\\\" if shop.dialect == "mysql" else "\\").replace("'", "''")
     await shop.execute(
@@ -392,3 +442,48 @@ async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None
     assert made["t"] == before["t"]
     shop.folder.guider("migrate", "up", "--fake", **shop.env)
     assert (await shop.tables())["t"] == before["t"]
+
+
+SETTINGS = """
+    DB_CONNECTIONS = {"log": "URL"}
+    DB_MODELS = {"log": ["records"]}
+"""
+
+
+async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: Shop) -> None:
+    await shop.execute("CREATE TABLE entry (id INT PRIMARY KEY, at DATE)")
+    shop.env = {"SHOP_DB_URL": shop.empty.url}
+    words = ["model", "entry", "--from-table", "entry", "--connection", "log"]
+    assert "shop has no connection log. Name one of: default." in shop.refused(*words)
+    config = shop.folder.path / "shop/config/__init__.py"
+    plain = config.read_text(encoding="utf-8")
+    settings = SETTINGS.replace("URL", shop.store.url)
+    line = "(Config):\n"
+    assert line in plain
+    config.write_text(plain.replace(line, line + settings.partition("    DB_MODELS")[0]), encoding="utf-8")
+    assert "No model file is on the connection log." in shop.refused(*words)
+    both = plain.replace(line, line + settings).replace('["main"]', '["main", "records"]')
+    config.write_text(both, encoding="utf-8")
+    (shop.folder.path / "shop/model_db/records.py").write_text('"""Records."""\n', encoding="utf-8")
+    assert "The models of main are not on the connection log." in shop.refused(*words, "--file", "main")
+    shop.add(*words)
+    source = (shop.folder.path / "shop/model_db/records.py").read_text(encoding="utf-8")
+    assert "id = fields.IntField(primary_key=True, generated=False)" in source
+
+
+async def test_table_of_somebody_else_is_none_of_the_migrations(shop: Shop) -> None:
+    await shop.execute(RELATED.format(key=KEYS[shop.dialect]))
+    shop.add("model", "person", "--from-table", "person", "--file", "extra")
+    told = shop.add("model", "profile", "--from-table", "profile")
+    assert "- person_id is a plain column: it leads to Person, a model of MODEL_EXTRA" in told
+    shop.folder.run(*preloaded("aerich", "init", "-t", "shop.config.migrate_db"), env=shop.env)
+    shop.folder.run(*preloaded("aerich", "init-migrations"), env=shop.env)
+    (file,) = (shop.folder.path / "migrations/shop").glob("0_*.py")
+    made = re.findall(r"CREATE TABLE IF NOT EXISTS .(\w+)", file.read_text(encoding="utf-8"))
+    assert sorted(made) == ["aerich", "profile"]
+
+
+async def test_sentences_are_in_the_language_of_the_terminal(shop: Shop) -> None:
+    await shop.execute("CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b))")
+    words = ("add", "model", "pair", "--from-table", "pair")
+    assert "pair 的主键由多列组成（a, b）" in shop.folder.refused(*words, **shop.env, LC_ALL="zh_CN.UTF-8")

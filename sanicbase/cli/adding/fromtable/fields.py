@@ -115,7 +115,7 @@ class Body:
         return {"primary_key": "True"} | counted
 
     def _indexes(self, column: ColumnInfo) -> Given:
-        own = [each.unique for each in self.existing.table.indexes if each.is_plain and each.columns == (column.name,)]
+        own = [each.unique for each in self.shape.indexes if each.columns == (column.name,)]
         return ({"unique": "True"} if True in own else {}) | ({"db_index": "True"} if False in own else {})
 
     def _common(self, column: ColumnInfo, renamed: bool) -> Given:

@@ -36,17 +36,16 @@ def model_of(existing: Existing, name: str, things: str, module: str, *, migrate
     shape = shape_of(existing, name, migrated=migrated)
     body = Body(existing, shape, name, things, module, quoted=quoted)
     lines = [line for column in shape.columns.values() for line in body.lines(column)]
-    usual = [each for each in table.indexes if each.is_plain and set(each.columns) <= shape.columns.keys()]
     meta = [f"table = {literal(table.name)}"]
     docstring = ""
     if _is_a_line(table.comment):
         docstring = f'    """{table.comment}"""\n\n'
     elif table.comment:
         meta += entry("table_description", literal(table.comment))
-    meta += _together(body, [each for each in usual if not body.is_said(each)])
+    meta += _together(body, [each for each in shape.indexes if not body.is_said(each)])
     source = f"class {name}(DBModel):\n{docstring}" + "".join(f"{line}\n" for line in lines)
     source += "\n    class Meta:\n" + "".join(f"        {line}\n" for line in meta)
-    others = [each for each in table.indexes if each not in usual]
+    others = [each for each in table.indexes if each not in shape.indexes]
     return Made(source, frozenset(body.imports), (*shape.told, *body.told, *_unsaid(existing, others)))
 
 

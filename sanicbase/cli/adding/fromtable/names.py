@@ -14,8 +14,11 @@ from sanicbase.db import DBModel
 
 __all__ = ["field_names", "free_name"]
 
-OWN = {"fields", "pk", "Meta", *dir(builtins)} - {"id", "type", "hash", "format", "filter", "range", "license"}
+OWN = {"fields", "pk", *dir(builtins)} - {"id", "type", "hash", "format", "range", "license", "max", "min", "sum"}
 """What the body of the class uses, or may use; `id` and the like are columns in every second table."""
+
+PARAMETERS = {"self", "cls", "using_db", "defaults"}
+"""What the verbs call their own parameters, beside the fields' names."""
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:
@@ -41,7 +44,7 @@ def _is_name(name: str) -> bool:
 
 
 def _is_taken(name: str) -> bool:
-    return keyword.iskeyword(name) or name in OWN or hasattr(DBModel, name) or hasattr(BaseModel, name)
+    return keyword.iskeyword(name) or name in OWN | PARAMETERS or hasattr(DBModel, name) or hasattr(BaseModel, name)
 
 
 def _alike(column: str) -> str:

@@ -88,9 +88,10 @@ def _file(place: Place, existing: Existing, file: str) -> str:
     wanted = file or "records"
     raise ValueError(
         say(
-            f"No model file {file} is on the connection {connection}. Name the files that are, in the settings: "
+            f"{f'The models of {file} are not' if file else 'No model file is'} on the connection {connection}. Name "
+            "its files in the settings: "
             f'DB_MODELS = {{"{connection}": ["{wanted}"]}}, MODEL_LIST = [..., "{wanted}"]',
-            f"连接 {connection} 上没有模型文件 {file}。请在配置里写明："
+            f"{f'{file} 里的模型不在' if file else '没有模型文件在'}连接 {connection} 上。请在配置里写明："
             f'DB_MODELS = {{"{connection}": ["{wanted}"]}}，MODEL_LIST = [..., "{wanted}"]',
         )
     )

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from sanicbase.cli.adding.fromtable.existing import Existing, Known
 from sanicbase.cli.adding.fromtable.kinds import field_type
 from sanicbase.cli.adding.fromtable.names import field_names, free_name
-from sanicbase.migrations.introspection import ColumnInfo, ForeignKeyInfo, TableInfo
+from sanicbase.migrations.introspection import ColumnInfo, ForeignKeyInfo, IndexInfo, TableInfo
+from sanicbase.migrations.statements import Dialect
 from sanicbase.terminal import say
 
 __all__ = ["Relation", "Shape", "shape_of"]
+
+
+MISQUOTED: dict[Dialect, str] = {"postgres": '"', "sqlite": '"', "mysql": "`%"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Shape:
     """By their columns."""
     names: Mapping[str, str]
     """The attribute of each column."""
+    indexes: tuple[IndexInfo, ...]
+    """Those that Tortoise has words for."""
     told: tuple[str, ...]
     """A sentence for each column or foreign key that the model has not."""
 
@@ -43,6 +49,7 @@ def shape_of(existing: Existing, name: str, *, migrated: bool) -> Shape:
     Raises ValueError with a sentence for a table that Tortoise can have no model for.
     """
     table = existing.table
+    _check_name(existing)
     _check_key(table)
     told = []
     columns = {}
@@ -63,7 +70,30 @@ def shape_of(existing: Existing, name: str, *, migrated: bool) -> Shape:
     names = field_names(column for column in columns if column not in found)
     relations = dict(_named(found, set(names.values())))
     names |= {column: f"{relation.name}_id" for column, relation in relations.items()}
-    return Shape(columns, relations, names, tuple(told))
+    indexes = tuple(index for index in table.indexes if _is_sayable(index, columns))
+    return Shape(columns, relations, names, indexes, tuple(told))
+
+
+def _check_name(existing: Existing) -> None:
+    name = existing.table.name
+    if letter := _misquoted(existing, name):
+        raise ValueError(
+            say(
+                f"The table {name} has a {letter} in its name, which Tortoise cannot quote. Rename it.",
+                f"表名 {name} 里有 {letter}，Tortoise 无法正确引用。请改名。",
+            )
+        )
+
+
+def _misquoted(existing: Existing, name: str) -> str:
+    """A letter of a name with which Tortoise makes SQL that is none; empty when there is none."""
+    return next((letter for letter in name if letter in MISQUOTED[existing.dialect]), "")
+
+
+def _is_sayable(index: IndexInfo, columns: Mapping[str, ColumnInfo]) -> bool:
+    """Whether Tortoise has words for an index. It takes some names of columns for expressions, and quotes them not."""
+    expressions = not index.unique and any(letter in name for name in index.columns for letter in '() ".:')
+    return index.is_plain and set(index.columns) <= columns.keys() and not expressions
 
 
 def _check_key(table: TableInfo) -> None:
@@ -96,33 +126,40 @@ def _left_out(existing: Existing, column: ColumnInfo) -> str:
             f"{name} is left out: the database computes it, and Tortoise would write it.",
             f"{name} 没有写入模型：它的值由数据库生成，而 Tortoise 会写入它。",
         )
-    kind = field_type(column, existing.dialect, key=is_key)
-    if kind is not None and (kind.indexable or not is_key):
+    reason = _unfit(existing, column, is_key=is_key)
+    if not reason:
         return ""
     if is_key or not (column.nullable or column.default is not None):
         raise ValueError(
             say(
-                f"{table.name}.{name} is {column.type}, which no field of Tortoise reads and writes, and no row can "
-                f"be written without it. {_remedy(is_key=is_key)[0]}",
-                f"{table.name}.{name} 的类型是 {column.type}，Tortoise 没有能读写它的字段，而没有它又无法写入行。"
-                f"{_remedy(is_key=is_key)[1]}",
+                f"{table.name}.{name} {reason[0]}, and no row can be written without it. "
+                + (
+                    "Change that."
+                    if is_key
+                    else "Change that, or let it be NULL, or give it a default: then it is left out."
+                ),
+                f"{table.name}.{name} {reason[1]}，而没有它又无法写入行。"
+                + ("请先更改。" if is_key else "请先更改，或允许 NULL，或设置默认值：之后模型里会省略这一列。"),
             )
         )
     given = column.default if column.default is not None else "NULL"
     return say(
-        f"{name} is left out: it is {column.type}, which no field of Tortoise reads and writes. New rows have its "
-        f"default there, {given}.",
-        f"{name} 没有写入模型：它的类型是 {column.type}，Tortoise 没有能读写它的字段。新的行使用它的默认值 {given}。",
+        f"{name} is left out: it {reason[0]}. New rows have its default there, {given}.",
+        f"{name} 没有写入模型：它{reason[1]}。新的行使用它的默认值 {given}。",
     )
 
 
-def _remedy(*, is_key: bool) -> tuple[str, str]:
-    if is_key:
-        return "Change its type to a number, a text or a UUID.", "请把类型改为整数、文本或 UUID。"
-    return (
-        "Change its type, let it be NULL, or give it a default: then it is left out.",
-        "请更改类型，或允许 NULL，或设置默认值：之后模型里会省略这一列。",
-    )
+def _unfit(existing: Existing, column: ColumnInfo, *, is_key: bool) -> tuple[str, str] | None:
+    """What about a column Tortoise cannot do, in both languages; None when it can."""
+    if letter := _misquoted(existing, column.name):
+        return f"has a {letter} in its name, which Tortoise cannot quote", f"的名字里有 {letter}，Tortoise 无法正确引用"
+    kind = field_type(column, existing.dialect, key=is_key)
+    if kind is None:
+        reason = f"is {column.type}, which no field of Tortoise reads and writes"
+        return reason, f"的类型是 {column.type}，Tortoise 没有能读写它的字段"
+    if is_key and not kind.indexable:
+        return f"is {column.type}, which Tortoise takes for no key", f"的类型是 {column.type}，Tortoise 不能以它为主键"
+    return None
 
 
 def _itself(existing: Existing, name: str) -> Known:
