@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from aerich.models import Aerich
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -15,7 +14,11 @@ from sanicbase.migrations.choosing import Options, to_be_applied, to_be_taken_ba
 from sanicbase.migrations.executing import execute
 from sanicbase.migrations.locking import locked, unlocked
 from sanicbase.migrations.report import Report
+from sanicbase.migrations.schema.changes import Renames, changes
+from sanicbase.migrations.schema.models import schema_of_models
+from sanicbase.migrations.schema.sql import statements_of
 from sanicbase.migrations.standing import Label, refuse_foreign
+from sanicbase.migrations.statements import Dialect
 from sanicbase.migrations.versions import aerich_has_table
 
 __all__ = ["apply", "take_back"]
@@ -66,8 +69,13 @@ async def _ready(
     )
     async with opened as sessions:
         if not await aerich_has_table():
-            client: Any = sessions[default]
-            generator = client.schema_generator(client)
-            table = generator._get_table_sql(Aerich, safe=True)["table_creation_string"]
-            await execute(client, table.rstrip(";"))
+            await _make_notes(sessions[default])
         yield sessions | {"": sessions[default]}
+
+
+async def _make_notes(client: BaseDBAsyncClient) -> None:
+    """aerich's own table."""
+    dialect: Dialect = client.capabilities.dialect  # type: ignore[assignment]
+    made = changes({}, schema_of_models([Aerich], client), Renames(), dialect)
+    for statement in statements_of(made, dialect, safe=True):
+        await execute(client, statement)

@@ -22,8 +22,12 @@ from sanicbase.db.relations import migrated_models
 from sanicbase.errors import ResourceError
 from sanicbase.migrations.applying import apply
 from sanicbase.migrations.choosing import Options
+from sanicbase.migrations.executing import execute
 from sanicbase.migrations.journal import TABLE as JOURNAL
 from sanicbase.migrations.report import Report
+from sanicbase.migrations.schema.changes import Renames, changes
+from sanicbase.migrations.schema.models import tables_of_model
+from sanicbase.migrations.schema.sql import statements_of
 from sanicbase.migrations.standing import Label, labels_of
 from sanicbase.migrations.versions import (
     applied_migrations,
@@ -130,13 +134,12 @@ async def _tables(client: BaseDBAsyncClient) -> set[str]:
 
 
 async def _build(client: BaseDBAsyncClient, models: Iterable[type[Model]]) -> None:
-    """Make the missing tables one by one: Tortoise's own way makes an index also on a table that lacks its column."""
+    """Make the missing tables, with their indexes; one that is there may lack the column of an index."""
     there = await _tables(client)
-    generator = client.schema_generator(client)
-    for model in models:
-        parts = generator._get_table_sql(model)
-        table = [] if parts["table"] in there else [parts["table_creation_string"]]
-        await client.execute_script("\n".join([*table, *parts["m2m_tables"]]))
+    tables = {table.name: table for model in models for table in tables_of_model(model, client)}
+    missing = {name: table for name, table in tables.items() if name not in there}
+    for statement in statements_of(changes({}, missing, Renames(), "sqlite"), "sqlite", safe=True):
+        await execute(client, statement)
 
 
 async def _note(config: Config, tortoise: dict[str, Any], label: str) -> None:

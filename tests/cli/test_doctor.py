@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import socket
 import sqlite3
 import time
@@ -18,11 +19,18 @@ import pytest
 
 from sanicbase.cli.doctoring import database, redis
 from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.doctoring.machine import look_at_logs, look_at_packages, look_at_ports, look_at_python
+from sanicbase.cli.doctoring.machine import (
+    look_at_descriptors,
+    look_at_logs,
+    look_at_packages,
+    look_at_ports,
+    look_at_python,
+)
 from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.config import Config
+from sanicbase.descriptors import needed_descriptors
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
@@ -74,6 +82,16 @@ def test_each_finding_is_provoked_below() -> None:
     provoked = set(re.findall(r'"([a-z]+\.[a-z]+)"', Path(__file__).read_text()))
     assert len(there) > 15
     assert there <= provoked
+
+
+def test_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert codes(look_at_descriptors(XiTestConfig(WORKERS=1))) == []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed_descriptors(4) - 1, hard))
+    try:
+        assert codes(look_at_descriptors(XiTestConfig(WORKERS=4))) == ["machine.descriptors"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_versions() -> None:
