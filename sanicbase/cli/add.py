@@ -34,7 +34,8 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
     """Add a piece NAME to a service, with its test and its route.
 
     An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
-    it is one plain view. Lines that are there stay as they are, and a second time changes nothing.
+    it is one plain view. The first api, ws or timer of a service makes its launch file too. Lines that are there stay
+    as they are, and a second time changes nothing.
 
     With --from-table the model has the columns, keys and indexes of a table that the database has already; what
     Tortoise has no word for is told.

@@ -129,6 +129,50 @@ def test_a_first_websocket_gets_its_launch_file(told: Told, tmp_path: Path, auth
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("auth", ["token", "none"])
+@pytest.mark.parametrize("kinds", ["ws", "srv", "ws,srv"])
+def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str, auth: str) -> None:
+    """With its port, its blueprint, who may come in, and what its tests need; those run on real servers."""
+    assert told("new", "depot", "--yes", "--kinds", kinds, "--auth", auth).exit_code == 0
+    pieces = [("api", "status"), ("model", "article"), ("api", "article")]
+    for kind, name in pieces:
+        added = told("add", kind, name, "--service", "depot")
+        assert added.exit_code == 0, added.output
+    assert "from depot.url_main import http" in (tmp_path / "http_depot.py").read_text()
+    config = (tmp_path / "depot/config/__init__.py").read_text()
+    ports = re.findall(r"_PORT = (\d+)", config + (tmp_path / "shop/config/__init__.py").read_text())
+    assert len(set(ports)) == len(ports) == (4 if "ws" in kinds else 3)
+    users = auth == "token" and "ws" in kinds  # what is not served needs no tokens
+    assert ("http.before_server_start(first_user)" in (tmp_path / "depot/url_main.py").read_text()) == users
+    assert ("user_client" in (tmp_path / "tests/depot/test_article_api.py").read_text()) == users
+    before = contents(tmp_path)
+    for kind, name in pieces:
+        assert told("add", kind, name, "--service", "depot").output == "It is all there. Nothing is changed.\n"
+    assert contents(tmp_path) == before
+    folder = Folder(tmp_path)
+    folder.run("ruff", "check", ".")
+    folder.run("ruff", "format", "--check", ".")
+    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+    tested = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/depot", env=given)
+    assert " passed in " in tested
+    assert " skipped" not in tested
+
+
+def test_an_api_and_a_websocket_may_begin_a_service_of_scripts(told: Told, tmp_path: Path) -> None:
+    """In either order, and without the conftest that it came with."""
+    assert told("new", "depot", "--yes", "--kinds", "srv").exit_code == 0
+    (tmp_path / "tests/depot/conftest.py").unlink()
+    for kind, name in (("ws", "yard"), ("api", "status")):
+        assert told("add", kind, name, "--service", "depot").exit_code == 0
+    folder = Folder(tmp_path)
+    folder.run("ruff", "check", ".")
+    folder.run(sys.executable, "-m", "mypy")
+    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+    tested = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/depot", env=given)
+    assert " passed in " in tested
+    assert folder.guider("routes", "depot").count("/depot/status") == 1
+
+
 MIDDLEWARE = """\
 @app.on_response
 async def named(request: Request, response: HTTPResponse) -> None:

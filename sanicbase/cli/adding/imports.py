@@ -16,9 +16,13 @@ Line = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
 def with_import(source: str, module: str, *names: str) -> str:
-    """The source with `from module import names`; what is imported already is not imported again."""
+    """The source with `from module import names`, or `import module` without names; what is imported already is not
+    imported again."""
     tree = cst.parse_module(source)
     body = list(tree.body)
+    if not names:
+        there = any(_is_import(line) and _imported_from(line) is None and _root(line) == module for line in body)
+        return source if there else tree.with_changes(body=_inserted(body, module, _line(module, ()))).code
     place = next((number for number, line in enumerate(body) if _imported_from(line) == module), None)
     if place is None:
         body = _inserted(body, module, _line(module, names))
@@ -42,7 +46,7 @@ def _brought(line: Line) -> list[str]:
 
 def _line(module: str, names: Sequence[str]) -> cst.SimpleStatementLine:
     listed = sorted(set(names), key=_by_kind)
-    text = f"from {module} import {', '.join(listed)}"
+    text = f"import {module}" if not names else f"from {module} import {', '.join(listed)}"
     if len(text) > WIDTH:
         text = f"from {module} import (\n" + "".join(f"    {name},\n" for name in listed) + ")"
     statement = cst.parse_statement(text)
@@ -111,7 +115,7 @@ def _inserted(body: list[Line], module: str, line: cst.SimpleStatementLine) -> l
     section = _section(body, imports, module)
     if not section:
         return _with_new_section(body, imports, module, line)
-    after = [number for number in section if (_imported_from(body[number]) or "") > module]
+    after = [number for number in section if _order(body[number]) > _order(line)]
     if not after:
         return [*body[: section[-1] + 1], line, *body[section[-1] + 1 :]]
     place = after[0]
@@ -119,6 +123,12 @@ def _inserted(body: list[Line], module: str, line: cst.SimpleStatementLine) -> l
         line = line.with_changes(leading_lines=_leading(body[place]))
         body[place] = body[place].with_changes(leading_lines=[])
     return [*body[:place], line, *body[place:]]
+
+
+def _order(line: Line) -> tuple[bool, str]:
+    """isort's order of the imports of a section: modules first."""
+    module = _imported_from(line)
+    return (False, _root(line)) if module is None else (True, module)
 
 
 def _section(body: list[Line], imports: list[int], module: str) -> list[int]:

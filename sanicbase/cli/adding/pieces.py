@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sanicbase.cli.adding.columns import Column, Columns, columns_of, imports_of
 from sanicbase.cli.adding.imports import imported_from, with_import
@@ -22,6 +22,7 @@ from sanicbase.cli.adding.syntax import (
 from sanicbase.cli.making.names import check_file_name
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
+from sanicbase.cli.project import KINDS
 from sanicbase.cli.table import width
 from sanicbase.terminal import say
 
@@ -31,6 +32,15 @@ Texts = dict[str, str]
 
 KEYS = {"int": "int", "UUID": "uuid", "str": "str"}
 """Sanic's name for the type of a primary key in a path."""
+
+
+FIXTURES: dict[Literal["http", "ws"], tuple[str, ...]] = {
+    "http": ("http_client", "user_client"),
+    "ws": ("token", "ws_url"),
+}
+"""What tests reach the service by."""
+OF_USERS = ("user_client", "token")
+"""Those of a service that has users."""
 
 
 def plan_piece(kind: str, name: str, place: Place, *, file: str = "", text_ids: bool = False) -> Plan:
@@ -109,21 +119,23 @@ def _rc(place: Place, values: dict[str, Any]) -> Texts:
 
 
 def _api(place: Place, values: dict[str, Any]) -> Texts:
-    """Views over the model of that name with everything behind them, or one plain view."""
-    place.check_serves("http")
+    """Views over the model of that name with everything behind them, or one plain view; a service without any gets the
+    launch file that serves them, its port, and who may come in."""
     columns = columns_of(place.project, place.name, values["Thing"])
     values |= {"root": place.root}
+    begun = _begun(place, values, "http") if "http" not in place.service.kinds else {}
+    routes = begun.get(f"{place.name}/url_main.py", "")
     if columns is None:
         texts = _defined(place, values, "interface/{thing}.py", "{Thing}API", "pieces/view.py.j2", "view", "api")
-        return texts | _routed(place, values, "http", {"{Thing}API": "/{path}"})
+        return begun | texts | _routed(place, values, "http", {"{Thing}API": "/{path}"}, source=routes)
     values |= {"path": values["things"].replace("_", "-"), "Thing": columns.model}
     values |= _schema(place, columns, text_ids=values["text_ids"])
-    texts = _defined(place, values, "interface/{thing}.py", "{Things}API", "pieces/interface.py.j2", "api")
+    texts = begun | _defined(place, values, "interface/{thing}.py", "{Things}API", "pieces/interface.py.j2", "api")
     texts |= _defined(place, values, "handler/{thing}.py", "create_{thing}", "pieces/handler.py.j2", "")
     texts |= _told(place, values)
     kind = KEYS[columns.key.type]
     one = "/{path}/<{thing}_id:" + kind + ">"
-    return texts | _routed(place, values, "http", {"{Things}API": "/{path}", "{Thing}API": one})
+    return texts | _routed(place, values, "http", {"{Things}API": "/{path}", "{Thing}API": one}, source=routes)
 
 
 def _schema(place: Place, columns: Columns, *, text_ids: bool) -> dict[str, Any]:
@@ -218,7 +230,7 @@ def _told(place: Place, values: Mapping[str, Any]) -> Texts:
 
 def _ws(place: Place, values: dict[str, Any]) -> Texts:
     """A WebSocket; a service without any gets the launch file that serves it, its port, and who may come in."""
-    begun = _begun_ws(place, values) if "ws" not in place.service.kinds else {}
+    begun = _begun(place, values, "ws") if "ws" not in place.service.kinds else {}
     base = begun.get(f"{place.name}/base_api.py") or place.text("base_api.py")
     values |= {"guarded": defines(base, "BaseWS")}
     texts = begun | _defined(place, values, "interface/{thing}.py", "{Thing}WS", "pieces/ws.py.j2", "ws")
@@ -226,28 +238,66 @@ def _ws(place: Place, values: dict[str, Any]) -> Texts:
     return texts | _routed(place, values, "ws", {"{Thing}WS": "/{path}"}, source=routes)
 
 
-def _begun_ws(place: Place, values: Mapping[str, Any]) -> Texts:
+def _begun(place: Place, values: dict[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """What a service needs that has served nothing of that kind: a launch file, a port, a blueprint, who may come in,
+    and what its tests reach it by."""
     name = place.name
-    launch, conftest = f"ws_{name}.py", f"tests/{name}/conftest.py"
-    config, routes = place.text("config/__init__.py"), place.text("url_main.py")
+    values |= {"kinds": tuple(each for each in KINDS if each in (*values["kinds"], kind)), "serves": True}
+    config = place.text("config/__init__.py")
     cls = class_of_base(config, "Config") or f"{place.service.class_prefix}Config"
     texts = {
-        launch: render("launch/ws.py.j2", values),
-        f"{name}/config/__init__.py": with_member(config, cls, f"WS_PORT = {place.free_port()}"),
+        f"{kind}_{name}.py": render(f"launch/{kind}.py.j2", values),
+        f"{name}/config/__init__.py": with_member(config, cls, f"{kind.upper()}_PORT = {place.free_port()}"),
+        f"{name}/interface/__init__.py": place.text("interface/__init__.py")
+        or render("service/interface/__init__.py.j2", values),
     }
-    if not assigns(routes, "ws"):
-        routes = with_import(routes or '"""Which view lives at which path."""\n', "sanic", "Blueprint")
-        routes = with_import(routes, f"{name}.interface.{values['thing']}", f"{values['Thing']}WS")
-        texts[f"{name}/url_main.py"] = f'{routes}\nws = Blueprint("ws", url_prefix="/{name}")\n'
-    if values["users"] and not defines(base := place.text("base_api.py"), "BaseWS"):
+    return (
+        texts
+        | _begun_routes(place, values, kind)
+        | _begun_base(place, values, kind)
+        | _begun_tests(place, values, kind)
+    )
+
+
+def _begun_routes(place: Place, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """A blueprint. The first user is made at the start of whatever serves."""
+    routes = place.text("url_main.py")
+    if assigns(routes, kind):
+        return {}
+    routes = with_import(routes or '"""Which view lives at which path."""\n', "sanic", "Blueprint")
+    routes += f'\n{kind} = Blueprint("{kind}", url_prefix="/{place.name}")\n'
+    script = place.text("script/first_user.py")
+    if kind == "http" and values["users"] and script and defines(script, "first_user"):
+        routes = with_import(routes, f"{place.name}.script.first_user", "first_user")
+        routes += f"{kind}.before_server_start(first_user)\n"
+    return {f"{place.name}/url_main.py": routes}
+
+
+def _begun_base(place: Place, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """Who may come in: as before, where it was said for the other kind."""
+    base = place.text("base_api.py")
+    if kind == "http" and not base:
+        return {f"{place.name}/base_api.py": render("service/base_api.py.j2", values)}
+    if kind == "ws" and values["users"] and not defines(base, "BaseWS"):
         base = with_import(with_import(base, "sanicbase", "WSView"), "sanic.exceptions", "Unauthorized")
-        texts[f"{name}/base_api.py"] = with_definition(base, render("service/base_ws.py.j2", values))
-    if (source := place.project.text(conftest)) is not None and not defines(source, "ws_url"):
-        source = with_import(with_import(source, f"ws_{name}", "app as ws_app"), "sanicbase.testing", "client")
-        if values["users"]:
-            source = with_definition(source, render("testing/token.py.j2", values))
-        texts[conftest] = with_definition(source, render("testing/ws_url.py.j2", values))
-    return texts
+        return {f"{place.name}/base_api.py": with_definition(base, render("service/base_ws.py.j2", values))}
+    return {}
+
+
+def _begun_tests(place: Place, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """The fixtures by which tests reach it, in a conftest.py that is there."""
+    path = f"tests/{place.name}/conftest.py"
+    source = place.project.text(path)
+    if source is None or any(defines(source, each) for each in FIXTURES[kind]):
+        return {}
+    source = with_import(source, f"{kind}_{place.name}", f"app as {kind}_app")
+    source = with_import(source, "sanicbase.testing", "client")
+    if kind == "http":
+        source = with_import(source, "httpx")
+    for fixture in FIXTURES[kind]:
+        if values["users"] or fixture not in OF_USERS:
+            source = with_definition(source, render(f"testing/{fixture}.py.j2", values))
+    return {path: source}
 
 
 def _timer(place: Place, values: dict[str, Any]) -> Texts:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
 from sanicbase.cli.making.answers import free_port
-from sanicbase.cli.project import Kind, Project, Service, parsed
-from sanicbase.terminal import Language, say
+from sanicbase.cli.project import Project, Service, parsed
+from sanicbase.terminal import Language
 
 __all__ = ["Place"]
 
@@ -99,17 +99,6 @@ class Place:
     def free_port(self) -> int:
         """A port that no service of the project has."""
         return free_port(port for each in self.project.services() for port in (each.http_port, each.ws_port))
-
-    def check_serves(self, kind: Kind) -> None:
-        """Raises ValueError when the service has no launch file of that kind."""
-        if kind not in self.service.kinds:
-            file = f"{kind}_{self.name}.py"
-            raise ValueError(
-                say(
-                    f"{self.name} has no {file}. Make a service that has one: sanicGuider new --kinds {kind}",
-                    f"{self.name} 没有 {file}。请新建一个包含它的服务：sanicGuider new --kinds {kind}",
-                )
-            )
 
     def check_parses(self) -> None:
         """Raises SanicBaseError, which names the line, when one of its files is no Python: none could be added to."""
