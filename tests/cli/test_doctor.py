@@ -159,6 +159,16 @@ def test_the_port_of_a_service_that_runs_is_its_own(folder: Folder) -> None:
         assert folder.guider("doctor", SHOP_HTTP_PORT=str(service.port)) == "shop is well.\n"
 
 
+def test_as_many_descriptors_as_the_workers_need() -> None:
+    assert codes(look_at_descriptors(XiTestConfig())) == []
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, before[1]))
+    try:
+        assert codes(look_at_descriptors(XiTestConfig(WORKERS=1000))) == ["machine.descriptors"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_a_folder_for_the_logs(tmp_path: Path) -> None:
     assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == []
     (tmp_path / "file").write_text("")
