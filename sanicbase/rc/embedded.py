@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sanicbase.errors import ResourceError
-from sanicbase.private import private_dir
+from sanicbase.private import private_dir, refusal_of
 from sanicbase.rc.valkey import Home, Server, hold, let_go, refusal, valkey_binary
 
 if sys.platform != "win32":
@@ -110,6 +110,8 @@ class _Keeper(threading.Thread):
                 self._serve(Server(self._home, self._binary))
         except OSError as exc:
             cause = f"The embedded Valkey cannot be kept running ({exc}): correct that"
+            if isinstance(exc, PermissionError) and exc.filename and (found := refusal_of(Path(exc.filename))):
+                cause = f"The embedded Valkey cannot be kept running: {found.cause}. {found.remedy}"
             raise refusal(cause, self._home.setting) from exc
         finally:
             self.owner = False

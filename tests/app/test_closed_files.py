@@ -144,6 +144,15 @@ def test_an_embedded_file_that_somebody_else_has_made(
     assert says(lines, told(file, "written", "rw"))
 
 
+def test_a_lock_of_the_embedded_valkey_that_somebody_else_has_made(project: Project, close: Close) -> None:
+    folder = project.directory / ".sanicbase"
+    folder.mkdir(mode=0o700)
+    (folder / "valkey.lock").write_text("")
+    file = close(folder / "valkey.lock", 0o444)
+    lines = ended(project)
+    assert says(lines, f"The embedded Valkey cannot be kept running: |{told(file, 'written', 'rw')}|XI_TEST_REDIS_URL")
+
+
 @pytest.mark.parametrize(
     ("redis", "settings"), [(True, "XI_TEST_DB_URL"), (False, "XI_TEST_DB_URL and XI_TEST_REDIS_URL")]
 )
