@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -144,7 +145,8 @@ def _rename(said: str) -> tuple[str, str]:
 
 
 def _written(path: Path) -> None:
-    click.echo(say(f"Wrote {path}.", f"已生成 {path}。"))
+    shown = os.path.relpath(path)
+    click.echo(say(f"Wrote {shown}.", f"已生成 {shown}。"))
 
 
 @migrate.command()
