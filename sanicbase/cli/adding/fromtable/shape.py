@@ -51,27 +51,30 @@ def shape_of(existing: Existing, name: str, *, migrated: bool) -> Shape:
     table = existing.table
     _check_name(existing)
     _check_key(table)
-    told = []
-    columns = {}
-    for column in table.columns.values():
-        if reason := _left_out(existing, column):
-            told.append(reason)
-        else:
-            columns[column.name] = column
-    found = {}
-    for key in table.foreign_keys:
-        if not set(key.columns) <= columns.keys():
-            continue
-        known = existing.models.get(key.table) or (_itself(existing, name) if key.table == table.name else None)
-        if known is None or (reason := _no_relation(existing, key, known, migrated=migrated)):
-            told.append(_no_model(existing, key) if known is None else reason)
-        else:
-            found[key.columns[0]] = (key, known)
+    reasons = {column: _left_out(existing, column) for column in table.columns.values()}
+    columns = {column.name: column for column, reason in reasons.items() if not reason}
+    found, plain = _led(existing, name, columns, migrated=migrated)
     names = field_names(column for column in columns if column not in found)
     relations = dict(_named(found, set(names.values())))
     names |= {column: f"{relation.name}_id" for column, relation in relations.items()}
     indexes = tuple(index for index in table.indexes if _is_sayable(index, columns))
-    return Shape(columns, relations, names, indexes, tuple(told))
+    return Shape(columns, relations, names, indexes, (*filter(None, reasons.values()), *plain))
+
+
+def _led(
+    existing: Existing, name: str, columns: Mapping[str, ColumnInfo], *, migrated: bool
+) -> tuple[dict[str, tuple[ForeignKeyInfo, Known]], list[str]]:
+    """Which columns lead to models, and a sentence for each other foreign key of columns that are kept."""
+    table, found, plain = existing.table, {}, []
+    for key in (each for each in table.foreign_keys if set(each.columns) <= columns.keys()):
+        known = existing.models.get(key.table) or (_itself(existing, name) if key.table == table.name else None)
+        if known is None:
+            plain.append(_no_model(existing, key))
+        elif reason := _no_relation(existing, key, known, migrated=migrated):
+            plain.append(reason)
+        else:
+            found[key.columns[0]] = (key, known)
+    return found, plain
 
 
 def _check_name(existing: Existing) -> None:
