@@ -92,7 +92,17 @@ def stores(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[
         yield one, two
 
 
-@pytest.fixture(params=STORES[:3])
+EACH = pytest.mark.parametrize("shop", STORES[:3], indirect=True)
+SQLITE, *SERVERS = STORES[:3]
+# What is the same for each kind of database is tried on the others by `make prove`.
+ONE_FOR_ALL = pytest.mark.parametrize(
+    "shop",
+    [SQLITE, *(pytest.param(*each.values, marks=[*each.marks, pytest.mark.long]) for each in SERVERS)],
+    indirect=True,
+)
+
+
+@pytest.fixture
 def shop(request: pytest.FixtureRequest, folder: Folder, tmp_path: Path) -> Iterator[Shop]:
     kind = request.param
     with stores(kind, request, tmp_path) as (store, empty):
@@ -100,6 +110,7 @@ def shop(request: pytest.FixtureRequest, folder: Folder, tmp_path: Path) -> Iter
         yield Shop(folder, store, empty)
 
 
+@EACH
 async def test_tables_that_the_models_make_are_the_tables_that_they_were_made_of(shop: Shop) -> None:
     async with opened(shop.store, STOCK):
         pass
@@ -230,6 +241,7 @@ asyncio.run(main())
 """
 
 
+@EACH
 async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
     shop.add("model", "maker", "--from-table", "t_maker")
@@ -246,6 +258,8 @@ async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
     ]
 
 
+@pytest.mark.long
+@EACH
 async def test_api_of_a_table_is_the_whole_of_it(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
     told = shop.add("api", "maker", "--from-table", "t_maker")
@@ -287,14 +301,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("script", "table", "sentence"), REFUSED)
-async def test_what_can_be_no_model_is_refused_and_nothing_is_written(
-    shop: Shop, script: str, table: str, sentence: str
-) -> None:
-    await shop.execute(script.format(odd=NUMBER[shop.dialect]))
+@EACH
+async def test_what_can_be_no_model_is_refused_and_nothing_is_written(shop: Shop) -> None:
     before = shop.folder.files()
-    for kind in ("model", "api"):
-        assert sentence in " ".join(shop.refused(kind, "thing", "--from-table", table).split())
+    for script, table, sentence in REFUSED:
+        await shop.execute(script.format(odd=NUMBER[shop.dialect]))
+        assert sentence in " ".join(shop.refused("model", "thing", "--from-table", table).split())
+    assert sentence in " ".join(shop.refused("api", "thing", "--from-table", table).split())
     assert shop.folder.files() == before
 
 
@@ -346,6 +359,7 @@ asyncio.run(main())
 """
 
 
+@ONE_FOR_ALL
 async def test_foreign_keys_are_relations(shop: Shop) -> None:
     await shop.execute(RELATED.format(key=KEYS[shop.dialect]))
     before = await shop.tables()
@@ -391,6 +405,7 @@ asyncio.run(main())
 """
 
 
+@ONE_FOR_ALL
 async def test_columns_may_have_any_name(shop: Shop) -> None:
     quote = "`" if shop.dialect == "mysql" else '"'
     names = [name.replace("|", " ") for name in ODD.split()]
@@ -414,6 +429,7 @@ async def test_columns_may_have_any_name(shop: Shop) -> None:
     shop.folder.run("ruff", "format", "--check", ".")
 
 
+@ONE_FOR_ALL
 async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None:
     told = COMMENT.replace("\\", "\\\\" if shop.dialect == "mysql" else "\\").replace("'", "''")
     await shop.execute(
@@ -446,6 +462,7 @@ SETTINGS = """
 """
 
 
+@ONE_FOR_ALL
 async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: Shop) -> None:
     await shop.execute("CREATE TABLE entry (id INT PRIMARY KEY, at DATE)")
     shop.env = {"SHOP_DB_URL": shop.empty.url}
@@ -467,6 +484,7 @@ async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: S
     assert "id = fields.IntField(primary_key=True, generated=False)" in source
 
 
+@ONE_FOR_ALL
 async def test_table_of_somebody_else_is_none_of_the_migrations(shop: Shop) -> None:
     await shop.execute(RELATED.format(key=KEYS[shop.dialect]))
     shop.add("model", "person", "--from-table", "person", "--file", "extra")
@@ -479,6 +497,7 @@ async def test_table_of_somebody_else_is_none_of_the_migrations(shop: Shop) -> N
     assert sorted(made) == ["aerich", "profile"]
 
 
+@ONE_FOR_ALL
 async def test_sentences_are_in_the_language_of_the_terminal(shop: Shop) -> None:
     await shop.execute("CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b))")
     words = ("add", "model", "pair", "--from-table", "pair")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -12,6 +11,9 @@ from sanicbase.migrations.schema.tables import Column, Index, Table
 from sanicbase.migrations.statements import Dialect
 
 __all__ = ["SQLiteWriter"]
+
+ESCAPES = str.maketrans({"\\": "\\\\", "/": "\\/", "\n": "\\n", "\r": "\\r"})
+"""As Tortoise writes comments, in which `*/` would end them."""
 
 
 class SQLiteWriter(Writer):
@@ -126,5 +128,4 @@ def _is_counted(table: Table) -> bool:
 
 
 def _comment(comment: str) -> str:
-    shown = re.sub(r"\*/", "* /", comment)
-    return f" /* {shown} */" if shown else ""
+    return f" /* {comment.translate(ESCAPES)} */" if comment else ""
