@@ -16,6 +16,7 @@ from tortoise.models import Model
 
 __all__ = ["Change", "Models", "models_of", "programs"]
 
+RELATIONS = {"ForeignKey": fields.ForeignKeyField, "OneToOne": fields.OneToOneField}
 GONE = object()  # an option that is taken away
 COMMENTS = ["", "the buyer's name", 'C:\\new "path" */', "买家；50 %"]
 
@@ -36,7 +37,12 @@ class Attribute:
     def is_unrestorable(self) -> bool:
         """Whether no value would do for all rows when it comes back."""
         required = not self.options.get("null")
-        return required and (self.kind == "ForeignKey" or bool(self.options.get("unique")))
+        return required and (self.is_relation or bool(self.options.get("unique")))
+
+    @property
+    def is_relation(self) -> bool:
+        """Whether it has a column that refers to another table."""
+        return self.kind in RELATIONS
 
     @property
     def is_long(self) -> bool:
@@ -60,7 +66,7 @@ class Described:
     @property
     def plain(self) -> list[str]:
         """Fields that hold a value."""
-        return [name for name, each in self.attributes.items() if each.kind not in ("ForeignKey", "ManyToMany")]
+        return [name for name, each in self.attributes.items() if each.kind != "ManyToMany" and not each.is_relation]
 
     def uses(self, name: str) -> bool:
         return name in self.unique or any(name in index for index in self.indexes)
@@ -130,9 +136,9 @@ def models_of(models: Models) -> ModuleType:
 
 def _field(model: str, name: str, described: Attribute) -> Any:
     options = dict(described.options)
-    if described.kind == "ForeignKey":
+    if described.is_relation:
         to = options.pop("to")
-        return fields.ForeignKeyField(f"models.{to}", related_name=f"{model.lower()}_{name}", **options)
+        return RELATIONS[described.kind](f"models.{to}", related_name=f"{model.lower()}_{name}", **options)
     if described.kind == "ManyToMany":
         to = options.pop("to")
         return fields.ManyToManyField(f"models.{to}", related_name=f"{model.lower()}_{name}")
@@ -199,7 +205,7 @@ def _rename(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | N
         unique=renamed(described.unique),
         indexes=tuple(map(renamed, described.indexes)),
     )
-    end = "_id" if described.attributes[name].kind == "ForeignKey" else ""
+    end = "_id" if described.attributes[name].is_relation else ""
     said = {f"{model.lower()}.{name}{end}": f"{model.lower()}.{new}{end}"}
     return Change(f"rename {said}", {**models, model: moved}, said)
 
@@ -296,6 +302,19 @@ def _relation(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change:
     return Change(f"relate {model}.{name} {attribute}", _put(models, model, name, attribute))
 
 
+def _one_to_one(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | None:
+    picked = _pick(draw, models, lambda model, name: model.attributes[name].is_relation)
+    if picked is None:
+        return None
+    model, name = picked
+    was = models[model].attributes[name]
+    if was.kind == "ForeignKey" and not was.options.get("null"):
+        return None
+    other = "OneToOne" if was.kind == "ForeignKey" else "ForeignKey"
+    now = replace(was.but(db_index=GONE), kind=other)
+    return Change(f"relate {model}.{name} {now}", _put(models, model, name, now))
+
+
 def _comment(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | None:
     comment = draw(st.sampled_from(COMMENTS))
     if draw(st.booleans()):
@@ -373,6 +392,7 @@ VERBS: list[Verb] = [
     _unique,
     _unique_together,
     _relation,
+    _one_to_one,
     _comment,
     _default,
     _add_model,
