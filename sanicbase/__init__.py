@@ -14,7 +14,7 @@ The rooms, from the top floor to the ground; each imports only from floors below
     descriptors             how many files and connections a process may have open
     errors  process  typing what goes wrong, by name; which process this is; names for long types
     interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
-    numerals                how numbers are written in texts
+    numerals    cancelling  how numbers are written in texts; what a cancellation may not cut in two
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Tasks that are outside of the transaction they were started in, and work that no cancellation cuts in two."""
+"""Tasks that are outside of the transaction they were started in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.context import get_current_context
 
-__all__ = ["settled", "spawn", "spawned_are_done"]
+__all__ = ["spawn", "spawned_are_done"]
 
 T = TypeVar("T")
 
@@ -48,22 +48,6 @@ async def spawned_are_done(within: float) -> None:
         if late:
             await asyncio.wait(late, timeout=CANCEL_TIMEOUT)
             return
-
-
-async def settled(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await it to its end; a cancellation of the caller is raised afterwards, in place of the result."""
-    task = asyncio.get_running_loop().create_task(coroutine)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait((task,))
-            except asyncio.CancelledError:  # once more: the first is raised already
-                continue
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise asyncio.CancelledError from error
-        raise
 
 
 def _spawned() -> set[asyncio.Task[Any]]:

@@ -7,7 +7,8 @@ tables have them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ class _Told(ClickException, MigrationError):
     """An error that the `aerich` command shows as a sentence."""
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except MigrationError as exc:
+        raise _Told(str(exc)) from exc
+
+
 def _first(label: str, *, safe: bool) -> Draft:
     client = get_connection(_connection(label))
     return first(label, client.connection_name, client.capabilities.dialect, safe=safe)  # type: ignore[arg-type]
@@ -58,7 +67,8 @@ def _schema_sql(client: Any, safe: bool) -> str:
 
 
 async def _make_schema(client: Any, safe: bool) -> None:
-    await refuse_before_owners(Migrate.app, Tortoise.apps[Migrate.app].values())
+    with _told():
+        await refuse_before_owners(Migrate.app, Tortoise.apps[Migrate.app].values())
     async with in_transaction(client.connection_name) as db:
         for statement in _first(Migrate.app, safe=safe).upgrade:
             await execute(db, statement)
@@ -81,7 +91,7 @@ async def _migrate(
     cls: type[Migrate], name: str, empty: bool, no_input: bool = False, offline: bool = False
 ) -> str | None:
     """`aerich migrate`: the next file, from the last one's state. No file is replaced, and no rename is guessed."""
-    try:
+    with _told():
         last = _last_state(cls, offline=offline)
         dialect: Any = cls.dialect
         if empty:
@@ -89,8 +99,6 @@ async def _migrate(
         ask = None if no_input else ask_at_terminal
         made = draft(cls.app, _connection(cls.app), dialect, last, ask=ask)
         return write(cls.migrate_location, name, made).name if made.upgrade else ""
-    except MigrationError as exc:
-        raise _Told(str(exc)) from exc
 
 
 def _last_state(migrate: type[Migrate], *, offline: bool) -> Mapping[str, Any]:
@@ -115,10 +123,11 @@ async def _upgrade_whole(
         return await _upgrade(self, conn, version_file, fake, version_module)
     folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
     migration = Migration(folder / version_file)
-    await _refuse_half(migration, conn, self.app)
-    for statement in split_statements(await migration.step("upgrade")(conn), conn.capabilities.dialect):
-        await execute(conn, statement)
-    await check_foreign_keys(conn)
+    with _told():
+        await _refuse_half(migration, conn, self.app)
+        for statement in split_statements(await migration.step("upgrade")(conn), conn.capabilities.dialect):
+            await execute(conn, statement)
+        await check_foreign_keys(conn)
     await _upgrade(self, conn, version_file, True, version_module)
     return None
 
@@ -136,7 +145,7 @@ async def _take_back(self: Command, *args: Any, **kwargs: Any) -> list[str]:
 async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
     name, dialect = migration.name, conn.capabilities.dialect
     if migration.data is not None:
-        raise _Told(
+        raise MigrationError(
             say(
                 f"{name} migrates rows, which aerich does not. Run: sanicGuider migrate up",
                 f"{name} 含有数据迁移，aerich 不会执行它。请执行：sanicGuider migrate up",
@@ -146,7 +155,7 @@ async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
         return  # which has left nothing
     steps, _ = await Journal(conn, label, dialect).read()
     if any(note.migration == name for note in steps):
-        raise _Told(
+        raise MigrationError(
             say(
                 f"{name} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up",
                 f"{name} 只执行了一部分，aerich 会从头开始执行。请执行：sanicGuider migrate up",

@@ -27,9 +27,10 @@ from weakref import WeakValueDictionary
 
 from redis.exceptions import RedisError
 
+from sanicbase.cancelling import to_the_end
 from sanicbase.errors import LockLost, LockTaken, NotOpenError, ResourceError
-from sanicbase.rc.cancelling import Guard, to_the_end
 from sanicbase.rc.clients import get_redis, get_wakeups, namespace
+from sanicbase.rc.guard import Guard
 
 __all__ = ["Held", "lock"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
+from sanicbase.cancelling import take_back
+
 __all__ = ["GRACE", "Limit", "Limits"]
 
 GRACE = 0.5  # seconds that a server has to end a statement by itself, before the client leaves
@@ -59,8 +61,7 @@ class Limit:
         if not self._expired:
             return error
         # Somebody else may have cancelled the task as well, and is then to be obeyed.
-        alone = self._task.uncancel() <= self._cancelling
-        if not (alone and isinstance(error, asyncio.CancelledError)):
+        if not (take_back(self._task, self._cancelling) and isinstance(error, asyncio.CancelledError)):
             return error
         timeout = TimeoutError()
         timeout.__cause__ = error

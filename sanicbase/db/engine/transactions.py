@@ -9,12 +9,13 @@ from typing import Any
 from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connections
 
+from sanicbase.cancelling import to_the_end
 from sanicbase.db.engine.limits import Limit
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.statements import LimitedClient, WatchedClient, raise_translated
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
 from sanicbase.db.pending import Outcome, Pending
-from sanicbase.db.spawning import settled, spawn
+from sanicbase.db.spawning import spawn
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
@@ -115,7 +116,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
             self.pending.close_savepoint(self, kept=True)
         elif self.pending.has_pending:
             await self.pending.before_commit()
-            await settled(self._commit())
+            await to_the_end(self._commit())
         else:
             await self._commit()
 

@@ -1,14 +1,12 @@
-"""Cancelling a block from within its own process, and work that no cancellation leaves half done."""
+"""Cancelling a block from within its own process."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
-__all__ = ["Guard", "to_the_end"]
+from sanicbase.cancelling import take_back
 
-T = TypeVar("T")
+__all__ = ["Guard"]
 
 
 class Guard:
@@ -51,22 +49,7 @@ class Guard:
             if not ours:  # it may not have been delivered yet, and would hit whatever is awaited next
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if self._task.uncancel() > self._cancelling:
+            if not take_back(self._task, self._cancelling):
                 raise
             return False
-        return self._task.uncancel() <= self._cancelling and ours
-
-
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await work that must not be left half done, and has an end; a cancellation of the caller comes after it."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if cancelled is not None:
-        task.exception()  # seen, so that nobody is told that it never was
-        raise cancelled
-    return task.result()
+        return take_back(self._task, self._cancelling) and ours
