@@ -17,7 +17,7 @@ from sanicbase.migrations.locks import Lock, lock_of
 from sanicbase.migrations.standing import Standing
 from sanicbase.migrations.statements import Dialect, split_statements
 
-__all__ = ["Plan", "Planned", "plan"]
+__all__ = ["Plan", "Planned", "plan", "read_only"]
 
 READ_ONLY: dict[Dialect, str] = {
     "postgres": "SET default_transaction_read_only = on",
@@ -50,7 +50,7 @@ async def plan(standing: Standing, options: Options) -> list[Plan]:
     """What `apply` would carry out now. Raises MigrationError where it would raise it before the first statement."""
     label = standing.label
     wanted = to_be_applied(standing, options)
-    async with _read_only(label.connection, label.dialect) as db:
+    async with read_only(label.connection, label.dialect) as db:
         return [await _plan(migration, standing, db) for migration in wanted]
 
 
@@ -67,7 +67,7 @@ async def _plan(migration: Migration, standing: Standing, db: BaseDBAsyncClient)
 
 
 @asynccontextmanager
-async def _read_only(connection: str, dialect: Dialect) -> AsyncIterator[BaseDBAsyncClient]:
+async def read_only(connection: str, dialect: Dialect) -> AsyncIterator[BaseDBAsyncClient]:
     """A session that cannot write: a file's `upgrade` may run statements of its own to find its SQL."""
     async with session(connection) as db:
         client: Any = db

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-__all__ = ["DATABASES", "Dialect", "first_words", "split_statements", "tokens"]
+__all__ = ["DATABASES", "Dialect", "comments_before", "first_words", "split_statements", "tokens"]
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 
@@ -61,16 +61,27 @@ def split_statements(script: str, dialect: Dialect) -> list[str]:
 
     Strings, quoted names, comments, PostgreSQL's dollar quotes, and the bodies of triggers and routines are kept whole.
     """
-    statements: list[str] = []
-    current = _Statement()
+    return [text for statement in _split(script, dialect) if (text := statement.text())]
+
+
+def comments_before(script: str, dialect: Dialect) -> list[list[str]]:
+    """The comments that stand before each statement, as they are written; and at the end, those behind the last one."""
+    found: list[list[str]] = [[]]
+    for statement in _split(script, dialect):
+        found[-1] += statement.comments
+        if statement.text():
+            found.append([])
+    return found
+
+
+def _split(script: str, dialect: Dialect) -> list[_Statement]:
+    statements = [_Statement()]
     for piece, kind in tokens(script, dialect):
-        if piece == ";" and not current.depth:
-            statements.append(current.text())
-            current = _Statement()
+        if piece == ";" and not statements[-1].depth:
+            statements.append(_Statement())
         else:
-            current.add(piece, kind)
-    statements.append(current.text())
-    return [statement for statement in statements if statement]
+            statements[-1].add(piece, kind)
+    return statements
 
 
 def first_words(statement: str, count: int = 2) -> str:
@@ -80,15 +91,18 @@ def first_words(statement: str, count: int = 2) -> str:
 
 
 class _Statement:
-    """A statement as it is read; `depth` says in how many BEGIN … END of a body it is."""
+    """A statement as it is read, and the comments before it; `depth` says in how many BEGIN … END of a body it is."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.words: list[str] = []
+        self.comments: list[str] = []
         self.depth = 0
 
     def add(self, piece: str, kind: str | None) -> None:
         if not self.words and not self.text() and kind in ("line", "comment", "space"):
+            if kind != "space":
+                self.comments.append(piece)
             return
         self.parts.append(piece)
         if kind == "word":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanicbase.migrations.statements import Dialect, first_words, split_statements
+from sanicbase.migrations.statements import Dialect, comments_before, first_words, split_statements
 
 DIALECTS: list[Dialect] = ["postgres", "mysql", "sqlite"]
 TRIGGER = "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE a SET x = CASE WHEN y THEN 1 ELSE 2 END; DELETE FROM b; END"
@@ -33,6 +33,13 @@ def test_statements_are_told_apart(dialect: Dialect) -> None:
         "CREATE TABLE a (b VARCHAR(9) DEFAULT 'it''s; a %s')",
         "INSERT INTO a VALUES ('x;')",
     ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_comments_belong_to_the_statement_behind_them(dialect: Dialect) -> None:
+    script = "-- a\n/* b */ SELECT 1 -- c\n; ; -- d\nSELECT 2; -- e"
+    assert comments_before(script, dialect) == [["-- a", "/* b */"], ["-- d"], ["-- e"]]
+    assert comments_before("-- nothing", dialect) == [["-- nothing"]]
 
 
 @pytest.mark.parametrize(

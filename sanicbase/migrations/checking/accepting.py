@@ -1,0 +1,87 @@
+"""Findings that the author of a migration has accepted: a comment before the statement, `-- accept: CODE (REASON)`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sanicbase.migrations.checking.findings import Direction, Finding
+from sanicbase.migrations.checking.scripts import Script
+from sanicbase.migrations.statements import Dialect, comments_before
+from sanicbase.terminal import say
+
+__all__ = ["Acceptance", "acceptances_of", "judged"]
+
+WRITTEN = re.compile(r"\baccept:\s*(?P<code>[\w.-]+)[ \t]*(?:\((?P<reason>.*)\))?")
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """An accepted finding of one statement; for one about the whole file it stands before the first."""
+
+    code: str
+    reason: str
+    script: Script
+    statement: int
+
+    @property
+    def direction(self) -> Direction:
+        return self.script.direction
+
+    def takes(self, finding: Finding) -> bool:
+        """Whether it is this finding."""
+        there = (finding.file, finding.direction, max(finding.statement, 1), finding.code)
+        return there == (self.script.file, self.direction, self.statement, self.code)
+
+
+def acceptances_of(script: Script, dialect: Dialect) -> list[Acceptance]:
+    """What is accepted in a script."""
+    return [
+        Acceptance(found["code"], (found["reason"] or "").strip(), script, number)
+        for number, comments in enumerate(comments_before(script.text, dialect), 1)
+        for comment in comments
+        for found in WRITTEN.finditer(comment)
+    ]
+
+
+def judged(
+    findings: Sequence[Finding], possible: Sequence[Finding], acceptances: Sequence[Acceptance]
+) -> Iterator[Finding]:
+    """The findings that nobody has accepted, and those about acceptances.
+
+    `possible` is what would be found if all tables were filled: that this database has no rows makes no acceptance
+    idle.
+    """
+    good = [each for each in acceptances if each.reason]
+    yield from (finding for finding in findings if not any(each.takes(finding) for each in good))
+    for each in acceptances:
+        if not each.reason:
+            yield _without_reason(each)
+        elif not any(each.takes(finding) for finding in (*findings, *possible)):
+            yield _unused(each)
+
+
+def _without_reason(acceptance: Acceptance) -> Finding:
+    code = acceptance.code
+    return acceptance.script.finding(
+        "accept.no-reason",
+        "error",
+        acceptance.statement,
+        say(f"{code} is accepted without a reason.", f"接受 {code} 时没有写明原因。"),
+        say(f"Write why: -- accept: {code} (reason)", f"请写明原因：-- accept: {code} (原因)"),
+    )
+
+
+def _unused(acceptance: Acceptance) -> Finding:
+    code = acceptance.code
+    return acceptance.script.finding(
+        "accept.unused",
+        "warning",
+        acceptance.statement,
+        say(f"{code} is accepted here, and is not found here.", f"这里接受了 {code}，但并没有这一项。"),
+        say(
+            "Delete the comment, or put it right before the statement that it is about.",
+            "请删除该注释，或把它移到对应语句的前一行。",
+        ),
+    )

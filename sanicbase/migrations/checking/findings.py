@@ -1,0 +1,43 @@
+"""A finding: what may go wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sanicbase.terminal import say
+
+__all__ = ["Direction", "Finding", "Severity", "text_of"]
+
+Severity = Literal["error", "warning"]
+Direction = Literal["upgrade", "downgrade"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One danger. An `error` loses rows, fails, or keeps others waiting; a `warning` may do so."""
+
+    code: str
+    severity: Severity
+    file: str
+    """The migration, from the project's folder; empty for what is in no file."""
+    direction: Direction
+    statement: int
+    """The number of the statement in the SQL of that function, from 1; 0 for the whole file."""
+    sentence: str
+    remedy: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        if not self.statement:
+            return self.file
+        where = "" if self.direction == "upgrade" else " downgrade,"
+        at = say(f"{where} statement {self.statement}", f"{where} 第 {self.statement} 条语句")
+        return f"{self.file},{at}" if self.file and not where else f"{self.file}{at}".strip()
+
+
+def text_of(finding: Finding) -> str:
+    """The finding as a few lines of text."""
+    place = f" ({finding.place})" if finding.place else ""
+    return f"{finding.severity} {finding.code}{place}: {finding.sentence}\n    -> {finding.remedy}"

@@ -1,0 +1,120 @@
+"""What the models promise, and a database does not get from a migration; who inserts rows relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+
+from sanicbase.migrations.checking.findings import Finding
+from sanicbase.migrations.checking.scripts import Unit
+from sanicbase.migrations.checking.tables import KnownColumn, Tables
+from sanicbase.migrations.checking.walking import Added, Altered, Created, Event
+from sanicbase.terminal import say
+
+__all__ = ["key_of", "look_at_promises"]
+
+
+def key_of(event: Added | Altered) -> tuple[str, str]:
+    """The table and the column, in small letters."""
+    return event.table.name.lower(), event.column.name.lower()
+
+
+def look_at_promises(
+    unit: Unit, events: Sequence[Event], after: Tables, refused: Set[tuple[str, str]]
+) -> Iterator[Finding]:
+    """The findings about the upgrade, which leaves these tables; none about columns that the database refuses."""
+    return _Look(unit, events, after).findings(refused)
+
+
+@dataclass(frozen=True)
+class _Look:
+    unit: Unit
+    events: Sequence[Event]
+    after: Tables
+
+    def findings(self, refused: Set[tuple[str, str]]) -> Iterator[Finding]:
+        """What the models have and the database does not get, besides columns that are refused."""
+        seen = set(refused)
+        for event in self.events:
+            if isinstance(event, Created):
+                for column in event.table.columns.values():
+                    yield from self._default_of_model(event, column)
+                yield from self._uniques(event)
+            elif isinstance(event, Added | Altered) and key_of(event) not in seen:
+                seen.add(key_of(event))
+                yield from self._default(event)
+
+    def _default(self, event: Added | Altered) -> Iterator[Finding]:
+        table = self.after.get(event.table.name)
+        column = table.column(event.column.name) if table else None
+        if column is None or (event.table.is_new and not event.table.origin):
+            return
+        found = [*self._default_of_model(event, column)]
+        yield from found
+        before = isinstance(event, Altered) and event.column.needs_value
+        if column.needs_value and not (found or before):
+            yield self._without_default(event, column)
+
+    def _default_of_model(self, event: Event, column: KnownColumn) -> Iterator[Finding]:
+        table = self.after.get(event.table.name)
+        now = table.column(column.name) if table else None
+        model = self.unit.state.get(event.table.name)
+        declared = model.column(column.name) if model else None
+        if now is None or declared is None or not declared.default or now.default or now.generated:
+            return
+        name = f"{event.table.name}.{column.name}"
+        yield self.unit.up.finding(
+            "column.no-default",
+            "error",
+            event.number,
+            say(
+                f"The model gives {name} a default in the database ({declared.default}), and no statement makes it: a "
+                "row that is inserted without it fails, or has NULL.",
+                f"模型为 {name} 声明了数据库默认值（{declared.default}），但没有语句建立它："
+                "插入时不写该列会失败，或得到 NULL。",
+            ),
+            say(
+                f"Write it into the statement: DEFAULT {declared.default}.",
+                f"请把它写进语句：DEFAULT {declared.default}。",
+            ),
+        )
+
+    def _uniques(self, event: Created) -> Iterator[Finding]:
+        made, model = self.after.get(event.table.name), self.unit.state.get(event.table.name)
+        for index in model.indexes if model and made else ():
+            names = frozenset(name.lower() for name in index.columns)
+            plain = index.unique and not index.extra and not any("(" in name for name in names)
+            if plain and made and names not in made.uniques:
+                listed = ", ".join(index.columns)
+                yield self.unit.up.finding(
+                    "index.missing",
+                    "error",
+                    event.number,
+                    say(
+                        f"In the models {listed} are unique together in {event.table.name}, and no statement makes an "
+                        "index for it: rows may be there twice.",
+                        f"模型中 {event.table.name} 的 {listed} 联合唯一，但没有语句建立该索引：可能出现重复的行。",
+                    ),
+                    say(
+                        f"Add a statement: CREATE UNIQUE INDEX {index.name} ON {event.table.name} ({listed}).",
+                        f"请加上语句：CREATE UNIQUE INDEX {index.name} ON {event.table.name} ({listed})。",
+                    ),
+                )
+
+    def _without_default(self, event: Added | Altered, column: KnownColumn) -> Finding:
+        name = f"{event.table.name}.{column.name}"
+        return self.unit.up.finding(
+            "column.no-default",
+            "warning",
+            event.number,
+            say(
+                f"{name} is NOT NULL from now on, and the database has no default for it: whoever inserts rows without "
+                "it fails, as the running version of the service does until it is replaced.",
+                f"{name} 从此为 NOT NULL，而数据库没有它的默认值：插入时不写该列的程序会失败，"
+                "包括尚未被替换的当前版本的服务。",
+            ),
+            say(
+                "Give the field db_default=, or stop the old version before this is applied.",
+                "请给字段写 db_default=，或在应用之前停止旧版本。",
+            ),
+        )

@@ -1,0 +1,83 @@
+"""What the way back of a migration would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sanicbase.migrations.checking.findings import Finding
+from sanicbase.migrations.checking.scripts import Script, Unit
+from sanicbase.migrations.checking.walking import Added, Created, Dropped, Event, Gone, Step
+from sanicbase.terminal import say
+
+__all__ = ["look_at_the_way_back"]
+
+
+def look_at_the_way_back(unit: Unit, there: Sequence[Step], back: Sequence[Step]) -> Iterator[Finding]:
+    """The findings about the downgrade, whose steps begin where those of the upgrade have ended."""
+    if unit.down is None:
+        return
+    if not unit.down.statements:
+        if unit.up.statements and not unit.is_first:
+            yield _empty(unit.down)
+        return
+    gone = {_name(event) for step in there for event in step.events if isinstance(event, Gone | Dropped)}
+    for step in back:
+        lost = [_name(event) for event in step.events if _loses(event)]
+        bare = [_name(event) for event in step.events if isinstance(event, Added | Created) and _name(event) in gone]
+        if lost:
+            yield _lost(unit.down, step, lost)
+        elif bare:
+            yield _bare(unit.down, step, bare)
+
+
+def _loses(event: Event) -> bool:
+    return isinstance(event, Gone | Dropped) and not (event.table.is_new and not event.table.origin)
+
+
+def _name(event: Event) -> str:
+    return f"{event.table.name}.{event.column.name}" if isinstance(event, Added | Dropped) else event.table.name
+
+
+def _empty(down: Script) -> Finding:
+    return down.finding(
+        "downgrade.empty",
+        "warning",
+        0,
+        say(
+            "The downgrade is empty: `migrate down` cannot take the migration back.",
+            "downgrade 是空的：`migrate down` 无法回退该迁移。",
+        ),
+        say("Write the statements that undo the upgrade.", "请写出撤销 upgrade 的语句。"),
+    )
+
+
+def _lost(down: Script, step: Step, names: Sequence[str]) -> Finding:
+    listed = ", ".join(dict.fromkeys(names))
+    return down.finding(
+        "downgrade.loses-data",
+        "warning",
+        step.number,
+        say(
+            f"The way back drops {listed}, and what was written there since the upgrade.",
+            f"回退会删除 {listed}，以及升级之后写入其中的数据。",
+        ),
+        _kept(),
+    )
+
+
+def _bare(down: Script, step: Step, names: Sequence[str]) -> Finding:
+    listed = ", ".join(dict.fromkeys(names))
+    return down.finding(
+        "downgrade.loses-data",
+        "warning",
+        step.number,
+        say(
+            f"The way back makes {listed} again, without what the upgrade has dropped there.",
+            f"回退会重新建立 {listed}，但升级时删除的数据不会恢复。",
+        ),
+        _kept(),
+    )
+
+
+def _kept() -> str:
+    return say("Have a copy of it when you go back, and accept this finding.", "请在回退之前保留一份数据，并接受此项。")
