@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,8 @@ from sanicbase.config import Config
 from sanicbase.db.relations import migrated_models
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.migrations.applying import apply, take_back
+from sanicbase.migrations.checking.check import LARGE, Depth, check_label
+from sanicbase.migrations.checking.findings import Finding, Severity, text_of
 from sanicbase.migrations.choosing import Options, to_be_taken_back
 from sanicbase.migrations.files import migrations_in
 from sanicbase.migrations.locking import LOCK_TIMEOUT
@@ -34,6 +38,7 @@ T = TypeVar("T")
 Command = Callable[..., None]
 
 PENDING = 3  # the status of `plan` when something is to be applied; 1 and 2 are failures and wrong usage
+FOUND = 3  # the status of `check` when it has found something
 
 
 @click.group()
@@ -212,6 +217,58 @@ def plan(service: str | None, connection: str | None, to: str, *, every: bool, n
         return found
 
     sys.exit(PENDING if sum(_each(_names(service, every=every), connection, work)) else 0)
+
+
+@migrate.command()
+@_of_services
+@click.option("--large", default=LARGE, show_default=True, help="Rows of a table on which locks are felt.")
+@click.option("--filled", is_flag=True, help="Take every table for a large one, where the database is empty.")
+@click.option("--errors", is_flag=True, help="Leave warnings out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@NO_INPUT
+def check(
+    service: str | None,
+    connection: str | None,
+    *,
+    every: bool,
+    large: int,
+    filled: bool,
+    errors: bool,
+    as_json: bool,
+    no_input: bool,
+) -> None:
+    """Say what may go wrong with the pending migrations of SERVICE, its models and its databases. Nothing is changed.
+
+    Each finding has its remedy. The status is 3 when something is found that no comment accepts, and 0 otherwise.
+    """
+    severities: list[Severity] = ["error"] if errors else ["error", "warning"]
+
+    async def work(config: Config, labels: list[Label]) -> list[tuple[str, Finding]]:
+        return [
+            (label.name, finding)
+            for label in labels
+            for finding in await check_label(config, label, Depth(large, filled))
+            if finding.severity in severities
+        ]
+
+    names = _names(service, every=every)
+    found = [each for some in _each(names, connection, work) for each in some]
+    if as_json:
+        listed = [{"label": label, **asdict(finding)} for label, finding in found]
+        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+    else:
+        _show(found, names)
+    sys.exit(FOUND if found else 0)
+
+
+def _show(found: Sequence[tuple[str, Finding]], services: Sequence[str]) -> None:
+    if not found:
+        listed = ", ".join(services)
+        click.echo(say(f"{listed}: nothing found.", f"{listed}：没有发现问题。"))
+    for label, finding in found:
+        text = text_of(finding).removeprefix(finding.severity)
+        mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
+        click.echo(f"{mark}{text}" if finding.file else f"{mark} {label}:{text}")
 
 
 @migrate.command()

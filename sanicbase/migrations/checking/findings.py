@@ -30,11 +30,12 @@ class Finding:
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        if not self.statement:
-            return self.file
-        where = "" if self.direction == "upgrade" else " downgrade,"
-        at = say(f"{where} statement {self.statement}", f"{where} 第 {self.statement} 条语句")
-        return f"{self.file},{at}" if self.file and not where else f"{self.file}{at}".strip()
+        parts = [self.file] if self.file else []
+        if self.direction == "downgrade":
+            parts.append(self.direction)
+        if self.statement:
+            parts.append(say(f"statement {self.statement}", f"第 {self.statement} 条语句"))
+        return say(", ", "，").join(parts)
 
 
 def text_of(finding: Finding) -> str:

@@ -22,12 +22,12 @@ def look_at_the_way_back(unit: Unit, there: Sequence[Step], back: Sequence[Step]
         return
     gone = {_name(event) for step in there for event in step.events if isinstance(event, Gone | Dropped)}
     for step in back:
-        lost = [_name(event) for event in step.events if _loses(event)]
-        bare = [_name(event) for event in step.events if isinstance(event, Added | Created) and _name(event) in gone]
+        lost = [event for event in step.events if _loses(event)]
+        bare = [event for event in step.events if isinstance(event, Added | Created) and _name(event) in gone]
         if lost:
-            yield _lost(unit.down, step, lost)
+            yield _lost(unit.down, lost)
         elif bare:
-            yield _bare(unit.down, step, bare)
+            yield _bare(unit.down, bare)
 
 
 def _loses(event: Event) -> bool:
@@ -51,12 +51,12 @@ def _empty(down: Script) -> Finding:
     )
 
 
-def _lost(down: Script, step: Step, names: Sequence[str]) -> Finding:
-    listed = ", ".join(dict.fromkeys(names))
+def _lost(down: Script, events: Sequence[Event]) -> Finding:
+    listed = ", ".join(dict.fromkeys(map(_name, events)))
     return down.finding(
         "downgrade.loses-data",
         "warning",
-        step.number,
+        events[0].number,
         say(
             f"The way back drops {listed}, and what was written there since the upgrade.",
             f"回退会删除 {listed}，以及升级之后写入其中的数据。",
@@ -65,12 +65,12 @@ def _lost(down: Script, step: Step, names: Sequence[str]) -> Finding:
     )
 
 
-def _bare(down: Script, step: Step, names: Sequence[str]) -> Finding:
-    listed = ", ".join(dict.fromkeys(names))
+def _bare(down: Script, events: Sequence[Event]) -> Finding:
+    listed = ", ".join(dict.fromkeys(map(_name, events)))
     return down.finding(
         "downgrade.loses-data",
         "warning",
-        step.number,
+        events[0].number,
         say(
             f"The way back makes {listed} again, without what the upgrade has dropped there.",
             f"回退会重新建立 {listed}，但升级时删除的数据不会恢复。",
