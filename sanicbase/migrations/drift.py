@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aerich.models import Aerich
@@ -22,7 +23,16 @@ from sanicbase.migrations.versions import (
     written_for_sqlite,
 )
 
-__all__ = ["UnreadableNote", "unwritten_changes"]
+__all__ = ["UnreadableNote", "Unwritten", "unwritten_changes"]
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """What `migrate make` would write now, or why it would have to ask."""
+
+    statements: tuple[str, ...] = ()
+    question: str = ""
+    """Sentences, the last of which is the remedy."""
 
 
 class UnreadableNote(MigrationError):
@@ -42,8 +52,8 @@ class UnreadableNote(MigrationError):
         self.reason = reason
 
 
-async def unwritten_changes(config: Config) -> dict[str, list[str]]:
-    """The statements that `migrate make` would write now, by the label.
+async def unwritten_changes(config: Config) -> dict[str, Unwritten]:
+    """What `migrate make` would write now, by the label.
 
     The databases are open without the service's own files of MODEL_EXTRA.
 
@@ -52,7 +62,7 @@ async def unwritten_changes(config: Config) -> dict[str, list[str]]:
     """
     labels = [label for label in own_apps(config) if await _is_followed(config, label)]
     found = {label: await _changes(config, label) for label in labels}
-    return {label: statements for label, statements in found.items() if statements}
+    return {label: unwritten for label, unwritten in found.items() if unwritten != Unwritten()}
 
 
 async def _is_followed(config: Config, label: str) -> bool:
@@ -61,7 +71,7 @@ async def _is_followed(config: Config, label: str) -> bool:
     return bool(files) and not foreign and set(files) <= await applied_migrations(label)
 
 
-async def _changes(config: Config, label: str) -> list[str]:
+async def _changes(config: Config, label: str) -> Unwritten:
     noted = await _note(label)
     tortoise = config.migrate_db()
     try:
@@ -72,8 +82,8 @@ async def _changes(config: Config, label: str) -> list[str]:
     try:
         made = draft(label, connection, dialect_of_label(config, label), last or {})
     except MigrationError as exc:  # a change all the same, that somebody has to be asked about
-        return [str(exc)]
-    return list(made.upgrade)
+        return Unwritten(question=str(exc))
+    return Unwritten(made.upgrade)
 
 
 async def _note(label: str) -> Mapping[str, Any]:

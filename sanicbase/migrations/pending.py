@@ -22,6 +22,7 @@ from sanicbase.errors import MigrationError, ResourceError
 from sanicbase.migrations.embedded import make_embedded_schema, missing_columns
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Journal
+from sanicbase.migrations.statements import DATABASES
 from sanicbase.migrations.versions import (
     aerich_has_table,
     aerich_target,
@@ -132,10 +133,30 @@ async def _lacking(config: Config, label: str) -> Lack | None:
 async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> Lack:
     names = _unapplied(label, pending)
     if file and not written_for_sqlite(config, label):
-        return Lack(f"{names} Written for another database, they cannot be applied to the embedded {file}.", REBUILD)
+        return Lack(
+            f"{names} Written for another database, they cannot be applied to the embedded {file}.",
+            f"{REBUILD} To have migrations for SQLite as well, run before it: sanicGuider migrate init "
+            f"{config.SERVER_NAME}",
+        )
+    if foreign := _foreign(config, label, pending):
+        return foreign
     if await _needs_guider(config, label, pending):
         return Lack(names, f"Run: sanicGuider migrate up {config.SERVER_NAME}")
     return Lack(names, f"Run: {await aerich_command(config, label)} upgrade")
+
+
+def _foreign(config: Config, label: str, pending: list[str]) -> Lack | None:
+    """What to do about one that is written for another database than those before it."""
+    own, folder = dialect_of_label(config, label), migrations_dir(config, label)
+    for name in pending:
+        if (written := Migration(folder / name).dialect) not in (None, own):
+            return Lack(
+                f"{name} of {label} is not applied: it is written for {DATABASES[written]}, and {label} is on "
+                f"{DATABASES[own]}.",
+                f"Move it to migrations/{written}/{label} and make one for this database: sanicGuider migrate make "
+                f"{config.SERVER_NAME}",
+            )
+    return None
 
 
 async def _needs_guider(config: Config, label: str, pending: list[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -11,19 +10,19 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
 
 from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
+from sanicbase.cli.doctoring.migrations import look_at_migrations
 from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import SanicBaseError
-from sanicbase.migrations.drift import UnreadableNote, unwritten_changes
-from sanicbase.migrations.pending import aerich_command, lacking
+from sanicbase.migrations.pending import lacking
+from sanicbase.migrations.standing import migrating
 from sanicbase.terminal import say
 
 __all__ = ["Facts", "judge", "look_at_databases"]
 
-SHOWN = 200  # characters of the statements that a migration would have
 MEMORY = "sqlite://:memory:"
 
 POSTGRES = """
@@ -72,13 +71,10 @@ async def look_at_databases(
             for name in opened.databases():
                 async for finding in _look_at(name, config, processes, now):
                     yield finding
-            async for finding in _look_at_tables(opened, apps.keys() - new):
+            pending = [finding async for finding in _look_at_tables(opened, apps.keys() - new)]
+        async with migrating(opened) as migrated:
+            async for finding in look_at_migrations(migrated, apps.keys() - new, pending):
                 yield finding
-        async with Database(opened.model_copy(update={"MODEL_EXTRA": opened.shared_models})):
-            for label, statements in (await unwritten_changes(opened)).items():
-                yield _unwritten(label, statements, await aerich_command(opened, label))
-    except UnreadableNote as exc:
-        yield _unreadable_note(exc, await aerich_command(opened, exc.label))
     except SanicBaseError as exc:
         for finding in of_error("database.away", exc):
             yield finding
@@ -144,36 +140,6 @@ def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[F
         )
     yield from _connections(name, facts, config, processes)
     yield from clock(name, facts.drift)
-
-
-def _unwritten(label: str, statements: list[str], aerich: str) -> Finding:
-    upgrade = f"{aerich.rpartition(' && ')[2]} upgrade"
-    shown = textwrap.shorten("; ".join(statements), SHOWN, placeholder=" …")
-    return Finding(
-        "migrations.unwritten",
-        "error",
-        say(
-            f"The models of {label} have changed since the last migration: {shown}",
-            f"{label} 的模型在最近一次迁移之后有改动：{shown}",
-        ),
-        say(f"Run: {aerich} migrate && {upgrade}", f"请执行：{aerich} migrate && {upgrade}"),
-    )
-
-
-def _unreadable_note(error: UnreadableNote, aerich: str) -> Finding:
-    row, label, reason = error.row, error.label, error.reason
-    return Finding(
-        "migrations.unreadable",
-        "error",
-        say(
-            f"In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}.",
-            f"默认数据库的 aerich 表中，关于 {label} 的第 {row} 行未被读取：{reason}。",
-        ),
-        say(
-            f"Find out who may write to the table, then delete the row and run: {aerich} upgrade --fake",
-            f"请查明谁能写这张表，然后删除该行并执行：{aerich} upgrade --fake",
-        ),
-    )
 
 
 def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
