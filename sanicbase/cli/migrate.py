@@ -221,7 +221,9 @@ def plan(service: str | None, connection: str | None, to: str, *, every: bool, n
 
 @migrate.command()
 @_of_services
-@click.option("--large", default=LARGE, show_default=True, help="Rows of a table on which locks are felt.")
+@click.option(
+    "--large", type=click.IntRange(1), default=LARGE, show_default=True, help="Rows of a table on which locks are felt."
+)
 @click.option("--filled", is_flag=True, help="Take every table for a large one, where the database is empty.")
 @click.option("--errors", is_flag=True, help="Leave warnings out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sanicbase.testing.client import client
 from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database, fresh_redis_database
+from sanicbase.testing.migrations import check_migrations
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
 from sanicbase.testing.servers import ServerMissing, mysql_server, postgres_server, redis_server
@@ -18,6 +19,7 @@ __all__ = [
     "ServerMissing",
     "ServiceProcess",
     "capture_statements",
+    "check_migrations",
     "client",
     "free_port",
     "fresh_mysql_database",

@@ -15,6 +15,7 @@ __all__ = [
     "DropColumn",
     "DropTable",
     "FillColumns",
+    "KeepRows",
     "RenameColumn",
     "RenameTable",
     "SetTimeout",
@@ -120,6 +121,13 @@ class CopyRows:
 
 
 @dataclass(frozen=True)
+class KeepRows:
+    """Rows of a table are written elsewhere, in a way that is not told here."""
+
+    table: str
+
+
+@dataclass(frozen=True)
 class FillColumns:
     """Rows are given values in these columns."""
 
@@ -149,6 +157,7 @@ Action = (
     | AlterColumn
     | AddIndex
     | CopyRows
+    | KeepRows
     | FillColumns
     | SetTimeout
     | Touch

@@ -15,6 +15,7 @@ from sanicbase.migrations.checking.actions import (
     DropColumn,
     DropTable,
     FillColumns,
+    KeepRows,
     RenameColumn,
     RenameTable,
     SetTimeout,
@@ -78,7 +79,11 @@ def _create(words: Words) -> Iterator[Action]:
     words.expect("TABLE")
     exists_ok = words.skip("IF", "NOT", "EXISTS")
     table = words.name()
-    if temporary or not words.next_is("("):
+    if temporary:
+        return
+    if not words.next_is("("):
+        words.skip("AS")
+        yield from _kept(words)
         return
     columns, uniques = [], []
     for part in words.elements():
@@ -256,15 +261,24 @@ def _alter_column(table: str, name: str, part: Words) -> Action:
 def _insert(words: Words) -> Iterator[Action]:
     words.expect("INTO")
     table = words.name()
-    if not words.next_is("("):
-        return
-    names = _names(words.elements())
-    if not words.skip("SELECT"):
-        return
-    taken = words.until("FROM").parts()
-    source = words.name()
-    if len(taken) == len(names):
-        yield CopyRows(table, source, tuple(_taken(name, value) for name, value in zip(names, taken, strict=True)))
+    names = _names(words.elements()) if words.next_is("(") else ()
+    start = words.at
+    if words.skip("SELECT"):
+        taken = words.until("FROM").parts()
+        source = words.name()
+        if names and len(taken) == len(names):
+            columns = (_taken(name, value) for name, value in zip(names, taken, strict=True))
+            yield CopyRows(table, source, tuple(columns))
+            return
+    words.at = start
+    yield from _kept(words)
+
+
+def _kept(words: Words) -> Iterator[Action]:
+    """The first table that a SELECT reads."""
+    if words.skip("SELECT"):
+        words.until("FROM")
+        yield KeepRows(words.name())
 
 
 def _taken(name: str, value: Words) -> tuple[str, str, bool]:

@@ -15,6 +15,7 @@ from sanicbase.migrations.checking.actions import (
     DropColumn,
     DropTable,
     FillColumns,
+    KeepRows,
     RenameColumn,
     RenameTable,
     SetTimeout,
@@ -99,6 +100,8 @@ class _Copy:
     action: CopyRows
     before: KnownTable
     """The new table, before the rows came."""
+    target: str
+    """What it is called by now."""
 
 
 def walk(statements: Sequence[str], tables: Tables, dialect: Dialect) -> list[Step]:
@@ -111,6 +114,7 @@ class _Walker:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._copies: dict[str, _Copy] = {}  # by the table that was copied
+        self._kept: set[str] = set()
         self._rebuilt: set[str] = set()
         self._bounded = False
 
@@ -145,8 +149,9 @@ class _Walker:
             case DropTable():
                 yield from self._drop(number, table)
             case RenameTable(to=name):
-                self._tables.drop(table.name)
-                self._tables.put(replace(table, name=name))
+                self._rename(table, name)
+            case KeepRows():
+                self._kept.add(table.origin)
             case CopyRows():
                 self._copy(number, table, action)
             case AddIndex():
@@ -198,11 +203,20 @@ class _Walker:
                 table = table.with_column(replace(column, nulls="none"))
         self._tables.put(table)
 
+    def _rename(self, table: KnownTable, name: str) -> None:
+        self._tables.drop(table.name)
+        self._tables.put(replace(table, name=name))
+        if copy := self._copies.pop(table.name.lower(), None):
+            self._copies[name.lower()] = copy
+        for source, copy in self._copies.items():
+            if copy.target.lower() == table.name.lower():
+                self._copies[source] = replace(copy, target=name)
+
     def _copy(self, number: int, target: KnownTable, action: CopyRows) -> None:
         source = self._tables.get(action.source)
         if source is None or not target.is_new:
             return
-        self._copies[source.name.lower()] = _Copy(number, action, target)
+        self._copies[source.name.lower()] = _Copy(number, action, target, target.name)
         columns = {
             name.lower(): replace(column, origin=was.origin, nulls="none" if filled or not column.null else was.nulls)
             for name, taken, filled in action.columns
@@ -220,9 +234,10 @@ class _Walker:
         self._tables.drop(table.name)
         copy = self._copies.get(table.name.lower())
         if copy is None:
-            yield Gone(number, table)
+            if not table.origin or table.origin not in self._kept:
+                yield Gone(number, table)
             return
-        if (target := self._tables.get(copy.action.table)) is not None:
+        if (target := self._tables.get(copy.target)) is not None:
             self._tables.put(replace(target, is_new=table.is_new))
         self._rebuilt.add(table.origin)
         yield Rebuilt(copy.number, table)

@@ -45,7 +45,7 @@ class Words:
 
     def next_is(self, *words: str) -> bool:
         """Whether these come next, in capitals."""
-        return self.rest()[: len(words)] == list(words)
+        return [word.upper() for word in self._words[self.at : self.at + len(words)]] == list(words)
 
     def skip(self, *words: str) -> bool:
         """Read these where they come next."""

@@ -143,3 +143,14 @@ async def test_a_rebuilt_table_loses_what_is_not_copied(store: Store) -> None:
         ("column.not-null", 2),
         ("column.no-default", 2),
     }
+
+
+COPY = "INSERT INTO pen_new (id, name, price, note) SELECT id, name, price, note FROM pen"
+
+
+@pytest.mark.parametrize("copy", [COPY, "INSERT INTO pen_new SELECT * FROM pen"])
+async def test_a_table_whose_copy_takes_its_name(store: Store, copy: str) -> None:
+    config = await filled(store)
+    swap = "ALTER TABLE pen RENAME TO pen_old; ALTER TABLE pen_new RENAME TO pen; DROP TABLE pen_old"
+    write("1_1_swap", f"CREATE TABLE pen_new ({PEN}); {copy}; {swap}")
+    assert await checked(config) == []

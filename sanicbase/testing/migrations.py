@@ -1,0 +1,24 @@
+"""The check of a service's migrations, for a test of one line."""
+
+from __future__ import annotations
+
+from sanicbase.config import Config
+from sanicbase.migrations.checking.check import LARGE, Depth, check_label
+from sanicbase.migrations.checking.findings import text_of
+from sanicbase.migrations.standing import labels_of, migrating
+
+__all__ = ["check_migrations"]
+
+
+async def check_migrations(config: Config, *, filled: bool = False, warnings: bool = False, large: int = LARGE) -> None:
+    """Raise AssertionError with what `sanicGuider migrate check` finds in the databases of these settings.
+
+    They are opened for it, so it stands outside of `client`. Nothing in them is changed. With `filled` every table
+    counts as one of `large` rows, though a test's database is empty. Findings that are warnings pass, unless `warnings`
+    says that they do not.
+    """
+    async with migrating(config) as opened:
+        found = [each for label in labels_of(opened) for each in await check_label(opened, label, Depth(large, filled))]
+    told = [text_of(finding) for finding in found if warnings or finding.severity == "error"]
+    if told:
+        raise AssertionError("\n".join(told))
