@@ -127,13 +127,16 @@ async def test_aerich_does_not_note_a_migration_without_its_rows(tmp_path: Path)
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("store", STORES[:3], indirect=True)
-async def test_file_of_the_guide_works(config: DeskConfig, language: str) -> None:
+async def test_files_of_the_guide_work(config: DeskConfig, language: str) -> None:
     page = Path(__file__).parents[2] / "docs" / language / "migrations.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    dropping, slugs = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     write(
         "0_1_init",
         "CREATE TABLE article (id INT PRIMARY KEY, title VARCHAR(40)); INSERT INTO article VALUES (1, 'A B')",
     )
-    write("1_1_slugs", "").write_text(code)
+    write("1_1_slugs", "").write_text(slugs)
     assert await up(config) == 2
     assert await ask(config, "SELECT slug FROM article") == [{"slug": "a-b"}]
+    write("2_1_dropping", "").write_text(dropping)
+    assert await up(config) == 1
+    assert await ask(config, "SELECT * FROM article") == [{"id": 1, "title": "A B"}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -73,7 +73,7 @@ async def look_at_databases(
                     yield finding
             pending = [finding async for finding in _look_at_tables(opened, apps.keys() - new)]
         async with migrating(opened) as migrated:
-            async for finding in look_at_migrations(migrated, apps.keys() - new, pending):
+            async for finding in _look_at_migrations(migrated, apps.keys() - new, pending):
                 yield finding
     except SanicBaseError as exc:
         for finding in of_error("database.away", exc):
@@ -106,6 +106,19 @@ async def _look_at_tables(config: Config, labels: Set[str]) -> AsyncIterator[Fin
     for lack in lacks:
         sentence = say(lack.sentence, f"数据库与迁移不一致：{lack.sentence}")
         yield Finding("migrations.pending", "error", sentence, lack.remedy)
+
+
+async def _look_at_migrations(config: Config, labels: Set[str], pending: Sequence[Finding]) -> AsyncIterator[Finding]:
+    told = []
+    try:
+        async for finding in look_at_migrations(config, labels, pending):
+            told.append(finding)
+            yield finding
+    except DatabaseError as exc:
+        yield _unreadable(exc)
+        for finding in pending:
+            if finding not in told:
+                yield finding
 
 
 def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
