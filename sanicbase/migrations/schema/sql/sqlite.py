@@ -81,8 +81,8 @@ class SQLiteWriter(Writer):
         table, name = change.new, f"new__{change.new.name}"
         old, new = self.of(table), self.quoted(name)
         yield from self.create(table, name)
-        there = {column.name for column in change.old.columns}
-        values = [(self.quoted(each.name), value) for each in table.columns if (value := self._value(each, there))]
+        pairs = [(each, change.old.column(each.name)) for each in table.columns]
+        values = [(self.quoted(each.name), value) for each, was in pairs if (value := self._value(each, was))]
         names, taken = (", ".join(part) for part in zip(*values, strict=True))
         yield f"INSERT INTO {new} ({names}) SELECT {taken} FROM {old}"
         if _is_counted(table) and _is_counted(change.old):  # a number that was given is not given again
@@ -95,13 +95,13 @@ class SQLiteWriter(Writer):
         yield f"ALTER TABLE {new} RENAME TO {old}"
         yield from self._indexes(table)
 
-    def _value(self, column: Column, there: set[str]) -> str:
+    def _value(self, column: Column, was: Column | None) -> str:
         """What the rows get in the column; empty to leave it to its default."""
         name = self.quoted(column.name)
         value = "" if column.null or column.generated else column.default or self.filling(column)
-        if column.name in there:
-            return f"COALESCE({name}, {value})" if value else name
-        return value
+        if was is None:
+            return value
+        return f"COALESCE({name}, {value})" if value and was.null else name
 
     def _indexes(self, table: Table) -> Iterator[str]:
         for index in table.indexes:
