@@ -84,7 +84,7 @@ class _Check:
         """What is found about migrations that are applied one after another to these tables."""
         tables = known_tables(self.there.values())
         for unit in units:
-            steps = walk(unit.up.statements, tables, self.dialect)
+            steps = walk(unit.up.statements, tables, self.dialect, done=unit.done)
             async for finding in look_at_losses(unit, steps, tables, facts, self.dialect):
                 yield finding
             async for finding in look_at_waits(unit, steps, facts, self.dialect, self.large):
@@ -107,8 +107,7 @@ async def _units(standing: Standing, root: Path) -> tuple[list[Unit], list[Findi
             continue
         try:
             async with read_only(label.connection, label.dialect) as db:  # an error may end a transaction on it
-                first = migration == standing.migrations[0]
-                units.append(await read_unit(migration, db, label.dialect, root, is_first=first))
+                units.append(await read_unit(migration, db, standing, root))
         except (MigrationError, DatabaseError) as exc:
             found.append(_unreadable(shown(migration.path, root), exc))
     return units, found

@@ -12,6 +12,7 @@ from sanicbase.migrations.checking.findings import Direction, Finding, Severity
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.schema.state import schema_of_state
 from sanicbase.migrations.schema.tables import Schema
+from sanicbase.migrations.standing import Standing
 from sanicbase.migrations.statements import Dialect, split_statements
 
 __all__ = ["Script", "Unit", "read_unit", "schema_after", "shown"]
@@ -43,14 +44,15 @@ class Unit:
     """The tables of the models after it; empty when the file tells nothing of them."""
     in_transaction: bool = True
     writes_data: bool = False
+    done: int = 0
+    """So many of its statements were carried out by a run that has stopped."""
     is_first: bool = False
     """Whether it is the first of its folder, which makes the tables and has no way back."""
 
 
-async def read_unit(
-    migration: Migration, db: BaseDBAsyncClient, dialect: Dialect, root: Path, *, is_first: bool
-) -> Unit:
+async def read_unit(migration: Migration, db: BaseDBAsyncClient, standing: Standing, root: Path) -> Unit:
     """What the file would have carried out; it is run for that, by a client that cannot write."""
+    dialect = standing.label.dialect
     up, down = [await _script(migration, direction, db, dialect, root) for direction in DIRECTIONS]
     return Unit(
         up,
@@ -58,7 +60,8 @@ async def read_unit(
         schema_after(migration, dialect),
         in_transaction=migration.in_transaction,
         writes_data=migration.writes_data,
-        is_first=is_first,
+        done=sum(note.migration == migration.name and note.state == "done" for note in standing.steps),
+        is_first=migration == standing.migrations[0],
     )
 
 

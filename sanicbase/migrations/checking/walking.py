@@ -104,10 +104,11 @@ class _Copy:
     """What it is called by now."""
 
 
-def walk(statements: Sequence[str], tables: Tables, dialect: Dialect) -> list[Step]:
-    """What the statements do. The tables are then as they leave them."""
+def walk(statements: Sequence[str], tables: Tables, dialect: Dialect, *, done: int = 0) -> list[Step]:
+    """What the statements do, apart from so many at the beginning, which are carried out already. The tables are then
+    as they leave them."""
     walker = _Walker(tables)
-    return [walker.step(number, sql, dialect) for number, sql in enumerate(statements, 1)]
+    return [walker.step(number, sql, dialect) for number, sql in enumerate(statements, 1) if number > done]
 
 
 class _Walker:

@@ -11,7 +11,7 @@ from sanicbase.migrations.applying import apply
 from sanicbase.migrations.checking.check import Depth, check_label
 from sanicbase.migrations.checking.findings import Finding
 from sanicbase.migrations.choosing import Options
-from sanicbase.migrations.making import first
+from sanicbase.migrations.making import draft, first, last_state
 from sanicbase.migrations.making import write as write_draft
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.standing import labels_of, migrating
@@ -113,6 +113,20 @@ async def test_models_that_have_changed(store: Store) -> None:
     assert sorted(each.code for each in findings) == ["column.drop", "column.not-null", "models.unwritten"]
     assert [each.file for each in findings] == [""] * 3
     assert findings[-1].remedy == "Write the next one: sanicGuider migrate make library"
+
+
+async def test_models_that_have_more(store: Store) -> None:
+    found_before = await found(store, module="tests.migrations.checking.more_makers")
+    assert {each.code for each in found_before if each.severity == "error"} == {"models.unwritten"}
+    warned = [each.sentence.partition(" ")[0] for each in found_before if each.code == "column.no-default"]
+    assert sorted(warned) == ["maker.country", "maker.motto"]
+    async with migrating(library_config(store, "tests.migrations.checking.more_makers")) as opened:
+        (label,) = labels_of(opened)
+        write_draft(label.folder, "more", draft(label.name, "default", label.dialect, last_state(label.folder) or {}))
+        pending = [each for each in await check_label(opened, label, Depth()) if each.direction == "upgrade"]
+        assert {each.code for each in pending} == {"column.no-default"}
+        await apply(opened, [label], Options(), Report())
+        assert await check_label(opened, label, Depth()) == []
 
 
 async def test_models_that_may_have_another_name(store: Store) -> None:

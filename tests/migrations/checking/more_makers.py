@@ -1,0 +1,32 @@
+"""The models of `goods.py`, later: makers have more, and nothing is lost by it."""
+
+from __future__ import annotations
+
+from tortoise import fields
+from tortoise.models import Model
+
+__all__ = ["Goods", "Maker"]
+
+
+class Maker(Model):
+    """Who makes goods."""
+
+    id = fields.IntField(primary_key=True)
+    name = fields.CharField(max_length=60, unique=True)
+    motto = fields.TextField(default="-")
+    country = fields.CharField(max_length=2, default="xx")
+    born = fields.IntField(null=True, db_index=True)
+    is_open = fields.BooleanField(db_default=True)
+
+
+class Goods(Model):
+    """What is sold."""
+
+    id = fields.IntField(primary_key=True)
+    title = fields.CharField(max_length=40, db_index=True)
+    price = fields.DecimalField(max_digits=10, decimal_places=2)
+    stock = fields.IntField(db_default=7)
+    note = fields.TextField(null=True)
+    made_at = fields.DatetimeField(auto_now_add=True)
+    maker: fields.ForeignKeyRelation[Maker] = fields.ForeignKeyField("library.Maker")
+    dealers: fields.ManyToManyRelation[Maker] = fields.ManyToManyField("library.Maker", related_name="sells")
