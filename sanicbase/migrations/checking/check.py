@@ -56,7 +56,9 @@ async def check_label(config: Config, label: Label, depth: Depth) -> list[Findin
     there = await read_tables(get_connection(label.connection), label.dialect)
     units, found = await _units(standing, root)
     async with read_only(label.connection, label.dialect) as db:
-        unwritten, draft_unit = _unwritten(standing)
+        # What the models were after a file for another database cannot be compared with what they are for this one.
+        foreign = any(finding.code == "dialect.other" for finding in found)
+        unwritten, draft_unit = ([], None) if foreign else _unwritten(standing)
         drafted = [draft_unit] if draft_unit else []
         facts: Facts = FilledFacts(depth.large) if depth.filled else DatabaseFacts(db, label.dialect, depth.large)
         check = _Check(label.dialect, depth.large, there)

@@ -135,6 +135,16 @@ async def test_models_that_may_have_another_name(store: Store) -> None:
     assert "sanicGuider migrate make --rename goods:product" in finding.remedy
 
 
+async def test_models_are_not_compared_with_those_of_another_database(store: Store) -> None:
+    assert await found(store) == []
+    other = {"sqlite": "postgres", "postgres": "mysql", "aiomysql": "sqlite"}[store.kind]
+    write("1_1_other", "SELECT 1", head=f"DIALECT = {other!r}", label="library")
+    async with migrating(library_config(store, MODULE)) as opened:
+        (label,) = labels_of(opened)
+        (finding,) = await check_label(opened, label, Depth())
+    assert (finding.code, finding.file) == ("dialect.other", "migrations/library/1_1_other.py")
+
+
 async def test_migrations_of_another_database_only(store: Store) -> None:
     other = {"sqlite": "postgres", "postgres": "mysql", "aiomysql": "sqlite"}[store.kind]
     write("0_1_init", "SELECT 1", head=f"DIALECT = {other!r}", label="library")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tortoise.connection import get_connection
 
 from sanicbase.migrations.checking.facts import DatabaseFacts
 from sanicbase.migrations.planning import read_only
@@ -72,9 +73,14 @@ async def test_a_large_table_is_estimated_and_a_small_one_counted(store: Store) 
     await ask(config, "CREATE TABLE pen (id INT)")
     numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i FROM n"
     await ask(config, f"INSERT INTO pen {numbers}")
+    analyze = {"postgres": "ANALYZE pen", "aiomysql": "ANALYZE TABLE pen"}.get(store.kind)
     async with migrating(config) as opened:
         (label,) = labels_of(opened)
         async with read_only(label.connection, label.dialect) as db:
             assert await DatabaseFacts(db, label.dialect, 10_000).rows("pen") == 900
-            assert await DatabaseFacts(db, label.dialect, 500).rows("pen") in range(500, 1100)
             assert await DatabaseFacts(db, label.dialect, 500).rows("") == 0
+        if analyze:
+            await get_connection("default").execute_query(analyze)
+        async with read_only(label.connection, label.dialect) as db:
+            rows = await DatabaseFacts(db, label.dialect, 500).rows("pen")
+    assert rows in (range(501, 1300) if analyze else [500])
