@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -10,6 +11,9 @@ from sanicbase.migrations.checking.actions import Column
 from sanicbase.migrations.introspection import ColumnInfo, TableInfo
 
 __all__ = ["KnownColumn", "KnownTable", "Tables", "added", "known_tables"]
+
+NOT_NULL = re.compile(r'CHECK \(\("?(?P<name>.+?)"? IS NOT NULL\)\)')
+"""As PostgreSQL has it, which reads no row for SET NOT NULL then. One that is not validated ends in NOT VALID."""
 
 Nulls = Literal["none", "all", "database"]
 """Which rows have NULL in a column: none, all, or what the database says."""
@@ -27,6 +31,8 @@ class KnownColumn:
     nulls: Nulls = "none"
     origin: str = ""
     """What the database calls it now; empty when it is not there yet."""
+    is_proven: bool = False
+    """Whether a CHECK of the database has seen to it that no row has NULL."""
 
     @property
     def needs_value(self) -> bool:
@@ -115,7 +121,7 @@ def known_tables(tables: Iterable[TableInfo]) -> Tables:
     return Tables(
         KnownTable(
             name=table.name,
-            columns={name.lower(): _known(column) for name, column in table.columns.items()},
+            columns={name.lower(): _known(column, table.checks) for name, column in table.columns.items()},
             uniques=frozenset(frozenset(name.lower() for name in each) for each in (*table.unique_sets, table.key)),
             origin=table.name,
         )
@@ -123,15 +129,17 @@ def known_tables(tables: Iterable[TableInfo]) -> Tables:
     )
 
 
-def _known(column: ColumnInfo) -> KnownColumn:
+def _known(column: ColumnInfo, checks: Iterable[str]) -> KnownColumn:
+    proven = any((found := NOT_NULL.fullmatch(check)) and found["name"] == column.name for check in checks)
     return KnownColumn(
         name=column.name,
         type=column.type,
         null=column.nullable,
         default=column.default is not None,
         generated=column.generated or bool(column.computed),
-        nulls="database" if column.nullable else "none",
+        nulls="database" if column.nullable and not proven else "none",
         origin=column.name,
+        is_proven=proven,
     )
 
 

@@ -52,6 +52,9 @@ class _Look:
         indexes = [event for event in step.events if isinstance(event, Indexed)]
         if indexes:
             return [self._index(event, table, rows) for event in indexes if not event.index.beside][:1]
+        altered = [event for event in step.events if isinstance(event, Altered)]
+        if altered and all(event.column.is_proven and event.now.type == event.column.type for event in altered):
+            return []
         if lock_of(step.sql, self.dialect).effect in ("writes", "all"):
             return [self._locked(step, table, rows)]
         return []
@@ -122,9 +125,9 @@ class _Look:
         if self.dialect == "postgres" and any(each.column.null and not each.now.null for each in altered):
             return say(
                 "Add CHECK (… IS NOT NULL) NOT VALID as a constraint, and VALIDATE it in a migration of its own: SET "
-                "NOT NULL does not read the rows then. Accept this finding.",
+                "NOT NULL does not read the rows then.",
                 "请先加上 CHECK (… IS NOT NULL) NOT VALID 约束，并在单独的迁移中 VALIDATE：此后 SET NOT NULL "
-                "不再读取各行。然后接受此项。",
+                "不再读取各行。",
             )
         if "FOREIGN KEY" in step.sql.upper() and self.dialect == "postgres":
             return say(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tortoise.connection import get_connection
 
@@ -53,6 +55,21 @@ async def test_a_statement_that_goes_through_a_large_table(store: Store) -> None
     (finding,) = [each for each in await checked(config, large=2) if each.code != "lock.no-timeout"]
     assert (finding.code, finding.sentence.startswith("pen has 2 rows, ")) == ("table.locks", True)
     assert await checked(config, large=3) == []
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_a_required_column_that_a_constraint_has_proven(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = await filled(Store("postgres", postgres_url), more="UPDATE pen SET note = 'n'")
+    write("2_1_require", f"{TIMEOUT['postgres']}; ALTER TABLE pen ALTER COLUMN note SET NOT NULL")
+    assert {code for code, _ in codes(await checked(config, large=2))} == {"table.locks", "column.not-null"}
+    write("1_1_check", "ALTER TABLE pen ADD CONSTRAINT c CHECK (note IS NOT NULL) NOT VALID")
+    await up(config, to="1")
+    assert "table.locks" in {code for code, _ in codes(await checked(config, large=2))}
+    await ask(config, "ALTER TABLE pen VALIDATE CONSTRAINT c")
+    assert [code for code, _ in codes(await checked(config, large=2))] == ["column.no-default"]
 
 
 async def test_an_endless_wait_for_a_lock(store: Store) -> None:
