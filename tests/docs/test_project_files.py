@@ -52,4 +52,18 @@ def test_one_room_s_tests_start_no_further_processes() -> None:
 
 
 def test_the_files_that_contributors_look_for_are_there() -> None:
-    assert all(Path(ROOT, name).is_file() for name in ("CONTRIBUTING.md", "SECURITY.md", "LICENSE"))
+    assert all(Path(ROOT, name).is_file() for name in ("CONTRIBUTING.md", "SECURITY.md", "LICENSE", "CHANGELOG.md"))
+
+
+def test_the_newest_section_of_the_changelog_is_that_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)$", changelog, re.MULTILINE)
+    assert sections[0] == version
+
+
+def test_each_news_fragment_has_a_kind_that_the_changelog_knows() -> None:
+    towncrier = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["towncrier"]
+    kinds = "|".join(kind["directory"] for kind in towncrier["type"])
+    names = {path.name for path in (ROOT / "newsfragments").iterdir()} - {"README.md"}
+    assert [name for name in names if not re.fullmatch(rf"\+[a-z0-9-]+\.({kinds})\.md", name)] == []
