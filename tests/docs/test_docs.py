@@ -57,8 +57,32 @@ def test_every_page_is_linked_from_the_readme(readme: str, language: str) -> Non
     assert [page for page in pages if f"]({page})" not in text] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/design.md"])
+DECISIONS = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "decisions").glob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """What the code host makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/design.md", "newsfragments/README.md", *DECISIONS],
+)
 def test_every_link_leads_to_a_page(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+    links = [link.partition("#") for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    places = [((ROOT / page).parent / path if path else ROOT / page, anchor) for path, _, anchor in links]
+    assert [path for path, _ in places if not path.exists()] == []
+    assert [(path, anchor) for path, anchor in places if anchor and anchor not in anchors(path)] == []
+
+
+def test_every_decision_has_its_parts_and_is_in_the_index() -> None:
+    *decisions, index = DECISIONS
+    listed = (ROOT / index).read_text(encoding="utf-8")
+    assert [page for page in decisions if f"({Path(page).name})" not in listed] == []
+    for number, page in enumerate(decisions, 1):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert text.startswith(f"# {number}. ")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Status", "Context", "Decision", "Consequences"]
