@@ -38,7 +38,7 @@ format: setup  ## put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lint: setup  ## ruff, the floors, the types
+lint: setup  ## ruff, the layers, the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

@@ -1,6 +1,6 @@
 """Everything a team's Sanic services share: configuration, lifespan, database, cache, views.
 
-The rooms, from the top floor to the ground; each imports only from floors below it:
+The packages, from the highest layer to the lowest; each imports only from layers below its own:
 
     cli                     the command sanicGuider
     testing deploy          real servers and processes for tests; the files that put a service onto machines
@@ -9,10 +9,10 @@ The rooms, from the top floor to the ground; each imports only from floors below
     lifespan                what a process has open
     rc      migrations      Redis, Valkey and cache models; the history of the tables
     db                      Tortoise ORM
-    log  private  notify    the service's log; the project's private folder; what systemd is told
-    config  codes           the settings; the numbers of what goes wrong
-    descriptors             how many files and connections a process may have open
-    errors  process  typing what goes wrong, by name; which process this is; names for long types
+    log     notify          the service's log; messages to systemd
+    config  codes           the settings; error codes
+    private descriptors     the project's private folder; how many files and connections a process may have open
+    errors  process  typing what goes wrong, by name; main process or worker; names for long types
     interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
     numerals    cancelling  how numbers are written in texts; what a cancellation may not cut in two
 """

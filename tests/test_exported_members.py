@@ -44,8 +44,8 @@ def test_whoever_starts_imports_what_it_uses(code: str, absent: set[str]) -> Non
     assert absent & set(json.loads(loaded)) == set()
 
 
-def test_a_room_may_be_imported_before_a_name_that_it_shares() -> None:
-    """`lifespan` is a function at the front door, and the name of the room that it comes from."""
+def test_a_package_may_be_imported_before_a_name_that_it_shares() -> None:
+    """`lifespan` is a function at the front door, and the name of the module that it comes from."""
     code = "import sanicbase.app; from sanicbase import lifespan; print(callable(lifespan))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -1,8 +1,8 @@
-"""What Tortoise imports beside aerich's model: by it the `aerich` command and every service have this room.
+"""What Tortoise imports beside aerich's model: by it the `aerich` command and every service have this package.
 
 `Config` names this module among the models of each service, as it names the database engines. So aerich's own commands
-work as its guide has them, on the same files, and write the SQL of this room: theirs loses rows and constraints where
-tables have them.
+work as its guide has them, on the same files, and write the SQL of this package: theirs loses rows and constraints
+where tables have them.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_the_launch_files_are_the_same_but_for_resources(generated: Path, kind: 
 
 
 def test_every_folder_and_module_has_its_place_in_the_example(generated: Path) -> None:
-    """The rooms are the example's, and a user is the same table."""
+    """The packages are the example's, and a user is the same table."""
     ours = {path.relative_to(ROOT / "xi_test").parts[0] for path in (ROOT / "xi_test").rglob("*.py")}
     theirs = {path.relative_to(generated / "shop").parts[0] for path in (generated / "shop").rglob("*.py")}
     assert theirs == ours

@@ -44,7 +44,7 @@ def test_the_workflow_runs_what_decides_on_pythons_that_are_declared() -> None:
     assert ".ci/run" in job["steps"][-1]["run"]
 
 
-def test_one_room_s_tests_start_no_further_processes() -> None:
+def test_the_tests_of_one_package_start_no_further_processes() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     assert "-n" not in options["addopts"].split()
     for readme in (ROOT / "README.md", ROOT / "README.zh-CN.md"):

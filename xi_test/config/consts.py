@@ -1,4 +1,4 @@
-"""Numbers and names that several rooms of xi_test agree on."""
+"""Numbers and names that several packages of xi_test agree on."""
 
 FIRST_USER = "admin"
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
