@@ -77,12 +77,8 @@ def init(service: str | None, connection: str | None, *, every: bool, no_input: 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if migrations_in(label.folder):
-                click.echo(
-                    say(
-                        f"{label.name} has migrations in {label.folder}.",
-                        f"{label.name} 在 {label.folder} 中已有迁移。",
-                    )
-                )
+                there = os.path.relpath(label.folder)
+                click.echo(say(f"{label.name} has migrations in {there}.", f"{label.name} 在 {there} 中已有迁移。"))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
                 _written(write(label.folder, "init", first(label.name, label.connection, label.dialect, safe=True)))
 
@@ -124,6 +120,7 @@ def make(
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if (last := last_state(label.folder)) is None:
+                _has_none(label)
                 continue
             if empty:
                 _written(write(label.folder, name, empty_draft(label.dialect, last)))
@@ -135,6 +132,16 @@ def make(
                 click.echo(say(f"{label.name}: no changes.", f"{label.name}：没有变化。"))
 
     _each(_names(service, every=every), connection, work)
+
+
+def _has_none(label: Label) -> None:
+    there, init = os.path.relpath(label.folder), f"sanicGuider migrate init {label.service}"
+    click.echo(
+        say(
+            f"{label.name}: no migrations in {there} yet. Write the first: {init}",
+            f"{label.name}：{there} 中还没有迁移。请先生成第一个：{init}",
+        )
+    )
 
 
 def _rename(said: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from tortoise.transactions import in_transaction
 
 from sanicbase.errors import MigrationError
 from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
-from sanicbase.migrations.files import Migration
+from sanicbase.migrations.files import Migration, refuse_other_dialect
 from sanicbase.migrations.journal import Journal
 from sanicbase.migrations.making import Draft, draft, empty_draft, file_text, first, last_state, script, write
 from sanicbase.migrations.renaming import ask_at_terminal
@@ -124,6 +124,7 @@ async def _upgrade_whole(
     folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
     migration = Migration(folder / version_file)
     with _told():
+        refuse_other_dialect(migration, self.app, conn.capabilities.dialect)
         await _refuse_half(migration, conn, self.app)
         for statement in split_statements(await migration.step("upgrade")(conn), conn.capabilities.dialect):
             await execute(conn, statement)

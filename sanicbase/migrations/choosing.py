@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sanicbase.errors import MigrationError
-from sanicbase.migrations.files import Migration
+from sanicbase.migrations.files import Migration, refuse_other_dialect
 from sanicbase.migrations.journal import Direction, Note
 from sanicbase.migrations.locking import LOCK_TIMEOUT
 from sanicbase.migrations.standing import Label, Standing
@@ -63,6 +63,8 @@ def to_be_applied(standing: Standing, options: Options) -> list[Migration]:
                 "或仍然应用：sanicGuider migrate up --out-of-order",
             )
         )
+    for migration in pending:
+        refuse_other_dialect(migration, standing.label.name, standing.label.dialect)
     return sorted(pending, key=lambda migration: not (begun and migration.name == begun.migration))
 
 

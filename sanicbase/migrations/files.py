@@ -17,10 +17,10 @@ from aerich.utils import decompress_dict
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.errors import MigrationError
-from sanicbase.migrations.statements import Dialect
+from sanicbase.migrations.statements import DATABASES, Dialect
 from sanicbase.terminal import say
 
-__all__ = ["Migration", "dialect_of_files", "folder_of", "migrations_in"]
+__all__ = ["Migration", "dialect_of_files", "folder_of", "migrations_in", "refuse_other_dialect"]
 
 VERSION = re.compile(r"\d+_.*\.py")
 
@@ -184,3 +184,18 @@ def folder_of(migrations: Path, label: str, dialect: Dialect) -> Path:
     if not migrations_in(own) and dialect_of_files(plain) in (None, dialect):
         return plain
     return own
+
+
+def refuse_other_dialect(migration: Migration, label: str, dialect: Dialect) -> None:
+    """Raise MigrationError when the migration of a label is written for another kind of database than that."""
+    if (written := migration.dialect) in (None, dialect):
+        return
+    there, own = DATABASES[written], DATABASES[dialect]
+    raise MigrationError(
+        say(
+            f"{migration.name} of {label} is written for {there}, and the database is {own}. Move the files for {there} "
+            f"to migrations/{written}/{label}, and make those for this database: sanicGuider migrate init, or make",
+            f"{label} 的 {migration.name} 是为 {there} 编写的，而数据库是 {own}。请把 {there} 的文件移到 "
+            f"migrations/{written}/{label}，再为当前数据库生成：sanicGuider migrate init 或 make",
+        )
+    )

@@ -75,6 +75,8 @@ def test_what_is_dropped_is_said_and_an_answer_to_nothing_is_refused(made: tuple
 def test_an_unapplied_file_is_kept_and_the_next_one_goes_on_behind_it(tmp_path: Path) -> None:
     project = shop(tmp_path)
     store = Store.embedded(project)
+    none = "shop: no migrations in migrations/shop yet. Write the first: sanicGuider migrate init shop\n"
+    assert tried(project, "make", "shop") == (0, none)
     assert tried(project, "init", "shop")[0] == 0
     (first,) = project.migrations()
     project.models("main", HEAD + REQUIRED)

@@ -36,6 +36,20 @@ async def names(config: DeskConfig) -> list[str]:
     return [row["name"] for row in await ask(config, "SELECT name FROM pen ORDER BY id")]
 
 
+async def test_a_file_for_another_kind_of_database_is_refused_before_anything_is_applied(
+    config: DeskConfig, store: Store
+) -> None:
+    other = "mysql" if store.kind == "postgres" else "postgres"
+    write("0_1_init", f"CREATE TABLE pen ({KEY})")
+    write("1_1_more", "ALTER TABLE pen ADD ink INT", head=f'DIALECT = "{other}"', folder=".")
+    own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
+    Path(f"migrations/{own}").mkdir()
+    Path("migrations/desk").rename(f"migrations/{own}/desk")
+    with pytest.raises(MigrationError, match=rf"1_1_more\.py of desk is written for .* to migrations/{other}/desk"):
+        await up(config)
+    assert (await standing(config)).applied == ()
+
+
 async def test_migrations_are_applied_once_in_order_and_taken_back(config: DeskConfig) -> None:
     write("0_20990101000000_init", f"CREATE TABLE pen ({KEY}, name VARCHAR(20)); INSERT INTO pen VALUES (1, 'a;b''%s')")
     write("1_19700101000000_more", "ALTER TABLE pen ADD ink INT", "ALTER TABLE pen DROP COLUMN ink")
