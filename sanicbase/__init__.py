@@ -4,22 +4,24 @@ The packages, from the highest layer to the lowest; each imports only from layer
 
     cli                     the command sanicGuider
     testing deploy          real servers and processes for tests; the files that put a service onto machines
-    app     jobs            the processes of a service: HTTP and WebSocket, scripts
+    app     jobs            a service as a Sanic app; scripts
     http    auth  ops  ws   views, envelope, rules; who a client is; health; WebSockets
+    server                  the main process with its supervisor, and the workers
     lifespan                what a process has open
-    rc      migrations      Redis, Valkey and cache models; the history of the tables
+    cache                   cache models
+    rc      valkey          Redis clients, messages and locks; the project's own Valkey
+    migrations              the history of the tables
     db                      Tortoise ORM
-    log     notify          the service's log; messages to systemd
-    config  codes           the settings; error codes
-    private descriptors     the project's private folder; how many files and connections a process may have open
-    errors  process  typing what goes wrong, by name; main process or worker; names for long types
-    interrupts  terminal    a Ctrl-C that comes while Python imports; the language of the terminal
-    numerals    cancelling  how numbers are written in texts; what a cancellation may not cut in two
+    log                     the service's log
+    config  codes  private  the settings; error codes; the project's private folder
+    process                 its role, its parent, signals, cancellations, limits, systemd
+    errors  typing          what goes wrong, by name; names for long types
+    terminal  numerals      the language of the terminal; how numbers are written in texts
 """
 
 import lazy_loader
 
-import sanicbase.interrupts  # noqa: F401  (before what takes long to import)
+import sanicbase.process.interrupts  # noqa: F401  (before what takes long to import)
 
 # What stands in the stub is imported when it is asked for: a command, or a script, pays for what it uses.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,6 @@
 from .app import create_app, serve
 from .auth import bearer_token, made_token, token_digest
+from .cache import RCModel
 from .codes import CodedError, ErrorCode, StatusError, error_codes
 from .config import Config
 from .db import (
@@ -74,7 +75,6 @@ from .rc import (
     Gap,
     Held,
     Message,
-    RCModel,
     get_blocking_redis,
     get_redis,
     get_redis_cluster,

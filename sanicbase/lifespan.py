@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
+from sanicbase.cache.caches import Caches
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.migrations import prepare_tables
-from sanicbase.process import is_main_process
+from sanicbase.process.role import is_main_process
 from sanicbase.rc import RedisClients
-from sanicbase.rc.caches import Caches
-from sanicbase.rc.embedded import EmbeddedValkey
+from sanicbase.valkey.embedded import EmbeddedValkey
 
 __all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
 

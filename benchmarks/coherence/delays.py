@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sanicbase.cache.loader import Loader
+from sanicbase.cache.reader import Reader
+from sanicbase.cache.trust import Trust
+from sanicbase.cache.writes import Writes
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.writes import Writing
-from sanicbase.rc.cache.loader import Loader
-from sanicbase.rc.cache.reader import Reader
-from sanicbase.rc.cache.trust import Trust
-from sanicbase.rc.cache.writes import Writes
 
 __all__ = ["pause", "slow_down"]
 

@@ -19,9 +19,9 @@ from benchmarks.coherence.log import Log, Written
 from benchmarks.coherence.shelf import KEYS, SLUGS, CachedItem, Item, ShelfConfig
 from benchmarks.coherence.writers import Undone, Writer
 from sanicbase import lifespan
+from sanicbase.cache.stats import Stats
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import ResourceError
-from sanicbase.rc.cache.stats import Stats
 
 __all__ = ["Plan", "run"]
 

@@ -13,11 +13,7 @@ import orjson
 from sanic import Blueprint, Sanic
 from sanic.config import DEFAULT_CONFIG
 
-from sanicbase.app.listening import Kind, kind_of, listening
 from sanicbase.app.main_process import MainProcess
-from sanicbase.app.manager import Manager, stop_while_starting
-from sanicbase.app.parent import die_with_parent, managers_die_with_parent
-from sanicbase.app.stopping import end_when_told
 from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
@@ -35,7 +31,11 @@ from sanicbase.http.streams import StreamingApp, install_streams
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
 from sanicbase.ops import install_health
-from sanicbase.process import is_main_process
+from sanicbase.process.parent import die_with_parent, managers_die_with_parent
+from sanicbase.process.role import is_main_process
+from sanicbase.process.stopping import end_when_told
+from sanicbase.server.listening import Kind, kind_of, listening
+from sanicbase.server.manager import Manager, stop_while_starting
 from sanicbase.typing import App
 
 __all__ = ["configure", "create_app"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sanicbase.app.listening import Listening
 from sanicbase.app.summary import summary
 from sanicbase.config import Config
-from sanicbase.descriptors import name_descriptor_limit
 from sanicbase.lifespan import Resource, embedded_valkey, lifespan
 from sanicbase.log import setup_logging
+from sanicbase.process.descriptors import name_descriptor_limit
+from sanicbase.server.listening import Listening
 
 __all__ = ["MainProcess"]
 

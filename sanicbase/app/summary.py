@@ -7,10 +7,10 @@ from itertools import takewhile
 
 from sanic import Blueprint
 
-from sanicbase.app.listening import Listening
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.config.stores import EMBEDDED, embedded_name, hide_password
+from sanicbase.server.listening import Listening
 
 __all__ = ["common_prefix", "summary"]
 

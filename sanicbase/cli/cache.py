@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import click
 
+from sanicbase.cache import RCModel
+from sanicbase.cache.caches import open_caches
+from sanicbase.cache.stats import Stats
 from sanicbase.cli.project import guessed_service
 from sanicbase.cli.table import table
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
-from sanicbase.rc import RCModel
-from sanicbase.rc.cache.stats import Stats
-from sanicbase.rc.caches import open_caches
 from sanicbase.terminal import say
 
 __all__ = ["cache"]

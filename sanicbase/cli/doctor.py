@@ -12,6 +12,8 @@ from dataclasses import asdict, replace
 
 import click
 
+from sanicbase.cache import RCModel
+from sanicbase.cache.model import declared
 from sanicbase.cli.doctoring.database import look_at_databases
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.doctoring.machine import (
@@ -29,8 +31,6 @@ from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs import Timer
 from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.rc import RCModel
-from sanicbase.rc.model import declared
 from sanicbase.terminal import say
 
 __all__ = ["doctor"]

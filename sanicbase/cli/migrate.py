@@ -77,7 +77,7 @@ def init(service: str | None, connection: str | None, *, every: bool, no_input: 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if migrations_in(label.folder):
-                there = os.path.relpath(label.folder)
+                there = _shown(label.folder)
                 click.echo(say(f"{label.name} has migrations in {there}.", f"{label.name} 在 {there} 中已有迁移。"))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
                 _written(write(label.folder, "init", first(label.name, label.connection, label.dialect, safe=True)))
@@ -135,7 +135,7 @@ def make(
 
 
 def _has_none(label: Label) -> None:
-    there, init = os.path.relpath(label.folder), f"sanicGuider migrate init {label.service}"
+    there, init = _shown(label.folder), f"sanicGuider migrate init {label.service}"
     click.echo(
         say(
             f"{label.name}: no migrations in {there} yet. Write the first: {init}",
@@ -157,8 +157,11 @@ def _rename(said: str) -> tuple[str, str]:
 
 
 def _written(path: Path) -> None:
-    shown = os.path.relpath(path)
-    click.echo(say(f"Wrote {shown}.", f"已生成 {shown}。"))
+    click.echo(say(f"Wrote {_shown(path)}.", f"已生成 {_shown(path)}。"))
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
 
 
 @migrate.command()

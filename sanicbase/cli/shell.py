@@ -16,11 +16,11 @@ import click
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tortoise import Tortoise
 
+from sanicbase.cache.model import declared
 from sanicbase.cli.project import of_service
 from sanicbase.config import Config
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
-from sanicbase.rc.model import declared
 from sanicbase.terminal import say
 
 __all__ = ["shell"]

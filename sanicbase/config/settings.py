@@ -25,7 +25,7 @@ from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_setti
 from sanicbase.config.sentences import sentences
 from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelt
 from sanicbase.errors import ConfigError
-from sanicbase.process import is_main_process
+from sanicbase.process.role import is_main_process
 
 __all__ = ["Config"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sanicbase.app.serve import CLOSING
 from sanicbase.config import Config
 from sanicbase.deploy.accounts import home_of, owner_of, why_out_of_reach
 from sanicbase.errors import SanicBaseError
+from sanicbase.server.serve import CLOSING
 from sanicbase.terminal import say
 
 __all__ = ["DeployError", "Launch", "Site", "survey"]

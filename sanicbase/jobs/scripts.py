@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 from sanicbase.config import Config
 from sanicbase.db.routing import forget_writes
-from sanicbase.descriptors import name_descriptor_limit
 from sanicbase.errors import SanicBaseError
-from sanicbase.interrupts import raise_dropped_interrupt
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
-from sanicbase.notify import Notifier
+from sanicbase.process.descriptors import name_descriptor_limit
+from sanicbase.process.interrupts import raise_dropped_interrupt
+from sanicbase.process.notify import Notifier
+from sanicbase.process.stopping import cancel_when_told
 
 __all__ = ["Script", "run_scripts"]
 
@@ -27,8 +27,6 @@ logger = logging.getLogger("sanicbase.jobs")
 
 Script = Callable[[], Coroutine[object, object, None]]
 """A plain async function, which finds databases and Redis open."""
-
-STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ScriptFailed(Exception):
@@ -69,7 +67,7 @@ def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script
 
 async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource], notifier: Notifier) -> bool:
     """Run all, and say whether one of them failed."""
-    _cancel_when_told(notifier)
+    cancel_when_told(first=lambda: notifier.stopping("The scripts finish."), once=True)
     failed = False
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
@@ -98,20 +96,3 @@ async def _run_one(script: Script) -> None:
 
 def _name(script: Script) -> str:
     return getattr(script, "__name__", repr(script))
-
-
-def _cancel_when_told(notifier: Notifier) -> None:
-    """Have the running task cancelled by the first signal; a second one must not interrupt what is being closed."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101  (asyncio.run made it)
-    told: list[bool] = []
-
-    def cancel() -> None:
-        if not told:
-            told.append(True)
-            notifier.stopping("The scripts finish.")
-            task.cancel()
-
-    with suppress(NotImplementedError):  # Windows knows Ctrl-C only, which asyncio.run handles
-        for number in STOPS:
-            loop.add_signal_handler(number, cancel)

@@ -23,7 +23,7 @@ from sanicbase.log.rotation import Rotation
 from sanicbase.log.shared_file import SharedFile
 from sanicbase.log.tidying import Tidier
 from sanicbase.log.writer import Writer
-from sanicbase.process import is_main_process
+from sanicbase.process.role import is_main_process
 
 __all__ = ["Journal", "JournalHandler"]
 

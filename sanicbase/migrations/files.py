@@ -193,8 +193,9 @@ def refuse_other_dialect(migration: Migration, label: str, dialect: Dialect) -> 
     there, own = DATABASES[written], DATABASES[dialect]
     raise MigrationError(
         say(
-            f"{migration.name} of {label} is written for {there}, and the database is {own}. Move the files for {there} "
-            f"to migrations/{written}/{label}, and make those for this database: sanicGuider migrate init, or make",
+            f"{migration.name} of {label} is written for {there}, and the database is {own}. Move the files for "
+            f"{there} to migrations/{written}/{label}, and make those for this database: sanicGuider migrate init, or "
+            "make",
             f"{label} 的 {migration.name} 是为 {there} 编写的，而数据库是 {own}。请把 {there} 的文件移到 "
             f"migrations/{written}/{label}，再为当前数据库生成：sanicGuider migrate init 或 make",
         )

@@ -1,16 +1,14 @@
-"""Redis and Valkey: named clients, values, pub/sub, locks, cache models, and the project's own embedded server."""
+"""Redis and Valkey: named clients, values, pub/sub and locks."""
 
 from sanicbase.rc.clients import RedisClients, get_blocking_redis, get_redis, get_redis_cluster
 from sanicbase.rc.feed import Gap, Message, pubsub
 from sanicbase.rc.lock import Held, lock
-from sanicbase.rc.model import RCModel
 from sanicbase.rc.values import pack, unpack
 
 __all__ = [
     "Gap",
     "Held",
     "Message",
-    "RCModel",
     "RedisClients",
     "get_blocking_redis",
     "get_redis",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sanicbase.cancelling import take_back
+from sanicbase.process.cancelling import take_back
 
 __all__ = ["Guard"]
 

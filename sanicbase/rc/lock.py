@@ -27,8 +27,8 @@ from weakref import WeakValueDictionary
 
 from redis.exceptions import RedisError
 
-from sanicbase.cancelling import to_the_end
 from sanicbase.errors import LockLost, LockTaken, NotOpenError, ResourceError
+from sanicbase.process.cancelling import to_the_end
 from sanicbase.rc.clients import get_redis, get_wakeups, namespace
 from sanicbase.rc.guard import Guard
 

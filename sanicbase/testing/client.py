@@ -10,9 +10,9 @@ import httpx
 from sanic import Sanic
 
 from sanicbase.app.factory import configure
-from sanicbase.app.server import cancel_tasks, create_server
 from sanicbase.config import Config
 from sanicbase.log import close_logging
+from sanicbase.server.sanic_server import cancel_tasks, create_server
 from sanicbase.testing.ports import free_port
 from sanicbase.typing import App
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sanicbase.rc.embedded import EmbeddedValkey
 from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.valkey.embedded import EmbeddedValkey
 
 ROOT = Path(__file__).parents[2]
 CURL = re.compile(r"^curl .*\\\n.*$", re.MULTILINE)

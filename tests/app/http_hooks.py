@@ -16,7 +16,7 @@ from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse, json
 
 from sanicbase import create_app, serve
-from sanicbase.process import is_main_process
+from sanicbase.process.role import is_main_process
 from xi_test.config import config
 
 hooks = Blueprint("hooks")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sanicbase.descriptors import needed_descriptors
+from sanicbase.process.descriptors import needed_descriptors
 from sanicbase.testing import ServiceProcess
 
 Project = Any  # a class of the conftest, which cannot be imported
@@ -23,7 +23,7 @@ os.execv(sys.executable, [sys.executable, *words])
 # Connections until there are no more, inside of what names the limit.
 USED_UP = """
 import socket
-from sanicbase.descriptors import name_descriptor_limit
+from sanicbase.process.descriptors import name_descriptor_limit
 with name_descriptor_limit():
     kept = []
     while True:

@@ -10,7 +10,7 @@ from tests.app.conftest import Project
 
 # What a callback of the import system raises is dropped by Python; here one raises at a known moment.
 DROPPING = """
-import sanicbase.interrupts
+import sanicbase.process.interrupts
 import os, signal, weakref
 
 class Lock: ...

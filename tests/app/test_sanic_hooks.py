@@ -19,9 +19,9 @@ import pytest
 from sanic import Sanic
 
 from sanicbase import ConfigError, create_app
-from sanicbase.app.manager import Manager
-from sanicbase.app.multiplexer import Multiplexer
-from sanicbase.app.unsupported import refuse_unsupported
+from sanicbase.server.manager import Manager
+from sanicbase.server.multiplexer import Multiplexer
+from sanicbase.server.unsupported import refuse_unsupported
 from sanicbase.testing import ServiceProcess, free_port, wait_until
 from sanicbase.typing import App
 from xi_test.config import config

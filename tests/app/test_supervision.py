@@ -171,7 +171,7 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Pr
 # A service that stands still at the moment of its start that MOMENT names, for ever, and says so.
 HELD = """
 import asyncio, os, threading
-from sanicbase.process import is_main_process
+from sanicbase.process.role import is_main_process
 worker = os.environ.get("SANIC_WORKER_NAME", "")
 
 def reached(*moments):

@@ -30,7 +30,7 @@ from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.config import Config
-from sanicbase.descriptors import needed_descriptors
+from sanicbase.process.descriptors import needed_descriptors
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder

@@ -30,9 +30,9 @@ from sanicbase.jobs.schedule import EPOCH
 from sanicbase.jobs.timer import Tick
 from sanicbase.lifespan import lifespan
 from sanicbase.testing import client
+from tests.cache.models import AuthorRC
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import LibraryConfig, Store, opened
-from tests.rc.cache.models import AuthorRC
 
 Do = Callable[[], Awaitable[Any]]
 

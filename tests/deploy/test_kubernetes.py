@@ -10,7 +10,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from sanicbase.app.serve import CLOSING
+from sanicbase.server.serve import CLOSING
 from tests.app.conftest import Project
 from tests.deploy.conftest import Told
 from xi_test.config import XiTestConfig

@@ -40,11 +40,9 @@ async def test_a_file_for_another_kind_of_database_is_refused_before_anything_is
     config: DeskConfig, store: Store
 ) -> None:
     other = "mysql" if store.kind == "postgres" else "postgres"
-    write("0_1_init", f"CREATE TABLE pen ({KEY})")
-    write("1_1_more", "ALTER TABLE pen ADD ink INT", head=f'DIALECT = "{other}"', folder=".")
     own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
-    Path(f"migrations/{own}").mkdir()
-    Path("migrations/desk").rename(f"migrations/{own}/desk")
+    write("0_1_init", f"CREATE TABLE pen ({KEY})", folder=own)
+    write("1_1_more", "ALTER TABLE pen ADD ink INT", head=f'DIALECT = "{other}"', folder=own)
     with pytest.raises(MigrationError, match=rf"1_1_more\.py of desk is written for .* to migrations/{other}/desk"):
         await up(config)
     assert (await standing(config)).applied == ()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.notify import Notifier
+from sanicbase.process.notify import Notifier
 from sanicbase.testing import wait_until
 from tests.notify.listening import SystemdEnd
 

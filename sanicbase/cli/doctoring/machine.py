@@ -9,15 +9,15 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from sanicbase.app.holder import is_held_by
-from sanicbase.app.listening import Kind, listening
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
 from sanicbase.config.sources import dotenv
-from sanicbase.descriptors import descriptor_limit, needed_descriptors
 from sanicbase.errors import ResourceError
 from sanicbase.private import fault_of
+from sanicbase.process.descriptors import descriptor_limit, needed_descriptors
+from sanicbase.server.holder import is_held_by
+from sanicbase.server.listening import Kind, listening
 from sanicbase.terminal import say
 
 __all__ = ["look_at_descriptors", "look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]

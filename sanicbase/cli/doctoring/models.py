@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from sanicbase.cache.caches import import_cache_models
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.config import Config
 from sanicbase.db.database import models_known
 from sanicbase.errors import SanicBaseError
-from sanicbase.rc.caches import import_cache_models
 from sanicbase.terminal import say
 
 __all__ = ["broken", "look_at_models"]

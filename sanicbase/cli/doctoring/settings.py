@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
+from sanicbase.cache.caches import shortest_closed_ttl
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.project import Kind
 from sanicbase.config import Config
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, weak_secrets
 from sanicbase.config.sources import dotenv, misspelt
 from sanicbase.config.stores import embedded_name
-from sanicbase.rc.caches import shortest_closed_ttl
 from sanicbase.terminal import say
 
 __all__ = ["look_at_settings"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from sanicbase.cancelling import take_back
+from sanicbase.process.cancelling import take_back
 
 __all__ = ["GRACE", "Limit", "Limits"]
 

@@ -9,7 +9,6 @@ from typing import Any
 from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connections
 
-from sanicbase.cancelling import to_the_end
 from sanicbase.db.engine.limits import Limit
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.statements import LimitedClient, WatchedClient, raise_translated
@@ -17,6 +16,7 @@ from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavaila
 from sanicbase.db.pending import Outcome, Pending
 from sanicbase.db.spawning import spawn
 from sanicbase.errors import SanicBaseError
+from sanicbase.process.cancelling import to_the_end
 
 __all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
 

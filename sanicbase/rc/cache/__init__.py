@@ -1,1 +1,0 @@
-"""The cache behind RCModel: what may be read from it, and who says so."""

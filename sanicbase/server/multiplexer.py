@@ -1,0 +1,81 @@
+"""`app.m` in a worker: what a worker may ask of the main process."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+from sanic.worker.multiplexer import WorkerMultiplexer
+
+from sanicbase.server.channel import RESTART, TERMINATE, tell
+from sanicbase.terminal import say
+
+__all__ = ["Multiplexer"]
+
+
+class Multiplexer(WorkerMultiplexer):
+    """Sanic's multiplexer, on the channel to our supervisor.
+
+    `name`, `pid`, `restart` and `terminate` work as under Sanic's manager; a restart always starts the new worker
+    first. The rest raises NotImplementedError, with what to use in its place.
+    """
+
+    def __init__(self, channel: Connection[bytes, bytes]) -> None:
+        self._channel = channel
+
+    def ack(self) -> None:
+        """Nothing to say here: the worker tells the supervisor that it is ready once it serves."""
+
+    def set_serving(self, serving: bool) -> None:
+        """Nothing to say here, see `ack`."""
+
+    def exit(self) -> None:
+        """Nothing to clean up: no state is shared."""
+
+    def restart(self, name: str = "", all_workers: bool = False, zero_downtime: bool = False) -> None:
+        """Replace this worker, the named one or all of them, by one that is ready first."""
+        if name and all_workers:
+            raise ValueError("Ambiguous restart with both a named process and all_workers=True")
+        tell(self._channel, RESTART + ("" if all_workers else name or self.name).encode())
+
+    reload = restart
+
+    def terminate(self, early: bool = False) -> None:
+        """Stop the service: all workers drain."""
+        tell(self._channel, TERMINATE)
+
+    def scale(self, num_workers: int) -> NoReturn:
+        raise NotImplementedError(
+            say(
+                "app.m.scale does not exist under serve(): the number of workers is fixed at the start. "
+                "Set WORKERS and restart the service.",
+                "serve() 不支持 app.m.scale：工作进程数在启动时确定。请修改 WORKERS 并重启服务。",
+            )
+        )
+
+    def manage(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(
+            say(
+                "app.m.manage does not exist under serve(). Call app.manager.manage in a main_process_ready listener.",
+                "serve() 不支持 app.m.manage。请在 main_process_ready 监听器里调用 app.manager.manage。",
+            )
+        )
+
+    @property
+    def state(self) -> NoReturn:
+        raise _no_shared_state()
+
+    @property
+    def workers(self) -> NoReturn:
+        raise _no_shared_state()
+
+
+def _no_shared_state() -> NotImplementedError:
+    return NotImplementedError(
+        say(
+            "app.m.state and app.m.workers do not exist under serve(), whose workers share no state. "
+            "Share values through app.shared_ctx or Redis.",
+            "serve() 不支持 app.m.state 和 app.m.workers：工作进程之间没有共享状态。"
+            "请用 app.shared_ctx 或 Redis 共享数据。",
+        )
+    )

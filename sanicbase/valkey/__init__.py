@@ -1,0 +1,1 @@
+"""The project's own Valkey, embedded for development and tests."""

@@ -1,0 +1,218 @@
+"""The machine's steps, done by the library's own readers and writers, which gates hold between two steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from sanicbase import RCModel, get_redis
+from sanicbase.cache.entry import unpack_entry
+from sanicbase.cache.opened import OpenCache
+from sanicbase.cache.trust import Away, Trust
+from sanicbase.cache.wants import Want
+from sanicbase.db.observers import Write
+from tests.cache.cards import Card
+from tests.cache.protocol import State
+
+__all__ = ["LIFE", "GatedReplay"]
+
+LIFE = 3600.0  # seconds; time passes when the machine says so
+SOON = 5.0  # seconds within which a step is done
+KEY = (1,)
+
+
+class Count(RCModel):
+    """What is read; its row is a number of the test's."""
+
+    id: int
+    n: int
+
+    class Meta:
+        key = "id"
+        watches = {Card: "id"}
+
+    @classmethod
+    async def load(cls, keys: Sequence[Any]) -> Iterable[Count]:
+        raise AssertionError("each process of the test loads by itself")
+
+
+class Gate:
+    """Where somebody is held until it is opened."""
+
+    def __init__(self) -> None:
+        self._reached, self._open = asyncio.Event(), asyncio.Event()
+
+    async def go_through(self) -> None:
+        self._reached.set()
+        await self._open.wait()
+
+    async def reached(self) -> None:
+        async with asyncio.timeout(SOON):
+            await self._reached.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class _Process:
+    """One process: its readers and writers, and the get that is under way."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.row = 0
+        self.cache = OpenCache(Count, Count._options, self._load, trust, life=LIFE, commit=2.0)
+        self.entries = self.cache.entries
+        self._store = self.entries._store
+        self.entries._store = self._store_later  # type: ignore[assignment,method-assign]
+        self.write = Write(Card, ({"id": 1},))
+        self.task: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.task.set_result(None)
+        self._renew()
+
+    def _renew(self) -> None:
+        self.loading, self.storing = Gate(), Gate()
+
+    async def _load(self, keys: list[Any]) -> list[Count]:
+        await self.loading.go_through()
+        return [Count(id=key, n=self.row) for key in keys]
+
+    async def _store_later(self, *args: Any) -> int:
+        await self.storing.go_through()
+        return await self._store(*args)
+
+    async def take_lease(self) -> None:
+        self._renew()
+        self.entries._load_time = 0.0  # or a lease could not be taken over at once
+        await asyncio.gather(self.task, return_exceptions=True)
+        self.task = asyncio.create_task(self.entries.get(KEY))
+        await self.loading.reached()
+
+    async def load(self) -> None:
+        self.loading.open()
+        await self.storing.reached()
+
+    async def store(self) -> bool:
+        """Whether it was stored."""
+        before = self.cache.stats.fills
+        self.storing.open()
+        async with asyncio.timeout(SOON):
+            await self.task
+        return self.cache.stats.fills > before
+
+    async def hit(self) -> int:
+        before = self.cache.stats.hits
+        async with asyncio.timeout(SOON):
+            found: Any = await self.entries.get(KEY)
+        assert self.cache.stats.hits == before + 1
+        count: int = found.n
+        return count
+
+    async def end(self) -> None:
+        self.loading.open()
+        self.storing.open()
+        await self.entries.close()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class GatedReplay:
+    """One way through the machine, from an empty Redis on. Nothing beats but what the machine says."""
+
+    async def __aenter__(self) -> Self:
+        self._stack = AsyncExitStack()
+        self._trust = await self._stack.enter_async_context(
+            Trust("default", timeout=SOON, settle=LIFE, settle_intact=LIFE)
+        )
+        await self._trust._beats.close()
+        await get_redis().delete(self._trust.keys[2])  # nobody else is there, who would know more
+        await self._trust._beat_once()
+        self._processes = [_Process(self._trust), _Process(self._trust)]
+        for process in self._processes:
+            self._stack.push_async_callback(process.end)
+        await self._reader(0, "takes the lease", None)
+        await self._reader(0, "loads and answers", None)
+        await self._reader(0, "stores", None)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    async def take(self, before: State, name: str, after: State) -> None:
+        """Do a step, and look whether Redis is as the machine says."""
+        actor, _, rest = name.partition(" ")
+        if actor in ("writer", "reader"):
+            place, _, what = rest.partition(" ")
+            await (self._writer if actor == "writer" else self._reader)(int(place), what, before)
+        else:
+            await self._other(name, before)
+        for process in self._processes:
+            process.row = after.row
+        await self._compare(after)
+
+    async def _writer(self, place: int, what: str, before: State | None) -> None:
+        process = self._processes[place]
+        writes, write = process.cache.writes, process.write
+        step = before.writers[place].step if before else ""
+        if what == "closes" and step == "locked":
+            await writes.before_write(write)
+        elif what in ("closes", "goes to commit"):
+            await writes.before_commit([write])
+        elif what in ("opens and returns", "drops and returns"):
+            await (writes.committed if step == "committed" else writes.rolled_back)([write])
+        elif what == "is killed":
+            writes._closings.clear()
+
+    async def _reader(self, place: int, what: str, before: State | None) -> None:
+        process = self._processes[place]
+        if what == "hits":
+            assert before is not None
+            assert await process.hit() == before.entry
+        elif what == "takes the lease":
+            await process.take_lease()
+        elif what == "loads and answers":
+            await process.load()
+        else:
+            assert await process.store() == (what == "stores")
+
+    async def _other(self, name: str, before: State) -> None:
+        redis = get_redis()
+        if name == "the entry runs out":
+            await redis.delete(self._processes[0].cache.place.entry("k:1"))
+        elif name.startswith("the closing of writer"):
+            for closing in self._processes[int(name.split()[4])].cache.writes._closings.values():
+                closing.since = None
+                await redis.zadd(f"{self._processes[0].cache.place.prefix}c:k:1", {closing.token: 1}, xx=True)
+        elif name == "settling ends":
+            await redis.delete(self._trust.keys[2])
+            if before.epoch:
+                await self._trust._beat_once()
+        elif name == "a beat makes an epoch":
+            await self._trust._beat_once()
+        elif name == "the epoch ends":
+            await redis.delete(self._trust.keys[0])
+        elif name == "Redis is emptied":
+            await redis.flushdb()
+
+    async def _compare(self, state: State) -> None:
+        place = self._processes[0].cache.place
+        names = (self._trust.keys[0], place.generation, place.entry("k:1"))
+        held: list[Any] = await get_redis().mget(names)
+        epoch, generation, raw = held
+        entry = None if raw is None or generation is None else unpack_entry(raw)
+        counts = entry is not None and (entry.epoch, entry.generation) == (epoch, generation[:8])
+        found = Count.model_validate_json(entry.payload or b"").n if counts and entry is not None else None
+        assert found == state.entry
+        assert await self._is_hit() == (state.epoch and state.entry is not None)
+        assert bool(await get_redis().exists(self._trust.keys[2])) == state.settling
+
+    async def _is_hit(self) -> bool:
+        """Whether a get would be answered by Redis; nothing is changed by asking."""
+        trust, want = self._trust, Want[Any](KEY)
+        epoch = trust.epoch
+        if epoch is None:
+            return False
+        try:
+            return not await self._processes[0].entries._from_redis({"k:1": want}, epoch)
+        except Away:
+            trust.epoch = epoch  # as it was before anybody asked
+            return False

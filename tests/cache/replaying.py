@@ -1,0 +1,138 @@
+"""The machine's steps, done by the real scripts on a real server; each answer is held against the machine's own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.asyncio import Redis
+
+from sanicbase.cache.entry import Entry, pack_entry, unpack_entry
+from sanicbase.cache.scripts import BEAT, CLOSE, FILL, LEASE, OPEN
+from tests.cache.protocol import State
+
+__all__ = ["Replay"]
+
+LONG = 3_600_000  # milliseconds; time passes when the machine says so
+SHARED = ["t:epoch", "t:server", "t:settling", "t:members"]
+PREFIX, SHAPE, KEY = "t:C:", "abcdef01", "k:1"
+GENERATION, ENTRY = f"{PREFIX}generation", f"{PREFIX}v:{SHAPE}:{KEY}"
+
+Done = Callable[[State, int, State], Awaitable[None]]
+
+
+class Replay:
+    """One way through the machine. `closes` are what each writer closes: the key, or `*`."""
+
+    def __init__(self, redis: Redis, closes: tuple[str, ...]) -> None:
+        self._redis = redis
+        self._closes = closes
+        self._scripts = {text: redis.register_script(text) for text in (BEAT, CLOSE, FILL, LEASE, OPEN)}
+        self._epoch = b""
+        self._row = 0
+        self._leases: dict[int, tuple[str, bytes, bytes]] = {}  # of each reader: name, epoch, generation
+        self._loaded: dict[int, int] = {}
+        self._asked = 0
+
+    async def begin(self) -> None:
+        """An epoch, and the entry of the first version."""
+        await self._beat()
+        await self._redis.delete(SHARED[2])  # nobody else is there, who would know more
+        assert await self._ask(0) == b"lease"
+        assert await self._fill(0, 0) == 1
+
+    async def take(self, before: State, name: str, after: State) -> None:
+        """Do a step, and look whether Redis is as the machine says."""
+        actor, _, rest = name.partition(" ")
+        if actor in ("writer", "reader"):
+            place, _, what = rest.partition(" ")
+            await getattr(self, f"_{actor}")(int(place), what, before)
+        else:
+            await self._other(name)
+        self._row = after.row
+        await self._compare(after)
+
+    async def _writer(self, place: int, what: str, before: State | None) -> None:
+        token, key = f"writer-{place}", self._closes[place]
+        if what in ("closes", "closes at the second try"):
+            await self._scripts[CLOSE](keys=[GENERATION], args=[PREFIX, token, LONG, key])
+        elif what in ("opens and returns", "drops and returns"):
+            late = int(before is not None and before.writers[place].late)
+            await self._scripts[OPEN](keys=[GENERATION], args=[PREFIX, LONG, token, key, late])
+
+    async def _reader(self, place: int, what: str, before: State) -> None:
+        if what == "hits":
+            answer = await self._ask(place)
+            assert unpack_entry(answer).payload == str(before.entry).encode()
+        elif what == "takes the lease":
+            assert await self._ask(place) == b"lease"
+        elif what == "loads and answers":
+            self._loaded[place] = self._row
+        else:
+            assert await self._fill(place, self._loaded[place]) == int(what == "stores")
+
+    async def _other(self, name: str) -> None:
+        if name == "the entry runs out":
+            await self._redis.delete(ENTRY)
+        elif name.startswith("the closing of writer"):
+            place = int(name.split()[4])
+            await self._redis.zadd(self._closings(place), {f"writer-{place}": 1}, xx=True)
+        elif name.startswith("the late closing of writer"):
+            await self._writer(int(name.split()[5]), "closes", None)
+        elif name == "settling ends":
+            await self._redis.delete(SHARED[2])
+        elif name == "a beat makes an epoch":
+            await self._beat()
+        elif name in ("the epoch ends", "the only process is killed"):
+            await self._redis.delete(SHARED[0])
+            if name == "the only process is killed":
+                self._epoch = b""
+        elif name == "Redis is emptied":
+            await self._redis.flushdb()
+
+    async def _compare(self, state: State) -> None:
+        found: list[Any] = await self._redis.mget(SHARED[0], GENERATION, ENTRY)
+        epoch, generation, raw = found
+        assert (epoch is not None) == state.epoch
+        entry = None if raw is None or generation is None else unpack_entry(raw)
+        counts = entry is not None and (entry.epoch, entry.generation) == (epoch, generation[:8])
+        assert (int(entry.payload or b"") if counts and entry is not None else None) == state.entry
+        assert bool(await self._redis.exists(SHARED[2])) == state.settling
+        for place, writer in enumerate(state.writers):
+            until = await self._redis.zscore(self._closings(place), f"writer-{place}")
+            assert (until is not None and until > 1) == writer.closed
+        if state.epoch and state.entry is None:
+            await self._compare_refusal(state)
+
+    async def _compare_refusal(self, state: State) -> None:
+        """Who asks while nothing may be stored is told so."""
+        closed = {self._closes[place] for place, writer in enumerate(state.writers) if writer.closed}
+        if state.settling or "*" in closed:
+            assert await self._ask(None) == b""
+        elif closed:
+            assert await self._ask(None) == b"closed"
+
+    async def _ask(self, place: int | None) -> Any:
+        """What LEASE answers for the key; a lease that is taken may be taken over at once."""
+        self._asked += 1
+        lease = f"lease-{self._asked}"
+        epoch: Any = await self._redis.get(SHARED[0])
+        args: list[Any] = [PREFIX, epoch, SHAPE, f"{self._asked:08d}", lease, 0, LONG, KEY, 1]
+        generation, *answers = await self._scripts[LEASE](keys=[SHARED[0], GENERATION, SHARED[2]], args=args)
+        if place is not None and answers == [b"lease"]:
+            self._leases[place] = (lease, epoch, generation)
+        return answers[0] if answers else generation
+
+    async def _fill(self, place: int, version: int) -> Any:
+        lease, epoch, generation = self._leases[place]
+        entry = pack_entry(Entry(epoch, generation, 4e9, 0.0, str(version).encode()))
+        args: list[Any] = [PREFIX, epoch, generation, SHAPE, lease, KEY, entry, LONG]
+        return await self._scripts[FILL](keys=[SHARED[0], GENERATION, SHARED[2]], args=args)
+
+    async def _beat(self) -> None:
+        self._asked += 1
+        args: list[Any] = [self._epoch, "me", "", 0, LONG, LONG, LONG, f"{self._asked:08d}"]
+        self._epoch = (await self._scripts[BEAT](keys=SHARED, args=args))[0]
+
+    def _closings(self, place: int) -> str:
+        return f"{PREFIX}c:{self._closes[place]}"

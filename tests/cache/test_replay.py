@@ -1,0 +1,88 @@
+"""Ways through the protocol's machine, gone by the real code: the machine is what is there."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from sanicbase import get_redis
+from sanicbase.cache import reader, trust
+from tests.cache.gated import LIFE, GatedReplay
+from tests.cache.protocol import Limits, Rules, State, follow, sample, walk
+from tests.cache.replaying import KEY, Replay
+from tests.rc.conftest import Opened
+
+WAYS = int(os.environ.get("SANICBASE_TEST_WAYS", "20"))  # long ones
+LENGTH = 60  # steps of a long way
+SHORT = Limits(crashes=1, flushes=1, outages=0, stalls=0)
+NO_CRASH = SHORT._replace(crashes=0)
+STALLED = NO_CRASH._replace(flushes=0, stalls=1)
+LATE = NO_CRASH._replace(flushes=0, delays=1)
+KILLED = NO_CRASH._replace(kills=1)
+LONG = Limits(crashes=2, flushes=2, outages=2, stalls=2, delays=2, deafness=1, kills=1)
+
+Way = Iterable[tuple[State, str, State]]
+
+
+async def go(way: Way, replay: Replay | GatedReplay) -> int:
+    """Go a way that has begun; how many steps it has."""
+    gone: list[str] = []
+    for before, name, after in way:
+        gone.append(name)
+        try:
+            await replay.take(before, name, after)
+        except (AssertionError, TimeoutError) as exc:
+            raise AssertionError(f"{' / '.join(gone)} comes to another state than {after}") from exc
+    return len(gone)
+
+
+async def go_by_scripts(way: Way, closes: tuple[str, ...]) -> int:
+    await get_redis().flushdb()
+    replay = Replay(get_redis(), closes)
+    await replay.begin()
+    return await go(way, replay)
+
+
+async def go_by_the_library(way: Way) -> int:
+    await get_redis().flushdb()
+    async with GatedReplay() as replay:
+        return await go(way, replay)
+
+
+@pytest.mark.parametrize(
+    ("closes", "limits", "least"),
+    [
+        pytest.param((KEY, KEY), SHORT, 2000, id="key"),
+        pytest.param((KEY, "*"), LATE, 500, id="late", marks=pytest.mark.long),
+        pytest.param((KEY, KEY), KILLED, 2000, id="killed", marks=pytest.mark.long),
+        pytest.param((KEY, "*"), NO_CRASH, 2000, id="key and class", marks=pytest.mark.long),
+        pytest.param(("*", "*"), NO_CRASH, 2000, id="class", marks=pytest.mark.long),
+    ],
+)
+async def test_the_scripts_do_what_the_machine_does(
+    opened: Opened, redis_url: str, closes: tuple[str, ...], limits: Limits, least: int
+) -> None:
+    """Each kind of step in each kind of situation, and some long ways."""
+    ways = sample(Rules(), limits, random.Random(7))
+    async with opened(redis_url):
+        taken = [await go_by_scripts(follow(Rules(), limits, way), closes) for way in ways]
+        for seed in range(WAYS):
+            await go_by_scripts(walk(Rules(), LONG, random.Random(seed), LENGTH), closes)
+    assert sum(taken) > least
+
+
+@pytest.mark.parametrize(
+    "limits", [pytest.param(NO_CRASH, id="emptied"), pytest.param(STALLED, id="stalled", marks=pytest.mark.long)]
+)
+async def test_readers_and_writers_do_what_the_machine_does(
+    opened: Opened, redis_url: str, monkeypatch: pytest.MonkeyPatch, limits: Limits
+) -> None:
+    monkeypatch.setattr(trust, "PULSE", LIFE)
+    monkeypatch.setattr(reader, "PATIENCE", 0.0)  # a lease may be taken over at once
+    ways = sample(Rules(), limits, random.Random(7))
+    async with opened(redis_url):
+        taken = [await go_by_the_library(follow(Rules(), limits, way)) for way in ways]
+    assert sum(taken) > 1000
