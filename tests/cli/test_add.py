@@ -361,7 +361,7 @@ def test_a_model_with_other_columns_keeps_the_tests_of_its_author(told: Told, tm
 def test_with_several_services_it_asks_which(told: Told) -> None:
     told("new", "blog", "--yes", "--kinds", "srv")
     assert "Say which service: blog, shop." in told("add", "api", "article").output
-    assert "blog has no http_blog.py." in told("add", "api", "article", "--service", "blog").output
+    assert "+ http_blog.py" in told("add", "api", "article", "--service", "blog").output
 
 
 @pytest.mark.parametrize(

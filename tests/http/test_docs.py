@@ -17,6 +17,7 @@ from sanicbase.testing import ServiceProcess
 from tests.http.browser import browser
 from tests.http.conftest import ServeAs
 from tests.http.inn import TOKEN, inn
+from xi_test.config import XiTestConfig
 
 ROOT = Path(__file__).parents[2]
 PAGE = files("sanicbase.http") / "page"
@@ -43,8 +44,9 @@ async def test_the_page_and_its_files_are_served_under_a_strict_policy(serve_as:
     [({}, 200), ({"DOCS": False}, 404), ({"ENV": "test"}, 200), (PROD, 404), ({**PROD, "DOCS": True}, 200)],
 )
 async def test_in_prod_it_is_closed_unless_a_setting_opens_it(
-    serve_as: ServeAs, settings: dict[str, Any], status: int
+    serve_as: ServeAs, settings: dict[str, Any], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(XiTestConfig, "package_dir", lambda: tmp_path / "xi_test")  # which has no migrations
     async with serve_as(Blueprint("empty"), **settings) as client:
         assert (await client.get("/docs")).status_code == status
 
