@@ -46,7 +46,7 @@ async def test_the_page_and_its_files_are_served_under_a_strict_policy(serve_as:
 async def test_in_prod_it_is_closed_unless_a_setting_opens_it(
     serve_as: ServeAs, settings: dict[str, Any], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(XiTestConfig, "package_dir", lambda: tmp_path / "xi_test")  # which has no migrations
+    monkeypatch.setattr(XiTestConfig, "project_dir", classmethod(lambda cls: tmp_path))  # which has no migrations
     async with serve_as(Blueprint("empty"), **settings) as client:
         assert (await client.get("/docs")).status_code == status
 
