@@ -11,6 +11,9 @@ from sanicbase.testing.plugin import _or_skip
 from sanicbase.testing.private_server import PrivateServer
 from tests.cache.opening import library
 from tests.rc import kinds
+from tests.rc.conftest import cluster, opened, sentinels
+
+__all__ = ["cluster", "db_url", "opened", "own_redis", "sentinels", "shelves"]
 
 
 @pytest.fixture
