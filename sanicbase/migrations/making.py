@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,11 +146,15 @@ def next_name(folder: Path, name: str) -> str:
 
 
 def write(folder: Path, name: str, made: Draft) -> Path:
-    """Write the file as the next one of the folder. What is there is never replaced."""
+    """Write the file as the next one of the folder: whole, or not at all. What is there is never replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / next_name(folder, name)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(made.text())
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.write_text(made.text(), encoding="utf-8")
+        os.link(part, path)  # unlike a rename, it fails where the file is there
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 
