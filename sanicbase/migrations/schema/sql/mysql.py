@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from sanicbase.migrations.schema.changes import Changes, TableChange, has_index
-from sanicbase.migrations.schema.sql.writer import Writer
+from sanicbase.migrations.schema.changes import TableChange, has_index
+from sanicbase.migrations.schema.sql.writer import ServerWriter
 from sanicbase.migrations.schema.tables import Column, Index, Table
 from sanicbase.migrations.statements import Dialect
 
@@ -17,29 +17,10 @@ NO_DEFAULT = re.compile(r"(TINY|MEDIUM|LONG)?(TEXT|BLOB)\b|JSON\b|GEOMETRY\b", r
 """Types for which MySQL takes no constant as a default."""
 
 
-class MySQLWriter(Writer):
+class MySQLWriter(ServerWriter):
     """https://dev.mysql.com/doc/refman/8.4/en/alter-table.html"""
 
     dialect: ClassVar[Dialect] = "mysql"
-
-    def script(self, changes: Changes) -> Iterator[str]:
-        for change in changes.changed:
-            self.refuse_other_key(change)
-            yield from self._drop_references(change)
-        for change in changes.changed:
-            for index in change.dropped_indexes:
-                yield f"ALTER TABLE {self.of(change.before)} DROP INDEX {self.quoted(index.name)}"
-        for table in changes.dropped:
-            yield f"DROP TABLE {self.of(table)}"
-        for change in changes.changed:
-            yield from self._rename(change)
-        for change in changes.changed:
-            yield from self._alter(change)
-        for table in changes.created:
-            yield from self.create(table)
-        for change in changes.changed:
-            for key in change.added_foreign_keys:
-                yield f"ALTER TABLE {self.of(change.new)} ADD {self.reference(key)}"
 
     def parts(self, table: Table) -> Iterator[str]:
         for index in table.indexes:
@@ -61,6 +42,10 @@ class MySQLWriter(Writer):
             yield f"ALTER TABLE {table} DROP FOREIGN KEY {self.quoted(key.name)}"
             if not has_index(change.before, key.column):
                 yield f"ALTER TABLE {table} DROP INDEX {self.quoted(key.name)}"
+
+    def _drop_indexes(self, change: TableChange) -> Iterator[str]:
+        for index in change.dropped_indexes:
+            yield f"ALTER TABLE {self.of(change.before)} DROP INDEX {self.quoted(index.name)}"
 
     def _rename(self, change: TableChange) -> Iterator[str]:
         table = self.of(change.new)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from sanicbase.migrations.schema.changes import Changes, TableChange
+from sanicbase.migrations.schema.changes import TableChange
 from sanicbase.migrations.schema.names import key_name
-from sanicbase.migrations.schema.sql.writer import Writer
+from sanicbase.migrations.schema.sql.writer import ServerWriter
 from sanicbase.migrations.schema.tables import Column, Index, Table
 from sanicbase.migrations.statements import Dialect
 
@@ -16,28 +16,10 @@ __all__ = ["PostgresWriter"]
 SERIAL = {"SERIAL": "INT", "BIGSERIAL": "BIGINT", "SMALLSERIAL": "SMALLINT"}
 
 
-class PostgresWriter(Writer):
+class PostgresWriter(ServerWriter):
     """https://www.postgresql.org/docs/current/sql-altertable.html"""
 
     dialect: ClassVar[Dialect] = "postgres"
-
-    def script(self, changes: Changes) -> Iterator[str]:
-        for change in changes.changed:
-            self.refuse_other_key(change)
-            yield from self._drop_references(change)
-        for change in changes.changed:
-            yield from self._drop_indexes(change)
-        for table in changes.dropped:
-            yield f"DROP TABLE {self.of(table)}"
-        for change in changes.changed:
-            yield from self._rename(change)
-        for change in changes.changed:
-            yield from self._alter(change)
-        for table in changes.created:
-            yield from self.create(table)
-        for change in changes.changed:
-            for key in change.added_foreign_keys:
-                yield f"ALTER TABLE {self.of(change.new)} ADD {self.reference(key)}"
 
     def create(self, table: Table, name: str | None = None) -> Iterator[str]:
         yield from super().create(table, name)

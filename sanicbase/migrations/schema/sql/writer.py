@@ -14,7 +14,7 @@ from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Table
 from sanicbase.migrations.statements import Dialect
 from sanicbase.terminal import say
 
-__all__ = ["Writer"]
+__all__ = ["ServerWriter", "Writer"]
 
 # What a column of a type is filled with that nobody knows a value for.
 NEUTRAL: tuple[tuple[str, str], ...] = (
@@ -120,6 +120,44 @@ class Writer(ABC):
                     "请新建一张表，并在数据迁移中复制数据。",
                 )
             )
+
+
+class ServerWriter(Writer):
+    """PostgreSQL's and MySQL's order: what is in the way goes first, under its old name; references come last."""
+
+    def script(self, changes: Changes) -> Iterator[str]:
+        for change in changes.changed:
+            self.refuse_other_key(change)
+            yield from self._drop_references(change)
+        for change in changes.changed:
+            yield from self._drop_indexes(change)
+        for table in changes.dropped:
+            yield f"DROP TABLE {self.of(table)}"
+        for change in changes.changed:
+            yield from self._rename(change)
+        for change in changes.changed:
+            yield from self._alter(change)
+        for table in changes.created:
+            yield from self.create(table)
+        for change in changes.changed:
+            for key in change.added_foreign_keys:
+                yield f"ALTER TABLE {self.of(change.new)} ADD {self.reference(key)}"
+
+    @abstractmethod
+    def _drop_references(self, change: TableChange) -> Iterator[str]:
+        """Foreign keys that go, or are made anew."""
+
+    @abstractmethod
+    def _drop_indexes(self, change: TableChange) -> Iterator[str]:
+        """Indexes that go."""
+
+    @abstractmethod
+    def _rename(self, change: TableChange) -> Iterator[str]:
+        """The table, its columns and its constraints."""
+
+    @abstractmethod
+    def _alter(self, change: TableChange) -> Iterator[str]:
+        """Columns, indexes and comments."""
 
 
 def _is_expression(column: str) -> bool:
