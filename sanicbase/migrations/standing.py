@@ -51,6 +51,8 @@ class Standing:
     """What the journal has about those that `up` has applied."""
     steps: tuple[Note, ...]
     """What the journal has about the one that is half-way."""
+    elsewhere: frozenset[str] = frozenset()
+    """The label's files for other kinds of databases: an embedded one notes them when it is built from the models."""
 
     @property
     def pending(self) -> list[Migration]:
@@ -60,7 +62,7 @@ class Standing:
     @property
     def missing(self) -> list[str]:
         """What is applied, and has no file any more."""
-        names = {migration.name for migration in self.migrations}
+        names = {migration.name for migration in self.migrations} | self.elsewhere
         return [name for name in self.applied if name not in names]
 
     @property
@@ -164,7 +166,15 @@ async def read_standing(label: Label) -> Standing:
         applied=tuple(await _applied(label.name)),
         whole=whole,
         steps=tuple(steps),
+        elsewhere=_elsewhere(label),
     )
+
+
+def _elsewhere(label: Label) -> frozenset[str]:
+    parent = label.folder.parent
+    root = parent.parent if parent.name in DATABASES else parent
+    folders = {root / label.name, *(root / dialect / label.name for dialect in DATABASES)} - {label.folder}
+    return frozenset(migration.name for folder in folders for migration in migrations_in(folder))
 
 
 def refuse_foreign(config: Config, label: Label) -> None:

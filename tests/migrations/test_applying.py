@@ -48,6 +48,17 @@ async def test_a_file_for_another_kind_of_database_is_refused_before_anything_is
     assert (await standing(config)).applied == ()
 
 
+async def test_a_note_about_a_file_for_another_kind_of_database_misses_no_file(config: DeskConfig) -> None:
+    file = write("0_1_init", f"CREATE TABLE pen ({KEY})")
+    assert await up(config) == 1
+    other = "mysql" if config.DB_URL.startswith("postgres") else "postgres"
+    moved = write("0_1_init", "", head=f'DIALECT = "{other}"', folder=other)
+    file.unlink()
+    assert (await standing(config)).missing == []
+    moved.unlink()
+    assert (await standing(config)).missing == ["0_1_init.py"]
+
+
 async def test_migrations_are_applied_once_in_order_and_taken_back(config: DeskConfig) -> None:
     write("0_20990101000000_init", f"CREATE TABLE pen ({KEY}, name VARCHAR(20)); INSERT INTO pen VALUES (1, 'a;b''%s')")
     write("1_19700101000000_more", "ALTER TABLE pen ADD ink INT", "ALTER TABLE pen DROP COLUMN ink")
