@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from tortoise import fields
 from tortoise.exceptions import ValidationError
@@ -35,6 +35,7 @@ __all__ = [
     "fits",
     "own_values",
     "prepare",
+    "unstorable_character",
 ]
 
 JSON_NUMBERS = -(2**63), 2**64 - 1
@@ -72,10 +73,8 @@ class Fits(Validator):
     def _check_text(self, text: str) -> None:
         if self._length is not None and len(text) > self._length:
             raise self._mistake(f"takes {self._length} characters at most, and there are {len(text)}", "too_long")
-        if "\0" in text:
-            raise self._mistake("takes no NUL character", "invalid_text")
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise self._mistake("takes no half of a character (a lone surrogate)", "invalid_text")
+        if character := unstorable_character(text):
+            raise self._mistake(f"takes no {character}", "invalid_text")
 
     def _check_span(self, span: timedelta) -> None:
         if not -(2**63) <= span // MICROSECOND < 2**63:
@@ -117,6 +116,18 @@ class Fits(Validator):
 
     def _mistake(self, what: str, code: str) -> InvalidValue:
         return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
+
+
+def unstorable_character(text: str) -> Literal["NUL character", "lone surrogate"] | None:
+    """The first kind of character in the text that no text column of every database can hold; None when there is none.
+
+    A lone surrogate is half of a character. Bytes of a header that are not UTF-8 become such halves.
+    """
+    if "\0" in text:
+        return "NUL character"
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "lone surrogate"
+    return None
 
 
 def prepare(field: Field[Any]) -> None:

@@ -15,6 +15,7 @@ from sanic.exceptions import NotFound
 from sanic.request import Request
 
 from sanicbase.db.pages import ListQuery
+from sanicbase.db.values import unstorable_character
 from sanicbase.http.bounded_type import BoundedType, Validates
 from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
 
@@ -75,7 +76,7 @@ class PathTexts:
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
         """Add the arguments. Raises NotFound."""
         path = request.match_info
-        if any(isinstance(value, str) and _unfit(value) for value in path.values()):
+        if any(isinstance(value, str) and unstorable_character(value) for value in path.values()):
             raise NotFound("There is nothing at this path.")
         try:
             arguments.update(vars(self.type.validate_python(path)))
@@ -103,8 +104,9 @@ def validated(
     values: dict[str, object] = {}
     mistakes: list[Mistake] = []
     for name, many in given.items():
-        if any(map(_unfit, many)) and (known is None or name in known):
-            code = "nul_character" if any("\0" in text for text in many) else "lone_surrogate"
+        unstorable = {character for text in many if (character := unstorable_character(text))}
+        if unstorable and (known is None or name in known):
+            code = "nul_character" if "NUL character" in unstorable else "lone_surrogate"
             mistakes.append(Mistake.of(f"{place}.{printable(name)}", code))
         values[name] = many if name in several else many[0]
         if len(many) > 1 and name not in several:
@@ -115,11 +117,6 @@ def validated(
         return adapter.validate_python(values)
     except ValidationError as exc:
         raise InvalidParameters.of(exc, place) from None
-
-
-def _unfit(text: str) -> bool:
-    """Whether no database takes it: NUL, or half of a character, which bytes in a header become."""
-    return "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text))
 
 
 def query_of(request: Request) -> Given:
