@@ -150,7 +150,7 @@ def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
 def _check_unique(cls: type[BaseModel], source: type[Model], sets: Sequence[tuple[str, ...]]) -> None:
     known = unique_sets(source)
     if issubclass(source, DBModel):  # unique among those that readers see
-        known |= source._unique_sets()
+        known |= unique_sets(source, hidden_by=source._shown())
     for names in sets:
         if frozenset(names) not in known:
             raise _wrong(cls, f"{' + '.join(names)} is not unique in {source.__name__}, so it finds no entry")

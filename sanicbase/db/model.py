@@ -347,11 +347,7 @@ class DBModel(ModelHooks):
 
     @classmethod
     def _check_unique(cls, names: Collection[str]) -> None:
-        if frozenset(attributes(cls, names)) not in (found := cls._unique_sets()):
-            known = ", ".join(" + ".join(sorted(one)) for one in sorted({*found, frozenset({"pk"})}, key=sorted))
+        unique = unique_sets(cls, hidden_by=cls._shown())
+        if frozenset(attributes(cls, names)) not in unique:
+            known = ", ".join(" + ".join(sorted(names)) for names in sorted({*unique, frozenset({"pk"})}, key=sorted))
             raise SanicBaseError(f"{' + '.join(names)} is not unique in {cls.__name__}. Unique are: {known}.")
-
-    @classmethod
-    def _unique_sets(cls) -> set[frozenset[str]]:
-        """The sets of fields that tell one row that is shown from all others."""
-        return unique_sets(cls, hidden_by=cls._shown())

@@ -13,19 +13,17 @@ import functools
 import logging
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from filelock import FileLock, Timeout
+
 from sanicbase.errors import ResourceError
 from sanicbase.private import private_dir, refusal_of
-from sanicbase.valkey.server import Home, Server, hold, let_go, refusal, valkey_binary
-
-if sys.platform != "win32":
-    import fcntl
+from sanicbase.valkey.server import Home, Server, refusal, valkey_binary
 
 __all__ = ["EmbeddedValkey"]
 
@@ -39,42 +37,45 @@ _STEADY = 10.0  # seconds: a server that lived this long starts the back-off ane
 _PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
-class _Lock:
-    """The right to run the server. It belongs to an open file: two in one process exclude each other too."""
+class _OwnerLock:
+    """The right to run the server: filelock's lock of a file, which holds the pid of its owner."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd: int | None = None
+        self._file: os.stat_result | None = None
+        self._lock = FileLock(
+            path, mode=0o600, fallback_to_soft=False, preserve_lock_file=True, on_acquired=self._write_pid
+        )
 
     def acquire(self) -> bool:
-        """Take the lock if it is free, and leave our pid in it for the error messages of others."""
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        hold(self._fd)
+        """Take the lock if it is free."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock.acquire(timeout=0)
+        except Timeout:
             return False
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, b"%d\n" % os.getpid())
-        return self.in_place()
+        return self.is_in_place()
 
-    def in_place(self) -> bool:
-        """False once the file was removed or replaced (`git clean`): others may hold the next one."""
+    def is_in_place(self) -> bool:
+        """False once the file was removed or replaced (`git clean`): another process may lock the next one."""
         with contextlib.suppress(OSError):
-            return self._fd is not None and os.path.samestat(os.fstat(self._fd), self.path.stat())
+            return self._file is not None and os.path.samestat(self._file, self.path.stat())
         return False
 
-    def holder(self) -> str:
+    def owner(self) -> str:
+        """The process that has the lock, for error messages."""
         try:
             return f"process {int(self.path.read_text())}"
         except (OSError, ValueError):
             return "another process"
 
     def release(self) -> None:
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            fcntl.flock(fd, fcntl.LOCK_UN)  # closing would not free it while a fork is under way
-            let_go(fd)
+        self._file = None
+        self._lock.release()
+
+    def _write_pid(self, fd: int) -> None:
+        self._file = os.fstat(fd)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 
 
 class _Keeper(threading.Thread):
@@ -86,7 +87,7 @@ class _Keeper(threading.Thread):
         self.stopping = threading.Event()
         self.owner = False
         self.failure: str | None = None
-        self.lock = _Lock(home.directory / "valkey.lock")
+        self.lock = _OwnerLock(home.directory / "valkey.lock")
         self._home, self._binary = home, binary
 
     def run(self) -> None:
@@ -119,7 +120,7 @@ class _Keeper(threading.Thread):
 
     def _serve(self, server: Server) -> None:
         try:
-            while server.status() is None and self.lock.in_place() and not self.stopping.wait(_POLL):
+            while server.status() is None and self.lock.is_in_place() and not self.stopping.wait(_POLL):
                 pass
             if server.status() is not None and not self.stopping.is_set():
                 lines = self._home.log.read_text(errors="replace").strip().splitlines()
@@ -128,7 +129,7 @@ class _Keeper(threading.Thread):
                 raise refusal(f"{cause}: see {self._home.log}", self._home.setting)
         finally:
             # Asked to end, a server removes its socket; without the lock, that may be the next owner's.
-            server.end(_PATIENCE if self.lock.in_place() else 0)
+            server.end(_PATIENCE if self.lock.is_in_place() else 0)
 
 
 class _Attempt:
@@ -153,7 +154,7 @@ class _Attempt:
         if keeper.failure is not None:
             raise ResourceError(keeper.failure)
         if time.monotonic() > self._deadline:
-            holder = "this process" if keeper.owner else keeper.lock.holder()
+            holder = "this process" if keeper.owner else keeper.lock.owner()
             cause = f"No embedded Valkey answered within {self._timeout:g} seconds, and {holder} holds the lock"
             raise refusal(f"{cause} {keeper.lock.path}: end it", self._setting)
 

