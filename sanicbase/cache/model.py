@@ -107,7 +107,7 @@ class RCModel(BaseModel):
         return [None if each is None else next(found) for each in values]
 
     @classmethod
-    async def get_by(cls, **unique: Part) -> Self | None:
+    async def get_by(cls, /, **unique: Part) -> Self | None:
         """The entry with these values of a unique set: `await ArticleRC.get_by(slug="hello")`.
 
         A foreign key is named by its relation or its column, and its value is a related object or its key.
@@ -124,7 +124,7 @@ class RCModel(BaseModel):
         return entry
 
     @classmethod
-    async def create(cls, **values: Any) -> Self:
+    async def create(cls, /, **values: Any) -> Self:
         """Write a new row, or a new entry where there is no source, and return its entry.
 
         Raises IntegrityError when there is one already, InvalidValue for what does not fit.
@@ -137,7 +137,7 @@ class RCModel(BaseModel):
         return created
 
     @classmethod
-    async def update(cls, key: Key, **values: Any) -> Self | None:
+    async def update(cls, key: Key, /, **values: Any) -> Self | None:
         """Change some fields of a row, and return its entry; None when there is none.
 
         Raises as `create`, and InvalidValue for another key: a key cannot be changed.

@@ -60,6 +60,11 @@ class DBModel(ModelHooks):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         meta = cls._meta
+        if "using_db" in meta.fields_map:
+            raise SanicBaseError(
+                f"{cls.__name__}.using_db has the name of an option of every method. Give the field another name, and "
+                "`source_field` the name of its column."
+            )
         if not meta.abstract:
             check_together(cls)
         meta._default_ordering = tuple((attribute(cls, name), order) for name, order in meta._default_ordering)
@@ -169,7 +174,7 @@ class DBModel(ModelHooks):
         return row
 
     @classmethod
-    async def get_by_unique(cls, *, using_db: Using = None, **values: object) -> Self | None:
+    async def get_by_unique(cls, /, *, using_db: Using = None, **values: object) -> Self | None:
         """The row with that value of a unique field, or those values of a unique set; None when there is none."""
         cls._check_unique(values)
         if None in values.values():  # nulls are never equal
@@ -177,13 +182,13 @@ class DBModel(ModelHooks):
         return await cls._single(values, using_db)
 
     @classmethod
-    async def update_by_pk(cls, pk: object, values: Mapping[str, Any], *, using_db: Using = None) -> bool:
+    async def update_by_pk(cls, pk: object, /, *, using_db: Using = None, **values: Any) -> bool:
         """Update the row with that primary key; False when there is none."""
-        values = converted(cls, values)
+        values = converted(cls, values)  # also refused where there is no row
         return cls._can_have({"pk": pk}) and await cls._where({"pk": pk}, using_db).update(**values) > 0
 
     @classmethod
-    async def update_by(cls, where: Where, values: Mapping[str, Any], *, using_db: Using = None) -> int:
+    async def update_by(cls, where: Where, /, *, using_db: Using = None, **values: Any) -> int:
         """Update the rows that meet a condition, and return how many they were."""
         return await cls._where(where, using_db).update(**values)
 

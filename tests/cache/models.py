@@ -123,6 +123,16 @@ class SmallTallyRC(RCModel):
         source = Tally
 
 
+class SettingRC(RCModel):
+    """In Redis alone; its fields have the names of parameters."""
+
+    key: str
+    where: str = ""
+
+    class Meta:
+        key = "key"
+
+
 class SessionRC(RCModel):
     """Kept in Redis alone."""
 

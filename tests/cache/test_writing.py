@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from sanicbase import IntegrityError, InvalidValue, NotFoundError, RCModel, SanicBaseError, get_redis, transaction
-from tests.cache.models import AuthorRC, BookCountRC, BookRC, DraftRC, NoteRC, SessionRC
+from tests.cache.models import AuthorRC, BookCountRC, BookRC, DraftRC, NoteRC, SessionRC, SettingRC
 from tests.db.library import Author, Book
 
 
@@ -178,3 +178,8 @@ async def test_redis_alone_takes_what_it_gives_back_and_refuses_the_rest(shelves
     with pytest.raises(SanicBaseError, match=wrong):
         await NoteRC.update(1, extra=b"\xff")
     assert [entry and entry.text for entry in await NoteRC.get_many([1, 2])] == ["b", None]
+
+
+async def test_fields_may_have_the_names_of_parameters(shelves: None) -> None:
+    await SettingRC.create(key="theme", where="page")
+    assert await SettingRC.update("theme", key="theme", where="menu") == SettingRC(key="theme", where="menu")

@@ -398,7 +398,7 @@ async def main():
             (found,) = await Thing.filter(**{name: number, f"{name}__in": [number], f"{name}__not": -1}).order_by(name)
             assert getattr(found, name) == number
             assert await Thing.all().values_list(name, flat=True) == [number]
-            assert await Thing.update_by({name: number}, {name: number}) == 1
+            assert await Thing.update_by({name: number}, **{name: number}) == 1
         print(len(names))
 
 asyncio.run(main())

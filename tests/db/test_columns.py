@@ -62,7 +62,7 @@ async def test_what_is_written_is_what_is_read(store: Store) -> None:
             await Every(**{"id": keys[0], name: value}).save()
             await Every.bulk_create([Every(**{"id": keys[1], name: value})])
             await Every.create(id=keys[2])
-            assert await Every.update_by_pk(keys[2], {name: value})
+            assert await Every.update_by_pk(keys[2], **{name: value})
             await Every.upsert({"id": keys[3], name: value}, on=["id"])
             for row in await Every.filter(id__in=keys):
                 assert _typed(getattr(row, name)) == _typed(value), (name, value)

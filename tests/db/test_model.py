@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tortoise import fields
 from tortoise.expressions import F, Q
 from tortoise.manager import Manager
 from tortoise.queryset import QuerySet
@@ -56,10 +57,10 @@ async def test_only_what_is_unique_gets_a_single_row() -> None:
 
 async def test_rows_are_updated_and_deleted_by_key_and_by_condition() -> None:
     books = [await Book.create(slug=f"b{number}", pages=number) for number in range(6)]
-    assert await Book.update_by_pk(books[0].id, {"title": "first"}) is True
-    assert await Book.update_by_pk(0, {"title": "none"}) is False
-    assert await Book.update_by({"pages__gte": 4}, {"title": "thick"}) == 2
-    assert await Book.update_by(Q(pages=2) | Q(pages=3), {"pages": F("pages") * 10}) == 2
+    assert await Book.update_by_pk(books[0].id, title="first") is True
+    assert await Book.update_by_pk(0, title="none") is False
+    assert await Book.update_by({"pages__gte": 4}, title="thick") == 2
+    assert await Book.update_by(Q(pages=2) | Q(pages=3), pages=F("pages") * 10) == 2
     assert sorted([book.pages for book in await Book.all()]) == [0, 1, 4, 5, 20, 30]
     assert await Book.delete_by_pk(books[0].id) is True
     assert await Book.delete_by_pk(books[0].id) is False
@@ -69,14 +70,14 @@ async def test_rows_are_updated_and_deleted_by_key_and_by_condition() -> None:
 
 async def test_an_update_to_the_same_values_finds_its_row() -> None:
     await Tally.create(name="a", n=1)
-    assert await Tally.update_by_pk("a", {"n": 1}) is True
+    assert await Tally.update_by_pk("a", n=1) is True
 
 
 @pytest.mark.parametrize("where", [{}, Q()])
 async def test_an_empty_condition_is_not_every_row(where: Any) -> None:
     await Tally.create(name="a")
     with pytest.raises(SanicBaseError, match=r"write Tally\.all\(\)"):
-        await Tally.update_by(where, {"n": 1})
+        await Tally.update_by(where, n=1)
     with pytest.raises(SanicBaseError, match="empty"):
         await Tally.delete_by(where)
     assert (await Tally.get(name="a")).n == 0
@@ -97,7 +98,7 @@ async def test_every_way_to_update_moves_timestamps_and_version_on() -> None:
     await Book.filter(id=book.id).update(updated_at=long_ago)
     await Book.filter(id=book.id).update(title="b")
     await moved(3)
-    await Book.update_by_pk(book.id, {"title": "c"})
+    await Book.update_by_pk(book.id, title="c")
     await moved(5)
     book = await Book.get(id=book.id)
     book.title = "d"
@@ -248,7 +249,7 @@ async def test_verbs_join_the_open_transaction() -> None:
         await Tally.bulk_create([Tally(name="b"), Tally(name="c")], batch_size=1)
         await Tally.upsert({"name": "d"}, on=["name"])
         await Tally.bulk_upsert([Tally(name="e")], on=["name"])
-        await Tally.update_by_pk("a", {"n": 5})
+        await Tally.update_by_pk("a", n=5)
         await Tally.bulk_update([Tally(name="b", n=7)], ["n"])
         assert await Tally.all().count() == 5
         await connection.rollback()
@@ -258,7 +259,7 @@ async def test_verbs_join_the_open_transaction() -> None:
 async def test_verbs_take_a_connection() -> None:
     async with in_transaction() as connection:
         await Tally.upsert({"name": "d"}, on=["name"], using_db=connection)
-        assert await Tally.update_by_pk("d", {"n": 5}, using_db=connection)
+        assert await Tally.update_by_pk("d", n=5, using_db=connection)
         found = await Tally.get_by_pk("d", using_db=connection)
         assert found is not None
         assert found.n == 5
@@ -309,7 +310,7 @@ async def update(values: dict[str, Any]) -> None:
 
 
 async def update_by_pk(values: dict[str, Any]) -> None:
-    await Book.update_by_pk((await Book.get(slug="a")).id, values)
+    await Book.update_by_pk((await Book.get(slug="a")).id, **values)
 
 
 async def save_attribute(values: dict[str, Any]) -> None:
@@ -407,3 +408,15 @@ def test_a_manager_of_ones_own_is_one_of_ours() -> None:
     assert isinstance(Offer._meta.manager, Cheap)
     with pytest.raises(SanicBaseError, match="must be of a subclass of DBManager"):
         type("Bad", (DBModel,), {"Meta": type("Meta", (), {"manager": Manager()}), "__module__": __name__})
+
+
+def test_no_column_has_the_name_of_an_option() -> None:
+    with pytest.raises(SanicBaseError, match=r"Bad\.using_db has the name of an option"):
+        type("Bad", (DBModel,), {"using_db": fields.IntField(), "__module__": __name__})
+
+
+@pytest.mark.parametrize("update", [Tally.update_by_pk, Tally.update_by])
+async def test_a_column_that_there_is_not_may_have_the_name_of_a_parameter(update: Any) -> None:
+    for name in ("cls", "where", "values"):
+        with pytest.raises(InvalidValue, match=f"no field '{name}'"):
+            await update({"name": "a"}, **{name: 1})

@@ -135,8 +135,8 @@ async def test_a_row_is_written_by_any_name_of_its_keys(people: People) -> None:
     with pytest.raises(IntegrityError) as caught:
         await Vote.create(who=ann, article=first)
     assert set(caught.value.columns) == {"who_id", "article_id"}
-    assert await Vote.update_by_pk(rows[0].id, {"who": ben, "article": second.id}) is True
-    assert await Vote.update_by({"who": ben, "article__in": [second]}, {"who": ann, "article_id": first}) == 1
+    assert await Vote.update_by_pk(rows[0].id, who=ben, article=second.id) is True
+    assert await Vote.update_by({"who": ben, "article__in": [second]}, who=ann, article_id=first) == 1
     assert await Vote.filter(who=ann).exclude(article=first).update(value=F("value") + 1) == 1
     assert await Vote.exists(who=ann, article=second, value=2)
     assert await Vote.delete_by(Q(who=ann) & ~Q(article=second)) == 1
@@ -290,7 +290,7 @@ def _writes(vote: Vote, values: dict[str, Any]) -> list[Awaitable[object]]:
         await vote.update_from_dict(values).save()
 
     upsert = Vote.upsert(values, on=["who", "article"])
-    return [Vote.create(**values), update(), Vote.update_by_pk(vote.pk, values), upsert, save()]
+    return [Vote.create(**values), update(), Vote.update_by_pk(vote.pk, **values), upsert, save()]
 
 
 async def test_what_is_in_another_table_cannot_be_written_here(people: People) -> None:
@@ -345,7 +345,7 @@ async def test_a_one_to_one_relation_is_a_primary_key(people: People) -> None:
     assert profile.pk == ann.pk
     for key in (ann.pk, ann):
         assert await Profile.get_by_pk(key) == profile
-        assert await Profile.update_by_pk(key, {"motto": "b"}) is True
+        assert await Profile.update_by_pk(key, motto="b") is True
         assert await Profile.get_by_unique(own=key) == profile
     profile.motto = "c"
     await profile.save()
@@ -409,7 +409,7 @@ async def test_a_watcher_hears_of_keys_before_and_after(people: People) -> None:
         assert seen(ears) == both(row(ben, first), row(ben, second))
         await Vote.filter(who=ben).update(who=ann)
         assert seen(ears) == both(row(ben, second), row(ann, second))
-        await Vote.update_by({"who": ann}, {"article": first, "value": 3})
+        await Vote.update_by({"who": ann}, article=first, value=3)
         assert seen(ears) == both(row(ann, second), row(ann, first))
         await Vote.bulk_update([vote.update_from_dict({"who": ben, "article": first})], fields=["who"])
         assert seen(ears) == both(row(ann, first), row(ben, first))

@@ -136,7 +136,7 @@ WRITES: dict[str, Do] = {
     "save": lambda: Author(name="new").save(),
     "update": lambda: Author.filter(id=9).update(name="x"),
     "update of all": lambda: Author.all().update(name="x"),
-    "update_by_pk": lambda: Author.update_by_pk(1, {"name": "x"}),
+    "update_by_pk": lambda: Author.update_by_pk(1, name="x"),
     "delete": lambda: Tally.all().delete(),
     "bulk_create": lambda: Author.bulk_create([Author(name="new")]),
     "bulk_update": lambda: Author.bulk_update([Author(id=1, name="x")], ["name"]),

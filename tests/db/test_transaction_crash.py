@@ -51,8 +51,8 @@ async def test_killed_between_commit_and_effects(shared: Store, tmp_path: Path) 
     assert not trace.exists()
     async with opened(shared, "tests.db.library", DB_STATEMENT_TIMEOUT=5):
         async with transaction():  # nothing is in its way
-            await Tally.update_by_pk(SHARED, {"n": 7})
-            await Tally.update_by_pk("a", {"n": 7})
+            await Tally.update_by_pk(SHARED, n=7)
+            await Tally.update_by_pk("a", n=7)
             await Tally.create(name="b")
         assert {row.name: row.n for row in await Tally.all()} == {"a": 7, "a-second": 0, "b": 0, SHARED: 7}
 

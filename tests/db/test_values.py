@@ -190,7 +190,7 @@ async def update(row: Every, values: dict[str, Any]) -> None:
 
 
 async def update_by_pk(row: Every, values: dict[str, Any]) -> None:
-    await Every.update_by_pk(row.id, values)
+    await Every.update_by_pk(row.id, **values)
 
 
 async def update_from_dict(row: Every, values: dict[str, Any]) -> None:
@@ -334,7 +334,7 @@ async def test_flags_and_floats_are_no_keys() -> None:
     await Every.create(id=1, number=7)
     for key in (True, 1.0, 1.5, "1.0", {1}, [1], None, math.nan):
         assert await Every.get_by_pk(key) is None
-        assert await Every.update_by_pk(key, {"number": 8}) is False
+        assert await Every.update_by_pk(key, number=8) is False
         assert await Every.delete_by_pk(key) is False
     for wrong in (True, 1.0, 1.5):
         with pytest.raises(InvalidValue, match="'id' takes a value of type int"):

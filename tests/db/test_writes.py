@@ -101,7 +101,7 @@ async def test_single_rows_are_announced(tallies: Ears) -> None:
     row.n = 1
     await row.save()
     assert tallies.take() == [before("a"), ("committed", 1)]
-    await Tally.update_by_pk("a", {"n": 2})
+    await Tally.update_by_pk("a", n=2)
     assert tallies.take() == [before("a"), ("committed", 1)]
     await Tally.get_or_create({"n": 3}, name="a")
     assert tallies.take() == []
@@ -181,18 +181,18 @@ async def test_a_transaction_tells_once_how_it_ended(tallies: Ears) -> None:
     async with transaction():
         await Tally.create(name="a")
         async with in_transaction():
-            await Tally.update_by_pk("a", {"n": 1})
+            await Tally.update_by_pk("a", n=1)
         assert tallies.take() == [before("a"), before("a")]
     assert tallies.take() == [("committed", 2)]
     with pytest.raises(ZeroDivisionError):
         async with transaction():
-            await Tally.update_by_pk("a", {"n": 2})
+            await Tally.update_by_pk("a", n=2)
             raise ZeroDivisionError
     assert tallies.take() == [before("a"), ("rolled back", 1)]
     async with transaction():
         with pytest.raises(ZeroDivisionError):
             async with transaction():
-                await Tally.update_by_pk("a", {"n": 3})
+                await Tally.update_by_pk("a", n=3)
                 raise ZeroDivisionError
     assert tallies.take() == [before("a"), ("committed", 1)]  # the end opens what a savepoint closed
     assert (await Tally.get(name="a")).n == 1
@@ -222,7 +222,7 @@ async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
     tallies.refuses = True
     for write in (
         lambda: Tally.create(name="b"),
-        lambda: Tally.update_by_pk("a", {"n": 1}),
+        lambda: Tally.update_by_pk("a", n=1),
         lambda: Tally.delete_by_pk("a"),
         lambda: Tally.bulk_create([Tally(name="c")]),
         lambda: Tally.upsert({"name": "a", "n": 1}, on=["name"]),
