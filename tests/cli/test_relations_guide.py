@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
 from sanicbase.testing import ServiceProcess
 from tests.cli.conftest import Folder
+from tests.docs.blocks import blocks, text_of
 from tests.preloaded import preloaded
 
-GUIDE = Path(__file__).parents[2] / "docs" / "en" / "relations.md"
-BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-NAMED = re.compile(r"# (\w+/\S+\.py)\n")
-FILES = {found[1]: block[found.end() :] for block in BLOCKS if (found := NAMED.match(block))}
-SHOWN = [block for block in BLOCKS if not NAMED.match(block)]
+BLOCKS = [block for block in blocks("docs/en/relations.md") if block.language == "python"]
+FILES = {block.path: block.code.partition("\n")[2] for block in BLOCKS if block.path}
+SHOWN = [block.code for block in BLOCKS if not block.path]
 CONSOLE = """
 import ast, asyncio
 from tortoise.functions import Count, Sum
@@ -73,7 +71,7 @@ def test_the_code_says_what_the_guide_says(guided: Folder) -> None:
 def test_the_sentence_of_a_lost_relation_is_that_of_the_guide(guided: Folder) -> None:
     models = guided.path / "office" / "model_db" / "main.py"
     models.write_text(models.read_text().replace('"shop.Goods"', '"models.Goods"'))
-    (said,) = re.findall(r"^(Order\.goods in .*)\.$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    (said,) = re.findall(r"^(Order\.goods in .*)\.$", text_of("docs/en/relations.md"), re.MULTILINE)
     assert said.rpartition(". ")[0] in guided.refused("doctor", "office")
     done = guided.tried(sys.executable, "http_office.py")
     assert done.returncode == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,11 +13,10 @@ import pytest
 from tortoise.expressions import Q
 
 from tests.db.opening import Store, opened
+from tests.docs.blocks import code
 
-GUIDE = Path(__file__).parents[2] / "docs" / "en" / "models.md"
-MODELS, VERBS, RELATIONS, *_ = re.findall(
-    r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-)
+GUIDE = "docs/en/models.md"
+MODELS, VERBS, RELATIONS, *_ = code("models", "python")
 MODULE = "tests.db.guide_models"
 VOTES = """
 from tortoise import fields
@@ -50,14 +48,14 @@ async def models(
     """The models of the guide, or those of a test, open."""
     module = ModuleType(MODULE)
     monkeypatch.setitem(sys.modules, MODULE, module)
-    exec(compile(getattr(request, "param", MODELS), str(GUIDE), "exec", dont_inherit=True), module.__dict__)
+    exec(compile(getattr(request, "param", MODELS), GUIDE, "exec", dont_inherit=True), module.__dict__)
     async with opened(Store("sqlite", f"sqlite://{tmp_path / 'guide.sqlite3'}"), MODULE):
         yield module
 
 
 async def run(code: str, names: dict[str, Any]) -> None:
     """Run the code of a guide, which awaits as one does in a console."""
-    compiled = compile(code, str(GUIDE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    compiled = compile(code, GUIDE, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     await eval(compiled, names)
 
 

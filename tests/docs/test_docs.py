@@ -10,10 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TWINS = [
-    ("README.md", "README.zh-CN.md"),
-    *((f"docs/en/{page.name}", f"docs/zh/{page.name}") for page in sorted((ROOT / "docs" / "en").glob("*.md"))),
-]
 
 
 STALE = """
@@ -22,32 +18,10 @@ print([str(path) for path, text in pages().items() if path.read_text(encoding="u
 """
 
 
-def code_blocks(page: str) -> list[str]:
-    return re.findall(
-        r"^```(?:sh|json)\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-
-
 def test_the_reference_pages_are_those_of_the_docstrings() -> None:
     # In a process of its own: click keeps the language in which its words were when a command was imported.
     done = subprocess.run([sys.executable, "-c", STALE], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n", "run `make docs`"
-
-
-@pytest.mark.parametrize(("english", "chinese"), TWINS)
-def test_both_languages_show_the_same_commands(english: str, chinese: str) -> None:
-    assert code_blocks(english) == code_blocks(chinese)
-
-
-def python_code(page: str) -> list[str]:
-    """The Python of a page without its comments and docstrings, which are in the page's language."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [re.sub(r'"""(.|\n)*?"""|\s*#.*', "", block) for block in blocks]
-
-
-@pytest.mark.parametrize(("english", "chinese"), TWINS)
-def test_both_languages_show_the_same_python(english: str, chinese: str) -> None:
-    assert python_code(english) == python_code(chinese)
 
 
 @pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.zh-CN.md", "zh")])

@@ -5,25 +5,17 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from sanicbase.testing.databases import ask_mysql, ask_postgres
+from tests.docs.blocks import code
 
-ROOT = Path(__file__).parents[2]
 DENIED = "permission denied|denied to user"
 
 
-def grants(page: str = "en") -> list[str]:
-    text = (ROOT / "docs" / page / "deployment.md").read_text(encoding="utf-8")
-    return re.findall(r"^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def test_both_languages_have_the_same_grants() -> None:
-    assert len(grants()) == 4
-    assert grants("zh") == grants()
+GRANTS = code("deployment", "sql")
 
 
 class Accounts:
@@ -94,7 +86,7 @@ def in_mysql(mysql_url: str) -> Iterator[Accounts]:
 
 @pytest.mark.xdist_group("postgres")
 def test_the_service_reads_aerichs_table_and_writes_the_others_in_postgres(in_postgres: Accounts) -> None:
-    before, after, *_ = grants()
+    before, after, *_ = GRANTS
     in_postgres.run(before)
     in_postgres.migrate()
     in_postgres.run(after)
@@ -103,7 +95,7 @@ def test_the_service_reads_aerichs_table_and_writes_the_others_in_postgres(in_po
 
 @pytest.mark.xdist_group("mysql")
 def test_the_service_reads_aerichs_table_and_writes_the_others_in_mysql(in_mysql: Accounts) -> None:
-    *_, before, after = grants()
+    *_, before, after = GRANTS
     in_mysql.run(before)
     in_mysql.migrate()
     in_mysql.run(after)

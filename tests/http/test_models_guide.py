@@ -22,9 +22,9 @@ from tortoise import Tortoise
 from sanicbase import APIView, Page, PageQuery, create_app
 from sanicbase.testing import client
 from tests.db.opening import LibraryConfig
+from tests.docs.blocks import code
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "en" / "models.md").read_text(encoding="utf-8")
-PAGES = GUIDE.partition("\n## Pages\n")[2]
+LIST, ASKED, REFUSED = (code("models", language)[-1] for language in ("python", "sh", "json"))
 MODULE = "tests.http.guide_models"
 ARTICLES = """
 from tortoise import fields
@@ -54,11 +54,6 @@ class BaseAPI(APIView, public=True):
     """Who may come in: everybody."""
 
 
-def block(language: str) -> str:
-    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", PAGES, re.DOTALL | re.MULTILINE)
-    return found[0]
-
-
 @pytest.fixture
 async def http_client(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -69,7 +64,7 @@ async def http_client(
     exec(compile(ARTICLES, MODULE, "exec", dont_inherit=True), module.__dict__)
     names = {"PageQuery": PageQuery, "Page": Page, "BaseAPI": BaseAPI, "ArticleLine": ArticleLine, "Request": Request}
     module.__dict__.update(names)
-    exec(compile(block("python"), "docs/en/models.md", "exec", dont_inherit=True), module.__dict__)
+    exec(compile(LIST, "docs/en/models.md", "exec", dont_inherit=True), module.__dict__)
     blueprint = Blueprint("guide", url_prefix="/xi_test")
     module.ArticlesAPI.attach(blueprint, "/articles")
     url = f"sqlite://{tmp_path}/guide.sqlite3"
@@ -92,7 +87,7 @@ async def asked(http_client: httpx.AsyncClient, query: str) -> Any:
 
 
 async def test_a_list_is_asked_as_the_guide_shows(http_client: httpx.AsyncClient) -> None:
-    (url,) = re.findall(r"curl '(.*)'", block("sh"))
+    (url,) = re.findall(r"curl '(.*)'", ASKED)
     assert urlsplit(url).path == "/xi_test/articles"
     answer = await asked(http_client, urlsplit(url).query)
     assert [line["id"] for line in answer["data"]] == list(range(10, 0, -1))
@@ -109,4 +104,4 @@ async def test_what_is_not_said_is_as_the_class_says(http_client: httpx.AsyncCli
 async def test_an_order_that_is_not_declared_is_answered_as_the_guide_shows(http_client: httpx.AsyncClient) -> None:
     answer = await asked(http_client, "order=titel")
     assert answer.pop("request_id")  # of which the page on errors tells
-    assert answer == json.loads(block("json"))
+    assert answer == json.loads(REFUSED)

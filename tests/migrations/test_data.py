@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from sanicbase.errors import MigrationError
 from tests.db import project as projects
 from tests.db.opening import STORES, Store
+from tests.docs.blocks import code
 from tests.migrations.desk import FILE, DeskConfig, Told, ask, standing, up, write
 
 PENS = "CREATE TABLE pen (id {kind} PRIMARY KEY, name VARCHAR(40), slug VARCHAR(40)); {rows}"
@@ -126,11 +126,9 @@ async def test_aerich_does_not_note_a_migration_without_its_rows(tmp_path: Path)
     assert len(projects.Store.embedded(project).ask("SELECT version FROM aerich")) == 1
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("store", STORES[:3], indirect=True)
-async def test_files_of_the_guide_work(config: DeskConfig, language: str) -> None:
-    page = Path(__file__).parents[2] / "docs" / language / "migrations.md"
-    dropping, slugs = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+async def test_files_of_the_guide_work(config: DeskConfig) -> None:
+    dropping, slugs = code("migrations", "python")
     write(
         "0_1_init",
         "CREATE TABLE article (id INT PRIMARY KEY, title VARCHAR(40)); INSERT INTO article VALUES (1, 'A B')",
