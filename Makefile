@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test prove generate try lint lowest docs format news bench growing deploy
+.PHONY: help setup run test prove generate try lint lowest docs format news bench growing deploy translations
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -50,9 +50,11 @@ bench: setup  ## what an access line costs, beside Sanic's own
 growing: setup  ## one machine against four, in network namespaces; needs root
 	$(BIN)/python benchmarks/growing.py
 
-docs: setup  ## write the reference pages from the docstrings, and compile the commands' Chinese
-	$(BIN)/python docs/reference.py
-	$(BIN)/pybabel --quiet compile --directory sanicbase/cli/locale
+translations: setup  ## bring the catalogs of all languages up to date, and compile them
+	$(BIN)/python -m docs.translations $(LANGUAGES)
+
+docs: translations  ## write the reference pages from the docstrings
+	$(BIN)/python -m docs.reference
 
 lowest: setup  ## the tests, on the lowest versions that pyproject.toml allows
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .venv-lowest

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
-import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from docs.translations import settings
 from sanicbase import Config
 from sanicbase.cli import main
-from sanicbase.cli.help import translated
+from sanicbase.i18n import gettext as _
 
 HERE = Path(__file__).parent
-os.environ["LC_ALL"] = "C"  # whoever writes the pages, the English one is English
 
 ENGLISH = """# Settings
 
@@ -78,12 +77,6 @@ python -c "import secrets; print(secrets.token_urlsafe(32))"
 """
 
 
-def settings() -> list[tuple[str, str, str]]:
-    """Each setting with its default and its docstring, in the order of the class."""
-    fields = [(name, field.default, field.description or "") for name, field in Config.model_fields.items()]
-    return [("SERVER_NAME", "", _server_name()), *((name, _shown(value), text) for name, value, text in fields)]
-
-
 COMMANDS_ENGLISH = """# Commands
 
 [First service](first-service.md) shows them at work. Run them in the project's folder; `python -m sanicbase` is the
@@ -109,59 +102,67 @@ eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
 ```
 """
 
+OPTIONS_ENGLISH = "| option | what it is |"
+OPTIONS_CHINESE = "| 选项 | 说明 |"
 
-def commands(group: click.Group, chinese: bool, path: str = "sanicGuider") -> Iterator[str]:
-    """A section for each command, made from the command itself."""
+
+def commands(group: click.Group, head: str, path: str = "sanicGuider") -> Iterator[str]:
+    """A section for each command, in the terminal's language, made from the command itself."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         here = f"{path} {name}"
         if isinstance(command, click.Group):
-            yield from commands(command, chinese, here)
+            yield from commands(command, head, here)
             continue
-        shown = translated(command, here) if chinese else command
-        usage = " ".join([here, *shown.collect_usage_pieces(click.Context(shown, info_name=here))])
-        options = [each for each in shown.params if isinstance(each, click.Option)]
-        rows = [row for each in options if (row := each.get_help_record(click.Context(shown)))]
-        yield f"\n## {here}\n\n```\n{usage}\n```\n\n{inspect.cleandoc(shown.help or '')}\n"
+        usage = " ".join([here, *command.collect_usage_pieces(click.Context(command, info_name=here))])
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        rows = [row for each in options if (row := each.get_help_record(click.Context(command)))]
+        yield f"\n## {here}\n\n```\n{usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
         if rows:
-            head = "| 选项 | 说明 |" if chinese else "| option | what it is |"
             lines = [f"| `{option.replace('|', '/')}` | {text.replace('|', '/')} |" for option, text in rows]
             yield "\n" + "\n".join([head, "|---|---|", *lines]) + "\n"
 
 
 def pages() -> dict[Path, str]:
     """The pages and what they should hold."""
-    chinese = tomllib.loads((HERE / "settings.zh.toml").read_text(encoding="utf-8"))
-    english_rows = [_row(name, default, text) for name, default, text in settings()]
-    chinese_rows = [_row(name, default, chinese[name]) for name, default, _ in settings()]
     return {
-        HERE / "en" / "settings.md": ENGLISH + "".join(english_rows),
-        HERE / "zh" / "settings.md": CHINESE + "".join(chinese_rows),
-        HERE / "en" / "commands.md": COMMANDS_ENGLISH + "".join(commands(main, chinese=False)),
-        HERE / "zh" / "commands.md": COMMANDS_CHINESE + "".join(commands(main, chinese=True)),
+        **_pages("en", ENGLISH, COMMANDS_ENGLISH, OPTIONS_ENGLISH),
+        **_pages("zh", CHINESE, COMMANDS_CHINESE, OPTIONS_CHINESE),
     }
 
 
-def _server_name() -> str:
-    """The docstring of the one setting that is a class variable, which pydantic does not collect."""
-    (cls,) = ast.parse(inspect.getsource(Config)).body
-    assert isinstance(cls, ast.ClassDef)
-    for place, statement in enumerate(cls.body):
-        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "SERVER_NAME":
-            text = cls.body[place + 1]
-            assert isinstance(text, ast.Expr)
-            return str(ast.literal_eval(text.value))
-    raise LookupError("Config has no SERVER_NAME.")
+def _pages(language: str, head: str, commands_head: str, options_head: str) -> dict[Path, str]:
+    with terminal_in(language):
+        return {
+            HERE / language / "settings.md": head + "".join(_row(name, _(text)) for name, text in settings()),
+            HERE / language / "commands.md": commands_head + "".join(commands(main, options_head)),
+        }
+
+
+@contextmanager
+def terminal_in(language: str) -> Iterator[None]:
+    """Whoever writes the pages: texts are in that language."""
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = language
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def _shown(value: Any) -> str:
     return f"`{value}`" if isinstance(value, Path) else f"`{value!r}`"
 
 
-def _row(name: str, default: str, text: str) -> str:
-    return f"| `{name}` | {default} | {' '.join(text.split()).replace('|', chr(92) + '|')} |\n"
+def _row(name: str, text: str) -> str:
+    field = Config.model_fields.get(name)  # SERVER_NAME is none
+    default = _shown(field.default) if field else ""
+    return f"| `{name}` | {default} | {text.replace('|', chr(92) + '|')} |\n"
 
 
 if __name__ == "__main__":

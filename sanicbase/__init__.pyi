@@ -61,12 +61,12 @@ from .http import (
     ProblemEnvelope,
     Query,
     UploadedFile,
-    Words,
     deprecate,
     endpoint,
     raises,
     success,
 )
+from .i18n import ErrorMessage
 from .jobs import Timer, current_tick, run_scripts
 from .lifespan import Resource, lifespan
 from .log import set_log_context
@@ -106,6 +106,7 @@ __all__ = [
     "Deprecation",
     "Envelope",
     "ErrorCode",
+    "ErrorMessage",
     "Failure",
     "Fault",
     "Fenced",
@@ -146,7 +147,6 @@ __all__ = [
     "UploadedFile",
     "Versioned",
     "WSView",
-    "Words",
     "bearer_token",
     "create_app",
     "current_tick",

@@ -18,16 +18,17 @@ from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.access import install_request_log
-from sanicbase.http.catalogue import Catalogue, Words
 from sanicbase.http.docs import install_docs
 from sanicbase.http.envelope import ENVELOPES, Envelope
 from sanicbase.http.errors import install_error_handlers
+from sanicbase.http.messages import Messages
 from sanicbase.http.openapi import info_of, install_openapi
 from sanicbase.http.path_numbers import install_path_numbers
 from sanicbase.http.request import AnyRequest
 from sanicbase.http.routes import finish_routes, register
 from sanicbase.http.rules import install_rules
 from sanicbase.http.streams import StreamingApp, install_streams
+from sanicbase.i18n import ErrorMessage
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
 from sanicbase.ops import install_health
@@ -50,7 +51,7 @@ def create_app(
     resources: tuple[Resource, ...] = (),
     kind: Kind | None = None,
     envelope: Envelope | None = None,
-    messages: Mapping[str, Words] | None = None,
+    messages: Mapping[str, ErrorMessage] | None = None,
 ) -> App:
     """A Sanic app with the service's routes, its lifespan in every worker, its errors in the envelope.
 
@@ -73,7 +74,7 @@ def create_app(
     app.ctx.main_process = MainProcess(config, app.name, resources)
     configure(app, config)
     install_request_log(app, access=config.ACCESS_LOG)
-    install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Catalogue(messages))
+    install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Messages(messages))
     install_streams(app)
     install_path_numbers(app)
     install_rules(app)

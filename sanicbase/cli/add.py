@@ -12,7 +12,7 @@ from sanicbase.cli.adding.service import Place
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import guessed_service, here, service_names
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["add"]
 
@@ -44,7 +44,7 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
     try:
         plan, told = _planned(kind, name, place, **given)
         if not plan.changes:
-            click.echo(say("It is all there. Nothing is changed.", "都已存在，没有改动。"))
+            click.echo(_("It is all there. Nothing is changed."))
             return
         click.echo(plan.tree())
         for sentence in told:
@@ -65,7 +65,7 @@ def _planned(
         return plan_piece(kind, name, place, file=file, text_ids=text_ids), ()
     if kind not in ("model", "api"):
         raise click.UsageError(
-            say("--from-table is for a model or an api.", "--from-table 只能用于 model 或 api。"),
+            _("--from-table is for a model or an api."),
         )
     from sanicbase.cli.adding.fromtable.plan import plan_of_table  # which takes Tortoise along
 
@@ -77,9 +77,6 @@ def _place(name: str) -> Place:
     service = project.service(name)
     if service is None:
         raise click.UsageError(
-            say(
-                f"There is no service {name} in {project.folder}. Go to the project's folder.",
-                f"{project.folder} 里没有服务 {name}。请进入项目目录。",
-            )
+            _("There is no service {name} in {folder}. Go to the project's folder.", name=name, folder=project.folder)
         )
     return Place(project, service)

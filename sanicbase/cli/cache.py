@@ -14,9 +14,9 @@ from sanicbase.cache.caches import open_caches
 from sanicbase.cache.stats import Stats
 from sanicbase.cli.project import guessed_service
 from sanicbase.cli.table import table
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
-from sanicbase.terminal import say
 
 __all__ = ["cache"]
 
@@ -73,7 +73,7 @@ def get(service: str, model: str, key: str) -> None:
 
     found = _inside(service, read)
     if found is None:
-        raise click.ClickException(say(f"There is no {model} {key}.", f"没有 {model} {key}。"))
+        raise click.ClickException(_("There is no {model} {key}.", model=model, key=key))
     click.echo(found.model_dump_json(indent=2))
 
 
@@ -85,7 +85,7 @@ def get(service: str, model: str, key: str) -> None:
 def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, every: bool) -> None:
     """Forget the entries of MODEL with these KEYS, or all: what is read next comes from the database."""
     if every == bool(keys):
-        raise click.UsageError(say("Name the keys, or say --all.", "请写出键，或使用 --all。"))
+        raise click.UsageError(_("Name the keys, or say --all."))
 
     async def forget() -> list[str]:
         classes = open_caches() if model is None else [_named(service, model)]
@@ -98,10 +98,10 @@ def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, every:
 
     forgetful = _inside(service, forget)
     if not forgetful:
-        click.echo(say(f"{service} has no cache models.", f"{service} 没有缓存模型。"))
-    gone = say("everything", "全部条目") if every else ", ".join(keys)
+        click.echo(_("{service} has no cache models.", service=service))
+    gone = _("everything") if every else ", ".join(keys)
     for name in forgetful:
-        click.echo(say(f"{name} has forgotten {gone}.", f"{name} 已失效：{gone}。"))
+        click.echo(_("{name} has forgotten {keys}.", name=name, keys=gone))
 
 
 def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -122,12 +122,9 @@ def _named(service: str, model: str) -> type[RCModel]:
     for cls in classes:
         if cls.__name__ == model:
             return cls
-    known = ", ".join(cls.__name__ for cls in classes) or say("none", "无")
+    known = ", ".join(cls.__name__ for cls in classes) or _("none")
     raise UsageError(
-        say(
-            f"{service} has no cache model {model}. It has: {known}.",
-            f"{service} 没有缓存模型 {model}，现有：{known}。",
-        )
+        _("{service} has no cache model {model}. It has: {models}.", service=service, model=model, models=known)
     )
 
 

@@ -12,8 +12,8 @@ from sanicbase.config import Config
 from sanicbase.config.overrides import is_overridden
 from sanicbase.config.secrets import hidden
 from sanicbase.config.sources import dotenv
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.terminal import say
 
 __all__ = ["config"]
 
@@ -28,20 +28,20 @@ def config(service: str, only_set: bool) -> None:
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
     rows = [(name, str(hidden(name, getattr(found, name))), _source(found, name)) for name in type(found).model_fields]
-    default = say("default", "默认值")
+    default = _("default")
     shown = [row for row in rows if not only_set or row[2] != default]
-    head = (say("setting", "配置"), say("value", "值"), say("from", "来源"))
-    click.echo(table([head, ("SERVER_NAME", found.SERVER_NAME, say("class", "类")), *shown]))
+    head = (_("setting"), _("value"), _("from"))
+    click.echo(table([head, ("SERVER_NAME", found.SERVER_NAME, _("class")), *shown]))
 
 
 def _source(found: Config, name: str) -> str:
     """Where the value came from, looked for in the order in which a later one wins."""
     variable = f"{found.env_prefix()}{name}"
     if file := os.environ.get(f"{variable}_FILE"):
-        return say(f"the file {file}", f"文件 {file}")
+        return _("the file {file}", file=file)
     if os.environ.get(variable):
-        return say(f"environment {variable}", f"环境变量 {variable}")
+        return _("environment {variable}", variable=variable)
     if dotenv(found.project_dir()).get(variable):
         return ".env"
     own = name not in Config.model_fields or is_overridden(type(found), name)
-    return say("class", "类") if own else say("default", "默认值")
+    return _("class") if own else _("default")

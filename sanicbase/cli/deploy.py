@@ -13,8 +13,8 @@ from sanicbase.cli.project import of_service
 from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
 from sanicbase.deploy.site import DeployError, Site, account_for, survey
 from sanicbase.deploy.writing import Rendering, write
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.terminal import say
 
 __all__ = ["deploy"]
 
@@ -118,16 +118,11 @@ def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool
 
 
 def _site(
-    service: str, *, directory: Path | None, python: Path, user: str, account: bool, elsewhere: bool, **_: Any
+    service: str, *, directory: Path | None, python: Path, user: str, account: bool, elsewhere: bool, **rest: Any
 ) -> Site:
     """The service on the machine that the options describe."""
     if account and user:
-        raise DeployError(
-            say(
-                "Say either --user, for root's files, or --account.",
-                "--user（root 的文件）和 --account 只能写一个。",
-            )
-        )
+        raise DeployError(_("Say either --user, for root's files, or --account."))
     config = service_config(service)
     runs_as = "" if account else user or account_for(directory or config.project_dir())
     return survey(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
@@ -138,15 +133,15 @@ def _anywhere(service: str, directory: Path | None = None) -> Site:
     return survey(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
 
 
-def _finish(rendering: Rendering, *, to: Path, force: bool, **_: Any) -> None:
+def _finish(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:
     """Write the files, and say which, and what to type."""
     written = write(rendering.files, to, force=force)
     for path in written:
-        click.echo(say(f"Wrote {path}.", f"已写入 {path}。"))
+        click.echo(_("Wrote {path}.", path=path))
     if not written:
-        click.echo(say("All files were there already.", "所有文件都已存在。"))
+        click.echo(_("All files were there already."))
     for note in rendering.notes:
-        click.echo(say(f"Note: {note}", f"注意：{note}"))
-    click.echo(say("Next:", "接下来："))
+        click.echo(_("Note: {note}", note=note))
+    click.echo(_("Next:"))
     for line in rendering.commands:
         click.echo(f"  {line}")

@@ -29,9 +29,9 @@ from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Project, Service, here, of_service
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs import Timer
 from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.terminal import say
 
 __all__ = ["doctor"]
 
@@ -122,7 +122,7 @@ def _has_timers(package: str) -> bool:
 
 def _show(name: str, findings: list[Finding]) -> None:
     if not findings:
-        click.echo(say(f"{name} is well.", f"{name} 一切正常。"))
+        click.echo(_("{service} is well.", service=name))
     for finding in findings:
         mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
         click.echo(f"{mark} {finding.code}: {finding.sentence}\n    -> {finding.remedy}")

@@ -18,6 +18,7 @@ from sanicbase.cli.migrating.progress import Progress
 from sanicbase.cli.project import guessed_service, here, service_names
 from sanicbase.config import Config
 from sanicbase.db.relations import migrated_models
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.migrations.applying import apply, take_back
 from sanicbase.migrations.checking.check import LARGE, Depth, check_label
@@ -30,7 +31,6 @@ from sanicbase.migrations.planning import plan as planned
 from sanicbase.migrations.renaming import Answers, ask_at_terminal
 from sanicbase.migrations.standing import Label, labels_of, migrating, read_standing, refuse_foreign
 from sanicbase.migrations.versions import refuse_before_owners
-from sanicbase.terminal import say
 
 __all__ = ["migrate"]
 
@@ -78,7 +78,7 @@ def init(service: str | None, connection: str | None, *, every: bool, no_input: 
         for label in labels:
             if migrations_in(label.folder):
                 there = _shown(label.folder)
-                click.echo(say(f"{label.name} has migrations in {there}.", f"{label.name} 在 {there} 中已有迁移。"))
+                click.echo(_("{label} has migrations in {folder}.", label=label.name, folder=there))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
                 _written(write(label.folder, "init", first(label.name, label.connection, label.dialect, safe=True)))
 
@@ -129,7 +129,7 @@ def make(
             if made.upgrade:
                 _written(write(label.folder, name, made))
             else:
-                click.echo(say(f"{label.name}: no changes.", f"{label.name}：没有变化。"))
+                click.echo(_("{label}: no changes.", label=label.name))
 
     _each(_names(service, every=every), connection, work)
 
@@ -137,9 +137,11 @@ def make(
 def _has_none(label: Label) -> None:
     there, init = _shown(label.folder), f"sanicGuider migrate init {label.service}"
     click.echo(
-        say(
-            f"{label.name}: no migrations in {there} yet. Write the first: {init}",
-            f"{label.name}：{there} 中还没有迁移。请先生成第一个：{init}",
+        _(
+            "{label}: no migrations in {folder} yet. Write the first: {command}",
+            label=label.name,
+            folder=there,
+            command=init,
         )
     )
 
@@ -147,17 +149,12 @@ def _has_none(label: Label) -> None:
 def _rename(said: str) -> tuple[str, str]:
     old, colon, new = said.partition(":")
     if not (old and colon and new):
-        raise click.UsageError(
-            say(
-                f"--rename {said} does not say what to what. Write --rename OLD:NEW.",
-                f"--rename {said} 没有写明改名前后的名称。请写成 --rename 旧名:新名。",
-            )
-        )
+        raise click.UsageError(_("--rename {value} does not say what to what. Write --rename OLD:NEW.", value=said))
     return old, new
 
 
 def _written(path: Path) -> None:
-    click.echo(say(f"Wrote {_shown(path)}.", f"已生成 {_shown(path)}。"))
+    click.echo(_("Wrote {path}.", path=_shown(path)))
 
 
 def _shown(path: Path) -> str:
@@ -190,9 +187,7 @@ def up(
             await refuse_before_owners(config.SERVER_NAME, migrated_models(config))
         try:
             if not await apply(config, labels, options, progress):
-                click.echo(
-                    say(f"{config.SERVER_NAME}: nothing to apply.", f"{config.SERVER_NAME}：没有需要应用的迁移。")
-                )
+                click.echo(_("{service}: nothing to apply.", service=config.SERVER_NAME))
         finally:
             progress.end()
 
@@ -221,9 +216,7 @@ def plan(service: str | None, connection: str | None, to: str, *, every: bool, n
                 click.echo(script_of(standing, plans))
             found += len(plans)
         if not found:
-            click.echo(
-                say(f"-- {config.SERVER_NAME}: nothing to apply.", f"-- {config.SERVER_NAME}：没有需要应用的迁移。")
-            )
+            click.echo(_("-- {service}: nothing to apply.", service=config.SERVER_NAME))
         return found
 
     sys.exit(PENDING if sum(_each(_names(service, every=every), connection, work)) else 0)
@@ -276,7 +269,7 @@ def check(
 def _show(found: Sequence[tuple[str, Finding]], services: Sequence[str]) -> None:
     if not found:
         listed = ", ".join(services)
-        click.echo(say(f"{listed}: nothing found.", f"{listed}：没有发现问题。"))
+        click.echo(_("{labels}: nothing found.", labels=listed))
     for label, finding in found:
         text = text_of(finding).removeprefix(finding.severity)
         mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
@@ -298,7 +291,7 @@ def down(service: str | None, connection: str, *, no_input: bool, timeout: float
         names = [migration.name for migration in to_be_taken_back(await read_standing(labels[0]), options)]
         if not names:
             name = config.SERVER_NAME
-            click.echo(say(f"{name}: nothing to take back.", f"{name}：没有可回退的迁移。"))
+            click.echo(_("{service}: nothing to take back.", service=name))
             return
         if not no_input:
             _confirm(names)
@@ -331,19 +324,19 @@ def _confirm(names: Sequence[str]) -> None:
     listed = ", ".join(names)
     if not sys.stdin.isatty():
         raise click.UsageError(
-            say(
-                f"Taking back {listed} may delete rows, and there is no terminal to ask. Say --no-input to do it.",
-                f"回退 {listed} 可能删除数据，而这里没有终端可以确认。确实要执行请加 --no-input。",
+            _(
+                "Taking back {labels} may delete rows, and there is no terminal to ask. Say --no-input to do it.",
+                labels=listed,
             )
         )
-    click.confirm(say(f"Take back {listed}? Rows may be lost.", f"回退 {listed}？数据可能丢失。"), abort=True)
+    click.confirm(_("Take back {labels}? Rows may be lost.", labels=listed), abort=True)
 
 
 def _names(service: str | None, *, every: bool) -> list[str]:
     if not every:
         return [guessed_service(service)]
     if service:
-        raise click.UsageError(say("Name a service or say --all, not both.", "服务名和 --all 只能写一个。"))
+        raise click.UsageError(_("Name a service or say --all, not both."))
     return [each.name for each in here().services()] or [guessed_service(None)]
 
 

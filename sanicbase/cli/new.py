@@ -15,7 +15,8 @@ from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
 from sanicbase.cli.making.service import plan_service
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project, here
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import languages
 
 __all__ = ["guide", "new"]
 
@@ -44,10 +45,10 @@ LISTS = ("kinds", "models", "extra_models")
 @click.option("--workers", type=int, help="Worker processes; by default 1.")
 @click.option("--version", type=int, help="The version in the API's paths, /v1/…; by default none.")
 @click.option("--auth", type=click.Choice(["none", "token"]), help="Who may write: everybody, or users with a token.")
-@click.option("--language", type=click.Choice(["en", "zh"]), help="Of the comments; by default the terminal's.")
+@click.option("--language", type=click.Choice(languages()), help="Of the comments; by default the terminal's.")
 @click.option("--answers", type=click.Path(path_type=Path), help="A TOML or JSON file with any of these; flags win.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Ask no questions.")
 def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flags: Any) -> None:
     """Make a service NAME: in an empty folder with a project around it, in a project beside the other services.
 
@@ -75,12 +76,7 @@ def guide() -> None:
 
 def _asked(given: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
     if yes or not has_terminal():
-        raise click.UsageError(
-            say(
-                "There is nobody to ask for a name. Write: sanicGuider new NAME --yes",
-                "没有可以提问的终端。请写：sanicGuider new NAME --yes",
-            )
-        )
+        raise click.UsageError(_("There is nobody to ask for a name. Write: sanicGuider new NAME --yes"))
     return ask(given, project)
 
 
@@ -91,7 +87,7 @@ def _planned(given: dict[str, Any], project: Project, *, dry_run: bool, yes: boo
     click.echo(plan.tree())
     if dry_run:
         click.echo(plan.diff(), nl=False)
-    elif not yes and has_terminal() and not is_agreed(say("Write these files?", "写入这些文件？")):
+    elif not yes and has_terminal() and not is_agreed(_("Write these files?")):
         raise KeyboardInterrupt
     return answers, plan
 
@@ -106,21 +102,18 @@ def _make(answers: Answers, plan: Plan, project: Project) -> None:
 def _next_steps(answers: Answers) -> str:
     starts = "\n".join(f"  python {kind}_{answers.name}.py" for kind in answers.kinds)
     lines = [
-        say(f"{answers.name} is made. Start it:", f"{answers.name} 已创建。启动："),
+        _("{name} is made. Start it:", name=answers.name),
         starts,
     ]
     if "http" in answers.kinds:
         url = f"http://127.0.0.1:{answers.http_port}/{answers.name}/hello"
-        lines += [say("and in another terminal:", "在另一个终端里："), f"  curl {url}"]
+        lines += [_("and in another terminal:"), f"  curl {url}"]
     return "\n".join(lines)
 
 
 def _missing_section() -> str:
     """What the tests need of a pyproject.toml that was there before."""
-    head = say(
-        "pyproject.toml is yours and stays as it is. The tests of a service need this in it:",
-        "pyproject.toml 是你自己的，保持原样。服务的测试需要在其中加上：",
-    )
+    head = _("pyproject.toml is yours and stays as it is. The tests of a service need this in it:")
     return f"{head}\n\n{PYTEST}"
 
 
@@ -130,7 +123,7 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(say("Nothing was written.", "没有写入任何文件。"), err=True)
+        click.echo(_("Nothing was written."), err=True)
         raise SystemExit(130) from None
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc

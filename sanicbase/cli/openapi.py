@@ -15,7 +15,7 @@ from sanicbase.cli.project import guessed_service, here
 from sanicbase.config import Config
 from sanicbase.db.database import models_known
 from sanicbase.http.openapi import breaking_changes, document, info_of
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 from sanicbase.typing import App
 
 __all__ = ["openapi"]
@@ -37,7 +37,7 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
     file = file or config.package_dir() / "openapi.json"
     if write:
         _write(file, _text(made))
-        click.echo(say(f"{file} is written.", f"已写入 {file}。"))
+        click.echo(_("{file} is written.", file=file))
     elif check:
         _check(made, file)
     else:
@@ -60,7 +60,7 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise click.ClickException(say(f"{file} cannot be written: {exc}.", f"无法写入 {file}：{exc}。")) from exc
+        raise click.ClickException(_("{file} cannot be written: {error}.", file=file, error=exc)) from exc
 
 
 def _check(made: dict[str, Any], file: Path) -> None:
@@ -68,36 +68,20 @@ def _check(made: dict[str, Any], file: Path) -> None:
         committed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise click.ClickException(
-            say(
-                f"{file} cannot be read: {exc}. Write it by --write, and commit it.",
-                f"读不出 {file}：{exc}。请用 --write 写入并提交。",
-            )
+            _("{file} cannot be read: {error}. Write it by --write, and commit it.", file=file, error=exc)
         ) from exc
     if not isinstance(committed, dict) or "openapi" not in committed:
-        raise click.ClickException(
-            say(
-                f"{file} is no OpenAPI document. Write it by --write, and commit it.",
-                f"{file} 不是 OpenAPI 文档。请用 --write 写入并提交。",
-            )
-        )
+        raise click.ClickException(_("{file} is no OpenAPI document. Write it by --write, and commit it.", file=file))
     if broken := breaking_changes(committed, made):
         lines = "\n".join(f"  {each}" for each in broken)
         raise click.ClickException(
-            say(
-                f"Clients of {file} would break:\n{lines}\nIf that is meant, run --write.",
-                f"{file} 的客户端会受影响：\n{lines}\n如果是有意的，请用 --write 写入。",
-            )
+            _("Clients of {file} would break:\n{lines}\nIf that is meant, run --write.", file=file, lines=lines)
         )
     same = _text(committed) == _text(made)
     if same:
-        click.echo(say("Nothing has changed.", "没有变化。"))
+        click.echo(_("Nothing has changed."))
     else:
-        click.echo(
-            say(
-                "Nothing breaks, and something has changed: run --write.",
-                "有变化，但不影响客户端：请用 --write 写入。",
-            )
-        )
+        click.echo(_("Nothing breaks, and something has changed: run --write."))
 
 
 def _text(made: dict[str, Any]) -> str:
@@ -105,24 +89,18 @@ def _text(made: dict[str, Any]) -> str:
 
 
 def _app(name: str) -> App:
-    module_name, _, attribute = name.partition(":")
+    module_name, attribute = name.partition(":")[::2]
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         if exc.name != module_name:
             raise  # an import inside the module failed, and its traceback tells where
         raise click.UsageError(
-            say(
-                f"There is no module {module_name}. Run this in the project's folder.",
-                f"没有模块 {module_name}。请在项目目录下执行。",
-            )
+            _("There is no module {module}. Run this in the project's folder.", module=module_name)
         ) from exc
     found = getattr(module, attribute or "app", None)
     if not isinstance(found, Sanic) or not isinstance(getattr(found.ctx, "config", None), Config):
         raise click.UsageError(
-            say(
-                f"{name} is no app that create_app has made. Name a launch file: http_xi_test.",
-                f"{name} 不是 create_app 创建的应用。请写启动文件，如 http_xi_test。",
-            )
+            _("{name} is no app that create_app has made. Name a launch file: http_xi_test.", name=name)
         )
     return found

@@ -13,7 +13,7 @@ from typing import Literal
 import click
 
 from sanicbase.errors import SanicBaseError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = [
     "KINDS",
@@ -83,12 +83,7 @@ class Project:
         try:
             return file.read_bytes().decode() if file.is_file() else None
         except UnicodeDecodeError as exc:
-            raise SanicBaseError(
-                say(
-                    f"{file} is not in UTF-8: {exc}. Save it as UTF-8.",
-                    f"{file} 不是 UTF-8 编码：{exc}。请另存为 UTF-8。",
-                )
-            ) from exc
+            raise SanicBaseError(_("{file} is not in UTF-8: {error}. Save it as UTF-8.", file=file, error=exc)) from exc
 
     def _services(self) -> Iterator[Service]:
         for file in sorted(self.folder.glob("*/config/__init__.py")):
@@ -105,9 +100,7 @@ def here() -> Project:
     try:
         folder = Path.cwd()
     except FileNotFoundError as exc:
-        raise SanicBaseError(
-            say("This folder is gone. Go to another one.", "当前目录已不存在，请进入其他目录。")
-        ) from exc
+        raise SanicBaseError(_("This folder is gone. Go to another one.")) from exc
     if str(folder) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(folder))
     return Project(folder)
@@ -121,17 +114,15 @@ def guessed_service(name: str | None) -> str:
     names = [service.name for service in project.services()]
     listed = ", ".join(names)
     if names and name:
-        raise click.UsageError(
-            say(f"There is no service {name}, only: {listed}.", f"没有服务 {name}，只有：{listed}。")
-        )
+        raise click.UsageError(_("There is no service {name}, only: {services}.", name=name, services=listed))
     if len(names) == 1:
         return names[0]
     if names:
-        raise click.UsageError(say(f"Say which service: {listed}.", f"请指明服务：{listed}。"))
+        raise click.UsageError(_("Say which service: {services}.", services=listed))
     raise click.UsageError(
-        say(
-            f"There is no service in {project.folder}. Go to the project's folder, or make one: sanicGuider new",
-            f"{project.folder} 里没有服务。请进入项目目录，或新建一个：sanicGuider new",
+        _(
+            "There is no service in {folder}. Go to the project's folder, or make one: sanicGuider new",
+            folder=project.folder,
         )
     )
 
@@ -159,10 +150,7 @@ def parsed(file: Path) -> ast.Module:
     except (SyntaxError, ValueError) as exc:  # a ValueError is of null bytes
         line = getattr(exc, "lineno", None) or 1
         raise SanicBaseError(
-            say(
-                f"{file}, line {line}, is no Python: {exc}. Correct it first.",
-                f"{file} 第 {line} 行不是合法的 Python：{exc}。请先更正。",
-            )
+            _("{file}, line {line}, is no Python: {error}. Correct it first.", file=file, line=line, error=exc)
         ) from exc
 
 

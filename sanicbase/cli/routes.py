@@ -11,7 +11,7 @@ from sanic import Sanic
 from sanicbase.cli.project import here, of_service
 from sanicbase.cli.table import table
 from sanicbase.http.routes import operations_of
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 from sanicbase.typing import App
 
 __all__ = ["routes"]
@@ -27,7 +27,7 @@ def routes(service: str) -> None:
     for kind in ("http", "ws"):
         if here().text(f"{kind}_{service}.py") is not None:
             rows += sorted(_rows(_app(f"{kind}_{service}")), key=lambda row: (row[1], row[0]))
-    head = (say("method", "方法"), say("path", "路径"), say("view", "视图"), say("who", "谁可以访问"))
+    head = (_("method"), _("path"), _("view"), _("who"))
     click.echo(table([head, *rows]))
 
 
@@ -39,13 +39,13 @@ def _rows(app: App) -> Iterator[Row]:
         for method in sorted(set(route.methods) - {"HEAD", "OPTIONS"}) if not route.extra.websocket else ():
             operation = operations_of(route).get(method)
             users = operation is not None and operation.wants_user
-            yield method, f"/{route.path}", _view(route), say("users", "用户") if users else who
+            yield method, f"/{route.path}", _view(route), _("users") if users else who
 
 
 def _who(context: object) -> str:
     if getattr(context, "rules", ()):
-        return say("whom admit lets in", "由 admit 决定")
-    return say("everybody", "所有人")
+        return _("whom admit lets in")
+    return _("everybody")
 
 
 def _view(route: object) -> str:
@@ -57,7 +57,7 @@ def _view(route: object) -> str:
 def _app(module: str) -> App:
     app = getattr(importlib.import_module(module), "app", None)
     if not isinstance(app, Sanic):
-        raise click.UsageError(say(f"{module}.py has no `app`.", f"{module}.py 里没有 `app`。"))
+        raise click.UsageError(_("{module}.py has no `app`.", module=module))
     if not app.router.finalized:
         app.router.finalize()
     return app

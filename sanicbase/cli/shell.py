@@ -19,9 +19,9 @@ from tortoise import Tortoise
 from sanicbase.cache.model import declared
 from sanicbase.cli.project import of_service
 from sanicbase.config import Config
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.lifespan import lifespan
-from sanicbase.terminal import say
 
 __all__ = ["shell"]
 
@@ -46,7 +46,7 @@ def _converse(config: Config, portal: BlockingPortal) -> None:
     names = _at_hand(config)
     _edit_lines(names)
     listed = ", ".join(sorted(names.keys() - {"config", "asyncio"}))
-    banner = say(f"{config.SERVER_NAME} is open: {listed}", f"{config.SERVER_NAME} 已打开：{listed}")
+    banner = _("{service} is open: {names}", service=config.SERVER_NAME, names=listed)
     with suppress(SystemExit):
         _Console(names, portal).interact(banner=banner, exitmsg="")
 

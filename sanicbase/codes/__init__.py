@@ -1,6 +1,6 @@
 """What can go wrong with a request, as numbers that programs can tell apart."""
 
-from sanicbase.codes.code import CodedError, ErrorCode, Language, error_codes
+from sanicbase.codes.code import CodedError, ErrorCode, error_codes
 from sanicbase.codes.statuses import StatusError, status_code
 
-__all__ = ["CodedError", "ErrorCode", "Language", "StatusError", "error_codes", "status_code"]
+__all__ = ["CodedError", "ErrorCode", "StatusError", "error_codes", "status_code"]

@@ -11,13 +11,12 @@ from __future__ import annotations
 from enum import Enum
 from http import HTTPStatus
 from string import Formatter
-from typing import Literal, Self
+from typing import Self
 
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import ErrorMessage, Language
 
-__all__ = ["CodedError", "ErrorCode", "Language", "error_codes"]
-
-Language = Literal["en", "zh"]
+__all__ = ["CodedError", "ErrorCode", "error_codes"]
 
 FIRST = 1000  # below it are HTTP's statuses, which are sanicbase's own codes
 OWN = "sanicbase.codes.statuses"
@@ -29,22 +28,22 @@ class ErrorCode(Enum):
     """A member is written `NAME = code, status, english, chinese`, and calling it makes the exception to raise.
 
     The code is the number that clients see, 1000 or more, the status is HTTP's, 400 to 599. The messages may have
-    placeholders, `{name}`, the same in both languages. Without the Chinese one, everybody is told the English one.
+    placeholders, `{name}`, the same in both languages. Without the Chinese one, and in any other language, clients get
+    the catalog's text for the English one, or the English one itself.
     Raises SanicBaseError when the class is made: for a code that this or another enumeration of the process has
     already, and for whatever else is wrong with a member.
     """
 
     code: int
     status: int
-    en: str
-    zh: str
+    message: ErrorMessage
     placeholders: frozenset[str]
 
     def __new__(cls, code: int, status: int, en: str, zh: str = "") -> Self:
         """A member's value is its code."""
         member = object.__new__(cls)
         member._value_ = code
-        member.code, member.status, member.en, member.zh = code, status, en, zh or en
+        member.code, member.status, member.message = code, status, ErrorMessage(en, zh)
         return member
 
     def __init_subclass__(cls) -> None:
@@ -56,6 +55,16 @@ class ErrorCode(Enum):
     def __call__(self, **values: object) -> CodedError:
         """The exception with that code. Raises TypeError unless there is a value for each placeholder, and no other."""
         return CodedError(self, values)
+
+    @property
+    def en(self) -> str:
+        """The message in English."""
+        return self.message.en
+
+    @property
+    def zh(self) -> str:
+        """The message in Chinese."""
+        return self.message.text("zh")
 
     def __str__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
@@ -78,7 +87,7 @@ class CodedError(SanicBaseError):
 
     def message(self, language: Language) -> str:
         """The message in that language."""
-        return (self.code.zh if language == "zh" else self.code.en).format(**self.values)
+        return self.code.message.text(language).format(**self.values)
 
 
 def error_codes() -> tuple[ErrorCode, ...]:
@@ -100,8 +109,8 @@ def _check(place: str, member: ErrorCode, name: str) -> None:
         raise SanicBaseError(f"{place} has the code {member.code}: a service's own codes begin with {FIRST}.")
     if member.status not in range(400, 600) or member.status not in list(HTTPStatus):
         raise SanicBaseError(f"{place} has the status {member.status}: take one of HTTP's from 400 on.")
-    member.placeholders = _placeholders(place, member.en)
-    if _placeholders(place, member.zh) != member.placeholders:
+    member.placeholders = _placeholders(place, member.message.en)
+    if member.message.zh and _placeholders(place, member.message.zh) != member.placeholders:
         raise SanicBaseError(f"{place} has other placeholders in Chinese than in English. Write the same in both.")
 
 

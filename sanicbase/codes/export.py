@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 
 from sanicbase.codes.code import ErrorCode, error_codes
+from sanicbase.i18n import languages, translation
 
 __all__ = ["FORMATS", "json_text", "listed", "load_codes", "markdown", "typescript"]
 
@@ -29,13 +30,17 @@ def markdown(codes: Iterable[ErrorCode]) -> str:
     parts = []
     for name, members in _by_enumeration(codes):
         rows = "".join(f"| {each.code} | {each.status} | {each.name} | {_cell(each)} |\n" for each in members)
-        head = "| code | HTTP | name | English | 中文 |\n|---|---|---|---|---|\n"
+        names = " | ".join(translation(language).name for language in languages())
+        head = f"| code | HTTP | name | {names} |\n|---|---|---|{'---|' * len(languages())}\n"
         parts.append(f"## {name}\n\n{head}{rows}")
     return "# Error codes\n\n" + "\n".join(parts)
 
 
 def listed(codes: Iterable[ErrorCode]) -> list[dict[str, str | int]]:
-    """Each as a dictionary of what JSON has: enumeration, name, code, status, en, zh. A document's `x-error-codes`."""
+    """Each as a dictionary of what JSON has: enumeration, name, code, status, and the message by language.
+
+    They are a document's `x-error-codes`.
+    """
     return [{"enumeration": type(each).__name__, "name": each.name, **_seen(each)} for each in codes]
 
 
@@ -68,7 +73,11 @@ def _by_enumeration(codes: Iterable[ErrorCode]) -> list[tuple[str, list[ErrorCod
 
 def _seen(code: ErrorCode) -> dict[str, str | int]:
     """What a client sees of it."""
-    return {"code": code.code, "status": code.status, "en": code.en, "zh": code.zh}
+    return {"code": code.code, "status": code.status, **_messages(code)}
+
+
+def _messages(code: ErrorCode) -> dict[str, str]:
+    return {language: code.message.text(language) for language in languages()}
 
 
 def _literal(code: ErrorCode) -> str:
@@ -78,7 +87,7 @@ def _literal(code: ErrorCode) -> str:
 
 
 def _cell(code: ErrorCode) -> str:
-    return " | ".join(" ".join(text.split()).replace("|", "\\|") for text in (code.en, code.zh))
+    return " | ".join(" ".join(text.split()).replace("|", "\\|") for text in _messages(code).values())
 
 
 def _place(code: ErrorCode) -> tuple[str, str]:

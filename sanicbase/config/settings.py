@@ -25,6 +25,7 @@ from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_setti
 from sanicbase.config.sentences import sentences
 from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelt
 from sanicbase.errors import ConfigError
+from sanicbase.i18n import SOURCE, Language, check_language
 from sanicbase.process.role import is_main_process
 
 __all__ = ["Config"]
@@ -175,8 +176,9 @@ class Config(BaseSettings):
     ENVELOPE: Literal["standard", "plain", "problem"] = "standard"
     """What answers are in: `standard`, `{"code", "msg", "data"}`; `plain`, what a view returned as it is; `problem`,
     the same with errors as problem documents (RFC 9457). `create_app(envelope=…)` goes before it."""
-    LANGUAGE: Literal["en", "zh"] = "en"
-    """The language of error messages for a client whose Accept-Language names neither English nor Chinese."""
+    LANGUAGE: Annotated[Language, AfterValidator(check_language)] = SOURCE
+    """The language of error messages for a client whose Accept-Language names no language that has a catalog: `en` and
+    `zh` have one."""
     DOCS: bool | None = None
     """Whether the documentation page and the OpenAPI document are served. Left empty: in dev and test, not in prod."""
     API_TITLE: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["home_of", "owner_of", "why_out_of_reach"]
 
@@ -46,5 +46,5 @@ def why_out_of_reach(path: Path, account: str) -> str | None:
             allowed = found.st_mode >> 3 if found.st_gid in groups else found.st_mode
         if not allowed & wanted:
             mode = f"{found.st_mode & 0o777:o}"
-            return say(f"{place} is closed to it (mode {mode})", f"{place} 对它关闭（权限 {mode}）")
+            return _("{folder} is closed to it (mode {mode})", folder=place, mode=mode)
     return None

@@ -11,7 +11,7 @@ from sanicbase.config import Config
 from sanicbase.config.secrets import secret_settings
 from sanicbase.deploy.site import DeployError, Site
 from sanicbase.deploy.writing import Rendering, render
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["ACCOUNT", "compose", "image", "in_image", "migrations_missing", "secrets_of"]
 
@@ -28,12 +28,7 @@ HEALTH = (
 def image(site: Site, to: Path, *, python: str) -> Rendering:
     """A Dockerfile for all launch files of the service; which of them runs is said by the command."""
     if not PYTHON.fullmatch(python):
-        raise DeployError(
-            say(
-                f"{python!r} is no version of Python: write one such as 3.13.",
-                f"{python!r} 不是 Python 版本，应当类似 3.13。",
-            )
-        )
+        raise DeployError(_("{python!r} is no version of Python: write one such as 3.13.", python=python))
     name = f"docker/{site.service}.Dockerfile"
     text = render(
         "docker/dockerfile.j2",
@@ -89,10 +84,11 @@ def migrations_missing(site: Site) -> list[str]:
     folder = f"migrations/{site.service}"
     commands = f"aerich init -t {site.service}.config.migrate_db && aerich init-db"
     return [
-        say(
-            f"There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of "
-            "the same kind.",
-            f"还没有 {folder}，而 `sanicGuider migrate up` 需要它：请在同类数据库上执行 {commands}。",
+        _(
+            "There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of the "
+            "same kind.",
+            folder=folder,
+            commands=commands,
         )
     ]
 
@@ -117,10 +113,10 @@ def _requirements(here: Path) -> str:
         project = {}
     if not project.get("dependencies"):
         raise DeployError(
-            say(
-                f"Neither a requirements.txt nor a pyproject.toml in {here} names the packages that an image needs: "
-                "write one of them.",
-                f"{here} 里的 requirements.txt 和 pyproject.toml 都没有写明镜像需要的包，请写其中一个。",
+            _(
+                "Neither a requirements.txt nor a pyproject.toml in {folder} names the packages that an image "
+                "needs: write one of them.",
+                folder=here,
             )
         )
     return "pyproject.toml"

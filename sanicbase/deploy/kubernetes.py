@@ -9,7 +9,7 @@ from pathlib import Path
 from sanicbase.deploy.containers import ACCOUNT, in_image, migrations_missing, secrets_of
 from sanicbase.deploy.site import DeployError, Launch, Site
 from sanicbase.deploy.writing import Rendering, render
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["manifests"]
 
@@ -22,10 +22,7 @@ def manifests(site: Site, to: Path, *, image: str, replicas: int) -> Rendering:
     """One file each for the settings, the migration and every launch file; the secret is made by a command."""
     if not IMAGE.fullmatch(image):
         raise DeployError(
-            say(
-                f"{image!r} is no name of an image: write one such as {site.service}:1.",
-                f"{image!r} 不是镜像名，应当类似 {site.service}:1。",
-            )
+            _("{image!r} is no name of an image: write one such as {service}:1.", image=image, service=site.service)
         )
     name, folder, secrets = site.service.replace("_", "-"), f"k8s/{site.service}", secrets_of(site.config)
     facts: dict[str, object] = {"site": site, "name": name, "image": image, "secrets": secrets, "account": ACCOUNT}

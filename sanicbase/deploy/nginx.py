@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sanicbase.deploy.site import DeployError, Kind, Site
 from sanicbase.deploy.writing import Rendering, render
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["proxy"]
 
@@ -26,17 +26,14 @@ def proxy(
     """
     if not SERVER_NAME.fullmatch(server_name):
         raise DeployError(
-            say(
-                f"{server_name!r} is no name of a server: write one such as example.com.",
-                f"{server_name!r} 不是服务器名，应当类似 example.com。",
-            )
+            _("{server_name!r} is no name of a server: write one such as example.com.", server_name=server_name)
         )
     upstreams = {"http": _upstream(site, "http", http), "ws": _upstream(site, "ws", ws)}
     if not any(upstreams.values()):
         raise DeployError(
-            say(
-                f"{site.service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.",
-                f"{site.service} 既没有 HTTP 服务也没有 WebSocket 服务，nginx 没有可转发的。",
+            _(
+                "{service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.",
+                service=site.service,
             )
         )
     conf, env = f"nginx/{site.service}.conf", f"nginx/{site.service}.env"
@@ -56,9 +53,11 @@ def _upstream(site: Site, kind: Kind, addresses: Sequence[str]) -> list[str]:
     if site.launch(kind) is None:
         if addresses:
             raise DeployError(
-                say(
-                    f"There is no {kind}_{site.service}.py: {addresses[0]} leads to nothing.",
-                    f"没有 {kind}_{site.service}.py，{addresses[0]} 无处可转。",
+                _(
+                    "There is no {kind}_{service}.py: {address} leads to nothing.",
+                    kind=kind,
+                    service=site.service,
+                    address=addresses[0],
                 )
             )
         return []
@@ -67,9 +66,6 @@ def _upstream(site: Site, kind: Kind, addresses: Sequence[str]) -> list[str]:
         if found is None or not 0 < int(found[1]) < 65536:
             example = f"10.0.0.1:{site.port(kind)}"
             raise DeployError(
-                say(
-                    f"{address!r} is no address: write HOST:PORT, such as {example}.",
-                    f"{address!r} 不是地址，应写作 HOST:PORT，如 {example}。",
-                )
+                _("{address!r} is no address: write HOST:PORT, such as {example}.", address=address, example=example)
             )
     return list(addresses) or [f"127.0.0.1:{site.port(kind)}"]

@@ -11,8 +11,8 @@ from typing import Literal
 from sanicbase.config import Config
 from sanicbase.deploy.accounts import home_of, owner_of, why_out_of_reach
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import gettext as _
 from sanicbase.server.serve import CLOSING
-from sanicbase.terminal import say
 
 __all__ = ["DeployError", "Launch", "Site", "survey"]
 
@@ -127,9 +127,11 @@ def survey(
     if not launches:
         names = ", ".join(Launch(kind, service).file for kind in KINDS)
         raise DeployError(
-            say(
-                f"There is no launch file of {service} in {here}: write one of {names}.",
-                f"{here} 里没有 {service} 的启动文件，请至少写一个：{names}。",
+            _(
+                "There is no launch file of {service} in {folder}: write one of {names}.",
+                service=service,
+                folder=here,
+                names=names,
             )
         )
     site = Site(config, launches, directory or here, python, account)
@@ -141,51 +143,43 @@ def survey(
 
 def _check_paths(site: Site) -> None:
     if site.account and not ACCOUNT.fullmatch(site.account):
-        raise DeployError(say(f"{site.account!r} is no name of an account.", f"{site.account!r} 不是合法的账号名。"))
+        raise DeployError(_("{account!r} is no name of an account.", account=site.account))
     for path in (site.directory, site.python, *site.writable):
         if not path.is_absolute():
             raise DeployError(
-                say(
-                    f"{path} is no absolute path: write it in full, for it is read in another folder.",
-                    f"{path} 不是绝对路径：文件会在别的目录里读取，请写完整路径。",
-                )
+                _("{path} is no absolute path: write it in full, for it is read in another folder.", path=path)
             )
         if found := UNFIT.search(str(path)):
             raise DeployError(
-                say(
-                    f"{str(path)!r} holds {found[0]!r}, which such files cannot carry: use another path.",
-                    f"{str(path)!r} 含有 {found[0]!r}，这类文件里不能写，请换一个路径。",
+                _(
+                    "{path!r} holds {character!r}, which such files cannot carry: use another path.",
+                    path=str(path),
+                    character=found[0],
                 )
             )
 
 
 def _check_machine(site: Site) -> None:
-    hint = say(
-        " Correct that, or say --elsewhere when the files are for another machine.",
-        "请更正；如果文件是给另一台机器用的，请加 --elsewhere。",
-    )
+    hint = _(" Correct that, or say --elsewhere when the files are for another machine.")
     for launch in site.launches:
         if not (site.directory / launch.file).is_file():
             file = site.directory / launch.file
-            raise DeployError(say(f"There is no {file}.", f"没有 {file}。") + hint)
+            raise DeployError(_("There is no {file}.", file=file) + hint)
     if not os.access(site.python, os.X_OK) or site.python.is_dir():
-        raise DeployError(
-            say(f"{site.python} is no interpreter that can be run.", f"{site.python} 不是可执行的解释器。") + hint
-        )
+        raise DeployError(_("{python} is no interpreter that can be run.", python=site.python) + hint)
     if not site.account:
         return
     if home_of(site.account) is None:
-        missing = say(
-            f"This machine has no account {site.account}: make it (useradd --system).",
-            f"本机没有账号 {site.account}：请创建（useradd --system）。",
-        )
+        missing = _("This machine has no account {account}: make it (useradd --system).", account=site.account)
         raise DeployError(missing + hint)
     for path in (site.python, *(site.directory / launch.file for launch in site.launches)):
         if reason := why_out_of_reach(path, site.account):
             raise DeployError(
-                say(
-                    f"{site.account} cannot reach {path}: {reason}. Move it, or open the way.",
-                    f"{site.account} 访问不到 {path}：{reason}。请移到别处，或放开权限。",
+                _(
+                    "{account} cannot reach {path}: {reason}. Move it, or open the way.",
+                    account=site.account,
+                    path=path,
+                    reason=reason,
                 )
             )
 
@@ -198,9 +192,6 @@ def account_for(directory: Path) -> str:
     owner = owner_of(directory)
     if owner in (None, "root"):
         raise DeployError(
-            say(
-                f"{directory} is root's: name the account that the service runs as, by --user.",
-                f"{directory} 属于 root：请用 --user 写明服务以哪个账号运行。",
-            )
+            _("{directory} is root's: name the account that the service runs as, by --user.", directory=directory)
         )
     return str(owner)

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sanicbase.deploy.site import DeployError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Rendering", "render", "write"]
 
@@ -51,9 +51,10 @@ def write(files: Mapping[str, str], to: Path, *, force: bool = False) -> list[Pa
             _replace(path, text)
     except (OSError, UnicodeDecodeError) as exc:
         raise DeployError(
-            say(
-                f"{to} cannot be written to ({exc}): correct that, or name another folder by --to.",
-                f"无法写入 {to}（{exc}）：请更正，或用 --to 指定别的目录。",
+            _(
+                "{folder} cannot be written to ({error}): correct that, or name another folder by --to.",
+                folder=to,
+                error=exc,
             )
         ) from exc
     return list(fresh)
@@ -85,10 +86,7 @@ def _differences(changed: Mapping[Path, str]) -> str:
         old = (_now(path) or "").splitlines(keepends=True)
         shown += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
     names = ", ".join(str(path) for path in changed)
-    sentence = say(
-        f"{names} was changed by somebody, or is of other settings: say --force to replace it.",
-        f"{names} 已被人修改，或来自别的配置：要替换请加 --force。",
-    )
+    sentence = _("{names} was changed by somebody, or is of other settings: say --force to replace it.", names=names)
     return f"{sentence}\n{''.join(shown)}"
 
 

@@ -1,7 +1,6 @@
 """HTTP: views, the envelope of their answers, the rules of routes."""
 
 from sanicbase.db import Page
-from sanicbase.http.catalogue import Words
 from sanicbase.http.deprecation import Deprecation, deprecate
 from sanicbase.http.endpoint import endpoint
 from sanicbase.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope, success
@@ -28,7 +27,6 @@ __all__ = [
     "ProblemEnvelope",
     "Query",
     "UploadedFile",
-    "Words",
     "deprecate",
     "endpoint",
     "raises",

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase.codes import Language, StatusError
-from sanicbase.http.catalogue import Catalogue
+from sanicbase.codes import StatusError
 from sanicbase.http.envelope import Envelope
 from sanicbase.http.failure import Failure, Fault
-from sanicbase.http.language import language_of
+from sanicbase.http.messages import Messages, language_of
 from sanicbase.http.mistakes import Mistake
 from sanicbase.http.rules import challenge_of
 from sanicbase.http.verdict import Logged, Verdict, judge, reason
+from sanicbase.i18n import Language
 from sanicbase.typing import App
 
 __all__ = ["install_error_handlers"]
@@ -30,10 +30,10 @@ CREDENTIALS = ("authorization", "key", "token")  # parts of the names of headers
 BROKEN = Verdict(StatusError.INTERNAL_SERVER_ERROR, StatusError.INTERNAL_SERVER_ERROR.status)
 
 
-def install_error_handlers(app: App, envelope: Envelope, catalogue: Catalogue) -> None:
-    """Answer every exception of the app in that envelope, `app.ctx.envelope`, with the messages of that catalogue."""
+def install_error_handlers(app: App, envelope: Envelope, messages: Messages) -> None:
+    """Answer every exception of the app in that envelope, `app.ctx.envelope`, and with `app.ctx.messages`."""
     app.ctx.envelope = envelope
-    app.ctx.catalogue = catalogue
+    app.ctx.messages = messages
     for kind in (Exception, CancelledError):
         app.error_handler.add(kind, _answer)
 
@@ -67,7 +67,7 @@ def _failure(request: Request, verdict: Verdict) -> Failure:
         message=_sendable(verdict.message(language)),
         request_id=str(request.id),
         language=language,
-        faults=tuple(_fault(request.app.ctx.catalogue, mistake, language) for mistake in verdict.mistakes[:MOST]),
+        faults=tuple(_fault(request.app.ctx.messages, mistake, language) for mistake in verdict.mistakes[:MOST]),
         headers=_headers(request, verdict),
     )
 
@@ -79,8 +79,8 @@ def _headers(request: Request, verdict: Verdict) -> Mapping[str, str]:
     return verdict.headers
 
 
-def _fault(catalogue: Catalogue, mistake: Mistake, language: Language) -> Fault:
-    message = catalogue.message(mistake.code, mistake.context, mistake.message, language)
+def _fault(messages: Messages, mistake: Mistake, language: Language) -> Fault:
+    message = messages.text(mistake.code, mistake.context, mistake.message, language)
     return Fault(_sendable(mistake.path), mistake.code.removeprefix("column."), _sendable(message))
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sanicbase.codes import ErrorCode, Language, StatusError
+from sanicbase.codes import ErrorCode, StatusError
+from sanicbase.i18n import Language
 
 __all__ = ["Failure", "Fault"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import singledispatch
@@ -13,7 +13,7 @@ import tortoise.exceptions
 from sanic.exceptions import RequestCancelled, SanicException
 from sanic.helpers import STATUS_CODES
 
-from sanicbase.codes import CodedError, ErrorCode, Language, StatusError, status_code
+from sanicbase.codes import CodedError, ErrorCode, StatusError, status_code
 from sanicbase.db.errors import (
     DatabaseTimeout,
     DatabaseUnavailable,
@@ -24,6 +24,7 @@ from sanicbase.db.errors import (
 )
 from sanicbase.errors import InvalidInput, InvalidQuery, LockLost, LockTaken, ResourceError
 from sanicbase.http.mistakes import InvalidParameters, Mistake
+from sanicbase.i18n import SOURCE, Language, gettext_noop, translation
 
 __all__ = ["Logged", "Verdict", "judge", "reason"]
 
@@ -33,14 +34,7 @@ DUE: dict[int, dict[str, str]] = {503: RETRY, 426: {"Upgrade": "websocket"}}
 CLIENT_CLOSED_REQUEST = 499  # never sent; nginx has it in its access log for a client that did not wait
 SERVER_ERROR = 500
 SANIC = ("sanic", "sanic_routing")
-HELD: dict[Language, str] = {
-    "en": "Somebody else is at it already. Try again.",
-    "zh": "正在被其他请求处理，请稍后再试。",
-}
-STALE: dict[Language, str] = {
-    "en": "Somebody else has changed this in the meantime. Read it again.",
-    "zh": "内容在此期间已被他人修改，请重新读取。",
-}
+Text = Callable[[Language], str]
 
 
 class Logged(Enum):
@@ -54,18 +48,18 @@ class Logged(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to tell of an error. `words` take the place of the code's own message, in one language or both."""
+    """What to tell of an error. `text` takes the place of the code's own message."""
 
     code: ErrorCode
     status: int
-    words: Mapping[Language, str] = field(default_factory=dict)
+    text: Text | None = None
     mistakes: tuple[Mistake, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     logged: Logged = Logged.NOTHING
 
     def message(self, language: Language) -> str:
         """What is said in that language."""
-        return self.words.get(language) or (self.code.zh if language == "zh" else self.code.en)
+        return self.text(language) if self.text else self.code.message.text(language)
 
 
 def judge(error: BaseException) -> Verdict:
@@ -89,15 +83,15 @@ def _judge(error: BaseException) -> Verdict:
 
 @_judge.register
 def _coded(error: CodedError) -> Verdict:
-    words: dict[Language, str] = {"en": error.message("en"), "zh": error.message("zh")}
-    return Verdict(error.code, error.code.status, words, headers=error.headers, logged=_as_status(error.code.status))
+    status = error.code.status
+    return Verdict(error.code, status, error.message, headers=error.headers, logged=_as_status(status))
 
 
 @_judge.register
 def _sanic(error: SanicException) -> Verdict:
     status = error.status_code
-    words = _words(error) if status < SERVER_ERROR else {}
-    return Verdict(status_code(status), status, words, headers=_headers(error), logged=_as_status(status))
+    text = _text(error) if status < SERVER_ERROR else None
+    return Verdict(status_code(status), status, text, headers=_headers(error), logged=_as_status(status))
 
 
 @_judge.register
@@ -114,8 +108,7 @@ def _input(error: InvalidInput) -> Verdict:
         for each in error.mistakes
     )
     code = StatusError.BAD_REQUEST if query else StatusError.UNPROCESSABLE_CONTENT
-    same = StatusError.UNPROCESSABLE_CONTENT
-    return Verdict(code, code.status, {"en": same.en, "zh": same.zh}, mistakes)
+    return Verdict(code, code.status, StatusError.UNPROCESSABLE_CONTENT.message.text, mistakes)
 
 
 @_judge.register
@@ -157,21 +150,23 @@ def _gone(error: RequestCancelled) -> Verdict:
 @_judge.register
 def _held(error: LockTaken) -> Verdict:
     """409: it is this one thing that is busy. A 503 would tell a proxy that the server is, and have it ask another."""
-    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, HELD, headers=RETRY)
+    text = _translated(gettext_noop("Somebody else is at it already. Try again."))
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, text, headers=RETRY)
 
 
 @_judge.register
 def _stale(error: StaleVersionError) -> Verdict:
-    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, STALE)
+    text = _translated(gettext_noop("Somebody else has changed this in the meantime. Read it again."))
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, text)
 
 
 @_judge.register
 def _conflict(error: IntegrityError) -> Verdict:
     """Strangers are told the columns, never the database's own words, which quote other people's values."""
-    words: dict[Language, str] = {}
+    text = None
     if columns := ", ".join(error.columns):
-        words = {"en": f"This is in conflict with what there is: {columns}.", "zh": f"与现有数据冲突：{columns}。"}
-    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, words)
+        text = _translated(gettext_noop("This is in conflict with what there is: {columns}."), columns=columns)
+    return Verdict(StatusError.CONFLICT, StatusError.CONFLICT.status, text)
 
 
 @_judge.register
@@ -192,12 +187,18 @@ def _as_status(status: int) -> Logged:
     return Logged.LINE if status == StatusError.SERVICE_UNAVAILABLE.status else Logged.TRACEBACK
 
 
-def _words(error: SanicException) -> Mapping[Language, str]:
+def _translated(message: str, **values: object) -> Text:
+    return lambda language: translation(language).gettext(message, **values)
+
+
+def _text(error: SanicException) -> Text | None:
     """What the service itself said, in whatever language; of sanicbase its English. Sanic's words quote the request."""
     author, said = _author(error), str(error)
     if author in SANIC or said == STATUS_CODES.get(error.status_code, b"").decode():
-        return {}
-    return {"en": said} if author == "sanicbase" else {"en": said, "zh": said}
+        return None
+    code = status_code(error.status_code)
+    own = author != "sanicbase"
+    return lambda language: said if own or language == SOURCE else code.message.text(language)
 
 
 def _author(error: BaseException) -> str:

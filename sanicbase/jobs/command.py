@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import ModuleType
 
 from sanicbase.config import Config
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.arguments import Arguments
 from sanicbase.jobs.scripts import run_scripts
-from sanicbase.terminal import say
 
 __all__ = ["Function", "UsageError", "run_command", "service_config"]
 
@@ -55,23 +55,13 @@ def run_command(path: str, words: Sequence[str]) -> None:
 
 def _imported(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(
-            say(
-                f"{name!r} is no module: write package.module or package.module:function.",
-                f"{name!r} 不是模块，请写 package.module 或 package.module:function。",
-            )
-        )
+        raise UsageError(_("{name!r} is no module: write package.module or package.module:function.", name=name))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
             raise  # an import inside the module failed, and its traceback tells where
-        raise UsageError(
-            say(
-                f"There is no module {exc.name}. Run this in the project's folder.",
-                f"没有模块 {exc.name}。请在项目目录下执行。",
-            )
-        ) from exc
+        raise UsageError(_("There is no module {module}. Run this in the project's folder.", module=exc.name)) from exc
 
 
 def _function(module: ModuleType, name: str, path: str) -> Function:
@@ -81,23 +71,15 @@ def _function(module: ModuleType, name: str, path: str) -> Function:
         functions = [each for each, value in vars(module).items() if _is_command(module, value)]
         raise UsageError(_no_function(module, names, functions))
     if not inspect.iscoroutinefunction(found):
-        raise UsageError(
-            say(
-                f"{path} is not an `async def`: a command runs inside the service's lifespan.",
-                f"{path} 不是 `async def`：命令要在服务的生命周期内运行。",
-            )
-        )
+        raise UsageError(_("{path} is not an `async def`: a command runs inside the service's lifespan.", path=path))
     return found
 
 
 def _no_function(module: ModuleType, names: Sequence[str], functions: Sequence[str]) -> str:
     listed = ", ".join(functions)
-    has = f"It has {listed}." if functions else "It has no `async def` of its own."
-    chinese = f"它有：{listed}。" if functions else "它没有自己的 `async def`。"
-    return say(
-        f"{module.__name__} has no function {' or '.join(names)}. {has}",
-        f"{module.__name__} 里没有函数 {' 或 '.join(names)}。{chinese}",
-    )
+    existing = _("It has {listed}.", listed=listed) if functions else _("It has no `async def` of its own.")
+    wanted = _(" or ").join(names)
+    return _("{module} has no function {wanted}. {existing}", module=module.__name__, wanted=wanted, existing=existing)
 
 
 def _is_command(module: ModuleType, value: object) -> bool:
@@ -108,10 +90,5 @@ def service_config(package: str) -> Config:
     """The settings of the service with that package. Raises UsageError when there are none."""
     config = getattr(_imported(f"{package}.config"), "config", None)
     if not isinstance(config, Config):
-        raise UsageError(
-            say(
-                f"{package}.config has no `config` that is a Config of sanicbase.",
-                f"{package}.config 里没有 sanicbase 的 Config 类型的 `config`。",
-            )
-        )
+        raise UsageError(_("{package}.config has no `config` that is a Config of sanicbase.", package=package))
     return config

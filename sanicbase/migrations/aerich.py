@@ -23,6 +23,7 @@ from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
 from sanicbase.migrations.files import Migration, refuse_other_dialect
 from sanicbase.migrations.journal import Journal
@@ -31,7 +32,6 @@ from sanicbase.migrations.renaming import ask_at_terminal
 from sanicbase.migrations.schema.state import state_of_models
 from sanicbase.migrations.statements import split_statements
 from sanicbase.migrations.versions import refuse_before_owners
-from sanicbase.terminal import say
 
 __all__: list[str] = []
 
@@ -147,20 +147,14 @@ async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
     name, dialect = migration.name, conn.capabilities.dialect
     if migration.data is not None:
         raise MigrationError(
-            say(
-                f"{name} migrates rows, which aerich does not. Run: sanicGuider migrate up",
-                f"{name} 含有数据迁移，aerich 不会执行它。请执行：sanicGuider migrate up",
-            )
+            _("{migration} migrates rows, which aerich does not. Run: sanicGuider migrate up", migration=name)
         )
     if dialect != "mysql" and migration.in_transaction:
         return  # which has left nothing
-    steps, _ = await Journal(conn, label, dialect).read()
+    steps = (await Journal(conn, label, dialect).read())[0]
     if any(note.migration == name for note in steps):
         raise MigrationError(
-            say(
-                f"{name} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up",
-                f"{name} 只执行了一部分，aerich 会从头开始执行。请执行：sanicGuider migrate up",
-            )
+            _("{migration} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up", migration=name)
         )
 
 

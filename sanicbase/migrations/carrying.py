@@ -20,6 +20,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.choosing import Options
 from sanicbase.migrations.data import DataMigration
 from sanicbase.migrations.doubts import before, is_done
@@ -29,7 +30,6 @@ from sanicbase.migrations.journal import Direction, Journal, Note, digest
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.standing import Label, Standing, read_standing
 from sanicbase.migrations.statements import first_words, split_statements
-from sanicbase.terminal import say
 
 __all__ = ["Run", "execute"]
 
@@ -153,9 +153,10 @@ class Run:
         statements = split_statements(script, self._label.dialect)
         if direction == "down" and not statements:
             raise MigrationError(
-                say(
-                    f"{migration.name} of {self._label.name} has no way back: its downgrade is empty.",
-                    f"{self._label.name} 的 {migration.name} 无法回退：它的 downgrade 是空的。",
+                _(
+                    "{migration} of {label} has no way back: its downgrade is empty.",
+                    migration=migration.name,
+                    label=self._label.name,
                 )
             )
         return statements
@@ -183,12 +184,13 @@ class Run:
         for note in done:
             if note.step > len(steps) or digest(steps[note.step - 1].text) != note.digest:
                 raise MigrationError(
-                    say(
-                        f"{migration.name} of {self._label.name} was changed where it is carried out already. "
-                        f"Statement {note.step} was: {note.statement}. Restore it; what comes after the statement "
-                        "that failed may be changed.",
-                        f"{self._label.name} 的 {migration.name} 中已执行的部分被修改。第 {note.step} 条语句原为："
-                        f"{note.statement}。请恢复它；失败语句及其后的部分可以修改。",
+                    _(
+                        "{migration} of {label} was changed where it is carried out already. Statement {step} was: "
+                        "{statement}. Restore it; what comes after the statement that failed may be changed.",
+                        migration=migration.name,
+                        label=self._label.name,
+                        step=note.step,
+                        statement=note.statement,
                     )
                 )
 
@@ -309,24 +311,31 @@ class _Place:
 
 
 def _sentence(name: str, at: _Place, cause: str, label: Label, *, stays: bool) -> str:
-    failed = say(
-        f"{name} of {label.name} failed at statement {at.step} of {at.steps}: {cause}\n    {at.text}",
-        f"{label.name} 的 {name} 在第 {at.step} 条语句（共 {at.steps} 条）失败：{cause}\n    {at.text}",
+    failed = _(
+        "{migration} of {label} failed at statement {step} of {steps}: {cause}\n    {statement}",
+        migration=name,
+        label=label.name,
+        step=at.step,
+        steps=at.steps,
+        cause=cause,
+        statement=at.text,
     )
     command = f"sanicGuider migrate up {label.service}"
     if not stays:
-        return failed + say(
-            f"\nThe transaction was rolled back: nothing of it was applied. Correct the cause, then run: {command}",
-            f"\n事务已回滚，没有应用任何内容。请更正原因后执行：{command}",
+        return failed + _(
+            "\nThe transaction was rolled back: nothing of it was applied. Correct the cause, then run: {command}",
+            command=command,
         )
-    before_it = say(
-        f"Statements 1 to {at.step - 1} were carried out and stay."
+    last = at.step - 1
+    before_it = (
+        _("Statements 1 to {last} were carried out and stay.", last=last)
         if at.step > 1
-        else "Nothing of it was carried out.",
-        f"第 1 到 {at.step - 1} 条已执行并保留。" if at.step > 1 else "没有执行任何语句。",
+        else _("Nothing of it was carried out.")
     )
-    return failed + say(
-        f"\n{before_it} Correct the cause, or the file from this statement on, then run: {command}. It goes on at "
-        f"statement {at.step}.",
-        f"\n{before_it}请更正原因，或修改文件中该语句及其后的部分，然后执行：{command}，将从第 {at.step} 条继续。",
+    return failed + _(
+        "\n{before} Correct the cause, or the file from this statement on, then run: {command}. It goes on at "
+        "statement {step}.",
+        before=before_it,
+        command=command,
+        step=at.step,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import Migration, refuse_other_dialect
 from sanicbase.migrations.journal import Direction, Note
 from sanicbase.migrations.locking import LOCK_TIMEOUT
 from sanicbase.migrations.standing import Label, Standing
-from sanicbase.terminal import say
 
 __all__ = ["Options", "to_be_applied", "to_be_taken_back"]
 
@@ -36,17 +36,17 @@ def to_be_applied(standing: Standing, options: Options) -> list[Migration]:
         raise _half_way(standing.label, begun, "down")
     if begun and begun.migration not in {migration.name for migration in standing.migrations}:
         raise MigrationError(
-            say(
-                f"{begun.migration} of {standing.label.name} is half-way, and its file is missing. Restore it from "
-                "version control.",
-                f"{standing.label.name} 的 {begun.migration} 只应用了一部分，而文件不存在。请从版本库恢复。",
+            _(
+                "{migration} of {label} is half-way, and its file is missing. Restore it from version control.",
+                migration=begun.migration,
+                label=standing.label.name,
             )
         )
     if options.skip_statement and not begun:
         raise MigrationError(
-            say(
-                f"No migration of {standing.label.name} has stopped at a statement, so there is none to skip.",
-                f"{standing.label.name} 没有停在某条语句的迁移，没有可跳过的语句。",
+            _(
+                "No migration of {label} has stopped at a statement, so there is none to skip.",
+                label=standing.label.name,
             )
         )
     pending = standing.pending
@@ -56,11 +56,11 @@ def to_be_applied(standing: Standing, options: Options) -> list[Migration]:
     if (early := [each for each in standing.out_of_order if each in pending]) and not options.out_of_order:
         names = ", ".join(migration.name for migration in early)
         raise MigrationError(
-            say(
-                f"{names} of {standing.label.name} is not applied, and a later one is. Give it the next number and "
-                "make it anew, or apply it all the same: sanicGuider migrate up --out-of-order",
-                f"{standing.label.name} 的 {names} 尚未应用，而编号更大的已经应用。请改用下一个编号重新生成，"
-                "或仍然应用：sanicGuider migrate up --out-of-order",
+            _(
+                "{names} of {label} is not applied, and a later one is. Give it the next number and make it anew, "
+                "or apply it all the same: sanicGuider migrate up --out-of-order",
+                names=names,
+                label=standing.label.name,
             )
         )
     for migration in pending:
@@ -79,17 +79,18 @@ def to_be_taken_back(standing: Standing, options: Options) -> list[Migration]:
     elif options.to:
         kept = _named(standing, options.to).name
         if kept not in names:
-            raise MigrationError(say(f"{kept} is not applied.", f"{kept} 没有应用。"))
+            raise MigrationError(_("{migration} is not applied.", migration=kept))
         names = names[: names.index(kept)]
     else:
         names = names[:1]
     for name in names:
         if name not in files:
             raise MigrationError(
-                say(
-                    f"{name} of {standing.label.name} cannot be taken back: its file is missing. Restore it from "
-                    "version control.",
-                    f"无法回退 {standing.label.name} 的 {name}：文件不存在。请从版本库恢复。",
+                _(
+                    "{migration} of {label} cannot be taken back: its file is missing. Restore it from version "
+                    "control.",
+                    migration=name,
+                    label=standing.label.name,
                 )
             )
     return [files[name] for name in names]
@@ -97,11 +98,14 @@ def to_be_taken_back(standing: Standing, options: Options) -> list[Migration]:
 
 def _half_way(label: Label, begun: Note, command: Direction) -> MigrationError:
     return MigrationError(
-        say(
-            f"{begun.migration} of {label.name} is half-way: it has stopped at statement {begun.step}. Finish it: "
-            f"sanicGuider migrate {command} {label.service}",
-            f"{label.name} 的 {begun.migration} 只执行了一部分，停在第 {begun.step} 条语句。"
-            f"请先完成它：sanicGuider migrate {command} {label.service}",
+        _(
+            "{migration} of {label} is half-way: it has stopped at statement {step}. Finish it: sanicGuider migrate "
+            "{command} {service}",
+            migration=begun.migration,
+            label=label.name,
+            step=begun.step,
+            command=command,
+            service=label.service,
         )
     )
 
@@ -112,8 +116,10 @@ def _named(standing: Standing, wanted: str) -> Migration:
             return migration
     label = standing.label
     raise MigrationError(
-        say(
-            f"{label.name} has no migration {wanted}. See: sanicGuider migrate history {label.service}",
-            f"{label.name} 没有迁移 {wanted}。查看：sanicGuider migrate history {label.service}",
+        _(
+            "{label} has no migration {migration}. See: sanicGuider migrate history {service}",
+            label=label.name,
+            migration=wanted,
+            service=label.service,
         )
     )

@@ -12,9 +12,9 @@ from uuid import UUID
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["DataMigration", "Rows", "Work"]
 
@@ -112,11 +112,12 @@ class DataMigration:
         kind = "UUID" if isinstance(last, UUID) else type(last).__name__
         if kind not in KEYS:
             raise MigrationError(
-                say(
-                    f"The rows of {walk.table} cannot be walked along the column {walk.key}, whose values are of the "
-                    f"type {kind}. Name a unique column of integers, texts or UUIDs as `key`.",
-                    f"不能按 {kind} 类型的列 {walk.key} 遍历 {walk.table} 的行。"
-                    "请用 `key` 指定整数、文本或 UUID 类型的唯一列。",
+                _(
+                    "The rows of {table} cannot be walked along the column {key}, whose values are of the type "
+                    "{kind}. Name a unique column of integers, texts or UUIDs as `key`.",
+                    table=walk.table,
+                    key=walk.key,
+                    kind=kind,
                 )
             )
         if self._place is not None:

@@ -12,9 +12,9 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.journal import digest
 from sanicbase.migrations.statements import Dialect, first_words
-from sanicbase.terminal import say
 
 __all__ = ["before", "is_done"]
 
@@ -84,10 +84,10 @@ async def _index(client: BaseDBAsyncClient, found: re.Match[str]) -> str:
 def _cannot_tell(statement: str) -> MigrationError:
     words = first_words(statement)
     return MigrationError(
-        say(
-            f"A process was killed during {words} of several tables, some of which are changed already: {statement}. "
-            "Carry out the rest by hand, then go on after it: sanicGuider migrate up --skip-statement",
-            f"进程在对多张表执行 {words} 时被终止，其中一部分已经更改：{statement}。"
-            "请手工完成其余部分，然后跳过该语句继续：sanicGuider migrate up --skip-statement",
+        _(
+            "A process was killed during {command} of several tables, some of which are changed already: "
+            "{statement}. Carry out the rest by hand, then go on after it: sanicGuider migrate up --skip-statement",
+            command=words,
+            statement=statement,
         )
     )

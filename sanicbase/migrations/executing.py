@@ -9,7 +9,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import MigrationError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["check_foreign_keys", "execute", "without_foreign_keys"]
 
@@ -45,13 +45,13 @@ async def check_foreign_keys(db: BaseDBAsyncClient) -> None:
     """Raise MigrationError, before the end of the transaction, for references that nobody has looked at on SQLite."""
     if db.capabilities.dialect != "sqlite":
         return
-    _, rows = await db.execute_query("PRAGMA foreign_key_check")
+    rows = await db.execute_query_dict("PRAGMA foreign_key_check")
     if rows:
         tables = ", ".join(sorted({str(row["table"]) for row in rows}))
         raise MigrationError(
-            say(
-                f"Rows of {tables} would refer to rows that do not exist. Nothing was applied: correct the rows or "
+            _(
+                "Rows of {tables} would refer to rows that do not exist. Nothing was applied: correct the rows or "
                 "the migration.",
-                f"{tables} 的行会引用不存在的行，没有应用任何内容。请更正这些行或迁移文件。",
+                tables=tables,
             )
         )

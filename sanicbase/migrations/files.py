@@ -17,8 +17,8 @@ from aerich.utils import decompress_dict
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.statements import DATABASES, Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Migration", "dialect_of_files", "folder_of", "migrations_in", "refuse_other_dialect"]
 
@@ -61,10 +61,13 @@ class Migration:
         if declared is None:
             return self._spelt
         if declared not in SIGNS:
+            choices = ", ".join(map(repr, SIGNS))
             raise MigrationError(
-                say(
-                    f"{self.path} says DIALECT = {declared!r}. Write one of {', '.join(map(repr, SIGNS))}.",
-                    f"{self.path} 里写着 DIALECT = {declared!r}，只能是 {'、'.join(map(repr, SIGNS))} 之一。",
+                _(
+                    "{path} says DIALECT = {declared!r}. Write one of {choices}.",
+                    path=self.path,
+                    declared=declared,
+                    choices=choices,
                 )
             )
         dialect: Dialect = declared
@@ -107,9 +110,10 @@ class Migration:
         function: Step | None = getattr(self._module, direction, None)
         if function is None:
             raise MigrationError(
-                say(
-                    f"{self.path} has no function {direction}(db). Write `async def {direction}(db) -> str`.",
-                    f"{self.path} 里没有函数 {direction}(db)。请编写 `async def {direction}(db) -> str`。",
+                _(
+                    "{path} has no function {direction}(db). Write `async def {direction}(db) -> str`.",
+                    path=self.path,
+                    direction=direction,
                 )
             )
         return function
@@ -136,9 +140,10 @@ class Migration:
     def _unusable(self, error: Exception) -> MigrationError:
         cause = f"{type(error).__name__}: {error}"
         return MigrationError(
-            say(
-                f"{self.path} cannot be read ({cause}). Correct it, or restore it from version control.",
-                f"无法读取 {self.path}（{cause}）。请更正它，或从版本库恢复。",
+            _(
+                "{path} cannot be read ({cause}). Correct it, or restore it from version control.",
+                path=self.path,
+                cause=cause,
             )
         )
 
@@ -192,11 +197,14 @@ def refuse_other_dialect(migration: Migration, label: str, dialect: Dialect) -> 
         return
     there, own = DATABASES[written], DATABASES[dialect]
     raise MigrationError(
-        say(
-            f"{migration.name} of {label} is written for {there}, and the database is {own}. Move the files for "
-            f"{there} to migrations/{written}/{label}, and make those for this database: sanicGuider migrate init, or "
-            "make",
-            f"{label} 的 {migration.name} 是为 {there} 编写的，而数据库是 {own}。请把 {there} 的文件移到 "
-            f"migrations/{written}/{label}，再为当前数据库生成：sanicGuider migrate init 或 make",
+        _(
+            "{migration} of {label} is written for {written}, and the database is {database}. Move the files for "
+            "{written} to migrations/{written_folder}/{label}, and make those for this database: sanicGuider "
+            "migrate init, or make",
+            migration=migration.name,
+            label=label,
+            written=there,
+            database=own,
+            written_folder=written,
         )
     )

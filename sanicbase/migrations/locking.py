@@ -21,8 +21,8 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from sanicbase.db.engine.session import session
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["LOCK_TIMEOUT", "MigrationLockTimeout", "dialect_of", "locked", "unlocked"]
 
@@ -99,13 +99,8 @@ class _Lock(ABC):
             if time.monotonic() >= deadline:
                 raise await self._timeout(seconds)
             if not told:
-                who, _ = await self.holder()
-                waiting(
-                    say(
-                        f"Waiting for {who}, which is migrating {self.shown}.",
-                        f"{who} 正在迁移 {self.shown}，等待中。",
-                    )
-                )
+                who = (await self.holder())[0]
+                waiting(_("Waiting for {holder}, which is migrating {database}.", holder=who, database=self.shown))
                 told = True
             await asyncio.sleep(POLL)
 
@@ -116,11 +111,13 @@ class _Lock(ABC):
     async def _timeout(self, seconds: float) -> MigrationLockTimeout:
         who, remedy = await self.holder()
         return MigrationLockTimeout(
-            say(
-                f"{who} has held the migration lock of {self.shown} for longer than {seconds:g} seconds. Nothing was "
-                f"changed. Wait for it with a higher --timeout, or end it: {remedy}",
-                f"{who} 持有 {self.shown} 的迁移锁已超过 {seconds:g} 秒，没有做任何更改。"
-                f"请调大 --timeout 继续等待，或结束它：{remedy}",
+            _(
+                "{holder} has held the migration lock of {database} for longer than {seconds:g} seconds. Nothing "
+                "was changed. Wait for it with a higher --timeout, or end it: {remedy}",
+                holder=who,
+                database=self.shown,
+                seconds=seconds,
+                remedy=remedy,
             )
         )
 
@@ -207,7 +204,7 @@ class _FileLock(_Lock):
 
     async def holder(self) -> tuple[str, str]:
         path = self._lock.lock_file
-        return say("another process", "另一个进程"), f"fuser {path}"
+        return _("another process"), f"fuser {path}"
 
     async def release(self) -> None:
         self._lock.release()
@@ -219,9 +216,9 @@ class _FileLock(_Lock):
 
 def _session(rows: list[dict[str, Any]], remedy: str) -> tuple[str, str]:
     if not rows:  # it has just ended, or may not be seen by this account
-        return say("another session", "另一个会话"), say("end that session", "结束该会话")
+        return _("another session"), _("end that session")
     pid, client = rows[0]["pid"], rows[0]["client"]
-    return say(f"the session {pid} from {client}", f"来自 {client} 的会话 {pid}"), remedy.format(pid=pid)
+    return _("the session {pid} from {client}", pid=pid, client=client), remedy.format(pid=pid)
 
 
 LOCKS: dict[Dialect, type[_Lock]] = {"postgres": _PostgresLock, "mysql": _MySQLLock, "sqlite": _FileLock}

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Effect", "Lock", "lock_of"]
 
@@ -19,12 +20,12 @@ Effect = Literal["nothing", "rows", "short", "writes", "all"]
 """What has to wait: nothing; writers of the same rows; everybody, for a moment; writers, for as long as it takes;
 everybody, for as long as it takes."""
 
-EFFECTS: dict[Effect, tuple[str, str]] = {
-    "nothing": ("nothing waits", "不阻塞读写"),
-    "rows": ("writers of the same rows wait", "阻塞对相同行的写入"),
-    "short": ("reads and writes wait for a moment", "短暂阻塞读写"),
-    "writes": ("writes wait until it is done", "执行期间阻塞写入"),
-    "all": ("reads and writes wait until it is done", "执行期间阻塞读写"),
+EFFECTS: dict[Effect, str] = {
+    "nothing": gettext_noop("nothing waits"),
+    "rows": gettext_noop("writers of the same rows wait"),
+    "short": gettext_noop("reads and writes wait for a moment"),
+    "writes": gettext_noop("writes wait until it is done"),
+    "all": gettext_noop("reads and writes wait until it is done"),
 }
 
 
@@ -36,8 +37,7 @@ class Lock(NamedTuple):
 
     def sentence(self) -> str:
         """In the language of the terminal: `ACCESS EXCLUSIVE: reads and writes wait for a moment`."""
-        english, chinese = EFFECTS[self.effect]
-        return say(f"{self.mode}: {english}", f"{self.mode}：{chinese}")
+        return _("{lock}: {effect}", lock=self.mode, effect=_(EFFECTS[self.effect]))
 
 
 Rules = Sequence[tuple[str, Lock]]

@@ -14,13 +14,13 @@ from aerich.models import MAX_VERSION_LENGTH
 from aerich.utils import get_formatted_compressed_data
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import migrations_in
 from sanicbase.migrations.renaming import Answers, Ask, renames_between
 from sanicbase.migrations.schema.changes import Changes, Renames, changes
 from sanicbase.migrations.schema.sql import statements_of
 from sanicbase.migrations.schema.state import schema_of_state, state_of_models
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Draft", "draft", "empty_draft", "file_text", "first", "last_state", "next_name", "script", "write"]
 
@@ -114,10 +114,10 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
         return None
     if (state := files[-1].models_state) is None:
         raise MigrationError(
-            say(
-                f"{files[-1].path} does not say what the models were, as files of aerich before 0.9.2 do not. "
-                "Run: aerich fix-migrations",
-                f"{files[-1].path} 没有记录当时的模型（aerich 0.9.2 之前的文件都没有）。请执行：aerich fix-migrations",
+            _(
+                "{path} does not say what the models were, as files of aerich before 0.9.2 do not. Run: aerich "
+                "fix-migrations",
+                path=files[-1].path,
             )
         )
     return state
@@ -126,20 +126,17 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
 def next_name(folder: Path, name: str) -> str:
     """The name of the next file: its number is above all that are there, whether or not they are applied."""
     if not NAME.fullmatch(name):
-        raise MigrationError(
-            say(
-                f"{name} cannot be a part of a file's name. Use letters, digits and _.",
-                f"{name} 不能作为文件名的一部分。请使用字母、数字和 _。",
-            )
-        )
+        raise MigrationError(_("{name} cannot be a part of a file's name. Use letters, digits and _.", name=name))
     number = max((migration.number for migration in migrations_in(folder)), default=-1) + 1
     moment = datetime.now(tz=UTC).astimezone().strftime("%Y%m%d%H%M%S")
     version = f"{number}_{moment}_{name}.py"
     if len(version) > MAX_VERSION_LENGTH:
         raise MigrationError(
-            say(
-                f"The name {name} is too long: {version} has more than {MAX_VERSION_LENGTH} characters.",
-                f"名称 {name} 太长：{version} 超过了 {MAX_VERSION_LENGTH} 个字符。",
+            _(
+                "The name {name} is too long: {version} has more than {longest} characters.",
+                name=name,
+                version=version,
+                longest=MAX_VERSION_LENGTH,
             )
         )
     return version

@@ -9,9 +9,9 @@ from typing import Protocol
 import click
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.schema.changes import Renames
 from sanicbase.migrations.schema.tables import Column, Schema, Table
-from sanicbase.terminal import say
 
 __all__ = ["Answers", "Ask", "ask_at_terminal", "renames_between"]
 
@@ -35,10 +35,7 @@ class Answers:
 def ask_at_terminal(old: str, new: str) -> bool:
     """Ask whoever runs the command; raises click.Abort where nobody answers."""
     return click.confirm(
-        say(
-            f"{old} is gone and {new} is new. Rename {old} to {new}? (no: the rows of {old} are lost)",
-            f"{old} 已消失，{new} 是新的。要把 {old} 改名为 {new} 吗？（否：{old} 的数据将丢失）",
-        ),
+        _("{old} is gone and {new} is new. Rename {old} to {new}? (no: the rows of {old} are lost)", old=old, new=new),
         default=True,
     )
 
@@ -89,11 +86,10 @@ class _Questions:
         if unused := sorted(said - self._used):
             names = ", ".join(unused)
             raise MigrationError(
-                say(
-                    f"{names} is not gone from the models, or nothing new is there to be it. Name what the last "
+                _(
+                    "{names} is not gone from the models, or nothing new is there to be it. Name what the last "
                     "migration has and the models have not: table, or table.column with the table's name of today.",
-                    f"{names} 并没有从模型中消失，或没有可对应的新名称。请写上次迁移中有而模型中没有的名称："
-                    "表名，或“表名.列名”（用现在的表名）。",
+                    names=names,
                 )
             )
 
@@ -101,11 +97,11 @@ class _Questions:
         if self._open:
             old, new = self._open[0]
             raise MigrationError(
-                say(
-                    f"{old} is gone and {new} is new: renamed, or another one? As another one it loses its rows. Say "
-                    f"which, at a terminal or by: sanicGuider migrate make --rename {old}:{new}  or  --drop {old}",
-                    f"{old} 已消失，{new} 是新的：是改名，还是另外一个？如果是另外一个，原有数据会丢失。"
-                    f"请在终端中回答，或执行：sanicGuider migrate make --rename {old}:{new}  或  --drop {old}",
+                _(
+                    "{old} is gone and {new} is new: renamed, or another one? As another one it loses its rows. Say "
+                    "which, at a terminal or by: sanicGuider migrate make --rename {old}:{new}  or  --drop {old}",
+                    old=old,
+                    new=new,
                 )
             )
 

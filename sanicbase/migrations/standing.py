@@ -17,11 +17,11 @@ from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import Migration, migrations_in
 from sanicbase.migrations.journal import Journal, Note
 from sanicbase.migrations.statements import DATABASES, Dialect
 from sanicbase.migrations.versions import dialect_of_label, follows_models, own_apps, own_folder, written_for
-from sanicbase.terminal import say
 
 __all__ = ["Label", "Standing", "labels_of", "migrating", "read_standing", "refuse_foreign"]
 
@@ -95,26 +95,28 @@ class Standing:
     def warnings(self) -> list[str]:
         """A sentence for each thing that is not as it should be."""
         missing = [
-            say(
-                f"{name} of {self.label.name} is applied, and its file is missing. Restore it from version control: a "
-                "new database would not be the same.",
-                f"{self.label.name} 的 {name} 已应用，但文件不存在。请从版本库恢复，否则新数据库会与此不同。",
+            _(
+                "{migration} of {label} is applied, and its file is missing. Restore it from version control: a new "
+                "database would not be the same.",
+                migration=name,
+                label=self.label.name,
             )
             for name in self.missing
         ]
         changed = [
-            say(
-                f"{migration.name} of {self.label.name} was changed after it was applied. Restore it, and write the "
-                "change as a migration of its own: this database will not get it.",
-                f"{self.label.name} 的 {migration.name} 在应用之后被修改。请恢复原文件，并把改动写成新的迁移："
-                "当前数据库不会得到这些改动。",
+            _(
+                "{migration} of {label} was changed after it was applied. Restore it, and write the change as a "
+                "migration of its own: this database will not get it.",
+                migration=migration.name,
+                label=self.label.name,
             )
             for migration in self.changed
         ]
         first = [
-            say(
-                f"{self.label.name} has no migrations yet. Make the first: {_init(self.label)}",
-                f"{self.label.name} 还没有迁移。请生成第一个：{_init(self.label)}",
+            _(
+                "{label} has no migrations yet. Make the first: {command}",
+                label=self.label.name,
+                command=_init(self.label),
             )
         ]
         return [*missing, *changed, *(first if self.label.needs_migrations and not self.migrations else ())]
@@ -150,9 +152,11 @@ def labels_of(config: Config, connection: str | None = None) -> list[Label]:
         return labels
     known = ", ".join(followed.values())
     raise MigrationError(
-        say(
-            f"{config.SERVER_NAME} has no migrated models on a connection {connection}. Name one of: {known}.",
-            f"{config.SERVER_NAME} 在连接 {connection} 上没有需要迁移的模型，可选：{known}。",
+        _(
+            "{service} has no migrated models on a connection {connection}. Name one of: {connections}.",
+            service=config.SERVER_NAME,
+            connection=connection,
+            connections=known,
         )
     )
 
@@ -183,10 +187,13 @@ def refuse_foreign(config: Config, label: Label) -> None:
         return
     there, own = DATABASES[written], DATABASES[label.dialect]
     raise MigrationError(
-        say(
-            f"The migrations of {label.name} are written for {there}, and its database is {own}. Make some for it: "
-            f"{_init(label)}",
-            f"{label.name} 的迁移是为 {there} 编写的，而数据库是 {own}。请为它生成：{_init(label)}",
+        _(
+            "The migrations of {label} are written for {folder}, and its database is {own}. Make some for it: "
+            "{command}",
+            label=label.name,
+            folder=there,
+            own=own,
+            command=_init(label),
         )
     )
 

@@ -18,9 +18,9 @@ from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import referred_models
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import dialect_of_files, folder_of, migrations_in
 from sanicbase.migrations.statements import DATABASES, Dialect
-from sanicbase.terminal import say
 
 __all__ = [
     "aerich_has_table",
@@ -158,10 +158,11 @@ async def refuse_before_owners(label: str, migrated: Iterable[type[Model]]) -> N
         if missing := await missing_tables([model]):
             table, owner = missing[0], owner_of(model.__module__)
             raise MigrationError(
-                say(
-                    f"The tables of {label} refer to the table {table} of {owner}, which is not there yet. Migrate "
-                    f"{owner} first: sanicGuider migrate up {owner}",
-                    f"{label} 的表引用了 {owner} 的表 {table}，而它还不存在。"
-                    f"请先迁移 {owner}：sanicGuider migrate up {owner}",
+                _(
+                    "The tables of {label} refer to the table {table} of {owner}, which is not there yet. Migrate "
+                    "{owner} first: sanicGuider migrate up {owner}",
+                    label=label,
+                    table=table,
+                    owner=owner,
                 )
             )

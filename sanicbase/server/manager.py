@@ -18,7 +18,7 @@ from sanic.worker.process import Worker, WorkerProcess
 from sanic.worker.restarter import Restarter
 
 from sanicbase.errors import ConfigError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Manager", "stop_while_starting"]
 
@@ -118,9 +118,9 @@ def _signal(manager: WorkerManager, number: signal.Signals) -> None:
 
 def _refusal(method: str) -> ConfigError:
     return ConfigError(
-        say(
-            f"app.manager.{method} does not exist under serve(): the number of workers is the setting WORKERS. "
-            "Set it and restart the service.",
-            f"serve() 不支持 app.manager.{method}：工作进程数由配置 WORKERS 决定。请修改它并重启服务。",
+        _(
+            "app.manager.{method} does not exist under serve(): the number of workers is the setting WORKERS. Set "
+            "it and restart the service.",
+            method=method,
         )
     )

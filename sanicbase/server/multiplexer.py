@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 from sanic.worker.multiplexer import WorkerMultiplexer
 
+from sanicbase.i18n import gettext as _
 from sanicbase.server.channel import RESTART, TERMINATE, tell
-from sanicbase.terminal import say
 
 __all__ = ["Multiplexer"]
 
@@ -46,19 +46,15 @@ class Multiplexer(WorkerMultiplexer):
 
     def scale(self, num_workers: int) -> NoReturn:
         raise NotImplementedError(
-            say(
-                "app.m.scale does not exist under serve(): the number of workers is fixed at the start. "
-                "Set WORKERS and restart the service.",
-                "serve() 不支持 app.m.scale：工作进程数在启动时确定。请修改 WORKERS 并重启服务。",
+            _(
+                "app.m.scale does not exist under serve(): the number of workers is fixed at the start. Set WORKERS "
+                "and restart the service."
             )
         )
 
     def manage(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(
-            say(
-                "app.m.manage does not exist under serve(). Call app.manager.manage in a main_process_ready listener.",
-                "serve() 不支持 app.m.manage。请在 main_process_ready 监听器里调用 app.manager.manage。",
-            )
+            _("app.m.manage does not exist under serve(). Call app.manager.manage in a main_process_ready listener.")
         )
 
     @property
@@ -72,10 +68,8 @@ class Multiplexer(WorkerMultiplexer):
 
 def _no_shared_state() -> NotImplementedError:
     return NotImplementedError(
-        say(
-            "app.m.state and app.m.workers do not exist under serve(), whose workers share no state. "
-            "Share values through app.shared_ctx or Redis.",
-            "serve() 不支持 app.m.state 和 app.m.workers：工作进程之间没有共享状态。"
-            "请用 app.shared_ctx 或 Redis 共享数据。",
+        _(
+            "app.m.state and app.m.workers do not exist under serve(), whose workers share no state. Share values "
+            "through app.shared_ctx or Redis."
         )
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import sys
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from sanicbase.cli import main
 from sanicbase.cli.making.answers import Answers, complete
 from sanicbase.cli.making.plan import Change, Plan
 from sanicbase.cli.making.service import plan_service
-from sanicbase.cli.making.templates import PROSE, ROOT, catalogue
 from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
@@ -241,14 +239,6 @@ def test_the_settings_of_the_machine_are_kept_from_git_and_from_others(told: Tol
     ignored = (tmp_path / ".gitignore").read_text()
     assert ignored.startswith("mine\n*.pyc\n")
     assert ".env" in ignored.splitlines()
-
-
-def test_every_word_of_the_templates_has_its_chinese(tmp_path: Path) -> None:
-    texts = [file.read_text() for file in Path(str(ROOT)).rglob("*.py.j2")]
-    said = {next(group for group in found.groups() if group) for text in texts for found in PROSE.finditer(text)}
-    assert said == catalogue().keys()
-    for english, chinese in catalogue().items():
-        assert re.findall(r"{{.*?}}", english) == re.findall(r"{{.*?}}", chinese), english
 
 
 def test_a_plan_of_what_is_there_is_empty(told: Told, tmp_path: Path) -> None:

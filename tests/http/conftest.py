@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sanic import Blueprint
 
-from sanicbase import Envelope, Words, create_app
+from sanicbase import Envelope, ErrorMessage, create_app
 from sanicbase.testing import client
 from xi_test.config import XiTestConfig
 
@@ -26,7 +26,7 @@ class ServeAs(Protocol):
         blueprint: Blueprint,
         *,
         envelope: Envelope | None = None,
-        messages: Mapping[str, Words] | None = None,
+        messages: Mapping[str, ErrorMessage] | None = None,
         **settings: Any,
     ) -> AbstractAsyncContextManager[httpx.AsyncClient]: ...
 
@@ -46,7 +46,7 @@ def serve_as(redis_url: str, tmp_path: Path) -> ServeAs:
         blueprint: Blueprint,
         *,
         envelope: Envelope | None = None,
-        messages: Mapping[str, Words] | None = None,
+        messages: Mapping[str, ErrorMessage] | None = None,
         **settings: Any,
     ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         stores = {"DB_URL": f"sqlite://{tmp_path}/data.sqlite3", "REDIS_URL": redis_url, "LOG_DIR": tmp_path / "logs"}

@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 from sanic import Blueprint
 from sanic.request import Request
 
-from sanicbase import APIView, Envelope, Failure, Words
-from sanicbase.codes import Language
+from sanicbase import APIView, Envelope, ErrorMessage, Failure
+from sanicbase.i18n import Language
 from tests.http.conftest import ServeAs
 from tests.http.failures import BROKEN, CASES, SECRET, Case, failing
 
@@ -235,7 +235,7 @@ async def test_a_service_says_its_own_mistakes_in_both_languages(serve_as: Serve
 
     blueprint = Blueprint("bids")
     BidAPI.attach(blueprint, "/bids")
-    messages = {"too_cheap": Words("At least {least}, please.", "出价不得低于 {least}。")}
+    messages = {"too_cheap": ErrorMessage("At least {least}, please.", "出价不得低于 {least}。")}
     async with serve_as(blueprint, messages=messages) as client:
         for language, said in [("en", "At least 10, please."), ("zh-CN", "出价不得低于 10。")]:
             answer = await client.post("/bids", json={"amount": 1}, headers={"Accept-Language": language})

@@ -6,10 +6,10 @@ from typing import Any
 from sanic.request import Request
 
 from conduit.config.errors import ConduitError
-from sanicbase import Envelope, Failure, Fault, StatusError, Words
+from sanicbase import Envelope, ErrorMessage, Failure, Fault, StatusError
 
-BLANK = Words("can't be blank", "不能为空")
-TOKEN_MISSING = {"en": "is missing", "zh": "缺失"}
+BLANK = ErrorMessage("can't be blank", "不能为空")
+TOKEN_MISSING = ErrorMessage("is missing", "缺失")
 MESSAGES = {"missing": BLANK, "string_too_short": BLANK}
 
 
@@ -21,7 +21,7 @@ class ConduitEnvelope(Envelope):
 
     def failure_content(self, request: Request, failure: Failure) -> object:
         if failure.code is StatusError.UNAUTHORIZED:
-            return {"errors": {"token": [TOKEN_MISSING[failure.language]]}}
+            return {"errors": {"token": [TOKEN_MISSING.text(failure.language)]}}
         if not failure.faults:
             return {"errors": {_thing(failure): [failure.message]}}
         errors: dict[str, list[str]] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel
 
 from sanicbase.cli.project import Project, parsed
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Column", "Columns", "columns_of", "imports_of"]
 
@@ -164,10 +164,11 @@ def _check_names(columns: Columns) -> None:
     for column in columns.columns:
         if hasattr(BaseModel, column.name):
             raise ValueError(
-                say(
-                    f"{columns.model} has a column {column.name!r}, which is a method of pydantic's models. Rename the "
-                    "column, or write the schema by hand.",
-                    f"{columns.model} 的列 {column.name!r} 与 pydantic 模型的方法同名。请改列名，或手写数据结构。",
+                _(
+                    "{model} has a column {column!r}, which is a method of pydantic's models. Rename the column, or "
+                    "write the schema by hand.",
+                    model=columns.model,
+                    column=column.name,
                 )
             )
 

@@ -6,7 +6,7 @@ import builtins
 import keyword
 import re
 
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["names_of"]
 
@@ -35,16 +35,15 @@ def names_of(kind: str, name: str, service: str) -> dict[str, str]:
     """The names for a piece's templates; `OrderLine` and `order_line` are one. Raises ValueError with a sentence."""
     thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
-        raise ValueError(
-            say(f"{name!r} is no name here: write one such as order_line.", f"{name!r} 不能作名字，可以写 order_line。")
-        )
+        raise ValueError(_("{name!r} is no name here: write one such as order_line.", name=name))
     # What begins with `test` pytest takes for one.
     taken = thing in CALLED if kind in ("timer", "script") else _titled(thing) in IMPORTED
     if taken or thing.startswith("test"):
         raise ValueError(
-            say(
-                f"{thing!r} is a name that the code beside it has already. How about {service}_{thing}?",
-                f"{thing!r} 会与代码里已有的名字冲突。可以叫 {service}_{thing}。",
+            _(
+                "{name!r} is a name that the code beside it has already. How about {service}_{name}?",
+                name=thing,
+                service=service,
             )
         )
     things = _several(thing)

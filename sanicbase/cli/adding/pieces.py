@@ -24,7 +24,7 @@ from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import WIDTH, render
 from sanicbase.cli.project import KINDS
 from sanicbase.cli.table import width
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["PIECES", "Texts", "model_texts", "plan_piece", "sampled_of", "with_conftest"]
 
@@ -141,10 +141,7 @@ def _api(place: Place, values: dict[str, Any]) -> Texts:
 def _schema(place: Place, columns: Columns, *, text_ids: bool) -> dict[str, Any]:
     if columns.key.type not in KEYS:
         raise ValueError(
-            say(
-                f"{columns.model} has a {columns.key.type} for a key, which no path names.",
-                f"{columns.model} 的主键类型是 {columns.key.type}，不能放在路径里。",
-            )
+            _("{model} has a {type} for a key, which no path names.", model=columns.model, type=columns.key.type)
         )
     lengths = [column for column in columns.written if column.type == "str" and column.length]
     user_module, user_type = place.user_type
@@ -328,9 +325,11 @@ def _defined(
     there = place.text(path)
     if there and not defines(there, name):
         raise ValueError(
-            say(
-                f"{place.name}/{path} is there, and has no {name}. Choose another name.",
-                f"{place.name}/{path} 已存在，但里面没有 {name}。请换一个名字。",
+            _(
+                "{service}/{path} is there, and has no {name}. Choose another name.",
+                service=place.name,
+                path=path,
+                name=name,
             )
         )
     texts = {f"{place.name}/{path}": there or render(template, values)}
@@ -359,9 +358,11 @@ def _check_free(path: str, source: str, view: str, module: str) -> None:
     """Raises ValueError when the view's name is another's: `field` and `fields` both have a FieldsAPI."""
     if (other := imported_from(source, view)) and other != module:
         raise ValueError(
-            say(
-                f"{path} has a {view} already, which is {other}'s. Choose another name.",
-                f"{path} 里已有 {other} 的 {view}。请换一个名字。",
+            _(
+                "{path} has a {view} already, which is {owner}'s. Choose another name.",
+                path=path,
+                view=view,
+                owner=other,
             )
         )
 
@@ -383,10 +384,7 @@ def _model_file(place: Place, file: str) -> str:
     check_file_name(file)
     if file in place.model_files("MODEL_EXTRA"):
         raise ValueError(
-            say(
-                f"{file}.py is in MODEL_EXTRA: somebody else makes its tables. Choose another file.",
-                f"{file}.py 在 MODEL_EXTRA 里，它的表由别处创建。请换一个文件。",
-            )
+            _("{file}.py is in MODEL_EXTRA: somebody else makes its tables. Choose another file.", file=file)
         )
     return file
 

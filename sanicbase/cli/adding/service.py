@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from sanicbase.cli.adding.syntax import class_of_base, defines
 from sanicbase.cli.making.answers import free_port
+from sanicbase.cli.making.templates import language_of
 from sanicbase.cli.project import Project, Service, parsed
-from sanicbase.terminal import Language
+from sanicbase.i18n import Language
 
 __all__ = ["Place"]
 
@@ -33,8 +34,8 @@ class Place:
 
     @property
     def language(self) -> Language:
-        """The language of its comments, by that of its own first one."""
-        return "zh" if re.search(r"[\u4e00-\u9fff]", self.text("__init__.py") + self.text("url_main.py")) else "en"
+        """The language of its comments."""
+        return language_of(self.text("__init__.py") + self.text("url_main.py"))
 
     @property
     def user_module(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import libcst as cst
 import libcst.matchers as m
 
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["assigns", "class_of_base", "defines", "with_attached", "with_definition", "with_item", "with_member"]
 
@@ -60,10 +60,7 @@ def with_attached(source: str, blueprint: str, view: str, call: str) -> str:
     uses = [number for number, line in enumerate(tree.body) if _is_about(line, blueprint)]
     if not uses:
         raise ValueError(
-            say(
-                f"url_main.py has no blueprint {blueprint}. Write: {blueprint} = Blueprint(…)",
-                f"url_main.py 里没有 {blueprint} 蓝图。请写上：{blueprint} = Blueprint(…)",
-            )
+            _("url_main.py has no blueprint {blueprint}. Write: {blueprint} = Blueprint(…)", blueprint=blueprint)
         )
     place = uses[-1] + 1
     return tree.with_changes(body=[*tree.body[:place], cst.parse_statement(call), *tree.body[place:]]).code
@@ -77,9 +74,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
     tree = cst.parse_module(source)
     items = next((value for line in tree.body for name, value in _assigned(line) if name == variable), None)
     if not isinstance(items, Items):
-        raise ValueError(
-            say(f"There is no tuple or list {variable} to add to.", f"没有可供添加的元组或列表 {variable}。")
-        )
+        raise ValueError(_("There is no tuple or list {variable} to add to.", variable=variable))
     if m.findall(items, m.Name(naming) | m.SimpleString(f'"{naming}"')):
         return source
     return (
@@ -90,7 +85,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
 def with_member(source: str, cls: str, member: str) -> str:
     """The source with a line more in the body of that class. Raises ValueError without such a class."""
     if not defines(source, cls):
-        raise ValueError(say(f"There is no class {cls} to add to.", f"没有可供添加的类 {cls}。"))
+        raise ValueError(_("There is no class {cls} to add to.", cls=cls))
     tree = cst.parse_module(source)
     body = list(tree.body)
     name = member.partition(" ")[0]

@@ -17,9 +17,9 @@ from sanicbase.db import Database
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.pending import lacking
 from sanicbase.migrations.standing import migrating
-from sanicbase.terminal import say
 
 __all__ = ["Facts", "judge", "look_at_databases"]
 
@@ -104,7 +104,7 @@ async def _look_at_tables(config: Config, labels: Set[str]) -> AsyncIterator[Fin
         yield _unreadable(exc)
         return
     for lack in lacks:
-        sentence = say(lack.sentence, f"数据库与迁移不一致：{lack.sentence}")
+        sentence = _("The database does not match its migrations: {sentence}", sentence=lack.sentence)
         yield Finding("migrations.pending", "error", sentence, lack.remedy)
 
 
@@ -127,29 +127,23 @@ def judge(name: str, facts: Facts, config: Config, processes: int) -> Iterator[F
         yield Finding(
             "database.charset",
             "error",
-            say(f"The database {name} is in {facts.charset}.", f"数据库 {name} 的字符集是 {facts.charset}。"),
-            say(
-                "Make it anew in UTF8 (PostgreSQL) or utf8mb4 (MySQL).",
-                "请改用 UTF8 或 utf8mb4。",
-            ),
+            _("The database {name} is in {charset}.", name=name, charset=facts.charset),
+            _("Make it anew in UTF8 (PostgreSQL) or utf8mb4 (MySQL)."),
         )
     if facts.zone not in ("UTC", "+00:00", "Etc/UTC", "GMT"):
         yield Finding(
             "database.zone",
             "error",
-            say(f"Sessions with {name} are in {facts.zone}.", f"与 {name} 的会话时区是 {facts.zone}。"),
-            say("Take away what sets the time zone.", "请去掉设置时区的地方，会话须用 UTC。"),
+            _("Sessions with {name} are in {zone}.", name=name, zone=facts.zone),
+            _("Take away what sets the time zone."),
         )
     if facts.missing:
         listed = ", ".join(facts.missing)
         yield Finding(
             "database.privileges",
             "warning",
-            say(f"The account may not {listed} in {name}.", f"账号在 {name} 里没有权限：{listed}。"),
-            say(
-                f"GRANT {listed}; migrations need it, unless an account of their own runs them.",
-                f"GRANT {listed}，迁移需要这些权限；由单独的账号执行迁移时不必。",
-            ),
+            _("The account may not {privileges} in {name}.", privileges=listed, name=name),
+            _("GRANT {privileges}; migrations need it, unless an account of their own runs them.", privileges=listed),
         )
     yield from _connections(name, facts, config, processes)
     yield from clock(name, facts.drift)
@@ -161,14 +155,14 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
         yield Finding(
             "database.connections",
             "warning",
-            say(
-                f"{processes} processes may open {wanted} connections to {name}, which has {facts.connections}.",
-                f"{processes} 个进程最多向 {name} 打开 {wanted} 个连接，而它只有 {facts.connections} 个。",
+            _(
+                "{processes} processes may open {wanted} connections to {name}, which has {connections}.",
+                processes=processes,
+                wanted=wanted,
+                name=name,
+                connections=facts.connections,
             ),
-            say(
-                f"Lower {config.env_prefix()}DB_POOL_SIZE or raise max_connections.",
-                f"请调小 {config.env_prefix()}DB_POOL_SIZE，或调大 max_connections。",
-            ),
+            _("Lower {prefix}DB_POOL_SIZE or raise max_connections.", prefix=config.env_prefix()),
         )
 
 
@@ -176,8 +170,8 @@ def _unreadable(error: DatabaseError) -> Finding:
     return Finding(
         "database.unreadable",
         "error",
-        say(f"It cannot be seen what the database has: {error}", f"无法查看数据库里有什么：{error}"),
-        say("Let the account SELECT from the service's tables.", "请授予该账号对服务各表的 SELECT 权限。"),
+        _("It cannot be seen what the database has: {error}", error=error),
+        _("Let the account SELECT from the service's tables."),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Finding", "Severity", "clock", "drifted", "of_error"]
 
@@ -49,6 +49,6 @@ def clock(name: str, drift: float) -> Iterator[Finding]:
         yield Finding(
             "clock.difference",
             "warning",
-            say(f"The clock of {name} differs by {drift:+.1f} s.", f"{name} 的时钟相差 {drift:+.1f} 秒。"),
-            say("Have both machines keep time by NTP.", "请让两台机器都用 NTP 对时。"),
+            _("The clock of {name} differs by {drift:+.1f} s.", name=name, drift=drift),
+            _("Have both machines keep time by NTP."),
         )

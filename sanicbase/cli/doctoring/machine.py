@@ -14,11 +14,11 @@ from sanicbase.cli.project import Project, Service
 from sanicbase.config import Config
 from sanicbase.config.sources import dotenv
 from sanicbase.errors import ResourceError
+from sanicbase.i18n import gettext as _
 from sanicbase.private import fault_of
 from sanicbase.process.descriptors import descriptor_limit, needed_descriptors
 from sanicbase.server.holder import is_held_by
 from sanicbase.server.listening import Kind, listening
-from sanicbase.terminal import say
 
 __all__ = ["look_at_descriptors", "look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
 
@@ -28,14 +28,13 @@ OLDEST, NEWEST = (3, 11), (3, 14)  # docs/en/versions.md says which of them are 
 def look_at_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
     """Whether this Python is one that sanicbase is expected to work with."""
     shown, oldest, newest = (".".join(map(str, version)) for version in (running, OLDEST, NEWEST))
-    remedy = say(f"Use Python {oldest} to {newest}.", f"请使用 Python {oldest} 至 {newest}。")
+    remedy = _("Use Python {oldest} to {newest}.", oldest=oldest, newest=newest)
     if running < OLDEST:
-        refusal = say(f"Python {shown} is not supported.", f"不支持 Python {shown}。")
+        refusal = _("Python {version} is not supported.", version=shown)
         yield Finding("python.version", "error", refusal, remedy)
     elif running > NEWEST:
-        warning = say(
-            f"Python {shown} is newer than this release of sanicbase, which nobody has run on it.",
-            f"Python {shown} 比这个版本的 sanicbase 更新，还没有人在上面运行过它。",
+        warning = _(
+            "Python {version} is newer than this release of sanicbase, which nobody has run on it.", version=shown
         )
         yield Finding("python.version", "warning", warning, remedy)
 
@@ -47,14 +46,12 @@ def look_at_descriptors(config: Config) -> Iterator[Finding]:
         yield Finding(
             "machine.descriptors",
             "error",
-            say(
-                f"A process may have {limit} open files and connections here, and needs {needed} at least.",
-                f"这里的进程最多只能打开 {limit} 个文件和连接，至少需要 {needed} 个。",
+            _(
+                "A process may have {limit} open files and connections here, and needs {needed} at least.",
+                limit=limit,
+                needed=needed,
             ),
-            say(
-                "Raise it: ulimit -n 4096 in the shell, or LimitNOFILE=4096 in the unit of systemd.",
-                "请调高：在 shell 中执行 ulimit -n 4096，或在 systemd 单元中写 LimitNOFILE=4096。",
-            ),
+            _("Raise it: ulimit -n 4096 in the shell, or LimitNOFILE=4096 in the unit of systemd."),
         )
 
 
@@ -69,13 +66,15 @@ def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
         except PackageNotFoundError:
             found = ""
         if not found or not requirement.specifier.contains(found, prereleases=True):
-            shown = found or say("missing", "未安装")
+            shown = found or _("missing")
             yield Finding(
                 "package.version",
                 "error",
-                say(
-                    f"{requirement.name} is {shown}; needed is {requirement.specifier}.",
-                    f"{requirement.name}：{shown}，需要 {requirement.specifier}。",
+                _(
+                    "{package} is {version}; needed is {specifier}.",
+                    package=requirement.name,
+                    version=shown,
+                    specifier=requirement.specifier,
                 ),
                 f'pip install "{requirement.name}{requirement.specifier}"',
             )
@@ -96,8 +95,8 @@ def look_at_ports(config: Config, service: Service, project: Project) -> Iterato
                 yield Finding(
                     "port.shared",
                     "error",
-                    say(f"{other.name} has port {place.port} as well.", f"{other.name} 也用端口 {place.port}。"),
-                    say(f"Set {place.setting} to another one.", f"请把 {place.setting} 设为其他端口。"),
+                    _("{service} has port {port} as well.", service=other.name, port=place.port),
+                    _("Set {setting} to another one.", setting=place.setting),
                 )
 
 
@@ -109,14 +108,8 @@ def look_at_logs(config: Config) -> Iterator[Finding]:
         yield Finding(
             "logs.foreign",
             "error",
-            say(
-                f"The log folder {folder} {fault}: the service refuses it.",
-                f"服务拒绝使用日志目录 {folder}（{fault}）。",
-            ),
-            say(
-                f"Correct that as the account of the service, or set {config.env_prefix()}LOG_DIR.",
-                f"请用服务的账号改正，或设置 {config.env_prefix()}LOG_DIR。",
-            ),
+            _("The log folder {folder} {fault}: the service refuses it.", folder=folder, fault=fault),
+            _("Correct that as the account of the service, or set {prefix}LOG_DIR.", prefix=config.env_prefix()),
         )
         return
     there = next(path for path in (folder, *folder.parents) if path.exists())
@@ -124,11 +117,8 @@ def look_at_logs(config: Config) -> Iterator[Finding]:
         yield Finding(
             "logs.unwritable",
             "error",
-            say(f"No logs can be written to {folder}.", f"无法把日志写入 {folder}。"),
-            say(
-                f"Let this account write to {there}, or set {config.env_prefix()}LOG_DIR.",
-                f"请让当前账号能写 {there}，或设置 {config.env_prefix()}LOG_DIR。",
-            ),
+            _("No logs can be written to {folder}.", folder=folder),
+            _("Let this account write to {folder}, or set {prefix}LOG_DIR.", folder=there, prefix=config.env_prefix()),
         )
 
 

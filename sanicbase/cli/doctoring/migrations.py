@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Container, Sequence
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.config import Config
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.check import Depth, check_label
 from sanicbase.migrations.checking.findings import Finding as Danger
 from sanicbase.migrations.drift import UnreadableNote, Unwritten, unwritten_changes
 from sanicbase.migrations.pending import aerich_command
 from sanicbase.migrations.standing import labels_of
 from sanicbase.migrations.versions import followed_migrations, foreign_migrations
-from sanicbase.terminal import say
 
 __all__ = ["look_at_migrations"]
 
@@ -72,13 +72,10 @@ def _unwritten(label: str, unwritten: Unwritten, aerich: str, *, first: bool) ->
     return Finding(
         "migrations.unwritten",
         "error",
-        say(
-            f"The models of {label} have changed since the last migration: {shown}",
-            f"{label} 的模型在最近一次迁移之后有改动：{shown}",
-        ),
-        say(f"See to the findings above first, then run: {run}", f"请先处理以上各项，再执行：{run}")
+        _("The models of {label} have changed since the last migration: {statements}", label=label, statements=shown),
+        _("See to the findings above first, then run: {command}", command=run)
         if first
-        else say(f"Run: {run}", f"请执行：{run}"),
+        else _("Run: {command}", command=run),
     )
 
 
@@ -87,12 +84,11 @@ def _unreadable_note(error: UnreadableNote, aerich: str) -> Finding:
     return Finding(
         "migrations.unreadable",
         "error",
-        say(
-            f"In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}.",
-            f"默认数据库的 aerich 表中，关于 {label} 的第 {row} 行未被读取：{reason}。",
+        _(
+            "In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}.",
+            row=row,
+            label=label,
+            reason=reason,
         ),
-        say(
-            f"Find out who may write to the table, then delete the row and run: {aerich} upgrade --fake",
-            f"请查明谁能写这张表，然后删除该行并执行：{aerich} upgrade --fake",
-        ),
+        _("Find out who may write to the table, then delete the row and run: {aerich} upgrade --fake", aerich=aerich),
     )

@@ -9,7 +9,7 @@ from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.config import Config
 from sanicbase.db.database import models_known
 from sanicbase.errors import SanicBaseError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["broken", "look_at_models"]
 
@@ -32,8 +32,6 @@ def broken(module: str, error: Exception) -> Finding:
     return Finding(
         "models.broken",
         "error",
-        say(f"{module} cannot be imported: {kind}: {error}.", f"无法导入 {module}：{kind}：{error}。"),
-        say(
-            f"Correct it: python -c 'import {module}' shows where.", f"请更正：python -c 'import {module}' 会指出位置。"
-        ),
+        _("{module} cannot be imported: {kind}: {error}.", module=module, kind=kind, error=error),
+        _("Correct it: python -c 'import {module}' shows where.", module=module),
     )

@@ -14,9 +14,9 @@ from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
 from sanicbase.config import Config
 from sanicbase.config.stores import EMBEDDED
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import gettext as _
 from sanicbase.rc.clients import RedisClients, any_client
 from sanicbase.rc.greeting import OLDEST
-from sanicbase.terminal import say
 
 __all__ = ["Facts", "Uses", "judge", "look_at_redis"]
 
@@ -77,8 +77,8 @@ def _unknown(name: str, error: Exception) -> Finding:
     return Finding(
         "redis.unknown",
         "warning",
-        say(f"The Redis {name} does not tell of itself: {error}", f"Redis {name} 不提供自身的信息：{error}"),
-        say("Let the account use INFO and TIME to have it judged.", "如需检查，请允许该账号使用 INFO 和 TIME。"),
+        _("The Redis {name} does not tell of itself: {error}", name=name, error=error),
+        _("Let the account use INFO and TIME to have it judged."),
     )
 
 
@@ -88,33 +88,34 @@ def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int) -
         yield Finding(
             "redis.version",
             "error",
-            say(f"The Redis {name} is {facts.version}.", f"Redis {name} 的版本是 {facts.version}。"),
-            say(f"Upgrade it to {OLDEST} or later.", f"请升级到 {OLDEST} 或更高。"),
+            _("The Redis {name} is {version}.", name=name, version=facts.version),
+            _("Upgrade it to {oldest} or later.", oldest=OLDEST),
         )
     if facts.bounded and _forgets(facts.policy or "", uses):
         yield Finding(
             "redis.eviction",
             "error",
-            say(
-                f"The Redis {name} forgets keys when it is full ({facts.policy}), and holds timers or entries with no "
+            _(
+                "The Redis {name} forgets keys when it is full ({policy}), and holds timers or entries with no "
                 "other copy.",
-                f"Redis {name} 写满后会淘汰键（{facts.policy}），而定时任务或唯一的数据就在里面。",
+                name=name,
+                policy=facts.policy,
             ),
-            say("Set maxmemory-policy noeviction.", "请设置 maxmemory-policy noeviction。"),
+            _("Set maxmemory-policy noeviction."),
         )
     if facts.bounded and facts.policy == "noeviction" and uses.caches and not (uses.timers or uses.stores):
         yield Finding(
             "redis.full",
             "warning",
-            say(f"The Redis {name} refuses writes when it is full.", f"Redis {name} 写满后会拒绝写入。"),
-            say("For a cache alone: maxmemory-policy volatile-lru.", "只作缓存时：maxmemory-policy volatile-lru。"),
+            _("The Redis {name} refuses writes when it is full.", name=name),
+            _("For a cache alone: maxmemory-policy volatile-lru."),
         )
     if uses.stores and facts.persistent is False:
         yield Finding(
             "redis.persistence",
             "warning",
-            say(f"The Redis {name} loses everything when it ends.", f"Redis {name} 一停，数据就全部丢失。"),
-            say("Set appendonly yes: it has the only copy.", "请设置 appendonly yes：数据只此一份。"),
+            _("The Redis {name} loses everything when it ends.", name=name),
+            _("Set appendonly yes: it has the only copy."),
         )
     yield from _connections(name, facts, config, processes)
     yield from clock(name, facts.drift)
@@ -133,14 +134,14 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
         yield Finding(
             "redis.connections",
             "warning",
-            say(
-                f"{processes} processes may open {wanted} connections to {name}, which takes {facts.clients}.",
-                f"{processes} 个进程最多向 {name} 打开 {wanted} 个连接，而它只接受 {facts.clients} 个。",
+            _(
+                "{processes} processes may open {wanted} connections to {name}, which takes {clients}.",
+                processes=processes,
+                wanted=wanted,
+                name=name,
+                clients=facts.clients,
             ),
-            say(
-                f"Lower {config.env_prefix()}REDIS_POOL_SIZE or raise maxclients.",
-                f"请调小 {config.env_prefix()}REDIS_POOL_SIZE，或调大 maxclients。",
-            ),
+            _("Lower {prefix}REDIS_POOL_SIZE or raise maxclients.", prefix=config.env_prefix()),
         )
 
 

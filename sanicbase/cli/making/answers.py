@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from sanicbase.cli.making.names import check_file_name, check_name
 from sanicbase.cli.project import KINDS, Kind, Project, served
 from sanicbase.config.redis_urls import check_redis_url
 from sanicbase.config.stores import check_database
-from sanicbase.terminal import Language, say, terminal_language
+from sanicbase.i18n import SOURCE, Language, languages, terminal_language
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Answers", "complete", "read_answers"]
 
@@ -38,6 +40,13 @@ URLS = {
     "embedded": "",
     "server": "redis://127.0.0.1:6379/0",
 }
+
+
+def _installed(language: str) -> Language:
+    if language not in languages():
+        expected = " or ".join(map(repr, languages()))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return language
 
 
 class Answers(BaseModel):
@@ -68,7 +77,7 @@ class Answers(BaseModel):
     """The version in the paths of the API, `/v1/…`; 0 for none."""
     auth: Literal["none", "token"] = "none"
     """Who may write: everybody, or users, whom a token names."""
-    language: Language = "en"
+    language: Annotated[Language, AfterValidator(_installed)] = SOURCE
     """In which language the comments are."""
 
     @property
@@ -80,7 +89,7 @@ class Answers(BaseModel):
     @classmethod
     def _no_truth(cls, number: object) -> object:
         if isinstance(number, bool):
-            raise ValueError(say("it is a number", "应为数字"))
+            raise ValueError(_("it is a number"))
         return number
 
     @field_validator("kinds")
@@ -99,9 +108,9 @@ class Answers(BaseModel):
     def _together(self) -> Answers:
         if both := set(self.models) & set(self.extra_models):
             listed = ", ".join(sorted(both))
-            raise ValueError(say(f"{listed} is both migrated and extra", f"{listed} 既要迁移又不迁移"))
+            raise ValueError(_("{files} is both migrated and extra", files=listed))
         if self.http_port == self.ws_port:
-            raise ValueError(say("HTTP and WebSocket have one port", "HTTP 和 WebSocket 的端口相同"))
+            raise ValueError(_("HTTP and WebSocket have one port"))
         self._check_urls()
         return self
 
@@ -110,24 +119,19 @@ class Answers(BaseModel):
             check_database(self.database_url)
             if _kind_of(self.database_url) != self.database:
                 raise ValueError(
-                    say(
-                        f"database is {self.database}, and database_url is that of another one",
-                        f"database 是 {self.database}，而 database_url 是另一种数据库",
-                    )
+                    _("database is {database}, and database_url is that of another one", database=self.database)
                 )
         if self.redis_url:
             check_redis_url(self.redis_url)
             if self.redis == "embedded":
-                raise ValueError(
-                    say("redis is embedded, and redis_url is a server's", "redis 是内嵌的，而 redis_url 是服务器的地址")
-                )
+                raise ValueError(_("redis is embedded, and redis_url is a server's"))
 
 
 def complete(given: Mapping[str, Any], project: Project) -> Answers:
     """The answers, with the default for each that is not given. Raises ValueError, a sentence for each mistake."""
     given = {key: value for key, value in given.items() if value is not None}
     if not given.get("name"):
-        raise ValueError(say("A service needs a name.", "服务需要一个名字。"))
+        raise ValueError(_("A service needs a name."))
     check_name(str(given["name"]), project)
     try:
         answers = Answers.model_validate({**_defaults(given, project), **given})
@@ -143,9 +147,9 @@ def read_answers(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         found = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as exc:
-        raise ValueError(say(f"{file} cannot be read: {exc}.", f"无法读取 {file}：{exc}。")) from exc
+        raise ValueError(_("{file} cannot be read: {error}.", file=file, error=exc)) from exc
     if not isinstance(found, dict):
-        raise ValueError(say(f"{file} holds no answers by their names.", f"{file} 里不是“名字 = 值”的内容。"))
+        raise ValueError(_("{file} holds no answers by their names.", file=file))
     return found
 
 
@@ -179,9 +183,9 @@ def _check_others(answers: Answers, project: Project) -> None:
     own = served(answers.kinds, answers.http_port, answers.ws_port)
     for other in project.services():
         for port in {*own.values()} & {*other.ports.values()}:
-            raise ValueError(say(f"{other.name} has port {port} already.", f"{other.name} 已经使用端口 {port}。"))
+            raise ValueError(_("{service} has port {port} already.", service=other.name, port=port))
         if answers.id == other.id:
-            raise ValueError(say(f"{other.name} has the number {other.id}.", f"{other.name} 的编号已经是 {other.id}。"))
+            raise ValueError(_("{service} has the number {id}.", service=other.name, id=other.id))
 
 
 def free_port(taken: Iterable[int]) -> int:
@@ -201,15 +205,15 @@ def _is_free(port: int) -> bool:
 
 
 def _sentences(error: ValidationError) -> Iterable[str]:
-    from sanicbase.http.catalogue import Catalogue  # which takes Sanic along, and is for mistakes only
+    from sanicbase.http.messages import Messages  # which takes Sanic along, and is for mistakes only
 
     for mistake in error.errors(include_url=False):
         path = ".".join(str(part) for part in mistake["loc"])
         kind, english = mistake["type"], mistake["msg"].removeprefix("Value error, ")
-        told = Catalogue().message(kind, mistake.get("ctx", {}), english, terminal_language())
+        told = Messages().text(kind, mistake.get("ctx", {}), english, terminal_language())
         reason = (english if kind == "value_error" else told).rstrip(".。")
         if mistake["type"] == "extra_forbidden":
             known = ", ".join(Answers.model_fields)
-            yield say(f"There is no answer {path}. There are: {known}.", f"没有 {path} 这一项，只有：{known}。")
+            yield _("There is no answer {path}. There are: {names}.", path=path, names=known)
         else:
-            yield say(f"{path}: {reason}." if path else f"{reason}.", f"{path}：{reason}。" if path else f"{reason}。")
+            yield _("{path}: {reason}.", path=path, reason=reason) if path else _("{reason}.", reason=reason)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from sanicbase.cli.project import KINDS, Project
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["LONGEST", "check_file_name", "check_name"]
 
@@ -24,31 +24,31 @@ def check_name(name: str, project: Project) -> None:
     """Raises ValueError, with a sentence that suggests another name, when no service can have this one here."""
     if reason := _objection(name, project):
         free = next(each for each in _others(name) if not _objection(each, project))
-        raise ValueError(say(f"{name!r} {reason} How about {free}?", f"{name!r} {reason} 可以叫 {free}。"))
+        raise ValueError(_("{name!r} {reason} How about {suggestion}?", name=name, reason=reason, suggestion=free))
 
 
 def check_file_name(name: str) -> None:
     """Raises ValueError when no file of models can be called so: it is a module, and stands without its `.py`."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise ValueError(say(f"{name!r} is no module's name: write main", f"{name!r} 不能作模块名，可以写 main"))
+        raise ValueError(_("{name!r} is no module's name: write main", name=name))
 
 
 def _objection(name: str, project: Project) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        return say("is no package name: use small letters, digits and _.", "不能作包名：请用小写字母、数字和下划线。")
+        return _("is no package name: use small letters, digits and _.")
     if len(name) > LONGEST:
-        return say(f"has more than {LONGEST} letters.", f"超过了 {LONGEST} 个字符。")
+        return _("has more than {longest} letters.", longest=LONGEST)
     if keyword.iskeyword(name):
-        return say("is a word of Python's own.", "是 Python 的关键字。")
+        return _("is a word of Python's own.")
     if name in sys.stdlib_module_names:
-        return say("is a module of Python's library.", "是 Python 标准库的模块。")
+        return _("is a module of Python's library.")
     if project.service(name):
-        return say("is a service of this project already.", "在本项目里已经有这个服务。")
+        return _("is a service of this project already.")
     own = (name, f"{name}.py", f"tests/{name}", *(f"{kind}_{name}.py" for kind in KINDS))
     if name in TOOLS or any((project.folder / path).exists() for path in own):
-        return say("is taken in this folder.", "在本目录里已被占用。")
+        return _("is taken in this folder.")
     if _is_installed(name, project):
-        return say("is the name of an installed package.", "是已安装的包的名字。")
+        return _("is the name of an installed package.")
     return ""
 
 

@@ -11,7 +11,8 @@ from questionary import Choice
 from sanicbase.cli.making.answers import complete
 from sanicbase.cli.making.names import check_name
 from sanicbase.cli.project import Project
-from sanicbase.terminal import say, terminal_language
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import languages, terminal_language, translation
 
 __all__ = ["ask", "has_terminal", "is_agreed"]
 
@@ -51,20 +52,20 @@ def _ask_name(project: Project) -> str:
             return str(exc)
         return True
 
-    prompt = say("Name of the service:", "服务的名字：")
+    prompt = _("Name of the service:")
     return str(questionary.text(prompt, validate=check).unsafe_ask()).strip()
 
 
 def _choices(key: str) -> questionary.Question:
     if key == "kinds":
         return questionary.checkbox(
-            say("What does it consist of?", "服务包含哪些部分？"),
+            _("What does it consist of?"),
             choices=[
                 Choice("HTTP", "http", checked=True),
                 Choice("WebSocket", "ws", checked=True),
-                Choice(say("background scripts", "后台脚本"), "srv", checked=True),
+                Choice(_("background scripts"), "srv", checked=True),
             ],
-            validate=lambda chosen: bool(chosen) or say("One of them at least.", "至少选一项。"),
+            validate=lambda chosen: bool(chosen) or _("One of them at least."),
         )
     prompt, choices = _selects()[key]
     default = terminal_language() if key == "language" else choices[0].value
@@ -74,30 +75,30 @@ def _choices(key: str) -> questionary.Question:
 def _selects() -> dict[str, tuple[str, list[Choice]]]:
     return {
         "database": (
-            say("Which database?", "使用哪种数据库？"),
+            _("Which database?"),
             [
-                Choice(say("SQLite, embedded: nothing to install", "内嵌 SQLite，不用安装"), "sqlite"),
+                Choice(_("SQLite, embedded: nothing to install"), "sqlite"),
                 Choice("MySQL / MariaDB", "mysql"),
                 Choice("PostgreSQL", "postgres"),
             ],
         ),
         "redis": (
-            say("Which Redis?", "使用哪种 Redis？"),
+            _("Which Redis?"),
             [
-                Choice(say("Valkey, embedded: nothing to install", "内嵌 Valkey，不用安装"), "embedded"),
-                Choice(say("a server", "独立的服务器"), "server"),
+                Choice(_("Valkey, embedded: nothing to install"), "embedded"),
+                Choice(_("a server"), "server"),
             ],
         ),
         "auth": (
-            say("Who may come in?", "谁可以访问？"),
+            _("Who may come in?"),
             [
-                Choice(say("everybody", "所有人"), "none"),
-                Choice(say("everybody reads, users with a token write", "所有人可读，持令牌的用户可写"), "token"),
+                Choice(_("everybody"), "none"),
+                Choice(_("everybody reads, users with a token write"), "token"),
             ],
         ),
         "language": (
-            say("In which language are the comments?", "注释用哪种语言？"),
-            [Choice("English", "en"), Choice("中文", "zh")],
+            _("In which language are the comments?"),
+            [Choice(translation(language).name, language) for language in languages()],
         ),
     }
 
@@ -113,15 +114,15 @@ def _texts(kinds: tuple[str, ...], database: str, redis: str) -> dict[str, str]:
         "version": "http" in kinds,
     }
     prompts = {
-        "id": say("Number of the service on the platform:", "服务在平台上的编号："),
-        "models": say("Model files that are migrated:", "需要迁移的模型文件："),
-        "extra_models": say("Model files that somebody else migrates (none):", "由别处迁移的模型文件（可不填）："),
-        "database_url": say("Where is the database?", "数据库地址："),
-        "redis_url": say("Where is Redis?", "Redis 地址："),
-        "http_port": say("Port of the HTTP service:", "HTTP 服务的端口："),
-        "ws_port": say("Port of the WebSocket service:", "WebSocket 服务的端口："),
-        "workers": say("Worker processes:", "工作进程数："),
-        "version": say("Version in the API's paths, 0 for none:", "API 路径里的版本号，0 表示没有："),
+        "id": _("Number of the service on the platform:"),
+        "models": _("Model files that are migrated:"),
+        "extra_models": _("Model files that somebody else migrates (none):"),
+        "database_url": _("Where is the database?"),
+        "redis_url": _("Where is Redis?"),
+        "http_port": _("Port of the HTTP service:"),
+        "ws_port": _("Port of the WebSocket service:"),
+        "workers": _("Worker processes:"),
+        "version": _("Version in the API's paths, 0 for none:"),
     }
     return {key: prompt for key, prompt in prompts.items() if arise.get(key, True)}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sanicbase.cli.making.answers import URLS, Answers
 from sanicbase.cli.making.plan import Plan
-from sanicbase.cli.making.templates import render
+from sanicbase.cli.making.templates import readme, render
 from sanicbase.cli.project import Project
 
 __all__ = ["plan_service"]
@@ -89,7 +89,7 @@ def _test_files(answers: Answers) -> Iterator[str]:
 
 def _project_files(answers: Answers) -> Iterator[tuple[str, str]]:
     yield "pyproject.toml", "project/pyproject.toml.j2"
-    yield "README.md", f"project/README.{answers.language}.md.j2"
+    yield "README.md", readme(answers.language)
     yield "tests/conftest.py", "project/conftest.py.j2"
 
 

@@ -1,21 +1,23 @@
-"""The templates: code as it will be written, in English; a catalogue has the Chinese of its comments."""
+"""The templates: code as it will be written, in English; the catalogs have the other languages of its comments."""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from sanicbase.terminal import Language
+from sanicbase.i18n import SOURCE, Language, languages, translation
 
-__all__ = ["PROSE", "WIDTH", "catalogue", "render", "source"]
+__all__ = ["CONTEXT", "WIDTH", "language_of", "prose", "readme", "render", "source"]
 
 WIDTH = 120
+CONTEXT = "template"
+"""The context of the templates' comments in the catalogs. Placeholders there are jinja2's: `{{ name }}`."""
 
 ROOT = files("sanicbase.cli") / "templates"
 
@@ -31,12 +33,14 @@ def render(path: str, values: Mapping[str, Any]) -> str:
 
 @cache
 def _environment(language: Language) -> Environment:
-    def told(path: str) -> str:
-        return PROSE.sub(_chinese, source(path)) if language == "zh" else source(path)
+    def translated(path: str) -> str:
+        return (
+            source(path) if language == SOURCE else PROSE.sub(lambda found: _translated(found, language), source(path))
+        )
 
     # Nothing here is HTML, so there is nothing to escape.
     return Environment(  # noqa: S701
-        loader=FunctionLoader(told),
+        loader=FunctionLoader(translated),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -90,12 +94,46 @@ def source(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def readme(language: Language) -> str:
+    """The template of a project's README in that language, or else in English: it is a text as a whole."""
+    path = f"project/README.{language}.md.j2"
+    return path if (ROOT / path).is_file() else f"project/README.{SOURCE}.md.j2"
+
+
+def prose() -> Iterator[tuple[str, str]]:
+    """Every docstring and comment of the templates, with the template's path."""
+    for folder in (each for each in ROOT.iterdir() if each.is_dir()):
+        yield from _prose(folder, folder.name)
+
+
+def _prose(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        if each.is_dir():
+            yield from _prose(each, f"{path}/{each.name}")
+        elif each.name.endswith(".py.j2"):
+            for found in PROSE.finditer(each.read_text(encoding="utf-8")):
+                yield f"{path}/{each.name}", _text(found)
+
+
+def language_of(code: str) -> Language:
+    """The language of the comments in code that was made from templates: whose letters it has most of."""
+    letters = {letter for letter in code if letter.isalpha() and not letter.isascii()}
+    return max(languages(), key=lambda language: len(letters & _letters(language)))
+
+
 @cache
-def catalogue() -> dict[str, str]:
-    """The Chinese of every docstring and comment of the templates."""
-    return tomllib.loads(source("chinese.toml"))
+def _letters(language: Language) -> frozenset[str]:
+    """The letters of a language's translations; none for English."""
+    if language == SOURCE:
+        return frozenset()
+    catalog = translation(language)
+    return frozenset("".join(catalog.pgettext(CONTEXT, text) for _, text in prose()))
 
 
-def _chinese(found: re.Match[str]) -> str:
-    text = next(group for group in found.groups() if group)
-    return found[0].replace(text, catalogue().get(text, text))
+def _translated(found: re.Match[str], language: Language) -> str:
+    text = _text(found)
+    return found[0].replace(text, translation(language).pgettext(CONTEXT, text))
+
+
+def _text(found: re.Match[str]) -> str:
+    return next(group for group in found.groups() if group)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sanicbase.cli.making.plan import Change, Plan
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["write"]
 
@@ -30,7 +30,7 @@ def write(plan: Plan, project: Project) -> None:
         except OSError as exc:
             undo.close()
             raise SanicBaseError(
-                say(f"Nothing was written: {exc}.", f"没有写入任何文件：{exc}。"),
+                _("Nothing was written: {error}.", error=exc),
             ) from exc
         undo.pop_all()
 
@@ -67,7 +67,7 @@ def _umask() -> int:
 
 def _check_unchanged(project: Project, change: Change) -> None:
     if project.text(change.path) != change.before:
-        raise OSError(say(f"{change.path} has changed in the meantime", f"{change.path} 在此期间被修改"))
+        raise OSError(_("{path} has changed in the meantime", path=change.path))
 
 
 def _make_folder(folder: Path, undo: ExitStack) -> None:

@@ -7,9 +7,9 @@ import time
 
 import click
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.journal import Direction
 from sanicbase.migrations.report import Report
-from sanicbase.terminal import say
 
 __all__ = ["Progress"]
 
@@ -32,8 +32,8 @@ class Progress(Report):
         click.echo(click.style(sentence, fg="yellow"), err=True)
 
     def begins(self, migration: str, direction: Direction, step: int) -> None:
-        goes_on = say(f", going on at statement {step}", f"，从第 {step} 条语句继续") if step > 1 else ""
-        back = say("back: ", "回退：") if direction == "down" else ""
+        goes_on = _(", going on at statement {step}", step=step) if step > 1 else ""
+        back = _("back: ") if direction == "down" else ""
         click.echo(f"{back}{migration}{goes_on}")
 
     def statement(self, step: int, steps: int, sql: str) -> None:
@@ -45,17 +45,16 @@ class Progress(Report):
     def carried_out(self, step: int, steps: int, seconds: float) -> None:
         self._stop()
         if seconds >= LONG:
-            click.echo(say(f"        done in {seconds:.1f} s", f"        完成，用时 {seconds:.1f} 秒"))
+            click.echo(_("        done in {seconds:.1f} s", seconds=seconds))
 
     def rows(self, table: str, done: int, total: int) -> None:
-        click.echo(say(f"        {table}: {done} of {total} rows", f"        {table}：{done} / {total} 行"))
+        click.echo(_("        {table}: {done} of {total} rows", table=table, done=done, total=total))
 
     def ends(self, migration: str, direction: Direction, seconds: float, *, fake: bool) -> None:
         self._stop()
+        done = _("applied") if direction == "up" else _("taken back")
         if fake:
-            done = say("noted, and not carried out", "仅作记录，未执行")
-        else:
-            done = say("applied", "已应用") if direction == "up" else say("taken back", "已回退")
+            done = _("noted, and not carried out")
         click.echo(click.style(f"{migration}: {done} ({seconds:.1f} s)", fg="green"))
 
     def end(self) -> None:
@@ -68,7 +67,7 @@ class Progress(Report):
 
     def _still_running(self) -> None:
         seconds = time.monotonic() - self._began
-        click.echo(say(f"        running for {seconds:.0f} s", f"        已运行 {seconds:.0f} 秒"))
+        click.echo(_("        running for {seconds:.0f} s", seconds=seconds))
         self._wait()
 
     def _stop(self) -> None:

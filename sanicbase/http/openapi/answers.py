@@ -14,6 +14,7 @@ from sanicbase.http.openapi.schemas import Schema, Schemas
 from sanicbase.http.operation import Operation
 from sanicbase.http.returned import NoContent
 from sanicbase.http.texts import ListTexts, PathTexts, Texts
+from sanicbase.i18n import languages
 
 __all__ = ["FAILURES", "answers", "failures"]
 
@@ -82,8 +83,8 @@ def _failure(operation: Operation, status: int, envelope: Envelope) -> Schema:
 
 
 def _described(code: ErrorCode) -> str:
-    said = code.en if code.zh == code.en else f"{code.en} {code.zh}"
-    return f"`{code.code}` {code.name}: {said}"
+    texts = dict.fromkeys(code.message.text(language) for language in languages())
+    return f"`{code.code}` {code.name}: {' '.join(texts)}"
 
 
 def _success(answer: Answer, schemas: Schemas, envelope: Envelope) -> Schema:

@@ -4,27 +4,28 @@ import { h, prose } from "./dom.js";
 import { card, operationsOf } from "./operations.js";
 import { Schemas } from "./schema.js";
 import { keepToken, token } from "./sending.js";
-import { choose, chosen, LANGUAGES, t } from "./words.js";
+import { _, choose, chosen, languageTag, languageNames, loadTranslations } from "./translations.js";
 
 const where = new URL(document.body.dataset.document, location.href);
 // The service's paths begin where its page does: behind a proxy that adds a prefix, behind that prefix.
 const base = location.pathname.replace(/\/docs\/?$/, "");
 
 async function start() {
-  document.getElementById("loading").textContent = t("loading");
   try {
+    await loadTranslations();
+    document.getElementById("loading").textContent = _("Loading…");
     const response = await fetch(where);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
     draw(await response.json());
   } catch (error) {
-    document.body.replaceChildren(h("p", { class: "wrong", id: "broken" }, t("broken"), error.message));
+    document.body.replaceChildren(h("p", { class: "wrong", id: "broken" }, _("The document could not be read: "), error.message));
   }
 }
 
 function draw(api) {
   const schemas = new Schemas(api);
   const operations = operationsOf(api, schemas);
-  document.documentElement.lang = chosen() === "zh" ? "zh-CN" : "en";
+  document.documentElement.lang = languageTag();
   document.title = api.info.title;
   const groups = grouped(operations, api.tags ?? []);
   const main = h(
@@ -49,11 +50,11 @@ function redraw(language, api) {
 }
 
 function header(api) {
-  const buttons = Object.entries(LANGUAGES).map(([name, said]) =>
+  const buttons = languageNames().map(([name, shown]) =>
     h(
       "button",
       { type: "button", lang: name, "aria-pressed": String(name === chosen()), click: () => redraw(name, api) },
-      said,
+      shown,
     ),
   );
   return h(
@@ -61,7 +62,7 @@ function header(api) {
     {},
     h("a", { href: "#top", class: "title" }, api.info.title),
     h("span", { class: "version" }, api.info.version),
-    h("a", { href: where.href, class: "source" }, t("document")),
+    h("a", { href: where.href, class: "source" }, _("OpenAPI document")),
     h("nav", { class: "languages" }, buttons),
   );
 }
@@ -74,10 +75,10 @@ function grouped(operations, tags) {
 }
 
 function sidebar(groups, api, main) {
-  const none = h("p", { class: "facts", hidden: true }, t("nothing"));
-  const filter = h("input", { type: "search", id: "filter", placeholder: t("search"), "aria-label": t("search") });
+  const none = h("p", { class: "facts", hidden: true }, _("Nothing matches."));
+  const filter = h("input", { type: "search", id: "filter", placeholder: _("Filter operations"), "aria-label": _("Filter operations") });
   const lists = groups.map(([tag, members]) =>
-    h("div", {}, h("h2", {}, tag || t("operations")), h("ul", {}, members.map(link))),
+    h("div", {}, h("h2", {}, tag || _("Operations")), h("ul", {}, members.map(link))),
   );
   filter.addEventListener("input", () => {
     const wanted = filter.value.trim().toLowerCase();
@@ -103,8 +104,8 @@ function sidebar(groups, api, main) {
     h(
       "ul",
       { class: "more" },
-      api["x-error-codes"] ? h("li", {}, h("a", { href: "#errors" }, t("errors"))) : null,
-      api.components?.schemas ? h("li", {}, h("a", { href: "#schemas" }, t("schemas"))) : null,
+      api["x-error-codes"] ? h("li", {}, h("a", { href: "#errors" }, _("Error codes"))) : null,
+      api.components?.schemas ? h("li", {}, h("a", { href: "#schemas" }, _("Schemas"))) : null,
     ),
   );
 }
@@ -150,16 +151,16 @@ function tokenField(operations) {
         keepToken("");
       },
     },
-    t("forget"),
+    _("Forget"),
   );
   // Browsers keep passwords of forms only, and warn of those outside.
   return h(
     "form",
     { class: "token", submit: (event) => event.preventDefault() },
-    h("label", { for: "token" }, t("token")),
+    h("label", { for: "token" }, _("Token")),
     input,
     forget,
-    h("small", {}, t("tokenHint")),
+    h("small", {}, _("kept in this tab only, and sent with every request below")),
   );
 }
 
@@ -168,7 +169,7 @@ function section(tag, members, schemas, api) {
   return h(
     "section",
     { class: "group" },
-    h("h2", {}, tag || t("operations")),
+    h("h2", {}, tag || _("Operations")),
     prose(told?.description),
     members.map((each) => card(each, schemas, base)),
   );
@@ -184,12 +185,12 @@ function errorCodes(api) {
       h("td", {}, h("code", {}, String(each.code))),
       h("td", {}, String(each.status)),
       h("td", {}, h("code", {}, each.name)),
-      h("td", {}, each[chosen()]),
+      h("td", {}, each[chosen()] ?? _(each.en)),
     );
   return h(
     "section",
     { id: "errors" },
-    h("h2", {}, t("errors")),
+    h("h2", {}, _("Error codes")),
     h(
       "div",
       { class: "wide" },
@@ -202,7 +203,7 @@ function errorCodes(api) {
           h(
             "tr",
             {},
-            ["code", "status", "name", "meaning"].map((key) => h("th", {}, t(key))),
+            [_("Code"), _("HTTP"), _("Name"), _("Meaning")].map((text) => h("th", {}, text)),
           ),
         ),
         h("tbody", {}, codes.map(row)),
@@ -222,7 +223,7 @@ function named(api, schemas) {
     });
     return box;
   };
-  return h("section", { id: "schemas" }, h("h2", {}, t("schemas")), found.map(view));
+  return h("section", { id: "schemas" }, h("h2", {}, _("Schemas")), found.map(view));
 }
 
 start();

@@ -1,8 +1,8 @@
 // The operations of a document: read from its paths, shown as cards that open.
 
 import { h, prose } from "./dom.js";
-import { tryForm } from "./sending.js";
-import { t } from "./words.js";
+import { placeName, tryForm } from "./sending.js";
+import { _ } from "./translations.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 
@@ -39,8 +39,8 @@ export function card(operation, schemas, base) {
       h("span", { class: "method" }, operation.method.toUpperCase()),
       h("span", { class: operation.deprecated ? "path old" : "path" }, ...pathParts(operation.path)),
       h("span", { class: "said" }, operation.summary ?? ""),
-      operation.deprecated ? h("span", { class: "badge old" }, t("deprecated")) : null,
-      operation.locked ? h("span", { class: "badge" }, t("needsToken")) : null,
+      operation.deprecated ? h("span", { class: "badge old" }, _("deprecated")) : null,
+      operation.locked ? h("span", { class: "badge" }, _("needs a token")) : null,
     ),
   );
   box.addEventListener("toggle", () => {
@@ -59,11 +59,11 @@ function inside(operation, schemas, base) {
     "div",
     { class: "inside" },
     prose(operation.description),
-    operation.parameters.length ? [h("h4", {}, t("parameters")), parameters(operation, schemas)] : null,
+    operation.parameters.length ? [h("h4", {}, _("Parameters")), parameters(operation, schemas)] : null,
     operation.body
-      ? [h("h4", {}, t("body")), prose(operation.body.description), contents(operation.body.content, schemas)]
+      ? [h("h4", {}, _("Request body")), prose(operation.body.description), contents(operation.body.content, schemas)]
       : null,
-    h("h4", {}, t("responses")),
+    h("h4", {}, _("Responses")),
     Object.entries(operation.responses ?? {}).map(([status, each]) => response(status, schemas.resolve(each), schemas)),
     tryForm(operation, schemas, base),
   );
@@ -82,7 +82,7 @@ function parameters(operation, schemas) {
         h(
           "tr",
           {},
-          ["name", "in", "type", "meaning"].map((key) => h("th", {}, t(key))),
+          [_("Name"), _("In"), _("Type"), _("Meaning")].map((text) => h("th", {}, text)),
         ),
       ),
       h(
@@ -96,9 +96,9 @@ function parameters(operation, schemas) {
               "td",
               {},
               h("code", { class: each.deprecated ? "old" : "" }, each.name),
-              each.required ? h("span", { class: "must" }, t("required")) : null,
+              each.required ? h("span", { class: "must" }, _("required")) : null,
             ),
-            h("td", {}, t(each.in)),
+            h("td", {}, placeName(each.in)),
             h(
               "td",
               {},
@@ -121,7 +121,7 @@ function response(status, told, schemas) {
     { class: "response" },
     h("summary", {}, h("b", { class: kind }, status), " ", meaning),
     prose(codes.join("\n\n")),
-    told.headers ? h("p", { class: "facts" }, `${t("headers")}: ${Object.keys(told.headers).join(", ")}`) : null,
+    told.headers ? h("p", { class: "facts" }, `${_("Headers")}: ${Object.keys(told.headers).join(", ")}`) : null,
     contents(told.content, schemas),
   );
 }
@@ -138,7 +138,7 @@ function contents(content, schemas) {
       h("p", { class: "facts" }, type),
       media.schema ? schemas.view(media.schema) : null,
       /json/.test(type) && example !== undefined
-        ? h("details", {}, h("summary", {}, t("example")), h("pre", {}, JSON.stringify(example, null, 2)))
+        ? h("details", {}, h("summary", {}, _("Example")), h("pre", {}, JSON.stringify(example, null, 2)))
         : null,
     );
   });

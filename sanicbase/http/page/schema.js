@@ -1,21 +1,21 @@
 // JSON Schema (2020-12, as OpenAPI 3.1 has it): shown as a tree, and as an example of what fits.
 
 import { h, prose } from "./dom.js";
-import { t } from "./words.js";
+import { _ } from "./translations.js";
 
 const DEEPEST = 6;
-const LIMITS = {
+const limits = () => ({
   minimum: ["", "≥"],
   maximum: ["", "≤"],
   exclusiveMinimum: ["", ">"],
   exclusiveMaximum: ["", "<"],
   multipleOf: ["", "×"],
-  minLength: ["length", "≥"],
-  maxLength: ["length", "≤"],
-  minItems: ["items", "≥"],
-  maxItems: ["items", "≤"],
+  minLength: [_("length"), "≥"],
+  maxLength: [_("length"), "≤"],
+  minItems: [_("items"), "≥"],
+  maxItems: [_("items"), "≤"],
   pattern: ["", "~"],
-};
+});
 const FORMATS = {
   "date-time": "2026-01-31T12:00:00Z",
   date: "2026-01-31",
@@ -55,13 +55,13 @@ export class Schemas {
 
   /** The type in a few words: "string", "Article[]", "integer | null". */
   name(schema) {
-    if (schema === true || schema === undefined) return t("anything");
+    if (schema === true || schema === undefined) return _("anything");
     if (schema.$ref) return schema.$ref.split("/").pop();
     const parts = schema.oneOf ?? schema.anyOf;
     if (parts) return parts.map((part) => this.name(part)).join(" | ");
     if (schema.allOf) return schema.allOf.map((part) => this.name(part)).join(" & ");
     if ("const" in schema) return JSON.stringify(schema.const);
-    const types = [schema.type ?? (schema.properties ? "object" : schema.enum ? "enum" : t("anything"))].flat();
+    const types = [schema.type ?? (schema.properties ? "object" : schema.enum ? "enum" : _("anything"))].flat();
     return types.map((type) => this.#typeName(schema, type)).join(" | ");
   }
 
@@ -105,7 +105,7 @@ export class Schemas {
 
   /** The schema as a tree; what is referred to opens when it is asked for, so that circles have an end. */
   view(schema, depth = 0) {
-    if (schema === true || schema === undefined) return h("span", { class: "type" }, t("anything"));
+    if (schema === true || schema === undefined) return h("span", { class: "type" }, _("anything"));
     if (schema.$ref && depth > 0) return this.#folded(schema, depth);
     const whole = this.resolve(schema);
     const inner = [whole.items, whole.additionalProperties, ...(whole.prefixItems ?? [])];
@@ -126,7 +126,7 @@ export class Schemas {
     const shown = parts.filter((part) => this.#isDeep(part)).map((part) => this.view(part, depth + 1));
     if (!shown.length) return null;
     const several = parts.length > 1 && !schema.allOf;
-    return h("div", { class: "parts" }, several ? h("small", {}, t("oneOf")) : null, shown);
+    return h("div", { class: "parts" }, several ? h("small", {}, _("one of")) : null, shown);
   }
 
   #folded(schema, depth) {
@@ -150,9 +150,9 @@ export class Schemas {
           "li",
           {},
           h("code", { class: whole.deprecated ? "old" : "" }, name),
-          required.has(name) ? h("span", { class: "must" }, t("required")) : null,
+          required.has(name) ? h("span", { class: "must" }, _("required")) : null,
           part.$ref ? null : h("span", { class: "type" }, this.name(part)),
-          whole.deprecated ? h("span", { class: "badge old" }, t("deprecated")) : null,
+          whole.deprecated ? h("span", { class: "badge old" }, _("deprecated")) : null,
           this.facts(whole),
           prose(whole.description),
           this.#isDeep(part) ? this.view(part, depth + 1) : null,
@@ -173,12 +173,12 @@ export class Schemas {
 
   /** Limits, values and default, on one line. */
   facts(schema) {
-    const found = Object.entries(LIMITS)
+    const found = Object.entries(limits())
       .filter(([key]) => schema[key] !== undefined)
-      .map(([key, [what, sign]]) => `${what && t(what)} ${sign} ${schema[key]}`.trim());
-    if (schema.enum) found.push(`${t("values")}: ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`);
+      .map(([key, [what, sign]]) => `${what} ${sign} ${schema[key]}`.trim());
+    if (schema.enum) found.push(`${_("values")}: ${schema.enum.map((value) => JSON.stringify(value)).join(", ")}`);
     if (schema.default !== undefined && schema.default !== null)
-      found.push(`${t("default")}: ${JSON.stringify(schema.default)}`);
+      found.push(`${_("default")}: ${JSON.stringify(schema.default)}`);
     return found.length ? h("span", { class: "facts" }, found.join("  ·  ")) : null;
   }
 }

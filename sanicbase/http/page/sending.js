@@ -1,7 +1,7 @@
 // "Try it": a form for an operation, the request that it makes, and the answer.
 
 import { h } from "./dom.js";
-import { chosen, t } from "./words.js";
+import { _, chosen } from "./translations.js";
 
 const KEPT = "sanicbase.docs.token";
 const SHOWN = 200_000; // characters of an answer; a browser that shows more of them stands still
@@ -16,11 +16,11 @@ export function tryForm(operation, schemas, base) {
     .map((each) => parameterField(each, schemas));
   const body = bodyField(operation, schemas);
   const answer = h("div", { class: "answer", "aria-live": "polite" });
-  const button = h("button", { type: "submit", class: "send" }, t("send"));
+  const button = h("button", { type: "submit", class: "send" }, _("Send"));
   const form = h(
     "form",
     { class: "try", novalidate: true },
-    h("h4", {}, t("try")),
+    h("h4", {}, _("Try it")),
     fields.map((field) => field.row),
     body?.row,
     button,
@@ -30,16 +30,16 @@ export function tryForm(operation, schemas, base) {
     event.preventDefault();
     if (!form.checkValidity()) {
       form.reportValidity();
-      answer.replaceChildren(h("p", { class: "wrong" }, t("invalid")));
+      answer.replaceChildren(h("p", { class: "wrong" }, _("Fill in what is required.")));
       return;
     }
     button.disabled = true;
-    button.textContent = t("sending");
+    button.textContent = _("Sending…");
     try {
       await ask(request(operation, fields, body, base), answer);
     } finally {
       button.disabled = false;
-      button.textContent = t("send");
+      button.textContent = _("Send");
     }
   });
   return form;
@@ -58,11 +58,11 @@ function parameterField(parameter, schemas) {
       )
     : h("input", { ...attributes, value: Array.isArray(sample) ? sample.join(", ") : String(sample ?? "") });
   const many = [schema.type].flat().includes("array");
-  const must = parameter.required ? h("span", { class: "must" }, t("required")) : null;
+  const must = parameter.required ? h("span", { class: "must" }, _("required")) : null;
   const row = h(
     "label",
     { class: "field" },
-    h("span", {}, parameter.name, must, h("small", {}, t(parameter.in))),
+    h("span", {}, parameter.name, must, h("small", {}, placeName(parameter.in))),
     input,
   );
   return {
@@ -78,7 +78,7 @@ function bodyField(operation, schemas) {
   const holder = h("div", {});
   const select = h(
     "select",
-    { name: "content-type", "aria-label": t("contentType") },
+    { name: "content-type", "aria-label": _("Content type") },
     types.map((type) => h("option", {}, type)),
   );
   let editor;
@@ -91,7 +91,7 @@ function bodyField(operation, schemas) {
   const row = h(
     "div",
     { class: "field" },
-    h("span", {}, t("body"), h("small", {}, types.length > 1 ? select : types[0])),
+    h("span", {}, _("Request body"), h("small", {}, types.length > 1 ? select : types[0])),
     holder,
   );
   return {
@@ -113,7 +113,7 @@ function editorOf(type, media, schemas, required) {
       rows: Math.min(16, text.split("\n").length + 1),
       required,
       spellcheck: "false",
-      "aria-label": t("body"),
+      "aria-label": _("Request body"),
     },
     text,
   );
@@ -188,14 +188,14 @@ async function ask(asked, place) {
   try {
     response = await fetch(url, { ...options, credentials: "same-origin" });
   } catch (error) {
-    place.replaceChildren(h("p", { class: "wrong" }, t("unreachable"), error.message));
+    place.replaceChildren(h("p", { class: "wrong" }, _("No answer: "), error.message));
     return;
   }
   const content = await response.blob();
   const took = Math.round(performance.now() - begun);
   const kind = response.ok ? "good" : "wrong";
   place.replaceChildren(
-    h("h4", {}, t("answer")),
+    h("h4", {}, _("Answer")),
     h(
       "p",
       { class: "status" },
@@ -206,17 +206,17 @@ async function ask(asked, place) {
     h(
       "details",
       {},
-      h("summary", {}, t("headers")),
+      h("summary", {}, _("Headers")),
       h("pre", {}, [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n")),
     ),
-    h("details", {}, h("summary", {}, t("curl")), copied(curl(asked))),
+    h("details", {}, h("summary", {}, _("As a curl command")), copied(curl(asked))),
   );
 }
 
 async function shown(content, type) {
-  if (content.size === 0) return h("p", { class: "facts" }, t("empty"));
+  if (content.size === 0) return h("p", { class: "facts" }, _("no content"));
   if (!/json|^text\//.test(type))
-    return h("a", { href: URL.createObjectURL(content), download: "answer", class: "save" }, t("save"));
+    return h("a", { href: URL.createObjectURL(content), download: "answer", class: "save" }, _("Save"));
   let text = await content.text();
   if (/json/.test(type)) {
     try {
@@ -229,10 +229,10 @@ async function shown(content, type) {
 }
 
 function copied(text) {
-  const button = h("button", { type: "button", class: "small" }, t("copy"));
+  const button = h("button", { type: "button", class: "small" }, _("Copy"));
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
-    button.textContent = t("copied");
+    button.textContent = _("Copied");
   });
   return h("div", { class: "curl" }, h("pre", {}, text), navigator.clipboard ? button : null);
 }
@@ -252,3 +252,7 @@ function curl({ url, method, headers, body }) {
       parts.push(`-F ${quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`)}`);
   return parts.join(" \\\n  ");
 }
+
+/** Where a parameter is sent. */
+export const placeName = (place) =>
+  ({ path: _("path"), query: _("query"), header: _("header"), cookie: _("cookie") })[place];

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.findings import Direction, Finding
 from sanicbase.migrations.checking.scripts import Script
 from sanicbase.migrations.statements import Dialect, comments_before
-from sanicbase.terminal import say
 
 __all__ = ["Acceptance", "acceptances_of", "judged"]
 
@@ -68,8 +68,8 @@ def _without_reason(acceptance: Acceptance) -> Finding:
         "accept.no-reason",
         "error",
         acceptance.statement,
-        say(f"{code} is accepted without a reason.", f"接受 {code} 时没有写明原因。"),
-        say(f"Write why: -- accept: {code} (reason)", f"请写明原因：-- accept: {code} (原因)"),
+        _("{code} is accepted without a reason.", code=code),
+        _("Write why: -- accept: {code} (reason)", code=code),
     )
 
 
@@ -79,9 +79,6 @@ def _unused(acceptance: Acceptance) -> Finding:
         "accept.unused",
         "warning",
         acceptance.statement,
-        say(f"{code} is accepted here, and is not found here.", f"这里接受了 {code}，但并没有这一项。"),
-        say(
-            "Delete the comment, or put it right before the statement that it is about.",
-            "请删除该注释，或把它移到对应语句的前一行。",
-        ),
+        _("{code} is accepted here, and is not found here.", code=code),
+        _("Delete the comment, or put it right before the statement that it is about."),
     )

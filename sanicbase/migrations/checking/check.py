@@ -11,6 +11,7 @@ from tortoise.connection import get_connection
 from sanicbase.config import Config
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.accepting import acceptances_of, judged
 from sanicbase.migrations.checking.drifting import look_at_drift
 from sanicbase.migrations.checking.facts import DatabaseFacts, Facts, FilledFacts
@@ -27,7 +28,6 @@ from sanicbase.migrations.making import draft, last_state
 from sanicbase.migrations.planning import read_only
 from sanicbase.migrations.standing import Label, Standing, read_standing, refuse_foreign
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["LARGE", "Depth", "check_label"]
 
@@ -122,11 +122,8 @@ def _unreadable(file: str, error: Exception) -> Finding:
         file,
         "upgrade",
         0,
-        say(f"Its statements cannot be told beforehand: {error}", f"无法事先得知它的语句：{error}"),
-        say(
-            "Return the SQL from upgrade and downgrade, and write rows by migrate_data.",
-            "请让 upgrade 和 downgrade 返回 SQL，写数据用 migrate_data。",
-        ),
+        _("Its statements cannot be told beforehand: {error}", error=error),
+        _("Return the SQL from upgrade and downgrade, and write rows by migrate_data."),
     )
 
 
@@ -142,18 +139,19 @@ def _unwritten(standing: Standing) -> tuple[list[Finding], Unit | None]:
     if not made.upgrade:
         return [], None
     shown_as = "; ".join(" ".join(statement.split()) for statement in made.upgrade)
-    sentence = say(
-        f"The models of {label.name} have changed since the last migration: {shown_as}. Write the next one: "
-        f"sanicGuider migrate make {label.service}",
-        f"{label.name} 的模型在最近一次迁移之后有改动：{shown_as}。请生成下一个迁移：sanicGuider migrate make "
-        f"{label.service}",
+    sentence = _(
+        "The models of {label} have changed since the last migration: {statements}. Write the next one: sanicGuider "
+        "migrate make {service}",
+        label=label.name,
+        statements=shown_as,
+        service=label.service,
     )
     return [_finding("models.unwritten", sentence)], Unit(Script("", "upgrade", "", made.upgrade))
 
 
 def _finding(code: str, said: str) -> Finding:
     """The last sentence is the remedy."""
-    cause, mark, remedy = said.rpartition(say(". ", "。"))
+    cause, mark, remedy = said.rpartition(_(". "))
     return Finding(code, "error", "", "upgrade", 0, f"{cause}{mark.strip()}" or said, remedy)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["Direction", "Finding", "Severity", "text_of"]
 
@@ -34,8 +34,8 @@ class Finding:
         if self.direction == "downgrade":
             parts.append(self.direction)
         if self.statement:
-            parts.append(say(f"statement {self.statement}", f"第 {self.statement} 条语句"))
-        return say(", ", "，").join(parts)
+            parts.append(_("statement {statement}", statement=self.statement))
+        return _(", ").join(parts)
 
 
 def text_of(finding: Finding) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import ngettext
 from sanicbase.migrations.checking.facts import Facts
 from sanicbase.migrations.checking.findings import Finding
 from sanicbase.migrations.checking.promises import key_of, look_at_promises
@@ -13,7 +15,6 @@ from sanicbase.migrations.checking.tables import KnownColumn, KnownTable, Tables
 from sanicbase.migrations.checking.types import differ, narrowed
 from sanicbase.migrations.checking.walking import Added, Altered, Created, Dropped, Event, Gone, Step
 from sanicbase.migrations.statements import DATABASES, Dialect
-from sanicbase.terminal import say
 
 __all__ = ["look_at_losses", "rows_of"]
 
@@ -116,14 +117,17 @@ class _Look:
             "table.rename",
             "error" if rows else "warning",
             event.number,
-            say(
-                f"{old}{_with(rows)} is dropped, and {new} is made with like columns. If {new} is {old} with another "
+            _(
+                "{old}{with_rows} is dropped, and {new} is made with like columns. If {new} is {old} with another "
                 "name, its rows are lost.",
-                f"{old}{_with(rows)}被删除，同时新建了列相近的 {new}。如果 {new} 就是改名后的 {old}，数据将丢失。",
+                old=old,
+                with_rows=_with(rows),
+                new=new,
             ),
-            say(
-                f"Write ALTER TABLE {old} RENAME TO {new} in place of both. `sanicGuider migrate make` asks about it.",
-                f"请改写为 ALTER TABLE {old} RENAME TO {new}。`sanicGuider migrate make` 会询问。",
+            _(
+                "Write ALTER TABLE {old} RENAME TO {new} in place of both. `sanicGuider migrate make` asks about it.",
+                old=old,
+                new=new,
             ),
         )
 
@@ -133,14 +137,12 @@ class _Look:
             "table.drop",
             "error",
             event.number,
-            say(
-                f"{name} is dropped with its {_rows(rows)}, and copies of the service that still use it fail.",
-                f"{name} 连同其中的 {_rows(rows)}被删除，仍在使用它的服务实例会出错。",
+            _(
+                "{name} is dropped with its {rows}, and copies of the service that still use it fail.",
+                name=name,
+                rows=_rows(rows),
             ),
-            say(
-                "Copy what is still needed, deploy the service without the table first, and accept this finding.",
-                "请先复制仍需要的数据，先部署不再使用该表的服务，再接受此项。",
-            ),
+            _("Copy what is still needed, deploy the service without the table first, and accept this finding."),
         )
 
     def _renamed_column(self, event: Dropped, like: KnownColumn, rows: int) -> Finding:
@@ -149,16 +151,20 @@ class _Look:
             "column.rename",
             "error" if rows else "warning",
             event.number,
-            say(
-                f"{table}.{old} is dropped, and {table}.{new} of the same type is added{_with(rows)}. If {new} is "
-                f"{old} with another name, its values are lost.",
-                f"{table}.{old} 被删除，同时新增了同类型的 {table}.{new}{_with(rows)}。"
-                f"如果 {new} 就是改名后的 {old}，数据将丢失。",
+            _(
+                "{table}.{old} is dropped, and {table}.{new} of the same type is added{with_rows}. If {new} is "
+                "{old} with another name, its values are lost.",
+                table=table,
+                old=old,
+                new=new,
+                with_rows=_with(rows),
             ),
-            say(
-                f"Write ALTER TABLE {table} RENAME COLUMN {old} TO {new} in place of both. `sanicGuider migrate make` "
-                "asks about it.",
-                f"请改写为 ALTER TABLE {table} RENAME COLUMN {old} TO {new}。`sanicGuider migrate make` 会询问。",
+            _(
+                "Write ALTER TABLE {table} RENAME COLUMN {old} TO {new} in place of both. `sanicGuider migrate "
+                "make` asks about it.",
+                table=table,
+                old=old,
+                new=new,
             ),
         )
 
@@ -168,36 +174,34 @@ class _Look:
             "column.drop",
             "error",
             event.number,
-            say(
-                f"{name} is dropped with the values of {_rows(rows)}, and copies of the service that still use it "
-                "fail.",
-                f"{name} 连同 {_rows(rows)}的值被删除，仍在使用它的服务实例会出错。",
+            _(
+                "{name} is dropped with the values of {rows}, and copies of the service that still use it fail.",
+                name=name,
+                rows=_rows(rows),
             ),
-            say(
-                "Copy what is still needed, deploy the service without the column first, and accept this finding.",
-                "请先复制仍需要的数据，先部署不再使用该列的服务，再接受此项。",
-            ),
+            _("Copy what is still needed, deploy the service without the column first, and accept this finding."),
         )
 
     def _refused(self, event: Added, rows: int) -> Finding:
         name = f"{event.table.name}.{event.column.name}"
         database = DATABASES[self.dialect]
         implicit = self.dialect == "mysql"
-        english = "gives them an empty value that nobody has chosen, or fails" if implicit else "refuses it"
-        chinese = "会填入没有人选定的空值，或者失败" if implicit else "会拒绝"
+        outcome = _("gives them an empty value that nobody has chosen, or fails") if implicit else _("refuses it")
         return self.unit.up.finding(
             "column.not-null",
             "error",
             event.number,
-            say(
-                f"{name} comes as NOT NULL without a default, and {event.table.name} has {_rows(rows)}: {database} "
-                f"{english}.",
-                f"{name} 新增为 NOT NULL 且没有默认值，而 {event.table.name} 有 {_rows(rows)}：{database} {chinese}。",
+            _(
+                "{name} comes as NOT NULL without a default, and {table} has {rows}: {database} {outcome}.",
+                name=name,
+                table=event.table.name,
+                rows=_rows(rows),
+                database=database,
+                outcome=outcome,
             ),
-            say(
-                "Give the field a default=, or add it with null=True, fill it by migrate_data, and take null=True away "
-                "in a later migration.",
-                "请给字段写 default=；或先以 null=True 新增，用 migrate_data 填充，再在后面的迁移中去掉 null=True。",
+            _(
+                "Give the field a default=, or add it with null=True, fill it by migrate_data, and take null=True "
+                "away in a later migration."
             ),
         )
 
@@ -207,45 +211,41 @@ class _Look:
             "column.not-null",
             "error",
             event.number,
-            say(
-                f"{table}.{name} is to be NOT NULL, and there are rows that have, or may have, NULL in it: the "
+            _(
+                "{table}.{name} is to be NOT NULL, and there are rows that have, or may have, NULL in it: the "
                 "statement fails on them.",
-                f"{table}.{name} 将变为 NOT NULL，而其中有（或可能有）为 NULL 的行：语句会因此失败。",
+                table=table,
+                name=name,
             ),
-            say(
-                f"Fill {name} in these rows before: by an UPDATE, or by migrate_data in an earlier migration.",
-                f"请先填充这些行的 {name}：用 UPDATE，或在更早的迁移中用 migrate_data。",
-            ),
+            _("Fill {name} in these rows before: by an UPDATE, or by migrate_data in an earlier migration.", name=name),
         )
 
     def _narrowed(self, event: Altered) -> Finding:
         name, old, new = f"{event.table.name}.{event.now.name}", event.column.type, event.now.type
         lenient = self.dialect == "sqlite"
-        english = (
-            "SQLite keeps values that do not fit, and the model refuses them"
+        outcome = (
+            _("SQLite keeps values that do not fit, and the model refuses them")
             if lenient
-            else ("values that do not fit are cut off, or have the statement fail")
+            else _("values that do not fit are cut off, or have the statement fail")
         )
-        chinese = "SQLite 会保留放不下的值，而模型会拒绝它们" if lenient else "放不下的值会被截断，或使语句失败"
         return self.unit.up.finding(
             "column.narrowed",
             "warning" if lenient else "error",
             event.number,
-            say(
-                f"{name} was {old} and becomes {new}, which holds less: {english}.",
-                f"{name} 由 {old} 变为 {new}，能存放的更少：{chinese}。",
+            _(
+                "{name} was {old} and becomes {new}, which holds less: {outcome}.",
+                name=name,
+                old=old,
+                new=new,
+                outcome=outcome,
             ),
-            say(
-                "See first that every value fits, or add a column of the new type and copy them in a migration of "
-                "rows.",
-                "请先确认所有值都放得下，或新增一列并在数据迁移中复制。",
-            ),
+            _("See first that every value fits, or add a column of the new type and copy them in a migration of rows."),
         )
 
 
 def _rows(rows: int) -> str:
-    return say(f"{rows} row{'s' * (rows != 1)}", f"{rows} 行")
+    return ngettext("{rows} row", "{rows} rows", rows, rows=rows)
 
 
 def _with(rows: int) -> str:
-    return say(f" (with {_rows(rows)})", f"（有 {_rows(rows)}）") if rows else ""
+    return _(" (with {rows})", rows=_rows(rows)) if rows else ""

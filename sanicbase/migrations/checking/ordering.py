@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.findings import Finding
 from sanicbase.migrations.checking.scripts import shown
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.standing import Standing
 from sanicbase.migrations.statements import DATABASES, Dialect
-from sanicbase.terminal import say
 
 __all__ = ["look_at_files", "look_at_numbers"]
 
@@ -24,20 +24,18 @@ def look_at_numbers(standing: Standing, root: Path) -> Iterator[Finding]:
             yield _finding(
                 "number.twice",
                 file,
-                say(
-                    f"{', '.join(same)} has the number {migration.number} as well: two branches have each made one, "
-                    "and neither knows the other's tables.",
-                    f"{', '.join(same)} 的编号也是 {migration.number}：两个分支各生成了一个，互不知道对方的表。",
+                _(
+                    "{migrations} has the number {number} as well: two branches have each made one, and neither "
+                    "knows the other's tables.",
+                    migrations=", ".join(same),
+                    number=migration.number,
                 ),
             )
         elif migration in standing.out_of_order:
             yield _finding(
                 "number.late",
                 file,
-                say(
-                    "A migration with a higher number is applied, and `up` refuses this one.",
-                    "编号更大的迁移已经应用，`up` 会拒绝该迁移。",
-                ),
+                _("A migration with a higher number is applied, and `up` refuses this one."),
             )
 
 
@@ -51,10 +49,7 @@ def look_at_files(standing: Standing, root: Path) -> Iterator[Finding]:
 
 
 def _finding(code: str, file: str, sentence: str) -> Finding:
-    remedy = say(
-        "Delete the one that no database has, and make it anew behind the other: sanicGuider migrate make",
-        "请删除还没有数据库应用过的那个，在另一个之后重新生成：sanicGuider migrate make",
-    )
+    remedy = _("Delete the one that no database has, and make it anew behind the other: sanicGuider migrate make")
     return Finding(code, "error", file, "upgrade", 0, sentence, remedy)
 
 
@@ -68,12 +63,15 @@ def _foreign(standing: Standing, migration: Migration, written: Dialect, root: P
         shown(migration.path, root),
         "upgrade",
         0,
-        say(
-            f"It is written for {DATABASES[written]}, and the database of {label.name} is {DATABASES[own]}.",
-            f"它是为 {DATABASES[written]} 编写的，而 {label.name} 的数据库是 {DATABASES[own]}。",
+        _(
+            "It is written for {written}, and the database of {label} is {database}.",
+            written=DATABASES[written],
+            label=label.name,
+            database=DATABASES[own],
         ),
-        say(
-            f"Move it to {elsewhere}, and make one for this database: sanicGuider migrate make {label.service}",
-            f"请把它移到 {elsewhere}，并为当前数据库生成：sanicGuider migrate make {label.service}",
+        _(
+            "Move it to {folder}, and make one for this database: sanicGuider migrate make {service}",
+            folder=elsewhere,
+            service=label.service,
         ),
     )

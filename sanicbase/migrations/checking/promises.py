@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.findings import Finding
 from sanicbase.migrations.checking.scripts import Unit
 from sanicbase.migrations.checking.tables import KnownColumn, Tables
 from sanicbase.migrations.checking.walking import Added, Altered, Created, Event
-from sanicbase.terminal import say
 
 __all__ = ["key_of", "look_at_promises"]
 
@@ -67,16 +67,13 @@ class _Look:
             "column.no-default",
             "error",
             event.number,
-            say(
-                f"The model gives {name} a default in the database ({declared.default}), and no statement makes it: a "
-                "row that is inserted without it fails, or has NULL.",
-                f"模型为 {name} 声明了数据库默认值（{declared.default}），但没有语句建立它："
-                "插入时不写该列会失败，或得到 NULL。",
+            _(
+                "The model gives {name} a default in the database ({default}), and no statement makes it: a row "
+                "that is inserted without it fails, or has NULL.",
+                name=name,
+                default=declared.default,
             ),
-            say(
-                f"Write it into the statement: DEFAULT {declared.default}.",
-                f"请把它写进语句：DEFAULT {declared.default}。",
-            ),
+            _("Write it into the statement: DEFAULT {default}.", default=declared.default),
         )
 
     def _uniques(self, event: Created) -> Iterator[Finding]:
@@ -90,14 +87,17 @@ class _Look:
                     "index.missing",
                     "error",
                     event.number,
-                    say(
-                        f"In the models {listed} are unique together in {event.table.name}, and no statement makes an "
-                        "index for it: rows may be there twice.",
-                        f"模型中 {event.table.name} 的 {listed} 联合唯一，但没有语句建立该索引：可能出现重复的行。",
+                    _(
+                        "In the models {listed} are unique together in {table}, and no statement makes an index for "
+                        "it: rows may be there twice.",
+                        listed=listed,
+                        table=event.table.name,
                     ),
-                    say(
-                        f"Add a statement: CREATE UNIQUE INDEX {index.name} ON {event.table.name} ({listed}).",
-                        f"请加上语句：CREATE UNIQUE INDEX {index.name} ON {event.table.name} ({listed})。",
+                    _(
+                        "Add a statement: CREATE UNIQUE INDEX {index} ON {table} ({listed}).",
+                        index=index.name,
+                        table=event.table.name,
+                        listed=listed,
                     ),
                 )
 
@@ -107,14 +107,10 @@ class _Look:
             "column.no-default",
             "warning",
             event.number,
-            say(
-                f"{name} is NOT NULL from now on, and the database has no default for it: whoever inserts rows without "
-                "it fails, as the running version of the service does until it is replaced.",
-                f"{name} 从此为 NOT NULL，而数据库没有它的默认值：插入时不写该列的程序会失败，"
-                "包括尚未被替换的当前版本的服务。",
+            _(
+                "{name} is NOT NULL from now on, and the database has no default for it: whoever inserts rows "
+                "without it fails, as the running version of the service does until it is replaced.",
+                name=name,
             ),
-            say(
-                "Give the field db_default=, or stop the old version before this is applied.",
-                "请给字段写 db_default=，或在应用之前停止旧版本。",
-            ),
+            _("Give the field db_default=, or stop the old version before this is applied."),
         )

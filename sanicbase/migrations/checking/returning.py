@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.findings import Finding
 from sanicbase.migrations.checking.scripts import Script, Unit
 from sanicbase.migrations.checking.walking import Added, Created, Dropped, Event, Gone, Step
-from sanicbase.terminal import say
 
 __all__ = ["look_at_the_way_back"]
 
@@ -43,11 +43,8 @@ def _empty(down: Script) -> Finding:
         "downgrade.empty",
         "warning",
         0,
-        say(
-            "The downgrade is empty: `migrate down` cannot take the migration back.",
-            "downgrade 是空的：`migrate down` 无法回退该迁移。",
-        ),
-        say("Write the statements that undo the upgrade.", "请写出撤销 upgrade 的语句。"),
+        _("The downgrade is empty: `migrate down` cannot take the migration back."),
+        _("Write the statements that undo the upgrade."),
     )
 
 
@@ -57,10 +54,7 @@ def _lost(down: Script, events: Sequence[Event]) -> Finding:
         "downgrade.loses-data",
         "warning",
         events[0].number,
-        say(
-            f"The way back drops {listed}, and what was written there since the upgrade.",
-            f"回退会删除 {listed}，以及升级之后写入其中的数据。",
-        ),
+        _("The way back drops {listed}, and what was written there since the upgrade.", listed=listed),
         _kept(),
     )
 
@@ -71,13 +65,10 @@ def _bare(down: Script, events: Sequence[Event]) -> Finding:
         "downgrade.loses-data",
         "warning",
         events[0].number,
-        say(
-            f"The way back makes {listed} again, without what the upgrade has dropped there.",
-            f"回退会重新建立 {listed}，但升级时删除的数据不会恢复。",
-        ),
+        _("The way back makes {listed} again, without what the upgrade has dropped there.", listed=listed),
         _kept(),
     )
 
 
 def _kept() -> str:
-    return say("Have a copy of it when you go back, and accept this finding.", "请在回退之前保留一份数据，并接受此项。")
+    return _("Have a copy of it when you go back, and accept this finding.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.checking.facts import Facts
 from sanicbase.migrations.checking.findings import Finding, Severity
 from sanicbase.migrations.checking.losses import rows_of
@@ -13,7 +14,6 @@ from sanicbase.migrations.checking.tables import KnownTable
 from sanicbase.migrations.checking.walking import Altered, Indexed, Rebuilt, Step
 from sanicbase.migrations.locks import lock_of
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["look_at_waits"]
 
@@ -65,15 +65,17 @@ class _Look:
 
     def _index(self, event: Indexed, table: str, rows: int) -> Finding:
         severity: Severity = "error" if self.dialect == "postgres" else "warning"
-        danger = say(
-            f"The index on {table} is made from {rows} rows, and who writes to the table waits for it.",
-            f"在 {table} 上建索引要读取 {rows} 行，期间对该表的写入会等待。",
+        danger = _(
+            "The index on {table} is made from {rows} rows, and who writes to the table waits for it.",
+            table=table,
+            rows=rows,
         )
         if self.dialect == "mysql":
-            danger = say(
-                f"The index on {table} is made from {rows} rows. Where the server cannot do that beside writes, it "
+            danger = _(
+                "The index on {table} is made from {rows} rows. Where the server cannot do that beside writes, it "
                 "locks the table and does not say so.",
-                f"在 {table} 上建索引要读取 {rows} 行。服务器无法在线建立时会锁表，且不会提示。",
+                table=table,
+                rows=rows,
             )
         return self.unit.up.finding("index.locks", severity, event.number, danger, self._beside(event))
 
@@ -81,25 +83,16 @@ class _Look:
         if self.dialect == "sqlite":
             return _at_rest()
         if self.dialect == "mysql":
-            return say(
-                "End the statement with ALGORITHM=INPLACE LOCK=NONE (behind a comma in ALTER TABLE): then the server "
-                "refuses what it cannot do beside writes.",
-                "请在语句末尾加上 ALGORITHM=INPLACE LOCK=NONE（ALTER TABLE 中用逗号隔开）：无法在线执行时，"
-                "服务器会拒绝。",
+            return _(
+                "End the statement with ALGORITHM=INPLACE LOCK=NONE (behind a comma in ALTER TABLE): then the "
+                "server refuses what it cannot do beside writes."
             )
         unique = "UNIQUE " if event.index.unique else ""
-        then = (
-            say(
-                " Then: ALTER TABLE … ADD CONSTRAINT … UNIQUE USING INDEX …",
-                "随后执行：ALTER TABLE … ADD CONSTRAINT … UNIQUE USING INDEX …",
-            )
-            if event.index.constraint
-            else ""
-        )
+        then = _(" Then: ALTER TABLE … ADD CONSTRAINT … UNIQUE USING INDEX …") if event.index.constraint else ""
         return (
-            say(
-                f"Write CREATE {unique}INDEX CONCURRENTLY into a file of its own with RUN_IN_TRANSACTION = False.",
-                f"请在单独的文件中写 CREATE {unique}INDEX CONCURRENTLY，并设置 RUN_IN_TRANSACTION = False。",
+            _(
+                "Write CREATE {unique}INDEX CONCURRENTLY into a file of its own with RUN_IN_TRANSACTION = False.",
+                unique=unique,
             )
             + then
         )
@@ -111,9 +104,11 @@ class _Look:
             "table.locks",
             severity,
             step.number,
-            say(
-                f"{table} has {rows} rows, and while the statement goes through them: {lock.sentence()}.",
-                f"{table} 有 {rows} 行，语句处理它们期间：{lock.sentence()}。",
+            _(
+                "{table} has {rows} rows, and while the statement goes through them: {lock}.",
+                table=table,
+                rows=rows,
+                lock=lock.sentence(),
             ),
             self._otherwise(step),
         )
@@ -123,21 +118,15 @@ class _Look:
             return _at_rest()
         altered = [event for event in step.events if isinstance(event, Altered)]
         if self.dialect == "postgres" and any(each.column.null and not each.now.null for each in altered):
-            return say(
-                "Add CHECK (… IS NOT NULL) NOT VALID as a constraint, and VALIDATE it in a migration of its own: SET "
-                "NOT NULL does not read the rows then.",
-                "请先加上 CHECK (… IS NOT NULL) NOT VALID 约束，并在单独的迁移中 VALIDATE：此后 SET NOT NULL "
-                "不再读取各行。",
+            return _(
+                "Add CHECK (… IS NOT NULL) NOT VALID as a constraint, and VALIDATE it in a migration of its own: "
+                "SET NOT NULL does not read the rows then."
             )
         if "FOREIGN KEY" in step.sql.upper() and self.dialect == "postgres":
-            return say(
-                "Add the constraint as NOT VALID, and VALIDATE it in a migration of its own.",
-                "请以 NOT VALID 添加约束，并在单独的迁移中 VALIDATE。",
-            )
-        return say(
+            return _("Add the constraint as NOT VALID, and VALIDATE it in a migration of its own.")
+        return _(
             "Add a new column, fill it in batches by migrate_data, and let the service change over to it; or apply "
-            "this while the service stands still, and accept the finding.",
-            "请新增一列，用 migrate_data 分批填充，再让服务改用它；或在服务停止期间应用，并接受此项。",
+            "this while the service stands still, and accept the finding."
         )
 
     def endless(self, step: Step, table: str) -> Finding:
@@ -145,12 +134,12 @@ class _Look:
             "lock.no-timeout",
             "warning",
             step.number,
-            say(
-                f"The statement waits for the lock of {table} as long as another transaction uses the table, and "
+            _(
+                "The statement waits for the lock of {table} as long as another transaction uses the table, and "
                 "everybody else waits behind it.",
-                f"只要有其他事务在用 {table}，语句就一直等待它的锁，而其他请求都排在后面等待。",
+                table=table,
             ),
-            say(f"Begin the file's SQL with: {self._timeout()}", f"请在文件的 SQL 开头写：{self._timeout()}"),
+            _("Begin the file's SQL with: {statement}", statement=self._timeout()),
         )
 
     def _timeout(self) -> str:
@@ -160,7 +149,4 @@ class _Look:
 
 
 def _at_rest() -> str:
-    return say(
-        "SQLite locks the whole file for it, and has no other way. Apply it while the service stands still.",
-        "SQLite 为此会锁住整个文件，没有其他办法。请在服务停止期间应用。",
-    )
+    return _("SQLite locks the whole file for it, and has no other way. Apply it while the service stands still.")

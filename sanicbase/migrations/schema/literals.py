@@ -8,8 +8,8 @@ import uuid
 
 from sanicbase.db.engine.utc import to_utc
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["literal", "quoted", "text"]
 
@@ -24,10 +24,7 @@ def text(value: str, dialect: Dialect) -> str:
     """A string. A backslash means something to MySQL only."""
     if "\0" in value:
         raise MigrationError(
-            say(
-                f"{value!r} holds a NUL, which no database takes in a default or a comment. Take it out.",
-                f"{value!r} 含有 NUL 字符，数据库的默认值和注释都不接受。请去掉它。",
-            )
+            _("{value!r} holds a NUL, which no database takes in a default or a comment. Take it out.", value=value)
         )
     if dialect == "mysql":
         value = value.replace("\\", "\\\\")

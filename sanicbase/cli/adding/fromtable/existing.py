@@ -14,10 +14,10 @@ from tortoise.models import Model
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.db.relations import migrated_models
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
 from sanicbase.migrations.introspection import TableInfo, read_tables
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Existing", "Known", "existing_table"]
 
@@ -64,9 +64,11 @@ def existing_table(service: str, table: str, connection: str) -> Existing:
     if connection not in config.databases():
         known = ", ".join(config.databases())
         raise ValueError(
-            say(
-                f"{service} has no connection {connection}. Name one of: {known}.",
-                f"{service} 没有连接 {connection}，可选：{known}。",
+            _(
+                "{service} has no connection {connection}. Name one of: {connections}.",
+                service=service,
+                connection=connection,
+                connections=known,
             )
         )
     return asyncio.run(_existing(config, table, connection))
@@ -135,11 +137,10 @@ def _no_table(name: str, connection: str, tables: list[str]) -> str:
     near = get_close_matches(name, tables, n=5, cutoff=0.5) or tables[:10]
     listed = ", ".join(near)
     if not tables:
-        return say(
-            f"There is no table {name}: the database {connection} has none.",
-            f"没有表 {name}：数据库 {connection} 里还没有任何表。",
-        )
-    return say(
-        f"There is no table {name} in the database {connection}. There is: {listed}.",
-        f"数据库 {connection} 里没有表 {name}，有：{listed}。",
+        return _("There is no table {name}: the database {connection} has none.", name=name, connection=connection)
+    return _(
+        "There is no table {name} in the database {connection}. There is: {tables}.",
+        name=name,
+        connection=connection,
+        tables=listed,
     )

@@ -9,9 +9,9 @@ from sanicbase.cli.adding.fromtable.existing import Existing
 from sanicbase.cli.adding.fromtable.kinds import FieldType, field_type
 from sanicbase.cli.adding.fromtable.lines import assignment, literal
 from sanicbase.cli.adding.fromtable.shape import Relation, Shape
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.introspection import ColumnInfo, IndexInfo
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Body"]
 
@@ -154,25 +154,28 @@ class Body:
         """A sentence for each thing that a table made by the model would have otherwise."""
         made = "INTEGER" if column.generated and self.existing.dialect == "sqlite" else kind.made
         if made != column.type:
-            yield say(
-                f"{column.name} is {column.type}: {kind.name} reads and writes it, and would make it {made}.",
-                f"{column.name} 的类型是 {column.type}：{kind.name} 可以读写它，但由模型建表时会是 {made}。",
+            yield _(
+                "{column} is {type}: {field} reads and writes it, and would make it {new_type}.",
+                column=column.name,
+                type=column.type,
+                field=kind.name,
+                new_type=made,
             )
         if self._is_key(column) and column.default is not None and kind.name != "UUIDField":
-            yield say(
-                f"{column.name} has the default {column.default}, of which the model knows nothing: give each "
-                "row its key.",
-                f"{column.name} 有默认值 {column.default}，模型里没有记录：新的行需要写明主键。",
+            yield _(
+                "{column} has the default {default}, of which the model knows nothing: give each row its key.",
+                column=column.name,
+                default=column.default,
             )
         if column.collation:
-            yield say(
-                f"{column.name} has the collation {column.collation}, of which the model knows nothing.",
-                f"{column.name} 的排序规则是 {column.collation}，模型里没有记录。",
+            yield _(
+                "{column} has the collation {collation}, of which the model knows nothing.",
+                column=column.name,
+                collation=column.collation,
             )
         if column.on_update:
-            yield say(
-                f"{column.name} is set by the database at each change; the model does it by auto_now.",
-                f"{column.name} 在每次修改时由数据库更新，模型用 auto_now 做到这一点。",
+            yield _(
+                "{column} is set by the database at each change; the model does it by auto_now.", column=column.name
             )
 
 
@@ -197,7 +200,8 @@ def _sql(expression: str, dialect: Dialect) -> str:
 
 def _actions(column: ColumnInfo, relation: Relation) -> Iterator[str]:
     if relation.key.on_update != "NO ACTION":
-        yield say(
-            f"{column.name} has ON UPDATE {relation.key.on_update}, of which the model knows nothing.",
-            f"{column.name} 有 ON UPDATE {relation.key.on_update}，模型里没有记录。",
+        yield _(
+            "{column} has ON UPDATE {on_update}, of which the model knows nothing.",
+            column=column.name,
+            on_update=relation.key.on_update,
         )

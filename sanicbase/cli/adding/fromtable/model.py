@@ -10,8 +10,8 @@ from sanicbase.cli.adding.fromtable.existing import Existing
 from sanicbase.cli.adding.fromtable.fields import Body
 from sanicbase.cli.adding.fromtable.lines import entry, literal, sets
 from sanicbase.cli.adding.fromtable.shape import shape_of
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.introspection import IndexInfo
-from sanicbase.terminal import say
 
 __all__ = ["Made", "model_of"]
 
@@ -67,14 +67,14 @@ def _unsaid(existing: Existing, others: Sequence[IndexInfo]) -> Iterator[str]:
     table = existing.table
     for index in others:
         columns = ", ".join(index.columns)
-        kind = ("unique index", "唯一索引") if index.unique else ("index", "索引")
-        yield say(
-            f"The {kind[0]} {index.name} on ({columns}) is not in the model, for Tortoise has no word for it. The "
-            "database keeps it.",
-            f"（{columns}）上的{kind[1]} {index.name} 没有写入模型，Tortoise 无法表达它。数据库里的索引不受影响。",
+        kind = _("unique index") if index.unique else _("index")
+        yield _(
+            "The {kind} {index} on ({columns}) is not in the model, for Tortoise has no word for it. The database "
+            "keeps it.",
+            kind=kind,
+            index=index.name,
+            columns=columns,
         )
     if table.checks:
         listed = "; ".join(table.checks)
-        yield say(
-            f"What the database checks is not in the model: {listed}.", f"数据库的检查约束没有写入模型：{listed}。"
-        )
+        yield _("What the database checks is not in the model: {checks}.", checks=listed)

@@ -14,7 +14,7 @@ from sanicbase.cli.adding.service import Place
 from sanicbase.cli.making.names import check_file_name
 from sanicbase.cli.making.plan import Plan
 from sanicbase.cli.making.templates import render
-from sanicbase.terminal import say
+from sanicbase.i18n import gettext as _
 
 __all__ = ["plan_of_table"]
 
@@ -32,9 +32,11 @@ def plan_of_table(
     known = existing.models.get(table)
     if known is not None and known.name != values["Thing"]:
         raise ValueError(
-            say(
-                f"{table} has a model already, {known.name} in {known.module}. Use that name.",
-                f"{table} 已有模型：{known.module} 里的 {known.name}。请使用这个名字。",
+            _(
+                "{table} has a model already, {model} in {module}. Use that name.",
+                table=table,
+                model=known.name,
+                module=known.module,
             )
         )
     texts, told = ({}, ()) if known else _model(place, values, existing, file)
@@ -49,9 +51,10 @@ def _model(place: Place, values: dict[str, Any], existing: Existing, file: str) 
     name = values["Thing"]
     if (there := columns_of(place.project, place.name, name)) is not None:
         raise ValueError(
-            say(
-                f"{there.module} has a class {there.model} already, of another table. Choose another name.",
-                f"{there.module} 里已有另一个表的类 {there.model}。请换一个名字。",
+            _(
+                "{module} has a class {model} already, of another table. Choose another name.",
+                module=there.module,
+                model=there.model,
             )
         )
     file = _file(place, existing, file)
@@ -86,12 +89,23 @@ def _file(place: Place, existing: Existing, file: str) -> str:
         return file
     connection = existing.label.removeprefix(f"{place.name}_")
     wanted = file or "records"
+    models, migrated = f'DB_MODELS = {{"{connection}": ["{wanted}"]}}', f'MODEL_LIST = [..., "{wanted}"]'
+    if file:
+        raise ValueError(
+            _(
+                "The models of {file} are not on the connection {connection}. Name its files in the settings: "
+                "{models}, {migrated}",
+                file=file,
+                connection=connection,
+                models=models,
+                migrated=migrated,
+            )
+        )
     raise ValueError(
-        say(
-            f"{f'The models of {file} are not' if file else 'No model file is'} on the connection {connection}. Name "
-            "its files in the settings: "
-            f'DB_MODELS = {{"{connection}": ["{wanted}"]}}, MODEL_LIST = [..., "{wanted}"]',
-            f"{f'{file} 里的模型不在' if file else '没有模型文件在'}连接 {connection} 上。请在配置里写明："
-            f'DB_MODELS = {{"{connection}": ["{wanted}"]}}，MODEL_LIST = [..., "{wanted}"]',
+        _(
+            "No model file is on the connection {connection}. Name its files in the settings: {models}, {migrated}",
+            connection=connection,
+            models=models,
+            migrated=migrated,
         )
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sanicbase.cli.adding.fromtable.existing import Existing, Known
 from sanicbase.cli.adding.fromtable.kinds import field_type
 from sanicbase.cli.adding.fromtable.names import field_names, free_name
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.introspection import ColumnInfo, ForeignKeyInfo, IndexInfo, TableInfo
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["Relation", "Shape", "shape_of"]
 
@@ -81,9 +81,10 @@ def _check_name(existing: Existing) -> None:
     name = existing.table.name
     if letter := _misquoted(existing, name):
         raise ValueError(
-            say(
-                f"The table {name} has a {letter} in its name, which Tortoise cannot quote. Rename it.",
-                f"表名 {name} 里有 {letter}，Tortoise 无法正确引用。请改名。",
+            _(
+                "The table {name} has a {letter} in its name, which Tortoise cannot quote. Rename it.",
+                name=name,
+                letter=letter,
             )
         )
 
@@ -105,18 +106,15 @@ def _check_key(table: TableInfo) -> None:
     if table.key:
         columns = ", ".join(table.key)
         raise ValueError(
-            say(
-                f"The primary key of {table.name} has several columns ({columns}), and a model has a key of one. Give "
-                f"the table a key of its own, such as a column that counts, and make ({columns}) a unique set.",
-                f"{table.name} 的主键由多列组成（{columns}），而模型的主键只能是一列。请给表加一个单列主键"
-                f"（例如自增列），并把（{columns}）改为唯一约束。",
+            _(
+                "The primary key of {table} has several columns ({columns}), and a model has a key of one. Give the "
+                "table a key of its own, such as a column that counts, and make ({columns}) a unique set.",
+                table=table.name,
+                columns=columns,
             )
         )
     raise ValueError(
-        say(
-            f"{table.name} has no primary key, by which a model tells its rows apart. Give it one.",
-            f"{table.name} 没有主键，模型无法区分各行。请给它加上主键。",
-        )
+        _("{table} has no primary key, by which a model tells its rows apart. Give it one.", table=table.name)
     )
 
 
@@ -125,44 +123,48 @@ def _left_out(existing: Existing, column: ColumnInfo) -> str:
     name, table = column.name, existing.table
     is_key = name in table.key
     if column.computed or (column.generated and not is_key):
-        return say(
-            f"{name} is left out: the database computes it, and Tortoise would write it.",
-            f"{name} 没有写入模型：它的值由数据库生成，而 Tortoise 会写入它。",
-        )
+        return _("{name} is left out: the database computes it, and Tortoise would write it.", name=name)
     reason = _unfit(existing, column, is_key=is_key)
     if not reason:
         return ""
     if is_key or not (column.nullable or column.default is not None):
+        if is_key:
+            raise ValueError(
+                _(
+                    "{table}.{name} {reason}, and no row can be written without it. Change that.",
+                    table=table.name,
+                    name=name,
+                    reason=reason,
+                )
+            )
         raise ValueError(
-            say(
-                f"{table.name}.{name} {reason[0]}, and no row can be written without it. "
-                + (
-                    "Change that."
-                    if is_key
-                    else "Change that, or let it be NULL, or give it a default: then it is left out."
-                ),
-                f"{table.name}.{name} {reason[1]}，而没有它又无法写入行。"
-                + ("请先更改。" if is_key else "请先更改，或允许 NULL，或设置默认值：之后模型里会省略这一列。"),
+            _(
+                "{table}.{name} {reason}, and no row can be written without it. Change that, or let it be NULL, or "
+                "give it a default: then it is left out.",
+                table=table.name,
+                name=name,
+                reason=reason,
             )
         )
     given = column.default if column.default is not None else "NULL"
-    return say(
-        f"{name} is left out: it {reason[0]}. New rows have its default there, {given}.",
-        f"{name} 没有写入模型：它{reason[1]}。新的行使用它的默认值 {given}。",
+    return _(
+        "{name} is left out: it {reason}. New rows have its default there, {given}.",
+        name=name,
+        reason=reason,
+        given=given,
     )
 
 
-def _unfit(existing: Existing, column: ColumnInfo, *, is_key: bool) -> tuple[str, str] | None:
-    """What about a column Tortoise cannot do, in both languages; None when it can."""
+def _unfit(existing: Existing, column: ColumnInfo, *, is_key: bool) -> str:
+    """What about a column Tortoise cannot do; empty when it can."""
     if letter := _misquoted(existing, column.name):
-        return f"has a {letter} in its name, which Tortoise cannot quote", f"的名字里有 {letter}，Tortoise 无法正确引用"
+        return _("has a {letter} in its name, which Tortoise cannot quote", letter=letter)
     kind = field_type(column, existing.dialect, key=is_key)
     if kind is None:
-        reason = f"is {column.type}, which no field of Tortoise reads and writes"
-        return reason, f"的类型是 {column.type}，Tortoise 没有能读写它的字段"
+        return _("is {type}, which no field of Tortoise reads and writes", type=column.type)
     if is_key and not kind.indexable:
-        return f"is {column.type}, which Tortoise takes for no key", f"的类型是 {column.type}，Tortoise 不能以它为主键"
-    return None
+        return _("is {type}, which Tortoise takes for no key", type=column.type)
+    return ""
 
 
 def _itself(existing: Existing, name: str) -> Known:
@@ -173,11 +175,12 @@ def _itself(existing: Existing, name: str) -> Known:
 
 def _no_model(existing: Existing, key: ForeignKeyInfo) -> str:
     column = ", ".join(key.columns)
-    return say(
-        f"{column} is a plain column: it leads to {key.table}, of which {existing.label} has no model. Add that one "
-        f"first to have a relation: sanicGuider add model NAME --from-table {key.table}",
-        f"{column} 是普通列：它指向 {key.table}，而 {existing.label} 没有这个表的模型。需要关联时，请先添加它："
-        f"sanicGuider add model NAME --from-table {key.table}",
+    return _(
+        "{column} is a plain column: it leads to {target_table}, of which {label} has no model. Add that one first "
+        "to have a relation: sanicGuider add model NAME --from-table {target_table}",
+        column=column,
+        target_table=key.table,
+        label=existing.label,
     )
 
 
@@ -185,26 +188,31 @@ def _no_relation(existing: Existing, key: ForeignKeyInfo, known: Known, *, migra
     """Why a foreign key to a model is no relation; empty when it is one."""
     column = ", ".join(key.columns)
     if len(key.columns) > 1:
-        return say(
-            f"({column}) are plain columns: a relation has one column, and this foreign key to {key.table} several.",
-            f"（{column}）是普通列：关联只能有一列，而这个指向 {key.table} 的外键有多列。",
+        return _(
+            "({column}) are plain columns: a relation has one column, and this foreign key to {target_table} several.",
+            column=column,
+            target_table=key.table,
         )
     if migrated and not known.migrated:
-        return say(
-            f"{column} is a plain column: it leads to {known.name}, a model of MODEL_EXTRA, and the migrations do not "
+        return _(
+            "{column} is a plain column: it leads to {model}, a model of MODEL_EXTRA, and the migrations do not "
             "make its table.",
-            f"{column} 是普通列：它指向 MODEL_EXTRA 里的模型 {known.name}，迁移不会创建那个表。",
+            column=column,
+            model=known.name,
         )
     if key.targets[0] not in (known.key, *known.unique):
-        return say(
-            f"{column} is a plain column: it leads to {key.table}.{key.targets[0]}, which is not unique in "
-            f"{known.name}.",
-            f"{column} 是普通列：它指向的 {key.table}.{key.targets[0]} 在模型 {known.name} 里不是唯一的。",
+        return _(
+            "{column} is a plain column: it leads to {target_table}.{target}, which is not unique in {model}.",
+            column=column,
+            target_table=key.table,
+            target=key.targets[0],
+            model=known.name,
         )
     if key.on_delete == "SET NULL" and not existing.table.columns[column].nullable:
-        return say(
-            f"{column} is a plain column: deleting its {known.name} would set it to NULL, which it may not be.",
-            f"{column} 是普通列：删除 {known.name} 会把它设为 NULL，而它不允许为 NULL。",
+        return _(
+            "{column} is a plain column: deleting its {model} would set it to NULL, which it may not be.",
+            column=column,
+            model=known.name,
         )
     return ""
 

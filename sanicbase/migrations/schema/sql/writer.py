@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.schema.changes import Changes, TableChange
 from sanicbase.migrations.schema.literals import quoted, text
 from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Table
 from sanicbase.migrations.statements import Dialect
-from sanicbase.terminal import say
 
 __all__ = ["ServerWriter", "Writer"]
 
@@ -113,11 +113,12 @@ class Writer(ABC):
         if change.old.key != change.new.key:
             table, old, new = change.new.name, change.old.key, change.new.key
             raise MigrationError(
-                say(
-                    f"The primary key of {table} was {old} and is {new}. No statement does that for a table with rows "
-                    "and what refers to it. Make a table of the new form and copy the rows in a data migration.",
-                    f"{table} 的主键原为 {old}，现为 {new}。对于有数据、被引用的表，没有语句可以完成该变更。"
-                    "请新建一张表，并在数据迁移中复制数据。",
+                _(
+                    "The primary key of {table} was {old} and is {new}. No statement does that for a table with "
+                    "rows and what refers to it. Make a table of the new form and copy the rows in a data migration.",
+                    table=table,
+                    old=old,
+                    new=new,
                 )
             )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sanicbase.codes import Language
-from sanicbase.http.language import preferred
+from sanicbase.i18n import Language, negotiate
 
 
 @pytest.mark.parametrize(
@@ -22,12 +21,12 @@ from sanicbase.http.language import preferred
         ("zh ; q = 0.4 , en ; q=0.3", "zh"),
     ],
 )
-def test_the_heavier_language_is_spoken(accepted: str, language: Language) -> None:
-    assert preferred(accepted, "zh") == preferred(accepted, "en") == language
+def test_the_language_with_the_greatest_weight_is_chosen(accepted: str, language: Language) -> None:
+    assert negotiate(accepted, "zh") == negotiate(accepted, "en") == language
 
 
 @pytest.mark.parametrize(
     "accepted", ["", "*", "fr", ";;;", ",,,", "zh;q=0", "zh;q=x", "zh;q=nan", "zh;q=-1", "zh;q=1e9", "zh;q=٣", "q=1"]
 )
-def test_who_names_neither_is_spoken_to_in_the_language_of_the_setting(accepted: str) -> None:
-    assert (preferred(accepted, "zh"), preferred(accepted, "en")) == ("zh", "en")
+def test_a_client_that_accepts_no_language_with_a_catalog_gets_the_default(accepted: str) -> None:
+    assert (negotiate(accepted, "zh"), negotiate(accepted, "en")) == ("zh", "en")
