@@ -1,0 +1,118 @@
+"""Every catalog has exactly the texts that there are, each translated, with the placeholders of its English."""
+
+from __future__ import annotations
+
+import re
+from gettext import GNUTranslations
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message as Entry
+from babel.messages.pofile import read_po
+
+from docs.translations import HEADER, catalog_file, template
+from sanicbase.cli.making.templates import CONTEXT as TEMPLATES
+from sanicbase.codes import StatusError
+from sanicbase.i18n import LOCALE, SOURCE, languages, translation
+
+LOCALES = sorted(path.name for path in LOCALE.iterdir())
+
+
+@pytest.fixture(scope="module")
+def texts() -> Catalog:
+    """Every text, as `make translations` gathers them."""
+    return template()
+
+
+@pytest.fixture(params=LOCALES)
+def catalog(request: pytest.FixtureRequest) -> Catalog:
+    """The catalog of each language."""
+    return read_catalog(request.param)
+
+
+def read_catalog(locale: str) -> Catalog:
+    with catalog_file(locale).open("rb") as po:
+        return read_po(po)
+
+
+def keys(catalog: Catalog) -> set[tuple[str | None, ...]]:
+    return {(entry.context, *msgids(entry)) for entry in catalog if entry.id}
+
+
+def msgids(entry: Entry) -> list[str]:
+    return [entry.id] if isinstance(entry.id, str) else list(entry.id)
+
+
+def strings(entry: Entry) -> list[str]:
+    return [entry.string] if isinstance(entry.string, str) else list(entry.string or ())
+
+
+def placeholders(entry: Entry, text: str) -> set[str]:
+    """The names that the text has values for."""
+    if entry.context == TEMPLATES:
+        return set(re.findall(r"{{.*?}}", text))
+    if "python-brace-format" not in entry.flags:
+        return set()
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_no_text_is_missing_and_none_is_unused(catalog: Catalog, texts: Catalog) -> None:
+    assert sorted(map(str, keys(texts) - keys(catalog))) == []
+    assert sorted(map(str, keys(catalog) - keys(texts))) == []
+    assert [entry.id for entry in catalog.obsolete.values()] == []
+
+
+def test_every_text_is_translated_with_its_placeholders(catalog: Catalog) -> None:
+    for entry in catalog:
+        if entry.id:
+            assert strings(entry), entry.id
+            assert all(strings(entry)), entry.id
+            assert not entry.fuzzy, entry.id
+            allowed = [placeholders(entry, text) for text in msgids(entry)]  # a plural may have others
+            assert all(placeholders(entry, text) in allowed for text in strings(entry)), entry.id
+
+
+def test_texts_begin_and_end_with_the_same_line_breaks(catalog: Catalog) -> None:
+    for entry in catalog:
+        if entry.id and entry.context is None:
+            ends = [(text.startswith("\n"), text.endswith("\n")) for text in (*msgids(entry), *strings(entry))]
+            assert len(set(ends)) == 1, entry.id
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_is_compiled_is_what_is_written(locale: str) -> None:
+    written = read_catalog(locale)
+    with catalog_file(locale).with_suffix(".mo").open("rb") as mo:
+        compiled = GNUTranslations(mo)
+    for entry in written:
+        if not isinstance(entry.id, str):
+            singular, plural = entry.id
+            assert compiled.ngettext(singular, plural, 2) == strings(entry)[-1]
+        elif entry.context:
+            assert compiled.pgettext(entry.context, entry.id) == entry.string
+        elif entry.id:
+            assert compiled.gettext(entry.id) == entry.string
+    header = HEADER.format(locale=written.locale_identifier, plural_forms=written.plural_forms)
+    assert catalog_file(locale).read_text(encoding="utf-8").startswith(header)
+
+
+def test_the_chinese_of_an_error_code_is_that_beside_it(texts: Catalog) -> None:
+    chinese = read_catalog("zh")
+    assert {code.en: chinese[code.en].string for code in StatusError} == {code.en: code.zh for code in StatusError}
+
+
+def test_a_folder_with_a_catalog_is_a_language() -> None:
+    assert languages() == (SOURCE, *(locale.replace("_", "-") for locale in LOCALES))
+    assert [translation(language).name for language in languages()][:2] == ["English", "中文"]
+
+
+def test_a_message_without_values_keeps_its_braces() -> None:
+    english, chinese = translation("en"), translation("zh")
+    assert english.gettext("{lock}: {effect}") == "{lock}: {effect}"
+    assert chinese.gettext("{lock}: {effect}", lock="a", effect="b") == "a：b"
+    assert chinese.gettext("There is none of this.") == "There is none of this."
+    assert chinese.gettext("") == ""
+    assert english.ngettext("{rows} row", "{rows} rows", 1, rows=1) == "1 row"
+    assert english.ngettext("{rows} row", "{rows} rows", 2, rows=2) == "2 rows"
+    assert chinese.ngettext("{rows} row", "{rows} rows", 2, rows=2) == "2 行"
