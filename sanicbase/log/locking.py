@@ -1,6 +1,6 @@
-"""A lock between processes, on an open file or folder; the kernel drops it with its process.
+"""A lock between processes, on an open file or folder. The kernel releases it when its process ends.
 
-Windows has none of this kind: there, one process only may write a service's logs.
+On Windows nothing is locked, and one process only may write a service's logs.
 """
 
 from __future__ import annotations
@@ -13,39 +13,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-if sys.platform != "win32":
-    import fcntl
+from filelock import lock_descriptor, unlock_descriptor
 
 __all__ = ["CAN_LOCK", "folder_locked", "locked"]
 
-CAN_LOCK = sys.platform != "win32"
+CAN_LOCK = sys.platform != "win32"  # a lock on Windows would keep others from reading the log
 POLL = 0.001  # seconds; a lock is held for the length of one write
 
 
 @contextmanager
 def locked(fd: int, timeout: float) -> Iterator[None]:
-    """Hold the file's lock, alone. Raises TimeoutError when another process keeps it for `timeout` seconds."""
-    if sys.platform == "win32":
+    """Hold the file's exclusive lock. Raises TimeoutError when another process keeps it for `timeout` seconds."""
+    if not CAN_LOCK:
         yield
         return
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked") from None
-            time.sleep(POLL)
+    while not lock_descriptor(fd, blocking=False):
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked")
+        time.sleep(POLL)
     try:
         yield
     finally:
-        fcntl.flock(fd, fcntl.LOCK_UN)
+        unlock_descriptor(fd)
 
 
 @contextmanager
 def folder_locked(folder: Path, timeout: float) -> Iterator[None]:
-    """Hold the folder's lock, alone. Raises OSError where there is no such folder, TimeoutError as `locked` does."""
+    """Hold the folder's exclusive lock. Raises OSError when there is no such folder, TimeoutError as `locked` does."""
     if not CAN_LOCK:
         yield
         return

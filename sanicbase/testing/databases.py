@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import secrets
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import aiomysql  # type: ignore[import-untyped]
 import asyncpg  # type: ignore[import-untyped]
 import redis
+from filelock import BaseFileLock, FileLock
 
 __all__ = [
     "ask_mysql",
@@ -30,6 +30,7 @@ __all__ = [
 
 _PREFIX = "sanicbase_test_"
 _TIMEOUT = 10.0
+_LOCK_POLL = 0.01
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def fresh_redis_database(url: str, *, shared: bool = True) -> Iterator[str]:
     So give it a number that holds nothing of value. Test processes of one user on one machine take turns with
     a `shared` one; a Redis that only this process knows needs no turns.
     """
-    with _turn(url) if shared else nullcontext():
+    with _lock_of(url) if shared else nullcontext():
         ask_redis(url, "FLUSHDB")
         try:
             yield url
@@ -81,12 +82,9 @@ def fresh_redis_database(url: str, *, shared: bool = True) -> Iterator[str]:
             ask_redis(url, "FLUSHDB")
 
 
-@contextmanager
-def _turn(url: str) -> Iterator[None]:
+def _lock_of(url: str) -> BaseFileLock:
     name = f"{_PREFIX}{os.getuid()}_{hashlib.sha256(url.encode()).hexdigest()[:16]}.lock"
-    with (Path(tempfile.gettempdir()) / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return FileLock(Path(tempfile.gettempdir()) / name, poll_interval=_LOCK_POLL)
 
 
 def ask_postgres(url: str, sql: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import shutil
@@ -17,6 +16,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import lock_descriptor
 
 __all__ = ["Account", "launch", "private_directory", "unprivileged_account"]
 
@@ -128,16 +129,15 @@ def private_directory(account: Account | None = None) -> Iterator[Path]:
 def _remove_abandoned() -> None:
     # Whoever made the directory holds its lock while it lives. A young one may not have been locked yet.
     for directory in _BASE.glob(f"{_PREFIX}*"):
-        with suppress(OSError), _locked(directory, fcntl.LOCK_NB):
-            if time.time() - directory.stat().st_mtime > _YOUNG:
+        with suppress(OSError), _locked(directory, blocking=False) as is_locked:
+            if is_locked and time.time() - directory.stat().st_mtime > _YOUNG:
                 shutil.rmtree(directory)
 
 
 @contextmanager
-def _locked(directory: Path, flags: int = 0) -> Iterator[None]:
+def _locked(directory: Path, *, blocking: bool = True) -> Iterator[bool]:
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | flags)
-        yield
+        yield lock_descriptor(handle, blocking=blocking)
     finally:
         os.close(handle)
