@@ -1,4 +1,4 @@
-"""The logs of a service: `run.log`, `error.log` and `access.log`, written by any number of its processes."""
+"""The logs of a service: `run.log`, `error.log` and `access.log`. Any number of its processes write them."""
 
 from sanicbase.log.context import Context, current_context, set_log_context
 from sanicbase.log.setup import close_logging, flush_logging, log_access, setup_logging

@@ -1,4 +1,4 @@
-"""stderr, which may be a pipe that nobody reads: only its own thread waits for it."""
+"""stderr, which may be a pipe that nobody reads: only a thread of its own ever waits for it."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from sanicbase.log.writer import Writer
+from sanicbase.log.background import BackgroundThread
 
 __all__ = ["Console"]
 
-STDERR = 2  # sys.stderr's lock may be held for ever by a daemon thread when the interpreter ends
-LIMIT = 10_000  # records that wait; the oldest are dropped
-PATIENCE = 1.0  # seconds
-PIECE = 4096  # bytes; a pipe takes so much as a whole
+STDERR = 2  # when the interpreter shuts down, a daemon thread may hold sys.stderr's lock for ever
+LIMIT = 10_000  # lines in the queue; the oldest are dropped
+TIMEOUT = 1.0  # seconds
+PIECE = 4096  # bytes; a pipe takes so much in one write
 
 
 class Console:
-    """Lines for whoever looks on. None of them is worth waiting for."""
+    """The log's lines on stderr. The service never waits for them."""
 
     def __init__(self) -> None:
-        self._records: deque[bytes] = deque(maxlen=LIMIT)
-        self._writer = Writer("sanicbase-console", self._work)
+        self._lines: deque[bytes] = deque(maxlen=LIMIT)
+        self._thread = BackgroundThread("sanicbase-console", self._work)
 
-    def put(self, records: list[bytes]) -> None:
-        """Show the records, soon."""
-        self._records.extend(records)
-        if records and not self._writer.awake:
-            self._writer.tell(urgent=True)
+    def put(self, lines: list[bytes]) -> None:
+        """Queue the lines."""
+        self._lines.extend(lines)
+        if lines and not self._thread.is_awake:
+            self._thread.wake(urgent=True)
 
     def flush(self, timeout: float) -> None:
-        """Return when what waits was shown, or after `timeout` seconds."""
-        self._writer.flush(timeout)
+        """Return when the queued lines were shown, or after `timeout` seconds."""
+        self._thread.flush(timeout)
 
-    def forget_parent(self) -> None:
-        """In the child of a fork: what waits is the parent's."""
-        self._records.clear()
-        self._writer.forget_parent()
+    def reset_after_fork(self) -> None:
+        """In the child of a fork: the parent shows the queued lines."""
+        self._lines.clear()
+        self._thread.reset_after_fork()
 
     def _work(self) -> bool:
-        with suppress(OSError):  # closed, or on a full disk itself
-            while self._records:
-                piece = self._records.popleft()
-                while self._records and len(piece) + len(self._records[0]) <= PIECE:
-                    piece += self._records.popleft()
-                _show(piece)
+        with suppress(OSError):  # closed, or itself on a full disk
+            while self._lines:
+                piece = self._lines.popleft()
+                while self._lines and len(piece) + len(self._lines[0]) <= PIECE:
+                    piece += self._lines.popleft()
+                _write(piece)
         return False
 
 
-def _show(text: bytes) -> None:
-    rest, deadline = memoryview(text), time.monotonic() + PATIENCE
+def _write(text: bytes) -> None:
+    rest, deadline = memoryview(text), time.monotonic() + TIMEOUT
     while rest:
         try:
             rest = rest[os.write(STDERR, rest) :]
-        except BlockingIOError:  # somebody made the shared pipe non-blocking
+        except BlockingIOError:  # another process made the shared pipe non-blocking
             if time.monotonic() > deadline:
                 return
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The one log of a process: set up, written to, flushed, closed."""
+"""Setting up, flushing and closing the log of a process."""
 
 from __future__ import annotations
 
@@ -10,71 +10,71 @@ from time import time
 from sanicbase.config import Config
 from sanicbase.errors import ResourceError
 from sanicbase.log.context import current_context
-from sanicbase.log.journal import Journal, JournalHandler
-from sanicbase.log.shared_file import NotOurs
+from sanicbase.log.handler import LogHandler, LogWriter
+from sanicbase.log.shared_file import UntrustedPath
 
 __all__ = ["close_logging", "flush_logging", "log_access", "setup_logging"]
 
 QUIET = ("tortoise", "tortoise.db_client", "asyncio", "aiosqlite", "filelock")
 SANIC = ("sanic.root", "sanic.error", "sanic.server", "sanic.websockets", "sanic.access")
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
-_journal: Journal | None = None
+_writer: LogWriter | None = None
 
 
 def setup_logging(config: Config, *, process: str = "") -> None:
-    """Send this process's log to `run.log` and `error.log` in the service's folder, which is made if missing, and to
-    the console if LOG_CONSOLE says so.
+    """Send this process's log to `run.log` and `error.log` in the service's folder, which is created if it is missing,
+    and to the console if LOG_CONSOLE is on.
 
     `process` names the kind of process in the lines, such as `http`. Raises ResourceError when the folder cannot be
-    written; a full disk is no reason, for that may pass. Calling it again changes nothing.
+    written, except when the disk is full, which may pass. Calling it again changes nothing.
     """
-    global _journal
-    if _journal is not None:
+    global _writer
+    if _writer is not None:
         return
-    journal = Journal(config, process)
+    writer = LogWriter(config, process)
     try:
-        journal.open()
+        writer.open()
     except OSError as exc:
-        if exc.errno not in FULL:
-            raise _refusal(config, exc) from exc
+        if exc.errno not in DISK_FULL:
+            raise _error(config, exc) from exc
     root = logging.getLogger()
-    root.addHandler(JournalHandler(journal))
+    root.addHandler(LogHandler(writer))
     root.setLevel(logging.DEBUG if config.DEBUG else config.LOG_LEVEL)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     _take_over_sanic()
-    _journal = journal
+    _writer = writer
 
 
 def log_access(ip: str, method: str, path: str, status: int, size: int | None, ms: float) -> None:
-    """A line in `access.log`, with the request's id and the user of the context. Costs little, waits for nothing.
+    """Write a line to `access.log`, with the request's id and the user of the context. Cheap, and never waits.
 
-    `size` is the answer's, in bytes, None when it is not known; `ms` is the time it took. Before `setup_logging` it
-    does nothing.
+    `size` is the response's, in bytes, None when it is unknown; `ms` is the duration in milliseconds. Before
+    `setup_logging` it does nothing.
     """
-    if _journal is not None:
-        _journal.put_access((time(), ip, method, path, status, size, ms, current_context()))
+    if _writer is not None:
+        _writer.put_access((time(), ip, method, path, status, size, ms, current_context()))
 
 
 def flush_logging(timeout: float = 2.0) -> None:
-    """Return when all that was logged is written, or after `timeout` seconds. Blocks: for the end of a process."""
-    if _journal is not None:
-        _journal.flush(timeout)
+    """Return when every line is written, or after `timeout` seconds. It blocks: call it at the end of a process."""
+    if _writer is not None:
+        _writer.flush(timeout)
 
 
 def close_logging() -> None:
-    """Write what waits, close the files and take the handler away. For tests: a process that ends does it by itself."""
-    global _journal
+    """Write the queued lines, close the files and remove the handler. For tests: the end of a process does the same."""
+    global _writer
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, JournalHandler)]:
+    for handler in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
         root.removeHandler(handler)
         handler.close()
-    _journal = None
+    _writer = None
 
 
 def _take_over_sanic() -> None:
-    """Sanic's lines go where all lines go, once; a handler that somebody else added stays."""
+    """Send Sanic's records to the root logger, once; handlers that were added by others stay."""
     for name in SANIC:
         logger = logging.getLogger(name)
         logger.propagate = True
@@ -82,18 +82,18 @@ def _take_over_sanic() -> None:
             logger.removeHandler(handler)
 
 
-def _refusal(config: Config, exc: OSError) -> ResourceError:
-    remedy = "Correct that" if isinstance(exc, NotOurs) else "Make the folder writable for this account"
+def _error(config: Config, exc: OSError) -> ResourceError:
+    remedy = "Correct that" if isinstance(exc, UntrustedPath) else "Make the folder writable for this account"
     return ResourceError(
         f"The log {exc.filename or config.log_dir} cannot be written: {exc.strerror}. {remedy}, or set "
         f"{config.env_prefix()}LOG_DIR."
     )
 
 
-def _begin_child() -> None:
-    if _journal is not None:
-        _journal.forget_parent()
+def _reset_after_fork() -> None:
+    if _writer is not None:
+        _writer.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_child)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sanicbase.log.rotation import older_files
+from sanicbase.log.rotation import rotated_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +105,7 @@ class Program:
 def all_lines(folder: Path, name: str = "run.log") -> list[str]:
     """The lines of a log with its older files, the oldest first; the last one must be whole."""
     text = ""
-    for path in [*older_files(folder / name), folder / name]:
+    for path in [*rotated_files(folder / name), folder / name]:
         if path.exists():
             text += gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
     assert text.endswith("\n") or not text

@@ -15,7 +15,7 @@ import pytest
 from sanicbase.testing import wait_until
 from tests.log.programs import Program, all_lines, numbers
 
-LOST = re.compile(r" sanicbase\.log - - (\d+) lines were lost while (\S+) could not be written: (.+)\.$")
+LOST = re.compile(r" sanicbase\.log - - (\d+) log lines were dropped while (\S+) could not be written: (.+)\.$")
 # As much as a process may write to a file; beyond it a write fails as on a full disk, after a part was written.
 LIMIT = "import resource; limit = lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, -1)); "
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.log.rotation import older_files
+from sanicbase.log.rotation import rotated_files
 from sanicbase.testing import wait_until
 from tests.log.programs import Program, all_lines, count, numbers
 
@@ -42,7 +42,7 @@ def test_four_processes_lose_and_tear_nothing_while_files_rotate(
         for program in programs:
             assert program.done().end() == (0, "")
     folder = tmp_path / "shop"
-    assert len(older_files(folder / "run.log")) > 5
+    assert len(rotated_files(folder / "run.log")) > 5
     assert numbers(all_lines(folder)) == {f"p{mark}": list(range(EACH)) for mark in range(4)}
     requests = [
         re.fullmatch(r"\S+ \S+ 10\.0\.0\.1 GET /(p\d)/(\d+) 200 \2 1\.5ms - -", line)

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanicbase.log.clock import Clock
-from sanicbase.log.entry import entry_of
-from sanicbase.log.lines import JsonLines, TextLines
+from sanicbase.log.formatters import JsonFormatter, TextFormatter, TimestampFormatter
+from sanicbase.log.records import prepare
 from sanicbase.log.redaction import Redactor
 
 SECRET = "zX9-geheim"
@@ -47,8 +46,11 @@ holding = st.recursive(
 
 def shown(msg: object, *args: Any, **extra: Any) -> str:
     record = logging.getLogger("shop").makeRecord("shop", 20, "f.py", 1, msg, args, None, extra=extra)
-    entry = entry_of(record, REDACTOR)
-    return "".join(kind(Clock(UTC), "shop", "", REDACTOR).entry(entry).decode() for kind in (TextLines, JsonLines))
+    entry = prepare(record, REDACTOR)
+    return "".join(
+        kind(TimestampFormatter(UTC), "shop", "", REDACTOR).format(entry).decode()
+        for kind in (TextFormatter, JsonFormatter)
+    )
 
 
 @given(holding)

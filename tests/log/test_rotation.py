@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sanicbase.log.rotation import PERIODS, Rotation, older_files, older_name
-from sanicbase.log.shared_file import NotOurs, SharedFile
-from sanicbase.log.tidying import Tidier
+from sanicbase.log.retention import Retention
+from sanicbase.log.rotation import PERIODS, Rotation, rotated_files, rotated_name
+from sanicbase.log.shared_file import SharedFile, UntrustedPath
 from tests.log.programs import all_lines
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -66,12 +66,12 @@ def test_the_hour_that_comes_twice_is_one_file(log: Path, monkeypatch: pytest.Mo
 def test_names_of_one_moment_are_numbered_and_never_given_twice(log: Path) -> None:
     for _ in range(12):
         log.touch()
-        log.rename(older_name(log, "2026-11-23"))
+        log.rename(rotated_name(log, "2026-11-23"))
     gone = log.with_name("run.log.2026-11-23.3")
     gone.rename(f"{gone}.gz")
-    assert older_name(log, "2026-11-23").name == "run.log.2026-11-23.12"
-    assert older_name(log, "2026-11-24").name == "run.log.2026-11-24"
-    assert [path.name.removeprefix("run.log.2026-11-23") for path in older_files(log)][-3:] == [".9", ".10", ".11"]
+    assert rotated_name(log, "2026-11-23").name == "run.log.2026-11-23.12"
+    assert rotated_name(log, "2026-11-24").name == "run.log.2026-11-24"
+    assert [path.name.removeprefix("run.log.2026-11-23") for path in rotated_files(log)][-3:] == [".9", ".10", ".11"]
 
 
 def test_no_file_exceeds_its_size_and_a_longer_line_has_one_of_its_own(log: Path) -> None:
@@ -83,7 +83,7 @@ def test_no_file_exceeds_its_size_and_a_longer_line_has_one_of_its_own(log: Path
     file.close()
     assert records == []
     assert all_lines(log.parent) == expected
-    assert [path.stat().st_size for path in [*older_files(log), log]] == [100, 100, 50, 251, 5]
+    assert [path.stat().st_size for path in [*rotated_files(log), log]] == [100, 100, 50, 251, 5]
 
 
 def test_rotation_that_is_not_permitted_costs_no_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_link_that_takes_the_place_of_the_file_is_not_written_to(tmp_path: Pat
     file.append([b"line\n"])
     log.unlink()
     log.symlink_to(other)
-    with pytest.raises(NotOurs, match="it is a symbolic link"):
+    with pytest.raises(UntrustedPath, match="it is a symbolic link"):
         file.append([b"line\n"])
     assert other.read_bytes() == b""
 
@@ -141,8 +141,8 @@ def put_away(log: Path, *days: int) -> list[Path]:
 )
 def test_older_files_are_kept_by_number_and_by_age(log: Path, keep: int, days: int, kept: list[int]) -> None:
     put_away(log, 1, 2, 3, 20, 40)
-    Tidier([log], keep=keep, days=days, compress=False).tidy()
-    assert [int(path.suffix[1:]) for path in older_files(log)] == kept
+    Retention([log], keep=keep, days=days, compress=False).apply()
+    assert [int(path.suffix[1:]) for path in rotated_files(log)] == kept
 
 
 def test_older_files_are_compressed_and_keep_their_age_and_order(log: Path) -> None:
@@ -153,25 +153,25 @@ def test_older_files_are_compressed_and_keep_their_age_and_order(log: Path) -> N
     # What a process left that was killed while it compressed.
     abandoned = log.with_name("run.log.005.gz.tmp")
     abandoned.write_bytes(b"half")
-    Tidier([log, log.with_name("error.log")], keep=9, days=0, compress=True).tidy()
+    Retention([log, log.with_name("error.log")], keep=9, days=0, compress=True).apply()
     assert sorted(path.name for path in log.parent.iterdir()) == [
         "error.log.004.gz",
         "run.log",
         "run.log.003.gz",
         "run.log.005.gz",
     ]
-    assert [path.stat().st_mtime_ns for path in older_files(log)] == times
+    assert [path.stat().st_mtime_ns for path in rotated_files(log)] == times
     assert gzip.decompress(log.with_name("run.log.005.gz").read_bytes()) == b"5\n" * 100
 
 
 def test_files_are_tidied_in_a_thread_after_each_rotation(log: Path) -> None:
-    tidier = Tidier([log], keep=2, days=0, compress=True)
-    file = SharedFile(log, Rotation(SHANGHAI, max_size=10), tidier.begin)
+    retention = Retention([log], keep=2, days=0, compress=True)
+    file = SharedFile(log, Rotation(SHANGHAI, max_size=10), retention.start)
     for number in range(6):
         file.append([b"line %d\n" % number])
     file.close()
-    tidier.finish(10)
-    assert [path.suffix for path in older_files(log)] == [".gz", ".gz"]
+    retention.join(10)
+    assert [path.suffix for path in rotated_files(log)] == [".gz", ".gz"]
     assert all_lines(log.parent) == ["line 3", "line 4", "line 5"]
 
 

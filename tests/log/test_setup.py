@@ -14,7 +14,7 @@ import pytest
 
 from sanicbase import Config, ResourceError
 from sanicbase.log import close_logging, flush_logging, log_access, setup_logging
-from sanicbase.log.journal import JournalHandler
+from sanicbase.log.handler import LogHandler
 from sanicbase.testing import ServiceProcess, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def test_what_belongs_to_another_account_is_refused(folder: Path, name: str) -> 
 def test_calling_it_again_changes_nothing(folder: Path) -> None:
     setup_logging(settings(folder / "a"))
     setup_logging(settings(folder / "b"))
-    assert len([one for one in logging.getLogger().handlers if isinstance(one, JournalHandler)]) == 1
+    assert len([one for one in logging.getLogger().handlers if isinstance(one, LogHandler)]) == 1
     assert not (folder / "b").exists()
 
 
@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
     (folder / "file").write_text("")
     with pytest.raises(ResourceError, match=r"The log .*shop.* cannot be written: .*\. Make .* or set SHOP_LOG_DIR\.$"):
         setup_logging(settings(folder / "file"))
-    assert not [one for one in logging.getLogger().handlers if isinstance(one, JournalHandler)]
+    assert not [one for one in logging.getLogger().handlers if isinstance(one, LogHandler)]
 
 
 def test_levels_and_files(folder: Path) -> None:
