@@ -54,7 +54,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from sanicbase.cache.beats import Beats
 from sanicbase.cache.scripts import BEAT, LEAVE
 from sanicbase.errors import ResourceError
-from sanicbase.rc.clients import impatient_redis, namespace
+from sanicbase.rc.clients import low_timeout_redis, namespace
 
 __all__ = ["Away", "Trust"]
 
@@ -123,9 +123,9 @@ class Trust:
         self.keys = [prefix + name for name in ("epoch", "server", "settling", "members")]
 
     async def __aenter__(self) -> Trust:
-        self.reading: Redis = impatient_redis(self._name, timeout=self._timeout, greet=self._greet)
-        self.writing: Redis = impatient_redis(self._name, timeout=self._patience)
-        beating = impatient_redis(self._name, timeout=self._timeout)
+        self.reading: Redis = low_timeout_redis(self._name, timeout=self._timeout, on_connect=self._greet)
+        self.writing: Redis = low_timeout_redis(self._name, timeout=self._patience)
+        beating = low_timeout_redis(self._name, timeout=self._timeout)
         self._beats = Beats(self._name, beating, self._beat_from_thread, pause=PROBE_EVERY)
         self._beat_script = self.reading.register_script(BEAT)
         until = monotonic() + self._start

@@ -1,4 +1,4 @@
-"""Connections and pools: redis-py's, mended where a cancelled caller or a failover would leave one unfit."""
+"""Subclasses of redis-py's connections and pools that survive a cancelled caller and a failover."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from redis.asyncio.sentinel import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["SentinelPool", "cluster_connection", "fit", "sentinel_connection"]
+__all__ = ["SentinelPool", "cancellation_safe", "cluster_connection_class", "sentinel_connection_class"]
 
 
-def fit(connection: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The class with which a cancelled caller is told so, and leaves the connection in step."""
-    return connection if sys.version_info >= (3, 12) else _keeping_cancellation(connection)
+def cancellation_safe(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The class whose cancelled callers receive CancelledError and leave no unread answer behind."""
+    return connection if sys.version_info >= (3, 12) else _raising_cancellation(connection)
 
 
-def _keeping_cancellation(connection: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may finish and forget that it was cancelled
-    (https://github.com/python/cpython/issues/86296). The caller would go on, deaf to its cancellation."""
+def _raising_cancellation(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """Before Python 3.12 `asyncio.wait_for`, by which redis-py sends, may swallow a cancellation
+    (https://github.com/python/cpython/issues/86296)."""
 
-    class Keeping(connection):  # type: ignore[valid-type, misc]
+    class CancellationSafe(connection):  # type: ignore[valid-type, misc]
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             task = asyncio.current_task()
             before = task.cancelling() if task else 0
             await super().send_packed_command(*args, **kwargs)
             if task and task.cancelling() > before:
-                await self.disconnect(nowait=True)  # the answer of what was sent is nobody's
+                await self.disconnect(nowait=True)  # nobody would read the answer
                 raise asyncio.CancelledError
 
-    return Keeping
+    return CancellationSafe
 
 
-class _Following:
-    """A connection that asks the Sentinels again each time it was lost.
+class _SentinelReconnect:
+    """A connection that asks the Sentinels for the master each time it reconnects.
 
-    redis-py's asks them when the pool hands it out; a command's further tries go to the address of the first one, which
-    after a failover is a replica or nobody.
+    redis-py's asks them only when the pool hands it out; the retries of a command go to the first address, which
+    after a failover is that of a replica, or of no server.
     """
 
     async def send_packed_command(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -52,40 +52,40 @@ class _Following:
         await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
 
 
-class _FollowingConnection(_Following, SentinelManagedConnection):
+class _SentinelConnection(_SentinelReconnect, SentinelManagedConnection):
     pass
 
 
-class _FollowingSSLConnection(_Following, SentinelManagedSSLConnection):
+class _SentinelSSLConnection(_SentinelReconnect, SentinelManagedSSLConnection):
     pass
 
 
-def sentinel_connection(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+def sentinel_connection_class(connection: type[AbstractConnection]) -> type[AbstractConnection]:
     """The class for a master that Sentinels name, with TLS where `connection` has it."""
-    return fit(_FollowingSSLConnection if issubclass(connection, SSLConnection) else _FollowingConnection)
+    return cancellation_safe(_SentinelSSLConnection if issubclass(connection, SSLConnection) else _SentinelConnection)
 
 
-def cluster_connection(connection: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The class for a node of a Cluster. Who learns that the Cluster is down closes the connections of everybody, and
-    redis-py forgets that one may just begin to send."""
+def cluster_connection_class(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """The class for a node of a Cluster. A caller that learns that the Cluster is down closes all connections, and
+    redis-py does not expect that another caller is just starting to send."""
 
-    class Shared(fit(connection)):  # type: ignore[misc]
+    class ClusterConnection(cancellation_safe(connection)):  # type: ignore[misc]
         async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
             try:
                 await super().send_packed_command(*args, **kwargs)
             except AttributeError as exc:
-                if exc.obj is not None:  # the writer, which is None once it is closed
+                if exc.obj is not None:  # not the writer of a closed connection
                     raise
-                raise RedisConnectionError("The connection was closed meanwhile.") from exc
+                raise RedisConnectionError("The connection was closed.") from exc
 
-    return Shared
+    return ClusterConnection
 
 
 class SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
-    """redis-py's pool for Sentinels, whose callers wait for a connection.
+    """redis-py's pool for Sentinels, with waiting callers.
 
-    When the master changes, redis-py cuts the idle connections, of which one may be handed out at that very moment.
-    Here whoever takes a connection, or gives it back, looks whether it leads to the master.
+    When the master changes, redis-py disconnects the idle connections, one of which may just be handed out. Here the
+    address is compared with the master's when a connection is taken and when it is given back.
     """
 
     async def get_master_address(self) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Values as bytes: JSON, compressed where that pays. Nothing that is unpacked is ever run."""
+"""Values as bytes: JSON, compressed when that is smaller. Unpacking never executes code."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from sanicbase.errors import CorruptValue, SanicBaseError
 
 __all__ = ["pack", "unpack"]
 
-# The first byte says which. JSON is written as it is: `redis-cli` shows it, and JSON of other programs is read, too.
+# The first byte says which. Plain JSON is readable in `redis-cli`, and JSON of other programs can be unpacked.
 COMPRESSED = b"\x00"  # no JSON begins so
 LEVEL = 1  # three times as fast as zlib's usual one, for about a tenth more bytes
-LARGEST = 16 * 1024 * 1024
+MAX_SIZE = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
 
 def pack(value: object, *, compress_above: int = 1024) -> bytes:
-    """The value as JSON; compressed by zlib when it has more than `compress_above` bytes and becomes smaller by that.
+    """The value as JSON, compressed by zlib when it has more than `compress_above` bytes and zlib makes it smaller.
 
-    Takes what orjson takes (dates, UUIDs, dataclasses), and pydantic models. Raises SanicBaseError for anything else.
+    Accepts the types of orjson (dates, UUIDs, dataclasses) and pydantic models. Raises SanicBaseError for others.
     """
     try:
         raw = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
     except TypeError as exc:
-        raise SanicBaseError(f"A {type(value).__name__} cannot be packed ({exc}): make it of JSON's types.") from exc
+        raise SanicBaseError(
+            f"A {type(value).__name__} cannot be packed ({exc}). Convert it to types of JSON."
+        ) from exc
     if len(raw) <= compress_above:
         return raw
     compressed = COMPRESSED + zlib.compress(raw, LEVEL)
@@ -37,36 +39,38 @@ def pack(value: object, *, compress_above: int = 1024) -> bytes:
 
 
 @overload
-def unpack(raw: bytes | str, *, largest: int = LARGEST) -> object: ...
+def unpack(raw: bytes | str, *, max_size: int = MAX_SIZE) -> object: ...
 @overload
-def unpack(raw: bytes | str, kind: type[T], *, largest: int = LARGEST) -> T: ...
-def unpack(raw: bytes | str, kind: type[T] | None = None, *, largest: int = LARGEST) -> T | object:
-    """What was packed: as JSON's types, or as a `kind` that pydantic checks (`Article`, `list[int]`, a dataclass).
+def unpack(raw: bytes | str, kind: type[T], *, max_size: int = MAX_SIZE) -> T: ...
+def unpack(raw: bytes | str, kind: type[T] | None = None, *, max_size: int = MAX_SIZE) -> T | object:
+    """The packed value: in types of JSON, or as a `kind` that pydantic validates (`Article`, `list[int]`, a dataclass).
 
-    Raises CorruptValue when it is something else, or has more than `largest` bytes when it is unpacked.
+    Raises CorruptValue when the bytes are something else, or have more than `max_size` bytes uncompressed.
     """
-    raw = raw.encode() if isinstance(raw, str) else raw  # redis-py types its answers as either
+    raw = raw.encode() if isinstance(raw, str) else raw  # redis-py's type hints allow either
     try:
-        text = _decompress(raw[1:], largest) if raw.startswith(COMPRESSED) else raw
-        if len(text) > largest:
-            raise CorruptValue(f"The value has more than {largest} bytes: it is not unpacked.")
+        text = _decompress(raw[1:], max_size) if raw.startswith(COMPRESSED) else raw
+        if len(text) > max_size:
+            raise CorruptValue(f"The value has more than {max_size} bytes, so it is not unpacked.")
         if kind is not None:
             checked: T = _adapter(cast("Any", kind)).validate_json(text)
             return checked
         value: object = orjson.loads(text)
     except (zlib.error, orjson.JSONDecodeError) as exc:
-        raise CorruptValue(f"{len(raw)} bytes are not what `pack` makes ({exc}): delete the key.") from exc
+        raise CorruptValue(f"{len(raw)} bytes are not a packed value ({exc}). Delete the key.") from exc
     except ValidationError as exc:
-        wrong = f"{exc.error_count()} mistakes, the first: {exc.errors(include_input=False)[0]['msg']}"
-        raise CorruptValue(f"The value is no {getattr(kind, '__name__', kind)} ({wrong}): delete the key.") from exc
+        errors = f"{exc.error_count()} errors, the first: {exc.errors(include_input=False)[0]['msg']}"
+        raise CorruptValue(
+            f"The value is not a valid {getattr(kind, '__name__', kind)} ({errors}). Delete the key."
+        ) from exc
     return value
 
 
-def _decompress(compressed: bytes, largest: int) -> bytes:
-    """Never makes more than a byte above `largest`, whatever the input promises."""
+def _decompress(compressed: bytes, max_size: int) -> bytes:
+    """Decompress at most one byte more than `max_size`."""
     stream = zlib.decompressobj()
-    text = stream.decompress(compressed, largest + 1)
-    if len(text) <= largest and not stream.eof:
+    text = stream.decompress(compressed, max_size + 1)
+    if len(text) <= max_size and not stream.eof:
         raise zlib.error("the end is missing")
     return text
 
@@ -74,7 +78,7 @@ def _decompress(compressed: bytes, largest: int) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is not one of JSON's")
+    raise TypeError(f"{type(value).__name__} is not a type of JSON")
 
 
 @lru_cache(maxsize=256)

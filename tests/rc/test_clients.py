@@ -30,7 +30,7 @@ async def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
 class TestClients:
     async def test_each_connection_has_its_name(self) -> None:
         assert get_redis() is not get_redis("locks")
-        with pytest.raises(NotOpenError, match=r"no Redis named 'nope'; REDIS_CONNECTIONS has default, locks"):
+        with pytest.raises(NotOpenError, match=r"No Redis is named 'nope'\. REDIS_CONNECTIONS has default, locks"):
             get_redis("nope")
 
     async def test_a_caller_waits_for_a_free_connection(self) -> None:

@@ -114,11 +114,11 @@ async def test_a_watched_transaction_of_a_cluster_notices_a_change(cluster: Clus
 
 async def test_each_kind_names_the_other_one(cluster: Cluster, redis_url: str, opened: Opened) -> None:
     async with opened(redis_url, REDIS_CONNECTIONS={"wide": cluster.url}):
-        with pytest.raises(NotOpenError, match=r"'wide' is a Cluster: use get_redis_cluster\('wide'\)"):
+        with pytest.raises(NotOpenError, match=r"'wide' is a Cluster\. Use get_redis_cluster\('wide'\)"):
             get_redis("wide")
-        with pytest.raises(NotOpenError, match=r"'wide' is a Cluster: use get_redis_cluster\('wide'\)"):
+        with pytest.raises(NotOpenError, match=r"'wide' is a Cluster\. Use get_redis_cluster\('wide'\)"):
             get_blocking_redis("wide")
-        with pytest.raises(NotOpenError, match=r"'default' is no Cluster: use get_redis\('default'\)"):
+        with pytest.raises(NotOpenError, match=r"'default' is not a Cluster\. Use get_redis\('default'\)"):
             get_redis_cluster()
-        with pytest.raises(NotOpenError, match=r"no Redis named 'nope'; REDIS_CONNECTIONS has default, wide"):
+        with pytest.raises(NotOpenError, match=r"No Redis is named 'nope'\. REDIS_CONNECTIONS has default, wide"):
             get_redis_cluster("nope")

@@ -108,7 +108,7 @@ async def test_a_killed_connection_comes_back_and_the_gap_is_told_after_it(redis
 
 async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that swallows everything ends no connection."""
-    monkeypatch.setattr(module, "SILENCE", 0.2)
+    monkeypatch.setattr(module, "PING_AFTER", 0.2)
     host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")
     deaf = asyncio.Event()
 

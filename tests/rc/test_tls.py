@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sanicbase import ResourceError
-from sanicbase.rc import clients, greeting
+from sanicbase.rc import clients, handshake
 from sanicbase.rc.clients import any_client
 from sanicbase.testing.plugin import _or_skip
 from tests.certificates import Files, make_certificates
@@ -37,7 +37,7 @@ def tls_port(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(autouse=True)
 def few_retries_and_patient_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "RETRIES", 1)
-    monkeypatch.setattr(greeting, "PROMPT", 5.0)
+    monkeypatch.setattr(handshake, "SENTINEL_TIMEOUT", 5.0)
 
 
 async def outcome(opened: Opened, url: str, **settings: Any) -> str:

@@ -62,9 +62,9 @@ def test_garbage_is_one_named_error(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        (pack("x" * 5000)[:-5], "are not what `pack` makes .*the end is missing.*: delete the key"),
-        (pack([1]), "is no Article .1 mistakes, the first: Input should be an object.: delete the key"),
-        (b"", "0 bytes are not what `pack` makes|is no Article"),
+        (pack("x" * 5000)[:-5], "are not a packed value .*the end is missing.* Delete the key"),
+        (pack([1]), "is not a valid Article .1 errors, the first: Input should be an object.. Delete the key"),
+        (b"", "0 bytes are not a packed value|is not a valid Article"),
     ],
 )
 def test_a_wrong_value_is_a_sentence(raw: bytes, sentence: str) -> None:
@@ -77,12 +77,12 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(CorruptValue, match="more than 1000000 bytes"):
-            unpack(bomb, largest=1_000_000)
+            unpack(bomb, max_size=1_000_000)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
     with pytest.raises(CorruptValue, match="more than 3 bytes"):
-        unpack(b"12345", largest=3)
+        unpack(b"12345", max_size=3)
 
 
 @pytest.mark.parametrize("value", [object(), {"a": object()}, 2**70, "\ud800"])

@@ -16,7 +16,7 @@ from sanicbase.config.stores import EMBEDDED
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
 from sanicbase.rc.clients import RedisClients, any_client
-from sanicbase.rc.greeting import OLDEST
+from sanicbase.rc.handshake import MIN_VERSION
 
 __all__ = ["Facts", "Uses", "judge", "look_at_redis"]
 
@@ -62,7 +62,7 @@ async def look_at_redis(
     async with clients:
         for name in named:
             try:
-                await clients.greet(name)
+                await clients.check(name)
                 for server, facts in await _servers(name, now):
                     for finding in judge(server, facts, config, uses.get(name, Uses()), processes):
                         yield finding
@@ -84,12 +84,12 @@ def _unknown(name: str, error: Exception) -> Finding:
 
 def judge(name: str, facts: Facts, config: Config, uses: Uses, processes: int) -> Iterator[Finding]:
     """What is wrong with a server that says this of itself, for what it is used for."""
-    if facts.version and int(facts.version.partition(".")[0]) < OLDEST:
+    if facts.version and int(facts.version.partition(".")[0]) < MIN_VERSION:
         yield Finding(
             "redis.version",
             "error",
             _("The Redis {name} is {version}.", name=name, version=facts.version),
-            _("Upgrade it to {oldest} or later.", oldest=OLDEST),
+            _("Upgrade it to {oldest} or later.", oldest=MIN_VERSION),
         )
     if facts.bounded and _forgets(facts.policy or "", uses):
         yield Finding(

@@ -1,4 +1,4 @@
-"""Waking those that wait for something in Redis, by one subscription of the process."""
+"""Notifications about keys in Redis, on one subscription of the process."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from redis.asyncio import Redis
 from sanicbase.errors import ResourceError
 from sanicbase.rc.subscriber import Subscriber
 
-__all__ = ["Wakeups"]
+__all__ = ["Notifier"]
 
 
-class Wakeups:
-    """The channels on which this process waits, each for one waiter; it connects with the first one.
+class Notifier:
+    """Sets an event for each message on a channel; each channel has one waiter. It connects with the first channel.
 
-    A message is a hint that it is worth to look again, no more: it may be lost, so whoever waits looks from time to
-    time all the same.
+    A notification may be lost, so a waiter must also poll.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._events: dict[str, asyncio.Event] = {}
-        self._subscriber = Subscriber(redis, self._wake, self._wake_all)
+        self._subscriber = Subscriber(redis, self._set, self._set_all)
 
     async def __aenter__(self) -> Self:
         await self._subscriber.__aenter__()
@@ -37,25 +36,25 @@ class Wakeups:
         await self._subscriber.__aexit__(kind, error, trace)
 
     @asynccontextmanager
-    async def on(self, channel: str, patience: float) -> AsyncIterator[asyncio.Event]:
-        """An event that is set by every message on the channel.
+    async def listen(self, channel: str, *, confirm_timeout: float) -> AsyncIterator[asyncio.Event]:
+        """An event that every message on the channel sets.
 
-        It listens when the block begins, except where the server has not confirmed it within `patience` seconds.
+        The block starts when the server has confirmed the subscription, or after `confirm_timeout` seconds.
         """
         event = self._events[channel] = asyncio.Event()
         try:
             with suppress(ResourceError, TimeoutError):
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(confirm_timeout):
                     await self._subscriber.subscribe(channel)
             yield event
         finally:
             del self._events[channel]
             self._subscriber.unsubscribe(channel)
 
-    def _wake(self, channel: str, data: bytes) -> None:
+    def _set(self, channel: str, data: bytes) -> None:
         if event := self._events.get(channel):
             event.set()
 
-    def _wake_all(self) -> None:
+    def _set_all(self) -> None:
         for event in self._events.values():
             event.set()

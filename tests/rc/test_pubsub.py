@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from sanicbase import Gap, Message, NotOpenError, ResourceError, get_redis, pubsub
-from sanicbase.rc.feed import Feed
+from sanicbase import Message, MessagesLost, NotOpenError, ResourceError, get_redis, pubsub
+from sanicbase.rc.pubsub import PubSub
 from tests.rc.conftest import Opened
 from tests.rc.test_kinds import KINDS, client
 
 
-async def read(feed: Feed, number: int) -> list[Message | Gap]:
+async def read(feed: PubSub, number: int) -> list[Message | MessagesLost]:
     async with asyncio.timeout(10):
         return [await anext(feed) for _ in range(number)]
 
@@ -34,17 +34,17 @@ async def test_a_lost_connection_is_a_gap(redis_url: str, opened: Opened) -> Non
     async with opened(redis_url), pubsub("a") as feed:
         (mine,) = await get_redis().client_list(_type="pubsub")
         await get_redis().client_kill_filter(_id=mine["id"])
-        assert await read(feed, 1) == [Gap()]
+        assert await read(feed, 1) == [MessagesLost()]
         await get_redis().publish("a", "again")
         assert await read(feed, 1) == [Message("a", b"again")]
 
 
 async def test_what_nobody_reads_is_dropped_and_a_gap_told(redis_url: str, opened: Opened) -> None:
-    async with opened(redis_url), pubsub("a", "end", waiting=3) as feed, Redis.from_url(redis_url) as redis:
+    async with opened(redis_url), pubsub("a", "end", max_unread=3) as feed, Redis.from_url(redis_url) as redis:
         for number in range(7):
             await redis.publish("a", number)
         await asyncio.wait_for(feed.subscribe("b"), 5)  # its answer comes behind the messages
-        assert await read(feed, 3) == [Gap(), Message("a", b"5"), Message("a", b"6")]
+        assert await read(feed, 3) == [MessagesLost(), Message("a", b"5"), Message("a", b"6")]
 
 
 async def test_a_feed_that_is_closed_ends_its_reader(redis_url: str, opened: Opened) -> None:
@@ -72,5 +72,5 @@ async def test_a_server_that_is_away_fails_the_entry(
         pubsub("a")
     async with Redis.from_url("redis://127.0.0.1:1") as away:
         with pytest.raises(ResourceError, match="did not confirm"):
-            async with Feed(away, ("a",), 1):
+            async with PubSub(away, ("a",), 1):
                 pass

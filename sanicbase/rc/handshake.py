@@ -1,4 +1,4 @@
-"""Whether a Redis can be used, and what to do when it cannot: one sentence."""
+"""Check that a Redis can be used; the error says what to do when it cannot."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from sanicbase.config.stores import hide_password
 from sanicbase.config.tls import TLSFailure, TLSOptions, explain, load_files
 from sanicbase.errors import ResourceError
 
-__all__ = ["OLDEST", "Greeter"]
+__all__ = ["MIN_VERSION", "Handshake"]
 
 logger = logging.getLogger("sanicbase.rc")
 
-OLDEST = 6  # the first Redis that knows all that is asked of it
-FAILOVER = 3.0  # seconds for Sentinels to name another master
+MIN_VERSION = 6  # the first Redis with every command that we use
+FAILOVER_TIMEOUT = 3.0  # seconds that Sentinels have to name a new master
 TLS_OPTIONS = TLSOptions("redis://", "ssl_ca_certs", "ssl_cert_reqs=none", "ssl_check_hostname=no")
-FILES = {
+TLS_FILE_OPTIONS = {
     "ca": "ssl_ca_certs",
     "ca_path": "ssl_ca_path",
     "cert": "ssl_certfile",
     "key": "ssl_keyfile",
     "password": "ssl_password",
 }
-PROMPT = 0.5  # seconds in which a Sentinel answers; the others are asked meanwhile
+SENTINEL_TIMEOUT = 0.5  # seconds that a Sentinel has to answer
 
 
-class Greeter:
-    """Asks one Redis of the configuration, which `setting` names; it has a `client` or is a `cluster`."""
+class Handshake:
+    """The check of one configured Redis, either `client` or `cluster`; error messages name its `setting`."""
 
     client: Redis | None = None
     sentinel: Sentinel | None = None
@@ -47,70 +47,70 @@ class Greeter:
     def __init__(self, url: str, place: RedisPlace, setting: str, *, timeout: float) -> None:
         self._url = hide_password(url)
         self._place = place
-        self._checked = False
+        self._files_checked = False
         self._setting = setting
         self._timeout = timeout
         self._away: list[str] = []
 
-    async def greet(self) -> None:
-        """Return when it can be used. Raises ResourceError with what is wrong, and with what to do.
+    async def run(self) -> None:
+        """Return when the Redis can be used. Raises ResourceError with the cause and the remedy.
 
-        A Sentinel that is away while another one answers is a line in the log, once when it goes and once when it is
-        back.
+        Sentinels that do not answer while another one does are logged, once when they stop and once when they answer
+        again.
         """
         self._check_files()
         try:
             async with asyncio.timeout(self._timeout):
                 if self.sentinel:
-                    await self._greet_sentinels(self.sentinel)
+                    await self._check_sentinels(self.sentinel)
                 if self.client:
                     await self.client.execute_command("HELLO")
                 if self.cluster:
-                    await self._greet_primaries(self.cluster)
+                    await self._check_primaries(self.cluster)
         except AuthenticationError as exc:
             raise self._error(f"refuses the password ({exc})", "Correct") from exc
         except MasterNotFoundError as exc:
             reason = f"has no master: its Sentinels see that of {self.service!r} down, or know no such service"
             raise self._error(reason, "Start it, or correct") from exc
         except ResponseError as exc:
-            # HELLO answers every account and names the version; a server that does not know it is older than 6.
-            old = "unknown command" in (said := str(exc).lower()) and "hello" in said
-            reason = f"is older than Redis {OLDEST}" if old else f"refuses the connection ({exc})"
-            raise self._error(reason, "Upgrade it, or correct" if old else "Correct") from exc
-        except RedisClusterException as exc:  # which is no RedisError
+            # Every account may send HELLO, and a server without it is older than Redis 6.
+            is_too_old = "unknown command" in (message := str(exc).lower()) and "hello" in message
+            reason = f"is older than Redis {MIN_VERSION}" if is_too_old else f"refuses the connection ({exc})"
+            raise self._error(reason, "Upgrade it, or correct" if is_too_old else "Correct") from exc
+        except RedisClusterException as exc:  # not a RedisError
             self._explain(exc)
             raise self._error(f"cannot be used: {str(exc).rstrip('.')}", "Start it, or correct") from exc
         except (RedisError, OSError, TimeoutError) as exc:
             self._explain(exc)
-            await self._look_for_plain_text(exc)
+            await self._check_plain_text(exc)
             reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
             raise self._error(reason, "Start it, or correct") from exc
 
     def _check_files(self) -> None:
-        """Read the certificates once, before redis-py does: it would ask the terminal for the password of a key."""
-        if self._checked or not issubclass(self._place.connection, SSLConnection):
+        """Read the certificates once, before redis-py would prompt for the password of a key on the terminal."""
+        if self._files_checked or not issubclass(self._place.connection, SSLConnection):
             return
         for options in (self._place.options, self._place.sentinel_options):
-            files = {name: options.get(option) or "" for name, option in FILES.items()}
+            files = {name: options.get(option) or "" for name, option in TLS_FILE_OPTIONS.items()}
             try:
                 load_files(SSLContext(PROTOCOL_TLS_CLIENT), **files)
             except ValueError as exc:
                 raise self._error(f"cannot be used with TLS: {exc}", "Correct") from exc
-        self._checked = True
+        self._files_checked = True
 
     def _explain(self, error: BaseException) -> None:
-        """Raise ResourceError when the reason is a TLS handshake that fails."""
+        """Raise ResourceError when the TLS handshake failed."""
         if issubclass(self._place.connection, SSLConnection) and (failure := explain(error, TLS_OPTIONS)):
             raise self._tls_error(failure) from error
 
-    async def _look_for_plain_text(self, error: BaseException) -> None:
-        """Raise ResourceError when the server answers without TLS only: it takes a handshake for half a command, and
-        waits for the rest. What is sent to it is no secret."""
+    async def _check_plain_text(self, error: BaseException) -> None:
+        """Raise ResourceError when the server speaks plain text: it takes a TLS handshake for the start of a command
+        and waits for the rest. Nothing secret is sent."""
         if not issubclass(self._place.connection, SSLConnection):
             return
         host, port = self._place.addresses[0]
         try:
-            async with asyncio.timeout(PROMPT):
+            async with asyncio.timeout(SENTINEL_TIMEOUT):
                 reader, writer = await asyncio.open_connection(host, port)
                 with closing(writer):
                     writer.write(b"PING\r\n")
@@ -124,18 +124,18 @@ class Greeter:
         remedy = failure.remedy.format(setting=self._setting)
         return ResourceError(f"The Redis {self._url} cannot be used with TLS: {failure.cause}. {remedy}.")
 
-    async def _greet_sentinels(self, sentinel: Sentinel) -> None:
-        asked = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
-        away = await _silent(asked, min(PROMPT, self._timeout / 2))
-        if len(away) == len(asked):
+    async def _check_sentinels(self, sentinel: Sentinel) -> None:
+        requests = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
+        away = await _unanswered(requests, min(SENTINEL_TIMEOUT, self._timeout / 2))
+        if len(away) == len(requests):
             raise RedisError("none of its Sentinels does") from next(iter(away.values()))
-        self._tell([*away])
+        self._log_sentinels([*away])
         await self._find_master(sentinel)
 
     async def _find_master(self, sentinel: Sentinel) -> None:
-        """A failover that is under way ends within a second or two, mostly: no start need be refused for it."""
+        """Wait for a failover in progress, which usually ends within two seconds."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(FAILOVER, self._timeout / 2)
+        deadline = loop.time() + min(FAILOVER_TIMEOUT, self._timeout / 2)
         while True:
             try:
                 await sentinel.discover_master(self.service)
@@ -146,19 +146,21 @@ class Greeter:
             else:
                 return
 
-    async def _greet_primaries(self, cluster: RedisCluster) -> None:
+    async def _check_primaries(self, cluster: RedisCluster) -> None:
         await cluster.initialize()
-        if await self._silent_primaries(cluster):
-            await cluster.aclose()  # what was known of it may be from before a failover
+        if await self._unanswered_primaries(cluster):
+            await cluster.aclose()  # the known topology may be older than a failover
             await cluster.initialize()
-            if silent := await self._silent_primaries(cluster):
-                raise RedisError(f"{', '.join(silent)} of its {len(cluster.get_primaries())} primaries is away")
+            if unanswered := await self._unanswered_primaries(cluster):
+                raise RedisError(
+                    f"{', '.join(unanswered)} of its {len(cluster.get_primaries())} primaries do not answer"
+                )
 
-    async def _silent_primaries(self, cluster: RedisCluster) -> Mapping[str, BaseException]:
+    async def _unanswered_primaries(self, cluster: RedisCluster) -> Mapping[str, BaseException]:
         primaries: list[ClusterNode] = cluster.get_primaries()
-        return await _silent({node.name: node.execute_command("HELLO") for node in primaries}, self._timeout / 2)
+        return await _unanswered({node.name: node.execute_command("HELLO") for node in primaries}, self._timeout / 2)
 
-    def _tell(self, away: list[str]) -> None:
+    def _log_sentinels(self, away: list[str]) -> None:
         if away != self._away:
             if away:
                 logger.warning(
@@ -172,13 +174,15 @@ class Greeter:
         return ResourceError(f"The Redis {self._url} {what}. {remedy} {self._setting}.")
 
 
-async def _silent(asked: Mapping[str, Awaitable[object]], patience: float) -> dict[str, BaseException]:
-    """Those that did not answer, and why. A refusal is raised, for it is no silence."""
-    answers = await asyncio.gather(*(asyncio.wait_for(ask, patience) for ask in asked.values()), return_exceptions=True)
+async def _unanswered(requests: Mapping[str, Awaitable[object]], seconds: float) -> dict[str, BaseException]:
+    """The requests without an answer, with their errors. An error reply is raised."""
+    answers = await asyncio.gather(
+        *(asyncio.wait_for(request, seconds) for request in requests.values()), return_exceptions=True
+    )
     for answer in answers:
         if isinstance(answer, ResponseError | AuthenticationError):
             raise answer
-    return {name: answer for name, answer in zip(asked, answers, strict=True) if isinstance(answer, BaseException)}
+    return {name: answer for name, answer in zip(requests, answers, strict=True) if isinstance(answer, BaseException)}
 
 
 def _address(client: Redis) -> str:
