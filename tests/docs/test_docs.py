@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import PAGES, twin
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +44,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "docs/design.md", "newsfragments/README.md", *DECISIONS],
+    [*PAGES, *map(twin, PAGES), "CONTRIBUTING.md", "docs/design.md", "newsfragments/README.md", *DECISIONS],
 )
 def test_every_link_leads_to_a_page(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
