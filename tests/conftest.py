@@ -13,6 +13,12 @@ pytest_plugins = ["sanicbase.testing.plugin"]
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where no test uses hypothesis, its plugin goes: it would import hypothesis at the end to sum up nothing."""
+    if "hypothesis" not in sys.modules:
+        session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library as it is published; whatever else is needed is installed already."""

@@ -14,6 +14,7 @@ from sanicbase.config import Config
 from sanicbase.log import close_logging
 from sanicbase.server.sanic_server import cancel_tasks, create_server
 from sanicbase.testing.ports import free_port
+from sanicbase.testing.service import NO_CERTIFICATES
 from sanicbase.typing import App
 
 __all__ = ["client"]
@@ -46,7 +47,7 @@ async def client(app: App, config: Config | None = None) -> AsyncIterator[httpx.
         await server.start_serving()
         await server.after_start()
         app.set_serving(True)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}") as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", verify=NO_CERTIFICATES) as http:
             yield http
     finally:
         await server.before_stop()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -22,7 +24,10 @@ from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
 from sanicbase.testing.processes import ProcessId, alive, family, identify, kill_all
 
-__all__ = ["ExitReport", "ServiceProcess", "run_to_exit"]
+__all__ = ["NO_CERTIFICATES", "ExitReport", "ServiceProcess", "run_to_exit"]
+
+# For clients of http:// URLs, which verify none: to load the CAs for each client takes longer than its requests.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 # What a program needs to run at all; settings of the caller's own services stay with the caller.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
@@ -84,7 +89,7 @@ class ServiceProcess:
     @cached_property
     def client(self) -> httpx.Client:
         """An HTTP client of `base_url`, closed with the `with` block; no proxy applies to it."""
-        return self._stack.enter_context(httpx.Client(base_url=self.base_url, trust_env=False))
+        return self._stack.enter_context(httpx.Client(base_url=self.base_url, trust_env=False, verify=NO_CERTIFICATES))
 
     def connect(self, path: str = "/", *, headers: Mapping[str, str] | None = None) -> ClientConnection:
         """Return a WebSocket connected to `path`, a context manager itself."""
@@ -171,10 +176,12 @@ class ServiceProcess:
     def _answers(self, path: str) -> bool:
         if (code := self._process.poll()) is not None:
             raise ChildProcessError(f"{self._name} ended with exit code {code} before it answered:\n{self.output()}")
-        try:
-            httpx.get(self.base_url + path, timeout=_PROBE_TIMEOUT, trust_env=False)
-        except httpx.TransportError:
-            return False
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=_PROBE_TIMEOUT)) as connection:
+            try:
+                connection.request("GET", path)
+                connection.getresponse()
+            except (OSError, HTTPException):
+                return False
         return True
 
     def _ended(self) -> bool:

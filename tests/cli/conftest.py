@@ -20,6 +20,9 @@ from tests.preloaded import preloaded
 
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
+# Modules are imported already, so they are not rewritten; no project uses the other plugins of this environment.
+PLUGINS = ("cacheprovider", "schemathesis", "hypothesispytest", "valkey")
+WITHOUT = ("--assert=plain", *(word for name in PLUGINS for word in ("-p", f"no:{name}")))
 
 INIT_DB = """
 import asyncio
@@ -37,8 +40,9 @@ asyncio.run(main())
 class Folder:
     """A project's folder, and its author at the terminal."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, types: Path | None = None) -> None:
         self.path = path
+        self.types = types
         programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         home = os.environ.get("HOME", "/tmp")
         self.env = {"PATH": programs, "HOME": home, "LANG": "C.UTF-8", **SILENT}
@@ -68,6 +72,17 @@ class Folder:
     def guider(self, *words: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must succeed."""
         return self.run(*preloaded("-m", "sanicbase", *words), env=options)
+
+    def pytest(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+        """What the project's tests print; they must pass. Servers that were given to these tests are given to those."""
+        given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+        return self.run(
+            *preloaded("-m", "pytest", "-q", *WITHOUT, *words), env={**given, **(env or {})}, timeout=timeout
+        )
+
+    def mypy(self) -> str:
+        """What `mypy` prints; it must succeed. What it has found out about packages is kept for the next project."""
+        return self.run("mypy", "--cache-dir", str(self.types or self.path / ".mypy_cache"), timeout=300)
 
     def refused(self, *words: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must not succeed."""
@@ -101,9 +116,15 @@ class Folder:
         }
 
 
+@pytest.fixture(scope="session")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mypy's cache of all projects."""
+    return tmp_path_factory.mktemp("types")
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path, types: Path) -> Folder:
     """An empty folder."""
     path = tmp_path / "project"
     path.mkdir()
-    return Folder(path)
+    return Folder(path, types)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from sanicbase.cli import main
 from sanicbase.cli.adding.imports import with_import
 from sanicbase.cli.adding.syntax import class_of_base, with_attached, with_definition, with_item, with_member
 from tests.cli.conftest import Folder
+from tests.preloaded import preloaded
 
 Told = Callable[..., Result]
 
@@ -50,8 +50,7 @@ def test_long_names_make_code_that_is_lint_clean_and_works(told: Told, tmp_path:
     folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
-    given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}
-    folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+    folder.pytest()
 
 
 def test_a_second_time_changes_nothing(told: Told, tmp_path: Path) -> None:
@@ -152,23 +151,22 @@ def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str
     folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
-    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
-    tested = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/depot", env=given)
+    tested = folder.pytest("tests/depot")
     assert " passed in " in tested
     assert " skipped" not in tested
 
 
-def test_an_api_and_a_websocket_may_begin_a_service_of_scripts(told: Told, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("mypy")
+def test_an_api_and_a_websocket_may_begin_a_service_of_scripts(told: Told, tmp_path: Path, types: Path) -> None:
     """In either order, and without the conftest that it came with."""
     assert told("new", "depot", "--yes", "--kinds", "srv").exit_code == 0
     (tmp_path / "tests/depot/conftest.py").unlink()
     for kind, name in (("ws", "yard"), ("api", "status")):
         assert told("add", kind, name, "--service", "depot").exit_code == 0
-    folder = Folder(tmp_path)
+    folder = Folder(tmp_path, types)
     folder.run("ruff", "check", ".")
-    folder.run(sys.executable, "-m", "mypy")
-    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
-    tested = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/depot", env=given)
+    folder.mypy()
+    tested = folder.pytest("tests/depot")
     assert " passed in " in tested
     assert folder.guider("routes", "depot").count("/depot/status") == 1
 
@@ -200,8 +198,7 @@ def test_the_tests_of_two_services_run_together_on_their_launch_files(told: Told
         )
         launch.write_text(text.replace("if __name__", MIDDLEWARE.replace("NAME", name) + "if __name__"))
         (tmp_path / f"tests/{name}/test_own.py").write_text(TEST.replace("NAME", name))
-    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
-    tested = Folder(tmp_path).run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+    tested = Folder(tmp_path).pytest()
     assert " passed in " in tested
     assert " skipped" not in tested
 
@@ -301,7 +298,7 @@ def test_an_api_knows_the_columns_of_bases_and_a_column_called_as_its_type(told:
     assert "created_at: datetime" in made
     assert "/<order_sku_id:uuid>" in (tmp_path / "shop/url_main.py").read_text()
     folder = Folder(tmp_path)
-    assert "ok" in folder.run(sys.executable, "-c", "import shop.url_main; print('ok')")
+    assert "ok" in folder.run(*preloaded("-c", "import shop.url_main; print('ok')"))
     refused = told("add", "api", "strange")
     assert "Strange has a column 'copy', which is a method of pydantic's models." in refused.output
 
@@ -311,7 +308,7 @@ def test_users_without_tokens_are_rows_like_others(tmp_path: Path, told: Told) -
     for kind, name in (("model", "user"), ("api", "user"), ("model", "article"), ("api", "article")):
         assert told("add", kind, name, "--service", "blog").exit_code == 0
     folder = Folder(tmp_path)
-    assert "ok" in folder.run(sys.executable, "-c", "import blog.url_main; print('ok')")
+    assert "ok" in folder.run(*preloaded("-c", "import blog.url_main; print('ok')"))
 
 
 def test_pieces_go_by_what_the_author_has_changed(told: Told, tmp_path: Path) -> None:

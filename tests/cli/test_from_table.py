@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -272,8 +270,7 @@ async def test_api_of_a_table_is_the_whole_of_it(shop: Shop) -> None:
     shop.add("api", "tool", "--from-table", "t_tool")
     shop.folder.run("ruff", "check", ".")
     shop.folder.run("ruff", "format", "--check", ".")
-    given = {key: value for key, value in os.environ.items() if key.startswith("SANICBASE_TEST")}
-    shop.folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given)
+    shop.folder.pytest()
 
 
 NUMBER = {"sqlite": "NUMERIC", "postgres": "inet", "mysql": "set('a', 'b')"}
@@ -372,7 +369,7 @@ async def test_foreign_keys_are_relations(shop: Shop) -> None:
     shop.folder.run("ruff", "check", ".")
     shop.folder.run("ruff", "format", "--check", ".")
     if shop.dialect == "sqlite":  # the types are the same everywhere
-        shop.folder.run("mypy")
+        shop.folder.mypy()
 
 
 COMMENT = """It's C:\\temp\\new, said "she" ""\"; 100% 编号：'\\' {x} \n第二行 """ + "long " * 40 + "end"

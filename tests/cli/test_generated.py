@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tomllib
 from collections.abc import Sequence
 from itertools import combinations, product
@@ -18,6 +17,7 @@ import pytest
 
 from sanicbase.cli.making.names import LONGEST
 from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.testing.servers import MYSQL_URL, POSTGRES_URL
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded
 
@@ -179,9 +179,18 @@ BATCH = 12
 BATCHES = [CHOSEN[start : start + BATCH] for start in range(0, len(CHOSEN), BATCH)]
 
 
+@pytest.fixture(scope="module")
+def servers(postgres_server_url: str, mysql_server_url: str) -> dict[str, str]:
+    """The databases of this process, so that the projects' tests start none."""
+    return {POSTGRES_URL: postgres_server_url, MYSQL_URL: mysql_server_url}
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.xdist_group("mypy")
 @pytest.mark.parametrize("batch", BATCHES, ids=lambda batch: f"{len(batch)} from {batch[0].name}")
-def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch: list[Combination]) -> None:
+def test_every_combination_is_lint_clean_typed_and_tested(
+    folder: Folder, batch: list[Combination], servers: dict[str, str]
+) -> None:
     make(folder, batch)
     long = Long(*batch[0])._replace(kinds=KINDS, auth="none")
     make(folder, [long])
@@ -194,11 +203,8 @@ def test_every_combination_is_lint_clean_typed_and_tested(folder: Folder, batch:
             folder.add(kind, thing, long.name, text_ids=thing != "wide")
     assert "All checks passed!" in folder.run("ruff", "check", ".")
     assert "already formatted" in folder.run("ruff", "format", "--check", ".")
-    assert "Success: no issues found" in folder.run(
-        "mypy", "--cache-dir", str(folder.path.parent / "types"), timeout=300
-    )
-    given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
-    tested = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=given, timeout=300)
+    assert "Success: no issues found" in folder.mypy()
+    tested = folder.pytest(env=servers, timeout=300)
     assert " passed in " in tested
     assert " skipped" not in tested
 

@@ -19,6 +19,7 @@ from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
 from sanicbase.errors import SanicBaseError
 from tests.cli.conftest import Folder
+from tests.preloaded import preloaded
 
 Told = Callable[..., Result]
 
@@ -96,7 +97,7 @@ def test_a_pyproject_that_was_there_stays_and_is_told_what_it_lacks(told: Told, 
     assert found
     (tmp_path / "pyproject.toml").write_text(theirs + found + section)
     folder = Folder(tmp_path)
-    assert " passed" in folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert " passed" in folder.pytest()
     assert "pyproject.toml" not in told("new", "blog", "--yes").output
 
 
@@ -160,7 +161,7 @@ def test_a_dry_run_shows_no_passwords(told: Told, tmp_path: Path) -> None:
 def test_model_files_may_have_any_name(told: Told, tmp_path: Path) -> None:
     assert told("new", "shop", "--yes", "--kinds", "srv", "--models", "main,extra").exit_code == 0
     folder = Folder(tmp_path)
-    assert folder.run(sys.executable, "-c", "from shop.config import config; print(config.MODEL_EXTRA)") == "[]\n"
+    assert folder.run(*preloaded("-c", "from shop.config import config; print(config.MODEL_EXTRA)")) == "[]\n"
 
 
 @pytest.mark.parametrize("words", [[], ["new"], ["new", "--yes"]])

@@ -96,10 +96,8 @@ def test_both_services_and_their_scripts_start_on_one_embedded_file(guided: Fold
 
 @pytest.mark.long
 def test_their_tests_run_in_one_process_and_their_code_is_typed(guided: Folder) -> None:
-    told = guided.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", timeout=120)
+    told = guided.pytest()
     assert "failed" not in told
-    assert "tests/office/test_orders.py" in guided.run(
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-v", "tests/office/test_orders.py", timeout=120
-    )
-    guided.run(sys.executable, "-m", "mypy", timeout=240)
+    assert "tests/office/test_orders.py" in guided.pytest("-v", "tests/office/test_orders.py")
+    guided.mypy()
     guided.run(sys.executable, "-m", "ruff", "check", ".", timeout=60)

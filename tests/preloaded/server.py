@@ -29,6 +29,9 @@ import sanicbase.migrations
 
 Program = Callable[[], object]
 
+# What the tests of a project begin with.
+PYTEST = ("pytest", "pytest_asyncio.plugin", "pytest_timeout", "pytest_randomly", "xdist.plugin", "anyio.pytest_plugin")
+
 
 def serve(folder: Path) -> Program:
     """Serve until nobody is there any more. Returns in the process of each program, which is to run it."""
@@ -105,6 +108,8 @@ def preload() -> None:
     """
     for name in sanicbase.__all__:
         getattr(sanicbase, name)
+    for name in PYTEST:
+        import_module(name)
     for package in (sanicbase.cli, sanicbase.migrations):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             import_module(module.name)
