@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from sanicbase.testing import ServiceProcess, wait_until
-
-ROOT = Path(__file__).parents[2]
+from tests.docs.blocks import ROOT, blocks, text_of
 
 
 @pytest.fixture
@@ -26,10 +25,9 @@ def project(tmp_path: Path) -> Path:
 
 
 def curl_lines(page: str) -> list[str]:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = re.search(r"<!-- curl -->\n```sh\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    return [line for line in re.split(r"\n(?=curl )", found[1].strip()) if line]
+    match = re.search(r"<!-- curl -->\n```sh\n(.*?)```", text_of(page), re.DOTALL)
+    assert match is not None
+    return [line for line in re.split(r"\n(?=curl )", match[1].strip()) if line]
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -37,6 +35,7 @@ def test_the_curl_lines_work_as_printed(project: Path, workers: int) -> None:
     if shutil.which("curl") is None:
         pytest.skip("this machine has no curl")
     launch_file = project / "http_xi_test.py"
+    terminal = next(block.code for block in blocks("README.md") if not block.language)
     with ServiceProcess(launch_file, cwd=project, env={"XI_TEST_WORKERS": str(workers)}) as service:
         service.wait_ready(path="/xi_test/articles")
         wait_until(lambda: (project / ".sanicbase" / "xi_test.admin-token").exists(), what="the first user's token")
@@ -46,6 +45,12 @@ def test_the_curl_lines_work_as_printed(project: Path, workers: int) -> None:
         by_id, by_slug, listed = (ask(line, project) for line in gets)
         assert by_id == by_slug == made
         assert (listed["total"], listed["data"][0]["slug"]) == (1, "hello")
+        assert rows_of(terminal) == [row for row in rows_of(service.output()) if row in rows_of(terminal)]
+
+
+def rows_of(printed: str) -> list[str]:
+    """The names of the rows that a service prints when it starts."""
+    return re.findall(r"^  (\w+)  ", printed, re.MULTILINE)
 
 
 def ask(line: str, project: Path) -> dict[str, Any]:
