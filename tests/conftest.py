@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Where no test uses hypothesis, its plugin goes: it would import hypothesis at the end to sum up nothing."""
+    """What is imported by now stays, so no garbage collection looks it through.
+
+    Where no test uses hypothesis, its plugin goes: it would import hypothesis at the end to sum up nothing.
+    """
+    gc.freeze()
     if "hypothesis" not in sys.modules:
         session.config.pluginmanager.unregister(name="hypothesispytest")
 

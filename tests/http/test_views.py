@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
+import pytest_asyncio
 from pydantic import BaseModel, Field
 from sanic import Blueprint, empty
 from sanic.exceptions import Forbidden, Unauthorized
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase import APIView, Created, Page, bearer_token
-from tests.http.conftest import Serve
+from sanicbase import APIView, Created, Page, bearer_token, create_app
+from sanicbase.testing import client
+from xi_test.config import XiTestConfig
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"Content-Type": "application/json"}
 
@@ -62,25 +68,46 @@ class GuardedAPI(APIView):
         return len(request.body)
 
 
-@pytest.fixture
-def blueprint() -> Blueprint:
+async def nobody(request: Request) -> None:
+    raise Unauthorized("Nobody may.", scheme="Bearer")
+
+
+async def talk(request: Request, ws: object) -> None:
+    raise AssertionError("let in")
+
+
+async def plain(request: Request) -> HTTPResponse:
+    return HTTPResponse("as it is")
+
+
+def things() -> Blueprint:
     blueprint = Blueprint("things")
     ThingsAPI.attach(blueprint, "/things")
     BrokenAPI.attach(blueprint, "/broken")
     GuardedAPI.attach(blueprint, "/guarded")
+    blueprint.add_websocket_route(talk, "/talk", ctx_rules=(nobody,))
+    blueprint.add_route(plain, "/plain")
     return blueprint
 
 
-async def test_what_a_view_returns_is_in_the_envelope(serve: Serve, blueprint: Blueprint) -> None:
-    async with serve(blueprint) as client:
-        made = await client.post("/things", json={"name": "a"})
-        assert (made.status_code, made.json()) == (201, {"code": 0, "msg": "ok", "data": {"name": "a", "count": 1}})
-        page = await client.get("/things", params={"page": 7, "tags": ["x", "y"]})
-        assert page.json()["total"] == 7
-        assert [thing["name"] for thing in page.json()["data"]] == ["x", "y"]
-        both = await client.put("/things?page=2", json={"name": "b"})
-        assert both.json()["data"]["query"]["page"] == 2
-        assert (await client.delete("/things")).status_code == 204
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(redis_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of one app for all tests, none of which leaves anything in it."""
+    database = f"sqlite://{tmp_path_factory.mktemp('things')}/data.sqlite3"
+    config = XiTestConfig(DB_URL=database, REDIS_URL=redis_server_url, REQUEST_MAX_SIZE=10_000)
+    async with client(create_app(config, things())) as http:
+        yield http
+
+
+async def test_what_a_view_returns_is_in_the_envelope(http: httpx.AsyncClient) -> None:
+    made = await http.post("/things", json={"name": "a"})
+    assert (made.status_code, made.json()) == (201, {"code": 0, "msg": "ok", "data": {"name": "a", "count": 1}})
+    page = await http.get("/things", params={"page": 7, "tags": ["x", "y"]})
+    assert page.json()["total"] == 7
+    assert [thing["name"] for thing in page.json()["data"]] == ["x", "y"]
+    both = await http.put("/things?page=2", json={"name": "b"})
+    assert both.json()["data"]["query"]["page"] == 2
+    assert (await http.delete("/things")).status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -93,90 +120,59 @@ async def test_what_a_view_returns_is_in_the_envelope(serve: Serve, blueprint: B
     ],
 )
 async def test_a_body_that_does_not_fit_is_answered_422(
-    serve: Serve, blueprint: Blueprint, content: bytes, path: str, code: str
+    http: httpx.AsyncClient, content: bytes, path: str, code: str
 ) -> None:
-    async with serve(blueprint) as client:
-        answer = await client.post("/things", content=content, headers=JSON)
-        assert answer.status_code == 422
-        (mistake,) = answer.json()["data"]
-        assert (mistake["path"], mistake["code"]) == (path, code)
+    answer = await http.post("/things", content=content, headers=JSON)
+    assert answer.status_code == 422
+    (mistake,) = answer.json()["data"]
+    assert (mistake["path"], mistake["code"]) == (path, code)
 
 
-async def test_a_query_that_does_not_fit_is_answered_422(serve: Serve, blueprint: Blueprint) -> None:
-    async with serve(blueprint) as client:
-        answer = await client.get("/things?page=0")
-        assert answer.status_code == 422
-        assert answer.json()["data"][0]["path"] == "query.page"
+async def test_a_query_that_does_not_fit_is_answered_422(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/things?page=0")
+    assert answer.status_code == 422
+    assert answer.json()["data"][0]["path"] == "query.page"
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/nowhere", 404), ("PATCH", "/things", 405), ("GET", "/broken", 500), ("POST", "/broken", 500)],
 )
-async def test_every_error_is_in_the_envelope(
-    serve: Serve, blueprint: Blueprint, method: str, path: str, status: int
-) -> None:
-    async with serve(blueprint) as client:
-        answer = await client.request(method, path)
-        assert (answer.status_code, answer.json()["code"]) == (status, status)
-        assert "geheim" not in answer.text
-        assert "object" not in answer.text
+async def test_every_error_is_in_the_envelope(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    answer = await http.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, status)
+    assert "geheim" not in answer.text
+    assert "object" not in answer.text
 
 
-async def test_a_body_that_is_too_large_is_answered_413(serve: Serve, blueprint: Blueprint) -> None:
-    async with serve(blueprint) as client:
-        answer = await client.post("/things", content=b"x" * 20_000)
-        assert (answer.status_code, answer.json()["code"]) == (413, 413)
+async def test_a_body_that_is_too_large_is_answered_413(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/things", content=b"x" * 20_000)
+    assert (answer.status_code, answer.json()["code"]) == (413, 413)
 
 
-async def test_rules_are_kept_for_each_method(serve: Serve, blueprint: Blueprint) -> None:
-    async with serve(blueprint) as client:
-        assert (await client.get("/guarded")).json()["data"] == "open"
-        refused = await client.post("/guarded", content=b"abc")
-        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
-        assert (await client.post("/guarded", headers={"Authorization": "Bearer no"})).status_code == 403
-        let_in = await client.post("/guarded", content=b"abc", headers={"Authorization": "bearer t0ken"})
-        assert let_in.json()["data"] == 3
+async def test_rules_are_kept_for_each_method(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/guarded")).json()["data"] == "open"
+    refused = await http.post("/guarded", content=b"abc")
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert (await http.post("/guarded", headers={"Authorization": "Bearer no"})).status_code == 403
+    let_in = await http.post("/guarded", content=b"abc", headers={"Authorization": "bearer t0ken"})
+    assert let_in.json()["data"] == 3
 
 
-async def test_who_may_not_come_in_need_not_send_the_body(serve: Serve, blueprint: Blueprint) -> None:
-    async with serve(blueprint) as client:
-        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-        writer.write(b"POST /guarded HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
-        answer = await asyncio.wait_for(reader.readline(), 5)
-        assert answer.startswith(b"HTTP/1.1 401 ")
-        writer.close()
-        await writer.wait_closed()
+async def test_who_may_not_come_in_need_not_send_the_body(http: httpx.AsyncClient) -> None:
+    reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+    writer.write(b"POST /guarded HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
+    answer = await asyncio.wait_for(reader.readline(), 5)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    writer.close()
+    await writer.wait_closed()
 
 
-async def test_rules_are_kept_before_a_websocket_is_upgraded(serve: Serve) -> None:
-    blueprint = Blueprint("guarded")
-
-    async def nobody(request: Request) -> None:
-        raise Unauthorized("Nobody may.", scheme="Bearer")
-
-    async def talk(request: Request, ws: object) -> None:
-        raise AssertionError("let in")
-
-    blueprint.add_websocket_route(talk, "/talk", ctx_rules=(nobody,))
+async def test_rules_are_kept_before_a_websocket_is_upgraded(http: httpx.AsyncClient) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-    async with serve(blueprint) as client:
-        answer = await client.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
-        assert answer.status_code == 401
+    answer = await http.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+    assert answer.status_code == 401
 
 
-async def test_a_plain_handler_of_sanics_works_beside(serve: Serve) -> None:
-    blueprint = Blueprint("plain")
-
-    @blueprint.get("/plain")
-    async def plain(request: Request) -> HTTPResponse:
-        return HTTPResponse("as it is")
-
-    async with serve(blueprint) as client:
-        assert (await client.get("/plain")).text == "as it is"
-
-
-async def test_the_factory_can_be_called_many_times(serve: Serve, blueprint: Blueprint) -> None:
-    for _ in range(3):
-        async with serve(blueprint) as client:
-            assert (await client.get("/things")).status_code == 200
+async def test_a_plain_handler_of_sanics_works_beside(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/plain")).text == "as it is"

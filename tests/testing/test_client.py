@@ -38,3 +38,12 @@ async def test_tasks_run_and_no_answer_has_an_empty_alt_svc(redis_url: str, tmp_
     assert answer.text == "True"
     assert "alt-svc" not in answer.headers
     assert ended.is_set()
+
+
+async def test_one_app_after_another_is_served(redis_url: str, tmp_path: Path) -> None:
+    blueprint = Blueprint("plain")
+    blueprint.add_route(lambda request: text("as it is"), "/plain", name="plain")
+    config = XiTestConfig(DB_URL=f"sqlite://{tmp_path}/data.sqlite3", REDIS_URL=redis_url)
+    for _ in range(3):
+        async with client(create_app(config, blueprint)) as http:
+            assert (await http.get("/plain")).status_code == 200
