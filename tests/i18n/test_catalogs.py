@@ -11,18 +11,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as Entry
 from babel.messages.pofile import read_po
 
-from docs.translations import HEADER, catalog_file, template
+from docs.translations import HEADER, catalog_file
 from sanicbase.cli.making.templates import CONTEXT as TEMPLATES
 from sanicbase.codes import StatusError
 from sanicbase.i18n import LOCALE, SOURCE, languages, translation
 
 LOCALES = sorted(path.name for path in LOCALE.iterdir())
-
-
-@pytest.fixture(scope="module")
-def texts() -> Catalog:
-    """Every text, as `make translations` gathers them."""
-    return template()
 
 
 @pytest.fixture(params=LOCALES)
