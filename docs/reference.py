@@ -81,7 +81,7 @@ COMMANDS_ENGLISH = """# Commands
 
 [First service](first-service.md) shows them at work. Run them in the project's folder; `python -m sanicbase` is the
 same as `sanicGuider`. A `[SERVICE]` may be left out where there is one.
-Messages are in the terminal's language: Chinese where `LC_ALL`, `LC_MESSAGES` or `LANG` begins with `zh`.
+Messages are in the terminal's language, by `LC_ALL`, `LC_MESSAGES` or `LANG`: Chinese where it begins with `zh`.
 
 Completion for bash; for zsh and fish write their names in place of `bash`:
 
