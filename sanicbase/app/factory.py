@@ -28,7 +28,7 @@ from sanicbase.http.request import AnyRequest
 from sanicbase.http.routes import finish_routes, register
 from sanicbase.http.rules import install_rules
 from sanicbase.http.streams import StreamingApp, install_streams
-from sanicbase.i18n import ErrorMessage
+from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
 from sanicbase.ops import install_health
@@ -57,8 +57,9 @@ def create_app(
 
     An app whose routes are all WebSockets listens on WS_PORT, any other one on HTTP_PORT, unless `kind` says which.
     `resources` are opened after the databases and Redis. `envelope` is the service's own, in place of the one that
-    ENVELOPE names; `messages` are those of its own kinds of mistakes, or replace sanicbase's. Can be called any number
-    of times in a process; the newest app of a service and kind takes the place of the one before.
+    ENVELOPE names; `messages` are those of its own kinds of mistakes, or replace sanicbase's. In further languages
+    they come from the catalogs in the `locale/` of the service's package. Can be called any number of times in a
+    process; the newest app of a service and kind takes the place of the one before.
     """
     if is_main_process():
         managers_die_with_parent()
@@ -74,6 +75,7 @@ def create_app(
     app.ctx.main_process = MainProcess(config, app.name, resources)
     configure(app, config)
     install_request_log(app, access=config.ACCESS_LOG)
+    add_catalogs(config.package_dir() / "locale")
     install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Messages(messages))
     install_streams(app)
     install_path_numbers(app)

@@ -18,6 +18,7 @@ __all__ = [
     "ErrorMessage",
     "Language",
     "Translation",
+    "add_catalogs",
     "check_language",
     "languages",
     "match",
@@ -31,6 +32,8 @@ SOURCE: Language = "en"
 DOMAIN = "messages"  # as Babel and click name theirs: click's own messages are looked up in this catalog as well
 LOCALE = Path(__file__).with_name("locale")
 
+_further: list[Path] = []  # folders with catalogs of services
+
 
 class Translation:
     """The texts in one language. What the catalog lacks is English."""
@@ -38,8 +41,12 @@ class Translation:
     def __init__(self, language: Language) -> None:
         self.language = language
         self._catalog = gettext.NullTranslations()
-        if language != SOURCE:
-            self._catalog = gettext.translation(DOMAIN, LOCALE, [language.replace("-", "_")])
+        if language == SOURCE:
+            return
+        locale = language.replace("-", "_")
+        self._catalog = gettext.translation(DOMAIN, LOCALE, [locale])
+        for folder in _further:
+            self._catalog.add_fallback(gettext.translation(DOMAIN, folder, [locale], fallback=True))
 
     @property
     def name(self) -> str:
@@ -80,6 +87,16 @@ class ErrorMessage(NamedTuple):
         if language == SOURCE:
             return self.en
         return (self.zh if language == "zh" else "") or translation(language).gettext(self.en)
+
+
+def add_catalogs(folder: Path) -> None:
+    """Have a service's own texts looked up in its own catalogs, `folder/zh/LC_MESSAGES/messages.mo`.
+
+    They are for languages that sanicbase has a catalog of; its texts go first.
+    """
+    if folder not in _further:
+        _further.append(folder)
+        translation.cache_clear()
 
 
 @cache

@@ -67,6 +67,7 @@ def further_language(further_catalog: Path, tmp_path: Path, monkeypatch: pytest.
     install(further_catalog, locale)
     with monkeypatch.context() as patched:
         patched.setattr(catalogs, "LOCALE", locale)
+        patched.setattr(catalogs, "_further", [])
         gettext.bindtextdomain(DOMAIN, locale)  # for click
         forget()
         yield FURTHER

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from click.testing import CliRunner
 from pydantic import BaseModel
 from sanic.request import Request
@@ -26,7 +28,7 @@ from tests.cli.conftest import Folder
 from tests.cli.terminal import ENTER, Terminal
 from tests.http.browser import browser
 from tests.http.conftest import ServeAs
-from tests.http.failures import CASES, failing
+from tests.http.failures import CASES, InnError, failing
 from tests.http.inn import inn
 from tests.i18n.conftest import FURTHER, install, widened
 from xi_test.config import XiTestConfig
@@ -129,6 +131,24 @@ async def test_what_clients_are_told_is_in_it(serve_as: ServeAs, further_languag
             assert [ENGLISH.findall(fault["message"]) for fault in answer.json()["data"]] == [[]]
         answer = await client.post("/bids", json={}, headers={"Accept-Language": "en;q=0.1, eo"})
         assert answer.json()["data"][0]["message"] == "Field required"  # a service's own, which no catalog has
+
+
+async def test_a_service_has_its_own_catalog(
+    serve_as: ServeAs, further_language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(locale=further_language)
+    catalog.add(InnError.FULL.en, widened(InnError.FULL.en))
+    folder = tmp_path / "package/locale" / further_language / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / "messages.mo").open("wb") as mo:
+        write_mo(mo, catalog)
+    monkeypatch.setattr(XiTestConfig, "package_dir", classmethod(lambda cls: tmp_path / "package"))
+    async with serve_as(failing(), LANGUAGE=further_language, MODEL_LIST=[], MODEL_EXTRA=[]) as client:
+        assert (await client.get("/failing/own%20code")).json()["msg"] == widened(InnError.FULL.en).format(guests=7)
+        assert (await client.get("/failing/own%20outage")).json()["msg"] == InnError.CLOSED.en
+        assert (await client.get("/failing/stale")).json()["msg"] == widened(CASES["stale"].english)
+        chinese = await client.get("/failing/own%20code", headers={"Accept-Language": "zh"})
+        assert chinese.json()["msg"] == InnError.FULL(guests=7).message("zh")
 
 
 def test_settings_are_in_it(further_language: str) -> None:
