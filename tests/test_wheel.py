@@ -15,6 +15,7 @@ def test_it_holds_the_library_alone(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sanicbase"}
     assert {"sanicbase/py.typed", "sanicbase/__init__.pyi"} <= set(names)
     assert "sanicbase/http/page/main.js" in names
+    assert "sanicbase/i18n/locale/zh/LC_MESSAGES/messages.mo" in names
     assert "sanicbase/deploy/templates/systemd/service.j2" in names
     assert not [name for name in names if "xi_test" in name or "tests/" in name]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sanicbase.i18n.catalogs import Language, match
 
 __all__ = ["negotiate"]
 
 
+@lru_cache(maxsize=128)  # clients send few different headers
 def negotiate(accept_language: str, default: Language) -> Language:
     """The language with the greatest weight in an Accept-Language, the first of those that are equal.
 

@@ -15,7 +15,7 @@ from babel.messages.mofile import write_mo
 
 from docs.translations import template
 from sanicbase.http import docs
-from sanicbase.i18n import DOMAIN, LOCALE, catalogs
+from sanicbase.i18n import DOMAIN, LOCALE, catalogs, negotiate
 from tests.cli.conftest import folder
 from tests.http.conftest import serve_as
 
@@ -79,3 +79,4 @@ def forget() -> None:
     """Have the catalogs read again."""
     for cached in (catalogs.languages, catalogs.translation, catalogs._by_tag, docs._translations, docs._noscript):
         cached.cache_clear()
+    negotiate.cache_clear()

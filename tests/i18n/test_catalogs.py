@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from gettext import GNUTranslations
 from string import Formatter
 
@@ -15,6 +17,7 @@ from docs.translations import HEADER, catalog_file
 from sanicbase.cli.making.templates import CONTEXT as TEMPLATES
 from sanicbase.codes import StatusError
 from sanicbase.i18n import LOCALE, SOURCE, languages, translation
+from tests.conftest import ROOT
 
 LOCALES = sorted(path.name for path in LOCALE.iterdir())
 
@@ -110,3 +113,20 @@ def test_a_message_without_values_keeps_its_braces() -> None:
     assert english.ngettext("{rows} row", "{rows} rows", 1, rows=1) == "1 row"
     assert english.ngettext("{rows} row", "{rows} rows", 2, rows=2) == "2 rows"
     assert chinese.ngettext("{rows} row", "{rows} rows", 2, rows=2) == "2 行"
+
+
+def calls() -> Iterator[tuple[str, str, set[str]]]:
+    """Each call that shows a text: its place, the text, and the names of the values."""
+    for file in sorted((ROOT / "sanicbase").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name("_" | "gettext"), args=[ast.Constant(str(text))], keywords=keywords):
+                    yield f"{file}:{node.lineno}", text, {str(each.arg) for each in keywords}
+
+
+def test_every_placeholder_has_a_value() -> None:
+    found = list(calls())
+    assert len(found) > 300
+    for place, text, values in found:
+        names = {name for _, name, _, _ in Formatter().parse(text) if name} if values or "{" in text else set()
+        assert names == values, place
