@@ -21,7 +21,7 @@ The packages, from the highest layer to the lowest; each imports only from layer
 
 import lazy_loader
 
-import sanicbase.process.interrupts  # noqa: F401  (before what takes long to import)
+import sanicbase.process.keyboard_interrupt  # noqa: F401  (before what takes long to import)
 
 # What stands in the stub is imported when it is asked for: a command, or a script, pays for what it uses.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""A service as a Sanic app, and the processes that serve it."""
+"""A service as a Sanic app."""
 
 from sanicbase.app.factory import create_app
 from sanicbase.server.serve import serve

@@ -34,44 +34,44 @@ from sanicbase.log import setup_logging
 from sanicbase.ops import install_health
 from sanicbase.process.parent import die_with_parent, managers_die_with_parent
 from sanicbase.process.role import is_main_process
-from sanicbase.process.stopping import end_when_told
-from sanicbase.server.listening import Kind, kind_of, listening
+from sanicbase.process.signals import exit_on_signal
+from sanicbase.server.bind_address import AppKind, app_kind, bind_address
 from sanicbase.server.manager import Manager, stop_while_starting
 from sanicbase.typing import App
 
 __all__ = ["configure", "create_app"]
 
 SANIC_EXT = {"OAS": False, "HTTP_ALL_METHODS": False}
-"""What `sanic_ext.Extend(app)` leaves to us, which has it already: the document, and the methods that a path has."""
+"""Features of `sanic_ext.Extend(app)` that sanicbase provides itself: the OpenAPI document, and HEAD and OPTIONS."""
 
 
 def create_app(
     config: Config,
     *blueprints: Blueprint,
     resources: tuple[Resource, ...] = (),
-    kind: Kind | None = None,
+    kind: AppKind | None = None,
     envelope: Envelope | None = None,
     messages: Mapping[str, ErrorMessage] | None = None,
 ) -> App:
-    """A Sanic app with the service's routes, its lifespan in every worker, its errors in the envelope.
+    """Create a Sanic app with the service's routes, its lifespan in every worker, and its errors in the envelope.
 
-    An app whose routes are all WebSockets listens on WS_PORT, any other one on HTTP_PORT, unless `kind` says which.
-    `resources` are opened after the databases and Redis. `envelope` is the service's own, in place of the one that
-    ENVELOPE names; `messages` are those of its own kinds of mistakes, or replace sanicbase's. In further languages
-    they come from the catalogs in the `locale/` of the service's package. Can be called any number of times in a
-    process; the newest app of a service and kind takes the place of the one before.
+    An app whose routes are all WebSockets listens on WS_PORT, any other one on HTTP_PORT, unless `kind` decides.
+    `resources` are opened after the databases and Redis. `envelope` replaces the one that ENVELOPE names. `messages`
+    adds messages for the service's own field errors, or replaces those of sanicbase; in further languages they come
+    from the catalogs in the `locale/` of the service's package. It can be called any number of times in a process; the
+    newest app of a service and kind replaces the one before.
     """
     if is_main_process():
         managers_die_with_parent()
     else:
         die_with_parent()
-    kind = kind or kind_of(blueprints)
+    kind = kind or app_kind(blueprints)
     app = _new_app(f"{config.SERVER_NAME}_{kind}")
     app.ctx.draining = False
-    app.ctx.check = True  # whether the resources have to answer before the app serves, see supervisor.py
-    app.ctx.handles_signals = False  # serve() does, from the first moment of the start on
+    app.ctx.check = True  # whether the resources must answer before the app serves, see supervisor.py
+    app.ctx.handles_signals = False  # serve() handles them from the start
     app.ctx.resources = ()
-    app.ctx.listening = listening(config, kind)
+    app.ctx.bind_address = bind_address(config, kind)
     app.ctx.main_process = MainProcess(config, app.name, resources)
     configure(app, config)
     install_request_log(app, access=config.ACCESS_LOG)
@@ -99,37 +99,37 @@ def _new_app(name: str) -> App:
 
 
 def configure(app: App, config: Config) -> None:
-    """Give the app these settings: what is opened next is opened by them. Those that a route or the document was made
-    by, such as ENVELOPE and DOCS, hold from `create_app` on.
+    """Give the app these settings; resources that are opened later use them. Settings that shape routes or the
+    document, such as ENVELOPE and DOCS, are fixed by `create_app`.
 
-    Sanic's settings have Sanic's names. They are copied one by one: its update_config drops class attributes.
+    Sanic's settings have Sanic's names. They are copied one by one, because its update_config drops class attributes.
     """
     app.ctx.config = config
     for name in type(config).model_fields.keys() & DEFAULT_CONFIG.keys():
         app.config[name] = getattr(config, name)
     app.config.ACCESS_LOG = False  # the access lines are ours, see http/access.py
     app.config.AUTO_EXTEND = False
-    app.config.TOUCHUP = True  # Sanic switches it off with DEBUG; then every answer has an empty Alt-Svc header
+    app.config.TOUCHUP = True  # Sanic switches it off with DEBUG, which gives every response an empty Alt-Svc header
     app.config.MOTD = False
     app.config.update(SANIC_EXT)
 
 
 def _install_main_process(app: App) -> None:
-    """Under both launchers: the `sanic` command calls these, and so does serve()."""
-    logging.getLogger("sanic.error").addFilter(_not_leaving)
+    """Install the listeners of the main process, which both the `sanic` command and serve() call."""
+    logging.getLogger("sanic.error").addFilter(_is_no_exit)
 
     @app.main_process_start
     async def start_main_process(app: App) -> None:
         stops = app.listeners["main_process_stop"]  # called in the order of registration, by Sanic as well
         stops.append(stops.pop(stops.index(stop_main_process)))  # the service's own come first: they may need Redis
-        with _one_sentence(), nullcontext() if app.ctx.handles_signals else end_when_told():
+        with _exit_with_message(), nullcontext() if app.ctx.handles_signals else exit_on_signal():
             await app.ctx.main_process.start(
-                replace(app.ctx.listening, **_told(app)), common_prefix(app.blueprints.values())
+                replace(app.ctx.bind_address, **_command_line_options(app)), common_prefix(app.blueprints.values())
             )
 
     @app.main_process_ready
-    async def let_a_stop_end_the_start(app: App) -> None:
-        if not isinstance(app.manager, Manager):  # the sanic command's
+    async def allow_stop_during_start(app: App) -> None:
+        if not isinstance(app.manager, Manager):  # that of the sanic command
             stop_while_starting(app.manager, app.ctx.config.GRACEFUL_SHUTDOWN_TIMEOUT)
 
     @app.main_process_stop
@@ -137,12 +137,12 @@ def _install_main_process(app: App) -> None:
         app.ctx.main_process.stop()
 
 
-def _told(app: App) -> dict[str, Any]:
-    """What `sanic http_xi_test:app --port …` was told."""
+def _command_line_options(app: App) -> dict[str, Any]:
+    """The options of `sanic http_xi_test:app --port …`."""
     return {"host": app.state.host, "port": app.state.port, "workers": app.state.workers}
 
 
-def _install_lifespan(app: App, kind: Kind, resources: tuple[Resource, ...]) -> None:
+def _install_lifespan(app: App, kind: AppKind, resources: tuple[Resource, ...]) -> None:
     stack = AsyncExitStack()
 
     @app.before_server_start
@@ -150,7 +150,7 @@ def _install_lifespan(app: App, kind: Kind, resources: tuple[Resource, ...]) -> 
         if not is_main_process():
             die_with_parent()
         config: Config = app.ctx.config
-        with _one_sentence() if is_main_process() else nullcontext():
+        with _exit_with_message() if is_main_process() else nullcontext():
             setup_logging(config, process=kind)
             app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources, check=app.ctx.check))
 
@@ -160,14 +160,14 @@ def _install_lifespan(app: App, kind: Kind, resources: tuple[Resource, ...]) -> 
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
-    """A mistake of the user's ends the process with its sentence and status 1."""
+def _exit_with_message() -> Iterator[None]:
+    """An error of sanicbase ends the process with its message and status 1."""
     try:
         yield
     except SanicBaseError as exc:
         sys.exit(str(exc))
 
 
-def _not_leaving(record: logging.LogRecord) -> bool:
-    """Sanic reports whatever ends it as an exception, traceback and all. A sentence needs no such company."""
+def _is_no_exit(record: logging.LogRecord) -> bool:
+    """Drop the traceback that Sanic logs for a SystemExit, whose message is enough."""
     return not isinstance(sys.exc_info()[1], SystemExit)

@@ -1,4 +1,4 @@
-"""What the main process of a service does before its workers start: it looks whether they could serve."""
+"""What the main process of a service does before its workers start: it checks whether they can serve."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sanicbase.app.summary import summary
 from sanicbase.config import Config
 from sanicbase.lifespan import Resource, embedded_valkey, lifespan
 from sanicbase.log import setup_logging
-from sanicbase.process.descriptors import name_descriptor_limit
-from sanicbase.server.listening import Listening
+from sanicbase.process.descriptors import check_descriptor_limit
+from sanicbase.server.bind_address import BindAddress
 
 __all__ = ["MainProcess"]
 
 
 class MainProcess:
-    """Owned by the app. `start` raises SanicBaseError, with nothing left open; `stop` may be called at any time."""
+    """Owned by the app. When `start` raises SanicBaseError nothing is left open; `stop` may be called at any time."""
 
     def __init__(self, config: Config, name: str, resources: Sequence[Resource]) -> None:
         self._config = config
@@ -25,35 +25,35 @@ class MainProcess:
         self._valkey = embedded_valkey(config) if config.uses_embedded_redis else None
         self._started = False
 
-    async def start(self, listening: Listening, prefix: str) -> None:
-        """Start the embedded Valkey, open and close everything that a worker opens, and print the summary, in which
-        `prefix` is what the paths of the service begin with.
+    async def start(self, address: BindAddress, prefix: str) -> None:
+        """Start the embedded Valkey, open and close all resources of a worker, and print the summary.
 
-        Called again, it does nothing. When it fails or is cancelled nothing is left running.
+        `prefix` is the common prefix of the service's paths. A second call does nothing. When it fails or is cancelled
+        nothing is left running.
         """
         try:
             if not self._started:
-                await self._start(listening, prefix)
+                await self._start(address, prefix)
         except BaseException:
             self.stop()
             raise
 
-    async def _start(self, listening: Listening, prefix: str) -> None:
-        with name_descriptor_limit(workers=listening.workers):
-            await self._open(listening, prefix)
+    async def _start(self, address: BindAddress, prefix: str) -> None:
+        with check_descriptor_limit(workers=address.workers):
+            await self._open(address, prefix)
 
-    async def _open(self, listening: Listening, prefix: str) -> None:
+    async def _open(self, address: BindAddress, prefix: str) -> None:
         setup_logging(self._config, process="main")
         if self._valkey:
             await self._valkey.open()
         async with lifespan(self._config, *self._resources):
             pass
         self._started = True
-        sys.stdout.write(summary(self._config, self._name, listening, prefix))
+        sys.stdout.write(summary(self._config, self._name, address, prefix))
         sys.stdout.flush()
 
     def stop(self) -> None:
-        """Stop the embedded Valkey; it blocks until that is gone."""
+        """Stop the embedded Valkey; blocks until it has ended."""
         if self._valkey:
             self._valkey.stop()
         self._started = False

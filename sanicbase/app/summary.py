@@ -1,4 +1,4 @@
-"""What a start says: one short block."""
+"""The summary that a start prints."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from sanic import Blueprint
 from sanicbase.config import Config
 from sanicbase.config.secrets import shown_connection
 from sanicbase.config.stores import EMBEDDED, embedded_name, hide_password
-from sanicbase.server.listening import Listening
+from sanicbase.server.bind_address import BindAddress
 
 __all__ = ["common_prefix", "summary"]
 
 
-def summary(config: Config, name: str, listening: Listening, prefix: str) -> str:
-    """The service, where it listens, and where its data lives; embedded stores are named as such.
+def summary(config: Config, name: str, address: BindAddress, prefix: str) -> str:
+    """The service, its address, and where its data is; embedded stores are named as such.
 
-    `prefix` is what the paths of its own routes begin with.
+    `prefix` is the common prefix of the paths of its own routes.
     """
     scheme = "ws" if name.endswith("_ws") else "http"
     lines = {
-        "service": f"{name} ({config.ENV}, {listening.workers} worker{'s' * (listening.workers > 1)})",
-        "address": f"{scheme}://{listening.host}:{listening.port}{prefix}",
+        "service": f"{name} ({config.ENV}, {address.workers} worker{'s' * (address.workers > 1)})",
+        "address": f"{scheme}://{address.host}:{address.port}{prefix}",
         "database": _databases(config),
         "cache": _caches(config),
         "logs": str(config.log_dir),
     }
     if scheme == "http" and config.serves_docs:
-        lines["docs"] = f"http://{listening.host}:{listening.port}/docs"
+        lines["docs"] = f"http://{address.host}:{address.port}/docs"
     width = max(map(len, lines))
     return "".join(f"  {label:<{width}}  {value}\n" for label, value in lines.items())
 
 
 def common_prefix(blueprints: Iterable[Blueprint]) -> str:
-    """The segments that the paths of all routes of these blueprints begin with: `/v1/shop`; empty without any."""
-    folders = [route.path.strip("/").split("/")[:-1] for each in blueprints for route in each.routes]
-    common = takewhile(lambda parts: len(set(parts)) == 1 and "<" not in parts[0], zip(*folders, strict=False))
-    return "".join(f"/{parts[0]}" for parts in common)
+    """The common prefix of the paths of all routes of these blueprints: `/v1/shop`; empty when there is none."""
+    paths = [route.path.strip("/").split("/")[:-1] for blueprint in blueprints for route in blueprint.routes]
+    common = takewhile(lambda segments: len(set(segments)) == 1 and "<" not in segments[0], zip(*paths, strict=False))
+    return "".join(f"/{segments[0]}" for segments in common)
 
 
 def _databases(config: Config) -> str:
-    shown = []
+    databases = []
     for name, connection in config.databases().items():
         owner = embedded_name(connection)
         embedded = f"embedded SQLite{owner and f' of {owner}'} in {config.private_dir()}"
-        shown.append(_named(name, shown_connection(connection) if owner is None else embedded))
-    return ", ".join(shown)
+        databases.append(_named(name, shown_connection(connection) if owner is None else embedded))
+    return ", ".join(databases)
 
 
 def _caches(config: Config) -> str:
@@ -58,5 +58,5 @@ def _caches(config: Config) -> str:
     )
 
 
-def _named(name: str, shown: str) -> str:
-    return shown if name == "default" else f"{name}: {shown}"
+def _named(name: str, text: str) -> str:
+    return text if name == "default" else f"{name}: {text}"

@@ -7,7 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from sanicbase.private import private_dir
+from sanicbase.private_directory import make_private_directory
 
 __all__ = ["made_token"]
 
@@ -18,7 +18,7 @@ def made_token(path: Path, *, setting: str) -> tuple[str, bool]:
     Of many processes that call it at once exactly one makes it: the file appears whole, under its name, or not at
     all. Only this account can read it. Raises ResourceError, which recommends `setting`.
     """
-    private_dir(path.parent, setting=setting)
+    make_private_directory(path.parent, setting=setting)
     token = secrets.token_urlsafe(24)
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     try:

@@ -31,7 +31,7 @@ from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.spawning import spawned_are_done
 from sanicbase.db.values import fit_relations
 from sanicbase.errors import ResourceError
-from sanicbase.private import private_dir, refusal_of
+from sanicbase.private_directory import access_problem, make_private_directory
 
 __all__ = ["Database", "models_known"]
 
@@ -111,7 +111,7 @@ class Database:
 
     def _prepare_folder(self) -> None:
         if any(embedded_name(connection) is not None for connection in self._config.databases().values()):
-            private_dir(self._config.private_dir(), setting=self._config.embedded_settings)
+            make_private_directory(self._config.private_dir(), setting=self._config.embedded_settings)
 
     async def _check_all(self) -> None:
         check_relations(self._config)
@@ -151,7 +151,7 @@ class Database:
         """Raise ResourceError when it is a file that this account cannot use, of which SQLite says only that it could
         not open it."""
         file = connection.filename if isinstance(connection, SqliteClient) else ":memory:"
-        if file != ":memory:" and (refusal := refusal_of(Path(file))):
+        if file != ":memory:" and (refusal := access_problem(Path(file))):
             setting = self._setting(name)
             raise ResourceError(
                 f"The SQLite database {file} cannot be used: {refusal.cause}. {refusal.remedy}, or correct {setting}."

@@ -12,7 +12,7 @@ from sanicbase.config import Config
 from sanicbase.deploy.accounts import home_of, owner_of, why_out_of_reach
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
-from sanicbase.server.serve import CLOSING
+from sanicbase.server.serve import CLOSE_TIMEOUT
 
 __all__ = ["DeployError", "Launch", "Site", "survey"]
 
@@ -82,7 +82,7 @@ class Site:
     @property
     def stop_seconds(self) -> int:
         """How long a stop may take before it is cut: the drain, the closing of what is open, and a margin."""
-        return round(self.config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING + MARGIN)
+        return round(self.config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT + MARGIN)
 
     @property
     def log_dir(self) -> Path:

@@ -16,10 +16,10 @@ from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
-from sanicbase.process.descriptors import name_descriptor_limit
-from sanicbase.process.interrupts import raise_dropped_interrupt
-from sanicbase.process.notify import Notifier
-from sanicbase.process.stopping import cancel_when_told
+from sanicbase.process.descriptors import check_descriptor_limit
+from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
+from sanicbase.process.signals import cancel_on_signal
+from sanicbase.process.systemd import Notifier
 
 __all__ = ["Script", "run_scripts"]
 
@@ -42,9 +42,9 @@ def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources:
     with one sentence and status 1. Resources are closed in every case. Under systemd, in a unit of `Type=notify`, it
     says when all is open and the scripts run, when they are told to stop, and that its event loop lives.
     """
-    raise_dropped_interrupt()
+    raise_keyboard_interrupt()
     try:
-        with name_descriptor_limit():
+        with check_descriptor_limit():
             setup_logging(config)
             failed = asyncio.run(_run(config, _functions(config, scripts), resources, Notifier.of(os.environ)))
     except SanicBaseError as exc:
@@ -67,11 +67,11 @@ def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script
 
 async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource], notifier: Notifier) -> bool:
     """Run all, and say whether one of them failed."""
-    cancel_when_told(first=lambda: notifier.stopping("The scripts finish."), once=True)
+    cancel_on_signal(on_first=lambda: notifier.stopping("The scripts finish."), once=True)
     failed = False
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
-            life = asyncio.create_task(notifier.show_life())
+            life = asyncio.create_task(notifier.feed_watchdog())
             notifier.ready("The scripts run.")
             try:
                 async with asyncio.TaskGroup() as group:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sanicbase.log.locking import CAN_LOCK, locked
 from sanicbase.log.rotation import Rotation, rotated_name
-from sanicbase.private import fault_of, make_directory
+from sanicbase.private_directory import make_directory, ownership_problem
 
 __all__ = ["SharedFile", "UntrustedPath"]
 
@@ -124,7 +124,7 @@ class SharedFile:
 def _check_folder(folder: Path) -> None:
     make_directory(folder, FOLDER_MODE)
     status = folder.lstat()
-    if fault := fault_of(status):
+    if fault := ownership_problem(status):
         raise UntrustedPath(folder, fault)
     if hasattr(os, "geteuid") and status.st_mode & WRITABLE_BY_OTHERS:
         folder.chmod(stat.S_IMODE(status.st_mode) & ~WRITABLE_BY_OTHERS)
@@ -149,7 +149,7 @@ def _open_existing(path: Path) -> int:
             raise
         return _open_device(path, exc)
     status = os.fstat(fd)
-    if fault := fault_of(status) if stat.S_ISREG(status.st_mode) else None:
+    if fault := ownership_problem(status) if stat.S_ISREG(status.st_mode) else None:
         os.close(fd)
         raise UntrustedPath(path, fault)
     if stat.S_ISREG(status.st_mode) and hasattr(os, "fchmod") and status.st_mode & WRITABLE_BY_OTHERS:

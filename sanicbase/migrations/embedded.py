@@ -37,7 +37,7 @@ from sanicbase.migrations.versions import (
     own_folder,
     written_for_sqlite,
 )
-from sanicbase.private import refusal_of
+from sanicbase.private_directory import access_problem
 
 __all__ = ["make_embedded_schema", "missing_columns"]
 
@@ -91,7 +91,7 @@ async def _turn(file: Path) -> AsyncIterator[None]:
             "End it and start again."
         ) from exc
     except OSError as exc:
-        refusal = refusal_of(Path(lock.lock_file))
+        refusal = access_problem(Path(lock.lock_file))
         cause, remedy = refusal or (f"{exc.strerror}: {lock.lock_file}", "Correct that")
         raise ResourceError(f"The tables of {file} cannot be made: {cause}. {remedy}.") from exc
     try:

@@ -1,1 +1,1 @@
-"""What a process is told and tells: its role, its parent, signals, cancellations, limits, systemd."""
+"""The operating system's side of a process: role, parent, signals, cancellation, limits, systemd."""

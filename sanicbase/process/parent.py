@@ -1,4 +1,4 @@
-"""A child process ends when its parent does, however that ended."""
+"""A child process ends when its parent does, whatever ended the parent."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from multiprocessing.managers import SyncManager
 __all__ = ["die_with_parent", "managers_die_with_parent"]
 
 PR_SET_PDEATHSIG = 1
-POLL = 0.5  # seconds, where the kernel does not tell
+POLL = 0.5  # seconds, where the kernel has no parent-death signal
 
 
 def die_with_parent() -> None:
     """Have this process killed when the one that started it through multiprocessing is gone.
 
-    By the kernel on Linux (prctl(2), PR_SET_PDEATHSIG), elsewhere by a thread that looks who the parent is. To be
-    called while the child imports its launch file, and again when it runs: only then does multiprocessing tell the
-    parent's number, by which a parent is noticed that went before the first call.
+    The kernel does it on Linux (prctl(2), PR_SET_PDEATHSIG), elsewhere a thread that watches the parent. Call it while
+    the child imports its launch file, and again when it runs: only then does multiprocessing know the parent's pid,
+    by which a parent is noticed that ended before the first call.
     """
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
@@ -38,25 +38,25 @@ def die_with_parent() -> None:
 def managers_die_with_parent() -> None:
     """Have the processes of `multiprocessing.Manager()` killed when this one is gone.
 
-    The `sanic` command keeps its state in one, which ignores its parent's death and imports no launch file. What a
-    manager registered is unpickled before it serves: one entry whose unpickling calls `die_with_parent` leaves no
-    moment in between, for a parent that goes earlier breaks the pipe that the manager's process starts from.
+    The `sanic` command keeps its state in one, which ignores its parent's death and imports no launch file. A manager
+    unpickles its registered entries before it serves, so an entry whose unpickling calls `die_with_parent` leaves no
+    gap: a parent that ends earlier breaks the pipe from which the manager's process starts.
     """
-    SyncManager.register("sanicbase_parent", callable=_Leash(), create_method=False)
+    SyncManager.register("sanicbase_parent", callable=_ParentDeathEntry(), create_method=False)
     atexit.unregister(_end_managers)
     atexit.register(_end_managers)
 
 
 def _end_managers() -> None:
-    """End managers whose start was interrupted: nobody else does, and multiprocessing waits for them at exit."""
+    """Kill managers whose start was interrupted: nothing else ends them, and multiprocessing waits for them at exit."""
     for child in multiprocessing.active_children():
         if child.name.startswith(SyncManager.__name__):
             child.kill()
 
 
-class _Leash:
+class _ParentDeathEntry:
     def __call__(self) -> None:
-        raise TypeError("This entry is for its unpickling only.")
+        raise TypeError("This entry only exists to be unpickled.")
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return die_with_parent, ()

@@ -1,4 +1,4 @@
-"""Which process this is."""
+"""Main process or worker."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["is_main_process"]
 
 
 def is_main_process() -> bool:
-    """Whether this process was started by somebody, not by a main process through multiprocessing.
+    """Whether this process was not started by multiprocessing, as workers are.
 
-    A child has its name from the beginning; its parent is known only after it has imported the launch file.
+    A child has its name from the beginning, but knows its parent only after it has imported the launch file.
     """
     return multiprocessing.current_process().name == "MainProcess"

@@ -28,7 +28,7 @@ from weakref import WeakValueDictionary
 from redis.exceptions import RedisError
 
 from sanicbase.errors import LockLost, LockTaken, NotOpenError, ResourceError
-from sanicbase.process.cancelling import take_back, to_the_end
+from sanicbase.process.cancellation import run_shielded, uncancel
 from sanicbase.rc.clients import get_notifier, get_redis, namespace
 
 __all__ = ["LockHandle", "lock"]
@@ -166,11 +166,11 @@ class _Lease:
     async def acquire(self, deadline: float) -> None:
         """Return when the lock is acquired. After an exception nothing stays held."""
         try:
-            if not await to_the_end(self._try_acquire()):
+            if not await run_shielded(self._try_acquire()):
                 await self._wait_until_free(deadline)
         except BaseException:
             if self._may_be_held:
-                await to_the_end(self._release())
+                await run_shielded(self._release())
             raise
 
     async def _wait_until_free(self, deadline: float) -> None:
@@ -178,7 +178,7 @@ class _Lease:
         pause, longest = FIRST_PAUSE, min(max(self._ttl / 10, FIRST_PAUSE), LONGEST_PAUSE)
         timeout = min(longest, deadline - self._clock())
         async with get_notifier(self.connection).listen(self.key, confirm_timeout=timeout) as released:
-            while not await to_the_end(self._try_acquire()):
+            while not await run_shielded(self._try_acquire()):
                 self._check_deadline(deadline)
                 jittered = pause * random.uniform(0.5, 1)  # noqa: S311  (many processes, one Redis)
                 with suppress(TimeoutError):
@@ -226,7 +226,7 @@ class _Lease:
         try:
             is_own = await scope.close(error)
         finally:
-            held = await to_the_end(self._stop(renewing))
+            held = await run_shielded(self._stop(renewing))
         if held is False or (held is None and self._clock() >= self._expires_at):
             scope.reason = scope.reason or EXPIRED
         self._conclude(scope.reason, error, is_own=is_own)
@@ -329,10 +329,10 @@ class _CancelScope:
             if not is_own:  # let a pending cancellation arrive here, not at the caller's next await
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if not take_back(self._task, self._cancelling):
+            if not uncancel(self._task, self._cancelling):
                 raise
             return False
-        return take_back(self._task, self._cancelling) and is_own
+        return uncancel(self._task, self._cancelling) and is_own
 
 
 def _key_part(name: str) -> str:

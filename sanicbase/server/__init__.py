@@ -1,1 +1,1 @@
-"""The main process with its supervisor, and the workers that serve."""
+"""The main process with its supervisor, and the worker processes."""

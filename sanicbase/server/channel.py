@@ -1,4 +1,4 @@
-"""What a worker tells its main process: that it is ready, that it lives, why it could not start, what `app.m` asks."""
+"""The messages that a worker sends to its main process: ready, alive, why it failed, and the requests of `app.m`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-__all__ = ["ALIVE", "FAILED", "READY", "RESTART", "TERMINATE", "tell"]
+__all__ = ["ALIVE", "FAILED", "READY", "RESTART", "TERMINATE", "send"]
 
 READY = b"ready"
 ALIVE = b"alive"
-FAILED = b"failed "  # and the reason, in UTF-8
-RESTART = b"restart "  # and a process by its name; without one, all workers
+FAILED = b"failed "  # followed by the reason, in UTF-8
+RESTART = b"restart "  # followed by a process's name; without one, all workers
 TERMINATE = b"terminate"
 
 
-def tell(channel: Connection[bytes, bytes], message: bytes) -> None:
-    """Send a message without ever waiting: a main process that does not read must not hold up a worker."""
+def send(channel: Connection[bytes, bytes], message: bytes) -> None:
+    """Send a message without waiting: a main process that does not read must not block a worker."""
     os.set_blocking(channel.fileno(), False)
     with suppress(OSError):
         channel.send_bytes(message)

@@ -1,4 +1,4 @@
-"""Sanic's listeners of the main process, which serve() calls where Sanic's own main process would."""
+"""Sanic's listeners of the main process; serve() calls them when Sanic's own main process would."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ MainProcessEvent = Literal[
 async def call_listeners(app: App, event: MainProcessEvent, **values: object) -> None:
     """Call the app's listeners of an event, one after the other, in the order of their registration.
 
-    A listener takes the app, or the app and the loop, and then `values` by their names. Raises what a listener raises;
-    those after it are not called.
+    A listener takes the app, or the app and the loop, and then `values` as keyword arguments. An exception of a
+    listener is raised, and the listeners after it are not called.
     """
     loop = asyncio.get_running_loop()
     for listener in list(app.listeners[event]):
-        arguments = (app,) if _takes(listener, app, **values) else (app, loop)
+        arguments = (app,) if _accepts(listener, app, **values) else (app, loop)
         result = listener(*arguments, **values)
         if inspect.isawaitable(result):
             await result
 
 
-def _takes(listener: object, *arguments: object, **values: object) -> bool:
+def _accepts(listener: object, *arguments: object, **values: object) -> bool:
     if not callable(listener):
         return False
     try:

@@ -1,4 +1,4 @@
-"""`app.manager` in the main process: the processes that a service has beside its workers."""
+"""`app.manager` in the main process: the processes that a service runs beside its workers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ POLL = 0.05  # seconds
 
 
 class Manager(WorkerManager):
-    """Sanic's manager without its workers, which are our supervisor's.
+    """Sanic's manager without workers, which belong to our supervisor.
 
     `manage`, `restart` and the lists of processes are Sanic's own. Managed processes start before the workers and stop
-    beside them, by SIGINT; the transient ones are restarted after each reload. One that ends is not brought back.
+    together with them, by SIGINT; the transient ones are restarted after each reload. One that ends is not restarted.
     """
 
     def __init__(self) -> None:
@@ -44,16 +44,16 @@ class Manager(WorkerManager):
         self._shutting_down = False
 
     def scale(self, num_worker: int) -> NoReturn:
-        raise _refusal("scale")
+        raise _unsupported("scale")
 
     def create_server(self) -> NoReturn:
-        raise _refusal("create_server")
+        raise _unsupported("create_server")
 
     def shutdown_server(self, name: str | None = None) -> NoReturn:
-        raise _refusal("shutdown_server")
+        raise _unsupported("shutdown_server")
 
     def start(self) -> None:
-        """Start what `manage` was told of, but for what has `auto_start=False`."""
+        """Start the processes that were registered by `manage`, except those with `auto_start=False`."""
         WorkerManager.start(self)
 
     def restart(
@@ -63,46 +63,46 @@ class Manager(WorkerManager):
         **kwargs: object,
     ) -> None:
         """Restart the named processes, or all transient ones."""
-        WorkerManager._sync_states(self)  # noqa: SLF001  (its own: a restart looks at what ended)
+        WorkerManager._sync_states(self)  # noqa: SLF001  (a restart looks at which processes have ended)
         super().restart(process_names, restart_order, **kwargs)
 
     def kill(self) -> None:
-        """Kill all managed processes; Sanic's own kills their group, which is ours as well."""
+        """Kill all managed processes. Sanic's own method kills their process group, which is also ours."""
         _signal(self, signal.SIGKILL)
 
     async def end(self, seconds: float) -> None:
         """Stop all managed processes, and kill those that take longer than so many seconds."""
         WorkerManager.shutdown(self)
         deadline = time.monotonic() + seconds
-        while self._alive() and time.monotonic() < deadline:  # noqa: ASYNC110  (Sanic shows no sentinel to wait for)
+        while self._alive() and time.monotonic() < deadline:  # noqa: ASYNC110  (Sanic exposes no sentinel to wait for)
             await asyncio.sleep(POLL)
         for process in self._alive():
-            logger.error("Process %s [%d] did not stop in time: it is killed.", process.name, process.pid)
+            logger.error("Process %s [%d] did not stop in time and is killed.", process.name, process.pid)
         self.kill()
 
     def _alive(self) -> list[WorkerProcess]:
         return [process for process in self.processes if process.is_alive()]
 
 
-def stop_while_starting(manager: WorkerManager, seconds: float) -> None:
-    """Have Sanic's own manager end when it is told to stop before all workers are up; it would wait for them for ever.
+def stop_while_starting(manager: WorkerManager, timeout: float) -> None:
+    """Make Sanic's own manager stop when a signal comes before all workers are up; it would wait for them for ever.
 
-    A worker that has not handled SIGTERM yet is ended by it at once; the others drain, for so many seconds at most.
+    A worker that does not handle SIGTERM yet is ended by it at once; the others drain for at most `timeout` seconds.
     """
-    all_are_up: Callable[[], bool] = manager._all_workers_ack  # noqa: SLF001  (only here the end of the wait is asked for)
+    are_all_up: Callable[[], bool] = manager._all_workers_ack  # noqa: SLF001  (the only place where the wait can be ended)
 
     def is_over() -> bool:
         if manager._shutting_down:  # noqa: SLF001
-            _terminate(manager, seconds)
+            _terminate(manager, timeout)
             return True
-        return all_are_up()
+        return are_all_up()
 
     manager._all_workers_ack = is_over  # type: ignore[method-assign]  # noqa: SLF001
 
 
-def _terminate(manager: WorkerManager, seconds: float) -> None:
-    """End all processes of the manager, those that it started after the signal as well."""
-    deadline = time.monotonic() + seconds
+def _terminate(manager: WorkerManager, timeout: float) -> None:
+    """End all processes of the manager, including those that it started after the signal."""
+    deadline = time.monotonic() + timeout
     _signal(manager, signal.SIGTERM)
     while any(process.is_alive() for process in manager.processes) and time.monotonic() < deadline:
         time.sleep(POLL)
@@ -116,7 +116,7 @@ def _signal(manager: WorkerManager, number: signal.Signals) -> None:
                 os.kill(process.pid, number)
 
 
-def _refusal(method: str) -> ConfigError:
+def _unsupported(method: str) -> ConfigError:
     return ConfigError(
         _(
             "app.manager.{method} does not exist under serve(): the number of workers is the setting WORKERS. Set "

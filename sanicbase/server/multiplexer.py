@@ -1,4 +1,4 @@
-"""`app.m` in a worker: what a worker may ask of the main process."""
+"""`app.m` in a worker: its requests to the main process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from sanic.worker.multiplexer import WorkerMultiplexer
 
 from sanicbase.i18n import gettext as _
-from sanicbase.server.channel import RESTART, TERMINATE, tell
+from sanicbase.server.channel import RESTART, TERMINATE, send
 
 __all__ = ["Multiplexer"]
 
@@ -17,32 +17,32 @@ class Multiplexer(WorkerMultiplexer):
     """Sanic's multiplexer, on the channel to our supervisor.
 
     `name`, `pid`, `restart` and `terminate` work as under Sanic's manager; a restart always starts the new worker
-    first. The rest raises NotImplementedError, with what to use in its place.
+    first. The rest raises NotImplementedError with the alternative.
     """
 
     def __init__(self, channel: Connection[bytes, bytes]) -> None:
         self._channel = channel
 
     def ack(self) -> None:
-        """Nothing to say here: the worker tells the supervisor that it is ready once it serves."""
+        """Does nothing: the worker reports to the supervisor when it serves."""
 
     def set_serving(self, serving: bool) -> None:
-        """Nothing to say here, see `ack`."""
+        """Does nothing, see `ack`."""
 
     def exit(self) -> None:
-        """Nothing to clean up: no state is shared."""
+        """Does nothing: no state is shared."""
 
     def restart(self, name: str = "", all_workers: bool = False, zero_downtime: bool = False) -> None:
-        """Replace this worker, the named one or all of them, by one that is ready first."""
+        """Replace this worker, the named one, or all workers. The new one is ready before the old one stops."""
         if name and all_workers:
             raise ValueError("Ambiguous restart with both a named process and all_workers=True")
-        tell(self._channel, RESTART + ("" if all_workers else name or self.name).encode())
+        send(self._channel, RESTART + ("" if all_workers else name or self.name).encode())
 
     reload = restart
 
     def terminate(self, early: bool = False) -> None:
         """Stop the service: all workers drain."""
-        tell(self._channel, TERMINATE)
+        send(self._channel, TERMINATE)
 
     def scale(self, num_workers: int) -> NoReturn:
         raise NotImplementedError(

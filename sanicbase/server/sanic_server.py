@@ -1,7 +1,7 @@
 """Sanic's server of an app, in the running event loop, with the state that Sanic's own workers have.
 
-`Sanic.create_server` leaves the app without `app.state.server_info`: `app.loop` raises then, `app.add_task` waits for a
-start that is over, and every answer has an empty Alt-Svc header.
+`Sanic.create_server` leaves the app without `app.state.server_info`: then `app.loop` raises, `app.add_task` waits for a
+start that is over, and every response has an empty Alt-Svc header.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 from sanic.application.constants import ServerStage
 from sanic.server import AsyncioServer, serve
 
-from sanicbase.server.listening import Listening
+from sanicbase.server.bind_address import BindAddress
 from sanicbase.typing import App
 
 __all__ = ["cancel_tasks", "create_server", "prepare"]
@@ -20,23 +20,23 @@ __all__ = ["cancel_tasks", "create_server", "prepare"]
 MAIN_PROCESS_ONLY = ("main_start", "main_stop")
 
 
-def prepare(app: App, listening: Listening, bound: socket.socket) -> None:
+def prepare(app: App, address: BindAddress, bound: socket.socket) -> None:
     """Fill `app.state` and its `server_info` as `app.prepare` does for Sanic's own launchers."""
     app.prepare(
-        host=listening.host,
-        port=listening.port,
+        host=address.host,
+        port=address.port,
         sock=bound,
-        workers=listening.workers,
-        backlog=listening.backlog,
+        workers=address.workers,
+        backlog=address.backlog,
         debug=app.ctx.config.DEBUG,
         access_log=False,  # the access lines are ours, see http/access.py
         motd=False,
     )
 
 
-async def create_server(app: App, listening: Listening, bound: socket.socket) -> AsyncioServer:
-    """The app's server on that socket; it takes no connections until its `start_serving` is called."""
-    prepare(app, listening, bound)
+async def create_server(app: App, address: BindAddress, bound: socket.socket) -> AsyncioServer:
+    """The app's server on that socket; it accepts no connections until its `start_serving` is called."""
+    prepare(app, address, bound)
     info = app.state.server_info[-1]
     settings = {name: value for name, value in info.settings.items() if name not in MAIN_PROCESS_ONLY}
     info.settings = {**settings, "loop": asyncio.get_running_loop()}
@@ -46,12 +46,12 @@ async def create_server(app: App, listening: Listening, bound: socket.socket) ->
 
 
 async def cancel_tasks(app: App, seconds: float) -> int:
-    """Cancel the named tasks of `app.add_task` and wait for them; returns how many outlast so many seconds.
+    """Cancel the tasks of `app.add_task` and wait for them; returns how many still run after so many seconds.
 
-    `app.shutdown_tasks` cancels, but it can wait only in a loop that does not run.
+    `app.shutdown_tasks` cancels them too, but it can wait only in a loop that does not run.
     """
     app.shutdown_tasks(0)
     running = [task for task in app.tasks if not task.done()]
-    outlasting = (await asyncio.wait(running, timeout=seconds))[1] if running else ()
+    unfinished = (await asyncio.wait(running, timeout=seconds))[1] if running else ()
     app.purge_tasks()
-    return len(outlasting)
+    return len(unfinished)

@@ -1,4 +1,4 @@
-"""serve: `python http_xi_test.py`."""
+"""serve: the main process of `python http_xi_test.py`."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ import socket
 import sys
 
 from sanicbase.errors import ResourceError, SanicBaseError
-from sanicbase.process.descriptors import name_descriptor_limit
-from sanicbase.process.interrupts import raise_dropped_interrupt
-from sanicbase.process.notify import Notifier
-from sanicbase.process.stopping import cancel_when_told
+from sanicbase.process.descriptors import check_descriptor_limit
+from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
+from sanicbase.process.signals import cancel_on_signal
+from sanicbase.process.systemd import Notifier
 from sanicbase.server.listeners import call_listeners
 from sanicbase.server.manager import Manager
 from sanicbase.server.sanic_server import prepare
-from sanicbase.server.supervisor import Patience, Supervisor
+from sanicbase.server.supervisor import Supervisor, Timeouts
 from sanicbase.server.unsupported import refuse_unsupported
-from sanicbase.server.workers import WorkerFailed
+from sanicbase.server.worker_process import WorkerFailed
 from sanicbase.typing import App
 
 __all__ = ["serve"]
 
 logger = logging.getLogger("sanicbase.app")
 
-HEARD = 0.05  # seconds until a signal that has come is heard
-CLOSING = 5.0  # seconds to close what is open, after the requests in flight had theirs
+SIGNAL_DELAY = 0.05  # seconds until the event loop has handled a signal that has come
+CLOSE_TIMEOUT = 5.0  # seconds to close the resources, after the requests in flight have finished
 
 
 def serve(app: App) -> None:
-    """Serve the app until it is told to stop (SIGTERM, SIGINT), with its WORKERS kept alive.
+    """Serve the app until SIGTERM or SIGINT, and keep its WORKERS alive.
 
-    A mistake of the user's — a database that does not answer, a port in use — ends the process with one sentence and
-    status 1 before anything is served. SIGHUP replaces the workers one by one, by processes with this moment's code.
-    Under systemd, in a unit of `Type=notify`, it says when all workers are ready, reloads and stops, and that it lives.
+    A configuration error, such as a database that does not answer or a port in use, ends the process with a message
+    and status 1 before anything is served. SIGHUP replaces the workers one by one with processes that import the
+    current code. In a systemd unit of `Type=notify` it reports readiness, reloads and stops, and feeds the watchdog.
 
     Sanic's listeners of the main process are called in Sanic's order: main_process_start and main_process_ready before
     the workers start, main_process_stop when all have ended. An exception in one of them ends the process with its
-    traceback and status 1. What serve() does not have of Sanic's manager is refused by a sentence.
+    traceback and status 1. Features of Sanic's manager that serve() does not support raise ConfigError.
     """
-    raise_dropped_interrupt()
+    raise_keyboard_interrupt()
     try:
         refuse_unsupported(app)
         multiprocessing.set_start_method("spawn", force=True)  # Sanic's; else a Lock in shared_ctx reaches no worker
-        with name_descriptor_limit(workers=app.ctx.listening.workers):
+        with check_descriptor_limit(workers=app.ctx.bind_address.workers):
             asyncio.run(_serve(app, Notifier.of(os.environ)))
     except SanicBaseError as exc:
         sys.exit(str(exc))
-    except asyncio.CancelledError:  # told to stop while it started
+    except asyncio.CancelledError:  # stopped during the start
         return
 
 
 async def _serve(app: App, notifier: Notifier) -> None:
-    told = cancel_when_told()
+    received = cancel_on_signal()
     app.ctx.handles_signals = True
-    with app.ctx.listening.open() as bound:
-        prepare(app, app.ctx.listening, bound)
+    with app.ctx.bind_address.bind() as bound:
+        prepare(app, app.ctx.bind_address, bound)
         try:
             await _start(app)
-            if told:  # a cancellation that came at the end of the start has nothing left to cancel
+            if received:  # the cancellation came at the end of the start and had nothing left to cancel
                 raise asyncio.CancelledError
             await _supervise(app, bound, notifier)
         finally:
@@ -71,8 +71,8 @@ async def _start(app: App) -> None:
     try:
         await call_listeners(app, "main_process_start")
     except (SanicBaseError, SystemExit):
-        # A signal to all processes ends the embedded Valkey as well; that we were told, the loop learns afterwards.
-        await asyncio.sleep(HEARD)
+        # A signal to all processes also ends the embedded Valkey, and may reach the event loop only after that.
+        await asyncio.sleep(SIGNAL_DELAY)
         raise
 
 
@@ -85,18 +85,18 @@ async def _stop(app: App) -> None:
 
 async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None:
     config = app.ctx.config
-    patience = Patience(
-        ready=config.START_TIMEOUT,
-        silent=config.WORKER_TIMEOUT,
-        start_stop=config.GRACEFUL_SHUTDOWN_TIMEOUT,
-        stop=config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING,
+    timeouts = Timeouts(
+        start=config.START_TIMEOUT,
+        heartbeat=config.WORKER_TIMEOUT,
+        stop_during_start=config.GRACEFUL_SHUTDOWN_TIMEOUT,
+        stop=config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT,
     )
     app._manager = manager = Manager()  # noqa: SLF001  (Sanic's own launchers put it there, and `app.manager` reads it)
     await call_listeners(app, "main_process_ready")
-    bound.listen(app.ctx.listening.backlog)
-    supervisor = Supervisor(app, bound, manager, patience, notifier)
+    bound.listen(app.ctx.bind_address.backlog)
+    supervisor = Supervisor(app, bound, manager, timeouts, notifier)
     try:
-        await supervisor.run(lambda: logger.info("%s serves.", app.name))
+        await supervisor.run(lambda: logger.info("%s is serving.", app.name))
     except WorkerFailed as exc:
-        raise ResourceError(f"{app.name} could not start: a worker {exc}. Its log has more.") from exc
+        raise ResourceError(f"{app.name} could not start: a worker {exc}. See its log for details.") from exc
     logger.info("%s has stopped.", app.name)

@@ -1,4 +1,4 @@
-"""What Sanic's own launchers can do and serve() cannot: it is refused at the start."""
+"""Features of Sanic's own launchers that serve() does not support: the start refuses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["refuse_unsupported"]
 
 
 def refuse_unsupported(app: App) -> None:
-    """Raises ConfigError when the app asks for the inspector, for auto-reload, or for workers that are forked."""
+    """Raise ConfigError when the app uses the inspector, auto-reload, or a start method other than spawn."""
     if app.config.INSPECTOR:
         raise ConfigError(
             _("INSPECTOR is on, and serve() has no inspector. Switch it off, or run the app by the sanic command.")

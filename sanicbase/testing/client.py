@@ -19,7 +19,7 @@ from sanicbase.typing import App
 
 __all__ = ["client"]
 
-CANCELLING = 5.0  # seconds that cancelled tasks have
+CANCEL_TIMEOUT = 5.0  # seconds that cancelled tasks have
 
 
 @asynccontextmanager
@@ -36,24 +36,24 @@ async def client(app: App, config: Config | None = None) -> AsyncIterator[httpx.
 
         async with client(app, ShopConfig(DB_URL=database_url, REDIS_URL=redis_url)) as http: ...
     """
-    listening = replace(app.ctx.listening, host="127.0.0.1", port=free_port(), workers=1)
+    address = replace(app.ctx.bind_address, host="127.0.0.1", port=free_port(), workers=1)
     before = app.ctx.config
     configure(app, config or before)
     with _test_mode():
-        server = await create_server(app, listening, listening.open())
+        server = await create_server(app, address, address.bind())
         await server.startup()
     try:
         await server.before_start()
         await server.start_serving()
         await server.after_start()
         app.set_serving(True)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.port}", verify=NO_CERTIFICATES) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", verify=NO_CERTIFICATES) as http:
             yield http
     finally:
         await server.before_stop()
         server.close()
         await server.wait_closed()
-        await cancel_tasks(app, CANCELLING)
+        await cancel_tasks(app, CANCEL_TIMEOUT)
         app.set_serving(False)
         await server.after_stop()
         app.state.server_info.clear()

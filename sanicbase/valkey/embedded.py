@@ -22,7 +22,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from sanicbase.errors import ResourceError
-from sanicbase.private import private_dir, refusal_of
+from sanicbase.private_directory import access_problem, make_private_directory
 from sanicbase.valkey.server import Home, Server, refusal, valkey_binary
 
 __all__ = ["EmbeddedValkey"]
@@ -111,7 +111,7 @@ class _Keeper(threading.Thread):
                 self._serve(Server(self._home, self._binary))
         except OSError as exc:
             cause = f"The embedded Valkey cannot be kept running ({exc}): correct that"
-            if isinstance(exc, PermissionError) and exc.filename and (found := refusal_of(Path(exc.filename))):
+            if isinstance(exc, PermissionError) and exc.filename and (found := access_problem(Path(exc.filename))):
                 cause = f"The embedded Valkey cannot be kept running: {found.cause}. {found.remedy}"
             raise refusal(cause, self._home.setting) from exc
         finally:
@@ -219,7 +219,7 @@ class EmbeddedValkey:
 
     def _keep(self) -> _Keeper:
         binary = valkey_binary(setting=self._setting)
-        private_dir(self._directory, setting=self._stores)  # before it is resolved: a symbolic link is refused
+        make_private_directory(self._directory, setting=self._stores)  # before it is resolved: no links
         self._keeper = keeper = _Keeper(self._home, binary)
         keeper.start()
         return keeper

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sanicbase.errors import ResourceError
-from sanicbase.private import private_dir
+from sanicbase.private_directory import make_private_directory
 
 __all__ = ["Home", "Server", "refusal", "valkey_binary"]
 
@@ -102,7 +102,7 @@ class Home:
             return near
         # Not gettempdir(): the processes must meet here, whatever their TMPDIR.
         digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
-        return Path("/tmp", f"sanicbase-{os.geteuid()}", digest, "valkey.sock")  # noqa: S108 - private_dir makes it
+        return Path("/tmp", f"sanicbase-{os.geteuid()}", digest, "valkey.sock")  # noqa: S108 - made private below
 
     @property
     def log(self) -> Path:
@@ -111,10 +111,10 @@ class Home:
 
     def make(self) -> None:
         """Make the folders. Raises ResourceError."""
-        private_dir(self.directory, setting=self.stores or self.setting)
+        make_private_directory(self.directory, setting=self.stores or self.setting)
         if self.socket.parent != self.directory:
-            private_dir(self.socket.parent.parent, setting=self.setting)
-            private_dir(self.socket.parent, setting=self.setting)
+            make_private_directory(self.socket.parent.parent, setting=self.setting)
+            make_private_directory(self.socket.parent, setting=self.setting)
 
     def command(self, binary: Path) -> list[str]:
         """What is run, the launcher first."""

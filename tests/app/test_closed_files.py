@@ -78,10 +78,10 @@ def told(path: Path, done: str, modes: str) -> str:
     """What is said of a path that this account cannot use."""
     if ROOT:
         return (
-            f"{path} belongs to {account(NOBODY)}, and this process runs as {ME}, by whom it cannot be "
-            f"{done}. Run: chown {ME} {path}"
+            f"{path} belongs to {account(NOBODY)} and cannot be {done} by {ME}, the account of this process. "
+            f"Run: chown {ME} {path}"
         )
-    found = rf"{path} cannot be {done} by {ME}, to whom it belongs: its mode is "
+    found = rf"{path} cannot be {done} by its owner {ME}: its mode is "
     return f"{found}|Run: chmod u+{modes} {path}"
 
 
@@ -121,7 +121,7 @@ def test_a_folder_in_which_the_file_cannot_be_made(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing/new.sqlite3", "the folder {0}/missing does not exist. Make it: mkdir -p {0}/missing"),
+        ("missing/new.sqlite3", "the folder {0}/missing does not exist. Create it: mkdir -p {0}/missing"),
         (".", "{0} is a folder. Name a file in it"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sanicbase.process.descriptors import needed_descriptors
+from sanicbase.process.descriptors import required_descriptors
 from sanicbase.testing import ServiceProcess
 
 Project = Any  # a class of the conftest, which cannot be imported
@@ -23,13 +23,13 @@ os.execv(sys.executable, [sys.executable, *words])
 # Connections until there are no more, inside of what names the limit.
 USED_UP = """
 import socket
-from sanicbase.process.descriptors import name_descriptor_limit
-with name_descriptor_limit():
+from sanicbase.process.descriptors import check_descriptor_limit
+with check_descriptor_limit():
     kept = []
     while True:
         kept.append(socket.socket())
 """
-REMEDY = "Raise the limit: `ulimit -n 4096` in the shell, or LimitNOFILE=4096 in the unit of systemd."
+REMEDY = "Raise the limit: `ulimit -n 4096` in the shell, or LimitNOFILE=4096 in the systemd unit."
 SOON = 60.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
@@ -50,17 +50,17 @@ def test_too_few_descriptors_are_named(
     project: Project, request: pytest.FixtureRequest, limit: int, name: str, workers: int, *, embedded: bool
 ) -> None:
     env = {} if embedded else {"XI_TEST_REDIS_URL": request.getfixturevalue("redis_url")}
-    needed = needed_descriptors(0 if name.startswith("srv") else workers)
+    needed = required_descriptors(0 if name.startswith("srv") else workers)
     with limited(project, limit, name, XI_TEST_WORKERS=str(workers), **env) as process:
         assert process.wait(SOON) == 1
-        told = f"This process may have {limit} open files and connections, and needs {needed} at least. {REMEDY}"
+        told = f"This process may have {limit} open files and connections, but needs at least {needed}. {REMEDY}"
         assert process.output() == f"{told}\n"
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_least_that_is_named_is_enough(project: Project, redis_url: str, workers: int) -> None:
     env = {"XI_TEST_WORKERS": str(workers), "XI_TEST_REDIS_URL": redis_url}
-    with limited(project, needed_descriptors(workers), "http_xi_test", **env) as process:
+    with limited(project, required_descriptors(workers), "http_xi_test", **env) as process:
         process.wait_ready(path="/readyz")
         for _ in range(20):
             assert process.client.get("/xi_test/articles").status_code == 200
@@ -72,7 +72,7 @@ def test_descriptors_that_are_used_up_are_named() -> None:
     words = [sys.executable, "-c", LIMITED, "80", "-c", USED_UP]
     done = subprocess.run(words, capture_output=True, text=True, timeout=SOON, check=False)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.endswith(f"This process has all of the 80 open files and connections that it may. {REMEDY}")
+    assert last.endswith(f"This process has reached its limit of 80 open files and connections. {REMEDY}")
 
 
 def test_the_doctor_and_commands_say_so_too(project: Project, redis_url: str) -> None:

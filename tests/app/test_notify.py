@@ -34,7 +34,7 @@ def asked(end: SystemdEnd, **more: str) -> dict[str, str]:
 def test_ready_reload_life_and_stop_are_told_in_order(project: Project, end: SystemdEnd) -> None:
     with project.service("http_probe", env=asked(end, XI_TEST_WORKERS="2")) as service:
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
-        assert end.heard[0].fields["STATUS"] == "2 of 2 workers serve."
+        assert end.heard[0].fields["STATUS"] == "2 of 2 workers are serving."
         assert httpx.get(f"{service.base_url}/readyz", trust_env=False).status_code == 200
         assert not [pid for pid in service.pids() - {service.pid} if b"NOTIFY_SOCKET" in environment_of(pid)]
         wait_until(lambda: len(end.signs_of_life()) >= 3, SOON, what="signs of life")
@@ -63,7 +63,7 @@ def test_a_failed_reload_is_ready_again_and_says_so(project: Project, end: Syste
         os.kill(service.pid, signal.SIGHUP)
         wait_until(lambda: end.kinds() == ["READY", "RELOADING", "READY"], SOON, what="the end of the reload")
         last = [message for message in end.heard if message.kind == "READY"][-1]
-        assert last.fields["STATUS"] == "The last reload failed. 1 of 1 workers serve."
+        assert last.fields["STATUS"] == "The last reload failed. 1 of 1 workers are serving."
 
 
 def test_a_worker_that_dies_is_seen_in_the_status(project: Project, end: SystemdEnd) -> None:
@@ -71,8 +71,9 @@ def test_a_worker_that_dies_is_seen_in_the_status(project: Project, end: Systemd
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
         victim = min(worker_pids(service))
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: statuses(end)[-1:] == ["2 of 2 workers serve."], SOON, what="the worker that came back")
-    assert "1 of 2 workers serve." in statuses(end)
+        all_serve = ["2 of 2 workers are serving."]
+        wait_until(lambda: statuses(end)[-1:] == all_serve, SOON, what="the restarted worker")
+    assert "1 of 2 workers are serving." in statuses(end)
 
 
 def test_a_service_that_cannot_start_is_never_ready(project: Project, end: SystemdEnd) -> None:

@@ -121,7 +121,7 @@ def serving(folder: Path, db_url: str, redis_url: str) -> Iterator[ServiceProces
         "SHOP_DB_ACQUIRE_TIMEOUT": "1",
     }
     with ServiceProcess(folder / "http_shop.py", cwd=folder, prefix="SHOP_", env=env) as service:
-        wait_until(lambda: "shop_http serves." in service.output(), 60, what="the last worker")
+        wait_until(lambda: "shop_http is serving." in service.output(), 60, what="the last worker")
         yield service
 
 
@@ -166,11 +166,11 @@ def test_a_worker_that_starts_without_the_database_says_when_to_try_again(shop: 
 
 def test_a_reload_during_an_outage_leaves_the_workers_that_serve(shop: Shop) -> None:
     wait_until(lambda: shop.health() == (200, "ready"), SOON, what="a service that is ready")
-    before, refusals = workers(shop.service), shop.service.output().count("The old ones go on serving.")
+    before, refusals = workers(shop.service), shop.service.output().count("The old workers keep serving.")
     with ended(shop.redis):
         os.kill(shop.service.pid, signal.SIGHUP)
         wait_until(
-            lambda: shop.service.output().count("The old ones go on serving.") > refusals, SOON, what="the refusal"
+            lambda: shop.service.output().count("The old workers keep serving.") > refusals, SOON, what="the refusal"
         )
         assert shop.get("/items/1").status_code == 200
     assert workers(shop.service) == before

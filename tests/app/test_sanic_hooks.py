@@ -134,7 +134,7 @@ def test_restarted_and_reloaded_workers_share_the_context_and_the_reload_has_its
     shutil.copy(HOOKS, project.directory)
     with project.service("http_hooks") as service:
         service.wait_ready(SOON)
-        wait_until(lambda: " serves." in service.output(), SOON, what="the start")
+        wait_until(lambda: " is serving." in service.output(), SOON, what="the start")
         pids = {count(service)["pid"]}
         assert service.client.get("/restart").status_code == 200
         wait_until(lambda: count(service)["pid"] not in pids, SOON, what="the worker that app.m.restart starts")

@@ -69,7 +69,7 @@ def running(
     with project.service(env={"XI_TEST_WORKERS": str(request.param)}) as process:
         process.wait_ready()
         curl = read_curl(process)
-        wait_until(lambda: "xi_test_http serves." in process.output(), what="all workers")
+        wait_until(lambda: "xi_test_http is serving." in process.output(), what="all workers")
         yield Running(project, process, curl, request.param)
 
 
@@ -304,7 +304,7 @@ def test_stop_answers_the_request_in_flight(
 ) -> None:
     with project.service("http_probe", env={"XI_TEST_WORKERS": "2"}) as process, ThreadPoolExecutor(1) as clients:
         process.wait_ready()
-        wait_until(lambda: "xi_test_http serves." in process.output())  # all of its workers do
+        wait_until(lambda: "xi_test_http is serving." in process.output())  # all of its workers do
         failed = process.client.get("/boom")
         assert failed.status_code == 500
         assert failed.json().keys() == {"code", "msg", "data", "request_id"}

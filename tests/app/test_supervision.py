@@ -62,7 +62,7 @@ def service(project: Project) -> Iterator[ServiceProcess]:
     env = {"XI_TEST_WORKERS": "2", "XI_TEST_WORKER_TIMEOUT": "2", "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": str(GRACE)}
     with project.service("http_probe", env=env) as process:
         process.wait_ready(path="/readyz")
-        wait_until(lambda: "xi_test_http serves." in process.output(), SOON, what="the last worker")
+        wait_until(lambda: "xi_test_http is serving." in process.output(), SOON, what="the last worker")
         yield process
 
 
@@ -102,7 +102,7 @@ def test_a_worker_that_stands_still_is_replaced(service: ServiceProcess) -> None
     os.kill(frozen, signal.SIGSTOP)
     wait_until(lambda: frozen not in workers(service), SOON, what="the end of the frozen worker")
     wait_until(lambda: len(workers(service)) == 2 and serves(service), SOON, what="another worker")
-    assert f"[{frozen}] gave no sign of life" in service.output()
+    assert f"[{frozen}] sent no heartbeat" in service.output()
 
 
 def test_a_reload_replaces_all_workers_and_loses_no_request(service: ServiceProcess) -> None:
@@ -127,7 +127,7 @@ def test_a_broken_new_version_leaves_the_old_one_serving(project: Project, servi
     views.write_text(f"{sound}\nraise LookupError('this version is broken')\n")
     with Load(f"{service.base_url}/xi_test/articles") as load:
         os.kill(service.pid, signal.SIGHUP)
-        wait_until(lambda: "The old ones go on serving." in service.output(), SOON, what="the refusal")
+        wait_until(lambda: "The old workers keep serving." in service.output(), SOON, what="the refusal")
     assert load.failures == []
     assert workers(service) == before
     assert "this version is broken" in service.output()
@@ -255,7 +255,7 @@ def test_a_stop_during_the_start_ends_all_in_order(
     with hold(moment, workers=workers, by_sanic=by_sanic) as service:
         os.kill(service.pid, number)
         assert service.wait(SOON) == 0
-        assert "it is killed" not in service.output()
+        assert "is killed" not in service.output()
         assert "Traceback" not in service.output()
 
 
@@ -270,7 +270,7 @@ def test_a_worker_that_cannot_hear_the_stop_while_it_starts_is_killed_within_the
     with hold("the workers' event loops stand still", workers=1, grace=1.0) as service:
         os.kill(service.pid, signal.SIGTERM)
         assert service.wait(SOON) == 0
-        assert "did not stop in time: it is killed." in service.output()
+        assert "did not stop in time and is killed." in service.output()
 
 
 def test_a_second_signal_during_the_start_kills_the_workers(hold: Hold) -> None:
@@ -278,7 +278,7 @@ def test_a_second_signal_during_the_start_kills_the_workers(hold: Hold) -> None:
 
         def ended() -> bool:
             os.kill(service.pid, signal.SIGTERM)  # a signal within the first second is the same stop
-            return "Told to stop once more" in service.output()
+            return "Second stop signal" in service.output()
 
         wait_until(ended, SOON, what="the second signal")
         # One more signal may come when all is over and Python's own handling is back.

@@ -30,7 +30,7 @@ from sanicbase.cli.doctoring.privileges import missing_privileges
 from sanicbase.cli.doctoring.settings import look_at_settings
 from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.config import Config
-from sanicbase.process.descriptors import needed_descriptors
+from sanicbase.process.descriptors import required_descriptors
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from tests.cli.conftest import Folder
@@ -87,7 +87,7 @@ def test_each_finding_is_provoked_below() -> None:
 def test_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert codes(look_at_descriptors(XiTestConfig(WORKERS=1))) == []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed_descriptors(4) - 1, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (required_descriptors(4) - 1, hard))
     try:
         assert codes(look_at_descriptors(XiTestConfig(WORKERS=4))) == ["machine.descriptors"]
     finally:

@@ -10,7 +10,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from sanicbase.server.serve import CLOSING
+from sanicbase.server.serve import CLOSE_TIMEOUT
 from tests.app.conftest import Project
 from tests.deploy.conftest import Told
 from xi_test.config import XiTestConfig
@@ -72,7 +72,7 @@ def test_a_rolling_update_has_a_new_pod_ready_before_an_old_one_goes(manifests: 
     paths = {probe: container[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "readiness", "liveness")}
     assert paths == {"startup": "/livez", "readiness": "/readyz", "liveness": "/livez"}
     leave = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    drain = XiTestConfig().GRACEFUL_SHUTDOWN_TIMEOUT + CLOSING
+    drain = XiTestConfig().GRACEFUL_SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT
     assert pod(deployment)["terminationGracePeriodSeconds"] > leave + drain
     startup = container["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] >= XiTestConfig().START_TIMEOUT

@@ -134,7 +134,7 @@ def served_behind(mirrored: Project) -> Iterator[Behind]:
         options = ("--http", f"127.0.0.1:{http.port}", "--ws", f"127.0.0.1:{ws.port}")
         nginx = stack.enter_context(nginx_before(mirrored, *options))
         http.wait_ready(path="/readyz")
-        wait_until(lambda: "xi_test_http serves." in http.output(), SOON, what="both workers")
+        wait_until(lambda: "xi_test_http is serving." in http.output(), SOON, what="both workers")
         ws.wait_ready(path="/readyz")
         nginx.start()
         yield http, ws, nginx

@@ -152,7 +152,7 @@ def test_a_real_manager_starts_reloads_and_stops_the_service(
     # Wanted by the target, they start in their own time; `start` waits until each is ready.
     assert manager.systemctl("start", "http_xi_test", "ws_xi_test", "srv_xi_test").returncode == 0
     assert httpx.get(f"{installed}/readyz", trust_env=False).status_code == 200
-    assert "2 of 2 workers serve." in manager.systemctl("status", "http_xi_test").stdout
+    assert "2 of 2 workers are serving." in manager.systemctl("status", "http_xi_test").stdout
     first = manager.show("http_xi_test", "MainPID")
     with Load(f"{installed}/xi_test/articles") as load:
         wait_until(lambda: load.answered > 20, SOON, what="answers")

@@ -91,7 +91,7 @@ HARMLESS = [
     "密码不正确", "密码错误，请重试", "请输入密码", "修改密码成功", "令牌已过期", "令牌无效", "验证码已发送",
     "密钥轮换完成",
     "用户：安", "订单号=12", "标题：你好", "口令不能为空", "缓存命中率: 98%", "中文日志", "工作进程已启动",
-    "Redis does not answer", "All is closed.", "Draining: 3 connections are open.", "shop_http serves.",
+    "Redis does not answer", "All resources are closed.", "Draining 3 open connections.", "shop_http is serving.",
     "File \"/srv/a.py\", line 7, in get", "KeyError: 'slug'", "ValueError: x", "Traceback (most recent call last):",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.process.notify import Notifier
+from sanicbase.process.systemd import Notifier
 from sanicbase.testing import wait_until
 from tests.notify.listening import SystemdEnd
 
@@ -21,16 +21,16 @@ def test_each_message_is_one_datagram(tmp_path: Path, named: str) -> None:
     with SystemdEnd(tmp_path / "notify" if named == "path" else None) as end:
         notifier = Notifier.of({"NOTIFY_SOCKET": end.address})
         before = time.monotonic_ns() // 1000
-        notifier.ready("2 of 2 workers serve.")
+        notifier.ready("2 of 2 workers are serving.")
         notifier.reloading("The workers are replaced.")
-        notifier.status("1 of 2 workers serve.")
+        notifier.status("1 of 2 workers are serving.")
         notifier.stopping("The workers drain.")
         wait_until(lambda: len(end.heard) == 4, what="four datagrams")
     ready, reloading, status, stopping = (message.fields for message in end.heard)
-    assert ready == {"READY": "1", "STATUS": "2 of 2 workers serve."}
+    assert ready == {"READY": "1", "STATUS": "2 of 2 workers are serving."}
     assert before <= int(reloading.pop("MONOTONIC_USEC")) <= time.monotonic_ns() // 1000
     assert reloading == {"RELOADING": "1", "STATUS": "The workers are replaced."}
-    assert status == {"STATUS": "1 of 2 workers serve."}
+    assert status == {"STATUS": "1 of 2 workers are serving."}
     assert stopping == {"STOPPING": "1", "STATUS": "The workers drain."}
 
 
@@ -49,13 +49,13 @@ async def test_a_watchdog_that_is_not_ours_is_not_fed(environment: dict[str, str
     with SystemdEnd() as end:
         notifier = Notifier.of({**environment, "NOTIFY_SOCKET": end.address})
         assert notifier.watchdog is None
-        await asyncio.wait_for(notifier.show_life(), 5)
+        await asyncio.wait_for(notifier.feed_watchdog(), 5)
         assert end.heard == []
 
 
 async def test_the_watchdog_is_fed_twice_in_its_time() -> None:
     with SystemdEnd() as end:
-        life = asyncio.create_task(Notifier(end.address, 0.2).show_life())
+        life = asyncio.create_task(Notifier(end.address, 0.2).feed_watchdog())
         deadline = time.monotonic() + 10
         while len(end.signs_of_life()) < 5 and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -65,7 +65,7 @@ async def test_the_watchdog_is_fed_twice_in_its_time() -> None:
 
 def test_nothing_is_sent_where_nobody_asked() -> None:
     with SystemdEnd() as end:
-        Notifier.of({}).ready("3 of 3 workers serve.")
+        Notifier.of({}).ready("3 of 3 workers are serving.")
         Notifier.of({"NOTIFY_SOCKET": end.address}).stopping("The workers drain.")
         wait_until(lambda: end.heard, what="the word of the one that was asked")
         assert len(end.heard) == 1
@@ -75,8 +75,9 @@ def test_a_socket_that_is_gone_is_reported_once(tmp_path: Path, caplog: pytest.L
     notifier = Notifier(str(tmp_path / "nobody"))
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            notifier.ready("2 of 2 workers serve.")
-    assert [record.message.split(":")[0] for record in caplog.records] == ["systemd could not be told READY=1"]
+            notifier.ready("2 of 2 workers are serving.")
+    messages = [record.message.split(":")[0] for record in caplog.records]
+    assert messages == ["The notification READY=1 could not be sent to systemd"]
 
 
 def test_a_full_socket_holds_nobody_up(tmp_path: Path) -> None:

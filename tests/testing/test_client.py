@@ -42,7 +42,11 @@ async def test_tasks_run_and_no_answer_has_an_empty_alt_svc(redis_url: str, tmp_
 
 async def test_one_app_after_another_is_served(redis_url: str, tmp_path: Path) -> None:
     blueprint = Blueprint("plain")
-    blueprint.add_route(lambda request: text("as it is"), "/plain", name="plain")
+
+    @blueprint.get("/plain")
+    async def plain(request: Request) -> HTTPResponse:
+        return text("as it is")
+
     config = XiTestConfig(DB_URL=f"sqlite://{tmp_path}/data.sqlite3", REDIS_URL=redis_url)
     for _ in range(3):
         async with client(create_app(config, blueprint)) as http:

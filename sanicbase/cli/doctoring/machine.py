@@ -15,10 +15,10 @@ from sanicbase.config import Config
 from sanicbase.config.sources import dotenv
 from sanicbase.errors import ResourceError
 from sanicbase.i18n import gettext as _
-from sanicbase.private import fault_of
-from sanicbase.process.descriptors import descriptor_limit, needed_descriptors
-from sanicbase.server.holder import is_held_by
-from sanicbase.server.listening import Kind, listening
+from sanicbase.private_directory import ownership_problem
+from sanicbase.process.descriptors import descriptor_limit, required_descriptors
+from sanicbase.server.bind_address import AppKind, bind_address
+from sanicbase.server.port_owner import is_owned_by
 
 __all__ = ["look_at_descriptors", "look_at_logs", "look_at_packages", "look_at_ports", "look_at_python"]
 
@@ -41,7 +41,7 @@ def look_at_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[
 
 def look_at_descriptors(config: Config) -> Iterator[Finding]:
     """Whether a process that is started here may open what the service needs."""
-    limit, needed = descriptor_limit(), needed_descriptors(config.WORKERS)
+    limit, needed = descriptor_limit(), required_descriptors(config.WORKERS)
     if limit is not None and limit < needed:
         yield Finding(
             "machine.descriptors",
@@ -82,13 +82,13 @@ def look_at_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
 
 def look_at_ports(config: Config, service: Service, project: Project) -> Iterator[Finding]:
     """Whether the ports are free, or the service's own, and no other service of the project has them."""
-    kinds: list[Kind] = [kind for kind in service.kinds if kind != "srv"]
+    kinds: list[AppKind] = [kind for kind in service.kinds if kind != "srv"]
     for kind in kinds:
-        place = listening(config, kind)
+        place = bind_address(config, kind)
         try:
-            place.open().close()
+            place.bind().close()
         except ResourceError as exc:
-            if not is_held_by(place.port, f"{kind}_{service.name}", project.folder):
+            if not is_owned_by(place.port, f"{kind}_{service.name}", project.folder):
                 yield from of_error("port.taken", exc, "warning")
         for other in project.services():
             if other.name != service.name and place.port in _ports(other, project):
@@ -103,7 +103,7 @@ def look_at_ports(config: Config, service: Service, project: Project) -> Iterato
 def look_at_logs(config: Config) -> Iterator[Finding]:
     """Whether the service can write its logs, and nobody else can have them elsewhere."""
     folder = config.log_dir
-    fault = fault_of(folder.lstat()) if folder.is_symlink() or folder.exists() else None
+    fault = ownership_problem(folder.lstat()) if folder.is_symlink() or folder.exists() else None
     if fault and (folder.is_symlink() or os.geteuid() != 0):  # root looks a service of another account over
         yield Finding(
             "logs.foreign",

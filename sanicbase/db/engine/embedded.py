@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from sanicbase.db.engine.sqlite import client_class
-from sanicbase.private import private_dir
+from sanicbase.private_directory import make_private_directory
 
 __all__ = ["embedded_file", "get_client_class"]
 
 
 def get_client_class(db_info: dict[str, Any]) -> type[client_class]:
     """Called by Tortoise, at run time and under aerich alike, for an engine that chooses its client."""
-    private_dir(Path(db_info["credentials"]["file_path"]).parent, setting="DB_URL")
+    make_private_directory(Path(db_info["credentials"]["file_path"]).parent, setting="DB_URL")
     return client_class
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from sanicbase.process.cancelling import take_back
+from sanicbase.process.cancellation import uncancel
 
 __all__ = ["GRACE", "Limit", "Limits"]
 
@@ -61,7 +61,7 @@ class Limit:
         if not self._expired:
             return error
         # Somebody else may have cancelled the task as well, and is then to be obeyed.
-        if not (take_back(self._task, self._cancelling) and isinstance(error, asyncio.CancelledError)):
+        if not (uncancel(self._task, self._cancelling) and isinstance(error, asyncio.CancelledError)):
             return error
         timeout = TimeoutError()
         timeout.__cause__ = error

@@ -16,7 +16,7 @@ from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavaila
 from sanicbase.db.pending import Outcome, Pending
 from sanicbase.db.spawning import spawn
 from sanicbase.errors import SanicBaseError
-from sanicbase.process.cancelling import to_the_end
+from sanicbase.process.cancellation import run_shielded
 
 __all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
 
@@ -116,7 +116,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
             self.pending.close_savepoint(self, kept=True)
         elif self.pending.has_pending:
             await self.pending.before_commit()
-            await to_the_end(self._commit())
+            await run_shielded(self._commit())
         else:
             await self._commit()
 

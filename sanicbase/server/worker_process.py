@@ -1,4 +1,4 @@
-"""One worker as its main process sees it."""
+"""A worker process, as the main process starts, watches and stops it."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ from sanicbase.typing import App
 
 __all__ = ["Worker", "WorkerFailed"]
 
-# A child that is spawned imports the launch file anew: it has this moment's code, and no lock of its parent's.
+# A spawned child imports the launch file again: it runs the current code, and inherits no locks of its parent.
 _spawn = multiprocessing.get_context("spawn")
 
 
 class WorkerFailed(Exception):
-    """A worker ended or fell silent before it was ready; the reason is in its words or by its exit code."""
+    """A worker ended, or was not ready in time. The message is its own or tells its exit code."""
 
 
 class Worker:
-    """A process that serves. Owned by the supervisor, in whose event loop all of its methods are called.
+    """A worker process. The supervisor owns it and calls all methods in its event loop.
 
     With `check` it is ready only when all resources answer.
     """
 
     def __init__(
-        self, number: int, app: App, bound: socket.socket, obey: Callable[[bytes], None], *, check: bool
+        self, number: int, app: App, bound: socket.socket, on_request: Callable[[bytes], None], *, check: bool
     ) -> None:
         self.number = number
         self.name = f"Sanic-Server-{number}-0"  # as Sanic's manager names its workers
-        self._obey = obey
-        self.told = False
-        self.born = self.last_sign = time.monotonic()
+        self._on_request = on_request
+        self._stop_requested = False
+        self.started_at = self._last_heartbeat = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._reason = ""
         self._exit_code = 0
-        self._channel, theirs = _spawn.Pipe(duplex=False)
+        self._channel, worker_end = _spawn.Pipe(duplex=False)
         self._process = _spawn.Process(
             target=run_worker,
-            args=(app.name, app.ctx.listening, bound, app.shared_ctx.__dict__, theirs, check),
+            args=(app.name, app.ctx.bind_address, bound, app.shared_ctx.__dict__, worker_end, check),
             name=self.name,
             daemon=True,
         )
         self._start()
         self.pid = self._process.pid or 0
-        theirs.close()
+        worker_end.close()
         self._loop.add_reader(self._channel.fileno(), self._read)
         self._loop.add_reader(self._process.sentinel, self._note_end)
 
     @property
     def is_serving(self) -> bool:
-        """Whether it is ready, and neither ended nor told to."""
-        return self._ready.done() and not self._ended.done() and not self.told
+        """Whether it is ready, has not ended, and was not stopped."""
+        return self._ready.done() and not self._ended.done() and not self._stop_requested
 
     @property
-    def has_served(self) -> bool:
+    def was_ready(self) -> bool:
         """Whether it has been ready, and may have requests in flight."""
         return self._ready.done() and self._ready.exception() is None
 
@@ -77,7 +77,7 @@ class Worker:
         return self._exit_code == -signal.SIGTERM
 
     async def ready(self, seconds: float) -> None:
-        """Return when it serves. Raises WorkerFailed when it ended, or is not ready in so many seconds."""
+        """Return when it serves. Raises WorkerFailed when it ends, or is not ready within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.shield(self._ready)
@@ -85,31 +85,31 @@ class Worker:
             raise WorkerFailed(f"was not ready within {seconds:g} seconds") from exc
 
     async def ended(self) -> str:
-        """Return how it ended, in words, once it has."""
+        """Wait for its end, and return the reason as text."""
         return await asyncio.shield(self._ended)
 
-    def silent_for(self) -> float:
-        """The seconds since its last sign of life, whatever waits in the channel counted."""
+    def seconds_since_heartbeat(self) -> float:
+        """The seconds since its last message, including those that are still in the channel."""
         self._read()
-        return time.monotonic() - self.last_sign
+        return time.monotonic() - self._last_heartbeat
 
     def stop(self) -> None:
-        """Have it drain and end. A worker that still imports ends at once."""
-        self.told = True
+        """Let it drain and end. A worker that is still importing ends at once."""
+        self._stop_requested = True
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._signal(signal.SIGKILL)
 
     def _start(self) -> None:
-        with _named(self.name):
+        with _worker_name(self.name):
             try:
-                _start_deaf(self._process)
+                _start_with_signals_blocked(self._process)
             except (AttributeError, PicklingError, RuntimeError, TypeError) as exc:
                 raise WorkerFailed(
-                    f"cannot be given what is in app.shared_ctx ({type(exc).__name__}: {exc}). Put objects of "
-                    "multiprocessing into it, made in main_process_start, and keep the rest in app.ctx"
+                    f"cannot receive app.shared_ctx ({type(exc).__name__}: {exc}). Store only objects of "
+                    "multiprocessing in it, created in main_process_start, and keep the rest in app.ctx"
                 ) from exc
 
     def _signal(self, number: signal.Signals) -> None:
@@ -122,18 +122,20 @@ class Worker:
             return
         try:
             while self._channel.poll():
-                self._take(self._channel.recv_bytes())
+                self._handle(self._channel.recv_bytes())
         except (EOFError, OSError):
-            self._loop.remove_reader(self._channel.fileno())  # its end is closed; the sentinel tells the rest
+            self._loop.remove_reader(
+                self._channel.fileno()
+            )  # the worker has closed its end; the sentinel reports the rest
 
-    def _take(self, message: bytes) -> None:
-        self.last_sign = time.monotonic()
+    def _handle(self, message: bytes) -> None:
+        self._last_heartbeat = time.monotonic()
         if message == READY and not self._ready.done():
             self._ready.set_result(None)
         elif message.startswith(FAILED):
             self._reason = message.removeprefix(FAILED).decode(errors="replace")
         elif message.startswith((RESTART, TERMINATE)):
-            self._obey(message)
+            self._on_request(message)
 
     def _note_end(self) -> None:
         self._loop.remove_reader(self._process.sentinel)
@@ -142,17 +144,17 @@ class Worker:
         self._channel.close()
         self._process.join()
         self._exit_code = self._process.exitcode or 0
-        how = self._reason or _words(self._exit_code)
+        reason = self._reason or _describe(self._exit_code)
         self._process.close()
         if not self._ready.done():
-            self._ready.set_exception(WorkerFailed(how))
-            self._ready.exception()  # it need not be awaited
-        self._ended.set_result(how)
+            self._ready.set_exception(WorkerFailed(reason))
+            self._ready.exception()  # marks it as retrieved: nobody may await it
+        self._ended.set_result(reason)
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
-    """A child that starts inside of the block finds its name where Sanic's own workers do, from its first import on."""
+def _worker_name(name: str) -> Iterator[None]:
+    """A child that starts inside the block finds its name in the variable that Sanic's own workers have."""
     os.environ["SANIC_WORKER_NAME"] = name
     try:
         yield
@@ -160,16 +162,16 @@ def _named(name: str) -> Iterator[None]:
         del os.environ["SANIC_WORKER_NAME"]
 
 
-def _start_deaf(process: SpawnProcess) -> None:
-    """Start a process that does not hear what a terminal tells all processes of a service. The main process decides.
+def _start_with_signals_blocked(process: SpawnProcess) -> None:
+    """Start a process with the signals blocked that a terminal sends to all processes. The main process handles them.
 
-    SIGTERM is not blocked. Until the worker handles it, it has opened nothing, so the kernel ends it at once; a stop
-    does not wait for imports.
+    SIGTERM is not blocked. A worker that does not handle it yet has opened nothing, so the kernel may end it at once,
+    and a stop does not wait for imports.
     """
     if sys.platform == "win32":
         process.start()
         return
-    resource_tracker.ensure_running()  # which would inherit it
+    resource_tracker.ensure_running()  # which would inherit the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
         process.start()
@@ -177,7 +179,7 @@ def _start_deaf(process: SpawnProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _words(exit_code: int) -> str:
+def _describe(exit_code: int) -> str:
     if exit_code < 0:
         return f"was killed by {signal.Signals(-exit_code).name}"
     return f"ended with status {exit_code}"

@@ -1,4 +1,4 @@
-"""Where an app listens."""
+"""The address that an app binds."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from sanic import Blueprint
 
 from sanicbase.config import Config
 from sanicbase.errors import ResourceError
-from sanicbase.server.holder import holder_of
+from sanicbase.server.port_owner import port_owner
 
-__all__ = ["Kind", "Listening", "kind_of", "listening"]
+__all__ = ["AppKind", "BindAddress", "app_kind", "bind_address"]
 
-Kind = Literal["http", "ws"]
+AppKind = Literal["http", "ws"]
 
 
 @dataclass(frozen=True)
-class Listening:
-    """An address, the setting that names its port, and the processes that share it."""
+class BindAddress:
+    """An address, the setting of its port, and the number of workers that share it."""
 
     host: str
     port: int
     setting: str
     workers: int
-    backlog: int = 1024  # connections that wait while all workers are busy, or one is replaced
+    backlog: int = 1024  # connections that wait while all workers are busy or one is replaced
 
-    def open(self) -> socket.socket:
-        """A socket bound to the address, which does not listen yet. Raises ResourceError, with who has the port."""
+    def bind(self) -> socket.socket:
+        """A socket bound to the address, which does not listen yet.
+
+        Raises ResourceError; when the port is in use, its message names the process that owns it.
+        """
         try:
             family, *_ = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
             bound = socket.socket(family, socket.SOCK_STREAM)
         except OSError as exc:
-            raise ResourceError(self._refusal(str(exc.strerror), "Correct HOST")) from exc
+            raise ResourceError(self._error(str(exc.strerror), "Correct HOST")) from exc
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((self.host, self.port))
@@ -43,21 +46,21 @@ class Listening:
             bound.close()
             remedy = f"Set {self.setting}"
             if exc.errno == errno.EADDRINUSE:
-                remedy = f"Stop {holder_of(self.port) or 'whoever has it'}, or set {self.setting}"
-            raise ResourceError(self._refusal(str(exc.strerror), remedy)) from exc
+                remedy = f"Stop {port_owner(self.port) or 'the process that uses it'}, or set {self.setting}"
+            raise ResourceError(self._error(str(exc.strerror), remedy)) from exc
         return bound
 
-    def _refusal(self, cause: str, remedy: str) -> str:
+    def _error(self, cause: str, remedy: str) -> str:
         return f"Cannot listen on {self.host}:{self.port}: {cause}. {remedy}."
 
 
-def kind_of(blueprints: Sequence[Blueprint]) -> Kind:
+def app_kind(blueprints: Sequence[Blueprint]) -> AppKind:
     """`ws` when every route of the blueprints is a WebSocket, `http` otherwise."""
     routes = [route for blueprint in blueprints for route in blueprint._future_routes]  # noqa: SLF001
     return "ws" if routes and all(route.websocket for route in routes) else "http"
 
 
-def listening(config: Config, kind: Kind) -> Listening:
-    """Where the configuration has that kind of app listen."""
+def bind_address(config: Config, kind: AppKind) -> BindAddress:
+    """The address of an app of that kind, by the settings."""
     port = config.HTTP_PORT if kind == "http" else config.WS_PORT
-    return Listening(config.HOST, port, f"{config.env_prefix()}{kind.upper()}_PORT", config.WORKERS)
+    return BindAddress(config.HOST, port, f"{config.env_prefix()}{kind.upper()}_PORT", config.WORKERS)
