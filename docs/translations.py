@@ -26,8 +26,8 @@ from sanicbase.cli.making import templates
 from sanicbase.codes import StatusError
 from sanicbase.config import Config
 from sanicbase.db.engine.translation import WORDS
-from sanicbase.http.messages import CONTEXT
-from sanicbase.http.mistakes import CODES
+from sanicbase.http.errors.exceptions import CODES
+from sanicbase.http.errors.messages import CONTEXT
 from sanicbase.i18n import DOMAIN, LOCALE
 
 __all__ = ["catalog_file", "settings", "template"]

@@ -1,5 +1,5 @@
 from .app import create_app, serve
-from .auth import bearer_token, made_token, token_digest
+from .auth import bearer_token, get_or_create_token, token_digest
 from .cache import RCModel
 from .codes import CodedError, ErrorCode, StatusError, error_codes
 from .config import Config
@@ -53,13 +53,15 @@ from .http import (
     Created,
     Deprecation,
     Envelope,
-    Failure,
-    Fault,
+    FieldError,
     Header,
     NoContent,
     PlainEnvelope,
+    Problem,
     ProblemEnvelope,
     Query,
+    Request,
+    RequestContext,
     UploadedFile,
     deprecate,
     endpoint,
@@ -83,7 +85,7 @@ from .rc import (
     pubsub,
     unpack,
 )
-from .typing import App
+from .server.context import App, ServiceContext
 from .ws import Rooms, WSView
 
 __all__ = [
@@ -107,9 +109,8 @@ __all__ = [
     "Envelope",
     "ErrorCode",
     "ErrorMessage",
-    "Failure",
-    "Fault",
     "Fenced",
+    "FieldError",
     "Header",
     "IntegrityError",
     "InvalidInput",
@@ -130,14 +131,18 @@ __all__ = [
     "Page",
     "PageQuery",
     "PlainEnvelope",
+    "Problem",
     "ProblemEnvelope",
     "Query",
     "RCModel",
+    "Request",
+    "RequestContext",
     "Resource",
     "ResourceError",
     "Rooms",
     "SanicBaseError",
     "SerializationError",
+    "ServiceContext",
     "SoftDelete",
     "StaleTokenError",
     "StaleVersionError",
@@ -154,12 +159,12 @@ __all__ = [
     "endpoint",
     "error_codes",
     "get_blocking_redis",
+    "get_or_create_token",
     "get_redis",
     "get_redis_cluster",
     "keyset_page",
     "lifespan",
     "lock",
-    "made_token",
     "on_commit",
     "pack",
     "pubsub",

@@ -14,8 +14,8 @@ from sanic import Blueprint
 from sanic.request import Request
 
 from sanicbase import BigIntStr, Created, Query, RCModel, create_app, endpoint, lifespan
-from sanicbase.http.bounded_type import BoundedType
 from sanicbase.http.openapi import Info, document
+from sanicbase.http.validation.bounded_type import BoundedType
 from sanicbase.numerals import integer_text
 from sanicbase.testing import client
 from tests.db.opening import LibraryConfig

@@ -17,16 +17,15 @@ from sanicbase.app.main_process import MainProcess
 from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
-from sanicbase.http.access import install_request_log
 from sanicbase.http.docs import install_docs
-from sanicbase.http.envelope import ENVELOPES, Envelope
-from sanicbase.http.errors import install_error_handlers
-from sanicbase.http.messages import Messages
+from sanicbase.http.envelope import ENVELOPES, Envelope, HTTPContext
+from sanicbase.http.error_handler import ErrorHandler
+from sanicbase.http.errors.messages import Messages
+from sanicbase.http.guards import install_guards
 from sanicbase.http.openapi import info_of, install_openapi
-from sanicbase.http.path_numbers import install_path_numbers
-from sanicbase.http.request import AnyRequest
-from sanicbase.http.routes import finish_routes, register
-from sanicbase.http.rules import install_rules
+from sanicbase.http.request import ServiceRequest
+from sanicbase.http.request_log import install_request_log
+from sanicbase.http.routes import finish_routes, install_path_numbers, register
 from sanicbase.http.streams import StreamingApp, install_streams
 from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
@@ -36,8 +35,8 @@ from sanicbase.process.parent import die_with_parent, managers_die_with_parent
 from sanicbase.process.role import is_main_process
 from sanicbase.process.signals import exit_on_signal
 from sanicbase.server.bind_address import AppKind, app_kind, bind_address
+from sanicbase.server.context import App
 from sanicbase.server.manager import Manager, stop_while_starting
-from sanicbase.typing import App
 
 __all__ = ["configure", "create_app"]
 
@@ -66,22 +65,19 @@ def create_app(
     else:
         die_with_parent()
     kind = kind or app_kind(blueprints)
-    app = _new_app(f"{config.SERVER_NAME}_{kind}")
-    app.ctx.draining = False
-    app.ctx.check = True  # whether the resources must answer before the app serves, see supervisor.py
-    app.ctx.handles_signals = False  # serve() handles them from the start
-    app.ctx.resources = ()
-    app.ctx.bind_address = bind_address(config, kind)
-    app.ctx.main_process = MainProcess(config, app.name, resources)
+    name = f"{config.SERVER_NAME}_{kind}"
+    envelope = envelope or ENVELOPES[config.ENVELOPE]()
+    main_process = MainProcess(config, name, resources)
+    app = _new_app(name, HTTPContext(config, bind_address(config, kind), main_process.stop, envelope=envelope))
     configure(app, config)
     install_request_log(app, access=config.ACCESS_LOG)
     add_catalogs(config.package_dir() / "locale")
-    install_error_handlers(app, envelope or ENVELOPES[config.ENVELOPE](), Messages(messages))
+    ErrorHandler(envelope, Messages(messages)).install(app)
     install_streams(app)
     install_path_numbers(app)
-    install_rules(app)
+    install_guards(app)
     install_health(app)
-    _install_main_process(app)
+    _install_main_process(app, main_process)
     _install_lifespan(app, kind, resources)
     for blueprint in blueprints:
         register(app, blueprint)
@@ -92,10 +88,17 @@ def create_app(
     return app
 
 
-def _new_app(name: str) -> App:
+def _new_app(name: str, context: HTTPContext) -> App:
     if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
         Sanic.unregister_app(Sanic.get_app(name))
-    return StreamingApp(name, configure_logging=False, dumps=orjson.dumps, loads=orjson.loads, request_class=AnyRequest)
+    return StreamingApp(
+        name,
+        ctx=context,
+        configure_logging=False,
+        dumps=orjson.dumps,
+        loads=orjson.loads,
+        request_class=ServiceRequest,  # type: ignore[arg-type]  # Sanic annotates the class of its own default
+    )
 
 
 def configure(app: App, config: Config) -> None:
@@ -107,14 +110,14 @@ def configure(app: App, config: Config) -> None:
     app.ctx.config = config
     for name in type(config).model_fields.keys() & DEFAULT_CONFIG.keys():
         app.config[name] = getattr(config, name)
-    app.config.ACCESS_LOG = False  # the access lines are ours, see http/access.py
+    app.config.ACCESS_LOG = False  # the access lines are ours, see http/request_log.py
     app.config.AUTO_EXTEND = False
     app.config.TOUCHUP = True  # Sanic switches it off with DEBUG, which gives every response an empty Alt-Svc header
     app.config.MOTD = False
     app.config.update(SANIC_EXT)
 
 
-def _install_main_process(app: App) -> None:
+def _install_main_process(app: App, main_process: MainProcess) -> None:
     """Install the listeners of the main process, which both the `sanic` command and serve() call."""
     logging.getLogger("sanic.error").addFilter(_is_no_exit)
 
@@ -123,7 +126,7 @@ def _install_main_process(app: App) -> None:
         stops = app.listeners["main_process_stop"]  # called in the order of registration, by Sanic as well
         stops.append(stops.pop(stops.index(stop_main_process)))  # the service's own come first: they may need Redis
         with _exit_with_message(), nullcontext() if app.ctx.handles_signals else exit_on_signal():
-            await app.ctx.main_process.start(
+            await main_process.start(
                 replace(app.ctx.bind_address, **_command_line_options(app)), common_prefix(app.blueprints.values())
             )
 
@@ -134,7 +137,7 @@ def _install_main_process(app: App) -> None:
 
     @app.main_process_stop
     async def stop_main_process(app: App) -> None:
-        app.ctx.main_process.stop()
+        main_process.stop()
 
 
 def _command_line_options(app: App) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _install_lifespan(app: App, kind: AppKind, resources: tuple[Resource, ...]) 
     async def open_lifespan(app: App) -> None:
         if not is_main_process():
             die_with_parent()
-        config: Config = app.ctx.config
+        config = app.ctx.config
         with _exit_with_message() if is_main_process() else nullcontext():
             setup_logging(config, process=kind)
             app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources, check=app.ctx.check))

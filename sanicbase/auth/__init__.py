@@ -1,6 +1,6 @@
 """Who a client is."""
 
 from sanicbase.auth.bearer import bearer_token, token_digest
-from sanicbase.auth.made import made_token
+from sanicbase.auth.development_token import get_or_create_token
 
-__all__ = ["bearer_token", "made_token", "token_digest"]
+__all__ = ["bearer_token", "get_or_create_token", "token_digest"]

@@ -16,7 +16,7 @@ from sanicbase.config import Config
 from sanicbase.db.database import models_known
 from sanicbase.http.openapi import breaking_changes, document, info_of
 from sanicbase.i18n import gettext as _
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["openapi"]
 
@@ -32,7 +32,7 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
     Without APP it is that of the only service. Nothing is connected to, and nothing is served.
     """
     found = _app(_launch_file(app))
-    config: Config = found.ctx.config
+    config = found.ctx.config
     made = asyncio.run(_document(found, config))
     file = file or config.package_dir() / "openapi.json"
     if write:

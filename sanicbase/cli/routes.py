@@ -12,7 +12,7 @@ from sanicbase.cli.project import here, of_service
 from sanicbase.cli.table import table
 from sanicbase.http.routes import operations_of
 from sanicbase.i18n import gettext as _
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["routes"]
 
@@ -38,12 +38,12 @@ def _rows(app: App) -> Iterator[Row]:
             yield "WS", f"/{route.path}", route.handler.__name__, who
         for method in sorted(set(route.methods) - {"HEAD", "OPTIONS"}) if not route.extra.websocket else ():
             operation = operations_of(route).get(method)
-            users = operation is not None and operation.wants_user
+            users = operation is not None and operation.requires_user
             yield method, f"/{route.path}", _view(route), _("users") if users else who
 
 
 def _who(context: object) -> str:
-    if getattr(context, "rules", ()):
+    if getattr(context, "guards", ()):
         return _("whom admit lets in")
     return _("everybody")
 

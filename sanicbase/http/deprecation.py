@@ -1,4 +1,4 @@
-"""What will go away says so: the headers Deprecation (RFC 9745) and Sunset (RFC 8594)."""
+"""Deprecated routes: the headers Deprecation (RFC 9745) and Sunset (RFC 8594)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from email.utils import format_datetime
 from functools import cached_property
 
 from sanic import Blueprint
-from sanic.request import Request
 from sanic.response import BaseHTTPResponse
 
 from sanicbase.errors import SanicBaseError
-from sanicbase.typing import App
+from sanicbase.http.request import Request
+from sanicbase.server.context import App
 
 __all__ = ["Deprecation", "deprecate", "install_deprecations"]
 
 
 @dataclass(frozen=True)
 class Deprecation:
-    """Since when something is deprecated, when it will be gone, and where to read about it.
+    """Since when a route is deprecated, when it will be removed, and where to read about it.
 
     A date is its midnight in UTC.
-
 
     ArticlesAPI.attach(http, "/articles", version=1, deprecated=Deprecation(date(2026, 7, 1)))
     deprecate(blueprint_of_v1, Deprecation(date(2026, 7, 1), sunset=date(2027, 1, 1)))
@@ -38,13 +37,13 @@ class Deprecation:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """The headers of every answer."""
-        found = {"Deprecation": f"@{int(_moment(self.since).timestamp())}"}
+        """The headers of every response."""
+        headers = {"Deprecation": f"@{int(_moment(self.since).timestamp())}"}
         if self.sunset is not None:
-            found["Sunset"] = format_datetime(_moment(self.sunset), usegmt=True)
+            headers["Sunset"] = format_datetime(_moment(self.sunset), usegmt=True)
         if self.link:
-            found["Link"] = f'<{self.link}>; rel="deprecation"; type="text/html"'
-        return found
+            headers["Link"] = f'<{self.link}>; rel="deprecation"; type="text/html"'
+        return headers
 
 
 def deprecate(blueprint: Blueprint, deprecation: Deprecation) -> None:
@@ -53,21 +52,21 @@ def deprecate(blueprint: Blueprint, deprecation: Deprecation) -> None:
 
 
 def install_deprecations(app: App) -> None:
-    """Have the routes that are declared deprecated say so; no other route pays for it."""
+    """Add the headers to the responses of deprecated routes, and of no others."""
     for blueprint in app.blueprints.values():
         if (declared := getattr(blueprint.ctx, "deprecation", None)) is not None:
             for route in blueprint.routes:
                 route.ctx.deprecation = getattr(route.ctx, "deprecation", None) or declared
     for route in app.router.routes:
         if (deprecation := getattr(route.ctx, "deprecation", None)) is not None:
-            app.register_named_middleware(_marker(deprecation), [route.name], "response")
+            app.register_named_middleware(_middleware(deprecation), [route.name], "response")
 
 
-def _marker(deprecation: Deprecation):  # type: ignore[no-untyped-def]
-    async def mark(request: Request, response: BaseHTTPResponse) -> None:
+def _middleware(deprecation: Deprecation):  # type: ignore[no-untyped-def]
+    async def add_headers(request: Request, response: BaseHTTPResponse) -> None:
         response.headers.update(deprecation.headers)
 
-    return mark
+    return add_headers
 
 
 def _moment(value: date) -> datetime:

@@ -1,8 +1,8 @@
-"""The documentation page at `/docs`: what the service's OpenAPI document says, and a form to try each operation.
+"""The documentation page at `/docs`: the service's OpenAPI document, and a form to try each operation.
 
-It is our own, of a few plain files: the packages on PyPI that ship Swagger UI have one of 2023, which knows no
-OpenAPI 3.1, or bring a web framework with it, and neither speaks Chinese. The browser is told to load nothing from
-elsewhere, and to run nothing that is written into the page.
+It is our own, in a few plain files: the packages on PyPI that ship Swagger UI have one of 2023, which does not know
+OpenAPI 3.1, or depend on a web framework, and neither is in Chinese. The browser loads nothing from elsewhere, and runs
+no inline script.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from sanic.exceptions import NotFound
 from sanic.request import Request
 from sanic.response import HTTPResponse
 
-from sanicbase.http.messages import language_of
+from sanicbase.http.errors.messages import language_of
 from sanicbase.i18n import gettext_noop, languages, translation
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["install_docs"]
 
@@ -39,18 +39,18 @@ HEADERS = {
 
 
 def install_docs(app: App | Blueprint, *, document: str = "openapi.json") -> None:
-    """Serve the page at `/docs`. `document` is the address of the OpenAPI document, relative to the page's.
+    """Serve the page at `/docs`. `document` is the URL of the OpenAPI document, relative to the page's.
 
-    Relative, so that a proxy may put both behind a prefix; requests from the page go to paths behind that prefix, too.
+    It is relative so that a proxy can put both behind a prefix; requests from the page have that prefix, too.
     """
 
     async def page(request: Request) -> HTTPResponse:
-        return _answer("docs.html", document)
+        return _file("docs.html", document)
 
     async def file(request: Request, name: str) -> HTTPResponse:
         if name not in FILES:
             raise NotFound
-        return _answer(name)
+        return _file(name)
 
     async def translations(request: Request) -> HTTPResponse:
         content = orjson.dumps({"preferred": language_of(request), "languages": _translations()})
@@ -61,7 +61,7 @@ def install_docs(app: App | Blueprint, *, document: str = "openapi.json") -> Non
         app.add_route(handler, uri, methods=("GET", "HEAD"), strict_slashes=True, name=f"docs_{handler.__name__}")
 
 
-def _answer(name: str, document: str = "") -> HTTPResponse:
+def _file(name: str, document: str = "") -> HTTPResponse:
     text = _text(name).replace("@document@", document).replace("@noscript@", _noscript())
     return HTTPResponse(text, headers=dict(HEADERS), content_type=TYPES[name.rpartition(".")[2]])
 

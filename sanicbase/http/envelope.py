@@ -1,37 +1,39 @@
-"""The envelope of every answer: what views return and what goes wrong, in one form.
+"""The envelope of every response: the data that views return, and errors, in one form.
 
     standard   {"code": 0, "msg": "ok", "data": …}; errors have the same members, and request_id
     plain      what a view returned, as it is; errors {"code", "message", "request_id", "errors"}
     problem    what a view returned, as it is; errors are problem documents (RFC 9457)
 
-The HTTP status is true in each. An answer is returned, never raised: one that is an exception rolls back the
-transaction around it and disappears in `except Exception`.
+The HTTP status is true in each. A response is returned, never raised: an exception rolls back the transaction around
+it and disappears in `except Exception`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from sanicbase.db.pages import KeysetPage, Page
-from sanicbase.http.failure import Failure
+from sanicbase.http.errors.problem import Problem
+from sanicbase.http.request import AnyRequest, Request
+from sanicbase.server.context import App, ServiceContext
 
-__all__ = ["ENVELOPES", "Envelope", "PlainEnvelope", "ProblemEnvelope", "success"]
+__all__ = ["ENVELOPES", "Envelope", "HTTPContext", "PlainEnvelope", "ProblemEnvelope", "envelope_of", "success"]
 
 Schema = dict[str, Any]
 
 CURSOR: Schema = {"type": ["string", "null"]}
-MARKS: dict[type, Schema] = {
+PAGE_META: dict[type, Schema] = {
     Page: {"total": {"type": "integer", "minimum": 0}},
     KeysetPage: {"next": CURSOR, "previous": CURSOR},
 }
-FAULT: Schema = {
+FIELD_ERROR: Schema = {
     "type": "object",
     "properties": {"path": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["path", "code", "message"],
@@ -41,117 +43,117 @@ FAULT: Schema = {
 class Envelope:
     """The standard envelope, and the base of every other one.
 
-    A service's own overrides `content` and `failure_content`, and for its document `success_schema` and
-    `failure_schema`; status, headers and media type are seen to. It is given to `create_app(…, envelope=Own())`.
+    An envelope of a service overrides `content` and `error_content`, and for its document `success_schema` and
+    `error_schema`; status, headers and media type are set for it. Pass it to `create_app(…, envelope=ShopEnvelope())`.
     """
 
     media_type = "application/json"
-    failure_media_type = "application/json"
+    error_media_type = "application/json"
 
-    def content(self, data: object, marks: Mapping[str, object]) -> object:
-        """Override to say what is sent for what a view returned.
+    def content(self, data: object, meta: Mapping[str, object]) -> object:
+        """Override to put the data that a view returned into the body.
 
-        `data` is the model or value, or the rows of a page; `marks` are what a page has besides them: `total`, or
-        `next` and `previous`. The data may hold `orjson.Fragment`s, which are JSON that is made already.
+        `data` is the model or value, or the rows of a page; `meta` is what a page has besides its rows: `total`, or
+        `next` and `previous`. The data may hold `orjson.Fragment`s, which are JSON already.
         """
-        return {"code": 0, "msg": "ok", "data": data, **marks}
+        return {"code": 0, "msg": "ok", "data": data, **meta}
 
-    def failure_content(self, request: Request, failure: Failure) -> object:
-        """Override to say what is sent for what went wrong."""
+    def error_content(self, request: AnyRequest, problem: Problem) -> object:
+        """Override to put an error into the body."""
         return {
-            "code": failure.code.code,
-            "msg": failure.message,
-            "data": [fault._asdict() for fault in failure.faults] or None,
-            "request_id": failure.request_id,
+            "code": problem.code.code,
+            "msg": problem.message,
+            "data": [error.content() for error in problem.errors] or None,
+            "request_id": problem.request_id,
         }
 
     def success_schema(self, data_schema: Schema, *, page: type | None = None) -> Schema:
-        """Override to describe what `content` makes: `data_schema` is that of the data, of a page that of its rows."""
-        marks = MARKS.get(page, {}) if page else {}
+        """Override to describe what `content` returns: `data_schema` is that of the data, or of the rows of a page."""
+        meta = PAGE_META.get(page, {}) if page else {}
         ok: Schema = {"code": {"type": "integer", "const": 0}, "msg": {"type": "string", "const": "ok"}}
-        properties = {**ok, "data": data_schema, **marks}
+        properties = {**ok, "data": data_schema, **meta}
         return _object(properties)
 
-    def failure_schema(self) -> Schema:
-        """Override to describe what `failure_content` makes."""
-        faults = {"type": ["array", "null"], "items": FAULT}
+    def error_schema(self) -> Schema:
+        """Override to describe what `error_content` returns."""
+        errors = {"type": ["array", "null"], "items": FIELD_ERROR}
         properties = {
             "code": {"type": "integer", "minimum": 1},
             "msg": {"type": "string"},
-            "data": faults,
+            "data": errors,
             "request_id": {"type": "string"},
         }
         return _object(properties)
 
     def success(
-        self, request: Request, data: object, status: int = 200, headers: Mapping[str, str] | None = None
+        self, request: AnyRequest, data: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> HTTPResponse:
-        """The answer for what a view returned: a model, a page, JSON as bytes, or anything that JSON has."""
-        return _response(self.content(*_parted(data)), status, headers, self.media_type)
+        """The response for what a view returned: a model, a page, JSON as bytes, or any JSON value."""
+        return _response(self.content(*_split(data)), status, headers, self.media_type)
 
-    def failure(self, request: Request, failure: Failure) -> HTTPResponse:
-        """The answer for what went wrong."""
-        content = self.failure_content(request, failure)
-        headers = {"Content-Language": failure.language, "Vary": "Accept-Language", **failure.headers}
-        return _response(content, failure.status, headers, self.failure_media_type)
+    def error(self, request: AnyRequest, problem: Problem) -> HTTPResponse:
+        """The response for an error."""
+        content = self.error_content(request, problem)
+        headers = {"Content-Language": problem.language, "Vary": "Accept-Language", **problem.headers}
+        return _response(content, problem.status, headers, self.error_media_type)
 
 
 class PlainEnvelope(Envelope):
-    """No envelope: what a view returned, as it is. A page is an object with `items` and what else it has."""
+    """No envelope: what a view returned, as it is. A page is an object with its rows as `items`, and its meta."""
 
-    def content(self, data: object, marks: Mapping[str, object]) -> object:
-        return {"items": data, **marks} if marks else data
+    def content(self, data: object, meta: Mapping[str, object]) -> object:
+        return {"items": data, **meta} if meta else data
 
-    def failure_content(self, request: Request, failure: Failure) -> object:
+    def error_content(self, request: AnyRequest, problem: Problem) -> object:
         return {
-            "code": failure.code.code,
-            "message": failure.message,
-            "request_id": failure.request_id,
-            "errors": [fault._asdict() for fault in failure.faults],
+            "code": problem.code.code,
+            "message": problem.message,
+            "request_id": problem.request_id,
+            "errors": [error.content() for error in problem.errors],
         }
 
     def success_schema(self, data_schema: Schema, *, page: type | None = None) -> Schema:
-        marks = MARKS.get(page) if page else None
-        return _object({"items": data_schema, **marks}) if marks else data_schema
+        meta = PAGE_META.get(page) if page else None
+        return _object({"items": data_schema, **meta}) if meta else data_schema
 
-    def failure_schema(self) -> Schema:
+    def error_schema(self) -> Schema:
         properties = {
             "code": {"type": "integer", "minimum": 1},
             "message": {"type": "string"},
             "request_id": {"type": "string"},
-            "errors": {"type": "array", "items": FAULT},
+            "errors": {"type": "array", "items": FIELD_ERROR},
         }
         return _object(properties)
 
 
 class ProblemEnvelope(PlainEnvelope):
-    """Plain answers, and problem documents (RFC 9457) for errors: `type`, `title`, `status`, `detail`, `instance`, and
+    """Plain data, and problem documents (RFC 9457) for errors: `type`, `title`, `status`, `detail`, `instance`, and
     besides them `code`, `request_id` and `errors`.
 
     The type of a service's own code is a URN of its name; a code that says no more than the status has "about:blank".
     """
 
-    failure_media_type = "application/problem+json"
+    error_media_type = "application/problem+json"
 
-    def failure_content(self, request: Request, failure: Failure) -> object:
-        name = failure.code.name
+    def error_content(self, request: AnyRequest, problem: Problem) -> object:
+        name = problem.code.name
         return {
-            "type": "about:blank" if failure.is_general else f"urn:problem-type:{name.lower().replace('_', '-')}",
-            "title": HTTPStatus(failure.code.status).phrase
-            if failure.is_general
+            "type": "about:blank" if problem.is_general else f"urn:problem-type:{name.lower().replace('_', '-')}",
+            "title": HTTPStatus(problem.code.status).phrase
+            if problem.is_general
             else name.replace("_", " ").capitalize(),
-            "status": failure.status,
-            "detail": failure.message,
+            "status": problem.status,
+            "detail": problem.message,
             "instance": request.path,
-            "code": failure.code.code,
-            "request_id": failure.request_id,
-            "errors": [fault._asdict() for fault in failure.faults],
+            "code": problem.code.code,
+            "request_id": problem.request_id,
+            "errors": [error.content() for error in problem.errors],
         }
 
-    def failure_schema(self) -> Schema:
+    def error_schema(self) -> Schema:
         texts: Schema = {name: {"type": "string"} for name in ("type", "title", "detail", "instance", "request_id")}
         numbers: Schema = {name: {"type": "integer"} for name in ("status", "code")}
-        return _object({**texts, **numbers, "errors": {"type": "array", "items": FAULT}})
+        return _object({**texts, **numbers, "errors": {"type": "array", "items": FIELD_ERROR}})
 
 
 ENVELOPES: dict[str, type[Envelope]] = {
@@ -159,18 +161,30 @@ ENVELOPES: dict[str, type[Envelope]] = {
     "plain": PlainEnvelope,
     "problem": ProblemEnvelope,
 }
-"""What the setting ENVELOPE names."""
+"""The envelopes that the setting ENVELOPE names."""
 
 
 def success(data: object, status: int = 200) -> HTTPResponse:
-    """The answer of the app that serves the current request, for a view or a plain handler that returns a response."""
-    request: Request = Request.get_current()
-    envelope: Envelope = request.app.ctx.envelope
-    return envelope.success(request, data, status)
+    """A response in the envelope of the app that serves the current request, for a view or a plain handler."""
+    request: AnyRequest = Request.get_current()
+    return envelope_of(request.app).success(request, data, status)
 
 
-def _parted(data: object) -> tuple[object, Mapping[str, object]]:
-    """What a view returned, apart from what a page has besides its rows."""
+@dataclass(eq=False, repr=False, kw_only=True)
+class HTTPContext(ServiceContext):
+    """The `app.ctx` of an app that has an envelope, as every app of `create_app` does."""
+
+    envelope: Envelope
+
+
+def envelope_of(app: App) -> Envelope:
+    """The envelope of an app."""
+    assert isinstance(app.ctx, HTTPContext)  # noqa: S101  (create_app makes no other)
+    return app.ctx.envelope
+
+
+def _split(data: object) -> tuple[object, Mapping[str, object]]:
+    """The data that a view returned, and the meta of a page."""
     if isinstance(data, Page):
         return data.items, {"total": data.total}
     if isinstance(data, KeysetPage):

@@ -1,4 +1,4 @@
-"""raises: what can go wrong in a view, told to its clients in the document."""
+"""raises: declares the errors of a view in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def raises(*errors: Error) -> Callable[[F], F]:
         @raises(ShopError.SOLD_OUT, NotFound)
         async def post(self, request: Request, body: OrderIn, user: User) -> Created[Order]: ...
 
-    An error is a code, a whole enumeration of codes, or one of Sanic's exceptions with a status. What sanicbase itself
-    answers (a missing token, parameters that do not fit, a server that is away) is in the document anyway. Nothing is
-    checked when the view runs. Raises SanicBaseError for anything else.
+    An error is a code, a whole enumeration of codes, or one of Sanic's exceptions with a status. The errors of
+    sanicbase itself (a missing token, invalid parameters, a server that is away) are in the document anyway. Nothing
+    is checked when the view runs. Raises SanicBaseError for anything else.
     """
     codes = tuple(code for error in errors for code in _codes(error))
 
@@ -39,7 +39,7 @@ def raises(*errors: Error) -> Callable[[F], F]:
 
 
 def raised_by(function: Callable[..., Any]) -> tuple[ErrorCode, ...]:
-    """The errors that a function declares, each once, in the order of their codes."""
+    """The errors that a function declares, without duplicates, in the order of their codes."""
     declared: tuple[ErrorCode, ...] = getattr(function, DECLARED, ())
     return tuple(sorted(dict.fromkeys(declared), key=lambda code: code.code))
 

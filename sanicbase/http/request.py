@@ -1,32 +1,51 @@
-"""Sanic's request, which can be made of any address, and whose body has limits."""
+"""Sanic's request with a typed context, a body that has limits, and an answer for addresses that cannot be read."""
 
 from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from sanic.exceptions import BadURL, RequestTimeout, ServiceUnavailable, URITooLong
 from sanic.http import Http
-from sanic.request import Request, RequestParameters
+from sanic.request import Request as SanicRequest
+from sanic.request import RequestParameters
 
-from sanicbase.http.content_type import MULTIPART, URL_ENCODED, content_type
-from sanicbase.http.forms import Fields, Files, read_multipart, read_url_encoded
-from sanicbase.http.json_items import check_items
+from sanicbase.http.body.content_type import MULTIPART, URL_ENCODED, content_type
+from sanicbase.http.body.forms import Fields, Files, read_multipart, read_url_encoded
+from sanicbase.http.body.json_items import check_items
+from sanicbase.server.context import App
 
-__all__ = ["AnyRequest"]
+__all__ = ["AnyRequest", "Request", "RequestContext", "ServiceRequest"]
 
 
-class AnyRequest(Request):
-    """A request whose error can be answered although its address cannot be read.
+@dataclass(eq=False, repr=False)
+class RequestContext(SimpleNamespace):
+    """The `request.ctx` of a request. A service may add attributes of its own, which are not typed."""
 
-    To answer it, Sanic makes a request of no method with the same address, fails again, and closes the connection
-    without a word to the client and with a traceback in the log.
+    user: object = None
+    """The user that `admit` returned; None for an anonymous client, and in a public view."""
+    started: float | None = None
+    """The time at which the request was read, of `time.perf_counter`; None for one that could not be read."""
 
-    The path of `http://host` is "/" (RFC 9110, 4.2.3). Sanic has none there, so reading `request.path` raises.
+
+Request = SanicRequest[App, RequestContext]
+"""Sanic's request with typed `app.ctx` and `ctx`."""
+AnyRequest = SanicRequest[Any, Any]
+"""The request of a hook that services override, and annotate as Sanic's `Request` or as sanicbase's."""
+
+
+class ServiceRequest(SanicRequest[App, RequestContext]):
+    """The request that a service's app makes.
 
     Its `json`, `form` and `files`, for plain handlers, are read within JSON_MAX_ITEMS and the FORM_MAX settings.
     """
+
+    # To answer an address that it cannot read, Sanic makes a request without a method from the same address, fails
+    # again, and closes the connection with a traceback in the log. And Sanic finds no path in `http://host`, so reading
+    # `request.path` raises; the path is "/" (RFC 9110, 4.2.3).
 
     def __init__(self, url_bytes: bytes, headers: Any, version: str, method: str, *args: Any, **options: Any) -> None:
         try:
@@ -39,9 +58,14 @@ class AnyRequest(Request):
             authority, mark, query = self.raw_url.partition(b"?")
             super().__init__(authority + b"/" + mark + query, headers, version, method, *args, **options)
 
+    @staticmethod
+    def make_context() -> RequestContext:
+        """Called by Sanic when the context is read for the first time."""
+        return RequestContext()
+
     async def receive_body(self) -> None:
         """Called by Sanic before a handler. A client that does not send its body in time is answered 408 (RFC 9110,
-        15.5.9); Sanic takes the handler, which has not begun, for slow, and answers 503."""
+        15.5.9). Sanic would blame the handler, which has not started, and answer 503."""
         try:
             await super().receive_body()  # type: ignore[no-untyped-call]  # Sanic annotates nothing here
         except CancelledError:
@@ -55,8 +79,9 @@ class AnyRequest(Request):
         return super().load_json(loads)
 
     def get_form(self, keep_blank_values: bool = False) -> RequestParameters:
-        """Parse the body as a form. Raises InvalidParameters, UnreadableBody; Sanic's own,
-        which takes quadratic time, logs what is wrong and goes on without a form."""
+        """Parse the body as a form. Raises InvalidParameters, UnreadableBody.
+
+        Sanic's own parser takes quadratic time, and only logs what is wrong with a form."""
         kind, parameters = content_type(self)
         fields: Fields = {}
         files: Files = {}
@@ -65,6 +90,6 @@ class AnyRequest(Request):
         elif kind == MULTIPART:
             fields, files = read_multipart(self.body, parameters.get("boundary", "").encode(), self.app.ctx.config)
         if kind == URL_ENCODED and not keep_blank_values:
-            fields = {name: found for name, many in fields.items() if (found := [each for each in many if each])}
+            fields = {name: given for name, values in fields.items() if (given := [value for value in values if value])}
         self.parsed_form, self.parsed_files = RequestParameters(fields), RequestParameters(files)
         return self.parsed_form

@@ -1,4 +1,4 @@
-"""The routes of an app: adding one, and what is looked at when all of them are known."""
+"""The routes of an app: adding them, the checks once all are added, and the types of path parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 from sanic import Blueprint
 from sanic.constants import HTTP_METHODS
 from sanic.exceptions import MethodNotAllowed, SanicException
-from sanic.request import Request
 from sanic.response import HTTPResponse
 from sanic_routing.exceptions import RouteExists
 from sanic_routing.group import RouteGroup
@@ -20,19 +19,22 @@ from sanic_routing.route import Route
 
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.deprecation import Deprecation, install_deprecations
-from sanicbase.http.mistakes import printable
+from sanicbase.http.errors.exceptions import printable
+from sanicbase.http.guards import Guard, Security
 from sanicbase.http.operation import Operation
-from sanicbase.http.rules import Rule, Security
-from sanicbase.typing import App
+from sanicbase.http.request import Request
+from sanicbase.server.context import App
 
-__all__ = ["Exposed", "add_route", "finish_routes", "operations_of", "register"]
+__all__ = ["RouteSpec", "add_route", "finish_routes", "install_path_numbers", "operations_of", "register"]
 
+INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 PARAMETER = re.compile(r"<(\w+)")
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: Sanic hashes what a route has in its context
-class Exposed:
-    """What a route's context says of the view behind it: its operations by method, and how a user is told there."""
+class RouteSpec:
+    """The view behind a route, as `route.ctx.spec`: its operations by method, and how its clients authenticate."""
 
     operations: Mapping[str, Operation]
     security: Security
@@ -44,33 +46,35 @@ def add_route(
     uri: str,
     operations: Mapping[str, Operation],
     *,
-    rules: tuple[Rule, ...],
+    guards: tuple[Guard, ...],
     security: Security,
     deprecated: Deprecation | None,
     **options: Any,
 ) -> None:
-    """Serve the operations, which are by method, at that path. Raises SanicBaseError for one that lacks a parameter.
+    """Serve the operations, by method, at that path. Raises SanicBaseError for one that lacks a parameter of the path.
 
-    Texts in the path are decoded (`%20` is a space), which Sanic leaves to the handler.
+    TextParameters in the path are decoded (`%20` is a space), which Sanic leaves to the handler.
     """
     for operation in operations.values():
         operation.check_path(PARAMETER.findall(uri), uri)
-    told = {"name": _free_name(to, handler.__name__, options.get("version")), "unquote": True, **options}
-    exposed = Exposed(operations, security)
-    to.add_route(handler, uri, ctx_rules=rules, ctx_exposed=exposed, ctx_deprecation=deprecated, **told)
+    name = _free_name(to, handler.__name__, options.get("version"))
+    options = {"name": name, "unquote": True, **options}
+    spec = RouteSpec(operations, security)
+    to.add_route(handler, uri, ctx_guards=guards, ctx_spec=spec, ctx_deprecation=deprecated, **options)
 
 
 def _free_name(to: App | Blueprint, name: str, version: object) -> str:
-    """A name for the route, for Sanic wants each once, and a view may be at several paths."""
+    """A name for the route that no other has, because Sanic refuses a second one, and a view may have several paths."""
     taken = {route.name.rpartition(".")[2] for route in to._future_routes}  # noqa: SLF001  (Sanic shows them later)
     name = name if version is None else f"{name}_v{version}"
-    return next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)
+    candidates = chain([name], (f"{name}_{number}" for number in count(2)))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def operations_of(route: Route) -> Mapping[str, Operation]:
     """The operations behind a route, by method; none for a plain handler of Sanic's."""
-    exposed: Exposed | None = getattr(route.ctx, "exposed", None)
-    return exposed.operations if exposed is not None else {}
+    spec: RouteSpec | None = getattr(route.ctx, "spec", None)
+    return spec.operations if spec is not None else {}
 
 
 def register(app: App, blueprint: Blueprint) -> None:
@@ -82,9 +86,10 @@ def register(app: App, blueprint: Blueprint) -> None:
 
 
 def finish_routes(app: App) -> None:
-    """Check the routes of the app now that all are known, and answer OPTIONS. Raises SanicBaseError."""
+    """Check the routes of the app once all are added, and answer OPTIONS. Raises SanicBaseError."""
     for group in list(_groups(app)):
         for route in group.routes:
+            _check_guards(route)
             for operation in operations_of(route).values():
                 path = f"/{route.path}"
                 operation.check_path(PARAMETER.findall(path), path)
@@ -94,6 +99,12 @@ def finish_routes(app: App) -> None:
     _install_allow(app)
 
 
+def _check_guards(route: Route) -> None:
+    """Refuse the former name of `ctx_guards`, because a route whose guards do not run is open to everybody."""
+    if hasattr(route.ctx, "rules"):
+        raise SanicBaseError(f"/{route.path} has ctx_rules, which do not run. Name them ctx_guards.")
+
+
 def _groups(app: App) -> Iterator[RouteGroup]:
     router = app.router
     for groups in (router.static_routes, router.dynamic_routes, router.regex_routes):
@@ -101,7 +112,7 @@ def _groups(app: App) -> Iterator[RouteGroup]:
 
 
 def _answer_options(app: App, group: RouteGroup) -> None:
-    """OPTIONS for a path of ours, with the methods that all its routes have together."""
+    """Answer OPTIONS for a path with a view, with the methods of all its routes."""
     first = next((route for route in group.routes if operations_of(route)), None)
     if first is None or "OPTIONS" in group.methods:
         return
@@ -122,12 +133,12 @@ def _answer_options(app: App, group: RouteGroup) -> None:
 
 
 def _install_allow(app: App) -> None:
-    """Say in every 405 which methods there are (RFC 9110, 15.5.6); Sanic forgets them where a path has parameters."""
+    """Name the allowed methods in every 405 (RFC 9110, 15.5.6); Sanic forgets them where a path has parameters."""
 
     @app.signal("http.lifecycle.exception")
-    async def say_what_is_allowed(request: Request, exception: Exception) -> None:
+    async def add_allow(request: Request, exception: Exception) -> None:
         if isinstance(exception, MethodNotAllowed):
-            exception.args = (f"This path does not have the method {printable(request.method)}.",)
+            exception.args = (f"The method {printable(request.method)} is not allowed for this path.",)
         if isinstance(exception, MethodNotAllowed) and "Allow" not in exception.headers:
             exception.headers = {**exception.headers, "Allow": ", ".join(_methods_at(app, request))}
 
@@ -140,7 +151,7 @@ def _methods_at(app: App, request: Request) -> Iterator[str]:
 
 
 def _both(app: App, blueprint: Blueprint) -> str:
-    """The two routes that collide, by their names."""
+    """The names of the two routes that collide."""
     registered = {_same(f"/{route.path}"): route.name for route in app.router.routes}
     for future in blueprint._future_routes:  # noqa: SLF001  (a blueprint that was not registered has no routes)
         path = _full_path(blueprint, future)
@@ -158,3 +169,26 @@ def _full_path(blueprint: Blueprint, future: Any) -> str:
 
 def _same(path: str) -> str:
     return re.sub(r"<\w+", "<", path.rstrip("/"))
+
+
+def install_path_numbers(app: App) -> None:
+    """Have `<number:int>` and `<ratio:float>` match numbers as JSON writes them, in this app only.
+
+    Python's int and float take `1_0`, ` 1` and `007` as well, so one resource would have many URLs.
+    """
+    app.router.register_pattern("int", _integer, f"^{INTEGER.pattern}$")
+    app.router.register_pattern("float", _float, f"^{FLOAT.pattern}$")
+
+
+def _integer(text: str) -> int:
+    """The integer of a path segment. Raises ValueError, and then Sanic tries another route."""
+    if INTEGER.fullmatch(text) is None:
+        raise ValueError(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    """The number of a path segment. Raises ValueError, and then Sanic tries another route."""
+    if FLOAT.fullmatch(text) is None:
+        raise ValueError(text)
+    return float(text)

@@ -1,4 +1,4 @@
-"""What those who run a service ask it."""
+"""Operations: health checks."""
 
 from sanicbase.ops.health import install_health
 

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import Literal
 
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["MainProcessEvent", "call_listeners"]
 

@@ -13,7 +13,7 @@ from sanic.application.constants import ServerStage
 from sanic.server import AsyncioServer, serve
 
 from sanicbase.server.bind_address import BindAddress
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["cancel_tasks", "create_server", "prepare"]
 
@@ -29,7 +29,7 @@ def prepare(app: App, address: BindAddress, bound: socket.socket) -> None:
         workers=address.workers,
         backlog=address.backlog,
         debug=app.ctx.config.DEBUG,
-        access_log=False,  # the access lines are ours, see http/access.py
+        access_log=False,  # the access lines are ours, see http/request_log.py
         motd=False,
     )
 

@@ -14,13 +14,13 @@ from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
 from sanicbase.process.signals import cancel_on_signal
 from sanicbase.process.systemd import Notifier
+from sanicbase.server.context import App
 from sanicbase.server.listeners import call_listeners
 from sanicbase.server.manager import Manager
 from sanicbase.server.sanic_server import prepare
 from sanicbase.server.supervisor import Supervisor, Timeouts
 from sanicbase.server.unsupported import refuse_unsupported
 from sanicbase.server.worker_process import WorkerFailed
-from sanicbase.typing import App
 
 __all__ = ["serve"]
 
@@ -80,7 +80,7 @@ async def _stop(app: App) -> None:
     try:
         await call_listeners(app, "main_process_stop")
     finally:
-        app.ctx.main_process.stop()  # also when a listener fails
+        app.ctx.stop_main_process()  # also when a listener fails
 
 
 async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None:

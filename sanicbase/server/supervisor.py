@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.channel import RESTART, TERMINATE
+from sanicbase.server.context import App
 from sanicbase.server.listeners import MainProcessEvent, call_listeners
 from sanicbase.server.manager import Manager
 from sanicbase.server.worker_process import Worker, WorkerFailed
-from sanicbase.typing import App
 
 __all__ = ["Supervisor", "Timeouts"]
 
@@ -63,7 +63,7 @@ class Supervisor:
         self._manager = manager
         self._timeouts = timeouts
         self._notifier = notifier
-        self._count: int = app.ctx.bind_address.workers
+        self._count = app.ctx.bind_address.workers
         self._slots: list[Worker] = []
         self._alive: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()

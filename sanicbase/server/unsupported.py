@@ -7,7 +7,7 @@ from sanic.helpers import Default
 
 from sanicbase.errors import ConfigError
 from sanicbase.i18n import gettext as _
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["refuse_unsupported"]
 

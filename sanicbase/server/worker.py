@@ -19,9 +19,9 @@ from sanicbase.log import flush_logging
 from sanicbase.process.parent import die_with_parent
 from sanicbase.server.bind_address import BindAddress
 from sanicbase.server.channel import ALIVE, FAILED, READY, send
+from sanicbase.server.context import App
 from sanicbase.server.multiplexer import Multiplexer
 from sanicbase.server.sanic_server import cancel_tasks, create_server
-from sanicbase.typing import App
 
 __all__ = ["run_worker"]
 

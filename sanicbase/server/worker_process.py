@@ -16,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 from pickle import PicklingError
 
 from sanicbase.server.channel import FAILED, READY, RESTART, TERMINATE
+from sanicbase.server.context import App
 from sanicbase.server.worker import run_worker
-from sanicbase.typing import App
 
 __all__ = ["Worker", "WorkerFailed"]
 

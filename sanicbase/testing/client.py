@@ -12,10 +12,10 @@ from sanic import Sanic
 from sanicbase.app.factory import configure
 from sanicbase.config import Config
 from sanicbase.log import close_logging
+from sanicbase.server.context import App
 from sanicbase.server.sanic_server import cancel_tasks, create_server
 from sanicbase.testing.ports import free_port
 from sanicbase.testing.service import NO_CERTIFICATES
-from sanicbase.typing import App
 
 __all__ = ["client"]
 

@@ -1,8 +1,8 @@
-"""One WebSocket after its handshake: what comes in, what goes out, how it ends.
+"""A WebSocket connection after its handshake: receiving, sending, closing.
 
-Sanic's own connection drops the messages that were not handed out when the client closed, never ends the handler of a
-client that sent invalid UTF-8, and may send while a client that does not read holds up its closing. So a Connection
-takes its place; the protocol itself stays that of the websockets package, as in Sanic.
+Sanic's own connection drops the messages that the handler has not received when the client closes, never ends the
+handler of a client that sends invalid UTF-8, and may write after a close frame that waits for a slow client. So a
+Connection replaces it; the protocol itself stays that of the websockets package, as in Sanic.
 """
 
 from __future__ import annotations
@@ -20,63 +20,63 @@ from sanicbase.ws.keepalive import KeepAlive
 
 __all__ = ["Connection"]
 
-INBOX = 16  # messages that may wait for the view; then the client has to
-INBOX_BYTES = 64 * 1024  # or that many bytes
-SEND_TIMEOUT = 10.0  # seconds in which a client has to make room for what is sent to it
-MOST_UNSENT = 1024 * 1024  # bytes that may wait for a client to read them, besides the message that crosses the line
-CLOSE_TIMEOUT = 5.0  # seconds in which a client has to answer a close
-REASON = 123  # bytes, the most that a close frame takes
+MAX_QUEUED = 16  # messages that wait for the view; then the client must wait
+MAX_QUEUED_BYTES = 64 * 1024  # or that many bytes
+SEND_TIMEOUT = 10.0  # seconds in which a client must read enough for the next message
+MAX_UNSENT = 1024 * 1024  # bytes that a client has not read, without the message that exceeds them
+CLOSE_TIMEOUT = 5.0  # seconds in which a client must answer a close frame
+MAX_REASON = 123  # bytes, the most that a close frame takes
 
 
 class Connection:
     """A WebSocket in both directions. Sanic calls `data_received`, `eof_received`, `connection_lost`, `close` and
     `end_connection`, and reads `loop` and `ws_proto`; the rest is the view's."""
 
-    def __init__(self, sanics: WebsocketImplProtocol, protocol: WebSocketProtocol) -> None:
-        self.ws_proto = sanics.ws_proto
+    def __init__(self, websocket: WebsocketImplProtocol, protocol: WebSocketProtocol) -> None:
+        self.ws_proto = websocket.ws_proto
         self.loop = asyncio.get_running_loop()
         self._protocol = protocol
         assert protocol.transport is not None  # noqa: S101  (Sanic forgets it when the connection is lost; not we)
         self._transport = protocol.transport
-        self._inbox: deque[str | bytes] = deque()
-        self._inbox_bytes = 0
+        self._queue: deque[str | bytes] = deque()
+        self._queued_bytes = 0
         self._partial: tuple[Opcode, bytearray] | None = None
         self._arrived = asyncio.Event()
-        self._reading_over = False
+        self._over = False
         self._paused = False
         self._failed: int | None = None
         self._lost = False
         self._on_over: Callable[[], None] | None = None
-        self._keep_alive = KeepAlive(self._ping, self._give_up, sanics.ping_interval, sanics.ping_timeout)
-        self._end_timer: asyncio.TimerHandle | None = None
+        self._keep_alive = KeepAlive(self._ping, self._on_ping_timeout, websocket.ping_interval, websocket.ping_timeout)
+        self._close_timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def take_over(cls, sanics: WebsocketImplProtocol) -> Connection:
-        """Take the place of Sanic's connection, to be called in the very step in which Sanic hands it out: nothing
-        was received by then, and its tasks have not begun."""
-        protocol = sanics.io_proto
+    def take_over(cls, websocket: WebsocketImplProtocol) -> Connection:
+        """Replace Sanic's connection. Call it as soon as Sanic passes the connection on, before any await: nothing was
+        received by then, and its tasks have not started."""
+        protocol = websocket.io_proto
         assert isinstance(protocol, WebSocketProtocol)  # noqa: S101  (it has just shaken hands)
-        for task in (sanics.keepalive_ping_task, sanics.auto_closer_task):
+        for task in (websocket.keepalive_ping_task, websocket.auto_closer_task):
             if task is not None:
                 task.cancel()
-        connection = cls(sanics, protocol)
+        connection = cls(websocket, protocol)
         protocol.websocket = connection  # type: ignore[assignment]
         connection._keep_alive.start()
         return connection
 
     @property
     def open(self) -> bool:
-        """Whether neither side has begun to close it."""
+        """Whether neither side has started to close it."""
         return self.ws_proto.state is State.OPEN and not self._lost
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is received, for good; what was received may still wait."""
-        return self._reading_over
+        """Whether nothing more is received; messages that were received may still wait."""
+        return self._over
 
     @property
     def code(self) -> int:
-        """The code by which it ended, once it is over: of whoever closed it first; 1006 when it was lost instead."""
+        """The close code, once it is over: that of the side that closed first, or 1006 when the connection was lost."""
         ours, theirs = self.ws_proto.close_sent, self.ws_proto.close_rcvd
         if self._failed is not None:
             return self._failed
@@ -85,26 +85,26 @@ class Connection:
         return int(ours.code) if ours is not None else int(CloseCode.ABNORMAL_CLOSURE)
 
     def call_when_over(self, callback: Callable[[], None] | None) -> None:
-        """Have it called once nothing more is received; None takes that back."""
+        """Call `callback` once nothing more is received; None removes it."""
         self._on_over = callback
 
     async def receive(self) -> str | bytes | None:
-        """The next message; None when it is over and every message was handed out."""
-        while not self._inbox:
-            if self._reading_over:
+        """The next message; None when it is over and no message is left."""
+        while not self._queue:
+            if self._over:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
-        message = self._inbox.popleft()
-        self._inbox_bytes -= len(message)
+        message = self._queue.popleft()
+        self._queued_bytes -= len(message)
         if not self._full:
             self._resume()
         return message
 
     async def send(self, message: str | bytes) -> None:
-        """Send a message, once the client has made room for it; the connection is cut when it does not within
-        SEND_TIMEOUT. When it is closed nothing is sent."""
-        # Sanic's send() would do, if it did not write after a wait what was framed before it: a close may be first.
+        """Send a message, once the client has read enough; the connection is cut when it does not within SEND_TIMEOUT.
+        When it is closed nothing is sent."""
+        # Not Sanic's send(): it frames the message before it waits, so a close frame may be written first.
         writable = self._protocol._can_write  # noqa: SLF001
         if not writable.is_set():
             try:
@@ -115,7 +115,7 @@ class Connection:
         self.send_nowait(message)
 
     def send_nowait(self, message: str | bytes) -> None:
-        """Send a message without a wait; the connection is cut when more than MOST_UNSENT bytes wait already."""
+        """Send a message without waiting; the connection is cut when more than MAX_UNSENT bytes wait already."""
         if not self.open:
             return
         if isinstance(message, str):
@@ -125,26 +125,26 @@ class Connection:
         self._flush()
 
     def start_closing(self, code: int, reason: str = "") -> None:
-        """Close it; what the client sends until it answers is still received. Nothing happens when it is closed."""
+        """Close it; what the client sends until it answers is still received. Does nothing when it is closed."""
         if self.open:
-            self.ws_proto.send_close(code, _fitting(reason))
+            self.ws_proto.send_close(code, _truncated(reason))
             self._flush()
-            self._expect_end()
+            self._start_close_timer()
 
     def stop_receiving(self) -> None:
-        """Drop the messages that were not handed out, and those to come."""
-        self._inbox.clear()
-        self._inbox_bytes = 0
+        """Drop the messages that wait, and those to come."""
+        self._queue.clear()
+        self._queued_bytes = 0
         self._end_reading()
         self._resume()
 
     def fail(self, code: int, reason: str = "") -> None:
         """Close because of a failure: nothing more is received."""
-        if self._reading_over:
+        if self._over:
             self.start_closing(code, reason)
             return
         self._failed = code
-        self.ws_proto.fail(code, _fitting(reason))
+        self.ws_proto.fail(code, _truncated(reason))
         self._end_reading()
         self._flush()
 
@@ -161,38 +161,38 @@ class Connection:
         self.start_closing(code, reason)
 
     def data_received(self, data: bytes) -> None:
-        self._keep_alive.heard()
+        self._keep_alive.received()
         self.ws_proto.receive_data(data)
-        self._take(self.ws_proto.events_received())
+        self._receive(self.ws_proto.events_received())
         self._flush()
 
     def eof_received(self) -> bool:
         self.ws_proto.receive_eof()
-        self._take(self.ws_proto.events_received())
+        self._receive(self.ws_proto.events_received())
         self._end_reading()
-        self._expect_end()
-        return False  # the transport closes itself once what waits is sent
+        self._start_close_timer()
+        return False  # the transport closes itself once everything is sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ws_proto.receive_eof()
         self._lost = True
         self._end_reading()
         self._keep_alive.stop()
-        if self._end_timer:
-            self._end_timer.cancel()
+        if self._close_timer:
+            self._close_timer.cancel()
 
     def _ping(self) -> None:
         if self.open:
             self.ws_proto.send_ping(b"")
             self._flush()
 
-    def _give_up(self) -> None:
-        if not self._paused:  # while the view is behind with its messages nobody listens to the client
+    def _on_ping_timeout(self) -> None:
+        if not self._paused:  # while messages wait for the view nothing is read from the client
             self.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
 
-    def _take(self, events: Iterable[Event]) -> None:
+    def _receive(self, events: Iterable[Event]) -> None:
         for frame in events:
-            if self._reading_over or not isinstance(frame, Frame):
+            if self._over or not isinstance(frame, Frame):
                 return
             if frame.opcode is Opcode.CLOSE:
                 self._end_reading()
@@ -213,8 +213,8 @@ class Connection:
         except UnicodeDecodeError as exc:
             self.fail(CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
             return
-        self._inbox.append(message)
-        self._inbox_bytes += len(message)
+        self._queue.append(message)
+        self._queued_bytes += len(message)
         self._arrived.set()
         if self._full and not self._paused:
             self._paused = True
@@ -222,7 +222,7 @@ class Connection:
 
     @property
     def _full(self) -> bool:
-        return len(self._inbox) >= INBOX or self._inbox_bytes >= INBOX_BYTES
+        return len(self._queue) >= MAX_QUEUED or self._queued_bytes >= MAX_QUEUED_BYTES
 
     def _resume(self) -> None:
         if self._paused:
@@ -231,10 +231,10 @@ class Connection:
                 self._transport.resume_reading()
 
     def _end_reading(self) -> None:
-        begun, self._reading_over = self._reading_over, True
+        was_over, self._over = self._over, True
         self._partial = None
         self._arrived.set()
-        if self._on_over and not begun:
+        if self._on_over and not was_over:
             self._on_over()
 
     def _flush(self) -> None:
@@ -243,25 +243,25 @@ class Connection:
                 return
             if not data:
                 self._end_writing()
-            elif self._transport.get_write_buffer_size() > MOST_UNSENT:
+            elif self._transport.get_write_buffer_size() > MAX_UNSENT:
                 self.abort()
             else:
                 self._transport.write(data)
 
     def _end_writing(self) -> None:
-        """Nothing more is sent. The socket stays open for the client's end: closed at once, with something unread in
-        it, it would take the close frame along."""
+        """Send no more. The socket stays open until the client closes it: closing it with unread data would discard the
+        close frame."""
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self._resume()
-            self._expect_end()
+            self._start_close_timer()
         else:
             self._transport.close()
 
-    def _expect_end(self) -> None:
-        if self._end_timer is None and not self._lost:
-            self._end_timer = self.loop.call_later(CLOSE_TIMEOUT, self.abort)
+    def _start_close_timer(self) -> None:
+        if self._close_timer is None and not self._lost:
+            self._close_timer = self.loop.call_later(CLOSE_TIMEOUT, self.abort)
 
 
-def _fitting(reason: str) -> str:
-    return reason.encode()[:REASON].decode(errors="ignore")
+def _truncated(reason: str) -> str:
+    return reason.encode()[:MAX_REASON].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""Pings: a client that went without a word is noticed."""
+"""Pings, which detect clients that have gone without closing the connection."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ __all__ = ["KeepAlive"]
 
 
 class KeepAlive:
-    """Pings every `interval` seconds, and calls `give_up` when nothing is heard for `timeout` seconds after one.
+    """Pings every `interval` seconds, and calls `on_timeout` when nothing is received for `timeout` seconds after one.
 
-    Without an interval it does nothing, without a timeout it gives nobody up.
+    Without an interval it does nothing; without a timeout it never calls `on_timeout`.
     """
 
     def __init__(
-        self, ping: Callable[[], None], give_up: Callable[[], None], interval: float | None, timeout: float | None
+        self, ping: Callable[[], None], on_timeout: Callable[[], None], interval: float | None, timeout: float | None
     ) -> None:
         self._ping = ping
-        self._give_up = give_up
+        self._on_timeout = on_timeout
         self._interval = interval
         self._timeout = timeout
         self._next: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Send the first ping in an interval."""
+        """Send the first ping after an interval."""
         if self._interval:
-            self._next = asyncio.get_running_loop().call_later(self._interval, self._beat)
+            self._next = asyncio.get_running_loop().call_later(self._interval, self._tick)
 
     def stop(self) -> None:
-        """Ping no more."""
-        self.heard()
+        """Send no more pings."""
+        self.received()
         if self._next:
             self._next.cancel()
 
-    def heard(self) -> None:
-        """Something came from the client, whatever it was."""
+    def received(self) -> None:
+        """Note that the client sent something."""
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         self.start()
         if self._deadline is None:
             self._ping()
             if self._timeout:
-                self._deadline = asyncio.get_running_loop().call_later(self._timeout, self._end)
+                self._deadline = asyncio.get_running_loop().call_later(self._timeout, self._expire)
 
-    def _end(self) -> None:
+    def _expire(self) -> None:
         self._deadline = None
-        self._give_up()
+        self._on_timeout()

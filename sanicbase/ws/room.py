@@ -1,4 +1,4 @@
-"""Rooms: what is said in one reaches its members on every worker, through Redis."""
+"""Rooms: a message to a room reaches its members on every worker, through Redis."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Member", "Rooms"]
 logger = logging.getLogger("sanicbase.ws")
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-LARGEST = 64 * 1024  # bytes of a message
-ADMITTED = 10.0  # seconds from a client's admission to its joining, at the most
+MAX_MESSAGE = 64 * 1024  # bytes of a message
+JOIN_TIMEOUT = 10.0  # seconds from the admission of a client until it joins
 TEXT, BINARY = b"t", b"b"
 
 
 class Member(Protocol):
-    """Whoever can be in a room: a WSView is one."""
+    """A member of a room, such as a WSView."""
 
     def send_nowait(self, message: str | bytes) -> None: ...
 
@@ -38,9 +38,9 @@ class Rooms:
         rooms = Rooms()
         app = create_app(config, ws, resources=(rooms,))
 
-    A worker has one connection to Redis for all of its rooms, and listens to those that have a member there. Messages
-    of one publisher arrive in their order, and all members hear one order. A member that reads slowly or is gone
-    delays nobody. Nothing is stored: while Redis is away messages are lost, and the log says so.
+    A worker has one connection to Redis for all of its rooms, and subscribes to those that have a member there. The
+    messages of one publisher arrive in their order, and all members receive the same order. A member that reads slowly
+    or has gone delays no other. Nothing is stored: while Redis is away messages are lost, which is logged.
 
     A name has up to 64 ASCII letters, digits, dots, underscores and hyphens.
     """
@@ -55,7 +55,7 @@ class Rooms:
 
     async def __aenter__(self) -> Self:
         self._prefix = f"{namespace()}:room:"
-        self._subscriber = await Subscriber(get_redis(self._redis), self._deliver, self._missed).__aenter__()
+        self._subscriber = await Subscriber(get_redis(self._redis), self._deliver, self._on_messages_lost).__aenter__()
         return self
 
     async def __aexit__(
@@ -70,13 +70,13 @@ class Rooms:
         self._expected.clear()
 
     async def ping(self) -> None:
-        """They are as healthy as Redis, which is asked itself."""
+        """Nothing to check: the Redis clients ping the server."""
 
     async def admit(self, name: str) -> None:
-        """Listen to the room before its client is let in, so that it misses nothing from its first moment on: for a
+        """Subscribe to the room before its client is admitted, so that the client misses no message. Call it in the
         view's `admit`.
 
-        Raises Sanic's BadRequest for a name that no room can have, ServiceUnavailable while Redis is away.
+        Raises Sanic's BadRequest for an invalid name, ServiceUnavailable while Redis is away.
         """
         if not NAME.fullmatch(name):
             raise BadRequest("A room's name has up to 64 letters, digits, dots, underscores and hyphens.")
@@ -84,13 +84,14 @@ class Rooms:
         try:
             await self._open().subscribe(self._prefix + name)
         except ResourceError as exc:
-            raise ServiceUnavailable("The room cannot be reached now. Try again later.") from exc
+            raise ServiceUnavailable("The room is temporarily unavailable. Try again later.") from exc
 
     async def join(self, name: str, member: Member) -> None:
-        """Make somebody a member. Raises ValueError for a name that no room can have, ResourceError while Redis is
-        away."""
+        """Add a member. Raises ValueError for an invalid name, ResourceError while Redis is away."""
         if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a room: up to 64 letters, digits, dots, underscores, hyphens.")
+            raise ValueError(
+                f"{name!r} is not a valid room name: up to 64 letters, digits, dots, underscores, hyphens."
+            )
         self._members[name].add(member)
         try:
             await self._open().subscribe(self._prefix + name)
@@ -99,19 +100,19 @@ class Rooms:
             raise
 
     def leave(self, name: str, member: Member) -> None:
-        """Make somebody a member no more. Nothing happens when they are none."""
+        """Remove a member. Does nothing when it is not one."""
         if name in self._members:
             self._members[name].discard(member)
             self._close_if_empty(name)
 
     async def publish(self, name: str, message: str | bytes) -> None:
-        """Send text or bytes to every member on every worker; it returns when Redis has taken it.
+        """Send text or bytes to every member on every worker; it returns when Redis has accepted it.
 
         Raises ValueError above 64 KiB, and redis-py's errors while Redis is away.
         """
         data = TEXT + message.encode() if isinstance(message, str) else BINARY + message
-        if len(data) > LARGEST + 1:
-            raise ValueError(f"A message of a room has up to {LARGEST} bytes.")
+        if len(data) > MAX_MESSAGE + 1:
+            raise ValueError(f"A message of a room has up to {MAX_MESSAGE} bytes.")
         self._open()
         await get_redis(self._redis).publish(self._prefix + name, data)
 
@@ -121,13 +122,13 @@ class Rooms:
         return self._subscriber
 
     def _expect(self, name: str) -> None:
-        """Keep listening until whoever was admitted has joined, or must have gone astray."""
+        """Stay subscribed until the admitted client has joined, or JOIN_TIMEOUT is over."""
 
         def forget() -> None:
             self._expected[name].discard(handle)
             self._close_if_empty(name)
 
-        handle = asyncio.get_running_loop().call_later(ADMITTED, forget)
+        handle = asyncio.get_running_loop().call_later(JOIN_TIMEOUT, forget)
         self._expected[name].add(handle)
 
     def _close_if_empty(self, name: str) -> None:
@@ -142,5 +143,5 @@ class Rooms:
         for member in tuple(self._members.get(channel.removeprefix(self._prefix), ())):
             member.send_nowait(message)
 
-    def _missed(self) -> None:
+    def _on_messages_lost(self) -> None:
         logger.warning("Messages of %d rooms may be lost: Redis was away.", len(self._members))

@@ -12,8 +12,8 @@ from sanic.response import HTTPResponse, text
 from sanic_ext import Extend
 
 from sanicbase import create_app, endpoint
+from sanicbase.server.context import App
 from sanicbase.testing import client
-from sanicbase.typing import App
 from xi_test.config import XiTestConfig
 
 ORIGIN = {"Origin": "http://page.example"}

@@ -19,11 +19,11 @@ import pytest
 from sanic import Sanic
 
 from sanicbase import ConfigError, create_app
+from sanicbase.server.context import App
 from sanicbase.server.manager import Manager
 from sanicbase.server.multiplexer import Multiplexer
 from sanicbase.server.unsupported import refuse_unsupported
 from sanicbase.testing import ServiceProcess, free_port, wait_until
-from sanicbase.typing import App
 from xi_test.config import config
 
 Project = Any  # a class of the conftest, which cannot be imported

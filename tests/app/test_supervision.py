@@ -163,8 +163,8 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Pr
             half.sendall(b"GET /slow HTTP/1.1\r\nHost")
             assert service.terminate(SOON) == 0
         asking.join()
-        assert "GET /slow: the connection was closed before it was answered." in service.output()
-        assert "A connection was closed before its request was complete." in service.output()
+        assert "GET /slow: the client closed the connection before the response." in service.output()
+        assert "The client closed the connection before its request was complete." in service.output()
         assert "Traceback" not in service.output()
 
 

@@ -13,12 +13,12 @@ from sanic.compat import Header
 from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
-from sanicbase import bearer_token, made_token, token_digest
+from sanicbase import bearer_token, get_or_create_token, token_digest
 
 MAKE = """
 import pathlib, sys
-from sanicbase import made_token
-print(*made_token(pathlib.Path(sys.argv[1]), setting="X"))
+from sanicbase import get_or_create_token
+print(*get_or_create_token(pathlib.Path(sys.argv[1]), setting="X"))
 """
 
 
@@ -35,9 +35,9 @@ def test_of_many_processes_exactly_one_makes_the_token(tmp_path: Path) -> None:
 
 
 def test_a_token_is_long_and_made_once(tmp_path: Path) -> None:
-    first, made = made_token(tmp_path / "p" / "token", setting="X")
+    first, made = get_or_create_token(tmp_path / "p" / "token", setting="X")
     assert (len(first) >= 32, made) == (True, True)
-    assert made_token(tmp_path / "p" / "token", setting="X") == (first, False)
+    assert get_or_create_token(tmp_path / "p" / "token", setting="X") == (first, False)
 
 
 def test_the_digest_is_sha256() -> None:

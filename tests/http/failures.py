@@ -31,7 +31,7 @@ from sanicbase import (
     StaleVersionError,
     bearer_token,
 )
-from sanicbase.http.mistakes import InvalidParameters, Mistake
+from sanicbase.http.errors.exceptions import FieldError, InvalidParameters
 
 SECRET = "Key (email)=(somebody@example.org) exists"
 
@@ -56,7 +56,7 @@ class Case(NamedTuple):
 INVALID = ("The parameters are not valid.", "参数有误。")
 BUSY = ("The service cannot answer at the moment. Try again.", "服务暂时不可用，请稍后再试。")
 BROKEN = ("The service failed to answer. Its log has the reason.", "服务出错了，原因已记入日志。")
-STALE = ("Somebody else has changed this in the meantime. Read it again.", "内容在此期间已被他人修改，请重新读取。")
+STALE = ("The resource was modified by another request. Read it again.", "内容已被其他请求修改，请重新读取。")
 MISSING = ("There is no such thing here.", "没有找到。")
 SOON = {"Retry-After": "1"}
 
@@ -72,13 +72,17 @@ CASES = {
     "resource": Case(ResourceError(SECRET), 503, *BUSY, SOON),
     "lock lost": Case(LockLost(SECRET), 503, *BUSY, SOON),
     "lock taken": Case(
-        LockTaken(SECRET), 409, "Somebody else is at it already. Try again.", "正在被其他请求处理，请稍后再试。", SOON
+        LockTaken(SECRET),
+        409,
+        "Another request is working on this resource. Try again later.",
+        "正在被其他请求处理，请稍后再试。",
+        SOON,
     ),
     "conflict": Case(IntegrityError(SECRET), 409, "This is in conflict with what there is.", "与现有数据冲突。"),
     "conflict of columns": Case(
         IntegrityError(SECRET, constraint="uid", columns=("email",)),
         409,
-        "This is in conflict with what there is: email.",
+        "The request conflicts with existing data: email.",
         "与现有数据冲突：email。",
     ),
     "stale": Case(StaleVersionError(SECRET), 409, *STALE),
@@ -106,7 +110,7 @@ CASES = {
         faults=(("slug", "invalid", "'slug' is not valid.", "值无效。"),),
     ),
     "parameters": Case(
-        InvalidParameters([Mistake("body.title", "string_too_long", "Too long.", {"max_length": 5})]),
+        InvalidParameters([FieldError("body.title", "string_too_long", "Too long.", {"max_length": 5})]),
         422,
         *INVALID,
         faults=(("body.title", "string_too_long", "Too long.", "最多允许 5 个字符。"),),

@@ -240,7 +240,7 @@ async def test_a_file_that_is_not_there_is_404(
     async with serve(blueprint) as client:
         answer = await client.get("/some_file", params={"path": f"{tmp_path}/{missing}"})
         assert answer.status_code == 404, answer.text
-        assert answer.json()["msg"] == "There is no such file."
+        assert answer.json()["msg"] == "The file does not exist."
         assert (await client.get("/some_file", params={"path": f"{tmp_path}/file.txt"})).text == "here"
 
 

@@ -37,14 +37,14 @@ from pydantic import (
 )
 from sanic.compat import Header as Headers
 from sanic.exceptions import BadRequest
-from sanic.request import Request, parse_multipart_form
+from sanic.request import parse_multipart_form
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on only
 
 from sanicbase import Cookie, Header, Query, UploadedFile
-from sanicbase.http.mistakes import InvalidParameters
+from sanicbase.http.errors.exceptions import InvalidParameters
+from sanicbase.http.errors.mapping import problem_of
 from sanicbase.http.operation import Operation
-from sanicbase.http.request import AnyRequest
-from sanicbase.http.verdict import judge
+from sanicbase.http.request import Request, ServiceRequest
 from xi_test.config import XiTestConfig
 
 MOST_SECONDS = 1.0
@@ -250,7 +250,7 @@ def app() -> Iterator[Any]:
 
 def request(app: Any, body: bytes, **headers: str) -> Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    made = AnyRequest(b"/", Headers(named), "1.1", "POST", None, app)
+    made = ServiceRequest(b"/", Headers(named), "1.1", "POST", None, app)
     made.body = body
     return made
 
@@ -259,7 +259,7 @@ def status(operation: Operation, sent: Request) -> int:
     try:
         operation.arguments(sent)
     except Exception as exc:
-        return judge(exc).status
+        return problem_of(exc).status
     return 200
 
 
@@ -384,7 +384,7 @@ async def texts_view(
 
 def test_no_query_header_or_cookie_costs_much(app: Any) -> None:
     sent = request(app, b"", cookie="session=[" + "{}." * 2500 + "]", trace=":" * 8000)
-    sent._parsed_url = AnyRequest(b"/?" + b"&numbers=x" * 499, Headers({}), "1.1", "GET", None, app)._parsed_url
+    sent._parsed_url = ServiceRequest(b"/?" + b"&numbers=x" * 499, Headers({}), "1.1", "GET", None, app)._parsed_url
     operation = Operation.of("attacked", texts_view)
     with measured() as cost:
         assert status(operation, sent) == 422

@@ -14,10 +14,10 @@ from pydantic import AnyUrl, BaseModel, Field, Json, TypeAdapter, ValidationErro
 from sanic.request import Request
 
 from sanicbase.errors import SanicBaseError
-from sanicbase.http.bounded_type import BoundedType, check_cost
-from sanicbase.http.json_items import check_items
-from sanicbase.http.mistakes import InvalidParameters
+from sanicbase.http.body.json_items import check_items
+from sanicbase.http.errors.exceptions import InvalidParameters
 from sanicbase.http.operation import Operation
+from sanicbase.http.validation.bounded_type import BoundedType, check_cost
 
 
 class Pair(BaseModel):
@@ -69,7 +69,7 @@ def mistakes(of: Any, body: bytes) -> list[tuple[str, str]]:
     with pytest.raises(ValidationError) as raised:
         bounded.validate_json(body, bounded.check_items(body, 100_000))
     refused = InvalidParameters.of(raised.value, "body")
-    return [(each.path, each.code) for each in refused.mistakes]
+    return [(each.path, each.code) for each in refused.errors]
 
 
 def test_a_large_array_tells_of_its_first_wrong_item() -> None:
@@ -132,7 +132,7 @@ def test_a_number_of_any_precision_has_a_greatest_length(of: Any, body: bytes) -
     assert bounded.check_items(body % (b"9" * 60_000), 10) < 10
     with pytest.raises(InvalidParameters, match="not valid") as refused:
         bounded.check_items(body % (b"9" * 70_000), 10)
-    assert [each.code for each in refused.value.mistakes] == ["number_too_long"]
+    assert [each.code for each in refused.value.errors] == ["number_too_long"]
     with pytest.raises(ValidationError, match="string_too_long"):
         bounded.validate_python("9" * 70_000)
 

@@ -92,7 +92,7 @@ async def test_an_envelope_describes_what_it_makes(serve_as: ServeAs, envelope: 
             assert schema == data_schema or set(schema["required"]) == set(schema["properties"]) == set(answer)
     async with serve_as(failing(), envelope=envelope) as client:
         answer = (await client.get("/failing/column")).json()
-        schema = envelope.failure_schema()
+        schema = envelope.error_schema()
         assert set(schema["required"]) == set(answer)
         (faults,) = (each["items"] for each in schema["properties"].values() if "items" in each)
         told = answer.get("data") or answer["errors"]

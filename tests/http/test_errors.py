@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from sanic import Blueprint
 from sanic.request import Request
 
-from sanicbase import APIView, Envelope, ErrorMessage, Failure
+from sanicbase import APIView, Envelope, ErrorMessage, Problem
 from sanicbase.i18n import Language
 from tests.http.conftest import ServeAs
 from tests.http.failures import BROKEN, CASES, SECRET, Case, failing
@@ -27,13 +27,13 @@ Answer = dict[str, Any]
 class OwnEnvelope(Envelope):
     """Such as a service has that must keep the contract of an older one."""
 
-    failure_media_type = "application/vnd.inn+json"
+    error_media_type = "application/vnd.inn+json"
 
     def content(self, data: object, marks: object) -> object:
         return {"result": data}
 
-    def failure_content(self, request: Request, failure: Failure) -> object:
-        return {"problem": [failure.code.name, failure.message, *(fault.message for fault in failure.faults)]}
+    def error_content(self, request: Request, problem: Problem) -> object:
+        return {"problem": [problem.code.name, problem.message, *(error.message for error in problem.errors)]}
 
 
 ENVELOPES: dict[str, dict[str, Any]] = {
@@ -192,14 +192,14 @@ async def test_a_service_whose_own_envelope_fails_answers_in_the_standard_one(
     serve_as: ServeAs, tmp_path: Path
 ) -> None:
     class Careless(Envelope):
-        def failure_content(self, request: Request, failure: Failure) -> object:
+        def error_content(self, request: Request, problem: Problem) -> object:
             return object()
 
     async with serve_as(failing(), envelope=Careless()) as client:
         response = await client.get("/nowhere")
     answer = response.json()
     assert (response.status_code, answer["code"], answer["msg"]) == (500, 500, BROKEN[0])
-    assert "Careless cannot tell of NotFound." in (tmp_path / "logs" / "xi_test" / "run.log").read_text()
+    assert "Careless cannot render NotFound." in (tmp_path / "logs" / "xi_test" / "run.log").read_text()
 
 
 async def test_of_a_million_mistakes_the_first_hundred_are_told(serve_as: ServeAs) -> None:

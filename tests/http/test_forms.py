@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sanicbase.http.forms import read_multipart, read_url_encoded
-from sanicbase.http.mistakes import InvalidParameters, UnreadableBody
+from sanicbase.http.body.forms import read_multipart, read_url_encoded
+from sanicbase.http.errors.exceptions import InvalidParameters, UnreadableBody
 from xi_test.config import XiTestConfig
 
 CONFIG = XiTestConfig(FORM_MAX_FIELDS=2, FORM_MAX_FILES=1, FORM_MAX_FIELD_SIZE=10, FORM_MAX_PART_HEADERS=2)
@@ -91,7 +91,7 @@ def test_a_form_may_be_empty() -> None:
 def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         read_multipart(body, b"B", CONFIG)
-    assert [each.code for each in refused.value.mistakes] == [code]
+    assert [each.code for each in refused.value.errors] == [code]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
 def test_what_is_no_form_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(UnreadableBody) as refused:
         read_multipart(body, b"B", CONFIG)
-    assert [each.code for each in refused.value.mistakes] == [code]
+    assert [each.code for each in refused.value.errors] == [code]
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_what_is_no_form_is_refused(body: bytes, code: str) -> None:
 def test_a_url_encoded_form_above_a_limit_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         read_url_encoded(body, CONFIG)
-    assert [each.code for each in refused.value.mistakes] == [code]
+    assert [each.code for each in refused.value.errors] == [code]

@@ -162,7 +162,7 @@ async def running(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[Inn]:
         yield Inn(client.base_url.port, tmp_path / "logs" / "xi_test")
 
 
-REFUSED = " was refused to "  # of a sign-in
+REFUSED = " was answered 401. "  # of a sign-in
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
 GARBAGE = (
@@ -363,9 +363,9 @@ async def test_a_repeated_header_is_named(running: Inn) -> None:
 
 
 LEAVING = [
-    (request(b"/slow"), "GET /slow: the connection was closed before it was answered."),
-    (post(JSON, b"Content-Length: 50"), "POST /items/a: the connection was closed before it was answered."),
-    (b"GET / HTTP/1.1\r\nHost", "A connection was closed before its request was complete."),
+    (request(b"/slow"), "GET /slow: the client closed the connection before the response."),
+    (post(JSON, b"Content-Length: 50"), "POST /items/a: the client closed the connection before the response."),
+    (b"GET / HTTP/1.1\r\nHost", "The client closed the connection before its request was complete."),
 ]
 
 

@@ -17,8 +17,8 @@ from sanic import Blueprint
 from sanic.request import Request
 
 from sanicbase import APIView
-from sanicbase.http.json_body import _explain, _fault, check_json
-from sanicbase.http.mistakes import CODES, InvalidParameters, UnreadableBody
+from sanicbase.http.errors.exceptions import CODES, InvalidParameters, UnreadableBody
+from sanicbase.http.parameters.json_body import _parse_error, _raise_for, check_json
 from tests.http.conftest import Serve, ServeAs
 
 JSON = {"Content-Type": "application/json"}
@@ -207,8 +207,8 @@ def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
 
 @given(st.binary(max_size=200) | documents.map(lambda document: json.dumps(document).encode()))
 def test_what_the_fast_parser_takes_the_exact_one_takes_as_well(body: bytes) -> None:
-    if _fault(body) is None:
-        _explain(body, "")
+    if _parse_error(body) is None:
+        _raise_for(body, "")
 
 
 async def test_a_body_with_too_many_items_is_refused(serve_as: ServeAs, blueprint: Blueprint) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanicbase import SanicBaseError
-from sanicbase.http.location import as_uri
+from sanicbase.http.responses import location_header
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ from sanicbase.http.location import as_uri
     ],
 )
 def test_what_a_url_cannot_have_is_encoded_and_what_is_encoded_stays(text: str, uri: str) -> None:
-    assert as_uri(text) == uri
-    assert as_uri(uri) == uri
+    assert location_header(text) == uri
+    assert location_header(uri) == uri
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_what_a_url_cannot_have_is_encoded_and_what_is_encoded_stays(text: str, 
 )
 def test_what_would_end_the_header_or_is_no_url_is_refused(text: str) -> None:
     with pytest.raises(SanicBaseError, match="Location"):
-        as_uri(text)
+        location_header(text)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30).map("/{}".format))
 def test_any_path_becomes_visible_ascii_that_means_the_same(text: str) -> None:
-    uri = as_uri(text)
+    uri = location_header(text)
     assert uri.isascii()
     assert uri.isprintable()
     assert " " not in uri
-    assert as_uri(uri) == uri
+    assert location_header(uri) == uri
     assert bool(urlsplit(uri).query) == bool(urlsplit(text).query)

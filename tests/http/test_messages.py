@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core._pydantic_core import list_all_errors  # a later pydantic may have kinds that the catalogue lacks
 
 from docs.translations import catalog_file
-from sanicbase.http.messages import CONTEXT, Messages
+from sanicbase.http.errors.messages import CONTEXT, Messages
 from sanicbase.i18n import ErrorMessage
 
 PLAIN = Messages()

@@ -58,9 +58,9 @@ async def test_who_sends_credentials_leaves_a_line(
         assert (await client.post("/login", json={"name": "ann", "password": SECRET})).status_code == 401
     lines = [record.getMessage() for record in caplog.records if record.name == "sanicbase.http"]
     assert [line.partition(" 401. ")[0] for line in lines] == [
-        "GET /private was refused to 127.0.0.1 with",
-        "GET /private was refused to 127.0.0.1 with",
-        "POST /login was refused to 127.0.0.1 with",
+        "GET /private from 127.0.0.1 was answered",
+        "GET /private from 127.0.0.1 was answered",
+        "POST /login from 127.0.0.1 was answered",
     ]
     assert lines[2].endswith("CodedError: The name or the password is wrong.")
 

@@ -135,12 +135,12 @@ async def test_options_has_the_methods_of_all_views_of_a_path(serve: Serve) -> N
 
 
 def test_a_view_without_a_rule_is_refused() -> None:
-    with pytest.raises(SanicBaseError, match=r"ClosedAPI at /x lets nobody in: .*public=True"):
+    with pytest.raises(SanicBaseError, match=r"ClosedAPI at /x admits nobody: .*public=True"):
         ClosedAPI.attach(Blueprint("x"), "/x")
 
     async def function(request: Request) -> None: ...
 
-    with pytest.raises(SanicBaseError, match="function at /x lets nobody in"):
+    with pytest.raises(SanicBaseError, match="function at /x admits nobody"):
         endpoint()(function).attach(Blueprint("x"), "/x")
 
 
@@ -152,6 +152,16 @@ def test_a_view_cannot_be_public_and_ask() -> None:
             async def admit(cls, request: Request) -> None: ...
 
 
+def test_a_route_whose_guards_would_not_run_is_refused() -> None:
+    async def handler(request: Request) -> HTTPResponse:
+        return HTTPResponse()
+
+    blueprint = Blueprint("x")
+    blueprint.add_route(handler, "/x", ctx_rules=())
+    with pytest.raises(SanicBaseError, match=r"/x has ctx_rules, .*ctx_guards"):
+        app_of(blueprint)
+
+
 def test_a_class_that_asks_is_not_public_because_its_base_is() -> None:
     class AskingAPI(OpenAPIs):
         @classmethod
@@ -161,7 +171,7 @@ def test_a_class_that_asks_is_not_public_because_its_base_is() -> None:
     blueprint = Blueprint("x")
     AskingAPI.attach(blueprint, "/x")
     (route,) = [each for each in app_of(blueprint).router.routes if each.path == "x" and "GET" in each.methods]
-    assert len(route.ctx.rules) == 1
+    assert len(route.ctx.guards) == 1
 
 
 def test_a_user_that_nobody_gives_is_refused() -> None:

@@ -13,7 +13,7 @@ from pymysql import err as pymysql_errors  # type: ignore[import-untyped]
 from sanicbase.db.engine import translation
 from sanicbase.db.engine.translation import mysql_error, postgres_error, sqlite_error
 from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
-from sanicbase.http.verdict import Logged, judge
+from sanicbase.http.errors.mapping import LogPolicy, log_policy, problem_of
 from tests.db.server_errors import ERRORS, MYSQL, POSTGRES, SQLITE, ServerError
 
 
@@ -58,17 +58,17 @@ def translated(one: ServerError) -> BaseException:
 @pytest.mark.parametrize("one", ERRORS, ids=lambda one: f"{one.database}-{one.code}")
 def test_each_error_has_its_verdict(one: ServerError) -> None:
     error = translated(one)
-    verdict = judge(error)
+    problem, policy = problem_of(error), log_policy(error)
     if isinstance(one.verdict, str):
         assert type(error) is DatabaseUnavailable
         assert error.state == one.verdict
-        assert verdict.logged is Logged.NOTHING, "an outage has its own line"
+        assert policy is LogPolicy.NOTHING, "an outage has its own line"
     else:
         assert type(error) is one.verdict
-        assert verdict.logged is (Logged.TRACEBACK if one.verdict is DatabaseError else Logged.LINE)
+        assert policy is (LogPolicy.TRACEBACK if one.verdict is DatabaseError else LogPolicy.LINE)
     passing = one.verdict is not DatabaseError
-    assert verdict.status == (503 if passing else 500)
-    assert verdict.headers.get("Retry-After") == ("1" if passing else None)
+    assert problem.status == (503 if passing else 500)
+    assert problem.headers.get("Retry-After") == ("1" if passing else None)
 
 
 def test_drivers_know_the_errors_by_their_own_classes() -> None:

@@ -154,18 +154,18 @@ async def get(port: int, path: str, *, version: bytes = b"1.1") -> Answer:
 
 
 BROKEN = [
-    ("fails", "ERROR", "GET /fails failed after a part of its answer was sent."),
-    ("plain", "ERROR", "GET /plain failed after a part of its answer was sent."),
-    ("old_stream", "ERROR", "GET /old_stream failed after a part of its answer was sent."),
-    ("too_short", "ERROR", "GET /too_short failed after a part of its answer was sent."),
-    ("too_long", "ERROR", "GET /too_long failed after a part of its answer was sent."),
-    ("twice", "ERROR", "GET /twice failed after a part of its answer was sent."),
-    ("outage", "WARNING", "GET /outage failed after a part of its answer was sent. ResourceError: Redis went away."),
-    ("cancelled", "WARNING", "GET /cancelled was cancelled after a part of its answer was sent. CancelledError."),
+    ("fails", "ERROR", "GET /fails failed after a part of its response was sent."),
+    ("plain", "ERROR", "GET /plain failed after a part of its response was sent."),
+    ("old_stream", "ERROR", "GET /old_stream failed after a part of its response was sent."),
+    ("too_short", "ERROR", "GET /too_short failed after a part of its response was sent."),
+    ("too_long", "ERROR", "GET /too_long failed after a part of its response was sent."),
+    ("twice", "ERROR", "GET /twice failed after a part of its response was sent."),
+    ("outage", "WARNING", "GET /outage failed after a part of its response was sent. ResourceError: Redis went away."),
+    ("cancelled", "WARNING", "GET /cancelled was cancelled after a part of its response was sent. CancelledError."),
     (
         "stuck",
         "WARNING",
-        "GET /stuck was cancelled after a part of its answer was sent. ServiceUnavailable: Response Timeout",
+        "GET /stuck was cancelled after a part of its response was sent. ServiceUnavailable: Response Timeout",
     ),
 ]
 
@@ -207,7 +207,7 @@ async def test_a_failure_after_the_last_chunk_leaves_the_answer_whole(served: tu
     port, log = served
     answer = await get(port, "after_the_end")
     assert (answer.status, answer.whole) == (200, True)
-    assert log().count("GET /after_the_end failed after all of its answer was sent.") == 1
+    assert log().count("GET /after_the_end failed after all of its response was sent.") == 1
     assert log().count("sanicbase.http ") == 1
     assert "sanic.error" not in log()
 
@@ -219,7 +219,7 @@ async def test_a_body_that_was_not_read_does_not_delay_the_end(served: tuple[int
     assert (answer.status, answer.whole) == (200, False)
 
 
-async def test_a_client_that_leaves_half_way_ends_the_view_and_is_no_warning(served: tuple[int, Log]) -> None:
+async def test_a_client_that_leaves_midway_ends_the_view_and_is_no_warning(served: tuple[int, Log]) -> None:
     port, log = served
     started.clear()
     closed.clear()
@@ -230,12 +230,12 @@ async def test_a_client_that_leaves_half_way_ends_the_view_and_is_no_warning(ser
             await asyncio.sleep(0.02)
     writer.transport.abort()
     async with asyncio.timeout(10):
-        while "half-way" not in log():
+        while "during the response" not in log():
             await asyncio.sleep(0.02)
     assert closed == ["/endless"]
     (line,) = [line for line in log().splitlines() if "sanicbase.http " in line]
     assert "INFO" in line
-    assert line.endswith("GET /endless: the connection was closed half-way.")
+    assert line.endswith("GET /endless: the client closed the connection during the response.")
 
 
 async def test_the_head_of_a_stream_has_no_body_and_no_failure(served: tuple[int, Log]) -> None:

@@ -168,7 +168,7 @@ async def test_who_may_not_come_in_need_not_send_the_body(http: httpx.AsyncClien
     await writer.wait_closed()
 
 
-async def test_rules_are_kept_before_a_websocket_is_upgraded(http: httpx.AsyncClient) -> None:
+async def test_guards_run_before_a_websocket_is_upgraded(http: httpx.AsyncClient) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     answer = await http.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
     assert answer.status_code == 401

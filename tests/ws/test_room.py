@@ -99,7 +99,7 @@ async def test_a_member_that_does_not_read_delays_nobody_and_is_cut_off(
 async def test_a_worker_listens_to_the_rooms_that_it_has_members_in(
     serve: Serve, blueprint: Blueprint, rooms: Rooms, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "ADMITTED", 0.1)
+    monkeypatch.setattr(room, "JOIN_TIMEOUT", 0.1)
     async with serve(blueprint, rooms) as port, Redis.from_url(redis_url) as redis:
 
         async def channels() -> set[bytes | str]:

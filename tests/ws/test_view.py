@@ -63,7 +63,7 @@ async def test_every_end_is_told_once_to_both(serve: Serve, frames: list[bytes],
     assert recorder.log.count(told) == 1
     assert recorder.log[:2] == ["connect", "hello"]
     assert recorder.log.count("hello") == 1
-    assert [life for life, of in view._lives.items() if isinstance(of, recorder)] == []
+    assert [task for task, of in view._views.items() if isinstance(of, recorder)] == []
 
 
 async def test_what_was_sent_before_the_close_is_handled(serve: Serve) -> None:
@@ -207,7 +207,7 @@ async def test_a_view_that_is_behind_makes_the_client_wait(serve: Serve) -> None
 
         with pytest.raises(TimeoutError):  # nobody reads any more
             await flood()
-        assert connection._inbox_bytes < 1_000_000
+        assert connection._queued_bytes < 1_000_000
         client.cut()
 
 
@@ -310,6 +310,54 @@ async def test_the_parameters_of_the_path_are_attributes(serve: Serve) -> None:
     guarded = blueprint_of(GuardedWS, "/doors/<door:str>/<number:int>")
     async with serve(guarded) as port, connect(f"ws://127.0.0.1:{port}/doors/open/7?q=x") as client:
         assert await client.recv() == "open 8 x"
+
+
+class UserWS(WSView):
+    """For users, who send their names as tokens."""
+
+    user: str
+
+    @classmethod
+    async def admit(cls, request: Request) -> str | None:
+        return request.token
+
+    async def on_connect(self) -> None:
+        await self.send(f"{self.user} {self.request.ctx.user}")
+
+
+class GuestWS(UserWS):
+    """For everybody."""
+
+    user: str | None  # type: ignore[assignment]
+
+
+async def test_the_user_of_admit_is_an_attribute(serve: Serve) -> None:
+    headers = {"Authorization": "Bearer ann"}
+    async with (
+        serve(blueprint_of(UserWS)) as port,
+        connect(f"ws://127.0.0.1:{port}/ws", additional_headers=headers) as client,
+    ):
+        assert await client.recv() == "ann ann"
+
+
+async def test_an_anonymous_client_is_refused_where_a_user_is_required(serve: Serve) -> None:
+    async with serve(blueprint_of(UserWS)) as port:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{port}/ws")
+    assert refused.value.response.status_code == 401
+    async with serve(blueprint_of(GuestWS)) as port, connect(f"ws://127.0.0.1:{port}/ws") as client:
+        assert await client.recv() == "None None"
+
+
+def test_a_user_needs_an_admit_that_returns_one() -> None:
+    class NobodyWS(WSView):
+        user: str
+
+        @classmethod
+        async def admit(cls, request: Request) -> None: ...
+
+    with pytest.raises(SanicBaseError, match="NobodyWS takes a user, and its admit returns none"):
+        NobodyWS.attach(Blueprint("ws"), "/ws")
 
 
 @pytest.mark.parametrize("name", ["request", "send", "close", "_connection"])

@@ -1,6 +1,6 @@
 """Who may write."""
 
-from sanicbase import made_token, token_digest
+from sanicbase import get_or_create_token, token_digest
 from xi_test.config import config
 from xi_test.config.consts import FIRST_USER
 from xi_test.model_db.main import User
@@ -16,7 +16,7 @@ async def ensure_first_user() -> str | None:
     """Give the first user the token of the settings, or in dev a random one. Returns a token made just now, once."""
     token, made = config.ADMIN_TOKEN, False
     if not token and config.ENV == "dev":
-        token, made = made_token(config.private_dir() / "xi_test.admin-token", setting="XI_TEST_ADMIN_TOKEN")
+        token, made = get_or_create_token(config.private_dir() / "xi_test.admin-token", setting="XI_TEST_ADMIN_TOKEN")
     if token:
         await _give_first_user(token_digest(token))
     return token if made else None

@@ -205,7 +205,7 @@ def _is_free(port: int) -> bool:
 
 
 def _sentences(error: ValidationError) -> Iterable[str]:
-    from sanicbase.http.messages import Messages  # which takes Sanic along, and is for mistakes only
+    from sanicbase.http.errors.messages import Messages  # which takes Sanic along, and is for mistakes only
 
     for mistake in error.errors(include_url=False):
         path = ".".join(str(part) for part in mistake["loc"])

@@ -1,4 +1,4 @@
-"""Which changes of a document break its clients."""
+"""The changes of a document that break its clients."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["breaking_changes"]
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """What a client that was written for the old document cannot do or understand any more, a sentence each.
+    """The changes that break a client of the old document, a sentence each.
 
-    Broken is: an operation, an answer or a field of it that is gone; an input that is newly required, or takes less;
-    an answer that may be more than it was. Texts, examples and names of schemas may change.
+    They are: an operation, a response or a field of it that is gone; an input that is newly required, or takes less; a
+    response with values that it did not have. Texts, examples and names of schemas may change.
     """
     return list(_Documents(old, new).broken())
 
@@ -26,23 +26,23 @@ class _Documents:
 
     def broken(self) -> Iterator[str]:
         for path, methods in self._old.get("paths", {}).items():
-            there = self._new.get("paths", {}).get(path)
-            if there is None:
+            methods_now = self._new.get("paths", {}).get(path)
+            if methods_now is None:
                 yield f"{path} is gone."
                 continue
             for method, operation in methods.items():
                 where = f"{method.upper()} {path}"
-                if method not in there:
+                if method not in methods_now:
                     yield f"{where} is gone."
                 else:
-                    yield from self._operation(operation, there[method], where)
+                    yield from self._operation(operation, methods_now[method], where)
 
     def _operation(self, old: Schema, new: Schema, where: str) -> Iterator[str]:
         yield from self._parameters(old, new, where)
         yield from self._body(old.get("requestBody", {}), new.get("requestBody", {}), where)
-        yield from self._answers(old.get("responses", {}), new.get("responses", {}), where)
-        if new.get("security") and {} not in new["security"] and not _closed(old):
-            yield f"{where} wants to know who asks."
+        yield from self._responses(old.get("responses", {}), new.get("responses", {}), where)
+        if new.get("security") and {} not in new["security"] and not _is_protected(old):
+            yield f"{where} requires authentication now."
 
     def _parameters(self, old: Schema, new: Schema, where: str) -> Iterator[str]:
         before, after = _by_place(old), _by_place(new)
@@ -69,15 +69,15 @@ class _Documents:
                     content.get("schema", {}), new["content"][kind].get("schema", {}), f"{where}: body"
                 )
 
-    def _answers(self, old: Schema, new: Schema, where: str) -> Iterator[str]:
-        for status, answer in old.items():
+    def _responses(self, old: Schema, new: Schema, where: str) -> Iterator[str]:
+        for status, response in old.items():
             if not status.startswith("2"):
                 continue
             place = f"{where}: {status}"
             if status not in new:
                 yield f"{place} is gone."
                 continue
-            before, after = resolved(self._old, answer), resolved(self._new, new[status])
+            before, after = resolved(self._old, response), resolved(self._new, new[status])
             for kind, content in before.get("content", {}).items():
                 if kind not in after.get("content", {}):
                     yield f"{place} is not {kind} any more."
@@ -87,9 +87,9 @@ class _Documents:
                     )
 
 
-def _closed(operation: Schema) -> bool:
+def _is_protected(operation: Schema) -> bool:
     return bool(operation.get("security")) and {} not in operation["security"]
 
 
 def _by_place(operation: Schema) -> dict[tuple[str, str], Any]:
-    return {(each["in"], each["name"]): each for each in operation.get("parameters", ())}
+    return {(parameter["in"], parameter["name"]): parameter for parameter in operation.get("parameters", ())}

@@ -1,4 +1,4 @@
-"""Two versions of a schema: whether the new one still takes, or still gives, what the old one did."""
+"""Compares two versions of a schema: whether the new one still takes, or still returns, what the old one did."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 def resolved(document: Schema, part: Schema) -> Schema:
     """The part to which a reference leads."""
     while "$ref" in part:
-        found: Any = document
+        target: Any = document
         for name in part["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        part = found
+            target = target[name]
+        part = target
     return part
 
 
@@ -31,11 +31,11 @@ class Comparison:
         self._open: set[tuple[str, str, bool]] = set()
 
     def taken(self, old: Schema, new: Schema, where: str) -> list[str]:
-        """What was taken and is not any more."""
+        """The values that the old schema takes and the new one does not."""
         return list(self._compare(old, new, where, taken=True))
 
     def given(self, old: Schema, new: Schema, where: str) -> list[str]:
-        """What was given and is not any more, and what nobody expects."""
+        """The values that the new schema returns and the old one does not, and the other way round."""
         return list(self._compare(old, new, where, taken=False))
 
     def _compare(self, old: Schema, new: Schema, where: str, *, taken: bool) -> Iterator[str]:
@@ -61,7 +61,7 @@ class Comparison:
         return [choice for part in parts for choice in self._choices(document, part)] if parts else [schema]
 
     def _choice(self, each_of: list[Schema], one_of: list[Schema], where: str, *, taken: bool) -> Iterator[str]:
-        """Each of these must find one that it agrees with: old ones that are taken, new ones that are given."""
+        """Each choice of `each_of` must agree with one of `one_of`: old ones are taken, new ones are given."""
         for this in each_of:
             pairs = [(this, other) if taken else (other, this) for other in one_of]
             if all(any(self._single(old, new, where, taken=taken)) for old, new in pairs):
@@ -116,11 +116,11 @@ def _type(schema: Schema) -> str:
 def _values(old: Schema, new: Schema, *, taken: bool) -> Iterator[str]:
     before, after = _enumerated(old), _enumerated(new)
     if taken and after is not None:
-        gone = "some values" if before is None else ", ".join(repr(each) for each in before if each not in after)
+        gone = "some values" if before is None else ", ".join(repr(value) for value in before if value not in after)
         if gone:
             yield f"takes {gone} no more"
     if not taken and before is not None:
-        more = "anything" if after is None else ", ".join(repr(each) for each in after if each not in before)
+        more = "anything" if after is None else ", ".join(repr(value) for value in after if value not in before)
         if more:
             yield f"may be {more} now"
     for name in ("pattern", "format"):

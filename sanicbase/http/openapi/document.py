@@ -1,4 +1,4 @@
-"""The document of an app: its routes, what they take, what they answer."""
+"""The document of an app: its routes, their parameters and their responses."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from sanicbase.codes import error_codes
 from sanicbase.codes.export import listed
 from sanicbase.config import Config
 from sanicbase.http.deprecation import Deprecation
-from sanicbase.http.envelope import Envelope
-from sanicbase.http.form_body import FormBody
-from sanicbase.http.json_body import REQUIRED, JsonBody
-from sanicbase.http.openapi.answers import FAILURES, answers
+from sanicbase.http.envelope import Envelope, envelope_of
+from sanicbase.http.openapi.responses import ERRORS, responses
 from sanicbase.http.openapi.schemas import Direction, Schema, Schemas
 from sanicbase.http.operation import Operation
+from sanicbase.http.parameters.form_body import FormBody
+from sanicbase.http.parameters.json_body import JsonBody
+from sanicbase.http.parameters.params import REQUIRED
+from sanicbase.http.parameters.text_parameters import ListParameters, PathParameters, TextParameters
 from sanicbase.http.routes import operations_of
-from sanicbase.http.texts import ListTexts, PathTexts, Texts
-from sanicbase.typing import App
+from sanicbase.server.context import App
 
 __all__ = ["Info", "document", "info_of"]
 
-UNSAID = ("HEAD", "OPTIONS")  # every path has them
+IMPLICIT_METHODS = ("HEAD", "OPTIONS")  # of every path
 
 
 @dataclass(frozen=True)
 class Info:
-    """What the document says of the service itself."""
+    """The title, version and description of the service."""
 
     title: str
     version: str
@@ -41,12 +42,12 @@ class Info:
 
 
 def info_of(config: Config) -> Info:
-    """What the settings say of the service."""
+    """The info of a service, from its settings."""
     return Info(config.API_TITLE or config.SERVER_NAME, config.API_VERSION, config.API_DESCRIPTION)
 
 
 @dataclass(frozen=True)
-class Served:
+class RouteOperation:
     """One operation at one path."""
 
     route: Route
@@ -70,89 +71,86 @@ class Served:
 
 
 def document(app: App, info: Info) -> Schema:
-    """The OpenAPI 3.1 document of the app's views; plain handlers of Sanic's say nothing of themselves."""
-    served = sorted(_served(app), key=lambda each: (each.path, each.method))
-    envelope: Envelope = app.ctx.envelope
-    schemas = Schemas(each for one in served for each in _types(one.operation))
+    """The OpenAPI 3.1 document of the app's views; plain handlers of Sanic's are not in it."""
+    entries = sorted(_route_operations(app), key=lambda entry: (entry.path, entry.method))
+    envelope = envelope_of(app)
+    schemas = Schemas(typed for entry in entries for typed in _types(entry.operation))
     paths: dict[str, Schema] = {}
-    for each in served:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, schemas, envelope)
+    for entry in entries:
+        paths.setdefault(entry.path, {})[entry.method.lower()] = _operation(entry, schemas, envelope)
     return {
         "openapi": "3.1.0",
         "info": {name: value for name, value in vars(info).items() if value},
-        "tags": _tags(served),
+        "tags": _tags(entries),
         "paths": paths,
-        "components": _components(served, schemas.used_by(paths), envelope),
+        "components": _components(entries, schemas.used_by(paths), envelope),
         "x-error-codes": listed(error_codes()),
     }
 
 
-def _served(app: App) -> Iterator[Served]:
+def _route_operations(app: App) -> Iterator[RouteOperation]:
     for route in app.router.routes:
         for method, operation in operations_of(route).items():
-            if method not in UNSAID:
-                yield Served(route, method, operation)
+            if method not in IMPLICIT_METHODS:
+                yield RouteOperation(route, method, operation)
 
 
 def _types(operation: Operation) -> Iterator[tuple[Direction, TypeAdapter[Any]]]:
     for source in operation.sources:
         if isinstance(source, FormBody):
             yield from (("in", part.adapter) for part in (source.form, source.files) if part is not None)
-        elif isinstance(source, Texts | PathTexts | JsonBody | ListTexts):
+        elif isinstance(source, TextParameters | PathParameters | JsonBody | ListParameters):
             yield "in", source.adapter
-    yield from (("out", each.adapter) for each in operation.answers.by_status.values())
+    yield from (("out", model.adapter) for model in operation.responses.by_status.values())
 
 
-def _operation(served: Served, schemas: Schemas, envelope: Envelope) -> Schema:
-    operation, route, guarded = served.operation, served.route, bool(served.route.ctx.rules)
-    summary, _, description = (inspect.getdoc(operation.function) or served.id).partition("\n")
+def _operation(entry: RouteOperation, schemas: Schemas, envelope: Envelope) -> Schema:
+    operation, route, guarded = entry.operation, entry.route, bool(entry.route.ctx.guards)
+    summary, _, description = (inspect.getdoc(operation.function) or entry.id).partition("\n")
     deprecation: Deprecation | None = getattr(route.ctx, "deprecation", None)
-    parts = [description.strip(), _farewell(deprecation)]
-    found: Schema = {
-        "operationId": served.id,
-        "tags": [served.tag],
+    parts = [description.strip(), _deprecation_note(deprecation)]
+    document: Schema = {
+        "operationId": entry.id,
+        "tags": [entry.tag],
         "summary": summary.rstrip("."),
         "description": "\n\n".join(part for part in parts if part),
         "deprecated": deprecation is not None,
-        "security": _security(served),
+        "security": _security(entry),
         "parameters": list(_parameters(operation, schemas)),
         "requestBody": _body(operation, schemas),
-        "responses": answers(operation, served.method, guarded=guarded, schemas=schemas, envelope=envelope),
+        "responses": responses(operation, entry.method, guarded=guarded, schemas=schemas, envelope=envelope),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in document.items() if value}
 
 
-def _farewell(deprecation: Deprecation | None) -> str:
+def _deprecation_note(deprecation: Deprecation | None) -> str:
     if deprecation is None:
         return ""
-    until = f" It will be gone on {deprecation.sunset}." if deprecation.sunset else ""
+    until = f" It will be removed on {deprecation.sunset}." if deprecation.sunset else ""
     return f"Deprecated since {deprecation.since}.{until}"
 
 
 def _parameters(operation: Operation, schemas: Schemas) -> Iterator[Schema]:
     for source in operation.sources:
-        if not isinstance(source, Texts | PathTexts | ListTexts):
+        if not isinstance(source, TextParameters | PathParameters | ListParameters):
             continue
         fields, required = schemas.fields(source.adapter)
         for name, schema in fields.items():
-            yield _parameter(name, source.place, schema, required=name in required) | _emptiness(source)
-
-
-def _emptiness(source: Texts | PathTexts | ListTexts) -> Schema:
-    """What is asked of a list may be left empty, as an empty field of a search form is."""
-    return {"allowEmptyValue": True} if isinstance(source, ListTexts) else {}
+            parameter = _parameter(name, source.place, schema, required=name in required)
+            # A filter of a list may be empty, like an empty field of a search form.
+            yield parameter | {"allowEmptyValue": True} if isinstance(source, ListParameters) else parameter
 
 
 def _parameter(name: str, place: str, schema: Schema, *, required: bool) -> Schema:
-    """A parameter; what its schema says of the parameter itself moves up to it."""
+    """A parameter; the description and the deprecation of its schema move up to it."""
     schema = _without_null(schema)
-    said: Schema = {key: schema.pop(key) for key in ("description", "deprecated") if key in schema}
+    moved: Schema = {key: schema.pop(key) for key in ("description", "deprecated") if key in schema}
     schema.pop("title", None)
-    return {"name": name, "in": place, "required": required, **said, "schema": schema}
+    return {"name": name, "in": place, "required": required, **moved, "schema": schema}
 
 
 def _without_null(schema: Schema) -> Schema:
-    """A parameter is given or left out; a text cannot be null."""
+    """A parameter is given or omitted; a text cannot be null."""
     schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     if choices := schema.get("anyOf"):
         rest = [choice for choice in choices if choice != {"type": "null"}]
@@ -175,28 +173,28 @@ def _body(operation: Operation, schemas: Schemas) -> Schema:
     return {}
 
 
-def _security(served: Served) -> list[dict[str, list[str]]]:
-    if not served.operation.takes_user:
+def _security(entry: RouteOperation) -> list[dict[str, list[str]]]:
+    if not entry.operation.takes_user:
         return []
-    named: list[dict[str, list[str]]] = [{name: []} for name in served.route.ctx.exposed.security]
-    return named if served.operation.wants_user else [{}, *named]
+    schemes: list[dict[str, list[str]]] = [{name: []} for name in entry.route.ctx.spec.security]
+    return schemes if entry.operation.requires_user else [{}, *schemes]
 
 
-def _tags(served: list[Served]) -> list[Schema]:
+def _tags(entries: list[RouteOperation]) -> list[Schema]:
     tags: dict[str, Schema] = {}
-    for each in served:
-        doc = inspect.getdoc(sys.modules.get(each.operation.function.__module__)) or ""
-        tags.setdefault(each.tag, {"name": each.tag, **({"description": doc} if doc else {})})
+    for entry in entries:
+        doc = inspect.getdoc(sys.modules.get(entry.operation.function.__module__)) or ""
+        tags.setdefault(entry.tag, {"name": entry.tag, **({"description": doc} if doc else {})})
     return list(tags.values())
 
 
-def _components(served: list[Served], schemas: dict[str, Schema], envelope: Envelope) -> Schema:
+def _components(entries: list[RouteOperation], schemas: dict[str, Schema], envelope: Envelope) -> Schema:
     security: dict[str, Mapping[str, Any]] = {}
-    for each in served:
-        security |= each.route.ctx.exposed.security if each.operation.takes_user else {}
-    content = {envelope.failure_media_type: {"schema": {"$ref": "#/components/schemas/Failure"}}}
+    for entry in entries:
+        security |= entry.route.ctx.spec.security if entry.operation.takes_user else {}
+    content = {envelope.error_media_type: {"schema": {"$ref": "#/components/schemas/Failure"}}}
     return {
-        "schemas": {**schemas, "Failure": envelope.failure_schema()},
-        "responses": {name: {"description": why, "content": content} for name, why in FAILURES.values()},
+        "schemas": {**schemas, "Failure": envelope.error_schema()},
+        "responses": {name: {"description": description, "content": content} for name, description in ERRORS.values()},
         "securitySchemes": {name: dict(scheme) for name, scheme in security.items()},
     }

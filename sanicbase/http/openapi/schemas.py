@@ -1,4 +1,4 @@
-"""The schemas of a document: pydantic's own, all made at once, so that equal names are told apart."""
+"""The schemas of a document: pydantic's own, all generated at once, so that equal names are distinguished."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MODES: dict[Direction, JsonSchemaMode] = {"in": "validation", "out": "serializat
 
 
 class Schemas:
-    """The schemas of some types: in which form they come in, and in which they go out."""
+    """The schemas of types: of requests (in) and of responses (out)."""
 
-    def __init__(self, wanted: Iterator[tuple[Direction, TypeAdapter[Any]]]) -> None:
-        adapters = {(MODES[direction], id(adapter)): adapter for direction, adapter in wanted}
-        found, rest = TypeAdapter.json_schemas(
+    def __init__(self, types: Iterator[tuple[Direction, TypeAdapter[Any]]]) -> None:
+        adapters = {(MODES[direction], id(adapter)): adapter for direction, adapter in types}
+        schemas, document = TypeAdapter.json_schemas(
             [(key, mode, adapter) for (mode, key), adapter in adapters.items()], ref_template=f"{REF}{{model}}"
         )
-        self._found = {(mode, key): schema for (key, mode), schema in found.items()}
-        self._components: dict[str, Schema] = rest.get("$defs", {})
-        self._adapters = adapters  # kept, for their ids to stay theirs
+        self._schemas = {(mode, key): schema for (key, mode), schema in schemas.items()}
+        self._components: dict[str, Schema] = document.get("$defs", {})
+        self._adapters = adapters  # kept, so that their ids are not reused
 
     def of(self, direction: Direction, adapter: TypeAdapter[Any]) -> Schema:
         """The schema of a type, a reference where it has a name."""
-        return self._found[MODES[direction], id(adapter)]
+        return self._schemas[MODES[direction], id(adapter)]
 
     def fields(self, adapter: TypeAdapter[Any]) -> tuple[dict[str, Schema], frozenset[str]]:
         """The fields of an incoming object, and which of them are required."""
@@ -41,14 +41,14 @@ class Schemas:
         return schema.get("properties", {}), frozenset(schema.get("required", ()))
 
     def used_by(self, parts: object) -> dict[str, Schema]:
-        """The named schemas to which parts of the document lead, in the order of their names."""
+        """The named schemas that parts of the document refer to, in the order of their names."""
         used: dict[str, Schema] = {}
-        waiting = list(references(parts))
-        while waiting:
-            name = waiting.pop()
+        pending = list(references(parts))
+        while pending:
+            name = pending.pop()
             if name not in used and name in self._components:
                 used[name] = self._components[name]
-                waiting += references(used[name])
+                pending += references(used[name])
         return dict(sorted(used.items()))
 
 
@@ -59,9 +59,9 @@ def references(part: object) -> Iterator[str]:
             if key == "$ref" and isinstance(value, str):
                 yield value.removeprefix(REF)
             elif key == "mapping" and isinstance(value, dict):  # of a discriminator
-                yield from (each.removeprefix(REF) for each in value.values() if isinstance(each, str))
+                yield from (path.removeprefix(REF) for path in value.values() if isinstance(path, str))
             else:
                 yield from references(value)
     elif isinstance(part, list):
-        for each in part:
-            yield from references(each)
+        for item in part:
+            yield from references(item)

@@ -103,7 +103,7 @@ BREAKING: list[tuple[Callable[[Document], Any], str]] = [
     (lambda made: made["paths"][LIST]["post"]["responses"].pop("201"), f"POST {LIST}: 201 is gone."),
     (
         lambda made: made["paths"][LIST]["get"].update(security=[{"bearer": []}]),
-        f"GET {LIST} wants to know who asks.",
+        f"GET {LIST} requires authentication now.",
     ),
     (
         lambda made: made["paths"][LIST]["post"]["requestBody"]["content"].pop("application/json"),

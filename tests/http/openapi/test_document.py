@@ -39,7 +39,7 @@ from sanicbase import (
 from sanicbase.codes import StatusError
 from sanicbase.db.pages.cursor import encode_cursor
 from sanicbase.http.openapi import Info, document
-from sanicbase.typing import App
+from sanicbase.server.context import App
 from tests.http.conftest import Serve
 from xi_test.config import XiTestConfig
 from xi_test.handler.article import ArticleQuery

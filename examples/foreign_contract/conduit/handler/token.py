@@ -7,7 +7,7 @@ import jwt
 
 from conduit.config import config
 from conduit.model_rc.user import UserRC
-from sanicbase import made_token
+from sanicbase import get_or_create_token
 
 ALGORITHM = "HS256"
 
@@ -33,5 +33,5 @@ def _secret() -> str:
     """That of the settings, without which `prod` does not start; elsewhere a random one that all workers share."""
     if config.TOKEN_SECRET:
         return config.TOKEN_SECRET
-    secret, _ = made_token(config.private_dir() / "conduit.token-secret", setting="CONDUIT_TOKEN_SECRET")
+    secret, _ = get_or_create_token(config.private_dir() / "conduit.token-secret", setting="CONDUIT_TOKEN_SECRET")
     return secret

@@ -1,4 +1,4 @@
-"""A form, with the files that were sent with it."""
+"""A form, and the files in it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
-from sanic.request import File, Request
+from sanic.request import File
 
-from sanicbase.http.bounded_type import BoundedType
-from sanicbase.http.content_type import MULTIPART, URL_ENCODED, check_content_type
-from sanicbase.http.forms import read_multipart, read_url_encoded
-from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
-from sanicbase.http.texts import validated
+from sanicbase.http.body.content_type import MULTIPART, URL_ENCODED, check_content_type
+from sanicbase.http.body.forms import read_multipart, read_url_encoded
+from sanicbase.http.errors.exceptions import FieldError, InvalidParameters, printable
+from sanicbase.http.parameters.text_parameters import validate_texts
+from sanicbase.http.request import Request
+from sanicbase.http.validation.bounded_type import BoundedType
 
 __all__ = ["MULTIPART", "URL_ENCODED", "FormBody", "FormPart", "UploadedFile"]
 
@@ -25,7 +26,7 @@ def _file(value: object) -> File:
 
 
 UploadedFile = Annotated[File, PlainValidator(_file), WithJsonSchema({"type": "string", "format": "binary"})]
-"""A file of a form, with `name`, `type` and `body`, which are what the client says: trust none of them."""
+"""A file of a form, with `name`, `type` and `body`, as the client sent them: trust none of them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FormPart:
     """The fields or the files of a form, as one model."""
 
     type: BoundedType
-    several: frozenset[str]
+    repeatable: frozenset[str]
     known: frozenset[str] | None
 
     @property
@@ -55,7 +56,7 @@ class FormBody:
         if self.form is not None:
             most = request.app.ctx.config.JSON_MAX_ITEMS
             self.form.type.check_texts(request.body, most, "form")
-            arguments["form"] = validated(self.form.type, "form", fields, self.form.several, self.form.known)
+            arguments["form"] = validate_texts(self.form.type, "form", fields, self.form.repeatable, self.form.known)
         if self.files is not None:
             arguments["files"] = _validated_files(self.files, files)
 
@@ -75,10 +76,10 @@ class FormBody:
 
 
 def _validated_files(part: FormPart, given: Mapping[str, Sequence[File]]) -> Any:
-    values = {name: list(many) if name in part.several else many[0] for name, many in given.items()}
-    repeated = [name for name, many in given.items() if len(many) > 1 and name not in part.several]
+    values = {name: list(uploads) if name in part.repeatable else uploads[0] for name, uploads in given.items()}
+    repeated = [name for name, uploads in given.items() if len(uploads) > 1 and name not in part.repeatable]
     if repeated:
-        raise InvalidParameters([Mistake.of(f"files.{printable(name)}", "repeated") for name in repeated])
+        raise InvalidParameters([FieldError.of(f"files.{printable(name)}", "repeated") for name in repeated])
     try:
         return part.type.validate_python(values)
     except ValidationError as exc:

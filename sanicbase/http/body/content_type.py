@@ -1,11 +1,13 @@
-"""Content-Type: of what kind a body says it is."""
+"""The Content-Type of a body."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sanic.headers import parse_content_header
 from sanic.request import Request
 
-from sanicbase.http.mistakes import Mistake, UnsupportedContentType
+from sanicbase.http.errors.exceptions import FieldError, UnsupportedContentType
 
 __all__ = ["MULTIPART", "URL_ENCODED", "check_content_type", "content_type"]
 
@@ -15,16 +17,16 @@ URL_ENCODED = "application/x-www-form-urlencoded"
 UTF_8 = ("utf-8", "utf8", "us-ascii")
 
 
-def content_type(request: Request) -> tuple[str, dict[str, str]]:
-    """The kind and its parameters, an empty one where the request has none."""
+def content_type(request: Request[Any, Any]) -> tuple[str, dict[str, str]]:
+    """The media type and its parameters; the type is empty where the request has none."""
     given, parameters = parse_content_header(request.headers.get("content-type", ""))
     return given, {name: str(value) for name, value in parameters.items()}
 
 
-def check_content_type(request: Request, expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """Return the kind and its parameters. Raises UnsupportedContentType unless it names one of the expected kinds.
+def check_content_type(request: Request[Any, Any], expected: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """Return the media type and its parameters. Raises UnsupportedContentType unless it is one of the expected ones.
 
-    A body without the header is refused, too: a browser sends one to other origins without asking first.
+    A body without the header is refused, too: a browser sends one to other origins without a preflight request.
     """
     given, named = content_type(request)
     if given not in expected and not (given.startswith("application/") and given.endswith("+json") and _json(expected)):
@@ -41,7 +43,7 @@ def _json(expected: tuple[str, ...]) -> bool:
 
 
 def _unsupported(expected: tuple[str, ...]) -> UnsupportedContentType:
-    kinds = " or ".join(expected)
+    types = " or ".join(expected)
     return UnsupportedContentType(
-        [Mistake.of("header.content-type", "content_type", expected=f"{kinds}, in UTF-8, not compressed")]
+        [FieldError.of("header.content-type", "content_type", expected=f"{types}, in UTF-8, not compressed")]
     )

@@ -1,12 +1,19 @@
-"""Types whose validation takes exponential time: unions that read the same part of a document in several ways, and
-are found again inside of it."""
+"""Types whose validation takes exponential time: unions whose choices read one part of a document in several ways,
+and contain the union itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
 
-from sanicbase.http.core_schemas import Schema, definitions_of, inner_schemas, reachable, subschemas, without_wrappers
+from sanicbase.http.validation.core_schemas import (
+    Schema,
+    definitions_of,
+    inner_schemas,
+    reachable,
+    subschemas,
+    without_wrappers,
+)
 
 __all__ = ["is_exponential"]
 
@@ -20,16 +27,16 @@ OBJECTS = ("dict", "frozen-dict", "ordered-dict", "default-dict", "mapping", "co
 
 
 def is_exponential(schema: Schema) -> bool:
-    """Whether a document of depth n can cost 2**n steps: a union has two choices that hand the value of the same key
-    back to the union. pydantic tries all choices at each level; a discriminator has it try one."""
+    """Whether a document of depth n can cost 2**n steps: a union has two choices that pass the value of the same key
+    back to the union. pydantic tries all choices at each level; with a discriminator it tries one."""
     definitions = definitions_of(schema)
-    unions = [each for each in subschemas(schema) if each["type"] == "union"]
-    return any(_is_ambiguous(each, definitions) for each in unions)
+    unions = [subschema for subschema in subschemas(schema) if subschema["type"] == "union"]
+    return any(_is_ambiguous(union, definitions) for union in unions)
 
 
 def _is_ambiguous(union: Schema, definitions: dict[str, Schema]) -> bool:
-    found = [_recursive_keys(choice, union, definitions) for choice in _choices(union)]
-    return any(_overlap(one, other) for one, other in combinations(found, 2))
+    keys = [_recursive_keys(choice, union, definitions) for choice in _choices(union)]
+    return any(_overlap(one, other) for one, other in combinations(keys, 2))
 
 
 def _choices(union: Schema) -> list[Schema]:
@@ -42,7 +49,7 @@ def _recursive_keys(choice: Schema, union: Schema, definitions: dict[str, Schema
         key
         for container in without_wrappers(choice, definitions)
         for key, inner in _entries(container)
-        if any(found is union for found in reachable(inner, definitions))
+        if any(schema is union for schema in reachable(inner, definitions))
     }
 
 
@@ -62,7 +69,7 @@ def _entries(container: Schema) -> Iterator[tuple[str, Schema]]:
         yield from ((ANY_KEY, inner) for inner in inner_schemas(container))
     elif kind in ("model-fields", "typed-dict", "dataclass-args"):
         fields = container["fields"]
-        named = fields.items() if isinstance(fields, dict) else [(each["name"], each) for each in fields]
+        named = fields.items() if isinstance(fields, dict) else [(field["name"], field) for field in fields]
         for name, field in named:
             yield from ((key, field["schema"]) for key in _keys(name, field.get("validation_alias")))
         if "extras_schema" in container:

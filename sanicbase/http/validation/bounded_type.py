@@ -1,9 +1,9 @@
-"""A type that a request is validated with, at a cost that has bounds, whatever the client sends.
+"""Validation of a request whose cost is bounded, whatever the client sends.
 
-pydantic makes an error for each mistake, about 400 bytes of memory each, and as much again for the list of them. It
-knows no limit: `{},{},…` for models with ten required fields is a million errors. So a body that can have many mistakes
-is validated by a second validator, in which an array or a dictionary stops at its first wrong item, and a recursive
-type reports the outermost level that is wrong.
+pydantic makes any number of errors, of about 400 bytes each, and as much again for the list of them: `{},{},…` for
+models with ten required fields makes a million errors. So a body that can have many errors is validated by a second
+validator, in which an array or a dictionary stops at its first invalid item, and a recursive type reports the outermost
+invalid level.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ from typing import Any, Protocol, cast
 from pydantic import TypeAdapter
 from pydantic_core import CoreSchema, PydanticKnownError, SchemaValidator
 
-from sanicbase.http.ambiguity import is_exponential
-from sanicbase.http.core_schemas import WRAPPERS, Schema, changed, definitions_of, inner_schemas, reachable, subschemas
-from sanicbase.http.json_items import check_items
-from sanicbase.http.mistakes import CODES, InvalidParameters, Mistake
+from sanicbase.http.body.json_items import check_items
+from sanicbase.http.errors.exceptions import CODES, FieldError, InvalidParameters
+from sanicbase.http.validation.ambiguity import is_exponential
+from sanicbase.http.validation.core_schemas import (
+    WRAPPERS,
+    Schema,
+    changed,
+    definitions_of,
+    inner_schemas,
+    reachable,
+    subschemas,
+)
 from sanicbase.numerals import decimal_text, float_text, integer_text
 
 __all__ = ["BoundedType", "Validates", "check_cost"]
 
-SMALL = 1000  # bytes, which need not be counted
-MOST_MISTAKES = 20_000  # that may be made in full: 10 MB, a fifth of a second
-DEPTH = 20  # times the place of a mistake deep inside a recursive type is longer
-LONGEST = 64 * 1024  # characters of a text that Python code parses, or that is a URL
+SMALL_BODY = 1000  # bytes, whose items need not be counted
+MAX_ERRORS = 20_000  # that pydantic may make: 10 MB, a fifth of a second
+RECURSION_FACTOR = 20  # the path of an error deep inside a recursive type is that many times longer
+MAX_TEXT = 64 * 1024  # characters of a text that Python code parses, or that is a URL
 
-OF_NUMBERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else " ") for byte in range(256))
-"""Makes 0 of what stands in a number, also one in a text with escapes."""
+NUMBER_CHARACTERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else " ") for byte in range(256))
+"""Turns every character of a number into 0, also of one in a text with escapes, and any other into a space."""
 
 COLLECTIONS = (
     "list", "deque", "tuple", "set", "frozenset", "dict", "frozen-dict", "ordered-dict", "counter",
@@ -54,22 +62,22 @@ NESTED = "invalid_nested"
 
 
 class Validates(Protocol):
-    """What validates texts and files that are Python objects already: a TypeAdapter, or a BoundedType."""
+    """A validator of texts and files, which are Python objects already: a TypeAdapter, or a BoundedType."""
 
     def validate_python(self, value: Any, /) -> Any:
-        """Return what the value becomes. Raises ValidationError."""
+        """Return the validated value. Raises ValidationError."""
 
 
 class JsonValidator(Validates, Protocol):
-    """What validates JSON as well."""
+    """A validator of JSON as well."""
 
     def validate_json(self, data: bytes, /, *, strict: bool | None = None) -> Any:
-        """Return what the bytes become. Raises ValidationError."""
+        """Return the validated value. Raises ValidationError."""
 
 
 @dataclass(frozen=True)
 class BoundedType:
-    """A type with its validators. `adapter` is pydantic's own, for the document."""
+    """A type with its validators. `adapter` is pydantic's own, which the document describes."""
 
     adapter: TypeAdapter[Any]
 
@@ -77,31 +85,32 @@ class BoundedType:
         """Return how many items a body has, about. Raises InvalidParameters when they are more than `most`, or when a
         number is too long for Python's Fraction, which takes quadratic time, or its Decimal, which takes ten
         times the memory of its text."""
-        if len(body) <= min(SMALL, most):
+        if len(body) <= min(SMALL_BODY, most):
             return len(body)
-        if self._has_numerals and b"0" * (LONGEST + 1) in body.translate(OF_NUMBERS):
-            raise InvalidParameters([Mistake.of("body", "number_too_long", most=LONGEST)])
-        return check_items(body, most, in_texts=self._reads_texts)
+        if self._has_numerals and b"0" * (MAX_TEXT + 1) in body.translate(NUMBER_CHARACTERS):
+            raise InvalidParameters([FieldError.of("body", "number_too_long", most=MAX_TEXT)])
+        return check_items(body, most, in_texts=self._parses_texts)
 
     def validate_json(self, body: bytes, items: int) -> Any:
-        """Return what a body with that many items becomes, strictly. Raises ValidationError, with
-        every mistake where there can be no more than MOST_MISTAKES."""
-        validator = self._validator if items * self._weight <= MOST_MISTAKES else self._first_mistakes
+        """Return the value of a body with that many items, validated strictly.
+
+        Raises ValidationError, with every error where there can be no more than MAX_ERRORS."""
+        validator = self._validator if items * self._errors_per_item <= MAX_ERRORS else self._fail_fast
         return validator.validate_json(body, strict=None if self._is_lenient_somewhere else True)
 
     def validate_python(self, value: Any, /) -> Any:
-        """Return what texts become, leniently. Raises ValidationError."""
-        return self._texts.validate_python(value)
+        """Return the value of texts, validated leniently. Raises ValidationError."""
+        return self._text_validator.validate_python(value)
 
     def check_texts(self, texts: bytes, most_items: int, place: str) -> None:
         """Refuse texts with more items than that, where the type parses some as JSON. Raises InvalidParameters."""
-        if self._reads_texts:
+        if self._parses_texts:
             check_items(texts, most_items, in_texts=True, place=place)
 
     @cached_property
     def _is_lenient_somewhere(self) -> bool:
-        """Whether a field says `strict=False`. pydantic does not heed it in a validation that is strict as a whole."""
-        return any(each.get("strict") is False for each in subschemas(self._schema))
+        """Whether a field says `strict=False`. pydantic ignores it in a validation that is strict as a whole."""
+        return any(schema.get("strict") is False for schema in subschemas(self._schema))
 
     @cached_property
     def _validator(self) -> JsonValidator:
@@ -112,29 +121,29 @@ class BoundedType:
         return _build(limited) if limited != self._schema else self.adapter
 
     @cached_property
-    def _texts(self) -> Validates:
+    def _text_validator(self) -> Validates:
         return _build(changed(changed(self._schema, _limit_text), _as_json_writes))
 
     @cached_property
-    def _first_mistakes(self) -> JsonValidator:
+    def _fail_fast(self) -> JsonValidator:
         recursive = _recursive(self._schema)
-        limited = changed(changed(self._schema, _limit_text), lambda each: _stop_early(each, recursive))
+        limited = changed(changed(self._schema, _limit_text), lambda schema: _stop_early(schema, recursive))
         return _build(changed(limited, _strict) if self._is_lenient_somewhere else limited)
 
     @cached_property
-    def _reads_texts(self) -> bool:
+    def _parses_texts(self) -> bool:
         """Whether texts have items of their own: JSON inside of JSON, the hosts of a URL."""
-        return any(each["type"] in ("json", "multi-host-url") for each in subschemas(self._schema))
+        return any(schema["type"] in ("json", "multi-host-url") for schema in subschemas(self._schema))
 
     @cached_property
-    def _weight(self) -> int:
-        """How many mistakes one item can have, about."""
-        most = max(_mistakes(each) for each in subschemas(self._schema))
-        return most * DEPTH if _recursive(self._schema) else most
+    def _errors_per_item(self) -> int:
+        """How many errors one item can have, about."""
+        most = max(_max_errors(schema) for schema in subschemas(self._schema))
+        return most * RECURSION_FACTOR if _recursive(self._schema) else most
 
     @cached_property
     def _has_numerals(self) -> bool:
-        return any(each["type"] in NUMERALS for each in subschemas(self._schema))
+        return any(schema["type"] in NUMERALS for schema in subschemas(self._schema))
 
     @property
     def _schema(self) -> Schema:
@@ -144,21 +153,21 @@ class BoundedType:
 
 
 def check_cost(adapter: TypeAdapter[Any]) -> str | None:
-    """Why requests must not be validated with that type; None when they may, or it is not known yet."""
+    """The reason why requests must not be validated with that type; None when they may, or when it is not known yet."""
     if not adapter.pydantic_complete:
         return None
     schema = cast("Schema", adapter.core_schema)
-    if any(_is_pattern(each) for each in subschemas(schema)):
+    if any(_is_pattern(subschema) for subschema in subschemas(schema)):
         return "a regular expression from a client can take minutes to compile; take a str"
     if is_exponential(schema):
         return "a union that contains itself takes exponential time to validate; give its models a discriminator"
     return None
 
 
-def _mistakes(schema: Schema) -> int:
-    """How many mistakes a value can have, besides those of the items in it: all fields of a model may be missing, and
-    a union has the mistakes of all its choices."""
-    inner = [_mistakes(each) for each in inner_schemas(schema)]
+def _max_errors(schema: Schema) -> int:
+    """How many errors a value can have, besides those of the items in it: all fields of a model may be missing, and a
+    union has the errors of all its choices."""
+    inner = [_max_errors(inner_schema) for inner_schema in inner_schemas(schema)]
     if schema["type"] == "union":
         return sum(inner)
     if schema["type"] in ("model-fields", "typed-dict", "dataclass-args"):
@@ -167,25 +176,25 @@ def _mistakes(schema: Schema) -> int:
 
 
 def _build(schema: Schema) -> SchemaValidator:
-    # Without the validators that the models have already, which are those of the unchanged schema.
+    # Not with the prebuilt validators of the models, which are those of the unchanged schema.
     return SchemaValidator(cast("CoreSchema", schema), _use_prebuilt=False)
 
 
 def _limit_text(schema: Schema) -> Schema:
-    """Give the texts a greatest length that pydantic hands to code that takes more than a step for each character."""
+    """Limit the texts that pydantic passes to code whose cost grows faster than their length."""
     kind = schema["type"]
     if kind in URLS:
-        return {"max_length": LONGEST, **schema}
+        return {"max_length": MAX_TEXT, **schema}
     if kind in NUMERALS:  # in JSON a function would take its strictness away, see check_items
         limited = {"type": "function-before", "function": {"type": "no-info", "function": _short}, "schema": schema}
         return {"type": "json-or-python", "json_schema": schema, "python_schema": limited}
     if kind == "function-after" and schema["schema"]["type"] == "str" and _module(schema) in PYTHON_PARSERS:
-        return {**schema, "schema": {"max_length": LONGEST, **schema["schema"]}}
+        return {**schema, "schema": {"max_length": MAX_TEXT, **schema["schema"]}}
     return schema
 
 
 def _as_json_writes(schema: Schema) -> Schema:
-    """Have a number in a text written as in JSON. In JSON a function would take its strictness away."""
+    """Accept numbers in texts only as JSON writes them. In JSON a function would take its strictness away."""
     kind = "int" if schema["type"] == "enum" and schema.get("sub_type") == "int" else schema["type"]
     if kind not in NUMBER_TEXTS:
         return schema
@@ -195,7 +204,7 @@ def _as_json_writes(schema: Schema) -> Schema:
 
 
 def _strict(schema: Schema) -> Schema:
-    """Make strict what does not say that it is not."""
+    """Make a schema strict unless it says `strict`."""
     return {"strict": True, **schema} if schema["type"] in STRICT else schema
 
 
@@ -215,7 +224,7 @@ def _recursive(schema: Schema) -> frozenset[str]:
     return frozenset(
         name
         for name, part in definitions.items()
-        if any(each.get("schema_ref") == name for each in reachable(part, definitions))
+        if any(inner.get("schema_ref") == name for inner in reachable(part, definitions))
     )
 
 
@@ -224,8 +233,8 @@ def _reference(schema: Schema) -> Schema:
 
 
 def _short(value: object) -> object:
-    if isinstance(value, str) and len(value) > LONGEST:
-        raise PydanticKnownError("string_too_long", {"max_length": LONGEST})
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise PydanticKnownError("string_too_long", {"max_length": MAX_TEXT})
     return value
 
 

@@ -1,4 +1,4 @@
-"""pydantic's core schemas: going through them, and changing them."""
+"""pydantic's core schemas: walking and changing them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ WRAPPERS = ("schema", "lax_schema", "strict_schema", "json_schema", "steps")
 def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
     """A copy in which each schema, the innermost first, is what `change` makes of it."""
     if isinstance(schema, (list, tuple)):
-        return type(schema)(changed(each, change) for each in schema)
+        return type(schema)(changed(inner, change) for inner in schema)
     if not isinstance(schema, dict):
         return schema
     if not isinstance(schema.get("type"), str):  # fields by name, choices by tag
-        return {name: changed(each, change) for name, each in schema.items()}
-    return change({key: changed(each, change) if key in INNER else each for key, each in schema.items()})
+        return {name: changed(inner, change) for name, inner in schema.items()}
+    return change({key: changed(value, change) if key in INNER else value for key, value in schema.items()})
 
 
 def inner_schemas(schema: Schema) -> Iterator[Schema]:
@@ -54,22 +54,22 @@ def subschemas(schema: Schema) -> Iterator[Schema]:
 
 
 def definitions_of(schema: Schema) -> dict[str, Schema]:
-    """What references refer to, by name."""
-    return {each["ref"]: each for each in subschemas(schema) if "ref" in each}
+    """The schemas that references lead to, by name."""
+    return {inner["ref"]: inner for inner in subschemas(schema) if "ref" in inner}
 
 
 def reachable(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
     """The schema and all inside of it, once each, and of what it refers to."""
     pending, seen = [schema], set[int]()
     while pending:
-        found = pending.pop()
-        if id(found) in seen:
+        current = pending.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(found))
-        yield found
-        pending += inner_schemas(found)
-        if found["type"] == "definition-ref":
-            pending.append(definitions[found["schema_ref"]])
+        seen.add(id(current))
+        yield current
+        pending += inner_schemas(current)
+        if current["type"] == "definition-ref":
+            pending.append(definitions[current["schema_ref"]])
 
 
 def without_wrappers(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
@@ -77,26 +77,26 @@ def without_wrappers(schema: Schema, definitions: dict[str, Schema]) -> Iterator
     defaults, functions and references."""
     pending, seen = [schema], set[int]()
     while pending:
-        found = pending.pop()
-        if id(found) in seen:
+        current = pending.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(found))
-        if found["type"] == "definition-ref":
-            pending.append(definitions[found["schema_ref"]])
-        elif found["type"] in ("union", "tagged-union"):
-            pending += _schemas(found["choices"])
-        elif found["type"] != "json" and any(key in found for key in WRAPPERS):
-            pending += [each for key in WRAPPERS if key in found for each in _schemas(found[key])]
+        seen.add(id(current))
+        if current["type"] == "definition-ref":
+            pending.append(definitions[current["schema_ref"]])
+        elif current["type"] in ("union", "tagged-union"):
+            pending += _schemas(current["choices"])
+        elif current["type"] != "json" and any(key in current for key in WRAPPERS):
+            pending += [inner for key in WRAPPERS if key in current for inner in _schemas(current[key])]
         else:
-            yield found
+            yield current
 
 
 def _schemas(value: Any) -> Iterator[Schema]:
     if isinstance(value, dict) and isinstance(value.get("type"), str):
         yield value
     elif isinstance(value, dict):
-        for each in value.values():
-            yield from _schemas(each)
+        for inner in value.values():
+            yield from _schemas(inner)
     elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _schemas(each)
+        for inner in value:
+            yield from _schemas(inner)

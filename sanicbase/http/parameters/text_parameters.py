@@ -1,4 +1,4 @@
-"""Values that arrive as texts: of the path, the query, headers, cookies and forms, understood leniently."""
+"""Parameters that arrive as texts: of the path, the query, headers, cookies and forms, validated leniently."""
 
 from __future__ import annotations
 
@@ -12,39 +12,48 @@ from urllib.parse import parse_qs
 from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from sanic.exceptions import NotFound
-from sanic.request import Request
 
 from sanicbase.db.pages import ListQuery
 from sanicbase.db.values import unstorable_character
-from sanicbase.http.bounded_type import BoundedType, Validates
-from sanicbase.http.mistakes import InvalidParameters, Mistake, printable
+from sanicbase.http.errors.exceptions import FieldError, InvalidParameters, printable
+from sanicbase.http.request import Request
+from sanicbase.http.validation.bounded_type import BoundedType, Validates
 
 __all__ = [
-    "MAX_PARAMETERS", "ListTexts", "PathTexts", "Texts", "cookies_of", "headers_of", "known_names", "query_of",
-    "repeatable", "takes_several", "validated",
+    "MAX_PARAMETERS",
+    "ListParameters",
+    "PathParameters",
+    "TextParameters",
+    "cookies_of",
+    "headers_of",
+    "is_repeatable",
+    "known_names",
+    "query_of",
+    "repeatable_names",
+    "validate_texts",
 ]  # fmt: skip
 
 MAX_PARAMETERS = 500  # of a query or a form
 
-SEVERAL = (list, set, frozenset, tuple, Sequence, Iterable)
+COLLECTIONS = (list, set, frozenset, tuple, Sequence, Iterable)
 UNIONS = (typing.Union, types.UnionType)
 
-Given = Mapping[str, Sequence[str]]
+TextValues = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Texts:
-    """The texts of one place and what they become.
+class TextParameters:
+    """The texts of one place, and their type.
 
-    `argument` is the parameter that takes all of them as one model; without one, each field is an argument. `several`
-    are the names that may stand more than once, `known` those that are read at all, or None for any.
+    `argument` is the parameter that takes all of them as one model; without one, each field is an argument.
+    `repeatable` are the names that may be repeated, `known` those that are read at all, or None for any.
     """
 
     place: str
     type: BoundedType
-    several: frozenset[str]
+    repeatable: frozenset[str]
     known: frozenset[str] | None
-    given: Callable[[Request], Given]
+    values_of: Callable[[Request], TextValues]
     argument: str = ""
 
     @property
@@ -54,16 +63,16 @@ class Texts:
 
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
         """Add the arguments. Raises InvalidParameters."""
-        found = validated(self.type, self.place, self.given(request), self.several, self.known)
+        value = validate_texts(self.type, self.place, self.values_of(request), self.repeatable, self.known)
         if self.argument:
-            arguments[self.argument] = found
+            arguments[self.argument] = value
         else:
-            arguments.update(vars(found))
+            arguments.update(vars(value))
 
 
 @dataclass(frozen=True)
-class PathTexts:
-    """The parameters of the path. What a path cannot name does not exist, so it is answered 404."""
+class PathParameters:
+    """The parameters of the path. An invalid one names nothing that exists, so it is answered 404."""
 
     type: BoundedType
     place = "path"
@@ -85,7 +94,7 @@ class PathTexts:
 
 
 @dataclass(frozen=True)
-class ListTexts:
+class ListParameters:
     """The query of a list, which has rules of its own."""
 
     query: type[ListQuery]
@@ -97,55 +106,55 @@ class ListTexts:
         arguments["query"] = self.query.parse(query_of(request))
 
 
-def validated(
-    adapter: Validates, place: str, given: Given, several: frozenset[str], known: frozenset[str] | None
+def validate_texts(
+    adapter: Validates, place: str, given: TextValues, repeatable: frozenset[str], known: frozenset[str] | None
 ) -> Any:
-    """What the texts become. Raises InvalidParameters with every mistake; what nobody reads has none."""
+    """The value that the texts become. Raises InvalidParameters with every error; names that are not read have none."""
     values: dict[str, object] = {}
-    mistakes: list[Mistake] = []
-    for name, many in given.items():
-        unstorable = {character for text in many if (character := unstorable_character(text))}
+    errors: list[FieldError] = []
+    for name, texts in given.items():
+        unstorable = {character for text in texts if (character := unstorable_character(text))}
         if unstorable and (known is None or name in known):
             code = "nul_character" if "NUL character" in unstorable else "lone_surrogate"
-            mistakes.append(Mistake.of(f"{place}.{printable(name)}", code))
-        values[name] = many if name in several else many[0]
-        if len(many) > 1 and name not in several:
-            mistakes.append(Mistake.of(f"{place}.{printable(name)}", "repeated"))
-    if mistakes:
-        raise InvalidParameters(mistakes)
+            errors.append(FieldError.of(f"{place}.{printable(name)}", code))
+        values[name] = texts if name in repeatable else texts[0]
+        if len(texts) > 1 and name not in repeatable:
+            errors.append(FieldError.of(f"{place}.{printable(name)}", "repeated"))
+    if errors:
+        raise InvalidParameters(errors)
     try:
         return adapter.validate_python(values)
     except ValidationError as exc:
         raise InvalidParameters.of(exc, place) from None
 
 
-def query_of(request: Request) -> Given:
+def query_of(request: Request) -> TextValues:
     """The query string, each key with its values, empty ones too. Raises InvalidParameters when there are too many."""
     if not request.query_string:
         return {}
     try:
         return parse_qs(request.query_string, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
-        raise InvalidParameters([Mistake.of("query", "too_many_parameters", most=MAX_PARAMETERS)]) from None
+        raise InvalidParameters([FieldError.of("query", "too_many_parameters", most=MAX_PARAMETERS)]) from None
 
 
-def headers_of(names: Iterable[str]) -> Callable[[Request], Given]:
+def headers_of(names: Iterable[str]) -> Callable[[Request], TextValues]:
     """The headers of those names that a request has."""
     wanted = tuple(names)
-    return lambda request: {name: many for name in wanted if (many := request.headers.getall(name, None))}
+    return lambda request: {name: texts for name in wanted if (texts := request.headers.getall(name, None))}
 
 
-def cookies_of(names: Iterable[str]) -> Callable[[Request], Given]:
+def cookies_of(names: Iterable[str]) -> Callable[[Request], TextValues]:
     """The cookies of those names that a request has."""
     wanted = tuple(names)
-    return lambda request: {name: many for name in wanted if (many := request.cookies.getlist(name))}
+    return lambda request: {name: texts for name in wanted if (texts := request.cookies.getlist(name))}
 
 
-def repeatable(model: type[BaseModel]) -> frozenset[str]:
-    """The names under which a model takes several values."""
+def repeatable_names(model: type[BaseModel]) -> frozenset[str]:
+    """The names under which a model takes more than one value."""
     fields = model.model_fields.items()
     return frozenset(
-        alias for name, field in fields if takes_several(field.annotation) for alias in _aliases(name, field)
+        alias for name, field in fields if is_repeatable(field.annotation) for alias in _aliases(name, field)
     )
 
 
@@ -156,12 +165,12 @@ def known_names(model: type[BaseModel]) -> frozenset[str] | None:
     return frozenset(alias for name, field in model.model_fields.items() for alias in _aliases(name, field))
 
 
-def takes_several(annotation: Any) -> bool:
-    """Whether a type is a list or the like, or can be one."""
+def is_repeatable(annotation: Any) -> bool:
+    """Whether a type is a collection, or can be one."""
     origin = typing.get_origin(annotation)
     if origin in UNIONS or origin is typing.Annotated:
-        return any(takes_several(argument) for argument in typing.get_args(annotation))
-    return (origin or annotation) in SEVERAL
+        return any(is_repeatable(argument) for argument in typing.get_args(annotation))
+    return (origin or annotation) in COLLECTIONS
 
 
 def _aliases(name: str, field: FieldInfo) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A token that is made for the developer, where none is set."""
+"""A token for development, where the settings have none."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from sanicbase.private_directory import make_private_directory
 
-__all__ = ["made_token"]
+__all__ = ["get_or_create_token"]
 
 
-def made_token(path: Path, *, setting: str) -> tuple[str, bool]:
-    """The random token kept in that file, and whether this call made it. For development only.
+def get_or_create_token(path: Path, *, setting: str) -> tuple[str, bool]:
+    """The random token in that file, and whether this call created it. For development only.
 
-    Of many processes that call it at once exactly one makes it: the file appears whole, under its name, or not at
-    all. Only this account can read it. Raises ResourceError, which recommends `setting`.
+    When processes call it at the same time, exactly one creates the file, whole or not at all. Only this account can
+    read it. Raises ResourceError, which recommends `setting`.
     """
     make_private_directory(path.parent, setting=setting)
     token = secrets.token_urlsafe(24)

@@ -1,4 +1,4 @@
-"""A form's fields and files, read from its bytes with limits on all that a client can repeat (RFC 7578, WHATWG URL)."""
+"""The fields and files of a form, read from its bytes within limits (RFC 7578, WHATWG URL)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from python_multipart.multipart import parse_options_header
 from sanic.request import File
 
 from sanicbase.config import Config
-from sanicbase.http.mistakes import InvalidParameters, Mistake, UnreadableBody, printable
+from sanicbase.http.errors.exceptions import FieldError, InvalidParameters, UnreadableBody, printable
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # which exists for type checkers only
@@ -28,7 +28,7 @@ Files = dict[str, list[File]]
 
 UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-MOST_STRAY = 1000  # percent signs that escape nothing: each costs as much as a hundred bytes
+MAX_STRAY = 1000  # percent signs that escape nothing: each costs as much as a hundred bytes
 EXTENDED_NAME = re.compile(r"""filename\*\s*=\s*"?([^";]+)""", re.IGNORECASE)
 PLAIN = "text/plain"
 
@@ -37,8 +37,8 @@ def read_url_encoded(body: bytes, config: Config) -> Fields:
     """The fields of application/x-www-form-urlencoded. Raises InvalidParameters, UnreadableBody."""
     if body.count(b"&") >= config.FORM_MAX_FIELDS:
         _refuse("too_many_fields", most=config.FORM_MAX_FIELDS)
-    text, stray = STRAY_PERCENT.subn(b"%25", body, count=MOST_STRAY)
-    if stray == MOST_STRAY:
+    text, stray = STRAY_PERCENT.subn(b"%25", body, count=MAX_STRAY)
+    if stray == MAX_STRAY:
         _unreadable()
     fields: Fields = {}
     for pair in text.replace(b"+", b" ").split(b"&"):
@@ -61,7 +61,7 @@ def read_multipart(body: bytes, boundary: bytes, config: Config) -> tuple[Fields
     except FormParserError as exc:
         if str(exc).startswith("Maximum header"):
             _refuse("form_headers_too_large", most=most, size=size)
-        raise UnreadableBody([Mistake.of("form", "form_invalid")]) from exc
+        raise UnreadableBody([FieldError.of("form", "form_invalid")]) from exc
     if not form.complete:
         _unreadable()
     return form.fields, form.files
@@ -82,7 +82,7 @@ class _Part:
 
 @dataclass
 class _Form:
-    """What the parser has found so far. Its methods are the parser's events."""
+    """The fields and files that the parser has read. Its methods are the parser's events."""
 
     config: Config
     fields: Fields = field(default_factory=dict)
@@ -93,7 +93,7 @@ class _Form:
     _file_count: int = 0
 
     def callbacks(self) -> MultipartCallbacks:
-        """The events, as the parser takes them."""
+        """The methods by the events of the parser."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._part.header.extend(data[start:end]),
@@ -123,7 +123,7 @@ class _Form:
         part.file_name = _file_name(options, disposition)
         part.kind, charset = _content_type(part.headers.get(b"content-type", b""))
         if part.file_name is None and charset not in UTF_8:
-            raise UnreadableBody([Mistake.of(f"form.{printable(part.name)}", "form_charset")])
+            raise UnreadableBody([FieldError.of(f"form.{printable(part.name)}", "form_charset")])
         self._count(part)
 
     def _count(self, part: _Part) -> None:
@@ -146,7 +146,7 @@ class _Form:
         part = self._part
         if part.file_name is None:
             self.fields.setdefault(part.name, []).append(_text(part.content))
-        elif part.file_name or part.content:  # else an input of which no file was chosen
+        elif part.file_name or part.content:  # else no file was chosen
             self.files.setdefault(part.name, []).append(File(part.kind, bytes(part.content), part.file_name))
 
     def _complete(self) -> None:
@@ -165,7 +165,7 @@ def _file_name(options: dict[bytes, bytes], disposition: bytes) -> str | None:
     else:
         return None
     if "\0" in name:
-        raise InvalidParameters([Mistake.of("files", "nul_character")])
+        raise InvalidParameters([FieldError.of("files", "nul_character")])
     return normalize("NFC", name)
 
 
@@ -183,12 +183,12 @@ def _text(encoded: bytes | bytearray) -> str:
     try:
         return encoded.decode()
     except UnicodeDecodeError:
-        raise UnreadableBody([Mistake.of("form", "form_encoding")]) from None
+        raise UnreadableBody([FieldError.of("form", "form_encoding")]) from None
 
 
 def _unreadable() -> NoReturn:
-    raise UnreadableBody([Mistake.of("form", "form_invalid")])
+    raise UnreadableBody([FieldError.of("form", "form_invalid")])
 
 
 def _refuse(code: str, **context: int) -> NoReturn:
-    raise InvalidParameters([Mistake.of("form", code, **context)])
+    raise InvalidParameters([FieldError.of("form", code, **context)])

@@ -1,0 +1,1 @@
+"""Bodies before validation: their content type, their size, and the fields and files of forms."""

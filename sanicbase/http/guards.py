@@ -1,0 +1,166 @@
+"""Guards: who may use a route. They run before the body is read, and before a WebSocket is upgraded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sanic.exceptions import BadRequest, Unauthorized
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
+
+from sanicbase.errors import SanicBaseError
+from sanicbase.http.errors.exceptions import FieldError, InvalidHeaders, printable
+from sanicbase.http.request import AnyRequest, Request
+from sanicbase.server.context import App
+
+__all__ = [
+    "BEARER",
+    "Admission",
+    "Guard",
+    "GuardedView",
+    "Security",
+    "authentication_scheme",
+    "challenge_of",
+    "install_guards",
+    "is_optional",
+]
+
+Guard = Callable[[AnyRequest], Awaitable[object]]
+"""Called with the request before its handler. It admits the request by returning, and refuses it by raising one of
+Sanic's exceptions. A route has its guards in its context: `add_route(handler, uri, ctx_guards=(signed_in,))`."""
+
+
+Security = Mapping[str, Mapping[str, object]]
+"""How a client authenticates, as OpenAPI has it in `securitySchemes`: for the document and `WWW-Authenticate`."""
+
+BEARER: Security = {"bearer": {"type": "http", "scheme": "bearer"}}
+SINGLE = ("authorization", "content-type")  # headers that have one value
+
+
+def install_guards(app: App) -> None:
+    """Run the guards of every route of the app. A middleware would be too late: it runs after the body was read."""
+
+    @app.signal("http.routing.after")
+    async def run_guards(request: Request, **context: Any) -> None:
+        _check_headers(request)
+        if hasattr(context["handler"], "is_websocket"):
+            _check_handshake(request)
+        for guard in getattr(context["route"].ctx, "guards", ()):
+            await guard(request)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who may use a view, HTTP or WebSocket: everybody, or the clients that `admit` does not refuse."""
+
+    admit: Guard | None
+    public: bool
+    security: Security
+
+    def guards(self, name: str, *, takes_user: str = "", methods_for_users: Collection[str] = ()) -> tuple[Guard, ...]:
+        """The guards of the view with that name, as errors have it.
+
+        `takes_user` names what takes the user, if anything does; `methods_for_users` are the HTTP methods that an
+        anonymous client may not call. Raises SanicBaseError when nobody is admitted, and when there is no user to take.
+        """
+        if self.public:
+            if takes_user:
+                raise SanicBaseError(f"{takes_user} takes a user, and {name} is public: remove one of the two.")
+            return ()
+        if self.admit is None:
+            raise SanicBaseError(f"{name} admits nobody: give it an `admit`, or make it public by public=True.")
+        if takes_user and getattr(self.admit, "__annotations__", {}).get("return", "") in ("None", None):
+            raise SanicBaseError(f"{takes_user} takes a user, and its admit returns none: return and annotate one.")
+        scheme = authentication_scheme(self.security)
+        return (Authentication(self.admit, frozenset(methods_for_users), scheme),)
+
+
+@dataclass(frozen=True, eq=False)
+class Authentication:
+    """The guard of a view: it asks `admit` for the user, and refuses anonymous clients where a user is required."""
+
+    admit: Guard
+    methods_for_users: frozenset[str]
+    scheme: str = "Bearer"
+
+    async def __call__(self, request: AnyRequest, /) -> None:
+        user = await self.admit(request)
+        if user is not None:
+            request.ctx.user = user
+        elif request.method in self.methods_for_users:
+            raise Unauthorized("Authentication is required.", scheme=self.scheme)
+
+
+class GuardedView:
+    """The base of APIView and WSView: a class that says who may use it.
+
+    Nobody is admitted unless the class overrides `admit` or is public: `class NewsAPI(APIView, public=True)`.
+    """
+
+    security: ClassVar[Security] = BEARER
+    """How a client authenticates, as OpenAPI has it in `securitySchemes`: for the document and `WWW-Authenticate`."""
+    _public: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, public: bool | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        overrides = "admit" in vars(cls)
+        if public and overrides:
+            raise SanicBaseError(f"{cls.__name__} is public and has an admit: remove one of the two.")
+        if public is not None or overrides:
+            cls._public = bool(public)
+
+    @classmethod
+    async def admit(cls, request: AnyRequest) -> object:
+        """Override to authenticate the client before the body is read: raise Unauthorized or Forbidden to refuse it.
+
+        What it returns is the user, and is also in `request.ctx.user`. None is an anonymous client, who is answered 401
+        where a user is required.
+        """
+        return None
+
+    @classmethod
+    def _admission(cls) -> Admission:
+        overridden = cls.admit.__func__ is not GuardedView.admit.__func__  # type: ignore[attr-defined]
+        return Admission(cls.admit if overridden else None, cls._public, cls.security)
+
+
+def is_optional(annotation: object) -> bool:
+    """Whether a type has None among its choices."""
+    return type(None) in getattr(annotation, "__args__", ())
+
+
+def challenge_of(request: AnyRequest) -> str:
+    """The scheme by which a client of that route authenticates, for WWW-Authenticate (RFC 9110, 11.6.1)."""
+    context = request.route.ctx if request.route is not None else None
+    spec = getattr(context, "spec", None)
+    if spec is not None:  # a public view has no guard, and may raise a 401 all the same: where users sign in
+        return authentication_scheme(spec.security)
+    guards = getattr(context, "guards", ())
+    return next((guard.scheme for guard in guards if isinstance(guard, Authentication)), "Bearer")
+
+
+def authentication_scheme(security: Security) -> str:
+    """The scheme of HTTP where there is one. A key in a header or a cookie has none, and is named as in OpenAPI."""
+    for scheme in security.values():
+        if scheme.get("type") == "http":
+            return str(scheme["scheme"]).capitalize()
+    return "ApiKey" if any(scheme.get("type") == "apiKey" for scheme in security.values()) else "Bearer"
+
+
+def _check_headers(request: Request) -> None:
+    """Refuse a header that is sent twice although it has one value (RFC 9110, 5.3): a proxy may read one of them and
+    the service the other. Raises InvalidHeaders."""
+    repeated = [name for name in SINGLE if len(request.headers.getall(name, ())) > 1]
+    if repeated:
+        raise InvalidHeaders([FieldError.of(f"header.{name}", "repeated") for name in repeated])
+
+
+def _check_handshake(request: Request) -> None:
+    """Refuse the headers that the websockets package cannot read; Sanic would answer 500. Raises BadRequest."""
+    try:
+        Headers(request.headers)
+    except InvalidHeader as exc:
+        name = printable(exc.name)
+        raise BadRequest(f"The header {name} holds a character that a WebSocket handshake cannot have.") from None

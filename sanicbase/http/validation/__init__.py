@@ -1,0 +1,1 @@
+"""Validation by pydantic whose cost is bounded, whatever a client sends."""
