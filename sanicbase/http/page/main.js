@@ -4,7 +4,7 @@ import { h, prose } from "./dom.js";
 import { card, operationsOf } from "./operations.js";
 import { Schemas } from "./schema.js";
 import { keepToken, token } from "./sending.js";
-import { _, choose, chosen, languageTag, languageNames, loadTranslations } from "./translations.js";
+import { _, choose, chosen, languageNames, languageTag, loadTranslations } from "./translations.js";
 
 const where = new URL(document.body.dataset.document, location.href);
 // The service's paths begin where its page does: behind a proxy that adds a prefix, behind that prefix.
@@ -18,7 +18,9 @@ async function start() {
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
     draw(await response.json());
   } catch (error) {
-    document.body.replaceChildren(h("p", { class: "wrong", id: "broken" }, _("The document could not be read: "), error.message));
+    document.body.replaceChildren(
+      h("p", { class: "wrong", id: "broken" }, _("The document could not be read: "), error.message),
+    );
   }
 }
 
@@ -76,7 +78,8 @@ function grouped(operations, tags) {
 
 function sidebar(groups, api, main) {
   const none = h("p", { class: "facts", hidden: true }, _("Nothing matches."));
-  const filter = h("input", { type: "search", id: "filter", placeholder: _("Filter operations"), "aria-label": _("Filter operations") });
+  const hint = _("Filter operations");
+  const filter = h("input", { type: "search", id: "filter", placeholder: hint, "aria-label": hint });
   const lists = groups.map(([tag, members]) =>
     h("div", {}, h("h2", {}, tag || _("Operations")), h("ul", {}, members.map(link))),
   );
