@@ -96,7 +96,7 @@ def template() -> Catalog:
     for message in CLICK:
         catalog.add(message, auto_comments=["click"])
     for place, help_text in _help(main, "sanicGuider"):
-        catalog.add(help_text, auto_comments=[place])
+        catalog.add(inspect.cleandoc(help_text), auto_comments=[place])
     for name, description in settings():
         catalog.add(description, auto_comments=[f"The setting {name}"])
     for code in StatusError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gettext as standard
+import inspect
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -68,7 +69,7 @@ def translated(command: C) -> C:
 
 
 def _shown(text: str | None) -> str | None:
-    return text and gettext(text)
+    return text and gettext(inspect.cleandoc(text))  # some versions of Python and click keep a docstring's indentation
 
 
 def copy_with(thing: Any, **values: Any) -> Any:
