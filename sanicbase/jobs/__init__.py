@@ -2,8 +2,8 @@
 
 scripts     run_scripts, a process of scripts side by side
 command     one function as a command; arguments: its signature on a command line
-timers      run_timers, each timer's loop; runs: what it has started
-ticks       who runs a tick, agreed upon in Redis; alone: where there is none; clock: Redis' time
+timers      run_timers, each timer's loop; executor: runs the functions of timers
+claims      which process runs a tick; redis_claims: agreed through Redis; local_claims: for a single process
 timer       Timer as data; schedule: when it ticks
 """
 

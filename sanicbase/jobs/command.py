@@ -21,7 +21,7 @@ Function = Callable[..., Coroutine[object, object, object]]
 
 
 class UsageError(Exception):
-    """There is no such command; the message is a sentence."""
+    """There is no such command; the message says why."""
 
 
 def run_command(path: str, words: Sequence[str]) -> None:
@@ -31,8 +31,8 @@ def run_command(path: str, words: Sequence[str]) -> None:
     `Arguments`; `--help` shows its docstring. The service is the one whose package comes first in the path, with the
     settings in `<package>.config.config`.
 
-    Raises UsageError when there is no such function. Ends the process (SystemExit) with status 2 and a sentence for
-    words that do not fit, and with status 1 when the function fails, its traceback in the log. SIGTERM and SIGINT
+    Raises UsageError when there is no such function. Ends the process (SystemExit) with status 2 and a message for
+    invalid arguments, and with status 1 when the function fails, with its traceback in the log. SIGTERM and SIGINT
     cancel it, and its `finally` runs.
     """
     module_name, _, name = path.partition(":")
@@ -60,19 +60,19 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
-            raise  # an import inside the module failed, and its traceback tells where
+            raise  # an import inside the module failed, and the traceback shows where
         raise UsageError(_("There is no module {module}. Run this in the project's folder.", module=exc.name)) from exc
 
 
 def _function(module: ModuleType, name: str, path: str) -> Function:
     names = [name] if name else ["main", module.__name__.rpartition(".")[2]]
-    found = next((function for each in names if inspect.isfunction(function := getattr(module, each, None))), None)
-    if found is None:
-        functions = [each for each, value in vars(module).items() if _is_command(module, value)]
+    function = next((value for key in names if inspect.isfunction(value := getattr(module, key, None))), None)
+    if function is None:
+        functions = [key for key, value in vars(module).items() if _is_command(module, value)]
         raise UsageError(_no_function(module, names, functions))
-    if not inspect.iscoroutinefunction(found):
+    if not inspect.iscoroutinefunction(function):
         raise UsageError(_("{path} is not an `async def`: a command runs inside the service's lifespan.", path=path))
-    return found
+    return function
 
 
 def _no_function(module: ModuleType, names: Sequence[str], functions: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""When a timer ticks: pure functions of a moment, so that every copy of a service computes the same ticks."""
+"""Schedules: pure functions of a point in time, so that every copy of a service computes the same ticks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
-SHORTEST = timedelta(milliseconds=100)
-LONGEST = timedelta(days=366)
+MIN_PERIOD = timedelta(milliseconds=100)
+MAX_PERIOD = timedelta(days=366)
 
 
 class Schedule(Protocol):
-    """The ticks of a timer. The same ticks follow from whatever moment one looks."""
+    """The ticks of a timer, which do not depend on when a process starts."""
 
     def after(self, moment: datetime) -> datetime:
         """The first tick later than an aware `moment`, in UTC."""
@@ -28,19 +28,19 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Every:
-    """A tick each `period`, counted from 1970-01-01 00:00 UTC and not from the start of a process.
+    """A tick every `period`, counted from 1970-01-01 00:00 UTC, not from the start of a process.
 
-    So `every=3600` ticks on the hour of UTC, a day at its midnight, and daylight saving time changes nothing.
-    Raises ValueError, in a sentence, for a period under 100 milliseconds, over 366 days, or of broken milliseconds.
+    So `every=3600` ticks on the hour in UTC, a period of a day at midnight UTC, whatever daylight saving time does.
+    Raises ValueError for a period under 100 milliseconds, over 366 days, or with a fraction of a millisecond.
     """
 
     period: timedelta
 
     def __post_init__(self) -> None:
-        if not SHORTEST <= self.period <= LONGEST:
-            raise ValueError("`every` lies between 0.1 seconds and 366 days")
+        if not MIN_PERIOD <= self.period <= MAX_PERIOD:
+            raise ValueError("`every` must be between 0.1 seconds and 366 days")
         if self.period % MILLISECOND:
-            raise ValueError("`every` is a whole number of milliseconds")
+            raise ValueError("`every` must be a whole number of milliseconds")
 
     def after(self, moment: datetime) -> datetime:
         """The first tick later than an aware `moment`, in UTC."""
@@ -57,7 +57,7 @@ class Cron:
       of the hours that look alike. A line of six fields, which begins with the seconds, does so, too.
 
     Day of month and day of week: both must match when one of them begins with a star, else one is enough. Raises
-    ValueError, in a sentence, for a line that cron does not know and for one that never ticks.
+    ValueError for an invalid line and for one that never ticks.
     """
 
     line: str
@@ -78,13 +78,13 @@ class Cron:
         return self._once_a_day(moment) if fixed else self._in_real_time(moment)
 
     def _once_a_day(self, moment: datetime) -> datetime:
-        # On the second of two hours that look alike, cronsim starts again with the first: what is past is skipped.
+        # In the second of two equal hours cronsim starts again with the first: skip the ticks that are past.
         ticks = (tick.astimezone(UTC) for tick in CronSim(self.line, moment.astimezone(self.zone)))
         return next(tick for tick in ticks if tick > moment)
 
     def _in_real_time(self, moment: datetime) -> datetime:
-        """Between two changes of the clocks local time is plain arithmetic; cronsim itself walks across them in whole
-        hours, and so misses ticks where they change by half an hour or at midnight."""
+        """Between two clock changes local time is plain arithmetic. cronsim itself crosses them in whole hours, and
+        misses ticks when they change by half an hour or at midnight."""
         since = moment.astimezone(UTC).replace(microsecond=0)
         offset = self._offset(since)
         local = since + offset
@@ -97,7 +97,7 @@ class Cron:
             local = change + offset - SECOND
 
     def _first_change(self, since: datetime, until: datetime) -> datetime | None:
-        """When the clocks are changed first after `since`, `until` included."""
+        """The first clock change after `since`, up to and including `until`."""
         while since < until:
             day = min(since + DAY, until)
             if self._offset(day) != self._offset(since):

@@ -1,4 +1,4 @@
-"""run_scripts: `python srv_xi_test.py`."""
+"""run_scripts: the process of `python srv_xi_test.py`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ Script = Callable[[], Coroutine[object, object, None]]
 
 
 class ScriptFailed(Exception):
-    """A script raised something; its traceback is in the log."""
+    """A script raised an exception; its traceback is in the log."""
 
 
 def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources: Sequence[Resource] = ()) -> None:
-    """Run the scripts side by side inside the service's lifespan, until each has ended or the process is told to stop.
-    Timers among them run until it is told.
+    """Run the scripts concurrently inside the service's lifespan, until each has ended or a signal stops the process.
+    Timers among them run until that signal.
 
-    SIGTERM and SIGINT cancel them, once, and they may finish in their `finally`; of timers see `run_timers`. When one
-    fails its traceback is logged, the others are cancelled and the process ends with status 1. A user's mistake ends it
-    with one sentence and status 1. Resources are closed in every case. Under systemd, in a unit of `Type=notify`, it
-    says when all is open and the scripts run, when they are told to stop, and that its event loop lives.
+    SIGTERM and SIGINT cancel them once, and their `finally` may finish; for timers see `run_timers`. When a script
+    fails its traceback is logged, the others are cancelled and the process ends with status 1. A configuration error
+    ends it with a message and status 1. Resources are closed in every case. In a systemd unit of `Type=notify` it
+    reports readiness and stops, and feeds the watchdog.
     """
     raise_keyboard_interrupt()
     try:
@@ -54,25 +54,25 @@ def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources:
 
 
 def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script]:
-    """The functions to be run, all the timers being one. Raises ConfigError for two timers of one name."""
+    """The functions to run, one of which runs all timers. Raises ConfigError for two timers of the same name."""
     timers = [script for script in scripts if isinstance(script, Timer)]
     check_timers(timers)
 
-    async def keep_timers() -> None:
+    async def run_all_timers() -> None:
         await run_timers(timers, config)
 
     functions = [script for script in scripts if not isinstance(script, Timer)]
-    return [*functions, keep_timers] if timers else functions
+    return [*functions, run_all_timers] if timers else functions
 
 
 async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource], notifier: Notifier) -> bool:
-    """Run all, and say whether one of them failed."""
-    cancel_on_signal(on_first=lambda: notifier.stopping("The scripts finish."), once=True)
+    """Run all, and return whether one of them failed."""
+    cancel_on_signal(on_first=lambda: notifier.stopping("Stopping the scripts."), once=True)
     failed = False
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
-            life = asyncio.create_task(notifier.feed_watchdog())
-            notifier.ready("The scripts run.")
+            watchdog = asyncio.create_task(notifier.feed_watchdog())
+            notifier.ready("The scripts are running.")
             try:
                 async with asyncio.TaskGroup() as group:
                     for script in scripts:
@@ -80,8 +80,8 @@ async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Re
             except* ScriptFailed:
                 failed = True
             finally:
-                notifier.stopping("The resources are closed.")
-                life.cancel()
+                notifier.stopping("Closing the resources.")
+                watchdog.cancel()
     return failed
 
 
@@ -90,7 +90,7 @@ async def _run_one(script: Script) -> None:
     try:
         await script()
     except Exception as exc:
-        logger.exception("The script %s failed; the others are cancelled.", _name(script))
+        logger.exception("The script %s failed: the others are cancelled.", _name(script))
         raise ScriptFailed from exc
 
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sanicbase.errors import ConfigError, NotOpenError
 from sanicbase.jobs.schedule import Cron, Every, Schedule
 
-__all__ = ["Tick", "Timer", "check_timers", "current_tick", "ticking"]
+__all__ = ["Tick", "Timer", "check_timers", "current_tick", "set_current_tick"]
 
 POLICIES = {"overlap": ("skip", "allow"), "misfire": ("skip", "once")}
 
@@ -29,8 +29,8 @@ class Timer:
             Timer(purge_records, cron="30 3 * * *", tz="Asia/Shanghai", timeout=600),
         )
 
-    A tick is claimed first and run afterwards, so a tick whose copy is killed in between is lost, never repeated.
-    Raises ConfigError for a timer that cannot be.
+    A tick is claimed first and run afterwards: when the copy is killed in between, the tick is lost, never repeated.
+    Raises ConfigError for invalid options.
     """
 
     function: Callable[[], Coroutine[object, object, object]]
@@ -43,15 +43,15 @@ class Timer:
     tz: str | None = None
     """The time zone of the crontab line; the service's TIME_ZONE by default."""
     name: str = ""
-    """What logs and Redis call it; the function's module and name by default. Two timers never share one."""
+    """Its name in logs and in Redis; the function's module and name by default. Must be unique."""
     timeout: float | None = None
-    """Seconds after which a run is cancelled; by default a run may take for ever."""
+    """Seconds after which a run is cancelled; by default a run has no limit."""
     overlap: Literal["skip", "allow"] = "skip"
-    """While a run goes on anywhere, `skip` starts no other: the next tick waits for `grace` and is skipped then."""
+    """While a run is in progress in any copy, `skip` starts no other: the next tick waits for `grace` at most."""
     misfire: Literal["skip", "once"] = "skip"
-    """What becomes of ticks that no copy could start within `grace`: nothing, or one run for the last of them."""
+    """For ticks that no copy could start within `grace`: `skip` drops them, `once` runs the last of them."""
     grace: float = 10.0
-    """How late a tick may start, in seconds; 1 at least. Ticks that are late by less run in order, none left out."""
+    """How late a tick may start, in seconds; at least 1. Claims that are late by less run in order, none left out."""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -63,7 +63,7 @@ class Timer:
             raise ConfigError(f"The timer {self.name}: {exc}.") from exc
 
     def schedule(self, time_zone: str) -> Schedule:
-        """Its ticks; `time_zone` is the service's, for a crontab line that names none."""
+        """Its schedule; `time_zone` is the service's, for a crontab line without `tz`."""
         if self.every is not None:
             return Every(self.every if isinstance(self.every, timedelta) else _seconds(self.every))
         return Cron(self.cron or "", _zone(self.tz or time_zone))
@@ -72,18 +72,18 @@ class Timer:
         if not inspect.iscoroutinefunction(self.function):
             raise ValueError("its function is not an `async def`")
         if not _takes_nothing(self.function):
-            raise ValueError("its function asks for arguments, which a timer does not have: give them defaults")
+            raise ValueError("its function has required arguments, and a timer passes none: give them defaults")
         if (self.every is None) == (self.cron is None):
             raise ValueError("it needs either `every` or `cron`")
         if self.tz is not None and self.cron is None:
             raise ValueError("`tz` belongs to `cron`; `every` is counted in UTC")
         if self.timeout is not None and not self.timeout > 0:
-            raise ValueError("`timeout` is a number of seconds above 0")
+            raise ValueError("`timeout` must be a number of seconds above 0")
         if not self.grace >= 1:
-            raise ValueError("`grace` is a number of seconds, 1 or more")
+            raise ValueError("`grace` must be at least 1 second")
         for option, known in POLICIES.items():
             if getattr(self, option) not in known:
-                raise ValueError(f"`{option}` is one of {', '.join(known)}")
+                raise ValueError(f"`{option}` must be one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -93,26 +93,26 @@ class Tick:
     timer: str
     """The timer's name."""
     moment: datetime
-    """When the tick was due, in UTC; the run may have started up to `grace` later, a made-up one later still."""
+    """When the tick was due, in UTC; the run may have started up to `grace` later, a caught-up one even later."""
     fence: int
-    """Grows with every run of the timer. Whoever stores results can refuse those of a run older than the last one
-    seen, should a copy have been stopped in the middle and continued."""
+    """A fencing token, which increases with every run of the timer. A store can refuse the results of a run older than
+    the last one it has seen, in case a copy was paused and continued."""
 
 
 _current: ContextVar[Tick] = ContextVar("tick")
 
 
 def current_tick() -> Tick:
-    """The tick that the calling function runs for. Raises NotOpenError outside a timer's run."""
+    """The tick of the current run. Raises NotOpenError outside a timer's run."""
     try:
         return _current.get()
     except LookupError:
-        raise NotOpenError("No timer is being run here: a tick exists inside the function of a Timer.") from None
+        raise NotOpenError("There is no current tick: call this inside the function of a Timer.") from None
 
 
 @contextmanager
-def ticking(tick: Tick) -> Iterator[None]:
-    """Have `current_tick` answer with this tick inside the block."""
+def set_current_tick(tick: Tick) -> Iterator[None]:
+    """Have `current_tick` return this tick inside the block."""
     token = _current.set(tick)
     try:
         yield
@@ -121,7 +121,7 @@ def ticking(tick: Tick) -> Iterator[None]:
 
 
 def check_timers(timers: Sequence[Timer]) -> None:
-    """Raises ConfigError when two timers have one name, for each of them would take the other's ticks."""
+    """Raise ConfigError when two timers have the same name, because they would take each other's ticks."""
     twice = [name for name, count in Counter(timer.name for timer in timers).items() if count > 1]
     if twice:
         raise ConfigError(f"There are several timers named {', '.join(twice)}: give each a `name=` of its own.")
@@ -144,7 +144,7 @@ def _seconds(number: float) -> timedelta:
     try:
         return timedelta(seconds=number)
     except (OverflowError, ValueError):
-        raise ValueError("`every` lies between 0.1 seconds and 366 days") from None
+        raise ValueError("`every` must be between 0.1 seconds and 366 days") from None
 
 
 def _zone(name: str) -> ZoneInfo:

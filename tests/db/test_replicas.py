@@ -25,7 +25,7 @@ from sanicbase import Timer, WSView, create_app, use_primary
 from sanicbase.db import Database, spawn, transaction
 from sanicbase.db.routing import forget_writes
 from sanicbase.errors import ResourceError
-from sanicbase.jobs.runs import _call
+from sanicbase.jobs.executor import _call
 from sanicbase.jobs.schedule import EPOCH
 from sanicbase.jobs.timer import Tick
 from sanicbase.lifespan import lifespan

@@ -153,5 +153,5 @@ def test_a_wrong_line_is_told_in_a_sentence(line: str, sentence: str) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, 0.0001, 0.05, 0.1005, 367 * 86400])
 def test_a_wrong_period_is_told_in_a_sentence(seconds: float) -> None:
-    with pytest.raises(ValueError, match=r"`every` (lies between|is a whole number)"):
+    with pytest.raises(ValueError, match=r"`every` must be (between|a whole number)"):
         Every(timedelta(seconds=seconds))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sanicbase import ConfigError, NotOpenError
-from sanicbase.jobs.timer import Tick, Timer, check_timers, current_tick, ticking
+from sanicbase.jobs.timer import Tick, Timer, check_timers, current_tick, set_current_tick
 
 
 async def refresh() -> None: ...
@@ -49,19 +49,19 @@ def test_a_crontab_line_is_read_in_its_own_zone_or_in_the_service_s() -> None:
     [
         (refresh, {}, "it needs either `every` or `cron`"),
         (refresh, {"every": 1, "cron": "* * * * *"}, "it needs either `every` or `cron`"),
-        (refresh, {"every": 0}, "`every` lies between 0.1 seconds and 366 days"),
-        (refresh, {"every": float("nan")}, "`every` lies between"),
-        (refresh, {"every": 1e300}, "`every` lies between"),
+        (refresh, {"every": 0}, "`every` must be between 0.1 seconds and 366 days"),
+        (refresh, {"every": float("nan")}, "`every` must be between"),
+        (refresh, {"every": 1e300}, "`every` must be between"),
         (refresh, {"every": 1, "tz": "UTC"}, "`tz` belongs to `cron`"),
         (refresh, {"cron": "61 * * * *"}, "no crontab line: bad minute"),
         (refresh, {"cron": "0 0 30 2 *"}, "no crontab line: bad day-of-month"),
         (refresh, {"cron": "0 0 * 2 MON#5", "tz": "Mars/Base"}, "'Mars/Base' is no time zone"),
-        (refresh, {"every": 1, "timeout": 0}, "`timeout` is a number of seconds above 0"),
-        (refresh, {"every": 1, "grace": 0.5}, "`grace` is a number of seconds, 1 or more"),
-        (refresh, {"every": 1, "overlap": "wait"}, "`overlap` is one of skip, allow"),
-        (refresh, {"every": 1, "misfire": "all"}, "`misfire` is one of skip, once"),
+        (refresh, {"every": 1, "timeout": 0}, "`timeout` must be a number of seconds above 0"),
+        (refresh, {"every": 1, "grace": 0.5}, "`grace` must be at least 1 second"),
+        (refresh, {"every": 1, "overlap": "wait"}, "`overlap` must be one of skip, allow"),
+        (refresh, {"every": 1, "misfire": "all"}, "`misfire` must be one of skip, once"),
         (blocking, {"every": 1}, "not an `async def`"),
-        (report, {"every": 1}, "asks for arguments"),
+        (report, {"every": 1}, "has required arguments"),
     ],
 )
 def test_a_timer_that_cannot_be_is_told_in_a_sentence(function: Any, options: dict[str, Any], sentence: str) -> None:
@@ -81,7 +81,7 @@ def test_two_timers_of_one_name_are_refused() -> None:
 
 def test_the_tick_is_known_inside_a_run_only() -> None:
     tick = Tick("refresh", datetime(2026, 1, 1, tzinfo=UTC), 7)
-    with ticking(tick):
+    with set_current_tick(tick):
         assert current_tick() is tick
     with pytest.raises(NotOpenError, match="inside the function of a Timer"):
         current_tick()

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from sanicbase import Config, ConfigError, get_redis, lifespan
-from sanicbase.jobs import ticks as ticks_module
+from sanicbase.jobs import redis_claims
 from sanicbase.jobs.timer import Tick, Timer, current_tick
 from sanicbase.jobs.timers import run_timers
 from sanicbase.testing.binaries import find_binaries
@@ -29,7 +29,7 @@ class ShopConfig(Config):
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str, caplog: pytest.LogCaptureFixture) -> Config:
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "sanicbase.jobs")
-    monkeypatch.setattr(ticks_module, "SETTLING", 300)
+    monkeypatch.setattr(redis_claims, "SETTLING", 300)
     return ShopConfig(REDIS_URL=redis_url, GRACEFUL_SHUTDOWN_TIMEOUT=0.5)
 
 
@@ -117,7 +117,7 @@ async def test_a_run_that_takes_too_long_is_cancelled(config: Config, caplog: py
     ticks, record = recorder(hang)
     async with running(config, Timer(record, every=0.5, name="hanging", timeout=0.2)):
         await until(lambda: len(cleaned) > 1)
-    assert "hanging took longer than 0.2 seconds: it is cancelled." in said(caplog)
+    assert "hanging took longer than 0.2 seconds and is cancelled." in said(caplog)
     assert gaps(ticks) == {timedelta(seconds=0.5)}
 
 
@@ -151,7 +151,7 @@ async def test_runs_overlap_only_where_the_timer_allows_it(
         may_end.set()
         await until(lambda: len(ticks) > 8)
     assert (max(most) > 1) == (overlap == "allow")
-    assert ("the run before it went on" in said(caplog)) == (overlap == "skip")
+    assert ("the previous run was still in progress" in said(caplog)) == (overlap == "skip")
 
 
 EVERY = 7 * 86400  # seconds: no tick is due while the test runs
@@ -176,7 +176,7 @@ async def test_missed_ticks_are_skipped_or_made_up_for_once(config: Config, capl
     assert tick.moment == datetime.fromtimestamp(now.timestamp() // EVERY * EVERY, UTC)
     assert skipped == fresh == []
     assert "is skipped: no copy could run it in time." in said(caplog)
-    assert "is made up for by one run: no copy could run it in time." in said(caplog)
+    assert "is caught up by one run: no copy could run it in time." in said(caplog)
 
 
 async def test_ticks_within_grace_are_all_run(config: Config) -> None:
@@ -220,7 +220,7 @@ async def test_a_stop_cancels_what_does_not_finish_and_awaits_its_finally(
     async with running(config, Timer(record, every=0.1, name="hanging")):
         await until(lambda: ticks)
     assert events == ["cleaned"]
-    assert "Waiting for hanging, 0.5 seconds at most." in said(caplog)
+    assert "Waiting for hanging for at most 0.5 seconds." in said(caplog)
     assert "hanging was cancelled." in said(caplog)
 
 
@@ -233,7 +233,7 @@ async def test_without_a_redis_the_process_says_that_it_is_alone(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert "this process is alone" in said(caplog)
+    assert "a second process would run every tick again" in said(caplog)
     assert gaps(ticks) == {timedelta(seconds=0.1)}
 
 
@@ -251,16 +251,16 @@ async def test_a_redis_that_comes_back_empty_costs_no_tick_and_repeats_none(
         pytest.skip("redis-server is not installed")
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "sanicbase.jobs")
-    monkeypatch.setattr(ticks_module, "SETTLING", 300)
+    monkeypatch.setattr(redis_claims, "SETTLING", 300)
     ticks, record = recorder()
     with private_server("Redis") as server:
         config = ShopConfig(REDIS_URL=_start_redis(server, *binary))
         async with running(config, Timer(record, every=0.2, name="steady")):
             await until(lambda: len(ticks) > 3)
             await asyncio.to_thread(server.end)
-            await until(lambda: "does not take claims" in said(caplog))
+            await until(lambda: "Redis is unavailable" in said(caplog))
             before = len(ticks)
             await asyncio.to_thread(_start_redis, server, *binary)
             await until(lambda: len(ticks) > before + 10)
     assert gaps(ticks) == {timedelta(seconds=0.2)}
-    assert said(caplog).count("Redis does not take claims") == said(caplog).count("Redis takes claims again") == 1
+    assert said(caplog).count("Redis is unavailable") == said(caplog).count("Redis is available again") == 1

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from sanicbase.jobs import ticks as ticks_module
-from sanicbase.jobs.clock import Clock
-from sanicbase.jobs.ticks import LEASE, Claim, RedisTicks, Verdict
+from sanicbase.jobs import redis_claims
+from sanicbase.jobs.claims import FOREVER, Claim, ClaimStatus, RedisUnavailable
+from sanicbase.jobs.redis_claims import LEASE, RedisClaims, RedisClock
 
 KEY = "shop:timer:refresh"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks_module, "SETTLING", 300)
+    monkeypatch.setattr(redis_claims, "SETTLING", 300)
 
 
 @pytest.fixture
@@ -43,43 +43,43 @@ async def claim(redis: Redis) -> Claim:
 
 
 @pytest.fixture
-def copies(redis: Redis) -> list[RedisTicks]:
-    return [RedisTicks(redis, "shop") for _ in range(5)]
+def copies(redis: Redis) -> list[RedisClaims]:
+    return [RedisClaims(redis, "shop") for _ in range(5)]
 
 
-async def test_one_of_many_copies_gets_the_tick(copies: list[RedisTicks], claim: Claim) -> None:
+async def test_one_of_many_copies_gets_the_tick(copies: list[RedisClaims], claim: Claim) -> None:
     answers = await asyncio.gather(*(copy.claim(claim) for copy in copies))
-    assert sorted(answer.verdict for answer in answers) == [Verdict.CLAIMED] + [Verdict.TAKEN] * 4
+    assert sorted(answer.status for answer in answers) == [ClaimStatus.CLAIMED] + [ClaimStatus.TAKEN] * 4
     assert {answer.last for answer in answers} == {claim.tick}
 
 
-async def test_what_is_past_stays_past(copies: list[RedisTicks], claim: Claim) -> None:
-    assert (await copies[0].claim(claim)).verdict is Verdict.CLAIMED
-    older = replace(claim, tick=claim.tick - 1, grace=ticks_module.FOREVER)
+async def test_what_is_past_stays_past(copies: list[RedisClaims], claim: Claim) -> None:
+    assert (await copies[0].claim(claim)).status is ClaimStatus.CLAIMED
+    older = replace(claim, tick=claim.tick - 1, grace=FOREVER)
     for copy in copies:
-        assert (await copy.claim(older)).verdict is Verdict.TAKEN
+        assert (await copy.claim(older)).status is ClaimStatus.TAKEN
 
 
-async def test_an_answer_that_was_lost_can_be_asked_for_again(copies: list[RedisTicks], claim: Claim) -> None:
+async def test_an_answer_that_was_lost_can_be_asked_for_again(copies: list[RedisClaims], claim: Claim) -> None:
     first, again = [await copies[0].claim(claim) for _ in range(2)]
-    assert (again.verdict, again.fence) == (Verdict.CLAIMED, first.fence)
+    assert (again.status, again.fence) == (ClaimStatus.CLAIMED, first.fence)
 
 
 async def test_early_and_late_are_told_by_the_clock_of_redis(
-    copies: list[RedisTicks], claim: Claim, monkeypatch: pytest.MonkeyPatch
+    copies: list[RedisClaims], claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert (await copies[0].claim(replace(claim, tick=claim.tick + 5000))).verdict is Verdict.EARLY
-    assert (await copies[0].claim(replace(claim, tick=claim.tick - 3000, grace=2000))).verdict is Verdict.LATE
-    assert (await copies[0].claim(claim)).verdict is Verdict.CLAIMED
+    assert (await copies[0].claim(replace(claim, tick=claim.tick + 5000))).status is ClaimStatus.EARLY
+    assert (await copies[0].claim(replace(claim, tick=claim.tick - 3000, grace=2000))).status is ClaimStatus.LATE
+    assert (await copies[0].claim(claim)).status is ClaimStatus.CLAIMED
     assert abs(copies[0].now() - claim.tick) < 5000
 
 
 async def test_fences_grow_with_each_run_over_an_emptied_redis_too(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     first = await copies[0].claim(claim)
-    assert await copies[0].hold(claim, first.fence, done=True)
+    assert await copies[0].update_lease(claim, first.fence, done=True)
     second = await copies[1].claim(replace(claim, tick=claim.tick + 1))
     await redis.flushdb()
     while (moment := await now(redis)) <= second.fence:
@@ -89,41 +89,41 @@ async def test_fences_grow_with_each_run_over_an_emptied_redis_too(
     assert first.fence < second.fence < third.fence
 
 
-async def test_a_run_holds_the_timer_until_it_is_done(copies: list[RedisTicks], claim: Claim) -> None:
+async def test_a_run_holds_the_timer_until_it_is_done(copies: list[RedisClaims], claim: Claim) -> None:
     run = await copies[0].claim(claim)
     following = replace(claim, tick=claim.tick + 1)
-    assert (await copies[1].claim(following)).verdict is Verdict.BUSY
-    assert await copies[0].hold(claim, run.fence, done=False)
-    assert (await copies[1].claim(following)).verdict is Verdict.BUSY
-    assert await copies[0].hold(claim, run.fence, done=True)
-    assert (await copies[1].claim(following)).verdict is Verdict.CLAIMED
+    assert (await copies[1].claim(following)).status is ClaimStatus.BUSY
+    assert await copies[0].update_lease(claim, run.fence, done=False)
+    assert (await copies[1].claim(following)).status is ClaimStatus.BUSY
+    assert await copies[0].update_lease(claim, run.fence, done=True)
+    assert (await copies[1].claim(following)).status is ClaimStatus.CLAIMED
 
 
-async def test_runs_may_overlap_where_the_timer_allows_it(copies: list[RedisTicks], claim: Claim) -> None:
+async def test_runs_may_overlap_where_the_timer_allows_it(copies: list[RedisClaims], claim: Claim) -> None:
     both = replace(claim, exclusive=False)
-    assert (await copies[0].claim(both)).verdict is Verdict.CLAIMED
-    assert (await copies[1].claim(replace(both, tick=claim.tick + 1))).verdict is Verdict.CLAIMED
+    assert (await copies[0].claim(both)).status is ClaimStatus.CLAIMED
+    assert (await copies[1].claim(replace(both, tick=claim.tick + 1))).status is ClaimStatus.CLAIMED
 
 
 async def test_a_run_that_lost_its_lease_learns_of_the_later_run(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     run = await copies[0].claim(claim)
     assert 0 < int(await redis.hget(KEY, "busy") or 0) - await now(redis) <= LEASE
     await redis.hset(KEY, "busy", 0)  # as it is when the lease has run out
-    assert await copies[0].hold(claim, run.fence, done=False), "nobody took its place"
+    assert await copies[0].update_lease(claim, run.fence, done=False), "nobody took its place"
     await redis.hset(KEY, "busy", 0)
-    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).verdict is Verdict.CLAIMED
-    assert not await copies[0].hold(claim, run.fence, done=False)
-    assert not await copies[0].hold(claim, run.fence, done=True)
-    assert (await copies[2].claim(replace(claim, tick=claim.tick + 2))).verdict is Verdict.BUSY
+    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).status is ClaimStatus.CLAIMED
+    assert not await copies[0].update_lease(claim, run.fence, done=False)
+    assert not await copies[0].update_lease(claim, run.fence, done=True)
+    assert (await copies[2].claim(replace(claim, tick=claim.tick + 2))).status is ClaimStatus.BUSY
 
 
-class StoppedOnce(RedisTicks):
+class StoppedOnce(RedisClaims):
     """A copy that is stopped after Redis has answered it, and continues a while later."""
 
-    async def _ask(self, script: str, timer: str, *words: str | int) -> list[Any]:
-        answer = await super()._ask(script, timer, *words)
+    async def _call(self, script: str, timer: str, *words: str | int) -> list[Any]:
+        answer = await super()._call(script, timer, *words)
         if self.stopped < 1:
             self.stopped += 1
             await asyncio.sleep(1.1)
@@ -132,110 +132,110 @@ class StoppedOnce(RedisTicks):
     stopped = 0
 
 
-@pytest.mark.parametrize(("grace", "verdict"), [(10_000, Verdict.CLAIMED), (1000, Verdict.LATE)])
+@pytest.mark.parametrize(("grace", "verdict"), [(10_000, ClaimStatus.CLAIMED), (1000, ClaimStatus.LATE)])
 async def test_a_copy_that_was_stopped_asks_again_before_it_runs(
-    redis: Redis, claim: Claim, grace: int, verdict: Verdict
+    redis: Redis, claim: Claim, grace: int, verdict: ClaimStatus
 ) -> None:
     answer = await StoppedOnce(redis, "shop").claim(replace(claim, grace=grace))
-    assert answer.verdict is verdict
+    assert answer.status is verdict
 
 
 async def test_a_copy_that_was_stopped_finds_a_later_tick_taken(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     stopped = asyncio.ensure_future(StoppedOnce(redis, "shop").claim(replace(claim, exclusive=False)))
     while int(await redis.hget(KEY, "tick") or 0) != claim.tick:
         await asyncio.sleep(0.001)
-    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).verdict is Verdict.CLAIMED
-    assert (await stopped).verdict is Verdict.TAKEN
+    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).status is ClaimStatus.CLAIMED
+    assert (await stopped).status is ClaimStatus.TAKEN
 
 
 async def test_an_emptied_redis_learns_from_the_living_copies(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     run = await copies[0].claim(claim)
     await redis.flushdb()
     slow = [await copies[1].claim(claim)]
-    assert slow[0].verdict is Verdict.SETTLING
-    assert await copies[0].hold(claim, run.fence, done=True)
-    assert (await copies[1].claim(claim)).verdict is Verdict.TAKEN, "what has been run is not run again"
+    assert slow[0].status is ClaimStatus.SETTLING
+    assert await copies[0].update_lease(claim, run.fence, done=True)
+    assert (await copies[1].claim(claim)).status is ClaimStatus.TAKEN, "what has been run is not run again"
     following = replace(claim, tick=claim.tick + 1, known=claim.tick)
-    while (answer := await copies[1].claim(following)).verdict is Verdict.SETTLING:
+    while (answer := await copies[1].claim(following)).status is ClaimStatus.SETTLING:
         await asyncio.sleep(0.01)
-    assert answer.verdict is Verdict.CLAIMED
-    assert answer.now - int(await redis.hget(KEY, "since") or 0) >= ticks_module.SETTLING
+    assert answer.status is ClaimStatus.CLAIMED
+    assert answer.now - int(await redis.hget(KEY, "since") or 0) >= redis_claims.SETTLING
 
 
 async def test_an_emptied_redis_learns_from_a_copy_that_saw_the_tick_taken(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     await redis.delete(KEY)
     await copies[0].claim(replace(claim, tick=claim.tick + 1, known=claim.tick))
-    assert (await copies[1].claim(claim)).verdict is Verdict.TAKEN
+    assert (await copies[1].claim(claim)).status is ClaimStatus.TAKEN
 
 
-async def test_a_new_copy_goes_on_from_the_last_tick(redis: Redis, copies: list[RedisTicks], claim: Claim) -> None:
+async def test_a_new_copy_goes_on_from_the_last_tick(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
     await copies[0].claim(claim)
     assert await copies[1].join("refresh", 60_000) == claim.tick
     before = await now(redis)
     began = await copies[1].join("another", 60_000)
-    assert before <= began <= await now(redis) - ticks_module.SETTLING
+    assert before <= began <= await now(redis) - redis_claims.SETTLING
     assert await copies[2].join("another", 60_000) == began
 
 
 async def test_a_new_copy_listens_first_to_those_that_know_more(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     await redis.flushdb()
     joining = asyncio.ensure_future(copies[0].join("refresh", 60_000))
     while not await redis.exists(KEY):
         await asyncio.sleep(0.001)
-    assert (await copies[1].claim(replace(claim, known=claim.tick - 1))).verdict is Verdict.SETTLING
+    assert (await copies[1].claim(replace(claim, known=claim.tick - 1))).status is ClaimStatus.SETTLING
     assert await joining == claim.tick - 1
 
 
-async def test_redis_forgets_a_timer_that_nobody_runs(redis: Redis, copies: list[RedisTicks], claim: Claim) -> None:
+async def test_redis_forgets_a_timer_that_nobody_runs(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
     await copies[0].join("another", 5000)
     await copies[0].claim(claim)
     assert 0 < await redis.pttl("shop:timer:another") <= 5000
     assert 5000 < await redis.pttl(KEY) <= 60_000
     await redis.delete(KEY)
-    await copies[0].hold(claim, 1, done=True)
+    await copies[0].update_lease(claim, 1, done=True)
     assert 5000 < await redis.pttl(KEY) <= 60_000
 
 
 async def test_a_clock_set_back_neither_repeats_ticks_nor_stays_busy(
-    redis: Redis, copies: list[RedisTicks], claim: Claim
+    redis: Redis, copies: list[RedisClaims], claim: Claim
 ) -> None:
     ahead = claim.tick + 3_600_000
     await redis.hset(KEY, mapping={"busy": ahead, "since": ahead, "fence": ahead})
     answer = await copies[0].claim(claim)
-    assert (answer.verdict, answer.fence) == (Verdict.CLAIMED, ahead + 1)
+    assert (answer.status, answer.fence) == (ClaimStatus.CLAIMED, ahead + 1)
     await redis.hset(KEY, "tick", ahead)
-    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).verdict is Verdict.TAKEN
+    assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).status is ClaimStatus.TAKEN
 
 
 async def test_a_server_that_does_not_answer_is_away_and_told_once(
     redis: Redis, claim: Claim, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO", "sanicbase.jobs")
-    monkeypatch.setattr(ticks_module, "ANSWER", 0.1)
-    copy = RedisTicks(redis, "shop")
+    monkeypatch.setattr(redis_claims, "TIMEOUT", 0.1)
+    copy = RedisClaims(redis, "shop")
     await redis.client_pause(300, all=True)
     for _ in range(2):
-        with pytest.raises(ticks_module.Away):
+        with pytest.raises(RedisUnavailable):
             await copy.claim(claim)
-    monkeypatch.setattr(ticks_module, "ANSWER", 10.0)
-    assert (await copy.claim(claim)).verdict is Verdict.CLAIMED
+    monkeypatch.setattr(redis_claims, "TIMEOUT", 10.0)
+    assert (await copy.claim(claim)).status is ClaimStatus.CLAIMED
     told = [record.message for record in caplog.records if record.name == "sanicbase.jobs"]
     assert told == [
-        "Redis does not take claims (TimeoutError()): no timer runs until it does.",
-        "Redis takes claims again: timers run.",
+        "Redis is unavailable (TimeoutError()): no timer runs until it answers.",
+        "Redis is available again: timers run.",
     ]
 
 
 def test_slow_answers_do_not_spoil_the_clock() -> None:
-    clock = Clock()
+    clock = RedisClock()
     clock.learn(1_000_000, sent=10, received=10)
     clock.learn(5_000_000, sent=10, received=12)
     assert clock.now() < 5_000_000 + (time.monotonic() - 11) * 1000
