@@ -8,8 +8,8 @@ from itertools import takewhile
 from sanic import Blueprint
 
 from sanicbase.config import Config
+from sanicbase.config.database_urls import EMBEDDED, embedded_name, hide_password
 from sanicbase.config.secrets import shown_connection
-from sanicbase.config.stores import EMBEDDED, embedded_name, hide_password
 from sanicbase.server.bind_address import BindAddress
 
 __all__ = ["common_prefix", "summary"]

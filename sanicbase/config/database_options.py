@@ -1,4 +1,4 @@
-"""The options that a database's URL may have: Tortoise's, the driver's and our own."""
+"""The options of a database URL: those of Tortoise, of the driver, and of sanicbase."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _text(name: str, value: str) -> str:
     return value
 
 
-def _whole(name: str, value: str) -> int:
+def _integer(name: str, value: str) -> int:
     if not value.isdecimal():
-        raise ValueError(f"{name} is not a whole number")
+        raise ValueError(f"{name} is not an integer")
     return int(value)
 
 
@@ -33,16 +33,16 @@ def _number(name: str, value: str) -> float:
         raise ValueError(f"{name} is not a number") from None
 
 
-# `idle_timeout`, `acquire_timeout` and `statement_timeout` are ours, see sanicbase/db/engine/limits.py.
+# `idle_timeout`, `acquire_timeout` and `statement_timeout` are sanicbase's, see sanicbase/db/engine/limits.py.
 LIMITS: dict[str, Read] = {"acquire_timeout": _number, "idle_timeout": _number, "statement_timeout": _number}
 SERVER: dict[str, Read] = {
     **LIMITS,
     "host": _text,
-    "port": _whole,
+    "port": _integer,
     "user": _text,
     "password": _text,
-    "minsize": _whole,
-    "maxsize": _whole,
+    "minsize": _integer,
+    "maxsize": _integer,
     "fetch_inserted": read_bool,
 }
 POSTGRES_OPTIONS: dict[str, Read] = {
@@ -52,23 +52,23 @@ POSTGRES_OPTIONS: dict[str, Read] = {
     "direct_tls": read_bool,
     "gsslib": _text,
     "krbsrvname": _text,
-    "max_cacheable_statement_size": _whole,
-    "max_cached_statement_lifetime": _whole,
+    "max_cacheable_statement_size": _integer,
+    "max_cached_statement_lifetime": _integer,
     "max_inactive_connection_lifetime": _number,
-    "max_queries": _whole,
-    "max_size": _whole,
-    "min_size": _whole,
+    "max_queries": _integer,
+    "max_size": _integer,
+    "min_size": _integer,
     "passfile": _text,
     "schema": _text,
     "service": _text,
     "servicefile": _text,
-    "statement_cache_size": _whole,
+    "statement_cache_size": _integer,
     "target_session_attrs": _text,
     "timeout": _number,
 }
 MYSQL_OPTIONS: dict[str, Read] = {
     **SERVER,
-    "autocommit": read_bool,  # which Tortoise sets itself
+    "autocommit": read_bool,  # Tortoise sets it itself
     "charset": _text,
     "connect_timeout": _number,
     "echo": read_bool,
@@ -88,32 +88,31 @@ DRIVER_OPTIONS: dict[str, dict[str, Read]] = {
     "aiomysql": {"auth_plugin": _text},
     "asyncmy": {
         "binary_prefix": read_bool,
-        "max_allowed_packet": _whole,
+        "max_allowed_packet": _integer,
         "read_timeout": _number,
-        "stmt_cache_size": _whole,
+        "stmt_cache_size": _integer,
     },
 }
 
 
 def read_options(given: Mapping[str, str], known: Mapping[str, Read], database: str) -> dict[str, Any]:
-    """The options with their types. Raises ValueError with a sentence for one that the database does not know, and for
-    a value that it cannot use."""
+    """Parse the options. Raises ValueError for an option that the database does not have, and for an invalid value."""
     options = {}
     for name, value in given.items():
         if (read := known.get(name)) is None:
-            raise ValueError(f"the option {name!r} is not known for {database}{_meant(name, database, known)}")
+            raise ValueError(f"the option {name!r} is not known for {database}{_suggestion(name, database, known)}")
         options[name] = read(name, value)
     return options
 
 
-def _meant(name: str, database: str, known: Mapping[str, Read]) -> str:
+def _suggestion(name: str, database: str, known: Mapping[str, Read]) -> str:
     near = difflib.get_close_matches(name, [*known, *(TLS_OPTIONS if database != "SQLite" else ())], n=1)
     return f"; write {near[0]!r}, or remove it" if near else "; remove it"
 
 
 @cache
 def sqlite_options() -> dict[str, Read]:
-    """Tortoise takes every other option for a pragma, and SQLite keeps quiet about those that it does not have."""
+    """The options of SQLite, with pragmas: Tortoise passes any option as a pragma, and SQLite ignores unknown ones."""
     with closing(sqlite3.connect(":memory:")) as connection:
         pragmas = [str(name) for (name,) in connection.execute("PRAGMA pragma_list")]
     return {

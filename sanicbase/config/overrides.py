@@ -1,4 +1,4 @@
-"""`MODEL_LIST = ["main"]` in a subclass, without an annotation, overrides a field instead of being refused."""
+"""Overrides without annotations: `MODEL_LIST = ["main"]` in a subclass, which pydantic alone refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["annotate_overrides", "is_overridden"]
 def annotate_overrides(cls: type[BaseModel]) -> None:
     """Give every bare override in `cls` the annotation, the constraints and the docstring of the field it overrides.
 
-    To be called from `__init_subclass__`, which Python runs before pydantic collects the fields.
+    Call it from `__init_subclass__`, which Python runs before pydantic collects the fields.
     """
     annotations = inspect.get_annotations(cls)
     for base in cls.__mro__[1:]:

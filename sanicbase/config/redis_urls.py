@@ -1,6 +1,6 @@
-"""Where a Redis or Valkey is: URLs in, what redis-py takes out. No connection is opened here.
+"""URLs of Redis and Valkey, and the arguments that redis-py needs for them. Nothing is connected here.
 
-The spelling for several hosts is the one that redis-sentinel-url began and LangChain, RedisVL and Prefect share:
+The form for several hosts was introduced by redis-sentinel-url, and is shared by LangChain, RedisVL and Prefect:
 `redis+sentinel://user:password@host:port,host:port/service/db`.
 """
 
@@ -15,9 +15,9 @@ from redis.asyncio import RedisCluster
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.exceptions import RedisError
 
-from sanicbase.config.stores import EMBEDDED
+from sanicbase.config.database_urls import EMBEDDED
 
-__all__ = ["RedisPlace", "check_redis_url", "parse_redis_url", "redis_url"]
+__all__ = ["RedisAddress", "check_redis_url", "parse_redis_url", "redis_url"]
 
 Kind = Literal["server", "sentinel", "cluster"]
 
@@ -34,8 +34,8 @@ CLUSTER_OPTIONS = {*signature(RedisCluster.__init__).parameters} | POOL_OPTIONS
 
 
 @dataclass(frozen=True)
-class RedisPlace:
-    """What a URL says. `options` are for the connections to Redis, `sentinel_options` for those to the Sentinels, both
+class RedisAddress:
+    """A parsed URL. `options` are for the connections to Redis, `sentinel_options` for those to the Sentinels, both
     with redis-py's names and types; they may hold passwords and are not shown."""
 
     kind: Kind
@@ -48,7 +48,7 @@ class RedisPlace:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A URL taken apart by hand: urllib knows no lists of hosts."""
+    """The parts of a URL. urllib does not support lists of hosts."""
 
     user: str
     hosts: tuple[str, ...]
@@ -65,15 +65,15 @@ class _Parts:
 
 
 def check_redis_url(url: str) -> str:
-    """Return the URL unchanged when it can be understood; raise ValueError with a sentence otherwise, which quotes
-    nothing that may be a part of a password."""
+    """Return the URL unchanged when it is valid; raise ValueError otherwise. The message quotes nothing that may be
+    part of a password."""
     if url == EMBEDDED:
         return url
-    place = parse_redis_url(url)
-    if place.kind == "cluster" and (unknown := place.options.keys() - CLUSTER_OPTIONS):
+    address = parse_redis_url(url)
+    if address.kind == "cluster" and (unknown := address.options.keys() - CLUSTER_OPTIONS):
         raise ValueError(f"the option {min(unknown)!r} is not known to redis-py's RedisCluster; correct or remove it")
-    _check_options(place.connection, place.options)
-    _check_options(place.connection, place.sentinel_options)
+    _check_options(address.connection, address.options)
+    _check_options(address.connection, address.sentinel_options)
     return url
 
 
@@ -86,7 +86,7 @@ def redis_url(url: str, *, embedded_url: str) -> str:
     return f"{PRODUCTS.get(product, product)}{plus}{kind}://{rest}"
 
 
-def parse_redis_url(url: str) -> RedisPlace:
+def parse_redis_url(url: str) -> RedisAddress:
     """Understand the URL of a server, of Sentinels or of a Cluster. Raises ValueError with a sentence."""
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -115,15 +115,15 @@ def parse_redis_url(url: str) -> RedisPlace:
         each.pop("connection_class", None)
         if kind != "server":
             each.pop("host"), each.pop("port")
-    return RedisPlace(kind, connection, addresses, service, options, sentinel_options if kind == "sentinel" else {})
+    return RedisAddress(kind, connection, addresses, service, options, sentinel_options if kind == "sentinel" else {})
 
 
-def _socket(url: str) -> RedisPlace:
+def _socket(url: str) -> RedisAddress:
     options = _parse(url)
     if not options.get("path"):
         raise ValueError("it has no path; write unix:///path?db=0")
     connection = options.pop("connection_class")
-    return RedisPlace("server", connection, (), "", options, {})
+    return RedisAddress("server", connection, (), "", options, {})
 
 
 def _parse(url: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _options(kind: Kind, query: str) -> tuple[list[tuple[str, str]], list[tuple[
 
 
 def _check_options(connection: type[AbstractConnection], options: dict[str, Any]) -> None:
-    """Make a connection, which connects to nothing yet, to hear of options that redis-py does not know."""
+    """Create a connection object, which does not connect yet, to find options that redis-py does not have."""
     try:
         connection(**{name: value for name, value in options.items() if name not in POOL_OPTIONS})
     except TypeError as exc:

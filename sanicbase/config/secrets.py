@@ -1,7 +1,7 @@
-"""Which settings are secrets, how they are shown, and when they are too weak.
+"""Secret settings: which they are, how they are masked, and when they are too weak.
 
-A secret has at least 16 characters, and 12 of them cannot be foreseen: words of placeholders, sequences and repetitions
-do not count. zxcvbn was not taken for this. It is made for passwords of people, and gives its best mark to
+A secret must have at least 16 characters, 12 of them unpredictable: placeholder words, sequences and repetitions do not
+count. zxcvbn is not used, because it is made for people's passwords and gives its best score to
 `change-this-secret-in-production`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from sanicbase.config.stores import Connection, hide_password
+from sanicbase.config.database_urls import Connection, hide_password
 
 __all__ = [
     "HOW_TO_MAKE",
@@ -30,11 +30,11 @@ __all__ = [
 Weakness = Literal["empty", "short", "predictable"]
 
 HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'  # the command that makes a strong one
-ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # which may hold passwords
+ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # may contain passwords
 SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 LENGTH = 16  # characters
 LONG = 6  # letters; a random token has such a word once in a million
-UNFORESEEN = 12  # of them; 48 bits when they are hexadecimal. A random token of 16 bytes has 20 or more
+UNPREDICTABLE = 12  # characters; 48 bits when they are hexadecimal. A random token of 16 bytes has 20 or more
 
 WORDS = (
     "access account admin after and api app auth bar baz bearer before bit by change changed changeit changeme "
@@ -69,12 +69,12 @@ def is_secret(name: str) -> bool:
 
 
 def may_hold_secret(name: str, secrets: Collection[str] = ()) -> bool:
-    """Whether a value of that name may not be shown: it is a secret, one of `secrets`, or addresses with passwords."""
+    """Whether a value of that name must not be shown: a secret, one of `secrets`, or addresses with passwords."""
     return is_secret(name) or name in secrets or any(word in name for word in ADDRESSES)
 
 
 def secret_settings(settings: type[BaseModel]) -> list[str]:
-    """The settings that are secrets: text by the name of a secret, and every SecretStr or SecretBytes."""
+    """The settings that are secrets: texts with the name of a secret, and every SecretStr or SecretBytes."""
     return [
         name
         for name, field in settings.model_fields.items()
@@ -86,11 +86,11 @@ def secret_settings(settings: type[BaseModel]) -> list[str]:
 def _holds(annotation: object, *types: type) -> bool:
     """Whether a type is one of those, or a union with one of them."""
     inner = get_args(annotation) if not isinstance(annotation, type) else ()
-    return annotation in types or any(_holds(each, *types) for each in inner)
+    return annotation in types or any(_holds(argument, *types) for argument in inner)
 
 
 def hidden(name: str, value: Any) -> Any:
-    """The value as it may be shown: secrets and passwords become `***`, in URLs and dictionaries too."""
+    """The value with secrets and passwords masked by `***`, also in URLs and dictionaries."""
     if isinstance(value, dict):
         return {key: hidden(key, inner) for key, inner in value.items()}
     if is_secret(name):
@@ -101,47 +101,47 @@ def hidden(name: str, value: Any) -> Any:
 
 
 def weak_secrets(settings: BaseModel, *, base: type[BaseModel]) -> dict[str, Weakness]:
-    """The weak secrets by the names of their settings, and why each is weak.
+    """The weak secrets by the names of their settings, with the reasons.
 
     None means that the service does not use the secret, and so does an empty text in a setting of `base`. In a setting
-    of the service's own an empty text is a mistake: code that compares a token with it lets everybody in.
+    of the service itself an empty text is an error: a comparison of tokens with it would accept everybody.
     """
     service = str(getattr(settings, "SERVER_NAME", ""))
-    found: dict[str, Weakness] = {}
+    weak: dict[str, Weakness] = {}
     for name in secret_settings(type(settings)):
         value = _plain(getattr(settings, name))
         if value is None or (not value and name in base.model_fields):
             continue
         if weakness := weakness_of(value, known=(service, *service.split("_"), *name.split("_"))):
-            found[name] = weakness
-    return found
+            weak[name] = weakness
+    return weak
 
 
 def weakness_of(secret: str, *, known: Iterable[str] = ()) -> Weakness | None:
-    """Why a secret is weak, or None. `known` are further words that attackers try, such as the service's name."""
+    """Why a secret is weak, or None. `known` has further words that attackers guess, such as the service's name."""
     if not secret.strip():
         return "empty"
     if len(secret) < LENGTH:
         return "short"
-    return "predictable" if sum(1 for _ in _unforeseen(secret.lower(), known)) < UNFORESEEN else None
+    return "predictable" if sum(1 for _ in _unpredictable(secret.lower(), known)) < UNPREDICTABLE else None
 
 
-def _unforeseen(text: str, known: Iterable[str]) -> Iterator[str]:
-    """The characters that are in no known word and continue no sequence, and no three that were there before."""
-    covered = {at for found in _words(known).finditer(text.translate(SPELLED)) for at in range(*found.span())}
-    left = "".join(each for at, each in enumerate(text) if at not in covered)
-    before: set[str] = set()
-    for at, each in enumerate(left):
-        three = left[max(0, at - 2) : at + 1]
-        if not each.isspace() and three not in RUNS and three not in before:
-            yield each
-        before.add(three)
+def _unpredictable(text: str, known: Iterable[str]) -> Iterator[str]:
+    """The characters that are in no known word, continue no sequence, and repeat no three earlier ones."""
+    covered = {at for match in _words(known).finditer(text.translate(SPELLED)) for at in range(*match.span())}
+    rest = "".join(character for at, character in enumerate(text) if at not in covered)
+    seen: set[str] = set()
+    for at, character in enumerate(rest):
+        three = rest[max(0, at - 2) : at + 1]
+        if not character.isspace() and three not in RUNS and three not in seen:
+            yield character
+        seen.add(three)
 
 
 def _words(known: Iterable[str]) -> re.Pattern[str]:
-    """Any long word, and short ones where nothing but words stands between two characters that are no letters.
+    """A pattern for long words anywhere, and short ones only where words fill the space between two non-letters.
 
-    Elsewhere a short word is an accident, which random tokens have.
+    Elsewhere a short word is a coincidence, as in random tokens.
     """
     words = sorted({*WORDS.split(), *(word.lower() for word in known if word)}, key=len, reverse=True)
     words = [re.escape(word.translate(SPELLED)) for word in words]
@@ -150,7 +150,7 @@ def _words(known: Iterable[str]) -> re.Pattern[str]:
 
 
 def _plain(value: object) -> str | None:
-    """The text of a secret; None when it is not set, or no text."""
+    """The text of a secret; None when it is not set, or not a text."""
     if isinstance(value, SecretStr | SecretBytes):
         value = value.get_secret_value()
     if isinstance(value, bytes):
@@ -159,7 +159,7 @@ def _plain(value: object) -> str | None:
 
 
 def shown_connection(connection: Connection) -> str:
-    """A database as it may be named in a sentence: without its password."""
+    """The name of a database for messages, without its password."""
     if isinstance(connection, str):
         return hide_password(connection)
     credentials = connection["credentials"]

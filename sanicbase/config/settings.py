@@ -1,4 +1,4 @@
-"""The settings of a service: one frozen object, understood when the service is imported."""
+"""The settings of a service: one frozen object, read when the service is imported."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from sanicbase.config import models, stores
+from sanicbase.config import database_urls, model_files
+from sanicbase.config.messages import error_messages
 from sanicbase.config.overrides import annotate_overrides, is_overridden
 from sanicbase.config.redis_urls import check_redis_url, redis_url
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_settings, weak_secrets
-from sanicbase.config.sentences import sentences
-from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelt
+from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelled_variables
 from sanicbase.errors import ConfigError
 from sanicbase.i18n import SOURCE, Language, check_language
 from sanicbase.process.role import is_main_process
@@ -32,7 +32,7 @@ __all__ = ["Config"]
 
 PRIVATE_DIR = ".sanicbase"
 
-# The table of applied migrations, and the module by which whoever opens the databases, aerich too, has our migrations.
+# The table of applied migrations, and the module that extends aerich wherever the databases are opened.
 AERICH = ("aerich.models", "sanicbase.migrations.aerich")
 WEAK: dict[Weakness, str] = {
     "empty": "is empty. Set it in prod, or write `str | None = None` when the service can do without it",
@@ -45,12 +45,12 @@ def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError) as exc:
-        raise ValueError("it is no time zone; write a name such as UTC or Asia/Shanghai") from exc
+        raise ValueError("it is not a time zone; write a name such as UTC or Asia/Shanghai") from exc
     return name
 
 
 def _database(url: str) -> str:
-    return url and str(stores.check_database(url))
+    return url and str(database_urls.check_database(url))
 
 
 def _redis(url: str) -> str:
@@ -66,11 +66,11 @@ Count = Annotated[int, Field(gt=0)]
 class Config(BaseSettings):
     """The settings of a service. Subclass it in the service's `config/` and override what differs.
 
-    A value comes from, the later winning: the defaults here, the class, `.env` in the project's folder, the
-    environment (`XI_TEST_HTTP_PORT`), a file named by the environment (`XI_TEST_DB_URL_FILE`), keywords. An override
-    needs no annotation. The object is frozen, and printing it shows no secret.
+    The sources, where a later one overrides an earlier one: the defaults here, the class, `.env` in the project's
+    folder, the environment (`XI_TEST_HTTP_PORT`), a file that the environment names (`XI_TEST_DB_URL_FILE`), keyword
+    arguments. An override needs no annotation. The object is frozen, and its repr masks secrets.
 
-    Raises ConfigError, one sentence for each mistake.
+    Raises ConfigError with a message for each error.
     """
 
     model_config = SettingsConfigDict(
@@ -78,11 +78,11 @@ class Config(BaseSettings):
     )
 
     SERVER_NAME: ClassVar[str] = ""
-    """The service's name: its package, its log folder, its migrations' label and, in capitals, the prefix of its
-    variables. Set in the class only."""
+    """The service's name: its package, its log folder, the label of its migrations and, in capitals, the prefix of
+    its variables. Can only be set in the class."""
 
     SERVER_ID: Annotated[int, Field(ge=0)] = 1
-    """A number for the service among the services of a platform. It identifies a service, not a process."""
+    """The number of the service on its platform. It identifies a service, not a process."""
     ENV: Literal["dev", "test", "prod"] = "dev"
     """`prod` refuses weak secrets, unapplied migrations, and embedded stores unless they are named."""
     DEBUG: bool = False
@@ -98,138 +98,140 @@ class Config(BaseSettings):
     """The number of worker processes of a service."""
 
     START_TIMEOUT: Seconds = 30.0
-    """How long a worker may take to be ready, in seconds."""
+    """The maximum time until a worker is ready, in seconds."""
     WORKER_TIMEOUT: Seconds = 30.0
-    """How long a worker's event loop may stand still, in seconds; then the worker is killed and replaced."""
+    """How long a worker's event loop may be blocked, in seconds; then the worker is killed and replaced."""
 
     DB_URL: Annotated[str, AfterValidator(_database)] = ""
     """The default database: `sqlite://file`, `postgres://user:password@host:port/name` or `mysql://…`. Empty, or
-    `embedded://`, means a SQLite file in the project's private folder; `embedded://shop` means the service shop's."""
-    DB_CONNECTIONS: dict[str, Annotated[stores.Connection, AfterValidator(stores.check_database)]] = {}
+    `embedded://`, means a SQLite file in the project's private folder; `embedded://shop` means that of service shop."""
+    DB_CONNECTIONS: dict[str, Annotated[database_urls.Connection, AfterValidator(database_urls.check_database)]] = {}
     """Databases by name, besides or instead of DB_URL: each a URL or Tortoise's `{"engine": …, "credentials": {…}}`."""
     DB_MODELS: dict[str, list[str]] = {}
-    """Which model files live on another connection than `default`: `{"log": ["records"]}`."""
-    DB_REPLICAS: dict[str, list[Annotated[stores.Connection, AfterValidator(stores.check_database)]]] = {}
-    """Replicas by the name of their database, each written like one: `{"default": ["postgres://…"]}`. Plain selects go
-    to one of them, everything else goes to the database itself."""
+    """Model files on other connections than `default`: `{"log": ["records"]}`."""
+    DB_REPLICAS: dict[str, list[Annotated[database_urls.Connection, AfterValidator(database_urls.check_database)]]] = {}
+    """Replicas by the name of their database, in the same form: `{"default": ["postgres://…"]}`. Plain selects go to
+    one of them, everything else goes to the database itself."""
     DB_REPLICA_MAX_LAG: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 10.0
-    """How far a replica may be behind, in seconds, 1 at least; one that is further behind is not read from."""
+    """The maximum lag of a replica, in seconds, at least 1. Replicas with more lag are not read from."""
     DB_DRIVER: Literal["aiomysql", "asyncmy"] = "aiomysql"
     """The driver for MySQL and MariaDB; `asyncmy` needs the extra of that name."""
     DB_POOL_SIZE: Annotated[int, Field(ge=1)] = 10
-    """The greatest number of connections of one process to one PostgreSQL, MySQL or MariaDB."""
+    """The maximum number of connections of one process to one PostgreSQL, MySQL or MariaDB."""
     DB_STATEMENT_TIMEOUT: Seconds = 15.0
-    """How long a database may take to answer a statement, in seconds; then it is ended by DatabaseTimeout, and its
-    transaction rolled back. Not for migrations."""
+    """The timeout of a statement, in seconds. When it expires, DatabaseTimeout is raised and the transaction is rolled
+    back. It does not apply to migrations."""
     DB_ACQUIRE_TIMEOUT: Seconds = 5.0
-    """How long a statement or a transaction waits for a connection, in seconds; then it ends by DatabaseTimeout when
-    all were busy, by DatabaseUnavailable when none could be made."""
+    """How long a statement or a transaction waits for a connection, in seconds. Then DatabaseTimeout is raised when all
+    connections are busy, DatabaseUnavailable when none can be opened."""
     MODEL_LIST: list[str] = ["main"]
-    """The files of `model_db/` whose tables the service's migrations make."""
+    """The files of `model_db/` whose tables the service's migrations create."""
     MODEL_EXTRA: list[str] = ["extra"]
-    """The files of `model_db/` whose tables somebody else migrates, and modules of other services, which migrate them:
-    `shop.model_db.main`."""
+    """The files of `model_db/` whose tables are migrated elsewhere, and the modules of other services, which migrate
+    them: `shop.model_db.main`."""
 
     REDIS_URL: Annotated[str, AfterValidator(_redis)] = ""
     """The default Redis or Valkey: `redis://host:port/0`, `rediss://…`, `unix:///path`,
-    `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`. Empty, or `embedded://`, means a Valkey of
-    the project's own, shared by its services."""
+    `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`. Empty, or `embedded://`, means the project's
+    embedded Valkey, which its services share."""
     REDIS_CONNECTIONS: dict[str, Annotated[str, AfterValidator(check_redis_url)]] = {}
     """Redis servers, Sentinels and Clusters by name, besides or instead of REDIS_URL: `{"locks": "redis://…"}`."""
     REDIS_POOL_SIZE: Annotated[int, Field(ge=1)] = 50
-    """The greatest number of connections of one process to one Redis; on a Cluster, of commands under way at once."""
+    """The maximum number of connections of one process to one Redis; on a Cluster, of concurrent commands."""
     CACHE_TIMEOUT: Seconds = 0.1
-    """How long a read of a cache model waits for Redis, in seconds; then it reads the database, and so do the reads
-    that follow until Redis answers again."""
+    """How long a read of a cache model waits for Redis, in seconds. Then it reads the database, and so do later reads
+    until Redis answers again."""
     CACHE_CLOSED_TTL: Seconds = 20.0
-    """How long what a writer has closed in the cache stays closed when the writer was killed, and how long nothing is
-    stored after Redis was restarted, emptied or replaced, in seconds. Two more than DB_STATEMENT_TIMEOUT at least."""
+    """How long cache entries that a writer has closed stay closed when the writer is killed, and how long nothing is
+    cached after Redis was restarted, emptied or replaced, in seconds. At least DB_STATEMENT_TIMEOUT plus 2."""
     CONNECT_TIMEOUT: Seconds = 5.0
-    """How long, in seconds, a database or Redis may take to accept a connection and to answer a ping."""
+    """How long a database or Redis may take to accept a connection and to answer a ping, in seconds."""
 
     LOG_DIR: Path = Path("logs")
-    """The folder of the logs; a folder for each service is made in it. Relative to the project's folder."""
+    """The folder of the logs, which contains a folder for each service. Relative to the project's folder."""
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """What is logged: this level and those above it. With DEBUG on, everything."""
+    """The lowest level that is logged. With DEBUG on, all levels are."""
     LOG_FORMAT: Literal["text", "json"] = "text"
-    """How a line is written: for people, or as one JSON object."""
+    """The format of a line: text for people, or one JSON object."""
     LOG_UTC: bool = False
     """Whether the logs show UTC instead of TIME_ZONE."""
     LOG_CONSOLE: bool = True
-    """Whether the lines go to stderr, too."""
+    """Whether the lines are also written to stderr."""
     LOG_ROTATION: Literal["size", "day", "hour", "off"] = "size"
-    """When a new file is begun: when it has LOG_MAX_SIZE bytes, each day or hour (of the zone that the logs show), or
-    never, where another program does it."""
+    """When a file is rotated: at LOG_MAX_SIZE bytes, every day or hour (in the time zone of the logs), or never, when
+    another program rotates it."""
     LOG_MAX_SIZE: Bytes = 100 * 1024 * 1024
-    """The size, in bytes, that a log file does not exceed when LOG_ROTATION is `size`."""
+    """The maximum size of a log file, in bytes, when LOG_ROTATION is `size`."""
     LOG_KEEP: Annotated[int, Field(ge=1)] = 14
-    """How many older files of each log are kept."""
+    """How many rotated files of each log are kept."""
     LOG_KEEP_DAYS: Annotated[int, Field(ge=0)] = 0
-    """How many days an older file is kept at most; 0 sets no limit."""
+    """The maximum number of days that a rotated file is kept; 0 means no limit."""
     LOG_COMPRESS: bool = True
-    """Whether older files are compressed with gzip."""
+    """Whether rotated files are compressed with gzip."""
     LOG_REDACT: list[str] = []
-    """Further keys whose values the logs hide, besides password, token, secret, authorization, cookie and the like."""
+    """More keys whose values the logs redact, besides password, token, secret, authorization, cookie and the like."""
     TIME_ZONE: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    """The zone in which times are shown and timers are planned. Databases always hold UTC."""
+    """The time zone of the logs and of crontab lines. Databases always store UTC."""
 
     ENVELOPE: Literal["standard", "plain", "problem"] = "standard"
-    """What answers are in: `standard`, `{"code", "msg", "data"}`; `plain`, what a view returned as it is; `problem`,
-    the same with errors as problem documents (RFC 9457). `create_app(envelope=…)` goes before it."""
+    """The envelope of responses: `standard`, `{"code", "msg", "data"}`; `plain`, the view's result without an envelope;
+    `problem`, the same with errors as problem details (RFC 9457). `create_app(envelope=…)` takes precedence."""
     LANGUAGE: Annotated[Language, AfterValidator(check_language)] = SOURCE
     """The language of error messages for a client whose Accept-Language names no language that has a catalog: `en` and
     `zh` have one."""
     DOCS: bool | None = None
-    """Whether the documentation page and the OpenAPI document are served. Left empty: in dev and test, not in prod."""
+    """Whether the documentation page and the OpenAPI document are served. By default only in dev and test."""
     API_TITLE: str = ""
-    """What the OpenAPI document calls the service; empty, SERVER_NAME."""
+    """The title in the OpenAPI document; SERVER_NAME when empty."""
     API_VERSION: str = "0.1.0"
-    """The version of the API, for the OpenAPI document."""
+    """The version in the OpenAPI document."""
     API_DESCRIPTION: str = ""
-    """What the OpenAPI document says of the service, in Markdown."""
+    """The description in the OpenAPI document, in Markdown."""
     ACCESS_LOG: bool = False
     """Whether each request is logged."""
     REQUEST_MAX_SIZE: Bytes = 8 * 1024 * 1024
-    """The largest request body, in bytes; a larger one is answered 413."""
+    """The maximum size of a request body, in bytes; a larger one gets a 413."""
     JSON_MAX_ITEMS: Count = 100_000
-    """The most items a JSON body may have, or it is answered 422: the values of its arrays, the keys of its objects,
+    """The maximum number of items in a JSON body; more get a 422. Items are the values of arrays, the keys of objects,
     and the arrays and objects themselves."""
     FORM_MAX_FIELDS: Count = 500
-    """The most fields a form may have besides files, or it is answered 422."""
+    """The maximum number of fields in a form besides files; more get a 422."""
     FORM_MAX_FILES: Count = 100
-    """The most files a form may have, or it is answered 422."""
+    """The maximum number of files in a form; more get a 422."""
     FORM_MAX_FIELD_SIZE: Bytes = 1024 * 1024
-    """The largest field of a form, in bytes as it was sent, or it is answered 422. Files have REQUEST_MAX_SIZE."""
+    """The maximum size of a form field, in bytes as sent; a larger one gets a 422. Files have REQUEST_MAX_SIZE."""
     FORM_MAX_PART_HEADERS: Count = 8
-    """The most headers a part of a multipart form may have, or it is answered 422."""
+    """The maximum number of headers in a part of a multipart form; more get a 422."""
     FORM_MAX_PART_HEADER_SIZE: Bytes = 4096
-    """The largest header of a part of a multipart form, in bytes, or it is answered 422."""
+    """The maximum size of a header in a part of a multipart form, in bytes; a larger one gets a 422."""
     REQUEST_TIMEOUT: Seconds = 60.0
-    """How long a client may take to send a request, in seconds; then it is answered 408."""
+    """How long a client may take to send a request, in seconds; then it gets a 408."""
     RESPONSE_TIMEOUT: Seconds = 60.0
-    """How long a handler may take, in seconds; then the client is answered 503."""
+    """How long a handler may take, in seconds; then the client gets a 503."""
     KEEP_ALIVE_TIMEOUT: Seconds = 120.0
-    """How long an idle connection is kept, in seconds."""
+    """How long an idle connection is kept open, in seconds."""
     GRACEFUL_SHUTDOWN_TIMEOUT: Seconds = 15.0
-    """How long requests in flight may take when the service stops, in seconds."""
+    """How long requests in flight may take to finish when the service stops, in seconds."""
     WEBSOCKET_MAX_SIZE: Bytes = 1024 * 1024
-    """The largest WebSocket message, in bytes; a larger one closes the connection with 1009."""
+    """The maximum size of a WebSocket message, in bytes; a larger one closes the connection with 1009."""
     WEBSOCKET_PING_INTERVAL: Seconds = 20.0
     """How often an idle WebSocket is pinged, in seconds."""
     WEBSOCKET_PING_TIMEOUT: Seconds = 20.0
     """How long a client may take to answer a ping, in seconds."""
     PROXIES_COUNT: Annotated[int, Field(ge=0)] = 0
-    """How many proxies stand in front, whose X-Forwarded-For is believed."""
+    """The number of proxies in front of the service whose X-Forwarded-For is trusted."""
     REAL_IP_HEADER: str = ""
-    """The header in which a trusted proxy gives the client's address."""
+    """The header in which a trusted proxy sends the client's address."""
     FORWARDED_SECRET: str = ""
-    """The secret by which a trusted proxy marks its Forwarded header."""
+    """The secret that a trusted proxy includes in its Forwarded header."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         annotate_overrides(cls)
         if cls.SERVER_NAME and not (cls.SERVER_NAME.isidentifier() and cls.SERVER_NAME.islower()):
-            raise ConfigError(f"SERVER_NAME {cls.SERVER_NAME!r} is no package name: use small letters, digits and _.")
+            raise ConfigError(
+                f"SERVER_NAME {cls.SERVER_NAME!r} is not a package name: use lowercase letters, digits and _."
+            )
         cls.model_config["env_prefix"] = cls.env_prefix()
 
     def __init__(self, **values: Any) -> None:
@@ -243,15 +245,15 @@ class Config(BaseSettings):
         except ValidationError as exc:
             places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
             raise ConfigError(
-                "\n".join(sentences(exc, prefix=cls.env_prefix(), places=places, secrets=secret_settings(cls)))
+                "\n".join(error_messages(exc, prefix=cls.env_prefix(), places=places, secrets=secret_settings(cls)))
             ) from None
         except UnicodeDecodeError as exc:
-            raise ConfigError(f"{self.project_dir() / '.env'} is not in UTF-8: {exc}. Save it so.") from exc
+            raise ConfigError(f"{self.project_dir() / '.env'} is not valid UTF-8: {exc}. Save it as UTF-8.") from exc
         self._warn_of_misspelt_names()
 
     @classmethod
     def env_prefix(cls) -> str:
-        """What the service's variables begin with: `XI_TEST_`."""
+        """The prefix of the service's variables: `XI_TEST_`."""
         return f"{cls.SERVER_NAME.upper()}_"
 
     @classmethod
@@ -269,7 +271,7 @@ class Config(BaseSettings):
 
     @classmethod
     def private_dir(cls) -> Path:
-        """The project's private folder, which holds the embedded stores."""
+        """The project's private folder, which holds the embedded database_urls."""
         return cls.project_dir() / PRIVATE_DIR
 
     @classmethod
@@ -301,9 +303,9 @@ class Config(BaseSettings):
     def migrate_db(self) -> dict[str, Any]:
         """The databases and the migrated models, for `aerich init -t xi_test.config.migrate_db`.
 
-        DB_STATEMENT_TIMEOUT does not apply: an ALTER of a large table may take hours, and half of it is worse.
+        DB_STATEMENT_TIMEOUT does not apply: an ALTER of a large table may take hours, and must not be cut off.
         """
-        # A file that is made for models has none at first, of which Tortoise warns at every command.
+        # A new model file is still empty, and Tortoise warns about it at every command.
         warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
         return self._tortoise(extra=False)
 
@@ -312,45 +314,45 @@ class Config(BaseSettings):
         return self._tortoise(extra=True)
 
     def redis_urls(self, embedded_url: str) -> dict[str, str]:
-        """The Redis servers by name, `default` always among them; `embedded_url` is the project's own Valkey's."""
-        named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
+        """The Redis servers by name, always including `default`; `embedded_url` is that of the embedded Valkey."""
+        named = {"default": self.REDIS_URL or database_urls.EMBEDDED, **self.REDIS_CONNECTIONS}
         return {name: redis_url(url, embedded_url=embedded_url) for name, url in named.items()}
 
     @property
     def shared_models(self) -> list[str]:
         """The modules of other services that MODEL_EXTRA has: `["shop.model_db.main"]`."""
-        return [name for name in self.MODEL_EXTRA if models.is_shared(name)]
+        return [name for name in self.MODEL_EXTRA if model_files.is_shared(name)]
 
     def shared_labels(self) -> dict[str, str]:
         """The labels of those modules, each with the service that migrates its tables."""
-        return {label: models.owner_of(app["models"][0]) for label, app in self._shared().items()}
+        return {label: model_files.owner_of(app["models"][0]) for label, app in self._shared().items()}
 
     @property
     def uses_embedded_redis(self) -> bool:
-        """Whether one of the Redis connections is the project's own Valkey."""
-        named = {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS}
-        return stores.EMBEDDED in named.values()
+        """Whether one of the Redis connections is the embedded Valkey."""
+        named = {"default": self.REDIS_URL or database_urls.EMBEDDED, **self.REDIS_CONNECTIONS}
+        return database_urls.EMBEDDED in named.values()
 
     @property
     def embedded_settings(self) -> str:
         """The settings whose stores are in the private folder: `XI_TEST_DB_URL and XI_TEST_REDIS_URL`."""
         stored: list[tuple[str, dict[str, Any]]] = [("DB", self.databases())]
-        stored += [("REDIS", {"default": self.REDIS_URL or stores.EMBEDDED, **self.REDIS_CONNECTIONS})]
-        found = [
+        stored += [("REDIS", {"default": self.REDIS_URL or database_urls.EMBEDDED, **self.REDIS_CONNECTIONS})]
+        settings = [
             f"{self.env_prefix()}{kind}_{f'CONNECTIONS[{name}]' if name in given else 'URL'}"
             for kind, named in stored
             for given in [getattr(self, f"{kind}_CONNECTIONS")]
             for name, connection in named.items()
-            if stores.embedded_name(connection) is not None
+            if database_urls.embedded_name(connection) is not None
         ]
-        return " and ".join(found)
+        return " and ".join(settings)
 
-    def databases(self) -> dict[str, stores.Connection]:
-        """The databases by name, as they were written, `default` always among them."""
-        return {"default": self.DB_URL or stores.EMBEDDED, **self.DB_CONNECTIONS}
+    def databases(self) -> dict[str, database_urls.Connection]:
+        """The databases by name, as they are written, always including `default`."""
+        return {"default": self.DB_URL or database_urls.EMBEDDED, **self.DB_CONNECTIONS}
 
     def replicas(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """What Tortoise takes for each replica, by the names of its database and its own: `default replica 1`."""
+        """Each replica as Tortoise needs it, by the names of its database and its own: `default replica 1`."""
         return {
             name: {
                 f"{name} replica {number}": self._connection(name, replica, limited=True)
@@ -372,41 +374,42 @@ class Config(BaseSettings):
         return {"connections": connections, "apps": own | self._shared(), "use_tz": True, "timezone": "UTC"}
 
     def _shared(self) -> dict[str, dict[str, Any]]:
-        """The models of other services, by the labels that they have there."""
+        """The models of other services, by the labels that they have in those services."""
         apps: dict[str, dict[str, Any]] = {}
         for module in self.shared_models:
-            connection = self._place(module)
-            label = models.shared_label(module, connection)
+            connection = self._connection_of(module)
+            label = model_files.shared_label(module, connection)
             apps.setdefault(label, {"models": [], "default_connection": connection})["models"].append(module)
         return apps
 
     def _check_shared(self) -> None:
-        models.check_shared(self.project_dir(), self.SERVER_NAME, self.MODEL_LIST, self.MODEL_EXTRA)
+        model_files.check_shared(self.project_dir(), self.SERVER_NAME, self.MODEL_LIST, self.MODEL_EXTRA)
         own = {self._label(name) for name in self.databases()}
         for label, app in self._shared().items():
             module, there = app["models"][0], app["default_connection"]
-            owner = models.owner_of(module)
+            owner = model_files.owner_of(module)
             setting = "DB_URL" if there == "default" else f"DB_CONNECTIONS[{there}]"
             if label in own:
                 raise ValueError(f"{module} of MODEL_EXTRA has the label {label!r}, which is also this service's own")
-            if len({self._place(each) for each in app["models"]}) > 1:
+            if len({self._connection_of(each) for each in app["models"]}) > 1:
                 raise ValueError(
                     f"MODEL_EXTRA has {', '.join(app['models'])} on several connections: keep one in DB_MODELS"
                 )
-            if stores.embedded_name(self.databases()[there]) == "":
+            if database_urls.embedded_name(self.databases()[there]) == "":
                 raise ValueError(
                     f"MODEL_EXTRA has {module}, and {there!r} is an embedded file of {self.SERVER_NAME} alone. Set "
                     f"{setting} to embedded://{owner}, or to the URL of {owner}'s database"
                 )
 
-    def _place(self, file: str) -> str:
-        """The connection that a model file is on."""
+    def _connection_of(self, file: str) -> str:
+        """The connection of a model file."""
         return next((name for name, files in self.DB_MODELS.items() if file in files), "default")
 
-    def _connection(self, name: str, connection: stores.Connection, *, limited: bool) -> dict[str, Any]:
-        return stores.database(
+    def _connection(self, name: str, connection: database_urls.Connection, *, limited: bool) -> dict[str, Any]:
+        return database_urls.tortoise_connection(
             connection,
-            embedded_file=self.private_dir() / f"{stores.embedded_name(connection) or self._label(name)}.sqlite3",
+            embedded_file=self.private_dir()
+            / f"{database_urls.embedded_name(connection) or self._label(name)}.sqlite3",
             relative_to=self.project_dir(),
             driver=self.DB_DRIVER,
             pool_size=self.DB_POOL_SIZE,
@@ -420,16 +423,16 @@ class Config(BaseSettings):
         modules: dict[str, list[str]] = {"default": []}
         for setting in ("MODEL_LIST", "MODEL_EXTRA") if extra else ("MODEL_LIST",):
             for file in getattr(self, setting):
-                if not models.is_shared(file):
-                    found = self._model_modules(setting, [file])
-                    modules.setdefault(self._place(file), []).extend(found)
+                if not model_files.is_shared(file):
+                    names = self._model_modules(setting, [file])
+                    modules.setdefault(self._connection_of(file), []).extend(names)
         modules["default"] += AERICH
         return modules
 
     def _model_modules(self, setting: str, files: list[str]) -> list[str]:
         optional = setting not in self.model_fields_set and not is_overridden(type(self), setting)
         try:
-            return models.model_modules(self.package_dir(), files, setting=setting, optional=optional)
+            return model_files.model_modules(self.package_dir(), files, setting=setting, optional=optional)
         except ValueError as exc:
             raise ConfigError(str(exc)) from None
 
@@ -446,36 +449,38 @@ class Config(BaseSettings):
         for name, files in self.DB_MODELS.items():
             if name not in self.databases():
                 raise ValueError(f"DB_MODELS names the connection {name!r}, which DB_CONNECTIONS does not have")
-            if strange := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
-                raise ValueError(f"DB_MODELS lists {', '.join(sorted(strange))}, which MODEL_LIST does not have")
-        stores.check_replicas(self.databases(), self.DB_REPLICAS)
-        stores.check_driver(self.databases(), self.DB_REPLICAS, self.DB_DRIVER)
-        if clash := self.databases().keys() & {name for made in self.replicas().values() for name in made}:
-            raise ValueError(f"{min(clash)!r} is what a replica is called: give that connection another name")
+            if unknown := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
+                raise ValueError(f"DB_MODELS lists {', '.join(sorted(unknown))}, which MODEL_LIST does not have")
+        database_urls.check_replicas(self.databases(), self.DB_REPLICAS)
+        database_urls.check_driver(self.databases(), self.DB_REPLICAS, self.DB_DRIVER)
+        if clash := self.databases().keys() & {name for replicas in self.replicas().values() for name in replicas}:
+            raise ValueError(f"{min(clash)!r} is the name of a replica: give that connection another name")
         if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):
             raise ValueError(f"MODEL_LIST and MODEL_EXTRA both have {', '.join(sorted(both))}: keep one")
         self._check_shared()
-        models.check_extra_apart(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)
+        model_files.check_extra_not_imported(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)
         if self.ENV == "prod":
             self._check_prod()
         return self
 
     def _check_prod(self) -> None:
         if self.DEBUG:
-            raise ValueError("DEBUG is on in prod: it shows tracebacks to strangers, so switch it off")
+            raise ValueError("DEBUG is on in prod, where it would show tracebacks to clients: switch it off")
         if weak := weak_secrets(self, base=Config):
-            found = "; ".join(f"{self.env_prefix()}{name} {WEAK[weakness]}" for name, weakness in weak.items())
-            raise ValueError(f"{found}. Make a strong one by: {HOW_TO_MAKE}")
+            reasons = "; ".join(f"{self.env_prefix()}{name} {WEAK[weakness]}" for name, weakness in weak.items())
+            raise ValueError(f"{reasons}. Generate a strong one: {HOW_TO_MAKE}")
         for name, connections in (("DB_URL", self.DB_CONNECTIONS), ("REDIS_URL", self.REDIS_CONNECTIONS)):
             if not getattr(self, name) and "default" not in connections:
-                raise ValueError(f"{name} is not set in prod: name a server, or write {stores.EMBEDDED} if you mean it")
+                raise ValueError(
+                    f"{name} is not set in prod: set the URL of a server, or {database_urls.EMBEDDED} on purpose"
+                )
 
     def _warn_of_misspelt_names(self) -> None:
         if not is_main_process():  # once, not in every worker
             return
         names = [*os.environ, *dotenv(self.project_dir())]
-        for name, near in misspelt(names, self.env_prefix(), type(self).model_fields).items():
-            hint = f" Did you mean {near}?" if near else ""
+        for name, match in misspelled_variables(names, self.env_prefix(), type(self).model_fields).items():
+            hint = f" Did you mean {match}?" if match else ""
             logging.getLogger("sanicbase").warning("%s is set, but there is no such setting.%s", name, hint)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -18,8 +18,8 @@ from tortoise.context import TortoiseContext, get_current_context
 from tortoise.exceptions import ConfigurationError
 
 from sanicbase.config import Config
+from sanicbase.config.database_urls import embedded_name
 from sanicbase.config.secrets import shown_connection
-from sanicbase.config.stores import embedded_name
 from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel

@@ -12,7 +12,7 @@ from aerich.models import Aerich
 from tortoise.models import Model
 
 from sanicbase.config import Config
-from sanicbase.config.models import owner_of
+from sanicbase.config.model_files import owner_of
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError

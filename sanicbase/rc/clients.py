@@ -14,7 +14,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 
 from sanicbase.config import Config
-from sanicbase.config.redis_urls import RedisPlace, parse_redis_url
+from sanicbase.config.redis_urls import RedisAddress, parse_redis_url
 from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc.cluster import BoundedCluster
 from sanicbase.rc.connections import SentinelPool, cancellation_safe, sentinel_connection_class
@@ -171,7 +171,7 @@ class RedisClients:
             place.options["redis_connect_func"] = on_connect
         return self._client(place, self._sentinel(place), timeout)
 
-    def _client(self, place: RedisPlace, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
+    def _client(self, place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
         if sentinel is None:
             return Redis.from_pool(self._pool(place.connection, place.options, socket_timeout))
         options = self._common(socket_timeout) | {"connection_class": sentinel_connection_class(place.connection)}
@@ -180,7 +180,7 @@ class RedisClients:
         )
         return client
 
-    def _sentinel(self, place: RedisPlace) -> Sentinel | None:
+    def _sentinel(self, place: RedisAddress) -> Sentinel | None:
         if place.kind != "sentinel":
             return None
         sentinel = Sentinel([])
@@ -192,7 +192,7 @@ class RedisClients:
         self._sentinels.append(sentinel)
         return sentinel
 
-    def _cluster(self, place: RedisPlace) -> BoundedCluster:
+    def _cluster(self, place: RedisAddress) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
         options = {name: common[name] for name in ("socket_timeout", "socket_connect_timeout", "client_name")}
         return BoundedCluster(

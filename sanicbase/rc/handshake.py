@@ -14,8 +14,8 @@ from redis.asyncio.connection import SSLConnection
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
-from sanicbase.config.redis_urls import RedisPlace
-from sanicbase.config.stores import hide_password
+from sanicbase.config.database_urls import hide_password
+from sanicbase.config.redis_urls import RedisAddress
 from sanicbase.config.tls import TLSFailure, TLSOptions, explain, load_files
 from sanicbase.errors import ResourceError
 
@@ -44,7 +44,7 @@ class Handshake:
     service = ""
     cluster: RedisCluster | None = None
 
-    def __init__(self, url: str, place: RedisPlace, setting: str, *, timeout: float) -> None:
+    def __init__(self, url: str, place: RedisAddress, setting: str, *, timeout: float) -> None:
         self._url = hide_password(url)
         self._place = place
         self._files_checked = False

@@ -88,7 +88,7 @@ def test_an_account_and_a_place_may_be_options() -> None:
         ("sqlite://file?journal=WAL", "'journal' is not known for SQLite; write 'journal_mode', or remove it"),
         ("sqlite://file?sslmode=require", "the option 'sslmode' is not known for SQLite; remove it"),
         ("embedded://?journal_mode=WAL", "embedded:// takes neither a path nor options"),
-        ("mysql://h/d?minsize=few", "minsize is not a whole number"),
+        ("mysql://h/d?minsize=few", "minsize is not an integer"),
         ("postgres://h/d?timeout=soon", "timeout is not a number"),
         ("mysql://h/d?echo=perhaps", "echo is neither true nor false"),
         ("mysql://h/d?ssl=perhaps", "ssl is not a TLS mode"),

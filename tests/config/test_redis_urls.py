@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from sanicbase import Config, ConfigError
+from sanicbase.config.database_urls import hide_password
 from sanicbase.config.redis_urls import parse_redis_url
-from sanicbase.config.stores import hide_password
 
 
 class ShopConfig(Config):

@@ -159,7 +159,7 @@ def test_the_refusal_names_setting_reason_and_command_and_not_the_value(value: s
     sentence = str(caught.value)
     assert sentence.startswith("SHOP_API_KEY is too weak for prod: it ")
     assert reason in sentence
-    assert f"Make a strong one by: {HOW_TO_MAKE}. Correct it in the environment" in sentence
+    assert f"Generate a strong one: {HOW_TO_MAKE}. Correct it in the environment" in sentence
     assert "s3crt" not in sentence
 
 

@@ -144,8 +144,8 @@ async def test_without_the_constraint_it_is_a_key_into_another_database(written:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"MODEL_LIST": ["depot.model_db.main"]}, "depot migrates its own models. Write it into MODEL_EXTRA instead"),
-        ({"MODEL_EXTRA": ["bureau.model_db.main"]}, "of bureau's own files write 'main'"),
+        ({"MODEL_LIST": ["depot.model_db.main"]}, "depot migrates its own models. Move it to MODEL_EXTRA"),
+        ({"MODEL_EXTRA": ["bureau.model_db.main"]}, "write 'main' for a file of bureau"),
         ({"MODEL_EXTRA": ["depot.model_db.mian"]}, "there is no file .*depot/model_db/mian.py"),
         ({**SHARED, "DB_URL": ""}, "Set DB_URL to embedded://depot, or to the URL of depot's database"),
         (

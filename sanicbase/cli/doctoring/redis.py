@@ -12,7 +12,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from sanicbase.cli.doctoring.finding import Finding, clock, drifted, of_error
 from sanicbase.config import Config
-from sanicbase.config.stores import EMBEDDED
+from sanicbase.config.database_urls import EMBEDDED
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
 from sanicbase.rc.clients import RedisClients, any_client

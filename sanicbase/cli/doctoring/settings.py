@@ -9,9 +9,9 @@ from sanicbase.cache.caches import shortest_closed_ttl
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.project import Kind
 from sanicbase.config import Config
+from sanicbase.config.database_urls import embedded_name
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, weak_secrets
-from sanicbase.config.sources import dotenv, misspelt
-from sanicbase.config.stores import embedded_name
+from sanicbase.config.sources import dotenv, misspelled_variables
 from sanicbase.i18n import gettext as _
 
 __all__ = ["look_at_settings"]
@@ -23,7 +23,7 @@ def look_at_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -
     `caches` says whether it has cache models.
     """
     prefix = config.env_prefix()
-    for name, near in misspelt(_names(config), prefix, type(config).model_fields).items():
+    for name, near in misspelled_variables(_names(config), prefix, type(config).model_fields).items():
         yield Finding(
             "setting.unknown",
             "warning",

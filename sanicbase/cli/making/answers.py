@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from sanicbase.cli.making.names import check_file_name, check_name
 from sanicbase.cli.project import KINDS, Kind, Project, served
+from sanicbase.config.database_urls import check_database
 from sanicbase.config.redis_urls import check_redis_url
-from sanicbase.config.stores import check_database
 from sanicbase.i18n import SOURCE, Language, languages, terminal_language
 from sanicbase.i18n import gettext as _
 

@@ -1,4 +1,4 @@
-"""Where a service's databases are: URLs in, what Tortoise takes out. No connection is opened here."""
+"""Database URLs, and the connections that Tortoise needs for them. Nothing is connected here."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = [
     "check_database",
     "check_driver",
     "check_replicas",
-    "database",
     "embedded_name",
     "hide_password",
+    "tortoise_connection",
 ]
 
 EMBEDDED = "embedded://"
@@ -54,15 +54,15 @@ URL = re.compile(
 HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d+)?")  # one of the list that a URL may have
 
 QUERY = re.compile(r"[?#].*", re.DOTALL)
-IDENTITY = ("host", "port", "user", "password")  # what Tortoise takes out of the URL itself, unless it is not there
+IDENTITY = ("host", "port", "user", "password")  # options that Tortoise reads when the URL lacks these parts
 
-FOUND_ROWS = 2  # MySQL counts an update's rows as the others do: those that were found, not those that differ
+FOUND_ROWS = 2  # MySQL counts the rows that an update matches, as the other databases do, not those it changes
 
 Connection = str | dict[str, Any]
 
 
 def check_database(connection: Connection) -> Connection:
-    """Return the connection unchanged when it can be understood; raise ValueError with a sentence otherwise."""
+    """Return the connection unchanged when it is valid; raise ValueError otherwise."""
     if isinstance(connection, Mapping):
         if not isinstance(connection.get("engine"), str) or not isinstance(connection.get("credentials"), Mapping):
             raise ValueError("a connection is a URL, or {'engine': 'tortoise.backends.…', 'credentials': {…}}")
@@ -78,7 +78,7 @@ def check_database(connection: Connection) -> Connection:
 
 
 def embedded_name(connection: Connection) -> str | None:
-    """Whose embedded SQLite it is: `shop` for `embedded://shop`, empty for the service's own; None for other stores."""
+    """The owner of an embedded SQLite: `shop` for `embedded://shop`, empty for the service itself; None for others."""
     if isinstance(connection, str) and connection.startswith(EMBEDDED):
         return connection.removeprefix(EMBEDDED)
     return None
@@ -87,21 +87,24 @@ def embedded_name(connection: Connection) -> str | None:
 def check_driver(
     databases: Mapping[str, Connection], replicas: Mapping[str, Sequence[Connection]], driver: str
 ) -> None:
-    """Raise ValueError with a sentence for a URL that has an option of MySQL's other driver."""
-    named = [*databases.items(), *((name, each) for name, connections in replicas.items() for each in connections)]
+    """Raise ValueError for a URL that has an option of MySQL's other driver."""
+    named = [
+        *databases.items(),
+        *((name, replica) for name, connections in replicas.items() for replica in connections),
+    ]
     for name, connection in named:
         if isinstance(connection, Mapping) or _kind(connection) != MYSQL:
             continue
         for other, options in DRIVER_OPTIONS.items():
-            if other != driver and (strange := options.keys() & _query(connection)):
+            if other != driver and (unknown := options.keys() & _query(connection)):
                 raise ValueError(
-                    f"the URL of {name!r} has the option {min(strange)!r}, which {driver} does not know; remove it, or "
+                    f"the URL of {name!r} has the option {min(unknown)!r}, which {driver} does not know; remove it, or "
                     f"set DB_DRIVER to {other}"
                 )
 
 
 def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, Sequence[Connection]]) -> None:
-    """Raise ValueError with a sentence for a replica that cannot be one of its database."""
+    """Raise ValueError for a replica of an unknown database, or of another kind of database."""
     for name, connections in replicas.items():
         if name not in databases:
             raise ValueError(f"DB_REPLICAS names the connection {name!r}, which DB_CONNECTIONS does not have")
@@ -113,7 +116,7 @@ def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, S
                 raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same kind, which is {kind}")
 
 
-def database(
+def tortoise_connection(
     connection: Connection,
     *,
     embedded_file: Path,
@@ -124,12 +127,12 @@ def database(
     acquire_timeout: float,
     statement_timeout: float | None,
 ) -> dict[str, Any]:
-    """What Tortoise takes for one connection: `{"engine": …, "credentials": {…}}`.
+    """One connection as Tortoise needs it: `{"engine": …, "credentials": {…}}`.
 
     `embedded://`, with a name or without, becomes the SQLite file `embedded_file`; a relative SQLite path starts at
-    `relative_to`. What the URL's query or the credentials say goes before `pool_size` and the times, all in seconds:
+    `relative_to`. Options of the URL or the credentials take precedence over `pool_size` and the times, all in seconds:
     `timeout` to connect, `acquire_timeout` to wait for a connection, `statement_timeout` for an answer (None sets no
-    limit). The options about TLS become `ssl`, a `TLS` that our engines understand; it is absent where there are none.
+    limit). The TLS options become `ssl`, a `TLS` that our engines use; without such options it is absent.
     """
     limits: dict[str, Any] = {"acquire_timeout": acquire_timeout}
     if statement_timeout is not None:
@@ -161,20 +164,20 @@ def database(
 
 
 def hide_password(url: str) -> str:
-    """The URL with `***` in place of its password and of every parameter, fit for logs and screens."""
-    found = URL.fullmatch(url)
-    if found is None:
+    """The URL with `***` instead of its password and of all parameters, for logs and screens."""
+    match = URL.fullmatch(url)
+    if match is None:
         return "***"
-    user, _, hosts = found["netloc"].rpartition("@")
-    if "@" in found["path"] or not all(HOST.fullmatch(host) for host in hosts.split(",")):
-        return "***"  # a / or another sign inside of the password may have ended it too early
+    user, _, hosts = match["netloc"].rpartition("@")
+    if "@" in match["path"] or not all(HOST.fullmatch(host) for host in hosts.split(",")):
+        return "***"  # an unescaped / or similar in the password may have ended it too early
     name, colon, _ = user.partition(":")
     user = f"{name}:***@" if colon else f"{name}@" if name else ""
-    return f"{found['scheme']}://{user}{hosts}{found['path']}{'?***' if found['query'] else ''}"
+    return f"{match['scheme']}://{user}{hosts}{match['path']}{'?***' if match['query'] else ''}"
 
 
 def _kind(connection: Connection) -> str | None:
-    """Which database it is; None for the embedded one, and for engines that are not ours."""
+    """The kind of database; None for the embedded one, and for other engines."""
     if isinstance(connection, Mapping):
         return next((kind for kind, engines in KINDS.items() if connection["engine"] in engines), None)
     return next(
@@ -192,14 +195,14 @@ def _scheme(url: str, known: Mapping[str, str], examples: str) -> str:
 
 
 def _expand(url: str) -> dict[str, Any]:
-    """What Tortoise makes of the URL. The options are read here: Tortoise takes `ssl=false` for true, and hands on to
-    the driver whatever it does not know."""
+    """Tortoise's form of the URL. The options are parsed here, because Tortoise reads `ssl=false` as true, and passes
+    unknown options to the driver."""
     scheme, rest = url.split("://", 1)
     options = _query(url)
     identity = urlencode({name: value for name, value in options.items() if name in IDENTITY})
     try:
         expanded = expand_db_url(f"{DATABASE_SCHEMES[scheme]}://{QUERY.sub('', rest, count=1)}?{identity}")
-    except Exception as exc:  # Tortoise and urllib raise several kinds, and their texts may quote the password
+    except Exception as exc:  # Tortoise and urllib raise several types, whose messages may quote the password
         raise ValueError("it could not be read as scheme://user:password@host:port/database") from exc
     kind = next(kind for kind, engines in KINDS.items() if expanded["engine"] in engines)
     try:
@@ -207,7 +210,7 @@ def _expand(url: str) -> dict[str, Any]:
     except ValueError:
         if "@" not in url.partition("?")[2]:
             raise
-        # What was taken for an option may be a part of the password, which no sentence quotes.
+        # The apparent option may be part of the password, which no message may quote.
         raise ValueError("one of its options cannot be used; in a password write ? as %3F and # as %23") from None
     expanded["credentials"] |= {name: value for name, value in read.items() if name not in IDENTITY}
     return expanded
@@ -225,7 +228,7 @@ def _read_options(kind: str, options: dict[str, str]) -> dict[str, Any]:
 
 
 def _with_tls(connection: Mapping[str, Any]) -> dict[str, Any]:
-    """A connection whose credentials' options about TLS have become one `TLS`; an SSLContext stays as it is."""
+    """The connection with the TLS options of its credentials replaced by one `TLS`; an SSLContext stays unchanged."""
     given = dict(connection["credentials"])
     if connection["engine"] not in (*MYSQL_ENGINES, *POSTGRES_ENGINES) or isinstance(
         given.get("ssl"), SSLContext | TLS
@@ -242,5 +245,5 @@ def _with_tls(connection: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _query(url: str) -> dict[str, str]:
-    found = URL.fullmatch(url)
-    return dict(parse_qsl((found and found["query"]) or "", keep_blank_values=True))
+    match = URL.fullmatch(url)
+    return dict(parse_qsl((match and match["query"]) or "", keep_blank_values=True))

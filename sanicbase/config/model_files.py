@@ -1,4 +1,4 @@
-"""Which model files a service has. Files are looked at, never imported: models may import the configuration."""
+"""The model files of a service. They are parsed, never imported, because models may import the configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 __all__ = [
-    "check_extra_apart",
+    "check_extra_not_imported",
     "check_shared",
     "is_shared",
     "model_modules",
@@ -20,7 +20,7 @@ FOLDER = "model_db"
 
 
 def is_shared(name: str) -> bool:
-    """Whether it is a module of another service, `shop.model_db.main`, and no file of the service's own."""
+    """Whether the name is a module of another service, `shop.model_db.main`, not a file of the service itself."""
     return "." in name
 
 
@@ -30,7 +30,7 @@ def owner_of(module: str) -> str:
 
 
 def shared_label(module: str, connection: str) -> str:
-    """The label of another service's module, which is the one that it has there: relations name it.
+    """The label of another service's module: the one that it has in that service, because relations name it.
 
     `shop` on `default` and on a connection of that name; `shop_log` on a connection `log` or `shop_log`.
     """
@@ -41,25 +41,23 @@ def shared_label(module: str, connection: str) -> str:
 
 
 def check_shared(project: Path, service: str, migrated: Iterable[str], extra: Iterable[str]) -> None:
-    """Raise ValueError for a module of another service that there is not, or that is in the wrong setting."""
+    """Raise ValueError for a module of another service that does not exist, or is in the wrong setting."""
     for name in filter(is_shared, migrated):
-        raise ValueError(
-            f"MODEL_LIST has {name!r}: {owner_of(name)} migrates its own models. Write it into MODEL_EXTRA instead."
-        )
+        raise ValueError(f"MODEL_LIST has {name!r}: {owner_of(name)} migrates its own models. Move it to MODEL_EXTRA.")
     for name in filter(is_shared, extra):
         if owner_of(name) == service:
-            raise ValueError(f"MODEL_EXTRA has {name!r}: of {service}'s own files write {name.rpartition('.')[2]!r}")
+            raise ValueError(f"MODEL_EXTRA has {name!r}: write {name.rpartition('.')[2]!r} for a file of {service}")
         if _module_file(project, name) is None:
             raise ValueError(
                 f"MODEL_EXTRA lists {name!r}, but there is no file {project.joinpath(*name.split('.'))}.py. "
-                "Correct the name or take it off the list"
+                "Correct the name or remove it from the list"
             )
 
 
 def model_modules(package: Path, names: Sequence[str], *, setting: str, optional: bool) -> list[str]:
     """The importable names of a service's model files: `["xi_test.model_db.main"]`.
 
-    A missing file is skipped when `optional`, else it raises ValueError with a sentence that names `setting`.
+    A missing file is skipped when `optional`, else it raises ValueError with a message that names `setting`.
     """
     modules = []
     for name in names:
@@ -68,24 +66,24 @@ def model_modules(package: Path, names: Sequence[str], *, setting: str, optional
         elif not optional:
             path = package / FOLDER / f"{name}.py"
             raise ValueError(
-                f"{setting} lists {name!r}, but there is no file {path}. Create it or take it off the list."
+                f"{setting} lists {name!r}, but there is no file {path}. Create it or remove it from the list."
             )
     return modules
 
 
-def check_extra_apart(package: Path, migrated: Iterable[str], extra: Iterable[str]) -> None:
-    """Raise ValueError when a migrated file imports a model of an extra one, for then aerich would migrate it."""
-    apart = set(extra)
+def check_extra_not_imported(package: Path, migrated: Iterable[str], extra: Iterable[str]) -> None:
+    """Raise ValueError when a migrated file imports from an extra one, because aerich would migrate those models."""
+    extra_files = set(extra)
     for name in migrated:
         path = _file(package / FOLDER, name)
         if path is None:
             continue
         for module, imported in _imports(path):
-            own = module.startswith((".", f"{package.name}.{FOLDER}."))
-            if own and module.rsplit(".", 1)[-1] in apart:
+            is_own = module.startswith((".", f"{package.name}.{FOLDER}."))
+            if is_own and module.rsplit(".", 1)[-1] in extra_files:
                 raise ValueError(
-                    f"{path} imports {imported} from {module}, a file of MODEL_EXTRA: aerich would migrate it with "
-                    "the others. Refer to it without importing it, or move it to a file of MODEL_LIST."
+                    f"{path} imports {imported} from {module}, a file of MODEL_EXTRA: aerich would migrate it, "
+                    "too. Refer to it without importing it, or move it to a file of MODEL_LIST."
                 )
 
 
@@ -95,20 +93,20 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _module_file(project: Path, module: str) -> Path | None:
-    """The file of a module in the project's folder, or of a package that is installed."""
+    """The file of a module in the project's folder, or in an installed package."""
     *folders, name = module.split(".")
-    if found := _file(project.joinpath(*folders), name):
-        return found
+    if file := _file(project.joinpath(*folders), name):
+        return file
     spec = PathFinder.find_spec(owner_of(module))
     places = (spec and spec.submodule_search_locations) or ()
-    return next((found for place in places if (found := _file(Path(place, *folders[1:]), name))), None)
+    return next((file for place in places if (file := _file(Path(place, *folders[1:]), name))), None)
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:
     """The module and the names of every `from … import …` that runs when the file is imported."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):  # the import that follows reports it with its line
+    except (SyntaxError, UnicodeDecodeError):  # the later import reports it with its line
         return
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom):

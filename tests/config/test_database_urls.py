@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanicbase import Config, ConfigError
-from sanicbase.config.stores import database, hide_password
+from sanicbase.config.database_urls import hide_password, tortoise_connection
 
 
 class ShopConfig(Config):
@@ -18,7 +18,7 @@ class ShopConfig(Config):
 
 
 def expand(url: str | dict[str, Any], driver: str = "aiomysql") -> dict[str, Any]:
-    return database(
+    return tortoise_connection(
         url,
         embedded_file=Path("/p/shop.sqlite3"),
         relative_to=Path("/p"),
