@@ -11,8 +11,8 @@ import click
 
 from sanicbase.cli.project import of_service
 from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
-from sanicbase.deploy.site import DeployError, Site, account_for, survey
-from sanicbase.deploy.writing import Rendering, write
+from sanicbase.deploy.deployment import DeployError, Deployment, account_for, inspect_deployment
+from sanicbase.deploy.rendering import Rendering, write
 from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
 
@@ -66,17 +66,17 @@ def deploy() -> None:
 @_machine
 def systemd_(service: str, *, account: bool, **options: Any) -> None:
     """Units for systemd: one for each launch file of SERVICE, and a target for all."""
-    site = _site(service, account=account, **options)
+    deployment = _deployment(service, account=account, **options)
     units = systemd.account_units if account else systemd.root_units
-    _finish(units(site, options["to"]), **options)
+    _finish(units(deployment, options["to"]), **options)
 
 
 @deploy.command(name="supervisor")
 @_machine
 def supervisor_(service: str, *, account: bool, **options: Any) -> None:
     """Programs for supervisor: one for each launch file of SERVICE."""
-    site = _site(service, account=account, **options)
-    _finish(supervisor.programs(site, options["to"], account=account), **options)
+    deployment = _deployment(service, account=account, **options)
+    _finish(supervisor.programs(deployment, options["to"], account=account), **options)
 
 
 @deploy.command(name="nginx")
@@ -88,7 +88,7 @@ def supervisor_(service: str, *, account: bool, **options: Any) -> None:
 @click.option("--ws", multiple=True, help="HOST:PORT of a copy of the WebSocket service; may be repeated.")
 def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **address: Any) -> None:
     """A site for nginx: HTTP and WebSockets of SERVICE at one address."""
-    _finish(nginx.proxy(_anywhere(service, directory), to, **address), to=to, force=force)
+    _finish(nginx.proxy(_deployment_elsewhere(service, directory), to, **address), to=to, force=force)
 
 
 @deploy.command()
@@ -96,7 +96,7 @@ def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **add
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
     """A Dockerfile for all launch files of SERVICE."""
-    _finish(containers.image(_anywhere(service), to, python=python_version), to=to, force=force)
+    _finish(containers.image(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
 @deploy.command()
@@ -104,7 +104,7 @@ def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def compose(service: str, *, python_version: str, to: Path, force: bool) -> None:
     """The Dockerfile, and a compose file of SERVICE with PostgreSQL and Valkey."""
-    _finish(containers.compose(_anywhere(service), to, python=python_version), to=to, force=force)
+    _finish(containers.compose(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
 @deploy.command()
@@ -113,24 +113,26 @@ def compose(service: str, *, python_version: str, to: Path, force: bool) -> None
 @click.option("--replicas", type=click.IntRange(1), default=2, help="How many pods each launch file has.")
 def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool) -> None:
     """Manifests of SERVICE for Kubernetes."""
-    rendering = kubernetes.manifests(_anywhere(service), to, image=image or f"{service}:latest", replicas=replicas)
+    rendering = kubernetes.manifests(
+        _deployment_elsewhere(service), to, image=image or f"{service}:latest", replicas=replicas
+    )
     _finish(rendering, to=to, force=force)
 
 
-def _site(
+def _deployment(
     service: str, *, directory: Path | None, python: Path, user: str, account: bool, elsewhere: bool, **rest: Any
-) -> Site:
+) -> Deployment:
     """The service on the machine that the options describe."""
     if account and user:
         raise DeployError(_("Say either --user, for root's files, or --account."))
     config = service_config(service)
     runs_as = "" if account else user or account_for(directory or config.project_dir())
-    return survey(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
+    return inspect_deployment(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
 
 
-def _anywhere(service: str, directory: Path | None = None) -> Site:
+def _deployment_elsewhere(service: str, directory: Path | None = None) -> Deployment:
     """The service, for files that name nothing of a machine."""
-    return survey(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
+    return inspect_deployment(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
 
 
 def _finish(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:

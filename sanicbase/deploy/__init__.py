@@ -1,6 +1,6 @@
-"""Files that put a service onto machines, rendered from its settings; they are never written over a change."""
+"""Deployment files, rendered from a service's settings. Files that were edited by hand are never overwritten."""
 
-from sanicbase.deploy.site import DeployError, Site, survey
-from sanicbase.deploy.writing import Rendering, write
+from sanicbase.deploy.deployment import DeployError, Deployment, inspect_deployment
+from sanicbase.deploy.rendering import Rendering, write
 
-__all__ = ["DeployError", "Rendering", "Site", "survey", "write"]
+__all__ = ["DeployError", "Deployment", "Rendering", "inspect_deployment", "write"]

@@ -1,4 +1,4 @@
-"""The accounts of this machine, and what they may reach."""
+"""The accounts of this machine, and the files that they can read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if sys.platform != "win32":
 
 
 def home_of(account: str) -> Path | None:
-    """The account's home; None when there is no such account."""
+    """The home directory of the account; None when there is no such account."""
     try:
         return Path(pwd.getpwnam(account).pw_dir)
     except KeyError:
@@ -23,7 +23,7 @@ def home_of(account: str) -> Path | None:
 
 
 def owner_of(path: Path) -> str | None:
-    """Who owns the path; None when it has no owner by name."""
+    """The owner of the path; None when its owner has no name."""
     try:
         return path.owner()
     except (KeyError, OSError):
@@ -36,15 +36,15 @@ def why_out_of_reach(path: Path, account: str) -> str | None:
     if entry.pw_uid == 0:
         return None
     groups = {entry.pw_gid, *(group.gr_gid for group in grp.getgrall() if account in group.gr_mem)}
-    target = path.resolve()  # the way to a link is gone as well, and then that to what it leads to
+    target = path.resolve()  # both the way to a link and the way to its target are needed
     for place in (*reversed(path.parents), *reversed(target.parents), target):
-        found = place.stat()
+        status = place.stat()
         wanted = 0o1 if place != target else 0o4
-        if found.st_uid == entry.pw_uid:
-            allowed = found.st_mode >> 6
+        if status.st_uid == entry.pw_uid:
+            allowed = status.st_mode >> 6
         else:
-            allowed = found.st_mode >> 3 if found.st_gid in groups else found.st_mode
+            allowed = status.st_mode >> 3 if status.st_gid in groups else status.st_mode
         if not allowed & wanted:
-            mode = f"{found.st_mode & 0o777:o}"
+            mode = f"{status.st_mode & 0o777:o}"
             return _("{folder} is closed to it (mode {mode})", folder=place, mode=mode)
     return None

@@ -1,4 +1,4 @@
-"""An image of the project, and a compose file that runs it beside a PostgreSQL and a Valkey."""
+"""A Dockerfile for the project, and a compose file that runs the image with PostgreSQL and Valkey."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sanicbase.config import Config
 from sanicbase.config.secrets import secret_settings
-from sanicbase.deploy.site import DeployError, Site
-from sanicbase.deploy.writing import Rendering, render
+from sanicbase.deploy.deployment import DeployError, Deployment
+from sanicbase.deploy.rendering import Rendering, render
 from sanicbase.i18n import gettext as _
 
-__all__ = ["ACCOUNT", "compose", "image", "in_image", "migrations_missing", "secrets_of"]
+__all__ = ["ACCOUNT", "compose", "image", "in_image", "missing_migrations", "secrets_of"]
 
-ACCOUNT = 10001  # the number of the account in the image; none of the machine's own has it
+ACCOUNT = 10001  # the uid in the image; no account of the host has it
 PYTHON = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
 HEALTH = (
     "import http.client, os, sys; "
@@ -25,64 +25,64 @@ HEALTH = (
 )
 
 
-def image(site: Site, to: Path, *, python: str) -> Rendering:
-    """A Dockerfile for all launch files of the service; which of them runs is said by the command."""
+def image(deployment: Deployment, to: Path, *, python: str) -> Rendering:
+    """A Dockerfile for all launch files of the service; the command decides which one runs."""
     if not PYTHON.fullmatch(python):
         raise DeployError(_("{python!r} is no version of Python: write one such as 3.13.", python=python))
-    name = f"docker/{site.service}.Dockerfile"
+    name = f"docker/{deployment.service}.Dockerfile"
     text = render(
         "docker/dockerfile.j2",
-        site=site,
+        deployment=deployment,
         python=python,
         account=ACCOUNT,
-        requirements=_requirements(site.config.project_dir()),
+        requirements=_requirements(deployment.config.project_dir()),
         health=["python", "-c", HEALTH],
-        logs=in_image(site, site.config.log_dir.parent),
+        logs=in_image(deployment, deployment.config.log_dir.parent),
     )
-    ignored = render("docker/dockerignore.j2", site=site)
-    commands = [f"docker build --file {to / name} --tag {site.service} .", *_runs(site)]
-    return Rendering({name: text, f"{name}.dockerignore": ignored}, commands, migrations_missing(site))
+    ignored = render("docker/dockerignore.j2", deployment=deployment)
+    commands = [f"docker build --file {to / name} --tag {deployment.service} .", *_runs(deployment)]
+    return Rendering({name: text, f"{name}.dockerignore": ignored}, commands, missing_migrations(deployment))
 
 
-def compose(site: Site, to: Path, *, python: str) -> Rendering:
-    """The image, and a project of it for `docker compose`, with secrets in files beside it."""
-    built = image(site, to, python=python)
-    name, secrets = f"compose/{site.service}.yaml", to / "compose" / "secrets"
-    here, folder = site.config.project_dir(), (to / "compose").absolute()
+def compose(deployment: Deployment, to: Path, *, python: str) -> Rendering:
+    """The image, and a `docker compose` project that runs it, with secrets in files beside it."""
+    built = image(deployment, to, python=python)
+    name, secrets = f"compose/{deployment.service}.yaml", to / "compose" / "secrets"
+    here, folder = deployment.config.project_dir(), (to / "compose").absolute()
     text = render(
         "compose/compose.j2",
-        site=site,
+        deployment=deployment,
         context=Path(os.path.relpath(here, folder)).as_posix(),
-        dockerfile=Path(os.path.relpath(to.absolute() / f"docker/{site.service}.Dockerfile", here)).as_posix(),
-        secrets=secrets_of(site.config),
-        logs=in_image(site, site.config.log_dir.parent),
+        dockerfile=Path(os.path.relpath(to.absolute() / f"docker/{deployment.service}.Dockerfile", here)).as_posix(),
+        secrets=secrets_of(deployment.config),
+        logs=in_image(deployment, deployment.config.log_dir.parent),
         account=ACCOUNT,
     )
-    password, url = secrets / "DB_PASSWORD", f"postgres://{site.service}:%s@postgres:5432/{site.service}"
+    password, url = secrets / "DB_PASSWORD", f"postgres://{deployment.service}:%s@postgres:5432/{deployment.service}"
     commands = [
         f"install -d -m 0700 {secrets}",
         f"openssl rand -hex 24 > {password}",
         f"printf '{url}' \"$(cat {password})\" > {secrets / 'DB_URL'}",
         f"printf 'redis://valkey:6379/0' > {secrets / 'REDIS_URL'}",
-        *(f"openssl rand -hex 24 > {secrets / each}" for each in secrets_of(site.config)[2:]),
+        *(f"openssl rand -hex 24 > {secrets / setting}" for setting in secrets_of(deployment.config)[2:]),
         f"docker compose --file {to / name} up --build --detach",
     ]
     return Rendering({**built.files, name: text, "compose/.gitignore": "secrets/\n"}, commands, built.notes)
 
 
 def secrets_of(config: Config) -> list[str]:
-    """The settings that are handed over in files: the addresses with their passwords, and the service's own secrets."""
+    """The settings that are passed in files: the URLs with their passwords, and the service's own secrets."""
     own = set(secret_settings(type(config))) - Config.model_fields.keys()
     return ["DB_URL", "REDIS_URL", *sorted(own)]
 
 
-def migrations_missing(site: Site) -> list[str]:
-    """A sentence when the image would have no migrations to apply."""
-    migrations = site.config.project_dir() / "migrations"
-    if (migrations / site.service).is_dir() or any(migrations.glob(f"*/{site.service}")):
+def missing_migrations(deployment: Deployment) -> list[str]:
+    """A note when the image would have no migrations to apply."""
+    migrations = deployment.config.project_dir() / "migrations"
+    if (migrations / deployment.service).is_dir() or any(migrations.glob(f"*/{deployment.service}")):
         return []
-    folder = f"migrations/{site.service}"
-    commands = f"aerich init -t {site.service}.config.migrate_db && aerich init-db"
+    folder = f"migrations/{deployment.service}"
+    commands = f"aerich init -t {deployment.service}.config.migrate_db && aerich init-db"
     return [
         _(
             "There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of the "
@@ -93,18 +93,18 @@ def migrations_missing(site: Site) -> list[str]:
     ]
 
 
-def _runs(site: Site) -> list[str]:
-    """How each of the launch files is run by hand."""
+def _runs(deployment: Deployment) -> list[str]:
+    """The commands that run each launch file by hand."""
     commands = []
-    for launch in site.launches:
-        port = site.port(launch.kind)
+    for launch in deployment.launches:
+        port = deployment.port(launch.kind)
         publish = f"--publish {port}:{port} --env HEALTH_PORT={port} " if launch.serves else "--no-healthcheck "
-        commands.append(f"docker run --init --env-file .env {publish}{site.service} python {launch.file}")
+        commands.append(f"docker run --init --env-file .env {publish}{deployment.service} python {launch.file}")
     return commands
 
 
 def _requirements(here: Path) -> str:
-    """Where the project says what it needs: `requirements.txt`, or `pyproject.toml`."""
+    """The file with the project's dependencies: `requirements.txt`, or `pyproject.toml`."""
     if (here / "requirements.txt").is_file():
         return "requirements.txt"
     try:
@@ -122,7 +122,7 @@ def _requirements(here: Path) -> str:
     return "pyproject.toml"
 
 
-def in_image(site: Site, path: Path) -> str:
-    """A path of the project as it is in the image."""
-    here = site.config.project_dir()
+def in_image(deployment: Deployment, path: Path) -> str:
+    """A path of the project inside the image."""
+    here = deployment.config.project_dir()
     return f"/app/{path.relative_to(here).as_posix()}" if path.is_relative_to(here) else str(path)

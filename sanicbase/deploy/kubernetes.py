@@ -1,4 +1,4 @@
-"""Manifests for Kubernetes: a deployment for each launch file, and what they need around them."""
+"""Manifests for Kubernetes: a Deployment for each launch file, and the resources that it needs."""
 
 from __future__ import annotations
 
@@ -6,46 +6,60 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanicbase.deploy.containers import ACCOUNT, in_image, migrations_missing, secrets_of
-from sanicbase.deploy.site import DeployError, Launch, Site
-from sanicbase.deploy.writing import Rendering, render
+from sanicbase.deploy.containers import ACCOUNT, in_image, missing_migrations, secrets_of
+from sanicbase.deploy.deployment import DeployError, Deployment, Launch
+from sanicbase.deploy.rendering import Rendering, render
 from sanicbase.i18n import gettext as _
 
 __all__ = ["manifests"]
 
 IMAGE = re.compile(r"[a-z0-9]+(?:[._:/@-]+[A-Za-z0-9]+)*")
-LEAVE = 5  # seconds in which everybody learns that a pod gets no more requests, before it is told to stop
-PROBE = 5  # seconds between two probes
+PRE_STOP = 5  # seconds in which all nodes learn that a pod gets no more requests, before it is stopped
+PROBE_PERIOD = 5  # seconds
 
 
-def manifests(site: Site, to: Path, *, image: str, replicas: int) -> Rendering:
-    """One file each for the settings, the migration and every launch file; the secret is made by a command."""
+def manifests(deployment: Deployment, to: Path, *, image: str, replicas: int) -> Rendering:
+    """A file each for the settings, the migration and every launch file; a command creates the secret."""
     if not IMAGE.fullmatch(image):
         raise DeployError(
-            _("{image!r} is no name of an image: write one such as {service}:1.", image=image, service=site.service)
+            _(
+                "{image!r} is no name of an image: write one such as {service}:1.",
+                image=image,
+                service=deployment.service,
+            )
         )
-    name, folder, secrets = site.service.replace("_", "-"), f"k8s/{site.service}", secrets_of(site.config)
-    facts: dict[str, object] = {"site": site, "name": name, "image": image, "secrets": secrets, "account": ACCOUNT}
-    facts["logs"] = in_image(site, site.config.log_dir.parent)
+    name, folder, secrets = (
+        deployment.service.replace("_", "-"),
+        f"k8s/{deployment.service}",
+        secrets_of(deployment.config),
+    )
+    facts: dict[str, object] = {
+        "deployment": deployment,
+        "name": name,
+        "image": image,
+        "secrets": secrets,
+        "account": ACCOUNT,
+    }
+    facts["logs"] = in_image(deployment, deployment.config.log_dir.parent)
     files = {f"{folder}/{part}.yaml": render(f"k8s/{part}.j2", **facts) for part in ("settings", "migrate")}
-    facts |= {"replicas": replicas, **_times(site)}
-    for launch in site.launches:
+    facts |= {"replicas": replicas, **_times(deployment)}
+    for launch in deployment.launches:
         files[f"{folder}/{launch.kind}.yaml"] = render("k8s/launch.j2", **facts, launch=launch)
-    return Rendering(files, _commands(name, to / folder, secrets, site.launches), migrations_missing(site))
+    return Rendering(files, _commands(name, to / folder, secrets, deployment.launches), missing_migrations(deployment))
 
 
-def _times(site: Site) -> dict[str, int]:
+def _times(deployment: Deployment) -> dict[str, int]:
     return {
-        "leave": LEAVE,
-        "grace": LEAVE + site.stop_seconds,
-        "probe": PROBE,
-        "start_tries": -(-site.start_seconds // PROBE),
-        "live_tries": max(3, round(site.config.WORKER_TIMEOUT) // PROBE),
+        "leave": PRE_STOP,
+        "grace": PRE_STOP + deployment.stop_seconds,
+        "probe": PROBE_PERIOD,
+        "start_tries": -(-deployment.start_seconds // PROBE_PERIOD),
+        "live_tries": max(3, round(deployment.config.WORKER_TIMEOUT) // PROBE_PERIOD),
     }
 
 
 def _commands(name: str, folder: Path, secrets: Sequence[str], launches: Sequence[Launch]) -> list[str]:
-    literals = " ".join(f"--from-file={each}=secrets/{each}" for each in secrets)
+    literals = " ".join(f"--from-file={secret}=secrets/{secret}" for secret in secrets)
     return [
         f"kubectl create secret generic {name} {literals}",
         f"kubectl apply --filename {folder}/settings.yaml",

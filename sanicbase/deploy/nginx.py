@@ -1,4 +1,4 @@
-"""nginx in front: HTTP and WebSockets at one address, and the settings by which the service believes it."""
+"""nginx as the reverse proxy: HTTP and WebSockets at one address, and the settings by which the service trusts it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sanicbase.deploy.site import DeployError, Kind, Site
-from sanicbase.deploy.writing import Rendering, render
+from sanicbase.deploy.deployment import DeployError, Deployment, Kind
+from sanicbase.deploy.rendering import Rendering, render
 from sanicbase.i18n import gettext as _
 
 __all__ = ["proxy"]
 
 ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})")
 SERVER_NAME = re.compile(r"[\w.*~^$\\-]+")
-MARGIN = 5  # seconds that nginx is more patient than the service, so that the service's answer is the one that is seen
+MARGIN = 5  # seconds that nginx waits longer than the service, so that clients get the service's response
 
 
 def proxy(
-    site: Site, to: Path, *, server_name: str, listen: int, http: Sequence[str] = (), ws: Sequence[str] = ()
+    deployment: Deployment, to: Path, *, server_name: str, listen: int, http: Sequence[str] = (), ws: Sequence[str] = ()
 ) -> Rendering:
     """A file for /etc/nginx/conf.d, and lines for the service's `.env`.
 
-    `http` and `ws` are the addresses of the service's copies, this machine's by default.
+    `http` and `ws` are the addresses of the service's copies, by default on this machine.
     """
     if not SERVER_NAME.fullmatch(server_name):
         raise DeployError(
             _("{server_name!r} is no name of a server: write one such as example.com.", server_name=server_name)
         )
-    upstreams = {"http": _upstream(site, "http", http), "ws": _upstream(site, "ws", ws)}
+    upstreams = {"http": _upstream(deployment, "http", http), "ws": _upstream(deployment, "ws", ws)}
     if not any(upstreams.values()):
         raise DeployError(
             _(
                 "{service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.",
-                service=site.service,
+                service=deployment.service,
             )
         )
-    conf, env = f"nginx/{site.service}.conf", f"nginx/{site.service}.env"
-    facts = {"site": site, "upstreams": upstreams, "server_name": server_name, "listen": listen, "margin": MARGIN}
+    conf, env = f"nginx/{deployment.service}.conf", f"nginx/{deployment.service}.env"
+    facts = {
+        "deployment": deployment,
+        "upstreams": upstreams,
+        "server_name": server_name,
+        "listen": listen,
+        "margin": MARGIN,
+    }
     commands = [
-        f"cat {to / env} >> {site.directory / '.env'}",
+        f"cat {to / env} >> {deployment.directory / '.env'}",
         f"cp {to / conf} /etc/nginx/conf.d/",
         "nginx -t",
         "service nginx reload",
@@ -48,24 +54,24 @@ def proxy(
     return Rendering(files, commands)
 
 
-def _upstream(site: Site, kind: Kind, addresses: Sequence[str]) -> list[str]:
-    """The addresses of a kind; those of a kind that has no launch file are a mistake."""
-    if site.launch(kind) is None:
+def _upstream(deployment: Deployment, kind: Kind, addresses: Sequence[str]) -> list[str]:
+    """The addresses of a kind. Raises DeployError for addresses of a kind without a launch file."""
+    if deployment.launch(kind) is None:
         if addresses:
             raise DeployError(
                 _(
                     "There is no {kind}_{service}.py: {address} leads to nothing.",
                     kind=kind,
-                    service=site.service,
+                    service=deployment.service,
                     address=addresses[0],
                 )
             )
         return []
     for address in addresses:
-        found = ADDRESS.fullmatch(address)
-        if found is None or not 0 < int(found[1]) < 65536:
-            example = f"10.0.0.1:{site.port(kind)}"
+        match = ADDRESS.fullmatch(address)
+        if match is None or not 0 < int(match[1]) < 65536:
+            example = f"10.0.0.1:{deployment.port(kind)}"
             raise DeployError(
                 _("{address!r} is no address: write HOST:PORT, such as {example}.", address=address, example=example)
             )
-    return list(addresses) or [f"127.0.0.1:{site.port(kind)}"]
+    return list(addresses) or [f"127.0.0.1:{deployment.port(kind)}"]

@@ -1,4 +1,4 @@
-"""Testing a service against what it runs on: real servers, real processes.
+"""Testing a service on real servers and in real processes.
 
 Fixtures for pytest are in `sanicbase.testing.plugin`. It needs the `test` extra and a POSIX system.
 """

@@ -1,4 +1,4 @@
-"""The check of a service's migrations, for a test of one line."""
+"""A one-line test of a service's migrations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["check_migrations"]
 async def check_migrations(config: Config, *, filled: bool = False, warnings: bool = False, large: int = LARGE) -> None:
     """Raise AssertionError with what `sanicGuider migrate check` finds in the databases of these settings.
 
-    They are opened for it, so it stands outside of `client`. Nothing in them is changed. With `filled` every table
+    It opens them, so call it outside `client`. It changes nothing. With `filled` every table
     counts as one of `large` rows, though a test's database is empty. Findings that are warnings pass, unless `warnings`
     says that they do not.
     """

@@ -1,6 +1,6 @@
-"""Waiting for a fact: ask again and again until it is so, with a deadline.
+"""Polling a condition until it is true, with a deadline.
 
-The deadline is for what never comes. It is long, because a machine may be busy, and costs nothing where the fact comes.
+The deadline is long, because a machine may be busy; it costs nothing when the condition becomes true.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import TypeVar
 
 __all__ = ["wait_until"]
 
-_SHORTEST, _LONGEST = 0.01, 0.1  # seconds between two looks: a tenth of what was waited so far
+_MIN_DELAY, _MAX_DELAY = 0.01, 0.1  # seconds between two calls: a tenth of the time waited so far
 
 T = TypeVar("T")
 
 
-def wait_until(fact: Callable[[], T], timeout: float = 60.0, *, what: str = "what was waited for") -> T:
-    """Return the first true answer of `fact`, asked for `timeout` seconds, ten times a second or more often.
+def wait_until(condition: Callable[[], T], timeout: float = 60.0, *, what: str = "the condition") -> T:
+    """Return the first true result of `condition`, called for `timeout` seconds, ten times a second or more often.
 
-    What `fact` raises is not swallowed: an answer that can no longer come true is best raised.
-    `TimeoutError`, naming `what` and the last answer, when the time is over.
+    An exception of `condition` is raised: raise one when the result can no longer become true. Raises TimeoutError,
+    which names `what` and the last result, when the time is over.
     """
     start = time.monotonic()
-    while not (answer := fact()):
+    while not (answer := condition()):
         waited = time.monotonic() - start
         if waited > timeout:
             raise TimeoutError(f"{what} did not come true within {timeout:g} seconds; last answer: {answer!r}")
-        time.sleep(min(max(_SHORTEST, waited / 10), _LONGEST))
+        time.sleep(min(max(_MIN_DELAY, waited / 10), _MAX_DELAY))
     return answer

@@ -13,7 +13,7 @@ __all__ = ["free_port"]
 _FIRST, _LAST = 20_000, 32_000
 _PORTS_OF_A_WORKER = 1500
 
-_given: set[int] = set()
+_used: set[int] = set()
 
 
 def free_port() -> int:
@@ -28,8 +28,8 @@ def free_port() -> int:
     start = secrets.randbelow(_PORTS_OF_A_WORKER)
     for step in range(_PORTS_OF_A_WORKER):
         port = first + (start + step) % _PORTS_OF_A_WORKER
-        if port not in _given and _is_free(port):
-            _given.add(port)
+        if port not in _used and _is_free(port):
+            _used.add(port)
             return port
     raise OSError(f"All ports from {first} to {first + _PORTS_OF_A_WORKER - 1} are taken: end what listens there.")
 

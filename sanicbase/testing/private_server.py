@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sanicbase.errors import ResourceError
-from sanicbase.testing.launching import Account, launch, private_directory, unprivileged_account
+from sanicbase.testing.launcher import Account, launch, private_directory, unprivileged_account
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
-from sanicbase.testing.processes import family, identify
+from sanicbase.testing.process_tree import identify, process_tree
 
 __all__ = ["Certificate", "PrivateServer", "private_server"]
 
@@ -124,7 +124,7 @@ class PrivateServer:
             raise ResourceError(f"{self._name} does not run: start it first.")
         root = identify(self._process.pid)
         os.kill(root.pid, signal.SIGSTOP)  # first, so that it starts no others
-        processes = family(root)
+        processes = process_tree(root)
         for process in processes:
             os.kill(process.pid, signal.SIGSTOP)
         try:
@@ -150,7 +150,7 @@ class PrivateServer:
             command,
             directory=self.directory,
             log=self._log,
-            # Nothing of the caller's: PGDATA and its like would lead a server astray.
+            # Nothing of the caller's environment: PGDATA and the like would mislead a server.
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(self.directory)},
             account=self._account,
             death_signal=death_signal,
@@ -164,5 +164,5 @@ class PrivateServer:
         return True
 
     def _broken(self, command: Sequence[str]) -> ResourceError:
-        said = self._log.read_text(errors="replace")[-_TAIL:]
-        return ResourceError(f"{self._name} did not start: see what {command[0]} said.\n{said}")
+        output = self._log.read_text(errors="replace")[-_TAIL:]
+        return ResourceError(f"{self._name} did not start: see the output of {command[0]}.\n{output}")

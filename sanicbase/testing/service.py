@@ -19,10 +19,10 @@ import httpx
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 
-from sanicbase.testing.launching import launch, private_directory
+from sanicbase.testing.launcher import launch, private_directory
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
-from sanicbase.testing.processes import ProcessId, alive, family, identify, kill_all
+from sanicbase.testing.process_tree import ProcessId, alive, identify, kill_all, process_tree
 
 __all__ = ["NO_CERTIFICATES", "ExitReport", "ServiceProcess", "run_to_exit"]
 
@@ -132,7 +132,7 @@ class ServiceProcess:
 
     def pids(self) -> set[int]:
         """Return the numbers of the processes it consists of now: the main one and its descendants."""
-        now = family(self._main)
+        now = process_tree(self._main)
         self._seen |= now
         return {process.pid for process in now}
 

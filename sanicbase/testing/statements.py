@@ -19,14 +19,14 @@ def capture_statements() -> Iterator[list[str]]:
     """
     sent: list[str] = []
     logger = logging.getLogger("tortoise.db_client")
-    level, shown = logger.level, logger.getEffectiveLevel()
+    level, effective_level = logger.level, logger.getEffectiveLevel()
 
     def capture(record: logging.LogRecord) -> bool:
         if record.msg == STATEMENT and isinstance(record.args, tuple):
             sent.append(str(record.args[0]))
         elif not record.args:
             sent.append(str(record.msg))
-        return record.levelno >= shown  # the log has what it would have had
+        return record.levelno >= effective_level  # the log stays as it would be
 
     logger.addFilter(capture)
     logger.setLevel(logging.DEBUG)

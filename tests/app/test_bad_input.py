@@ -72,8 +72,8 @@ CASES = [
     Case("log-dir-is-a-file", {"XI_TEST_LOG_DIR": "{file}"}, "The log .* cannot be written: .*set XI_TEST_LOG_DIR"),
     Case("secret-file-missing", {"XI_TEST_DB_URL_FILE": "/nope"}, "XI_TEST_DB_URL_FILE names /nope, .* cannot be read"),
     Case("broken-json", {"XI_TEST_DB_CONNECTIONS": f'{{"log": "{SECRET}'}, "XI_TEST_DB_CONNECTIONS|DB_CONNECTIONS"),
-    Case("prod-without-database", PROD | {"XI_TEST_DB_URL": ""}, "DB_URL is not set in prod: set the URL of a server"),
-    Case("prod-without-redis", PROD | {"XI_TEST_REDIS_URL": ""}, "REDIS_URL is not set in prod: set the URL of a server"),
+    Case("prod-without-database", PROD | {"XI_TEST_DB_URL": ""}, "DB_URL is not set in prod: set the URL"),
+    Case("prod-without-redis", PROD | {"XI_TEST_REDIS_URL": ""}, "REDIS_URL is not set in prod: set the URL"),
     Case(
         "prod-weak-token",
         PROD | {"XI_TEST_ADMIN_TOKEN": "geheim"},

@@ -15,7 +15,7 @@ from sanicbase.testing.binaries import find_binaries
 from sanicbase.testing.databases import ask_mysql, ask_postgres
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.private_server import PrivateServer, private_server
-from sanicbase.testing.processes import ProcessId, alive, family, identify, kill_all
+from sanicbase.testing.process_tree import ProcessId, alive, identify, kill_all, process_tree
 
 __all__ = ["Pair", "Server", "mariadb_pair", "postgres_pair"]
 
@@ -61,7 +61,7 @@ class Server:
 
     def _processes(self) -> set[ProcessId]:
         assert self.private._process is not None
-        return family(identify(self.private._process.pid))
+        return process_tree(identify(self.private._process.pid))
 
     def _is_ours(self) -> bool:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sanicbase.testing.launching import launch, private_directory
+from sanicbase.testing.launcher import launch, private_directory
 from sanicbase.testing.polling import wait_until
 
 CONTROL_GROUPS = [Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified")]

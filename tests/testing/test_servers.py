@@ -23,7 +23,7 @@ from sanicbase.testing import (
     fresh_mysql_database,
     fresh_postgres_database,
     fresh_redis_database,
-    launching,
+    launcher,
     mysql_server,
     plugin,
     postgres_server,
@@ -32,7 +32,7 @@ from sanicbase.testing import (
 )
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
 from sanicbase.testing.private_server import private_server
-from sanicbase.testing.processes import ProcessId, alive, family, identify
+from sanicbase.testing.process_tree import ProcessId, alive, identify, process_tree
 from sanicbase.testing.servers import MYSQL_URL, POSTGRES_URL, REDIS_URL
 
 
@@ -95,11 +95,11 @@ def test_private_server_answers_as_soon_as_it_is_given(kind: Kind, private_url: 
 def test_private_server_is_gone_with_its_files_after_the_block(
     kind: Kind, private_url: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "_BASE", base)
+    monkeypatch.setattr(launcher, "_BASE", base)
     me = identify(os.getpid())
-    before = family(me)
+    before = process_tree(me)
     with kind.server():
-        started = family(me) - before
+        started = process_tree(me) - before
         assert started
         assert list(base.iterdir())
     assert not alive(started)
@@ -133,8 +133,8 @@ def test_wheels_valkey_serves_where_there_is_no_other(monkeypatch: pytest.Monkey
 
 HOLDING = """
 import pathlib, signal, sys
-from sanicbase.testing import launching, servers
-launching._BASE = pathlib.Path(sys.argv[2])
+from sanicbase.testing import launcher, servers
+launcher._BASE = pathlib.Path(sys.argv[2])
 with getattr(servers, sys.argv[1])() as url:
     print(url, flush=True)
     signal.pause()
@@ -148,7 +148,7 @@ def test_no_server_outlives_a_killed_test_process(kind: Kind, private_url: str, 
         assert tests.stdout is not None
         url = tests.stdout.readline().strip()
         assert kind.answers(url)
-        started = family(identify(tests.pid))
+        started = process_tree(identify(tests.pid))
         assert len(started) > 1
         tests.kill()
     wait_until(lambda: not alive(started), what="the end of the server")
@@ -166,16 +166,16 @@ def test_server_outlives_the_thread_it_was_started_from(private_redis: str) -> N
 def test_abandoned_directory_is_removed_and_living_young_or_alien_ones_stay(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(launching, "_BASE", tmp_path)
+    monkeypatch.setattr(launcher, "_BASE", tmp_path)
     abandoned, young, alien = (tmp_path / f"sanicbase-{name}" for name in ("test-old", "test-young", "0"))
     for directory in (abandoned, young, alien):
         directory.mkdir()
         (directory / "file").touch()
     os.utime(abandoned, (0, 0))
     os.utime(alien, (0, 0))
-    with launching.private_directory() as living:
+    with launcher.private_directory() as living:
         os.utime(living, (0, 0))
-        with launching.private_directory():
+        with launcher.private_directory():
             assert living.exists()
             assert young.exists()
             assert alien.exists()
@@ -278,4 +278,4 @@ def test_fixtures_give_each_test_its_own_empty_database(postgres_url: str, mysql
 def test_later_process_of_the_same_number_is_another() -> None:
     me = identify(os.getpid())
     assert alive({me, ProcessId(me.pid, "long ago")}) == {me}
-    assert family(ProcessId(me.pid, "long ago")) == set()
+    assert process_tree(ProcessId(me.pid, "long ago")) == set()

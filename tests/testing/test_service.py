@@ -11,7 +11,7 @@ import pytest
 
 import sanicbase.testing
 from sanicbase.testing import ServiceProcess, free_port, run_to_exit, wait_until
-from sanicbase.testing.processes import _table_of_ps, alive, family, identify
+from sanicbase.testing.process_tree import _table_of_ps, alive, identify, process_tree
 
 PLAIN = """
 import json, os, signal, sys
@@ -212,8 +212,8 @@ def test_run_to_exit_ends_what_does_not_end(tmp_path: Path) -> None:
 HOLDING = """
 import json, signal, sys
 from pathlib import Path
-from sanicbase.testing import ServiceProcess, launching
-launching._BASE = Path(sys.argv[1]).parent
+from sanicbase.testing import ServiceProcess, launcher
+launcher._BASE = Path(sys.argv[1]).parent
 with ServiceProcess(Path(sys.argv[1])) as service:
     service.wait_ready()
     print(json.dumps(service.pid), flush=True)
@@ -227,7 +227,7 @@ def test_no_service_outlives_a_killed_test_process(plain: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as tests:
         assert tests.stdout is not None
         service = identify(json.loads(tests.stdout.readline()))
-        assert service in family(identify(tests.pid))
+        assert service in process_tree(identify(tests.pid))
         tests.kill()
     wait_until(lambda: not alive({service}), what="the end of the service")
 

@@ -1,4 +1,4 @@
-"""What is known of a service and of the machine it goes to, looked at before anything is rendered."""
+"""The deployment of a service on a machine, which is checked before anything is rendered."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
 from sanicbase.server.serve import CLOSE_TIMEOUT
 
-__all__ = ["DeployError", "Launch", "Site", "survey"]
+__all__ = ["DeployError", "Deployment", "Launch", "inspect_deployment"]
 
 KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
-WORDS = {"http": "HTTP", "ws": "WebSockets", "srv": "scripts"}
-OPENING = 60.0  # seconds that the main process may take to open everything, before its workers do
-MARGIN = 5.0  # seconds between our own end of patience and that of whoever kills us
+DESCRIPTIONS = {"http": "HTTP", "ws": "WebSockets", "srv": "scripts"}
+OPEN_TIMEOUT = 60.0  # seconds that the main process may take to open all resources before its workers start
+MARGIN = 5.0  # seconds between our own timeout and that of the process manager
 ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
-UNFIT = re.compile(r"[\x00-\x1f\x7f\"'\\;]")
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\"'\\;]")
 
 Kind = Literal["http", "ws", "srv"]
 
 
 class DeployError(SanicBaseError):
-    """What was asked for cannot be deployed; the message is a sentence with the remedy."""
+    """The service cannot be deployed as requested; the message names the remedy."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Launch:
         return f"{self.name}.py"
 
     @property
-    def words(self) -> str:
-        """What it is, for people."""
-        return WORDS[self.kind]
+    def description(self) -> str:
+        """A description for people."""
+        return DESCRIPTIONS[self.kind]
 
     @property
     def serves(self) -> bool:
@@ -57,8 +57,8 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Site:
-    """A service and where it goes. The paths are those of the machine that it runs on."""
+class Deployment:
+    """A service and its target machine. The paths are those of that machine."""
 
     config: Config
     launches: tuple[Launch, ...]
@@ -76,30 +76,30 @@ class Site:
 
     @property
     def start_seconds(self) -> int:
-        """How long a start may take before it has failed."""
-        return round(OPENING + self.config.START_TIMEOUT)
+        """How long a start may take, in seconds."""
+        return round(OPEN_TIMEOUT + self.config.START_TIMEOUT)
 
     @property
     def stop_seconds(self) -> int:
-        """How long a stop may take before it is cut: the drain, the closing of what is open, and a margin."""
+        """How long a stop may take, in seconds: draining, closing the resources, and a margin."""
         return round(self.config.GRACEFUL_SHUTDOWN_TIMEOUT + CLOSE_TIMEOUT + MARGIN)
 
     @property
     def log_dir(self) -> Path:
-        """The folder that holds the folders of the services' logs; outside of the project, which may be /var/log, the
-        service's own."""
-        own = self.config.log_dir
-        return self._there(own.parent if own.is_relative_to(self.config.project_dir()) else own)
+        """The folder of all services' logs; outside the project, such as in /var/log, only the service's own."""
+        folder = self.config.log_dir
+        return self._on_target(folder.parent if folder.is_relative_to(self.config.project_dir()) else folder)
 
     @property
     def private_dir(self) -> Path:
-        return self._there(self.config.private_dir())
+        return self._on_target(self.config.private_dir())
 
     @property
     def writable(self) -> tuple[Path, ...]:
-        """The folders that the service writes to: its logs, the private folder, those of SQLite files."""
-        files = [each["credentials"].get("file_path") for each in self.config.tortoise()["connections"].values()]
-        folders = [self._there(Path(file).parent) for file in files if file and file != ":memory:"]
+        """The folders that the service writes to: its logs, the private folder, and those of SQLite files."""
+        connections = self.config.tortoise()["connections"].values()
+        files = [connection["credentials"].get("file_path") for connection in connections]
+        folders = [self._on_target(Path(file).parent) for file in files if file and file != ":memory:"]
         return tuple(dict.fromkeys((self.log_dir, self.private_dir, *folders)))
 
     def launch(self, kind: Kind) -> Launch | None:
@@ -109,21 +109,21 @@ class Site:
     def port(self, kind: Kind) -> int:
         return self.config.WS_PORT if kind == "ws" else self.config.HTTP_PORT
 
-    def _there(self, path: Path) -> Path:
-        """A path of this machine as it is on the other one."""
+    def _on_target(self, path: Path) -> Path:
+        """A path of this machine on the target machine."""
         here = self.config.project_dir()
         return self.directory / path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def survey(
+def inspect_deployment(
     config: Config, *, directory: Path | None = None, python: Path, account: str = "", elsewhere: bool = False
-) -> Site:
-    """Look at the service, and at the paths and the account unless they are `elsewhere`, on another machine.
+) -> Deployment:
+    """Inspect the service, and also the paths and the account unless they are `elsewhere`, on another machine.
 
-    Raises DeployError, a sentence for what is missing.
+    Raises DeployError when something is missing.
     """
     service, here = config.SERVER_NAME, config.project_dir()
-    launches = tuple(each for kind in KINDS if (here / (each := Launch(kind, service)).file).is_file())
+    launches = tuple(launch for kind in KINDS if (here / (launch := Launch(kind, service)).file).is_file())
     if not launches:
         names = ", ".join(Launch(kind, service).file for kind in KINDS)
         raise DeployError(
@@ -134,50 +134,50 @@ def survey(
                 names=names,
             )
         )
-    site = Site(config, launches, directory or here, python, account)
-    _check_paths(site)
+    deployment = Deployment(config, launches, directory or here, python, account)
+    _check_paths(deployment)
     if not elsewhere:
-        _check_machine(site)
-    return site
+        _check_machine(deployment)
+    return deployment
 
 
-def _check_paths(site: Site) -> None:
-    if site.account and not ACCOUNT.fullmatch(site.account):
-        raise DeployError(_("{account!r} is no name of an account.", account=site.account))
-    for path in (site.directory, site.python, *site.writable):
+def _check_paths(deployment: Deployment) -> None:
+    if deployment.account and not ACCOUNT.fullmatch(deployment.account):
+        raise DeployError(_("{account!r} is no name of an account.", account=deployment.account))
+    for path in (deployment.directory, deployment.python, *deployment.writable):
         if not path.is_absolute():
             raise DeployError(
                 _("{path} is no absolute path: write it in full, for it is read in another folder.", path=path)
             )
-        if found := UNFIT.search(str(path)):
+        if match := FORBIDDEN.search(str(path)):
             raise DeployError(
                 _(
                     "{path!r} holds {character!r}, which such files cannot carry: use another path.",
                     path=str(path),
-                    character=found[0],
+                    character=match[0],
                 )
             )
 
 
-def _check_machine(site: Site) -> None:
+def _check_machine(deployment: Deployment) -> None:
     hint = _(" Correct that, or say --elsewhere when the files are for another machine.")
-    for launch in site.launches:
-        if not (site.directory / launch.file).is_file():
-            file = site.directory / launch.file
+    for launch in deployment.launches:
+        if not (deployment.directory / launch.file).is_file():
+            file = deployment.directory / launch.file
             raise DeployError(_("There is no {file}.", file=file) + hint)
-    if not os.access(site.python, os.X_OK) or site.python.is_dir():
-        raise DeployError(_("{python} is no interpreter that can be run.", python=site.python) + hint)
-    if not site.account:
+    if not os.access(deployment.python, os.X_OK) or deployment.python.is_dir():
+        raise DeployError(_("{python} is no interpreter that can be run.", python=deployment.python) + hint)
+    if not deployment.account:
         return
-    if home_of(site.account) is None:
-        missing = _("This machine has no account {account}: make it (useradd --system).", account=site.account)
+    if home_of(deployment.account) is None:
+        missing = _("This machine has no account {account}: make it (useradd --system).", account=deployment.account)
         raise DeployError(missing + hint)
-    for path in (site.python, *(site.directory / launch.file for launch in site.launches)):
-        if reason := why_out_of_reach(path, site.account):
+    for path in (deployment.python, *(deployment.directory / launch.file for launch in deployment.launches)):
+        if reason := why_out_of_reach(path, deployment.account):
             raise DeployError(
                 _(
                     "{account} cannot reach {path}: {reason}. Move it, or open the way.",
-                    account=site.account,
+                    account=deployment.account,
                     path=path,
                     reason=reason,
                 )
@@ -185,9 +185,9 @@ def _check_machine(site: Site) -> None:
 
 
 def account_for(directory: Path) -> str:
-    """Whom the service should run as when nobody said: the owner of the project's folder.
+    """The default account of the service: the owner of the project's folder.
 
-    Raises DeployError when that is root, who should not serve strangers.
+    Raises DeployError when that is root, which should not serve clients.
     """
     owner = owner_of(directory)
     if owner in (None, "root"):

@@ -1,4 +1,4 @@
-"""Templates into texts, and texts into files that somebody may have changed since."""
+"""Rendering templates, and writing files that may have been edited by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sanicbase.deploy.site import DeployError
+from sanicbase.deploy.deployment import DeployError
 from sanicbase.i18n import gettext as _
 
 __all__ = ["Rendering", "render", "write"]
@@ -23,7 +23,7 @@ __all__ = ["Rendering", "render", "write"]
 
 @dataclass(frozen=True)
 class Rendering:
-    """Texts by the path of their file, what to type next, and what to know before."""
+    """The texts by their paths, the commands to run next, and notes to read first."""
 
     files: Mapping[str, str]
     commands: Sequence[str]
@@ -31,19 +31,19 @@ class Rendering:
 
 
 def render(template: str, **values: Any) -> str:
-    """The text of a template below `templates/`. A name that it lacks is an error."""
+    """Render a template below `templates/`. A missing variable is an error."""
     return _environment().get_template(template).render(**values)
 
 
 def write(files: Mapping[str, str], to: Path, *, force: bool = False) -> list[Path]:
-    """Write the files below `to` and return those that were not there already, letter by letter.
+    """Write the files below `to`, and return those that were new or changed.
 
-    Raises DeployError, with the difference, when one is there with another content, unless `force` is on; nothing is
-    written then. Raises it as well when the folder cannot be written to.
+    Unless `force` is on, raises DeployError with a diff when a file exists with other content, and writes nothing.
+    Also raises it when the folder is not writable.
     """
     try:
-        fresh = {to / name: text for name, text in files.items() if _now(to / name) != text}
-        changed = {path: text for path, text in fresh.items() if _now(path) is not None}
+        fresh = {to / name: text for name, text in files.items() if _current(to / name) != text}
+        changed = {path: text for path, text in fresh.items() if _current(path) is not None}
         if changed and not force:
             raise DeployError(_differences(changed))
         for path, text in fresh.items():
@@ -60,7 +60,7 @@ def write(files: Mapping[str, str], to: Path, *, force: bool = False) -> list[Pa
     return list(fresh)
 
 
-def _now(path: Path) -> str | None:
+def _current(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def _now(path: Path) -> str | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Whoever reads the file meanwhile sees the old one or the new one."""
+    """Replace the file atomically."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
@@ -83,7 +83,7 @@ def _replace(path: Path, text: str) -> None:
 def _differences(changed: Mapping[Path, str]) -> str:
     shown: list[str] = []
     for path, text in changed.items():
-        old = (_now(path) or "").splitlines(keepends=True)
+        old = (_current(path) or "").splitlines(keepends=True)
         shown += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
     names = ", ".join(str(path) for path in changed)
     sentence = _("{names} was changed by somebody, or is of other settings: say --force to replace it.", names=names)
@@ -112,21 +112,21 @@ def _environment() -> Environment:
 
 
 def _unit(value: object) -> str:
-    """As the value of a line in a unit or in supervisor's file, where % begins a specifier."""
+    """The value of a line in a unit or in supervisor's file, where % begins a specifier."""
     return str(value).replace("%", "%%")
 
 
 def _unit_word(value: object) -> str:
-    """As one word of a unit's list."""
+    """A word of a list in a unit."""
     text = _unit(value)
     return f'"{text}"' if " " in text else text
 
 
 def _unit_command(value: object) -> str:
-    """As one word of a unit's command, where $ begins a variable."""
+    """A word of a command in a unit, where $ begins a variable."""
     return _unit_word(value).replace("$", "$$")
 
 
 def _ini_command(value: object) -> str:
-    """As one word of a command in supervisor's file."""
+    """A word of a command in supervisor's file."""
     return _unit(shlex.quote(str(value)))

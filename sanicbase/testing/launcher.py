@@ -1,4 +1,4 @@
-"""Starting processes that do not outlive the tests, and the private directories they work in."""
+"""Starting processes that do not outlive the tests, in private directories."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from filelock import lock_descriptor
 
 __all__ = ["Account", "launch", "private_directory", "unprivileged_account"]
 
-# Short, for a socket's path may have no more than about a hundred bytes.
+# Short, because the path of a socket has a limit of about a hundred bytes.
 _BASE = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108
-# Nobody else may name a directory so: what has this name and no living owner is removed.
+# Reserved: a directory with this prefix whose owner has ended is removed.
 _PREFIX = "sanicbase-test-"
-_YOUNG = 60.0
+_MIN_AGE = 60.0
 
 # Runs in the new process and becomes the command. The order matters: changing the account clears the
 # parent-death signal; a parent that died before the signal was asked for is seen by the changed parent.
@@ -81,12 +81,12 @@ def launch(
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a session and process group of its own, its output appended to `log`.
 
-    On Linux the kernel sends it `death_signal` when this process ends, kill -9 included; its own children are
-    its own business. Elsewhere a killed test run may leave it behind.
+    On Linux the kernel sends it `death_signal` when this process ends, kill -9 included; its children are not
+    affected. On other systems a killed test run may leave it behind.
     """
     uid, gid = map(str, account) if account else ("", "")
-    wishes = [str(os.getpid()), str(int(death_signal)), uid, gid]
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *wishes, *command]
+    options = [str(os.getpid()), str(int(death_signal)), uid, gid]
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *options, *command]
     with log.open("ab") as output:
         return _starter().submit(_start, launcher, directory, output.fileno(), dict(env)).result()
 
@@ -111,9 +111,9 @@ def _starter() -> ThreadPoolExecutor:
 
 @contextmanager
 def private_directory(account: Account | None = None) -> Iterator[Path]:
-    """Yield a new directory that only `account`, or this process's, can enter; it is removed at the end.
+    """Yield a new directory that only `account`, or this process's own, can enter; it is removed at the end.
 
-    What killed test runs left behind is removed on the way.
+    Directories that killed test runs have left behind are removed as well.
     """
     _remove_abandoned()
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_BASE))
@@ -127,10 +127,10 @@ def private_directory(account: Account | None = None) -> Iterator[Path]:
 
 
 def _remove_abandoned() -> None:
-    # Whoever made the directory holds its lock while it lives. A young one may not have been locked yet.
+    # The owner of a directory holds its lock. A new directory may not be locked yet.
     for directory in _BASE.glob(f"{_PREFIX}*"):
         with suppress(OSError), _locked(directory, blocking=False) as is_locked:
-            if is_locked and time.time() - directory.stat().st_mtime > _YOUNG:
+            if is_locked and time.time() - directory.stat().st_mtime > _MIN_AGE:
                 shutil.rmtree(directory)
 
 

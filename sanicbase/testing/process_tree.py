@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["ProcessId", "alive", "family", "identify", "kill_all"]
+__all__ = ["ProcessId", "alive", "identify", "kill_all", "process_tree"]
 
 
 class ProcessId(NamedTuple):
-    """One process for good: its number, and when it started, for numbers are given again."""
+    """A process: its number and its start time, because numbers are reused."""
 
     pid: int
     started: str
@@ -36,7 +36,7 @@ def identify(pid: int) -> ProcessId:
     return ProcessId(pid, row.started)
 
 
-def family(root: ProcessId) -> set[ProcessId]:
+def process_tree(root: ProcessId) -> set[ProcessId]:
     """Return the process `root`, its process group and all descendants of these that are alive now.
 
     Orphans are found by the group, so `root` should lead one of its own. A descendant that left the group is
@@ -44,19 +44,19 @@ def family(root: ProcessId) -> set[ProcessId]:
     """
     table = _table()
     if (row := table.get(root.pid)) and row.started != root.started:
-        return set()  # the number is a stranger's now, and a number is not given again while its group lives
-    found: set[int] = set()
+        return set()  # another process has the number now; a number is not reused while its group exists
+    pids: set[int] = set()
     wave = {pid for pid, row in table.items() if root.pid in (pid, row.group)}
     while wave:
-        found |= wave
-        wave = {pid for pid, row in table.items() if row.parent in wave} - found
-    return {ProcessId(pid, table[pid].started) for pid in found if _runs(table[pid])}
+        pids |= wave
+        wave = {pid for pid, row in table.items() if row.parent in wave} - pids
+    return {ProcessId(pid, table[pid].started) for pid in pids if _runs(table[pid])}
 
 
 def alive(processes: Iterable[ProcessId]) -> set[ProcessId]:
     """Return those of the processes that are still running; a later process of the same number is not."""
     table = _table()
-    return {one for one in processes if (row := table.get(one.pid)) and row.started == one.started and _runs(row)}
+    return {item for item in processes if (row := table.get(item.pid)) and row.started == item.started and _runs(row)}
 
 
 def kill_all(processes: Iterable[ProcessId]) -> None:
