@@ -1,20 +1,20 @@
 """The exceptions of sanicbase. HTTP errors stay Sanic's own.
 
 SanicBaseError
- ├── ConfigError          a setting is wrong (ends the process with its sentence, status 1)
- ├── ResourceError        something a service opens could not be opened, or does not answer (HTTP 503)
- ├── MigrationError       the database is not at the version of the models
- ├── NotOpenError         used before the lifespan opened it, or after it closed it
- ├── LockTaken            somebody else holds the lock, and the caller would not wait longer (HTTP 409)
+ ├── ConfigError          a setting is wrong (ends the process with its message, status 1)
+ ├── ResourceError        a resource could not be opened, or does not answer (HTTP 503)
+ ├── MigrationError       the database does not match the migrations or the models
+ ├── NotOpenError         a resource was used outside the lifespan
+ ├── LockTaken            another holder had the lock until `wait` expired (HTTP 409)
  ├── LockLost             a lock was lost while it was held (HTTP 503)
- ├── InvalidInput         what somebody outside sent cannot be taken
+ ├── InvalidInput         input from outside is invalid
  │    ├── InvalidQuery    a filter, an order, a page or a cursor (HTTP 400)
  │    └── InvalidValue    a value that does not fit its column (HTTP 422)
- ├── CorruptValue         what was read from Redis is not what `pack` makes
- ├── CodedError           what a service's enumeration of errors names, see sanicbase/codes
+ ├── CorruptValue         a value in Redis was not written by `pack`
+ ├── CodedError           an error of a service's own enumeration, see sanicbase/codes
  └── DatabaseError        see sanicbase/db/errors.py
 
-Every message is a sentence that names the cause and the remedy.
+Every message names the cause and the remedy.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 
 
 class SanicBaseError(Exception):
-    """The root: `except SanicBaseError` catches whatever sanicbase itself raises."""
+    """The base class of all exceptions of sanicbase."""
 
 
 class ConfigError(SanicBaseError, SystemExit):
     """A setting is wrong.
 
-    Settings are read when a service is imported, where a traceback would hide the sentence. So this is also a
-    `SystemExit`: uncaught, it prints its sentence and ends the process with status 1.
+    Settings are read when a service is imported, where a traceback would hide the message. So this is also a
+    `SystemExit`: uncaught, it prints its message and ends the process with status 1.
     """
 
     def __init__(self, message: str) -> None:
@@ -57,27 +57,27 @@ class ResourceError(SanicBaseError):
 
 
 class MigrationError(SanicBaseError):
-    """The database is not at the version of the models, and nothing was changed."""
+    """The database does not match the migrations or the models, and nothing was changed."""
 
 
 class NotOpenError(SanicBaseError):
-    """A resource was used before the lifespan opened it, or after it was closed."""
+    """A resource was used before the lifespan opened it, or after it closed it."""
 
 
 class CorruptValue(SanicBaseError):
-    """What was read is not what `pack` makes: damaged, of somebody else, or too large when it is unpacked."""
+    """A value was not written by `pack`: it is damaged, of another program, or too large when unpacked."""
 
 
 class LockTaken(SanicBaseError):
-    """Somebody else holds the lock, and it was not let go within the time that the caller would wait."""
+    """Another holder had the lock, and did not release it before `wait` expired."""
 
 
 class LockLost(SanicBaseError):
-    """A lock was lost while it was held: what was done under it may not have been done alone."""
+    """A lock was lost while it was held: another holder may have run at the same time."""
 
 
 class InvalidInput(SanicBaseError):
-    """What somebody outside sent cannot be taken; nothing was written.
+    """Input from outside is invalid; nothing was written.
 
     `path` names the field (`"slug"`, `"rows.3.slug"`), `code` the kind of mistake for programs (`"too_long"`), the
     message is for people, and `context` has the values in it. `mistakes` are this one and the `others` that were found
@@ -101,7 +101,7 @@ class InvalidInput(SanicBaseError):
 
 
 class InvalidQuery(InvalidInput):
-    """A filter, an order, a page or a cursor that is not allowed or not understood. HTTP answers 400."""
+    """A filter, an order, a page or a cursor that is invalid or not allowed. HTTP answers 400."""
 
 
 class InvalidValue(InvalidInput):

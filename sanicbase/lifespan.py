@@ -1,5 +1,5 @@
-"""The ordered resources of a process: opened in order, pinged, closed in reverse. HTTP, WebSocket, scripts, the
-shell and tests all open a service through it."""
+"""The lifespan: the resources of a process are opened in order, pinged, and closed in reverse. HTTP, WebSockets,
+scripts, the shell and tests all open a service through it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
 
 
 class Resource(Protocol):
-    """What a lifespan opens: an async context manager with a name and a health check.
+    """A resource of a lifespan: an async context manager with a name and a health check.
 
-    `ping` returns when the resource can be used, and raises otherwise. The first start calls it after opening and
-    refuses to start when it fails; health checks call it at any time. A resource that the service can do without for a
-    while has an attribute `critical = False`.
+    `ping` returns when the resource can be used, and raises otherwise. The first start calls it after opening, and
+    aborts when it fails; health checks call it at any time. A resource that the service can do without for a while has
+    the attribute `critical = False`.
 
-    Connect in the background or on first use, not in `__aenter__`, if a server may be away: a worker that takes the
-    place of one that died opens each resource without a ping, and fails only when `__aenter__` raises.
+    Connect in the background or on first use, not in `__aenter__`, if a server may be unavailable: a worker that
+    replaces a dead one opens each resource without a ping, and fails only when `__aenter__` raises.
     """
 
     @property
@@ -44,7 +44,7 @@ class Resource(Protocol):
 
 
 class EmbeddedStore:
-    """The project's own Valkey, kept by main processes; their workers use it and leave it to them."""
+    """The embedded Valkey of the project. Main processes run it, and workers only use it."""
 
     name = "embedded valkey"
 
@@ -61,11 +61,11 @@ class EmbeddedStore:
         await asyncio.to_thread(self._valkey.stop)
 
     async def ping(self) -> None:
-        """Nothing to ask here: the Redis clients ping the server."""
+        """Does nothing: the Redis clients ping the server."""
 
 
 def embedded_valkey(config: Config) -> EmbeddedValkey:
-    """The Valkey of the project that the service belongs to. Nothing is started."""
+    """The embedded Valkey of the service's project, not started."""
     setting = f"{config.env_prefix()}REDIS_URL"
     return EmbeddedValkey(config.private_dir(), setting=setting, stores=config.embedded_settings)
 
@@ -74,22 +74,22 @@ def embedded_valkey(config: Config) -> EmbeddedValkey:
 async def lifespan(config: Config, *extra: Resource, check: bool = True) -> AsyncIterator[Sequence[Resource]]:
     """Open the service's databases, its Redis and `extra`, in this order; yield them; close them in reverse.
 
-    What was opened is closed also when a later one fails or the caller is cancelled. Raises what a resource raises,
-    which is ResourceError for ours. Without `check` no resource has to answer: a server that is away fails the calls
-    that need it, until it is back, and the `ping` of its resource.
+    The open resources are also closed when a later one fails or the caller is cancelled. Raises what a resource
+    raises, which is ResourceError for those of sanicbase. Without `check` no resource has to answer: while a server is
+    unavailable, the calls that need it fail, and so does the `ping` of its resource.
     """
     async with AsyncExitStack() as stack:
         opened: list[Resource] = []
-        for resource in (*_own(config, check=check), *extra):
+        for resource in (*_built_in(config, check=check), *extra):
             await stack.enter_async_context(resource)
             if check:
                 await resource.ping()
             opened.append(resource)
-        replicas = (each for resource in opened if isinstance(resource, Database) for each in resource.replicas)
+        replicas = (replica for resource in opened if isinstance(resource, Database) for replica in resource.replicas)
         yield (*opened, *replicas)
 
 
-def _own(config: Config, *, check: bool) -> list[Resource]:
+def _built_in(config: Config, *, check: bool) -> list[Resource]:
     main = is_main_process()
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)

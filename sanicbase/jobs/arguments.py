@@ -1,4 +1,4 @@
-"""A function's parameters as a command's words."""
+"""The parameters of a function as the arguments of a command."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Arguments"]
 
 
 class Arguments:
-    """The words a function takes on a command line, by its signature:
+    """The command-line arguments of a function, by its signature:
 
         async def rebuild(article: int, /, *, since: date, tags: list[str] = [], dry_run: bool = False) -> None: ...
 
         rebuild 7 --since 2026-01-01 --tags a --tags b --dry-run
 
-    A positional-only parameter is a word by its place, `*names` are any number of words, every other parameter is an
-    option, which is required when it has no default. A list's option may be repeated, a bool's has its `--no-` twin,
-    Literal and Enum show their values. A value is converted by pydantic, so whatever pydantic reads from a string may
-    stand in an annotation; without one it is text. `Annotated[int, Field(ge=1, description="…")]` adds a check and a
-    line of help.
+    A positional-only parameter is a positional argument, `*names` takes any number of them, and every other parameter
+    is an option, which is required when it has no default. The option of a list may be repeated, that of a bool has a
+    `--no-` form, Literal and Enum list their values. pydantic converts the values, so any type that it reads from a
+    string may be annotated; without an annotation the value is text. `Annotated[int, Field(ge=1, description="…")]`
+    adds a check and a line of help.
     """
 
     def __init__(self, function: Callable[..., Coroutine[object, object, object]]) -> None:
@@ -36,8 +36,8 @@ class Arguments:
         ]
 
     def parse(self, parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-        """The positional arguments and the named ones. Ends the process with status 2 and a sentence when words do not
-        fit, and with status 0 after `--help`."""
+        """The positional and the keyword arguments. Ends the process with status 2 and a message when they are invalid,
+        and with status 0 after `--help`."""
         for parameter, annotation in self._parameters:
             _add(parser, parameter, annotation)
         given = vars(parser.parse_args(words))
@@ -64,21 +64,21 @@ class Arguments:
 
 def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, annotation: Any) -> None:
     plain, required = _plain(annotation), parameter.default is parameter.empty
-    how: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(parameter, annotation)}
+    kwargs: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(parameter, annotation)}
     if parameter.kind is parameter.VAR_POSITIONAL:
-        parser.add_argument(parameter.name, nargs="*", **how)
+        parser.add_argument(parameter.name, nargs="*", **kwargs)
     elif parameter.kind is parameter.POSITIONAL_ONLY:
         count = {(False, True): None, (False, False): "?", (True, True): "+", (True, False): "*"}
-        parser.add_argument(parameter.name, nargs=count[_is_list(plain), required], **how)
+        parser.add_argument(parameter.name, nargs=count[_is_list(plain), required], **kwargs)
     elif plain is bool:
-        parser.add_argument(_option(parameter), action=argparse.BooleanOptionalAction, required=required, **how)
+        parser.add_argument(_option(parameter), action=argparse.BooleanOptionalAction, required=required, **kwargs)
     elif parameter.kind is not parameter.VAR_KEYWORD:
-        how |= {"metavar": _metavar(plain), "action": "append" if _is_list(plain) else "store"}
-        parser.add_argument(_option(parameter), dest=parameter.name, required=required, **how)
+        kwargs |= {"metavar": _metavar(plain), "action": "append" if _is_list(plain) else "store"}
+        parser.add_argument(_option(parameter), dest=parameter.name, required=required, **kwargs)
 
 
 def _converted(given: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
-    """Raises ValueError, in a sentence."""
+    """Convert the text of an argument. Raises ValueError."""
     name = parameter.name if parameter.kind is parameter.POSITIONAL_ONLY else _option(parameter)
     plain = _plain(annotation)
     if isinstance(given, bool):
@@ -105,7 +105,7 @@ def _checked(name: str, validate: Callable[[Any], Any], value: object) -> Any:
         return validate(value)
     except ValidationError as exc:
         reason = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ").rstrip(".")
-        raise ValueError(f"{name} {value!r} does not fit: {reason[0].lower()}{reason[1:]}.") from exc
+        raise ValueError(f"{name} {value!r} is invalid: {reason[0].lower()}{reason[1:]}.") from exc
 
 
 def _option(parameter: inspect.Parameter) -> str:
@@ -131,7 +131,7 @@ def _item(plain: Any) -> Any:
 
 
 def _metavar(plain: Any) -> str:
-    """What stands for a value in the help: `{asc,desc}`, `DATE`."""
+    """The placeholder for a value in the help: `{asc,desc}`, `DATE`."""
     if _is_list(plain):
         return _metavar(_plain(_item(plain)))
     if get_origin(plain) is Literal:
