@@ -222,7 +222,7 @@ def _read_options(kind: str, options: dict[str, str]) -> dict[str, Any]:
     plain = {name: value for name, value in options.items() if not is_tls_option(name)}
     known = POSTGRES_OPTIONS
     if kind == MYSQL:
-        known = MYSQL_OPTIONS | {name: read for each in DRIVER_OPTIONS.values() for name, read in each.items()}
+        known = MYSQL_OPTIONS | {name: read for extra in DRIVER_OPTIONS.values() for name, read in extra.items()}
     read, tls = read_options(plain, known, kind), read_tls(options)
     return read if tls is None else read | {"ssl": tls}
 

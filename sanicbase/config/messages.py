@@ -23,5 +23,5 @@ def error_messages(error: ValidationError, *, prefix: str, places: str, secrets:
             yield f"{reason}. Correct it in {places}."
             continue
         name = str(details["loc"][0])
-        shown = "" if may_hold_secret(name, secrets) else f" is {details['input']!r}"
-        yield f"{prefix}{path}{shown}: {reason[0].lower()}{reason[1:]}. Correct it in {places}."
+        value = "" if may_hold_secret(name, secrets) else f" is {details['input']!r}"
+        yield f"{prefix}{path}{value}: {reason[0].lower()}{reason[1:]}. Correct it in {places}."

@@ -104,17 +104,17 @@ def parse_redis_url(url: str) -> RedisAddress:
     if kind == "server" and len(addresses) > 1:
         raise ValueError("it has several hosts; write redis+sentinel:// or redis+cluster:// for those")
     service, database = _path(kind, parts.path)
-    own, sentinel = _options(kind, parts.query)
+    plain, sentinel = _options(kind, parts.query)
     (host, port), product = addresses[0], PRODUCTS[product]
     bare = f"[{host}]" if ":" in host else host
-    options = _parse(f"{product}://{parts.user}{bare}:{port}/{database}?{urlencode(own)}")
-    shared = [*((name, value) for name, value in own if name.startswith("ssl_")), *sentinel]
+    options = _parse(f"{product}://{parts.user}{bare}:{port}/{database}?{urlencode(plain)}")
+    shared = [*((name, value) for name, value in plain if name.startswith("ssl_")), *sentinel]
     sentinel_options = _parse(f"{product}://{bare}:{port}?{urlencode(shared)}")
     connection = options.pop("connection_class", Connection)
-    for each in (options, sentinel_options):
-        each.pop("connection_class", None)
+    for parsed in (options, sentinel_options):
+        parsed.pop("connection_class", None)
         if kind != "server":
-            each.pop("host"), each.pop("port")
+            parsed.pop("host"), parsed.pop("port")
     return RedisAddress(kind, connection, addresses, service, options, sentinel_options if kind == "sentinel" else {})
 
 
@@ -130,8 +130,8 @@ def _parse(url: str) -> dict[str, Any]:
     try:
         return cast("dict[str, Any]", parse_url(url))
     except ValueError as exc:  # redis-py's own names the option, not its value; urllib's may quote the password
-        ours = str(exc).startswith("Invalid value for")
-        raise ValueError(str(exc) if ours else f"it could not be read; write {EXAMPLES}") from None
+        is_safe = str(exc).startswith("Invalid value for")
+        raise ValueError(str(exc) if is_safe else f"it could not be read; write {EXAMPLES}") from None
 
 
 def _address(host: str, default: int) -> tuple[str, int]:
@@ -160,15 +160,15 @@ def _path(kind: Kind, path: str) -> tuple[str, int]:
 
 def _options(kind: Kind, query: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The options for Redis and, without their prefix, those for the Sentinels."""
-    own, sentinel = [], []
+    plain, sentinel = [], []
     for name, value in parse_qsl(query):
         if name.startswith(SENTINEL_OPTION):
             sentinel.append((name.removeprefix(SENTINEL_OPTION), value))
         else:
-            own.append((name, value))
+            plain.append((name, value))
     if sentinel and kind != "sentinel":
         raise ValueError("it has options for Sentinels; write redis+sentinel:// for those, or leave them out")
-    return own, sentinel
+    return plain, sentinel
 
 
 def _check_options(connection: type[AbstractConnection], options: dict[str, Any]) -> None:

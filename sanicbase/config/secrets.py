@@ -143,10 +143,10 @@ def _words(known: Iterable[str]) -> re.Pattern[str]:
 
     Elsewhere a short word is a coincidence, as in random tokens.
     """
-    words = sorted({*WORDS.split(), *(word.lower() for word in known if word)}, key=len, reverse=True)
-    words = [re.escape(word.translate(SPELLED)) for word in words]
-    long = [word for word in words if len(word) >= LONG or not word.isascii()]
-    return re.compile(f"(?<![a-z])(?>{'|'.join(words)})+(?![a-z])|{'|'.join(long)}")
+    texts = sorted({*WORDS.split(), *(word.lower() for word in known if word)}, key=len, reverse=True)
+    patterns = [re.escape(text.translate(SPELLED)) for text in texts]
+    long = [word for word in patterns if len(word) >= LONG or not word.isascii()]
+    return re.compile(f"(?<![a-z])(?>{'|'.join(patterns)})+(?![a-z])|{'|'.join(long)}")
 
 
 def _plain(value: object) -> str | None:

@@ -366,12 +366,12 @@ class Config(BaseSettings):
         connections = {
             name: self._connection(name, connection, limited=extra) for name, connection in self.databases().items()
         }
-        own = {
+        apps = {
             self._label(name): {"models": modules, "default_connection": name}
             for name, modules in self._modules(extra=extra).items()
         }
         # aerich works for the first label unless it is told another.
-        return {"connections": connections, "apps": own | self._shared(), "use_tz": True, "timezone": "UTC"}
+        return {"connections": connections, "apps": apps | self._shared(), "use_tz": True, "timezone": "UTC"}
 
     def _shared(self) -> dict[str, dict[str, Any]]:
         """The models of other services, by the labels that they have in those services."""
@@ -384,21 +384,21 @@ class Config(BaseSettings):
 
     def _check_shared(self) -> None:
         model_files.check_shared(self.project_dir(), self.SERVER_NAME, self.MODEL_LIST, self.MODEL_EXTRA)
-        own = {self._label(name) for name in self.databases()}
+        own_labels = {self._label(name) for name in self.databases()}
         for label, app in self._shared().items():
-            module, there = app["models"][0], app["default_connection"]
+            module, connection = app["models"][0], app["default_connection"]
             owner = model_files.owner_of(module)
-            setting = "DB_URL" if there == "default" else f"DB_CONNECTIONS[{there}]"
-            if label in own:
+            setting = "DB_URL" if connection == "default" else f"DB_CONNECTIONS[{connection}]"
+            if label in own_labels:
                 raise ValueError(f"{module} of MODEL_EXTRA has the label {label!r}, which is also this service's own")
-            if len({self._connection_of(each) for each in app["models"]}) > 1:
+            if len({self._connection_of(name) for name in app["models"]}) > 1:
                 raise ValueError(
                     f"MODEL_EXTRA has {', '.join(app['models'])} on several connections: keep one in DB_MODELS"
                 )
-            if database_urls.embedded_name(self.databases()[there]) == "":
+            if database_urls.embedded_name(self.databases()[connection]) == "":
                 raise ValueError(
-                    f"MODEL_EXTRA has {module}, and {there!r} is an embedded file of {self.SERVER_NAME} alone. Set "
-                    f"{setting} to embedded://{owner}, or to the URL of {owner}'s database"
+                    f"MODEL_EXTRA has {module}, and {connection!r} is an embedded file of {self.SERVER_NAME} alone. "
+                    f"Set {setting} to embedded://{owner}, or to the URL of {owner}'s database"
                 )
 
     def _connection_of(self, file: str) -> str:

@@ -52,9 +52,9 @@ class EnvironmentSource(EnvSettingsSource):
             return super().prepare_field_value(field_name, field, value, value_is_complex)
         except ValueError as exc:
             variable = f"{self.config.get('env_prefix', '')}{field_name}"
-            shown = "" if may_hold_secret(field_name, secret_settings(self.settings_cls)) else f" is {value!r}, which"
+            details = "" if may_hold_secret(field_name, secret_settings(self.settings_cls)) else f" is {value!r}, which"
             raise ConfigError(
-                f"{variable} {self.location}{shown} cannot be read as JSON: {exc}. "
+                f"{variable} {self.location}{details} cannot be read as JSON: {exc}. "
                 'Write a list as a,b or ["a", "b"], and a dictionary as {"a": 1}.'
             ) from None
 

@@ -1,4 +1,4 @@
-"""TLS to a database or a Redis: the options that ask for it, the context they become, and why a handshake failed.
+"""TLS to a database or a Redis: its options, the context that they create, and why a handshake failed.
 
 The options are libpq's (https://www.postgresql.org/docs/current/libpq-ssl.html) and those of MySQL's clients
 (https://dev.mysql.com/doc/refman/8.4/en/connection-options.html). Each means the same for every driver.
@@ -47,7 +47,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "n
 
 
 class Level(IntEnum):
-    """How much TLS there has to be; each level asks for more than the one before."""
+    """The required level of TLS; each level requires more than the one before."""
 
     DISABLE = 0
     PREFER = 1
@@ -72,8 +72,8 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class TLS:
-    """What a connection asks for. The files are PEM; an empty `ca` stands for the authorities that the machine trusts,
-    an empty `key` for a key that is in the certificate's file."""
+    """The TLS configuration of a connection. The files are PEM; an empty `ca` means the machine's authorities, an empty
+    `key` a key in the certificate's file."""
 
     level: Level
     ca: str = ""
@@ -82,12 +82,12 @@ class TLS:
     password: str = field(default="", repr=False)
 
     def relative_to(self, directory: Path) -> TLS:
-        """The same with every relative path starting at `directory`."""
+        """A copy with relative paths resolved against `directory`."""
         ca, cert, key = (path and str(directory / path) for path in (self.ca, self.cert, self.key))
         return replace(self, ca=ca, cert=cert, key=key)
 
     def context(self) -> ssl.SSLContext:
-        """The context of a client. Raises ValueError with a sentence when a file cannot be used."""
+        """Create the context of a client. Raises ValueError when a file cannot be used."""
         # Without create_default_context's VERIFY_X509_STRICT, under which Python 3.13 refuses the certificates that
         # MySQL makes for itself; libpq and MySQL's clients are not so strict either.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -101,7 +101,7 @@ class TLS:
 
 
 class TLSOptions(NamedTuple):
-    """How the URL of a database or a Redis spells what a sentence recommends."""
+    """The spelling of options in the URL of a database or a Redis, for messages that recommend them."""
 
     off: str
     ca: str
@@ -110,7 +110,7 @@ class TLSOptions(NamedTuple):
 
 
 class TLSFailure(NamedTuple):
-    """Why TLS could not be had, and what to do, in which `{setting}` stands for the setting to correct."""
+    """Why TLS failed, and the remedy, in which `{setting}` stands for the setting to correct."""
 
     cause: str
     remedy: str
@@ -123,15 +123,15 @@ class TLSFailure(NamedTuple):
 
 
 def is_tls_option(name: str) -> bool:
-    """Whether it is an option about TLS, of whatever spelling."""
+    """Whether the name is a TLS option, in any spelling."""
     return _plain(name) in TLS_OPTIONS
 
 
 def read_tls(options: Mapping[str, Any]) -> TLS | None:
-    """What these options ask for; None when there are none. Raises ValueError with a sentence.
+    """Parse the TLS options; returns None when there are none. Raises ValueError.
 
-    `ssl=true` asks for a verified certificate, as asyncpg and aiomysql understand it, and so does a file or a check
-    without a mode. A check or a CA strengthens `require`; `prefer`, which checks nothing, goes with neither.
+    `ssl=true` requires a verified certificate, as in asyncpg and aiomysql, and so does a file or a check without a
+    mode. A check or a CA strengthens `require`; `prefer`, which checks nothing, cannot be combined with them.
     """
     given = {_plain(name): (name, value) for name, value in options.items() if is_tls_option(name)}
     if not given:
@@ -158,17 +158,17 @@ def read_tls(options: Mapping[str, Any]) -> TLS | None:
 
 
 def read_bool(name: str, value: Any) -> bool:
-    """A boolean as URLs have it. Raises ValueError with a sentence."""
-    found = BOOLEANS.get(str(value).lower())
-    if found is None:
+    """Parse a boolean of a URL. Raises ValueError."""
+    parsed = BOOLEANS.get(str(value).lower())
+    if parsed is None:
         raise ValueError(f"{name} is neither true nor false")
-    return found
+    return parsed
 
 
 def load_files(
     context: ssl.SSLContext, *, ca: str = "", ca_path: str = "", cert: str = "", key: str = "", password: str = ""
 ) -> None:
-    """Have the context trust `ca` and present `cert`. Raises ValueError with a sentence that names the file."""
+    """Load `ca` and `cert` into the context. Raises ValueError with a message that names the file."""
     if ca or ca_path:
         with _named("CA file", ca or ca_path):
             context.load_verify_locations(ca or None, ca_path or None)
@@ -184,7 +184,7 @@ def load_files(
 
 
 def explain(error: BaseException, options: TLSOptions) -> TLSFailure | None:
-    """Why the handshake failed, None for an error that is not about TLS."""
+    """Why the handshake failed; None when the error is not about TLS."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(cause, options)
@@ -203,19 +203,19 @@ def _plain(name: str) -> str:
 
 
 def _files(given: Mapping[str, tuple[str, Any]]) -> Iterator[tuple[str, str]]:
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for option, attribute in FILES.items():
         if option in given:
             name, value = given[option]
             if not value:
                 raise ValueError(f"{name} has no value")
-            if found.setdefault(attribute, str(value)) != str(value):
+            if files.setdefault(attribute, str(value)) != str(value):
                 raise ValueError(f"{name} names another file than the option that means the same; keep one of them")
-    yield from found.items()
+    yield from files.items()
 
 
 def _bounds(given: Mapping[str, tuple[str, Any]], files: dict[str, str]) -> tuple[Level, Level]:
-    """The lowest and the highest level that files and checks leave; takes libpq's `system` out of the files."""
+    """The lowest and the highest level that the files and checks allow; removes libpq's `system` from the files."""
     least, most = Level.REQUIRE if files else Level.DISABLE, Level.VERIFY_FULL
     if ca := files.get("ca"):
         least = Level.VERIFY_FULL if ca == SYSTEM else Level.VERIFY_CA
@@ -233,7 +233,7 @@ def _bounds(given: Mapping[str, tuple[str, Any]], files: dict[str, str]) -> tupl
 
 
 def _mode(given: Mapping[str, tuple[str, Any]]) -> tuple[str, Level | None]:
-    """The mode as it was written, and its level: None where TLS is asked for without saying how much."""
+    """The mode as it is written, and its level: None when TLS is required without a level."""
     modes = {option: _level(*given[option]) for option in MODES if option in given}
     if len(set(modes.values())) > 1:
         raise ValueError(
@@ -257,7 +257,7 @@ def _level(name: str, value: Any) -> Level | None:
 
 @contextmanager
 def _named(what: str, path: str) -> Iterator[None]:
-    """Makes a ValueError that names the file of what goes wrong in the block."""
+    """Convert an error inside the block to a ValueError that names the file."""
     try:
         yield
     except ssl.SSLError as exc:
@@ -280,13 +280,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, options: TLSOptions) -> TLSFailure:
-    said = error.verify_message
+    message = error.verify_message
     if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
         remedy = (
             f"Write a name from the certificate as the host in {{setting}}, or {options.without_name} there to check "
         )
-        return TLSFailure(f"the server's certificate is for another host: {said.rstrip('.')}", remedy + "its CA only")
+        return TLSFailure(
+            f"the server's certificate is for another host: {message.rstrip('.')}", remedy + "its CA only"
+        )
     if error.verify_code in (9, 10):  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-        return TLSFailure(f"the server's {said}", "Renew it, or correct the clock; {setting} asks for a valid one")
+        return TLSFailure(f"the server's {message}", "Renew it, or correct the clock; {setting} asks for a valid one")
     remedy = f"Name the CA that signed it by {options.ca} in {{setting}}, or write {options.without_check} there to "
-    return TLSFailure(f"the server's certificate is not trusted: {said}", remedy + "encrypt without checking it")
+    return TLSFailure(f"the server's certificate is not trusted: {message}", remedy + "encrypt without checking it")

@@ -72,8 +72,8 @@ def compose(deployment: Deployment, to: Path, *, python: str) -> Rendering:
 
 def secrets_of(config: Config) -> list[str]:
     """The settings that are passed in files: the URLs with their passwords, and the service's own secrets."""
-    own = set(secret_settings(type(config))) - Config.model_fields.keys()
-    return ["DB_URL", "REDIS_URL", *sorted(own)]
+    names = set(secret_settings(type(config))) - Config.model_fields.keys()
+    return ["DB_URL", "REDIS_URL", *sorted(names)]
 
 
 def missing_migrations(deployment: Deployment) -> list[str]:

@@ -81,13 +81,13 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _differences(changed: Mapping[Path, str]) -> str:
-    shown: list[str] = []
+    diff: list[str] = []
     for path, text in changed.items():
         old = (_current(path) or "").splitlines(keepends=True)
-        shown += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
+        diff += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
     names = ", ".join(str(path) for path in changed)
     sentence = _("{names} was changed by somebody, or is of other settings: say --force to replace it.", names=names)
-    return f"{sentence}\n{''.join(shown)}"
+    return f"{sentence}\n{''.join(diff)}"
 
 
 @cache

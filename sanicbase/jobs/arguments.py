@@ -35,12 +35,12 @@ class Arguments:
             (parameter, hints.get(parameter.name, str)) for parameter in inspect.signature(function).parameters.values()
         ]
 
-    def parse(self, parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    def parse(self, parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
         """The positional and the keyword arguments. Ends the process with status 2 and a message when they are invalid,
         and with status 0 after `--help`."""
         for parameter, annotation in self._parameters:
             _add(parser, parameter, annotation)
-        given = vars(parser.parse_args(words))
+        given = vars(parser.parse_args(argv))
         try:
             return self._bound(given)
         except ValueError as exc:

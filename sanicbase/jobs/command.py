@@ -24,10 +24,10 @@ class UsageError(Exception):
     """There is no such command; the message says why."""
 
 
-def run_command(path: str, words: Sequence[str]) -> None:
+def run_command(path: str, argv: Sequence[str]) -> None:
     """Run the function at `package.module` or `package.module:function` inside its service's lifespan.
 
-    Without a name it is the module's `main`, or the function named as the module. `words` become its arguments, see
+    Without a name it is the module's `main`, or the function named as the module. `argv` becomes its arguments, see
     `Arguments`; `--help` shows its docstring. The service is the one whose package comes first in the path, with the
     settings in `<package>.config.config`.
 
@@ -43,7 +43,7 @@ def run_command(path: str, words: Sequence[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    args, options = Arguments(function).parse(parser, words)
+    args, options = Arguments(function).parse(parser, argv)
     config = service_config(module_name.partition(".")[0])
 
     @functools.wraps(function)

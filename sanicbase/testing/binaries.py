@@ -1,4 +1,4 @@
-"""Where the machine keeps its database and Redis servers, in the PATH or beside it."""
+"""Finding the machine's database and Redis servers, in the PATH and in the usual places beside it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def find_binaries(*names: str, together: bool = False) -> list[str] | None:
     one directory, for programs that must be of one version.
     """
     for place in [*_directories(), *([] if together else [os.pathsep.join(_directories())])]:
-        found = [shutil.which(name, path=place) for name in names]
-        if all(found):
-            return [path for path in found if path]
+        paths = [shutil.which(name, path=place) for name in names]
+        if all(paths):
+            return [path for path in paths if path]
     return None
 
 
@@ -54,5 +54,5 @@ def _directories() -> list[str]:
 
 
 def _newest_first(pattern: str) -> list[str]:
-    found = map(str, Path("/").glob(pattern.lstrip("/")))
-    return sorted(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path)], reverse=True)
+    paths = map(str, Path("/").glob(pattern.lstrip("/")))
+    return sorted(paths, key=lambda path: [int(number) for number in re.findall(r"\d+", path)], reverse=True)

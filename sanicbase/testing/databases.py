@@ -59,8 +59,8 @@ def fresh_mysql_database(admin_url: str) -> Iterator[str]:
 
 def _drop_mysql_database(admin_url: str, name: str) -> None:
     # A transaction that a failed test left open would keep the drop waiting.
-    theirs = "SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE db = %s"
-    for connection in str(ask_mysql(admin_url, theirs, name) or "").split(","):
+    connections = "SELECT GROUP_CONCAT(id) FROM information_schema.processlist WHERE db = %s"
+    for connection in str(ask_mysql(admin_url, connections, name) or "").split(","):
         if connection:
             with suppress(aiomysql.OperationalError):  # it went by itself meanwhile
                 ask_mysql(admin_url, f"KILL {connection}")

