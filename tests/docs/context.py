@@ -39,6 +39,9 @@ class Vote(DBModel):
     reader: fields.ForeignKeyRelation[Reader] = fields.ForeignKeyField("xi_test.Reader")
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("xi_test.Article")
 
+    class Meta:
+        unique_together = (("reader", "article"),)
+
 reader = Reader()
 """,
     "errors": """
@@ -117,7 +120,7 @@ from xi_test.model_db.main import Article
 
 class Order(DBModel):
     id = fields.IntField(primary_key=True)
-    buyer_id: int
+    buyer_id = fields.IntField()
 
 class Stock(DBModel):
     id = fields.IntField(primary_key=True)
@@ -150,8 +153,25 @@ class Hit(BaseModel): ...
     "websocket": """
 from sanic import Blueprint
 from sanic.exceptions import Unauthorized
+from sanic.request import Request
 from sanicbase import bearer_token, create_app
 from xi_test.config import config
 from xi_test.handler.user import user_with_token
 """,
 }
+
+ARTICLE = """
+from xi_test.model_db.main import Article, User
+
+author = await User.create(name="ann", token_digest="-")
+await Article.create(id=7, slug="hello", title="Hello", body="", author=author)
+"""
+
+ROWS = {
+    "cache": f"{ARTICLE}reader = await Reader.create()",
+    "locks": "shop.id = 1",
+    "logs": "order_id = 1001",
+    "transactions": f"{ARTICLE}buyer, item = await Order.create(buyer_id=1), await Stock.create(left=3)",
+    "websocket": "",
+}
+"""What is in the database before a guide runs."""

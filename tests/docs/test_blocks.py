@@ -1,7 +1,7 @@
 """Every code block of the pages is checked: Python by mypy, the rest by its parser, and both languages are one.
 
-Blocks that a test runs as well are those of the guides on errors, migrations, models, relations, tests and users, and
-the commands of the README and of the first service.
+`tests/docs/test_running.py` runs whole guides. Tests of the packages run blocks of the guides on errors, migrations,
+models, relations, testing and users, and the commands of the README and of the first service.
 """
 
 from __future__ import annotations
