@@ -152,11 +152,11 @@ class Hit(BaseModel): ...
 """,
     "websocket": """
 from sanic import Blueprint
-from sanic.exceptions import Unauthorized
 from sanic.request import Request
 from sanicbase import bearer_token, create_app
 from xi_test.config import config
 from xi_test.handler.user import user_with_token
+from xi_test.model_rc.user import UserRC
 """,
 }
 
