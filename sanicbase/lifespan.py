@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
-from sanicbase.cache.caches import Caches
+from sanicbase.cache.resource import CacheModels
 from sanicbase.config import Config
 from sanicbase.db import Database
 from sanicbase.migrations import prepare_tables
@@ -94,4 +94,4 @@ def _built_in(config: Config, *, check: bool) -> list[Resource]:
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)
     database = Database(config, connect=check, prepare=prepare_tables if main else None)
-    return [*stores, database, redis, Caches(config, connect=check)]
+    return [*stores, database, redis, CacheModels(config, connect=check)]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sanicbase.cache.epoch import EpochClient
+from sanicbase.cache.invalidation import Invalidation
 from sanicbase.cache.loader import Loader
 from sanicbase.cache.reader import Reader
-from sanicbase.cache.trust import Trust
-from sanicbase.cache.writes import Writes
 from sanicbase.db.engine.transactions import LimitedTransaction
 from sanicbase.db.writes import Writing
 
@@ -20,16 +20,16 @@ __all__ = ["pause", "slow_down"]
 SHORT, LONG, LONGEST = 0.002, 0.02, 0.15  # seconds
 
 STEPS: list[tuple[type[Any], str]] = [
-    (Trust, "asked"),
-    (Trust, "insisted"),
+    (EpochClient, "request"),
+    (EpochClient, "request_until_answered"),
     (Loader, "_answer"),
-    (Reader, "_loaded"),
-    (Writes, "before_write"),
-    (Writes, "before_commit"),
-    (Writes, "committed"),
-    (Writes, "rolled_back"),
-    (Writes, "unknown"),
-    (Writes, "forget"),
+    (Reader, "_load_values"),
+    (Invalidation, "before_write"),
+    (Invalidation, "before_commit"),
+    (Invalidation, "committed"),
+    (Invalidation, "rolled_back"),
+    (Invalidation, "unknown"),
+    (Invalidation, "invalidate"),
     (Writing, "locked"),
     (LimitedTransaction, "_commit"),
 ]

@@ -66,14 +66,14 @@ async def run(plan: Plan) -> None:
 
 
 def _count_into(log: Log) -> None:
-    taken = Stats.taken
+    take = Stats.take
 
     def counted(stats: Stats) -> dict[str, int]:
-        found = taken(stats)
-        log.note("stats", found)
-        return found
+        counters = take(stats)
+        log.note("stats", counters)
+        return counters
 
-    Stats.taken = counted  # type: ignore[method-assign]
+    Stats.take = counted  # type: ignore[method-assign]
 
 
 async def _flush(plan: Plan, log: Log) -> None:

@@ -1,8 +1,7 @@
-"""How much one request to Redis is about: while Redis answers it, everybody else waits.
+"""The size of one request to Redis, which blocks all other clients while Redis answers it.
 
-What is written is bounded by the number of keys and by the bytes. Readers cannot know the size of an entry before they
-have it. They go by the size of the last ones, so a request whose entries are much larger than those may be answered by
-BATCH * LARGEST_VALUE bytes, once.
+Writes are bounded by the number of keys and by bytes. Readers do not know the size of an entry in advance: they assume
+that of the last entries, so one request for much larger entries may return BATCH * MAX_VALUE_BYTES bytes.
 """
 
 from __future__ import annotations
@@ -11,33 +10,30 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["BATCH", "BATCH_BYTES", "CLOSING_BATCH", "LARGEST_VALUE", "in_batches"]
+__all__ = ["BATCH", "BATCH_BYTES", "CLOSING_BATCH", "MAX_VALUE_BYTES", "in_batches"]
 
-BATCH = 100  # keys that one request reads or stores: one or two milliseconds of Redis
-CLOSING_BATCH = 50  # keys that one request closes or opens: the entries of each shape go as well, which takes longer
-BATCH_BYTES = 256 * 1024  # of the values of one request
-LARGEST_VALUE = 256 * 1024  # bytes of a value that is stored
+BATCH = 100  # keys that one request reads or stores: one or two milliseconds in Redis
+CLOSING_BATCH = 50  # keys that one request closes or opens: it also deletes the entries of each shape
+BATCH_BYTES = 256 * 1024  # of the values in one request
+MAX_VALUE_BYTES = 256 * 1024  # bytes of a value that is stored
 
 T = TypeVar("T")
 
 
 def in_batches(items: Sequence[T], *, size: Callable[[T], int] | None = None, most: int = BATCH) -> Iterator[list[T]]:
-    """The items in their order, `most` at a time, and no more at a time than have BATCH_BYTES by their `size`.
-
-    A single item may be larger than that.
-    """
-    waiting = iter(items)
+    """The items in batches of at most `most` items and, by their `size`, BATCH_BYTES bytes; one item may be larger."""
+    remaining = iter(items)
     if size is None:
-        while batch := list(islice(waiting, most)):
+        while batch := list(islice(remaining, most)):
             yield batch
         return
     batch, total = [], 0
-    for item in waiting:
-        bytes_ = size(item)
-        if batch and (len(batch) == most or total + bytes_ > BATCH_BYTES):
+    for item in remaining:
+        item_size = size(item)
+        if batch and (len(batch) == most or total + item_size > BATCH_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(item)
-        total += bytes_
+        total += item_size
     if batch:
         yield batch

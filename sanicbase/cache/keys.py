@@ -1,16 +1,16 @@
-"""Keys in Redis: short and printable, whatever a service's keys are made of.
+"""Key values as text: short, printable keys in Redis for values of any type.
 
-Two keys have one text only when they are the same: a collision would answer one of them by the other's entry. The first
-character of a value's text says what follows:
+Different keys have different texts: a collision would return the entry of another key. The first character of a
+value's text says what follows:
 
-| it begins with | it is |
+| first character | value |
 |---|---|
 | a digit or `-` | an int |
-| a letter or `_` | a text of letters, digits, `.`, `_` and `-` |
-| `=` | any other text, percent-encoded |
-| `@` | the name of another type, `=`, and what tells its values apart |
+| a letter or `_` | a str of letters, digits, `.`, `_` and `-` |
+| `=` | any other str, percent-encoded |
+| `@` | the name of another type, `=`, and a text that is unique among its values |
 
-The values of a key are joined by commas, which none of these has. A key that is longer than LONGEST is `~` and its
+The values of a key are joined by commas, which no text contains. A key longer than MAX_LENGTH becomes `~` and its
 digest.
 """
 
@@ -26,24 +26,24 @@ from urllib.parse import quote
 
 import orjson
 
-__all__ = ["encoded"]
+__all__ = ["encode_key"]
 
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
-LONGEST = 96  # characters
-DECIMAL = 10**18  # smaller numbers are written in tens; Python refuses to do that with very large ones
+PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
+MAX_LENGTH = 96  # characters
+DECIMAL_LIMIT = 10**18  # larger numbers are hexadecimal: Python limits the decimal digits of an int
 MICROSECOND = timedelta(microseconds=1)
 
 
-def encoded(values: tuple[object, ...]) -> str:
-    """The text of a key's values, of ASCII without `:`, `*` and spaces.
+def encode_key(values: tuple[object, ...]) -> str:
+    """The text of a key's values, in ASCII without `:`, `*` and spaces.
 
-    Values of one type that are equal have the same text. Values of different types never have, `1` and `"1"` or `1` and
-    `True` included. Other types than the usual ones are told apart by their JSON, or by their `str`.
+    Equal values of one type have the same text, and values of different types never do, such as `1` and `"1"`, or `1`
+    and `True`. Values of other types are distinguished by their JSON, or by their `str`.
     """
     text = ",".join([_text(value) for value in values])
-    if len(text) <= LONGEST:
+    if len(text) <= MAX_LENGTH:
         return text
-    # Not `text`, which is as long as somebody pleases: 160 bits, and nobody finds two keys that share them.
+    # 160 bits, for which nobody finds a collision.
     return "~" + hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 
 
@@ -51,23 +51,23 @@ def _text(value: object) -> str:
     if type(value) is int:
         return _number(value)
     if type(value) is str:
-        return value if PLAIN.fullmatch(value) else "=" + _quoted(value)
+        return value if PLAIN_TEXT.fullmatch(value) else "=" + _percent_encoded(value)
     kind = type(value)
     if isinstance(value, Enum):
-        return f"@{_quoted(kind.__name__)}={_quoted(value.name)}"
-    return f"@{_quoted(kind.__name__)}={_quoted(CANONICAL.get(kind, _json)(value))}"
+        return f"@{_percent_encoded(kind.__name__)}={_percent_encoded(value.name)}"
+    return f"@{_percent_encoded(kind.__name__)}={_percent_encoded(CANONICAL.get(kind, _json)(value))}"
 
 
-def _quoted(text: str) -> str:
+def _percent_encoded(text: str) -> str:
     return quote(text.encode("utf-8", "surrogatepass"), safe="")
 
 
 def _number(value: int) -> str:
-    return str(value) if -DECIMAL < value < DECIMAL else hex(value)
+    return str(value) if -DECIMAL_LIMIT < value < DECIMAL_LIMIT else hex(value)
 
 
 def _decimal(value: Decimal) -> str:
-    """Without zeros at the end, and without rounding."""
+    """Without trailing zeros, and without rounding."""
     if not value.is_finite():
         return str(value)
     exact = Context(prec=len(value.as_tuple().digits), Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -75,10 +75,10 @@ def _decimal(value: Decimal) -> str:
 
 
 def _moment(value: datetime) -> str:
-    """A moment is the same in each time zone. One without a zone is not a moment, and has a text of its own."""
+    """One text for a moment in all time zones; a datetime without a zone has its own text."""
     if (offset := value.utcoffset()) is None:
         return value.isoformat()
-    # Not `astimezone`, which fails next to the first year and the last.
+    # Not `astimezone`, which fails in the first year and the last.
     seconds = ((value.toordinal() * 24 + value.hour) * 60 + value.minute) * 60 + value.second
     return f"{seconds * 1_000_000 + value.microsecond - offset // MICROSECOND}us"
 

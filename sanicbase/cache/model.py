@@ -1,4 +1,4 @@
-"""RCModel: a pydantic model that is read through Redis, and never older than the last write that has returned."""
+"""RCModel: a pydantic model that is read through Redis, and never older than the last write that returned."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from weakref import WeakSet
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from tortoise.models import Model
 
-from sanicbase.cache.opened import OpenCache
-from sanicbase.cache.options import Index, Options, understood
-from sanicbase.cache.packing import Loaded
-from sanicbase.cache.saving import changes, locked_row, rows_of_key, write
+from sanicbase.cache.model_cache import ModelCache
+from sanicbase.cache.options import KeyFields, Options, parse_options
+from sanicbase.cache.saving import changed_columns, lock_row, rows_with_key, update_row
+from sanicbase.cache.serialization import LoadedValues
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.store import Store, key_error
 from sanicbase.db import DBModel
@@ -23,13 +23,13 @@ from sanicbase.db.errors import NotFoundError
 from sanicbase.db.keys import attribute, without_objects
 from sanicbase.errors import NotOpenError, SanicBaseError
 
-__all__ = ["Key", "RCModel", "declared"]
+__all__ = ["Key", "RCModel", "cache_models"]
 
 Part = int | str | UUID | date | Decimal | Model
 Key = Part | tuple[Part, ...]
-"""What an entry is found by; a tuple where the key has several fields. A related object stands for its key."""
+"""The key of an entry; a tuple where it has several fields. A related object stands for its key."""
 
-declared: WeakSet[type[RCModel]]
+cache_models: WeakSet[type[RCModel]]
 
 
 class RCModel(BaseModel):
@@ -40,50 +40,49 @@ class RCModel(BaseModel):
             slug: str
 
             class Meta:
-                source = Article        # a DBModel, whose rows it shows
-                key = "id"              # by default the source's primary key; a tuple of names for several
-                unique = ("slug",)      # what it can be got by as well: names, or tuples of names
-                ttl = 3600              # seconds an entry lives, less up to a tenth
-                negative_ttl = 60       # seconds it is remembered that there is none; 0 for not at all
-                connection = "default"  # which Redis
+                source = Article        # a DBModel, the table that is cached
+                key = "id"              # the source's primary key by default; a tuple for several fields
+                unique = ("slug",)      # fields, or tuples of fields, for `get_by`
+                ttl = 3600              # seconds that an entry lives, minus up to a tenth
+                negative_ttl = 60       # seconds that a missing row is remembered; 0 does not remember it
+                connection = "default"  # the name of the Redis
 
-    **Once a write has returned, no `get` that starts later returns an older value**, in any process of the service.
-    That holds for writes of this class and for all writes of the source that its model sees; inside of a
-    `transaction()` others see the old value until the commit. After SQL past the model, call `invalidate`.
+    **After a write has returned, no `get` that starts later returns an older value**, in any process of the service.
+    This holds for writes of this class and for all writes through the source's model. Inside a `transaction()` others
+    see the old value until the commit. Call `invalidate` after raw SQL.
 
-    The column of a foreign key is a field, `author_id`; the relation itself is none. In the Meta, and as a key, either
-    name will do.
+    A field is the column of a foreign key, `author_id`, not the relation. The Meta and the key accept either name.
 
-    Instead of a source a class may have a `load` of its own, and name in `watches` the models whose writes change
-    what it returns, with the field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is
-    kept in Redis alone, where `ttl` is None unless it is given.
+    Instead of a source a class may define `load`, and name in `watches` the models whose writes change its result, with
+    the field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is stored in Redis only;
+    its `ttl` is None by default.
 
-    Raises SanicBaseError where the class is written when its Meta is wrong, and NotOpenError outside a lifespan.
+    Raises SanicBaseError when the class is defined with a wrong Meta, and NotOpenError outside a lifespan.
     """
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
     _options: ClassVar[Options]
-    _opened: ClassVar[OpenCache | Store | None] = None
-    _loaded: Loaded | None = PrivateAttr(default=None)  # copies and pickles have it, equality and dumps do not
+    _opened: ClassVar[ModelCache | Store | None] = None
+    _loaded: LoadedValues | None = PrivateAttr(default=None)  # part of copies and pickles, not of equality and dumps
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         meta = cls.__dict__.get("Meta")
         if meta is None:
-            raise SanicBaseError(f"{cls.__name__} has no `class Meta`, which says where it is read from.")
-        cls._options = understood(cls, meta, loads=cls._loads())
+            raise SanicBaseError(f"{cls.__name__} has no `class Meta`. Declare one with a source, or a `load` method.")
+        cls._options = parse_options(cls, meta, loads=cls._loads())
         cls._opened = None
-        declared.add(cls)
+        cache_models.add(cls)
 
     @classmethod
     async def load(cls, keys: Sequence[Any]) -> Iterable[Self]:
-        """Override to say where the entries of these keys come from, in place of a source."""
+        """Override to load the entries of these keys, in place of a source."""
         return ()
 
     @classmethod
     async def get(cls, key: Key) -> Self | None:
-        """The entry with that key; None when there is none. One request to Redis when it is there."""
+        """The entry with that key; None when there is none. A hit is one request to Redis."""
         values = cls._options.key.values(key)
         return None if values is None else (await cls._read(cls._options.key, [values]))[0]
 
@@ -91,15 +90,14 @@ class RCModel(BaseModel):
     async def get_or_fail(cls, key: Key) -> Self:
         """The entry with that key. Raises NotFoundError, which HTTP answers with 404."""
         if (found := await cls.get(key)) is None:
-            raise NotFoundError(f"There is no {cls.__name__} {key}.")
+            raise NotFoundError(f"{cls.__name__} {key} does not exist.")
         return found
 
     @classmethod
     async def get_many(cls, keys: Sequence[Key]) -> list[Self | None]:
-        """The entries of many keys in their order, None for each that has none.
+        """The entries in the order of the keys; None where there is none.
 
-        One request to Redis for each 100 keys, and one query for what it has not. Raises what the load of one of them
-        has raised.
+        One request to Redis for every 100 keys, and one query for the missing ones. Raises the error of a load.
         """
         values = [cls._options.key.values(key) for key in keys]
         possible = [each for each in values if each is not None]
@@ -110,24 +108,24 @@ class RCModel(BaseModel):
     async def get_by(cls, /, **unique: Part) -> Self | None:
         """The entry with these values of a unique set: `await ArticleRC.get_by(slug="hello")`.
 
-        A foreign key is named by its relation or its column, and its value is a related object or its key.
-        Texts are compared letter by letter, also where the database would take others for the same.
+        A foreign key is named by its relation or its column, and its value is a related object or its key. Texts are
+        compared exactly, whatever the collation of the database is.
         """
         index, values = cls._unique(unique)
         if values is None:
             return None
         opened = cls._cache()
         if opened.transaction() is not None:
-            inside: Self | None = (await opened.read_inside(index, [values]))[0]
+            inside: Self | None = (await opened.read_in_transaction(index, [values]))[0]
             return inside
-        entry: Self | None = await opened.follow(index, values)
+        entry: Self | None = await opened.get_by_index(index, values)
         return entry
 
     @classmethod
     async def create(cls, /, **values: Any) -> Self:
-        """Write a new row, or a new entry where there is no source, and return its entry.
+        """Create a row, or an entry where there is no source, and return its entry.
 
-        Raises IntegrityError when there is one already, InvalidValue for what does not fit.
+        Raises IntegrityError when it exists, and InvalidValue for an invalid value.
         """
         if isinstance(store := cls._open(), Store):
             entry = cls(**values)
@@ -138,9 +136,9 @@ class RCModel(BaseModel):
 
     @classmethod
     async def update(cls, key: Key, /, **values: Any) -> Self | None:
-        """Change some fields of a row, and return its entry; None when there is none.
+        """Update some fields of a row, and return its entry; None when there is none.
 
-        Raises as `create`, and InvalidValue for another key: a key cannot be changed.
+        Raises as `create`, and InvalidValue for another key, which cannot be changed.
         """
         if (parts := cls._options.key.values(key)) is None:
             return None
@@ -152,120 +150,120 @@ class RCModel(BaseModel):
             return await cls.get(key)
         source = cls._writable()
         async with source._connection(None)._in_transaction() as connection:
-            rows = await rows_of_key(source, cls._options.key, parts, connection)
+            rows = await rows_with_key(source, cls._options.key, parts, connection)
             if not await rows.update(**changed_columns):
                 return None
         return await cls.get(key)
 
     async def save(self) -> Self:
-        """Write the fields that differ from the values that were loaded, and return the entry as it is then.
+        """Write the fields that differ from their loaded values, and return the new entry.
 
-        An entry that your code has made, or given another key, writes all of its fields. What others have changed
-        meanwhile stays as it is; of two who change one field the later one wins, unless the class shows the `version`
-        of a Versioned source.
+        An entry that was not loaded, or whose key was changed, writes all of its fields. Fields that others have
+        changed since are kept; the last write to one field wins, unless the class has the `version` of a Versioned
+        source.
 
-        Raises NotFoundError when there is no such row any more (where there is no source, it is made),
-        StaleVersionError when the row has another `version` than the entry, StaleTokenError when it was written with a
-        higher `fence`, and SanicBaseError when the source is Fenced and the class has no field `fence`.
+        Raises NotFoundError when the row does not exist (without a source the entry is created), StaleVersionError when
+        the row has another `version`, StaleTokenError when it was written with a higher `fence`, and SanicBaseError
+        when the source is Fenced and the class has no field `fence`.
         """
         if isinstance(store := self._open(), Store):
             await store.save(self)
             return self
         source, key = self._writable(), self._options.key
-        parts, values = key.of(self), changes(self, self._loaded, source, key)
+        parts, values = key.of(self), changed_columns(self, self._loaded, source, key)
         async with source._connection(None)._in_transaction() as connection:
-            row = await locked_row(source, key, parts, connection)
+            row = await lock_row(source, key, parts, connection)
             if row is None:
-                raise NotFoundError(f"There is no {type(self).__name__} {parts} any more.")
-            await write(self, row, values, connection)
+                raise NotFoundError(f"{type(self).__name__} {parts} no longer exists.")
+            await update_row(self, row, values, connection)
         return await self.get_or_fail(parts if len(parts) > 1 else parts[0])
 
     @classmethod
     async def delete(cls, key: Key) -> bool:
-        """Delete the row, or the entry where there is no source; False when there is none."""
+        """Delete the row, or the entry where there is no source; False when it does not exist."""
         if (parts := cls._options.key.values(key)) is None:
             return False
         if isinstance(store := cls._open(), Store):
             return await store.delete([parts]) > 0
         source = cls._writable()
         async with source._connection(None)._in_transaction() as connection:
-            rows = await rows_of_key(source, cls._options.key, parts, connection)
+            rows = await rows_with_key(source, cls._options.key, parts, connection)
             return await rows.delete() > 0
 
     @classmethod
     async def invalidate(cls, *keys: Key, **unique: Part) -> None:
-        """Forget the entries of these keys, or what a unique set's values lead to: for SQL past the model.
+        """Invalidate the entries of these keys, or of the values of a unique set, after raw SQL.
 
-        When it has returned, every `get` that starts later reads the source anew; inside of a `transaction()` that
-        holds from its end on. Call it before the end.
+        Every `get` that starts after it has returned reads the source; inside a `transaction()`, every `get` that
+        starts after its end.
         """
         opened = cls._cache()
         if values := [each for each in map(cls._options.key.values, keys) if each is not None]:
-            await opened.forget(values)
+            await opened.invalidate(values)
         if unique:
             index, parts = cls._unique(unique)
             if parts is not None:
-                await opened.forget_by(frozenset(index.names), parts)
+                await opened.invalidate_by(frozenset(index.names), parts)
 
     @classmethod
     async def invalidate_all(cls) -> None:
-        """Forget all entries of the class, in one step: for SQL past the model that has changed any rows."""
-        await cls._cache().forget_all()
+        """Invalidate all entries of the class in one step, after raw SQL that changed any rows."""
+        await cls._cache().invalidate_all()
 
     @classmethod
     async def refresh(cls, key: Key) -> Self | None:
-        """The entry as the source has it now, whatever Redis has; it is stored anew unless a transaction is open."""
+        """Read the entry from its source, whatever Redis has, and store it unless a transaction is open."""
         opened = cls._cache()
         if (values := cls._options.key.values(key)) is None:
             return None
         entry: Self | None
         if opened.transaction() is not None:
-            entry = (await opened.read_inside(cls._options.key, [values]))[0]
+            entry = (await opened.read_in_transaction(cls._options.key, [values]))[0]
         else:
             entry = await opened.entries.refresh(values)
         return entry
 
     @classmethod
     async def warm(cls, keys: Iterable[Key], *, batch: int = 500) -> int:
-        """Read entries ahead, so that they are there when they are asked for; how many of them there are."""
-        waiting, found = list(keys), 0
-        for place in range(0, len(waiting), batch):
-            found += sum(entry is not None for entry in await cls.get_many(waiting[place : place + batch]))
-        return found
+        """Read entries in advance; the number of existing ones."""
+        remaining, count = list(keys), 0
+        for start in range(0, len(remaining), batch):
+            count += sum(entry is not None for entry in await cls.get_many(remaining[start : start + batch]))
+        return count
 
     @classmethod
     async def stats(cls) -> Stats:
-        """What the entries were good for, counted over all processes since Redis was empty; a second old at most."""
+        """Counters of all processes since Redis was empty, up to a second old."""
         return await cls._cache().all_stats()
 
     @classmethod
     def key_length(cls) -> int:
-        """Of how many fields a key is."""
+        """The number of fields in a key."""
         return len(cls._options.key.names)
 
     @classmethod
-    async def _read(cls, index: Index, keys: list[tuple[Any, ...]]) -> list[Self | None]:
+    async def _read(cls, index: KeyFields, keys: list[tuple[Any, ...]]) -> list[Self | None]:
         opened = cls._open()
         if isinstance(opened, Store):
             return await opened.get_many(keys)
         if opened.transaction() is not None:
-            return await opened.read_inside(index, keys)
+            return await opened.read_in_transaction(index, keys)
         return await opened.entries.get_many(keys)
 
     @classmethod
-    def _open(cls) -> OpenCache | Store:
+    def _open(cls) -> ModelCache | Store:
         if cls._opened is None:
             raise NotOpenError(
                 f"{cls.__name__} is not open. Use it inside `async with lifespan(config)`, or in a running service "
-                "whose `model_rc` has it."
+                "that has it in `model_rc`."
             )
         return cls._opened
 
     @classmethod
-    def _cache(cls) -> OpenCache:
+    def _cache(cls) -> ModelCache:
         opened = cls._open()
         if isinstance(opened, Store):
-            raise SanicBaseError(f"{cls.__name__} has no source: what is in Redis is all there is.")
+            raise SanicBaseError(f"{cls.__name__} has no source: it is stored in Redis only.")
         return opened
 
     @classmethod
@@ -273,28 +271,28 @@ class RCModel(BaseModel):
         source = cls._options.source
         if source is None or not issubclass(source, DBModel):
             raise SanicBaseError(
-                f"{cls.__name__} can be written when its source is a DBModel. Write what it is read from, and call "
-                f"{cls.__name__}.invalidate afterwards unless that is watched."
+                f"{cls.__name__} can be written only when its source is a DBModel. Write its source, and call "
+                f"{cls.__name__}.invalidate afterwards unless the model is in `watches`."
             )
         return source
 
     @classmethod
     def _without_key(cls, parts: tuple[Any, ...], values: dict[str, Any]) -> dict[str, Any]:
-        """The values without those of the key. Raises InvalidValue when they are of another one."""
+        """The values without the key's. Raises InvalidValue for another key."""
         source, key = cls._writable(), cls._options.key
-        changes = dict(values)
+        changed_columns = dict(values)
         for name, value in values.items():
             if (column := attribute(source, name)) in key.names:
-                place = key.names.index(column)
-                other = key.values((*parts[:place], value, *parts[place + 1 :]) if len(parts) > 1 else value)
+                position = key.names.index(column)
+                other = key.values((*parts[:position], value, *parts[position + 1 :]) if len(parts) > 1 else value)
                 if other != parts:
                     raise key_error(cls, name)
-                del changes[name]
-        return changes
+                del changed_columns[name]
+        return changed_columns
 
     @classmethod
-    def _unique(cls, given: dict[str, Part]) -> tuple[Index, tuple[Any, ...] | None]:
-        """The unique set that is given, and its values; None for those that no entry can have."""
+    def _unique(cls, given: dict[str, Part]) -> tuple[KeyFields, tuple[Any, ...] | None]:
+        """The given unique set, and its values; None for values that no entry can have."""
         source = cls._options.source
         values = given if source is None else without_objects(source, given)
         index = cls._options.unique.get(frozenset(values))
@@ -310,4 +308,4 @@ class RCModel(BaseModel):
         return cls.load.__func__ is not RCModel.load.__func__  # type: ignore[attr-defined]
 
 
-declared = WeakSet()
+cache_models = WeakSet()

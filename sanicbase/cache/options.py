@@ -1,4 +1,4 @@
-"""What a cache model says in its Meta, understood once, when the class is made."""
+"""The options in the Meta of a cache model, parsed when the class is defined."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from tortoise.fields.base import Field
 from tortoise.models import Model
 
-from sanicbase.cache.shape import shape_of, unkeepable
+from sanicbase.cache.shape import shape_of, unserializable_field
 from sanicbase.db import DBModel
 from sanicbase.db.keys import attribute, foreign_key, key_of, to_many, unique_sets
 from sanicbase.db.values import column_value
 from sanicbase.errors import InvalidValue, SanicBaseError
 
-__all__ = ["Index", "Options", "fingerprint", "understood"]
+__all__ = ["KeyFields", "Options", "fingerprint", "parse_options"]
 
 NAMES = ("source", "key", "ttl", "unique", "negative_ttl", "connection", "watches")
 TTL, NEGATIVE_TTL = 3600.0, 60.0
 
 
-class Index:
-    """The fields by whose values an entry is found: the key, or one of the unique sets.
+class KeyFields:
+    """The fields that identify an entry: the key, or one of the unique sets.
 
-    Of a source they are attributes: `reader_id` where the Meta names the relation `reader`.
+    For a source they are attributes: `reader_id` where the Meta names the relation `reader`.
     """
 
     def __init__(self, owner: type[BaseModel], names: tuple[str, ...], source: type[Model] | None) -> None:
@@ -36,7 +36,7 @@ class Index:
         self._source = source
 
     @cached_property
-    def _fields(self) -> list[Field[Any]]:  # of a source, which has its foreign keys' columns once Tortoise is open
+    def _fields(self) -> list[Field[Any]]:  # columns of foreign keys exist once Tortoise is open
         return [] if self._source is None else [self._source._meta.fields_map[name] for name in self.names]
 
     @cached_property
@@ -44,9 +44,9 @@ class Index:
         return [TypeAdapter(self._owner.model_fields[name].rebuild_annotation()) for name in self.names]
 
     def values(self, given: object) -> tuple[Any, ...] | None:
-        """A key as a tuple of the fields' types; None for one that no entry can have.
+        """A key as a tuple of the fields' types; None for a key that no entry can have.
 
-        Raises SanicBaseError when it has another number of parts.
+        Raises SanicBaseError for a wrong number of parts.
         """
         parts = given if isinstance(given, tuple) and len(self.names) > 1 else (given,)
         if len(parts) != len(self.names):
@@ -62,128 +62,128 @@ class Index:
             found = tuple(adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True))
         except ValidationError:
             return None
-        return None if any(map(_is_another, parts, found)) else found
+        return None if any(map(_changes_meaning, parts, found)) else found
 
     def _plain(self, name: str, part: object) -> object:
-        """The key of a related object. Raises InvalidValue for an object that the relation does not lead to."""
+        """The key of a related object. Raises InvalidValue for an object of another model."""
         relation = None if self._source is None else foreign_key(self._source, name)
         return part if relation is None or not isinstance(part, Model) else key_of(relation, part, name)
 
     def of(self, entry: object) -> tuple[Any, ...]:
-        """The values that an entry, or a row, has."""
+        """The values of an entry or a row."""
         return tuple(getattr(entry, name) for name in self.names)
 
-    def typed(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A row's values in the types in which readers ask for them, which not every driver returns."""
+    def converted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row's values in the types that readers use; not every driver returns those."""
         found = self.values(values[0] if len(values) == 1 else values)
         return values if found is None else found
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a class says in its Meta."""
+    """The options of a class."""
 
     source: type[Model] | None
-    key: Index
-    unique: Mapping[frozenset[str], Index]
+    key: KeyFields
+    unique: Mapping[frozenset[str], KeyFields]
     ttl: float | None
     negative_ttl: float
     connection: str
     watches: Mapping[type[Model], tuple[str, ...]]
 
 
-def understood(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
-    """The options of a class. Raises SanicBaseError with what is wrong, naming the class and the field."""
-    said = {name: value for name, value in vars(meta).items() if not name.startswith("__")}
-    if unknown := sorted(said.keys() - set(NAMES)):
-        raise _wrong(cls, f"Meta does not know {unknown[0]!r}. It knows: {', '.join(NAMES)}")
-    if wrong := unkeepable(cls):
-        raise _wrong(cls, wrong)
-    source = said.get("source")
+def parse_options(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
+    """The options of a class. Raises SanicBaseError, which names the class and the field."""
+    given = {name: value for name, value in vars(meta).items() if not name.startswith("__")}
+    if unknown := sorted(given.keys() - set(NAMES)):
+        raise _error(cls, f"Meta has no option {unknown[0]!r}. Allowed: {', '.join(NAMES)}")
+    if wrong := unserializable_field(cls):
+        raise _error(cls, wrong)
+    source = given.get("source")
     if source is not None:
         _check_source(cls, source, loads=loads)
-    key = _names(said.get("key", "id" if source is None else "pk"), source)
-    unique = [_names(each, source) for each in said.get("unique", ())]
+    key = _names(given.get("key", "id" if source is None else "pk"), source)
+    unique = [_names(each, source) for each in given.get("unique", ())]
     for name in {*key, *(name for names in unique for name in names)}:
         if name not in cls.model_fields:
-            raise _wrong(cls, f"Meta names {name!r}, which is no field of the class. Declare it, `{name}: …`")
+            raise _error(cls, f"Meta names {name!r}, which is not a field of the class. Declare it: `{name}: …`")
     if unique and source is None:
-        raise _wrong(cls, "Meta.unique needs a source, by which an entry is found")
+        raise _error(cls, "Meta.unique needs a source")
     if source is not None:
         _check_unique(cls, source, [key, *unique])
-    watches = {model: _names(names) for model, names in said.get("watches", {}).items()}
+    watches = {model: _names(names) for model, names in given.get("watches", {}).items()}
     _check_watches(cls, watches, key, loads=loads)
     watches = {model: _names(names, model) for model, names in watches.items()}
     return Options(
         source=source,
-        key=Index(cls, key, source),
-        unique={frozenset(names): Index(cls, names, source) for names in unique},
-        ttl=_seconds(cls, "ttl", said.get("ttl", TTL if source is not None or loads else None)),
-        negative_ttl=_seconds(cls, "negative_ttl", said.get("negative_ttl", NEGATIVE_TTL), least=0.0) or 0.0,
-        connection=said.get("connection", "default"),
+        key=KeyFields(cls, key, source),
+        unique={frozenset(names): KeyFields(cls, names, source) for names in unique},
+        ttl=_seconds(cls, "ttl", given.get("ttl", TTL if source is not None or loads else None)),
+        negative_ttl=_seconds(cls, "negative_ttl", given.get("negative_ttl", NEGATIVE_TTL), least=0.0) or 0.0,
+        connection=given.get("connection", "default"),
         watches=watches if source is None else {source: (), **watches},
     )
 
 
 def fingerprint(cls: type[BaseModel]) -> str:
-    """Eight characters that are others when the shape of the class is."""
+    """Eight characters that change with the shape of the class."""
     return hashlib.blake2b(shape_of(cls).encode(errors="surrogatepass"), digest_size=4).hexdigest()
 
 
 def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
     if not (isinstance(source, type) and issubclass(source, Model)):
-        raise _wrong(cls, "Meta.source is a DBModel, or a model of Tortoise's")
+        raise _error(cls, "Meta.source must be a DBModel or a Tortoise model")
     if loads:
-        raise _wrong(cls, "it has a source and a load() of its own. Keep one of them")
+        raise _error(cls, "it has both a source and a load(). Keep one of them")
     for name in cls.model_fields:
         if attribute(source, name) == f"{name}_id":
-            raise _wrong(cls, f"{name!r} is a relation of {source.__name__}. Declare its column, `{name}_id: …`")
+            raise _error(cls, f"{name!r} is a relation of {source.__name__}. Declare its column: `{name}_id: …`")
         if to_many(source, name):
-            raise _wrong(
-                cls, f"{name!r} is a relation of {source.__name__} to rows of another table, so it is no field"
+            raise _error(
+                cls, f"{name!r} is a relation of {source.__name__} to rows of another table, so it cannot be a field"
             )
-        if not _has(source, name):
+        if not _has_attribute(source, name):
             known = ", ".join(sorted(source._meta.fields_db_projection))
-            raise _wrong(cls, f"the source {source.__name__} has no field {name!r}. It has: {known}")
+            raise _error(cls, f"the source {source.__name__} has no field {name!r}. It has: {known}")
 
 
 def _check_unique(cls: type[BaseModel], source: type[Model], sets: Sequence[tuple[str, ...]]) -> None:
     known = unique_sets(source)
-    if issubclass(source, DBModel):  # unique among those that readers see
+    if issubclass(source, DBModel):  # unique among the visible rows
         known |= unique_sets(source, hidden_by=source._shown())
     for names in sets:
         if frozenset(names) not in known:
-            raise _wrong(cls, f"{' + '.join(names)} is not unique in {source.__name__}, so it finds no entry")
+            raise _error(cls, f"{' + '.join(names)} is not unique in {source.__name__}, so it identifies no entry")
 
 
 def _check_watches(
     cls: type[BaseModel], watches: Mapping[Any, tuple[str, ...]], key: tuple[str, ...], *, loads: bool
 ) -> None:
     if watches and not loads:
-        raise _wrong(cls, "Meta.watches is for a class with a load() of its own")
+        raise _error(cls, "Meta.watches needs a load()")
     for model, names in watches.items():
         if not (isinstance(model, type) and issubclass(model, Model)):
-            raise _wrong(cls, "Meta.watches is a dictionary: the model, and which of its fields hold the key")
+            raise _error(cls, "Meta.watches must be a dictionary of models and their fields that hold the key")
         if len(names) != len(key):
-            raise _wrong(cls, f"Meta.watches names {len(names)} fields of {model.__name__}, and a key has {len(key)}")
-        if unknown := [name for name in names if not _has(model, name)]:
-            raise _wrong(cls, f"Meta.watches: {model.__name__} has no field {unknown[0]!r}")
+            raise _error(cls, f"Meta.watches names {len(names)} fields of {model.__name__}, and a key has {len(key)}")
+        if unknown := [name for name in names if not _has_attribute(model, name)]:
+            raise _error(cls, f"Meta.watches: {model.__name__} has no field {unknown[0]!r}")
 
 
-def _is_another(part: object, found: object) -> bool:
-    """Whether pydantic took a flag for another value, or a float for a whole number: as keys they are not the same."""
+def _changes_meaning(part: object, found: object) -> bool:
+    """Whether pydantic converted a bool, or a float to an int: as keys they are different values."""
     flag = isinstance(part, bool) and not isinstance(found, bool)
     return flag or (isinstance(part, float) and isinstance(found, int))
 
 
-def _has(model: type[Model], name: str) -> bool:
-    """Whether rows have that attribute. The column of a foreign key is made when Tortoise is opened."""
+def _has_attribute(model: type[Model], name: str) -> bool:
+    """Whether rows have that attribute. Tortoise adds columns of foreign keys when it is opened."""
     return name in model._meta.fields_map or hasattr(model, name) or foreign_key(model, name) is not None
 
 
-def _names(said: Any, model: Any = None) -> tuple[str, ...]:
-    """The names that were said, as attributes of the model if there is one."""
-    names = (said,) if isinstance(said, str) else tuple(said)
+def _names(given: Any, model: Any = None) -> tuple[str, ...]:
+    """The given names, as attributes of the model if there is one."""
+    names = (given,) if isinstance(given, str) else tuple(given)
     return names if model is None else tuple(attribute(model, name) for name in names)
 
 
@@ -191,9 +191,9 @@ def _seconds(cls: type[BaseModel], name: str, value: Any, least: float = 0.001) 
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 10**9:
-        raise _wrong(cls, f"Meta.{name} is a number of seconds, not {value!r}")
+        raise _error(cls, f"Meta.{name} must be a number of seconds, not {value!r}")
     return float(value)
 
 
-def _wrong(cls: type, what: str) -> SanicBaseError:
+def _error(cls: type, what: str) -> SanicBaseError:
     return SanicBaseError(f"{cls.__name__}: {what}.")

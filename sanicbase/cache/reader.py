@@ -1,14 +1,14 @@
-"""Reading a class's entries: what is asked for in one turn of the event loop is one request to Redis.
+"""Reads of a class's entries; all reads of one iteration of the event loop share a request to Redis.
 
-A get that misses takes a lease, loads from the database and stores, which succeeds only while the lease is the newest
-and nobody has closed the key: memcached's leases, of Nishtala et al., Scaling Memcache at Facebook (NSDI 2013). Who
-finds a lease taken looks for the entry until it is there, or the holder has taken too long. An entry that is about to
-expire is loaded by one of its readers before it does, the more probably the nearer and the dearer it is: Vattani,
-Chierichetti, Lowenstein, Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
+A miss takes a lease, loads from the database and stores the value, which succeeds only while the lease is the newest
+and the key is not closed: the leases of Nishtala et al., Scaling Memcache at Facebook (NSDI 2013). A reader that finds
+a lease taken polls for the entry until it is stored or the lease times out. An entry close to its expiry is refreshed
+early by one of its readers, with a probability that grows with the cost of its load: Vattani, Chierichetti, Lowenstein,
+Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
 
-Requests are bounded, see batches.py: many keys are read in batches of BATCH, of fewer where entries are large. A value
-that has more than LARGEST_VALUE bytes is not stored, nor is one that its bytes would not give back. An entry without a
-value says so, and its readers load at once.
+Requests are bounded, see batches.py: BATCH keys at a time, fewer where entries are large. A value of more than
+MAX_VALUE_BYTES bytes is not stored, nor is one that serialization would change. Its entry says so, and its readers load
+at once.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sanicbase.cache.batches import BATCH, BATCH_BYTES, LARGEST_VALUE, in_batches
+from sanicbase.cache.batches import BATCH, BATCH_BYTES, MAX_VALUE_BYTES, in_batches
 from sanicbase.cache.entry import GENERATION, NOT_STORED, Entry, pack_entry, unpack_entry
-from sanicbase.cache.keys import encoded
+from sanicbase.cache.epoch import EpochClient, RedisUnavailable
+from sanicbase.cache.keys import encode_key
 from sanicbase.cache.loader import Loader
+from sanicbase.cache.pending_reads import FailOnError, KeyValues, LoadFailure, PendingRead, PendingReads
 from sanicbase.cache.scripts import FILL, LEASE
 from sanicbase.cache.stats import Stats
-from sanicbase.cache.trust import Away, Trust
-from sanicbase.cache.wants import Failed, Failing, Values, Want, Wants
 from sanicbase.errors import CorruptValue
 
-__all__ = ["Kept", "NotKept", "Place", "Reader"]
+__all__ = ["Codec", "Keyspace", "NotSerializable", "Reader"]
 
 logger = logging.getLogger("sanicbase.cache")
 
-JITTER = 0.1  # of the ttl, so that entries filled together do not expire together
-BETA = 1.0  # of XFetch; higher is earlier
-LEASE_LIFE = 60.0  # seconds; a holder that needs longer does not store
-PATIENCE = 1.0  # seconds after which a lease may be taken over, or two loads if that is longer
-FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two looks for what another one loads
-AT_ONCE = 4  # batches of one turn
-FIRST_SIZE = 8 * 1024  # bytes of an entry, as long as none was seen
-ON_THE_WAY = 0.1  # seconds that an answer of Redis may take to the reader who asked
+JITTER = 0.1  # of the ttl, so that entries stored together do not expire together
+BETA = 1.0  # of XFetch; a higher value refreshes earlier
+LEASE_TTL = 60.0  # seconds; a slower holder does not store
+LEASE_TIMEOUT = 1.0  # seconds after which a lease may be taken over; at least the time of two loads
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two polls for another reader's load
+MAX_CONCURRENT_BATCHES = 4  # of one iteration
+INITIAL_ENTRY_SIZE = 8 * 1024  # bytes, before the first entry was read
+IN_FLIGHT = 0.1  # seconds in which a reader may still receive the old entry
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the entries of one class are in Redis."""
+class Keyspace:
+    """The keys of one class in Redis."""
 
     prefix: str
     shape: str
@@ -70,10 +70,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept(Generic[T]):
-    """How one kind of value is kept: as bytes and back, and for how long; `ttl_missing` is for what there is not.
+class Codec(Generic[T]):
+    """How one kind of value is stored: as bytes and back, and for how long; `ttl_missing` is for missing rows.
 
-    `pack` raises NotKept for a value that its bytes would not give back.
+    `pack` raises NotSerializable for a value that serialization would change.
     """
 
     pack: Callable[[T], bytes]
@@ -82,103 +82,103 @@ class Kept(Generic[T]):
     ttl_missing: float
 
 
-class NotKept(Exception):
-    """Bytes would not give back the value; the sentence says why, and what to do."""
+class NotSerializable(Exception):
+    """Serialization would change the value; the message has the cause and the remedy."""
 
 
 class Reader(Generic[T]):
-    """Reads the entries of one index of a class. `name` tells its keys from those of the others."""
+    """Reads the entries of a class by one set of key fields, whose keys start with `name`."""
 
-    def __init__(self, name: str, place: Place, trust: Trust, loader: Loader[T], kept: Kept[T], stats: Stats) -> None:
+    def __init__(
+        self, name: str, keyspace: Keyspace, epoch_client: EpochClient, loader: Loader[T], codec: Codec[T], stats: Stats
+    ) -> None:
         self._name = name
-        self._place = place
-        self._trust = trust
+        self._keyspace = keyspace
+        self._epoch_client = epoch_client
         self._loader = loader
-        self._kept = kept
+        self._codec = codec
         self._stats = stats
-        self._gathered: Wants[T] = {}
+        self._pending: PendingReads[T] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._refreshing: set[str] = set()
-        self._load_time = 0.0  # seconds, about
-        self._size = FIRST_SIZE  # bytes of the largest of the last entries, about
-        self._warned = False
+        self._load_time = 0.0  # seconds, a moving average
+        self._entry_size = INITIAL_ENTRY_SIZE  # bytes, of the largest recent entry
+        self._warned_of_corruption = False
         self._warned_of_size = False
         self._warned_of_loss = False
-        self._context = contextvars.copy_context()  # of nobody's request, and outside of every transaction
-        self._shared = [trust.keys[0], place.generation]
-        self._lease = trust.reading.register_script(LEASE)
-        self._fill = trust.reading.register_script(FILL)
+        self._context = contextvars.copy_context()  # without a request, and outside every transaction
+        self._shared = [epoch_client.keys[0], keyspace.generation]
+        self._lease = epoch_client.reading.register_script(LEASE)
+        self._fill = epoch_client.reading.register_script(FILL)
 
-    def key(self, values: Values) -> str:
-        """The name of a key among those of its class."""
-        return f"{self._name}:{encoded(values)}"
+    def key(self, values: KeyValues) -> str:
+        """The name of a key within its class."""
+        return f"{self._name}:{encode_key(values)}"
 
-    async def get(self, values: Values) -> T | None:
+    async def get(self, values: KeyValues) -> T | None:
         """The value, from Redis or loaded; None when there is none."""
-        return await self._asked(values)
+        return await self._enqueue(values)
 
-    async def get_many(self, keys: list[Values]) -> list[T | None]:
-        """The values in the order of their keys: one request to Redis for each batch, and a query for what it has not.
+    async def get_many(self, keys: list[KeyValues]) -> list[T | None]:
+        """The values in the order of their keys: one request to Redis for each batch, and a query for the missing ones.
 
-        Raises what the load of one of them has raised.
+        Raises the error of a load.
         """
-        futures = [self._asked(values) for values in keys]
+        futures = [self._enqueue(values) for values in keys]
         try:
             return [await future for future in futures]
         except BaseException:
             for future in futures:
                 if not future.cancel() and not future.cancelled():
-                    future.exception()  # which is raised once, for all
+                    future.exception()  # raised once, for all
             raise
 
-    async def refresh(self, values: Values) -> T | None:
-        """The value as it is loaded now; it is stored unless somebody loads it already."""
-        want: Want[T] = Want(values, sound=False)
+    async def refresh(self, values: KeyValues) -> T | None:
+        """Load the value now; it is stored unless another reader holds the lease."""
+        read: PendingRead[T] = PendingRead(values, is_valid=False)
         future = asyncio.get_running_loop().create_future()
-        want.waiting.append(future)
-        self._start(self._load_all({self.key(values): want}))
+        read.waiting.append(future)
+        self._start(self._load_all({self.key(values): read}))
         found: T | None = await future
         return found
 
     async def close(self) -> None:
-        """End what is under way; whoever waits for it is told that Redis is closed."""
+        """Cancel running reads; their callers get NotOpenError."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._loader.close()
 
-    # From here on `wants` are keys of one request.
-
-    def _asked(self, values: Values) -> asyncio.Future[T | None]:
-        if not self._gathered:
-            self._start(self._answer_gathered())  # when this turn of the event loop is over
+    def _enqueue(self, values: KeyValues) -> asyncio.Future[T | None]:
+        if not self._pending:
+            self._start(self._answer_pending())  # in the next iteration of the event loop
         key = self.key(values)
-        want = self._gathered.get(key)
-        if want is None:
-            want = self._gathered[key] = Want(values)
+        read = self._pending.get(key)
+        if read is None:
+            read = self._pending[key] = PendingRead(values)
         future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
-        want.waiting.append(future)
+        read.waiting.append(future)
         return future
 
-    async def _answer_gathered(self) -> None:
-        wants, self._gathered = self._gathered, {}
-        turns = asyncio.Semaphore(AT_ONCE)
+    async def _answer_pending(self) -> None:
+        reads, self._pending = self._pending, {}
+        semaphore = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
 
-        async def answer(batch: Wants[T]) -> None:
-            async with turns:
+        async def answer(batch: PendingReads[T]) -> None:
+            async with semaphore:
                 await self._answer(batch)
 
-        with Failing(wants):
-            await asyncio.gather(*map(answer, self._batches(wants)))
+        with FailOnError(reads):
+            await asyncio.gather(*map(answer, self._batches(reads)))
 
-    def _batches(self, wants: Wants[T]) -> Iterator[Wants[T]]:
-        most = max(1, min(BATCH, BATCH_BYTES // self._size))
-        return map(dict, in_batches(list(wants.items()), most=most))
+    def _batches(self, reads: PendingReads[T]) -> Iterator[PendingReads[T]]:
+        most = max(1, min(BATCH, BATCH_BYTES // self._entry_size))
+        return map(dict, in_batches(list(reads.items()), most=most))
 
-    def _sized(self, raws: list[bytes | None]) -> None:
-        """Learn how large entries are: one that is larger counts at once, smaller ones little by little."""
+    def _learn_sizes(self, raws: list[bytes | None]) -> None:
+        """Update the expected size: at once for larger entries, gradually for smaller ones."""
         if sizes := [len(raw) for raw in raws if raw is not None]:
-            self._size = max(1, *sizes, self._size // 2)
+            self._entry_size = max(1, *sizes, self._entry_size // 2)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         loop = asyncio.get_running_loop()
@@ -186,138 +186,140 @@ class Reader(Generic[T]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, wants: Wants[T]) -> None:
-        with Failing(wants):
-            epoch = self._trust.epoch
-            if epoch is None or self._trust.settling:
-                await self._bypass(wants)
+    async def _answer(self, reads: PendingReads[T]) -> None:
+        with FailOnError(reads):
+            epoch = self._epoch_client.epoch
+            if epoch is None or self._epoch_client.settling:
+                await self._bypass(reads)
                 return
             try:
-                missing = await self._from_redis(wants, epoch)
-            except Away:
-                missing = wants
+                missing = await self._from_redis(reads, epoch)
+            except RedisUnavailable:
+                missing = reads
                 epoch = None
             if epoch is None:
                 await self._bypass(missing)
             elif missing:
-                self._stats.misses += sum(not want.not_stored for want in missing.values())
+                self._stats.misses += sum(not read.not_stored for read in missing.values())
                 await self._fill_all(missing, epoch)
 
-    async def _from_redis(self, wants: Wants[T], epoch: bytes) -> Wants[T]:
-        """Answer what Redis has; the others are returned. Raises Away when its answer does not count."""
-        names = [*self._shared, *(self._place.entry(key) for key in wants)]
-        answer: list[Any] = await self._trust.asked(self._trust.reading.mget(names))
+    async def _from_redis(self, reads: PendingReads[T], epoch: bytes) -> PendingReads[T]:
+        """Answer the reads that Redis has, and return the others. Raises RedisUnavailable in another epoch."""
+        names = [*self._shared, *(self._keyspace.entry(key) for key in reads)]
+        answer: list[Any] = await self._epoch_client.request(self._epoch_client.reading.mget(names))
         current, generation, *found = answer
-        self._check(current, epoch)
-        self._sized(found)
-        missing: Wants[T] = {}
-        for (key, want), raw in zip(wants.items(), found, strict=True):
-            if raw is None or not self._take(key, want, raw, epoch, generation):
-                missing[key] = want
+        self._check_epoch(current, epoch)
+        self._learn_sizes(found)
+        missing: PendingReads[T] = {}
+        for (key, read), raw in zip(reads.items(), found, strict=True):
+            if raw is None or not self._answer_from(key, read, raw, epoch, generation):
+                missing[key] = read
         return missing
 
-    def _check(self, current: bytes | None, epoch: bytes) -> None:
+    def _check_epoch(self, current: bytes | None, epoch: bytes) -> None:
         if current != epoch:
-            self._trust.look_again()
-            raise Away
+            self._epoch_client.check_now()
+            raise RedisUnavailable
 
-    def _take(
+    def _answer_from(
         self,
         key: str,
-        want: Want[T],
+        read: PendingRead[T],
         raw: bytes,
         epoch: bytes,
         generation: bytes | None,
-        beside: object = None,
+        entry_value: object = None,
     ) -> bool:
-        """Answer by an entry, if it is one and counts."""
+        """Answer a read by an entry, if it is valid and current."""
         try:
             entry = unpack_entry(raw)
-            counts = _counts(entry, epoch, generation)
-            if counts and entry.payload == NOT_STORED:
-                want.not_stored = True
+            is_current = _is_current(entry, epoch, generation)
+            if is_current and entry.payload == NOT_STORED:
+                read.not_stored = True
                 return False
-            found = self._kept.unpack(entry.payload) if counts and entry.payload is not None else None
+            found = self._codec.unpack(entry.payload) if is_current and entry.payload is not None else None
         except (CorruptValue, ValueError) as exc:
-            self._not_ours(key, exc)
-            want.sound = False
+            self._record_corrupt(key, exc)
+            read.is_valid = False
             return False
-        if counts:
+        if is_current:
             self._stats.hits += 1
-            if _is_due(entry):
-                self._refresh_early(key, want.values)
-            want.answer(self._with(found, beside))
-        return counts
+            if _is_refresh_due(entry):
+                self._refresh_early(key, read.values)
+            read.answer(self._combined(found, entry_value))
+        return is_current
 
-    def decoded(self, raw: bytes | None, epoch: bytes, generation: bytes | None) -> T | None:
-        """The value of an entry that was read elsewhere, if it counts."""
+    def decode(self, raw: bytes | None, epoch: bytes, generation: bytes | None) -> T | None:
+        """The value of an entry that another reader fetched, if it is current."""
         try:
             entry = None if raw is None else unpack_entry(raw)
-            if entry is None or entry.payload in (None, NOT_STORED) or not _counts(entry, epoch, generation):
+            if entry is None or entry.payload in (None, NOT_STORED) or not _is_current(entry, epoch, generation):
                 return None
-            return self._kept.unpack(entry.payload or b"")
+            return self._codec.unpack(entry.payload or b"")
         except (CorruptValue, ValueError):
-            return None  # whoever reads it by itself will say so
+            return None  # its own reader reports it
 
-    def _with(self, found: T | None, beside: object) -> T | None:
-        """Override to make use of what was read beside an entry."""
+    def _combined(self, found: T | None, entry_value: object) -> T | None:
+        """Override to combine the value with `entry_value`."""
         return found
 
-    def _not_ours(self, key: str, error: Exception) -> None:
+    def _record_corrupt(self, key: str, error: Exception) -> None:
         self._stats.corrupt += 1
-        if not self._warned:
-            self._warned = True
+        if not self._warned_of_corruption:
+            self._warned_of_corruption = True
             logger.warning(
-                "%s is not what a cache model stores (%s). It is read anew, as are others like it, which are counted.",
-                self._place.entry(key),
+                "%s is not an entry of a cache model (%s). It is loaded again; further ones are only counted.",
+                self._keyspace.entry(key),
                 str(error).partition("\n")[0],
             )
 
-    def _refresh_early(self, key: str, values: Values) -> None:
+    def _refresh_early(self, key: str, values: KeyValues) -> None:
         if key not in self._refreshing:
             self._refreshing.add(key)
-            self._start(self._refreshed(key, values))
+            self._start(self._refresh(key, values))
 
-    async def _refreshed(self, key: str, values: Values) -> None:
-        try:  # what goes wrong is told to nobody: whoever finds the entry expired will see it
-            await self._load_all({key: Want(values, sound=False)}, only_leased=True)
-        finally:  # readers that are on their way still bring the old entry
-            asyncio.get_running_loop().call_later(ON_THE_WAY, self._refreshing.discard, key)
+    async def _refresh(self, key: str, values: KeyValues) -> None:
+        try:  # errors are ignored: the reader that finds the entry expired raises them
+            await self._load_all({key: PendingRead(values, is_valid=False)}, only_leased=True)
+        finally:  # readers may still receive the old entry
+            asyncio.get_running_loop().call_later(IN_FLIGHT, self._refreshing.discard, key)
 
-    async def _load_all(self, wants: Wants[T], *, only_leased: bool = False) -> None:
-        with Failing(wants):
-            epoch = self._trust.epoch
+    async def _load_all(self, reads: PendingReads[T], *, only_leased: bool = False) -> None:
+        with FailOnError(reads):
+            epoch = self._epoch_client.epoch
             if epoch is not None:
                 try:
-                    await self._fill_all(wants, epoch, wait=False, only_leased=only_leased)
-                except Away:
+                    await self._fill_all(reads, epoch, wait=False, only_leased=only_leased)
+                except RedisUnavailable:
                     epoch = None
             if epoch is None and not only_leased:
-                await self._bypass(wants)
+                await self._bypass(reads)
 
-    async def _fill_all(self, wants: Wants[T], epoch: bytes, *, wait: bool = True, only_leased: bool = False) -> None:
-        """Load and store what nobody else loads; look for the rest until it is there."""
+    async def _fill_all(
+        self, reads: PendingReads[T], epoch: bytes, *, wait: bool = True, only_leased: bool = False
+    ) -> None:
+        """Load and store the keys that this reader has leased; poll for the others."""
         pause = FIRST_PAUSE
-        while wants:
+        while reads:
             lease = secrets.token_hex(8)
-            closed: Wants[T] = {key: want for key, want in wants.items() if want.not_stored}
-            wants = {key: want for key, want in wants.items() if not want.not_stored}
+            closed: PendingReads[T] = {key: read for key, read in reads.items() if read.not_stored}
+            reads = {key: read for key, read in reads.items() if not read.not_stored}
             try:
-                generation, answers = await self._ask_lease(wants, epoch, lease) if wants else (b"", [])
-            except Away:
-                await self._bypass(wants | closed)
+                generation, answers = await self._ask_lease(reads, epoch, lease) if reads else (b"", [])
+            except RedisUnavailable:
+                await self._bypass(reads | closed)
                 return
             if not generation:
-                await self._bypass(wants | closed)
+                await self._bypass(reads | closed)
                 return
-            leased: Wants[T] = {}
-            waiting: Wants[T] = {}
-            for (key, want), answer in zip(wants.items(), answers, strict=True):
-                if answer in KINDS:
-                    {b"lease": leased, b"closed": closed, b"wait": waiting if wait else closed}[answer][key] = want
-                elif not self._take(key, want, answer, epoch, generation):
-                    # One that is not ours is not asked for as it is again.
-                    (closed if want.not_stored else waiting)[key] = want
+            leased: PendingReads[T] = {}
+            waiting: PendingReads[T] = {}
+            for (key, read), answer in zip(reads.items(), answers, strict=True):
+                if answer in LEASE_ANSWERS:
+                    {b"lease": leased, b"closed": closed, b"wait": waiting if wait else closed}[answer][key] = read
+                elif not self._answer_from(key, read, answer, epoch, generation):
+                    # A corrupt entry is marked, and not requested again.
+                    (closed if read.not_stored else waiting)[key] = read
             if only_leased:
                 closed = {}
             if leased or closed:
@@ -327,110 +329,112 @@ class Reader(Generic[T]):
                 self._stats.waits += len(waiting) if pause == FIRST_PAUSE else 0
                 await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  (no secret)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
-            wants = waiting
+            reads = waiting
 
-    async def _ask_lease(self, wants: Wants[T], epoch: bytes, lease: str) -> tuple[bytes, list[bytes]]:
-        patience = max(PATIENCE, 2 * self._load_time)
-        args: list[Any] = [self._place.prefix, epoch, self._place.shape, secrets.token_hex(4), lease]
-        args += [int(patience * 1000), int(LEASE_LIFE * 1000)]
-        for key, want in wants.items():
-            args += [key, int(want.sound)]
-        keys = [*self._shared, self._trust.keys[2]]
-        generation, *answers = await self._trust.asked(self._lease(keys=keys, args=args))
+    async def _ask_lease(self, reads: PendingReads[T], epoch: bytes, lease: str) -> tuple[bytes, list[bytes]]:
+        lease_timeout = max(LEASE_TIMEOUT, 2 * self._load_time)
+        args: list[Any] = [self._keyspace.prefix, epoch, self._keyspace.shape, secrets.token_hex(4), lease]
+        args += [int(lease_timeout * 1000), int(LEASE_TTL * 1000)]
+        for key, read in reads.items():
+            args += [key, int(read.is_valid)]
+        keys = [*self._shared, self._epoch_client.keys[2]]
+        generation, *answers = await self._epoch_client.request(self._lease(keys=keys, args=args))
         return generation, answers
 
-    async def _load(self, wants: Wants[T], leased: Wants[T], epoch: bytes, generation: bytes, lease: str) -> None:
-        begun = time.monotonic()
+    async def _load(
+        self, reads: PendingReads[T], leased: PendingReads[T], epoch: bytes, generation: bytes, lease: str
+    ) -> None:
+        started = time.monotonic()
         try:
-            found = await self._loaded(wants)
+            found = await self._load_values(reads)
         except BaseException:
             await self._store([(key, b"", 1) for key in leased], epoch, generation, lease)
             raise
-        cost = time.monotonic() - begun
+        cost = time.monotonic() - started
         self._load_time += (cost - self._load_time) / 4
         if leased:
             entries = []
             for key in leased:
                 try:
-                    entries.append(self._packed(key, found[key], epoch, generation, cost))
+                    entries.append(self._stored_form(key, found[key], epoch, generation, cost))
                 except Exception as exc:  # raised by the callers that wait for this key
-                    found[key] = Failed(exc)
+                    found[key] = LoadFailure(exc)
                     entries.append((key, b"", 1))
             stored = await self._store(entries, epoch, generation, lease)
             self._stats.fills += stored
             self._stats.refused += sum(1 for entry in entries if entry[1]) - stored
-        for key, want in wants.items():
-            want.answer(found[key])
+        for key, read in reads.items():
+            read.answer(found[key])
 
-    def _packed(
-        self, key: str, found: T | Failed | None, epoch: bytes, generation: bytes, cost: float
+    def _stored_form(
+        self, key: str, found: T | LoadFailure | None, epoch: bytes, generation: bytes, cost: float
     ) -> tuple[str, bytes, int]:
-        ttl = self._kept.ttl_missing if found is None else self._kept.ttl
+        ttl = self._codec.ttl_missing if found is None else self._codec.ttl
         ttl *= 1 - JITTER * random.random()  # noqa: S311  (no secret)
-        if not ttl or isinstance(found, Failed):
-            return key, b"", 1  # nothing is stored, and the lease is given back
+        if not ttl or isinstance(found, LoadFailure):
+            return key, b"", 1  # only releases the lease
         payload = None if found is None else self._payload(key, found)
         return key, pack_entry(Entry(epoch, generation, time.time() + ttl, cost, payload)), max(1, int(ttl * 1000))
 
     def _payload(self, key: str, found: T) -> bytes:
         try:
-            return self._bounded(key, self._kept.pack(found))
-        except NotKept as exc:
+            return self._bounded(key, self._codec.pack(found))
+        except NotSerializable as exc:
             self._stats.lossy += 1
             if not self._warned_of_loss:
                 self._warned_of_loss = True
-                logger.warning("%s is not stored: %s", self._place.entry(key), exc)
+                logger.warning("%s is not stored: %s", self._keyspace.entry(key), exc)
             return NOT_STORED
 
     def _bounded(self, key: str, payload: bytes) -> bytes:
-        if len(payload) <= LARGEST_VALUE:
+        if len(payload) <= MAX_VALUE_BYTES:
             return payload
         self._stats.oversized += 1
         if not self._warned_of_size:
             self._warned_of_size = True
             logger.warning(
-                "%s has %d bytes, and a cache model stores %d at most. It is read from the database each time, as are "
-                "others like it, which are counted. Leave its largest fields out of the class.",
-                self._place.entry(key),
+                "%s has %d bytes, more than the limit of %d. Such entries are read from the database each time; "
+                "further ones are only counted. Leave the largest fields out of the class.",
+                self._keyspace.entry(key),
                 len(payload),
-                LARGEST_VALUE,
+                MAX_VALUE_BYTES,
             )
         return NOT_STORED
 
     async def _store(self, entries: list[tuple[str, bytes, int]], epoch: bytes, generation: bytes, lease: str) -> int:
-        """Store what was loaded under a lease, or give the lease back; how many entries were stored."""
-        keys = [*self._shared, self._trust.keys[2]]
-        self._sized([entry[1] for entry in entries if entry[1]])
+        """Store the loaded values, or release their leases; the number of stored entries."""
+        keys = [*self._shared, self._epoch_client.keys[2]]
+        self._learn_sizes([entry[1] for entry in entries if entry[1]])
         stored = 0
         for batch in in_batches(entries, size=lambda entry: len(entry[1])):
-            args: list[Any] = [self._place.prefix, epoch, generation, self._place.shape, lease]
+            args: list[Any] = [self._keyspace.prefix, epoch, generation, self._keyspace.shape, lease]
             for entry in batch:
                 args += entry
             try:
-                stored += await self._trust.asked(self._fill(keys=keys, args=args))
-            except Away:
+                stored += await self._epoch_client.request(self._fill(keys=keys, args=args))
+            except RedisUnavailable:
                 break
         return stored
 
-    async def _bypass(self, wants: Wants[T]) -> None:
-        self._stats.bypasses += len(wants)
-        found = await self._loaded(wants)
-        for key, want in wants.items():
-            want.answer(found[key])
+    async def _bypass(self, reads: PendingReads[T]) -> None:
+        self._stats.bypasses += len(reads)
+        found = await self._load_values(reads)
+        for key, read in reads.items():
+            read.answer(found[key])
 
-    async def _loaded(self, wants: Wants[T]) -> dict[str, T | Failed | None]:
-        found = await self._loader.get([want.values for want in wants.values()])
-        return dict(zip(wants, found, strict=True))
+    async def _load_values(self, reads: PendingReads[T]) -> dict[str, T | LoadFailure | None]:
+        found = await self._loader.get([read.values for read in reads.values()])
+        return dict(zip(reads, found, strict=True))
 
 
-def _counts(entry: Entry, epoch: bytes, generation: bytes | None) -> bool:
+def _is_current(entry: Entry, epoch: bytes, generation: bytes | None) -> bool:
     return entry.epoch == epoch and generation is not None and entry.generation == generation[:GENERATION]
 
 
-KINDS = frozenset((b"lease", b"wait", b"closed"))
+LEASE_ANSWERS = frozenset((b"lease", b"wait", b"closed"))
 
 
-def _is_due(entry: Entry) -> bool:
-    """XFetch: whether this reader is to load the entry before it expires."""
+def _is_refresh_due(entry: Entry) -> bool:
+    """XFetch: whether this reader refreshes the entry before it expires."""
     early = -entry.cost * BETA * math.log(1.0 - random.random())  # noqa: S311  (no secret)
     return time.time() + early >= entry.expires

@@ -24,7 +24,7 @@ batches.py, and what it does for each key by SHAPES, the number of shapes that a
 
 from __future__ import annotations
 
-__all__ = ["BEAT", "CLOSE", "FILL", "FOLLOW", "LEASE", "LEAVE", "OPEN"]
+__all__ = ["CLOSE", "FILL", "FOLLOW", "HEARTBEAT", "LEASE", "LEAVE", "OPEN"]
 
 SHAPES = 8  # of a generation; the next one begins a new generation
 
@@ -49,7 +49,7 @@ end
 #
 # The first letter of an epoch says why it was made, see CAUSES in trust.py. Redis has lost no closing when the server
 # is the same one and knows it: all there is to wait for is a commit that was sent without a closing.
-BEAT = (
+HEARTBEAT = (
     TEXT
     + """
 local at = now()

@@ -1,4 +1,4 @@
-"""The shape of a class: the fields that its entries cannot have, and what makes entries of before unreadable."""
+"""The shape of a class: fields that cannot be stored, and a text that changes when older entries become unreadable."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
-__all__ = ["shape_of", "unkeepable"]
+__all__ = ["shape_of", "unserializable_field"]
 
 PLAIN = (str, bytes, int, float, bool, complex, type(None))
-NOT_SHAPE = {"metadata", "ref", "schema_ref", "default", "default_factory"}  # names with addresses, and what JSON has
+IGNORED_KEYS = {
+    "metadata",
+    "ref",
+    "schema_ref",
+    "default",
+    "default_factory",
+}  # names with addresses, and values that the JSON contains
 
 
-def unkeepable(cls: type[BaseModel]) -> str | None:
-    """What is wrong with the first field that JSON never gives back; None when there is none."""
+def unserializable_field(cls: type[BaseModel]) -> str | None:
+    """Why the first field that JSON never preserves cannot be stored; None when there is none."""
     for name, field in cls.model_fields.items():
         if field.exclude:
             return (
@@ -30,7 +36,7 @@ def unkeepable(cls: type[BaseModel]) -> str | None:
 
 
 def shape_of(cls: type[BaseModel]) -> str:
-    """A text that is another one when a field, its type, a validator, a serializer or the config is another one.
+    """A text that changes with the fields, their types, the validators, the serializers and the config.
 
     It is the same in all processes that run the same code.
     """
@@ -52,7 +58,7 @@ def _text(part: Any) -> str:
     if isinstance(part, PLAIN):
         return repr(part)
     if isinstance(part, Mapping):
-        return _joined(f"{key}:{_text(value)}" for key, value in part.items() if key not in NOT_SHAPE)
+        return _joined(f"{key}:{_text(value)}" for key, value in part.items() if key not in IGNORED_KEYS)
     if isinstance(part, list | tuple):
         return _joined(map(_text, part))
     if isinstance(part, set | frozenset):

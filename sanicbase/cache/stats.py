@@ -1,4 +1,4 @@
-"""What the entries of a class were good for: counted in the process, gathered in Redis."""
+"""Counters of a cache model, collected in each process and summed in Redis."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ __all__ = ["Stats"]
 
 @dataclass
 class Stats:
-    """How often, for each kind of answer. A get that finds nothing counts as what it did."""
+    """The number of reads by their outcome; a read of a missing row counts like one of an existing row."""
 
     hits: int = 0
     """Answered from Redis."""
     misses: int = 0
-    """Not in Redis, or not any more."""
+    """Not in Redis."""
     fills: int = 0
     """Loaded and stored."""
     waits: int = 0
-    """Waited for another who was loading it."""
+    """Waited for another reader's load."""
     refused: int = 0
-    """Loaded and not stored, since it was written meanwhile."""
+    """Loaded and not stored, since the row was written meanwhile."""
     bypasses: int = 0
-    """Loaded without a look at Redis, or while a write was under way."""
+    """Loaded without Redis, or during a write."""
     oversized: int = 0
     """Loaded and not stored, since it is too large."""
     lossy: int = 0
-    """Loaded and not stored, since JSON would give back something else."""
+    """Loaded and not stored, since JSON would change it."""
     corrupt: int = 0
-    """In Redis was something that is not ours."""
+    """Redis had other bytes than an entry."""
 
-    def taken(self) -> dict[str, int]:
-        """What was counted since the last time, without zeros; counting begins anew."""
+    def take(self) -> dict[str, int]:
+        """The counters since the last call, without zeros; they are reset."""
         counted = {name: count for name, count in asdict(self).items() if count}
         for field in fields(self):
             setattr(self, field.name, 0)

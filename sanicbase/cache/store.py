@@ -1,4 +1,4 @@
-"""Cache models without a source: Redis is where they are."""
+"""Cache models without a source, stored in Redis only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from sanicbase.cache.batches import in_batches
-from sanicbase.cache.keys import encoded
+from sanicbase.cache.keys import encode_key
 from sanicbase.cache.options import Options, fingerprint
-from sanicbase.cache.packing import faithful, lost, unpacked
+from sanicbase.cache.serialization import describe_loss, dump_lossless, load_json
 from sanicbase.db.errors import IntegrityError
 from sanicbase.errors import InvalidValue, SanicBaseError
 from sanicbase.rc.clients import get_redis, namespace
@@ -20,68 +20,68 @@ __all__ = ["Store", "key_error"]
 
 T = TypeVar("T", bound=BaseModel)
 
-# KEYS: the entry. ARGV: what it was, what it is to be, its life in milliseconds or ''. Answers whether it was that.
+# KEYS: the entry. ARGV: its expected value, its new value, its TTL in milliseconds or ''. Returns whether it was set.
 REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1
 """
-TRIES = 50  # of an update that others are quicker than
+MAX_ATTEMPTS = 50  # of an update with conflicts
 
 
 class Store:
-    """The entries of one class, each as JSON under its key. Redis' own errors are raised as they are."""
+    """The entries of one class, each as JSON under its key. Raises the errors of redis-py."""
 
     def __init__(self, cls: type[BaseModel], options: Options) -> None:
         self._cls = cls
         self._options = options
         self._prefix = f"{namespace()}:rc:{cls.__name__}:s:{fingerprint(cls)}:"
-        self._life = None if options.ttl is None else int(options.ttl * 1000)
+        self._ttl_ms = None if options.ttl is None else int(options.ttl * 1000)
 
     async def get_many(self, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The entries in the order of the keys; None for what there is not."""
-        found: list[Any] = []
+        """The entries in the order of the keys; None where there is none."""
+        values: list[Any] = []
         for batch in in_batches(keys):
-            found += await self._redis.mget([self._name(values) for values in batch])
-        return [None if raw is None else unpacked(self._cls, raw) for raw in found]
+            values += await self._redis.mget([self._name(values) for values in batch])
+        return [None if raw is None else load_json(self._cls, raw) for raw in values]
 
     async def create(self, entry: BaseModel) -> None:
-        """Keep a new entry. Raises IntegrityError when there is one with its key."""
+        """Store a new entry. Raises IntegrityError when its key exists."""
         name = self._name(self._options.key.of(entry))
-        if not await self._redis.set(name, _packed(entry), px=self._life, nx=True):
+        if not await self._redis.set(name, _dump(entry), px=self._ttl_ms, nx=True):
             names = ", ".join(self._options.key.names)
-            raise IntegrityError(f"There is a {self._cls.__name__} with this {names}.", columns=self._options.key.names)
+            raise IntegrityError(
+                f"A {self._cls.__name__} with this {names} exists already.", columns=self._options.key.names
+            )
 
     async def save(self, entry: BaseModel) -> None:
-        """Keep an entry, whatever there was."""
-        await self._redis.set(self._name(self._options.key.of(entry)), _packed(entry), px=self._life)
+        """Store an entry, whether or not its key exists."""
+        await self._redis.set(self._name(self._options.key.of(entry)), _dump(entry), px=self._ttl_ms)
 
     async def update(self, values: tuple[Any, ...], changes: dict[str, Any]) -> Any:
-        """Change an entry as it is now, be others changing it as well; None when there is none."""
+        """Update an entry by compare-and-set; None when there is none."""
         name = self._name(values)
         replace = self._redis.register_script(REPLACE)
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             raw = await self._redis.get(name)
             if raw is None:
                 return None
-            before = unpacked(self._cls, raw)
-            after = self._cls.model_validate(
-                {**before.model_dump(by_alias=False), **changes}, by_alias=True, by_name=True
-            )
-            self._check_key(after, values)
-            life = "" if self._life is None else self._life
-            if await replace(keys=[name], args=[raw, _packed(after), life]):
-                return after
-        raise IntegrityError(f"A {self._cls.__name__} is changed by others all the time. Try again later.")
+            old = load_json(self._cls, raw)
+            new = self._cls.model_validate({**old.model_dump(by_alias=False), **changes}, by_alias=True, by_name=True)
+            self._check_key(new, values)
+            ttl_ms = "" if self._ttl_ms is None else self._ttl_ms
+            if await replace(keys=[name], args=[raw, _dump(new), ttl_ms]):
+                return new
+        raise IntegrityError(f"Other processes keep changing this {self._cls.__name__}. Try again later.")
 
-    def _check_key(self, after: BaseModel, values: tuple[Any, ...]) -> None:
+    def _check_key(self, new: BaseModel, values: tuple[Any, ...]) -> None:
         key = self._options.key
-        for name, value, before in zip(key.names, key.of(after), values, strict=True):
-            if value != before:
+        for name, value, old in zip(key.names, key.of(new), values, strict=True):
+            if value != old:
                 raise key_error(self._cls, name)
 
     async def delete(self, keys: Sequence[tuple[Any, ...]]) -> int:
-        """Remove entries, and say how many there were."""
+        """Delete entries; the number of existing ones."""
         removed = 0
         for batch in in_batches(keys):
             removed += await self._redis.delete(*(self._name(values) for values in batch))
@@ -92,11 +92,11 @@ class Store:
         return get_redis(self._options.connection)
 
     def _name(self, values: tuple[Any, ...]) -> str:
-        return self._prefix + encoded(values)
+        return self._prefix + encode_key(values)
 
 
 def key_error(cls: type[BaseModel], name: str) -> InvalidValue:
-    """What an update raises that would leave an entry under the key of another."""
+    """The error of an update that would change the key."""
     return InvalidValue(
         f"{name!r} is the key of {cls.__name__}, which cannot be changed. Create another one, and delete this one.",
         path=name,
@@ -104,10 +104,11 @@ def key_error(cls: type[BaseModel], name: str) -> InvalidValue:
     )
 
 
-def _packed(entry: BaseModel) -> bytes:
-    if (payload := faithful(entry, type(entry))) is None:
+def _dump(entry: BaseModel) -> bytes:
+    if (payload := dump_lossless(entry, type(entry))) is None:
         raise SanicBaseError(
-            f"Redis would not give back this {type(entry).__name__} ({lost(entry, type(entry))}): it is not written. "
-            "Give the field a type that pydantic reads back from its own JSON."
+            f"This {type(entry).__name__} does not survive serialization to JSON "
+            f"({describe_loss(entry, type(entry))}), so it was not written. Give the field a type that pydantic reads "
+            "back from its own JSON."
         )
     return payload

@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 
 from sanicbase.cache import RCModel
-from sanicbase.cache.caches import open_caches
+from sanicbase.cache.resource import open_cache_models
 from sanicbase.cache.stats import Stats
 from sanicbase.cli.project import guessed_service
 from sanicbase.cli.table import table
@@ -49,7 +49,7 @@ def stats(service: str) -> None:
     """How often each class of SERVICE was answered from Redis, summed up over all of its processes."""
 
     async def collect() -> list[tuple[str, Stats]]:
-        return [(cls.__name__, await cls.stats()) for cls in open_caches()]
+        return [(cls.__name__, await cls.stats()) for cls in open_cache_models()]
 
     names = [field.name for field in fields(Stats)]
     rows = [("class", "share", *names)]
@@ -88,7 +88,7 @@ def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, every:
         raise click.UsageError(_("Name the keys, or say --all."))
 
     async def forget() -> list[str]:
-        classes = open_caches() if model is None else [_named(service, model)]
+        classes = open_cache_models() if model is None else [_named(service, model)]
         for cls in classes:
             if every:
                 await cls.invalidate_all()
@@ -118,7 +118,7 @@ def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
 
 
 def _named(service: str, model: str) -> type[RCModel]:
-    classes: Sequence[type[RCModel]] = open_caches()
+    classes: Sequence[type[RCModel]] = open_cache_models()
     for cls in classes:
         if cls.__name__ == model:
             return cls

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 import click
 
 from sanicbase.cache import RCModel
-from sanicbase.cache.model import declared
+from sanicbase.cache.model import cache_models
 from sanicbase.cli.doctoring.database import look_at_databases
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.cli.doctoring.machine import (
@@ -100,7 +100,7 @@ def _processes(config: Config, service: Service) -> int:
 
 def _uses(config: Config, service: Service) -> dict[str, Uses]:
     """What the service keeps in each Redis, by its name."""
-    own = [cls for cls in declared if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
+    own = [cls for cls in cache_models if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
     uses = {name: _kept([cls for cls in own if cls._options.connection == name]) for name in config.redis_urls("")}
     if "srv" in service.kinds and _has_timers(config.SERVER_NAME):
         uses["default"] = replace(uses["default"], timers=True)

@@ -16,7 +16,7 @@ import click
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tortoise import Tortoise
 
-from sanicbase.cache.model import declared
+from sanicbase.cache.model import cache_models
 from sanicbase.cli.project import of_service
 from sanicbase.config import Config
 from sanicbase.i18n import gettext as _
@@ -53,7 +53,7 @@ def _converse(config: Config, portal: BlockingPortal) -> None:
 
 def _at_hand(config: Config) -> dict[str, Any]:
     models = {name: model for app in Tortoise.apps.values() for name, model in app.items() if name != "Aerich"}
-    caches = {cls.__name__: cls for cls in declared if cls.__module__.startswith(f"{config.SERVER_NAME}.")}
+    caches = {cls.__name__: cls for cls in cache_models if cls.__module__.startswith(f"{config.SERVER_NAME}.")}
     return {"asyncio": asyncio, "config": config, **models, **caches}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tortoise import fields
 
 from sanicbase import RCModel
-from sanicbase.cache.model import declared
+from sanicbase.cache.model import cache_models
 from sanicbase.db import DBModel
 
 __all__ = ["Card", "shaped"]
@@ -20,8 +20,8 @@ class Card(DBModel):
 
 def shaped(*, noted: bool) -> type[RCModel]:
     """The class CardRC as one release has it, or the next; what there was before is forgotten."""
-    for cls in [cls for cls in declared if cls.__name__ == "CardRC"]:
-        declared.discard(cls)
+    for cls in [cls for cls in cache_models if cls.__name__ == "CardRC"]:
+        cache_models.discard(cls)
     return _noted() if noted else _plain()
 
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from sanicbase import RCModel, get_redis
 from sanicbase.cache.entry import unpack_entry
-from sanicbase.cache.opened import OpenCache
-from sanicbase.cache.trust import Away, Trust
-from sanicbase.cache.wants import Want
+from sanicbase.cache.epoch import EpochClient, RedisUnavailable
+from sanicbase.cache.model_cache import ModelCache
+from sanicbase.cache.pending_reads import PendingRead
 from sanicbase.db.observers import Write
 from tests.cache.cards import Card
 from tests.cache.protocol import State
@@ -59,9 +59,9 @@ class Gate:
 class _Process:
     """One process: its readers and writers, and the get that is under way."""
 
-    def __init__(self, trust: Trust) -> None:
+    def __init__(self, epoch_client: EpochClient) -> None:
         self.row = 0
-        self.cache = OpenCache(Count, Count._options, self._load, trust, life=LIFE, commit=2.0)
+        self.cache = ModelCache(Count, Count._options, self._load, epoch_client, life=LIFE, commit=2.0)
         self.entries = self.cache.entries
         self._store = self.entries._store
         self.entries._store = self._store_later  # type: ignore[assignment,method-assign]
@@ -120,13 +120,13 @@ class GatedReplay:
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        self._trust = await self._stack.enter_async_context(
-            Trust("default", timeout=SOON, settle=LIFE, settle_intact=LIFE)
+        self._epoch_client = await self._stack.enter_async_context(
+            EpochClient("default", timeout=SOON, settle=LIFE, settle_intact=LIFE)
         )
-        await self._trust._beats.close()
-        await get_redis().delete(self._trust.keys[2])  # nobody else is there, who would know more
-        await self._trust._beat_once()
-        self._processes = [_Process(self._trust), _Process(self._trust)]
+        await self._epoch_client._heartbeat_thread.close()
+        await get_redis().delete(self._epoch_client.keys[2])  # nobody else is there, who would know more
+        await self._epoch_client._send_heartbeat()
+        self._processes = [_Process(self._epoch_client), _Process(self._epoch_client)]
         for process in self._processes:
             self._stack.push_async_callback(process.end)
         await self._reader(0, "takes the lease", None)
@@ -177,25 +177,25 @@ class GatedReplay:
     async def _other(self, name: str, before: State) -> None:
         redis = get_redis()
         if name == "the entry runs out":
-            await redis.delete(self._processes[0].cache.place.entry("k:1"))
+            await redis.delete(self._processes[0].cache.keyspace.entry("k:1"))
         elif name.startswith("the closing of writer"):
             for closing in self._processes[int(name.split()[4])].cache.writes._closings.values():
                 closing.since = None
-                await redis.zadd(f"{self._processes[0].cache.place.prefix}c:k:1", {closing.token: 1}, xx=True)
+                await redis.zadd(f"{self._processes[0].cache.keyspace.prefix}c:k:1", {closing.token: 1}, xx=True)
         elif name == "settling ends":
-            await redis.delete(self._trust.keys[2])
+            await redis.delete(self._epoch_client.keys[2])
             if before.epoch:
-                await self._trust._beat_once()
+                await self._epoch_client._send_heartbeat()
         elif name == "a beat makes an epoch":
-            await self._trust._beat_once()
+            await self._epoch_client._send_heartbeat()
         elif name == "the epoch ends":
-            await redis.delete(self._trust.keys[0])
+            await redis.delete(self._epoch_client.keys[0])
         elif name == "Redis is emptied":
             await redis.flushdb()
 
     async def _compare(self, state: State) -> None:
-        place = self._processes[0].cache.place
-        names = (self._trust.keys[0], place.generation, place.entry("k:1"))
+        keyspace = self._processes[0].cache.keyspace
+        names = (self._epoch_client.keys[0], keyspace.generation, keyspace.entry("k:1"))
         held: list[Any] = await get_redis().mget(names)
         epoch, generation, raw = held
         entry = None if raw is None or generation is None else unpack_entry(raw)
@@ -203,16 +203,16 @@ class GatedReplay:
         found = Count.model_validate_json(entry.payload or b"").n if counts and entry is not None else None
         assert found == state.entry
         assert await self._is_hit() == (state.epoch and state.entry is not None)
-        assert bool(await get_redis().exists(self._trust.keys[2])) == state.settling
+        assert bool(await get_redis().exists(self._epoch_client.keys[2])) == state.settling
 
     async def _is_hit(self) -> bool:
         """Whether a get would be answered by Redis; nothing is changed by asking."""
-        trust, want = self._trust, Want[Any](KEY)
-        epoch = trust.epoch
+        epoch_client, read = self._epoch_client, PendingRead[Any](KEY)
+        epoch = epoch_client.epoch
         if epoch is None:
             return False
         try:
-            return not await self._processes[0].entries._from_redis({"k:1": want}, epoch)
-        except Away:
-            trust.epoch = epoch  # as it was before anybody asked
+            return not await self._processes[0].entries._from_redis({"k:1": read}, epoch)
+        except RedisUnavailable:
+            epoch_client.epoch = epoch  # as it was before anybody asked
             return False

@@ -22,7 +22,7 @@ NAMES = {
     hashlib.sha1(getattr(scripts, name).encode(), usedforsecurity=False).hexdigest(): name for name in scripts.__all__
 }
 
-BESIDES = ("PING", "BEAT", "HINCRBY", "HELLO", "CLIENT")  # a thread beats on a connection of its own
+BESIDES = ("PING", "HEARTBEAT", "HINCRBY", "HELLO", "CLIENT")  # a thread sends heartbeats on its own connection
 
 
 async def settled(redis_url: str) -> None:

@@ -9,22 +9,22 @@ import asyncio
 import sys
 from pathlib import Path
 
-from sanicbase.cache import opened
+from sanicbase.cache.model_cache import ModelCache
 from tests.cache.models import AuthorRC
 from tests.cache.opening import library
 
 
 async def read(db_url: str, redis_url: str, log: Path, gets: int) -> None:
     """Read key 1 by many tasks, spread over a few turns of the event loop."""
-    ask = opened.OpenCache._rows_of
+    ask = ModelCache._rows_of
 
-    async def logged(self: opened.OpenCache, index: object, keys: object) -> object:
+    async def logged(self: ModelCache, index: object, keys: object) -> object:
         with log.open("a") as file:
             file.write("query\n")
         await asyncio.sleep(0.05)  # as a loaded database would take
         return await ask(self, index, keys)  # type: ignore[arg-type]
 
-    opened.OpenCache._rows_of = logged  # type: ignore[assignment,method-assign]
+    ModelCache._rows_of = logged  # type: ignore[assignment,method-assign]
     async with library(db_url, redis_url, schema=False, CACHE_TIMEOUT=5):
         say("ready")
         await asyncio.to_thread(sys.stdin.readline)

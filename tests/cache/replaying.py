@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from sanicbase.cache.entry import Entry, pack_entry, unpack_entry
-from sanicbase.cache.scripts import BEAT, CLOSE, FILL, LEASE, OPEN
+from sanicbase.cache.scripts import CLOSE, FILL, HEARTBEAT, LEASE, OPEN
 from tests.cache.protocol import State
 
 __all__ = ["Replay"]
@@ -27,7 +27,7 @@ class Replay:
     def __init__(self, redis: Redis, closes: tuple[str, ...]) -> None:
         self._redis = redis
         self._closes = closes
-        self._scripts = {text: redis.register_script(text) for text in (BEAT, CLOSE, FILL, LEASE, OPEN)}
+        self._scripts = {text: redis.register_script(text) for text in (HEARTBEAT, CLOSE, FILL, LEASE, OPEN)}
         self._epoch = b""
         self._row = 0
         self._leases: dict[int, tuple[str, bytes, bytes]] = {}  # of each reader: name, epoch, generation
@@ -132,7 +132,7 @@ class Replay:
     async def _beat(self) -> None:
         self._asked += 1
         args: list[Any] = [self._epoch, "me", "", 0, LONG, LONG, LONG, f"{self._asked:08d}"]
-        self._epoch = (await self._scripts[BEAT](keys=SHARED, args=args))[0]
+        self._epoch = (await self._scripts[HEARTBEAT](keys=SHARED, args=args))[0]
 
     def _closings(self, place: int) -> str:
         return f"{PREFIX}c:{self._closes[place]}"

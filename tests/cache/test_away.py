@@ -13,8 +13,8 @@ import pytest
 from redis.asyncio import Redis
 
 from sanicbase import ResourceError, spawn, transaction
-from sanicbase.cache import opened
-from sanicbase.cache.trust import PULSE
+from sanicbase.cache.epoch import EPOCH_TTL
+from sanicbase.cache.model_cache import ModelCache
 from sanicbase.testing.private_server import PrivateServer
 from tests.cache.models import AuthorRC
 from tests.cache.opening import commands, library, past_the_model
@@ -172,7 +172,7 @@ async def test_a_spawned_write_is_heard_of_though_the_service_ends(db_url: str, 
 
 async def test_nothing_of_before_a_long_freeze_counts_afterwards(served: None, own_redis: PrivateServer) -> None:
     with own_redis.frozen():
-        await asyncio.sleep(PULSE + 0.3)
+        await asyncio.sleep(EPOCH_TTL + 0.3)
         await past_the_model("UPDATE author SET name = 'bea' WHERE id = 1")
     assert await name() == "bea"
 
@@ -198,9 +198,9 @@ async def test_equal_reads_share_their_queries_while_redis_is_away(
     served: None, own_redis: PrivateServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = 0
-    ask = opened.OpenCache._rows_of
+    ask = ModelCache._rows_of
 
-    async def slow(self: opened.OpenCache, index: object, keys: object) -> object:
+    async def slow(self: ModelCache, index: object, keys: object) -> object:
         nonlocal queries
         queries += 1
         await asyncio.sleep(0.05)
@@ -208,7 +208,7 @@ async def test_equal_reads_share_their_queries_while_redis_is_away(
 
     with own_redis.frozen():
         await name()
-        monkeypatch.setattr(opened.OpenCache, "_rows_of", slow)
+        monkeypatch.setattr(ModelCache, "_rows_of", slow)
         begun = monotonic()
 
         async def read(after: float) -> str:
@@ -237,7 +237,7 @@ async def test_a_redis_that_is_full_is_not_trusted(served: None, own_redis: Priv
 async def test_a_redis_that_refuses_all_writes_keeps_the_row_as_it_is(served: None, own_redis: PrivateServer) -> None:
     async with Redis.from_url(kinds.url(own_redis)) as redis:
         await redis.config_set("min-replicas-to-write", "1")
-        with pytest.raises(ResourceError, match="so the write was not made"):
+        with pytest.raises(ResourceError, match="so the write was not executed"):
             await Author.filter(id=1).update(name="bea")
         assert await name() == "ann"
         assert (await Author.get(id=1)).name == "ann"
@@ -251,7 +251,7 @@ async def test_the_last_to_leave_keeps_the_cache_warm_for_the_next(db_url: str, 
     async with library(db_url, url, **BRIEF):
         await Author.create(id=1, name="ann")
         await AuthorRC.get(1)
-    await asyncio.sleep(PULSE + 0.3)
+    await asyncio.sleep(EPOCH_TTL + 0.3)
     async with library(db_url, url, schema=False, **BRIEF), commands(url) as said:
         assert await name() == "ann"
     assert "MGET" in said
@@ -265,7 +265,7 @@ async def test_whoever_did_not_leave_in_order_leaves_nothing(db_url: str, own_re
         await AuthorRC.get(1)
         async with Redis.from_url(url) as redis:
             await redis.sadd("library:rc:members", "killed")
-    await asyncio.sleep(PULSE + 0.3)
+    await asyncio.sleep(EPOCH_TTL + 0.3)
     async with library(db_url, url, schema=False, **BRIEF):
         await past_the_model("UPDATE author SET name = 'bea' WHERE id = 1")
         assert await name() == "bea"
@@ -278,7 +278,7 @@ async def test_a_blocked_event_loop_forgets_nothing(
     async with library(db_url, url):
         await Author.create(id=1, name="ann")
         await AuthorRC.get(1)
-        time.sleep(2 * PULSE)  # noqa: ASYNC251  (as a handler does that is slow)
+        time.sleep(2 * EPOCH_TTL)  # noqa: ASYNC251  (as a handler does that is slow)
         async with commands(url) as said:
             assert await name() == "ann"
     assert said[-1] == "MGET"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from sanicbase.cache.batches import BATCH, BATCH_BYTES, CLOSING_BATCH, LARGEST_VALUE, in_batches
+from sanicbase.cache.batches import BATCH, BATCH_BYTES, CLOSING_BATCH, MAX_VALUE_BYTES, in_batches
 from sanicbase.testing.private_server import PrivateServer
 from tests.cache.models import AuthorRC, BlobRC
 from tests.cache.opening import commands, library
@@ -52,7 +52,7 @@ async def test_no_request_holds_redis_for_long(db_url: str, own_redis: PrivateSe
     url = kinds.url(own_redis)
     async with library(db_url, url), Redis.from_url(url) as redis:
         await redis.config_resetstat()
-        large = [LARGEST_VALUE - 100 + number for number in range(50)]
+        large = [MAX_VALUE_BYTES - 100 + number for number in range(50)]
         for keys in (range(MANY), large):
             for _ in range(2):
                 await BlobRC.get_many(keys)
@@ -79,7 +79,7 @@ async def test_a_value_that_is_too_large_is_answered_and_not_stored(
     assert stats.bypasses == 10  # the second time, at once
     (record,) = caplog.records
     assert "has 5000" in record.message
-    assert "262144 at most" in record.message
+    assert "more than the limit of 262144" in record.message
     async with commands(redis_url) as said:
         assert await AuthorRC.get(1) == AuthorRC(id=1, name="ann")
     assert said == ["MGET"]

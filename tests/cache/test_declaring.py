@@ -36,19 +36,29 @@ async def loading(cls: Any, keys: Any) -> list[Any]:
 
 WRONG: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
     ({"id": int, "titel": str}, None, {"source": Book}, "the source Book has no field 'titel'"),
-    ({"id": int}, None, {"source": object}, "Meta.source is a DBModel"),
-    ({"id": int}, None, {"source": Author, "uniqe": ("name",)}, "Meta does not know 'uniqe'"),
-    ({"id": int}, None, {"source": Author, "unique": ("name",)}, "Meta names 'name', which is no field of the class"),
-    ({"name": str}, None, {"source": Author}, "Meta names 'id', which is no field of the class"),
+    ({"id": int}, None, {"source": object}, "Meta.source must be a DBModel"),
+    ({"id": int}, None, {"source": Author, "uniqe": ("name",)}, "Meta has no option 'uniqe'"),
+    (
+        {"id": int},
+        None,
+        {"source": Author, "unique": ("name",)},
+        "Meta names 'name', which is not a field of the class",
+    ),
+    ({"name": str}, None, {"source": Author}, "Meta names 'id', which is not a field of the class"),
     ({"id": int, "room": int}, None, {"source": Shelf, "unique": ("room",)}, "room is not unique in Shelf"),
-    ({"id": int}, None, {"source": Author, "ttl": 0}, "Meta.ttl is a number of seconds, not 0"),
-    ({"id": int}, None, {"source": Author, "ttl": "1h"}, "Meta.ttl is a number of seconds, not '1h'"),
-    ({"id": int}, None, {"source": Author, "negative_ttl": -1}, "Meta.negative_ttl is a number of seconds, not -1"),
+    ({"id": int}, None, {"source": Author, "ttl": 0}, "Meta.ttl must be a number of seconds, not 0"),
+    ({"id": int}, None, {"source": Author, "ttl": "1h"}, "Meta.ttl must be a number of seconds, not '1h'"),
+    (
+        {"id": int},
+        None,
+        {"source": Author, "negative_ttl": -1},
+        "Meta.negative_ttl must be a number of seconds",
+    ),
     ({"id": int}, None, {"unique": ("id",)}, "Meta.unique needs a source"),
-    ({"id": int}, None, {"watches": {Book: "id"}}, "Meta.watches is for a class with a load"),
+    ({"id": int}, None, {"watches": {Book: "id"}}, "Meta.watches needs a load()"),
     ({"id": int}, loading, {"watches": {Book: "autor_id"}}, "Meta.watches: Book has no field 'autor_id'"),
     ({"id": int}, loading, {"watches": {Book: ("id", "slug")}}, "Meta.watches names 2 fields of Book, and a key has 1"),
-    ({"id": int}, loading, {"source": Author}, "it has a source and a load"),
+    ({"id": int}, loading, {"source": Author}, "it has both a source and a load()"),
 ]
 
 
@@ -87,7 +97,7 @@ async def test_times_that_do_not_fit_are_refused_at_the_start(db_url: str, redis
 
 async def test_two_classes_of_one_name_are_refused(db_url: str, redis_url: str) -> None:
     both = made({"id": int}, source=Author), made({"id": int, "name": str}, source=Author)
-    with pytest.raises(ConfigError, match="Two cache models have one name"):
+    with pytest.raises(ConfigError, match="Two cache models have the same name"):
         async with library(db_url, redis_url):
             raise AssertionError(f"it has started with {both}")
 

@@ -10,7 +10,7 @@ import pytest
 from tortoise import Tortoise
 
 from sanicbase import get_redis, lifespan
-from sanicbase.cache.keys import encoded
+from sanicbase.cache.keys import encode_key
 from tests.cache.cards import Card, shaped
 from tests.db.opening import LibraryConfig
 
@@ -39,8 +39,8 @@ async def texts_in_redis() -> list[str]:
 
 
 async def test_the_digest_of_a_long_text_is_a_text_like_any_other(cards: Any) -> None:
-    attacks = {encoded((LONG,)), digest(LONG), digest(encoded((LONG,))), "=" + digest(LONG)}
-    assert encoded((LONG,)).startswith("~")
+    attacks = {encode_key((LONG,)), digest(LONG), digest(encode_key((LONG,))), "=" + digest(LONG)}
+    assert encode_key((LONG,)).startswith("~")
     for attack in attacks:
         assert await cards.get_by(slug=attack) is None
     await Card.create(id=1, slug=LONG, n=1)
@@ -52,13 +52,13 @@ async def test_the_digest_of_a_long_text_is_a_text_like_any_other(cards: Any) ->
 
 async def test_a_row_whose_text_is_the_digest_of_another_is_not_that_other(cards: Any) -> None:
     await Card.create(id=1, slug=LONG, n=1)
-    await Card.create(id=2, slug=encoded((LONG,)), n=2)
+    await Card.create(id=2, slug=encode_key((LONG,)), n=2)
     for _ in range(2):
         assert (await cards.get_by(slug=LONG)).id == 1
-        assert (await cards.get_by(slug=encoded((LONG,)))).id == 2
+        assert (await cards.get_by(slug=encode_key((LONG,)))).id == 2
     await Card.filter(id=1).delete()
     assert await cards.get_by(slug=LONG) is None
-    assert (await cards.get_by(slug=encoded((LONG,)))).id == 2
+    assert (await cards.get_by(slug=encode_key((LONG,)))).id == 2
 
 
 async def test_no_text_of_a_key_in_redis_hides_the_row_of_that_key(cards: Any) -> None:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, Secret, Secre
 
 from sanicbase import SanicBaseError, get_redis
 from sanicbase.cache.options import fingerprint
-from sanicbase.cache.packing import faithful, packed, unpacked
+from sanicbase.cache.serialization import dump_json, dump_lossless, load_json
 from tests.cache.kept import KEPT, Kept, MomentRC, PriceRC, TrimmedRC, kept_class
 from tests.cache.opening import library
 from tests.db.library import Book
@@ -35,10 +35,10 @@ def no_leftovers() -> Iterator[None]:
 def test_a_value_is_stored_only_when_it_comes_back_as_it_was(kept: Kept) -> None:
     cls: Any = kept_class("ValueRC", kept.kind, kept.value)
     entry = cls(id=1, value=kept.value)
-    raw = faithful(entry, cls)
+    raw = dump_lossless(entry, cls)
     assert (raw is not None) == kept.kept
     if raw is not None:
-        again = unpacked(cls, raw)
+        again = load_json(cls, raw)
         assert (again, type(again.value)) == (entry, type(entry.value))
 
 
@@ -93,7 +93,7 @@ def test_usual_types_come_back_whatever_their_value(kind: Any) -> None:
     @given(json if kind is JsonValue else st.from_type(kind).filter(ordinary))
     def check(value: Any) -> None:
         entry = cls(id=1, value=value)
-        assert unpacked(cls, packed(entry)) == entry
+        assert load_json(cls, dump_json(entry)) == entry
 
     check()
 
@@ -132,7 +132,7 @@ async def test_the_log_names_the_field_once_and_no_value(shelves: None, caplog: 
     for key in (1, 2):
         await MomentRC.get(key)
     (record,) = caplog.records
-    assert "'value' was of type str, and comes back as another datetime" in record.message
+    assert "'value' of type str becomes another datetime" in record.message
     assert "of MomentRC a type" in record.message
     assert "2024" not in record.message
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanicbase.cache.keys import LONGEST, encoded
+from sanicbase.cache.keys import MAX_LENGTH, encode_key
 
 
 class Colour(StrEnum):
@@ -57,18 +57,18 @@ def are_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
 def test_keys_have_one_text_when_they_are_the_same_and_only_then(
     one: tuple[object, ...], other: tuple[object, ...]
 ) -> None:
-    assert (encoded(one) == encoded(other)) == are_same(one, other)
+    assert (encode_key(one) == encode_key(other)) == are_same(one, other)
 
 
 @given(keys)
 def test_a_text_is_short_and_no_key_is_another_ones_text(key: tuple[object, ...]) -> None:
-    text = encoded(key)
-    assert len(text) <= LONGEST
+    text = encode_key(key)
+    assert len(text) <= MAX_LENGTH
     assert text.isascii()
     assert text.isprintable()
     assert not set(text) & set(":* ")
     if (text,) != key:
-        assert encoded((text,)) != text
+        assert encode_key((text,)) != text
 
 
 @given(st.datetimes(), zones, zones)
@@ -78,7 +78,7 @@ def test_a_moment_has_one_text_in_every_zone(moment: datetime, one: timezone, ot
         here = there.astimezone(other)
     except OverflowError:  # next to the first year and the last there is no such datetime, and a text all the same
         here = there
-    assert encoded((there,)) == encoded((here,)) != encoded((moment,))
+    assert encode_key((there,)) == encode_key((here,)) != encode_key((moment,))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_moment_has_one_text_in_every_zone(moment: datetime, one: timezone, ot
     ],
 )
 def test_equal_values_have_one_text(one: object, other: object) -> None:
-    assert encoded((one,)) == encoded((other,))
+    assert encode_key((one,)) == encode_key((other,))
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def test_equal_values_have_one_text(one: object, other: object) -> None:
         pytest.param(("a,b",), ("a", "b"), id="a comma"),
         pytest.param((Decimal(10**40 + 1),), (Decimal(10**40),), id="many digits"),
         pytest.param((10**5000,), (10**5000 + 1,), id="many more"),
-        pytest.param(("中" * 11,), (encoded(("中" * 11,)),), id="a digest"),
+        pytest.param(("中" * 11,), (encode_key(("中" * 11,)),), id="a digest"),
         pytest.param((date(2026, 1, 1),), ("2026-01-01",), id="a date"),
         pytest.param((datetime(2026, 1, 1, tzinfo=UTC),), (datetime(2026, 1, 1),), id="no zone"),  # noqa: DTZ001
         pytest.param((Colour.RED,), ("red",), id="an enumeration"),
     ],
 )
 def test_other_values_have_other_texts(one: tuple[object, ...], other: tuple[object, ...]) -> None:
-    assert encoded(one) != encoded(other)
+    assert encode_key(one) != encode_key(other)

@@ -145,7 +145,7 @@ class Cards(RuleBasedStateMachine):
         await self._stack.enter_async_context(lifespan(config))
 
     async def _beat(self) -> None:
-        await self.cls._opened._trust._beat_once()
+        await self.cls._opened._epoch_client._send_heartbeat()
 
     async def _write(self, step: Step, rows: Rows) -> None:
         """Make a write that is possible, also in the model; one that is not is refused and changes nothing."""

@@ -34,7 +34,7 @@ async def test_garbage_is_a_miss(shelves: None, garbage: bytes, caplog: pytest.L
     stats = await AuthorRC.stats()
     assert stats.corrupt >= 2
     assert stats.hits >= 4
-    assert len([record for record in caplog.records if "is not what a cache model stores" in record.message]) <= 2
+    assert len([record for record in caplog.records if "is not an entry of a cache model" in record.message]) <= 2
 
 
 @pytest.mark.parametrize("cut", [1, 5, 35, 36])

@@ -9,7 +9,7 @@ import pytest
 from tortoise.connection import get_connection
 
 from sanicbase import NotFoundError, NotOpenError, SanicBaseError, get_redis, transaction
-from sanicbase.cache import opened
+from sanicbase.cache.model_cache import ModelCache
 from tests.cache.models import AuthorRC, BookRC, ShelfRC, TallyRC
 from tests.cache.opening import commands, past_the_model
 from tests.db.library import Author, Book, Shelf, Tally
@@ -170,7 +170,7 @@ async def test_a_soft_deleted_row_is_gone_and_its_unique_value_free(shelves: Non
 
 
 async def test_an_entry_that_must_be_there_is_an_error_otherwise(shelves: None) -> None:
-    with pytest.raises(NotFoundError, match="There is no AuthorRC 7"):
+    with pytest.raises(NotFoundError, match="AuthorRC 7 does not exist"):
         await AuthorRC.get_or_fail(7)
 
 
@@ -234,13 +234,13 @@ async def test_outside_of_a_lifespan_it_says_so() -> None:
 def counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many keys each query for rows was about."""
     queries: list[int] = []
-    ask = opened.OpenCache._rows_of
+    ask = ModelCache._rows_of
 
-    async def counting(self: opened.OpenCache, index: object, keys: list[tuple[object, ...]]) -> object:
+    async def counting(self: ModelCache, index: object, keys: list[tuple[object, ...]]) -> object:
         queries.append(len(keys))
         return await ask(self, index, keys)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(opened.OpenCache, "_rows_of", counting)
+    monkeypatch.setattr(ModelCache, "_rows_of", counting)
     return queries
 
 

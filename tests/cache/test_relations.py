@@ -216,14 +216,14 @@ async def test_what_a_relation_does_not_lead_to_is_refused(people: People) -> No
 
 
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"id": int, "who": Any}, {"source": Vote}, "'who' is a relation of Vote. Declare its column, `who_id: …`"),
-    ({"own": int}, {"source": Profile}, "'own' is a relation of Profile. Declare its column, `own_id: …`"),
+    ({"id": int, "who": Any}, {"source": Vote}, "'who' is a relation of Vote. Declare its column: `who_id: …`"),
+    ({"own": int}, {"source": Profile}, "'own' is a relation of Profile. Declare its column: `own_id: …`"),
     (
         {"id": int, "topics": list[int]},
         {"source": Article},
         "'topics' is a relation of Article to rows of another table",
     ),
-    ({"id": int}, {"source": Vote, "unique": (("who", "article"),)}, "which is no field of the class. Declare it"),
+    ({"id": int}, {"source": Vote, "unique": (("who", "article"),)}, "which is not a field of the class. Declare it"),
     ({"id": int, "who_id": int}, {"source": Vote, "unique": ("who",)}, "who_id is not unique in Vote"),
     ({"id": int, "article_id": int}, {"source": Tagging, "key": "article"}, "article_id is not unique in Tagging"),
 ]

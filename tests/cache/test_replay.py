@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from sanicbase import get_redis
-from sanicbase.cache import reader, trust
+from sanicbase.cache import epoch, reader
 from tests.cache.gated import LIFE, GatedReplay
 from tests.cache.protocol import Limits, Rules, State, follow, sample, walk
 from tests.cache.replaying import KEY, Replay
@@ -80,8 +80,8 @@ async def test_the_scripts_do_what_the_machine_does(
 async def test_readers_and_writers_do_what_the_machine_does(
     opened: Opened, redis_url: str, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
-    monkeypatch.setattr(trust, "PULSE", LIFE)
-    monkeypatch.setattr(reader, "PATIENCE", 0.0)  # a lease may be taken over at once
+    monkeypatch.setattr(epoch, "EPOCH_TTL", LIFE)
+    monkeypatch.setattr(reader, "LEASE_TIMEOUT", 0.0)  # a lease may be taken over at once
     ways = sample(Rules(), limits, random.Random(7))
     async with opened(redis_url):
         taken = [await go_by_the_library(follow(Rules(), limits, way)) for way in ways]

@@ -13,7 +13,7 @@ import pytest
 from tortoise.connection import get_connection
 
 from sanicbase import RCModel, transaction
-from sanicbase.cache.model import declared
+from sanicbase.cache.model import cache_models
 from sanicbase.db.routing import forget_writes
 from tests.cache.models import AuthorRC
 from tests.cache.opening import library
@@ -50,15 +50,15 @@ class NameRC(RCModel):
         return (await Author.get(id=key)).name
 
 
-declared.discard(NameRC)
+cache_models.discard(NameRC)
 
 
 @pytest.fixture(autouse=True)
 def only_here() -> Iterator[None]:
     """Other tests count what a write to an author says to Redis."""
-    declared.add(NameRC)
+    cache_models.add(NameRC)
     yield
-    declared.discard(NameRC)
+    cache_models.discard(NameRC)
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import pytest
 from redis.asyncio import Redis
 
 from sanicbase import get_redis
-from sanicbase.cache.scripts import BEAT, CLOSE, LEASE, OPEN, SHAPES
+from sanicbase.cache.scripts import CLOSE, HEARTBEAT, LEASE, OPEN, SHAPES
 from tests.rc.conftest import Opened
 
 KEYS = ["t:epoch", "t:server", "t:settling", "t:members"]
 
 
 async def beat(redis: Redis, known: bytes, *, until: int | str, name: str) -> Any:
-    return await redis.register_script(BEAT)(keys=KEYS, args=[known, "me", until, 0, 1000, 3000, 2000, name])
+    return await redis.register_script(HEARTBEAT)(keys=KEYS, args=[known, "me", until, 0, 1000, 3000, 2000, name])
 
 
 async def test_a_late_beat_keeps_nothing_alive(opened: Opened, redis_url: str) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sanicbase import get_redis
-from sanicbase.cache import opened, reader
+from sanicbase.cache import reader
 from sanicbase.cache.entry import Entry, pack_entry, unpack_entry
+from sanicbase.cache.model_cache import ModelCache
 from sanicbase.cache.options import fingerprint
 from tests.cache.models import AuthorRC
 from tests.cache.opening import library
@@ -54,7 +55,7 @@ async def test_whoever_dies_while_it_loads_holds_up_the_others_for_a_moment_only
     shelves: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Author.create(id=1, name="ann")
-    monkeypatch.setattr(reader, "PATIENCE", 0.3)
+    monkeypatch.setattr(reader, "LEASE_TIMEOUT", 0.3)
     await AuthorRC.get(2)  # which makes the generation
     shape = fingerprint(AuthorRC)
     seconds, microseconds = await get_redis().time()
@@ -70,15 +71,15 @@ async def test_a_hot_entry_never_expires(shelves: None, monkeypatch: pytest.Monk
     await Author.create(id=1, name="ann")
     await AuthorRC.get(1)
     loads = 0
-    ask = opened.OpenCache._rows_of
+    ask = ModelCache._rows_of
 
-    async def slow(self: opened.OpenCache, index: object, keys: object) -> object:
+    async def slow(self: ModelCache, index: object, keys: object) -> object:
         nonlocal loads
         loads += 1
         await asyncio.sleep(0.05)
         return await ask(self, index, keys)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(opened.OpenCache, "_rows_of", slow)
+    monkeypatch.setattr(ModelCache, "_rows_of", slow)
     (key,) = [key async for key in get_redis().scan_iter(match="library:rc:AuthorRC:v:*:k:1")]
     entry = unpack_entry(await get_redis().get(key) or b"")  # type: ignore[arg-type]
     dear = Entry(entry.epoch, entry.generation, time.time() + 1.0, 0.1, entry.payload)

@@ -96,7 +96,7 @@ async def test_what_is_counted_follows_what_is_written(shelves: None) -> None:
 
 
 async def test_a_class_with_a_load_of_its_own_is_not_written(shelves: None) -> None:
-    with pytest.raises(SanicBaseError, match="BookCountRC can be written when its source is a DBModel"):
+    with pytest.raises(SanicBaseError, match="BookCountRC can be written only when its source is a DBModel"):
         await BookCountRC.update(1, books=5)
 
 
@@ -157,7 +157,7 @@ async def test_updates_at_once_are_all_there(shelves: None) -> None:
 async def test_where_redis_is_the_store_there_is_nothing_to_invalidate(shelves: None) -> None:
     wrong: list[type[RCModel]] = [SessionRC, DraftRC]
     for cls in wrong:
-        with pytest.raises(SanicBaseError, match="what is in Redis is all there is"):
+        with pytest.raises(SanicBaseError, match="it is stored in Redis only"):
             await cls.invalidate_all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from sanicbase.cache.caches import import_cache_models
+from sanicbase.cache.resource import import_cache_models
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.config import Config
 from sanicbase.db.database import models_known

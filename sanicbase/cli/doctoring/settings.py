@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
-from sanicbase.cache.caches import shortest_closed_ttl
+from sanicbase.cache.resource import min_closed_ttl
 from sanicbase.cli.doctoring.finding import Finding
 from sanicbase.cli.project import Kind
 from sanicbase.config import Config
@@ -54,7 +54,7 @@ def _weak(name: str, weakness: Weakness) -> Finding:
 
 
 def _closed_too_shortly(config: Config, prefix: str) -> Iterator[Finding]:
-    if (least := shortest_closed_ttl(config)) > config.CACHE_CLOSED_TTL:
+    if (least := min_closed_ttl(config)) > config.CACHE_CLOSED_TTL:
         yield _contradiction(
             _("{prefix}CACHE_CLOSED_TTL is shorter than a statement may take.", prefix=prefix),
             f"{prefix}CACHE_CLOSED_TTL={least:g}",

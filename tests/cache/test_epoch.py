@@ -12,21 +12,21 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sanicbase import ResourceError, get_redis
-from sanicbase.cache.trust import PULSE, Trust
+from sanicbase.cache.epoch import EPOCH_TTL, EpochClient
 from sanicbase.testing.private_server import PrivateServer
 from tests.rc import kinds
 from tests.rc.conftest import Opened
 
-BLOCKED = PULSE + 0.6  # seconds: longer than the silence after which an epoch has ended
+BLOCKED = EPOCH_TTL + 0.6  # seconds: longer than the silence after which an epoch has ended
 
 
 @pytest.fixture
-async def trust(opened: Opened, redis_url: str) -> AsyncIterator[Trust]:
-    async with opened(redis_url), Trust("default", timeout=0.1, settle=3.0, settle_intact=2.0) as trust:
-        yield trust
+async def client(opened: Opened, redis_url: str) -> AsyncIterator[EpochClient]:
+    async with opened(redis_url), EpochClient("default", timeout=0.1, settle=3.0, settle_intact=2.0) as client:
+        yield client
 
 
-async def test_a_writer_whose_loop_was_blocked_asks_again(trust: Trust) -> None:
+async def test_a_writer_whose_loop_was_blocked_asks_again(client: EpochClient) -> None:
     sent = 0
 
     async def ping() -> object:
@@ -34,37 +34,37 @@ async def test_a_writer_whose_loop_was_blocked_asks_again(trust: Trust) -> None:
         sent += 1
         if sent == 1:
             asyncio.get_running_loop().call_soon(time.sleep, BLOCKED)
-        return await trust.writing.ping()
+        return await client.writing.ping()
 
-    assert await trust.insisted(ping)
+    assert await client.request_until_answered(ping)
     assert sent == 2
 
 
-async def test_what_was_silent_before_a_stop_is_asked_after_it(trust: Trust) -> None:
+async def test_what_was_silent_before_a_stop_is_asked_after_it(client: EpochClient) -> None:
     server = (await get_redis().info("server"))["process_id"]
     os.kill(server, signal.SIGSTOP)
     try:
         async with asyncio.timeout(5):
-            while trust.epoch is not None:
+            while client.epoch is not None:
                 await asyncio.sleep(0.01)
     finally:
         os.kill(server, signal.SIGCONT)
     time.sleep(BLOCKED)  # noqa: ASYNC251  (as if the process were stopped)
-    assert await trust.insisted(trust.writing.ping)
+    assert await client.request_until_answered(client.writing.ping)
 
 
-async def test_a_silence_that_was_asked_into_ends_the_asking(trust: Trust) -> None:
+async def test_a_silence_that_was_asked_into_ends_the_asking(client: EpochClient) -> None:
     server = (await get_redis().info("server"))["process_id"]
     os.kill(server, signal.SIGSTOP)
     try:
         begun = time.monotonic()
-        assert not await trust.insisted(trust.writing.ping)
+        assert not await client.request_until_answered(client.writing.ping)
         first = time.monotonic() - begun
-        assert not await trust.insisted(trust.writing.ping)  # the beats have asked meanwhile
+        assert not await client.request_until_answered(client.writing.ping)  # the beats have asked meanwhile
         second = time.monotonic() - begun - first
     finally:
         os.kill(server, signal.SIGCONT)
-    assert first > PULSE
+    assert first > EPOCH_TTL
     assert second < first / 2
 
 
@@ -74,14 +74,14 @@ async def test_one_that_is_opened_without_redis_believes_the_first_beat(
     caplog.set_level(logging.INFO, "sanicbase.cache")
     async with opened(kinds.url(own_redis)):
         with own_redis.frozen():
-            trust = await Trust("default", timeout=0.1, settle=3.0, settle_intact=2.0, start=0.0).__aenter__()
-            assert [trust.epoch] == [None]
+            client = await EpochClient("default", timeout=0.1, settle=3.0, settle_intact=2.0, start=0.0).__aenter__()
+            assert [client.epoch] == [None]
         try:
             async with asyncio.timeout(20):
-                while trust.epoch is None:
+                while client.epoch is None:
                     await asyncio.sleep(0.01)
         finally:
-            await trust.__aexit__()
+            await client.__aexit__()
     said = [record.getMessage() for record in caplog.records if record.name == "sanicbase.cache"]
     away, back, *_ = said  # a busy machine may be late again
     assert away == "The Redis default does not answer (no answer since the start): cache models read the database."
@@ -89,42 +89,44 @@ async def test_one_that_is_opened_without_redis_believes_the_first_beat(
 
 
 @pytest.fixture
-async def patient(opened: Opened, redis_url: str) -> AsyncIterator[Trust]:
+async def patient(opened: Opened, redis_url: str) -> AsyncIterator[EpochClient]:
     """One that a busy machine does not take for a Redis that is away."""
-    async with opened(redis_url), Trust("default", timeout=5.0, settle=3.0, settle_intact=2.0) as trust:
-        yield trust
+    async with opened(redis_url), EpochClient("default", timeout=5.0, settle=3.0, settle_intact=2.0) as client:
+        yield client
 
 
-async def test_beats_go_on_while_the_event_loop_is_blocked(patient: Trust, caplog: pytest.LogCaptureFixture) -> None:
+async def test_beats_go_on_while_the_event_loop_is_blocked(
+    patient: EpochClient, caplog: pytest.LogCaptureFixture
+) -> None:
     epoch = patient.epoch
-    time.sleep(2 * PULSE)  # noqa: ASYNC251  (as if a handler took so long)
+    time.sleep(2 * EPOCH_TTL)  # noqa: ASYNC251  (as if a handler took so long)
     assert patient.epoch == epoch == await get_redis().get(patient.keys[0])
     assert not caplog.records
 
 
 async def test_when_the_whole_process_stood_still_that_is_what_is_logged(
-    patient: Trust, caplog: pytest.LogCaptureFixture
+    patient: EpochClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await patient._beats.close()  # as if all threads were stopped
-    await patient._beat_once()
+    await patient._heartbeat_thread.close()  # as if all threads were stopped
+    await patient._send_heartbeat()
     time.sleep(BLOCKED)  # noqa: ASYNC251
-    await patient._beat_once()
-    assert "this process stood still for 1." in caplog.text
+    await patient._send_heartbeat()
+    assert "this process was stopped for 1." in caplog.text
     assert "emptied" not in caplog.text
 
 
-async def test_an_emptied_redis_is_logged_as_one(patient: Trust, caplog: pytest.LogCaptureFixture) -> None:
-    await patient._beats.close()
+async def test_an_emptied_redis_is_logged_as_one(patient: EpochClient, caplog: pytest.LogCaptureFixture) -> None:
+    await patient._heartbeat_thread.close()
     await get_redis().flushdb()
-    await patient._beat_once()
-    assert "it was emptied, so what was cached is forgotten" in caplog.text
+    await patient._send_heartbeat()
+    assert "it was emptied, so all entries are invalid" in caplog.text
 
 
-async def test_a_writer_whose_requests_fail_while_beats_are_answered_is_refused(trust: Trust) -> None:
+async def test_a_writer_whose_requests_fail_while_beats_are_answered_is_refused(client: EpochClient) -> None:
     """It takes its own silence for nothing more: others may read what it would leave open."""
 
     async def lost() -> object:
         raise TimeoutError
 
-    with pytest.raises(ResourceError, match="answers, but does not take"):
-        await trust.insisted(lost)
+    with pytest.raises(ResourceError, match="does not accept the invalidation"):
+        await client.request_until_answered(lost)
