@@ -25,7 +25,6 @@ from sanicbase.cli.help import Guider
 from sanicbase.cli.making import templates
 from sanicbase.codes import StatusError
 from sanicbase.config import Config
-from sanicbase.db.engine.translation import WORDS
 from sanicbase.http.errors.exceptions import CODES
 from sanicbase.http.errors.messages import CONTEXT
 from sanicbase.i18n import DOMAIN, LOCALE
@@ -151,7 +150,7 @@ def _server_name() -> str:
 def _kinds() -> dict[str, str]:
     """The kinds of mistakes with their English: pydantic's, and those of columns, lists, bodies and parameters."""
     pydantic = {each["type"]: each["message_template_python"] for each in list_all_errors()}
-    return {**_own_kinds(), **{f"column.{kind}": "" for kind in WORDS}, **pydantic, **CODES}
+    return {**_own_kinds(), **{f"column.{kind}": "" for kind in MESSAGES}, **pydantic, **CODES}
 
 
 def _own_kinds() -> dict[str, str]:
@@ -172,13 +171,13 @@ def _kinds_of(node: ast.AST) -> Iterator[str]:
 
 def _kinds_of_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func).rpartition(".")[2]
-    place = {"PydanticCustomError": 0, "Mistake": 1, "_mistake": 1}.get(name)
+    place = {"PydanticCustomError": 0, "FieldError": 1, "_error": 1}.get(name)
     found = [each.value for each in call.keywords if each.arg == "code"]
     if place is not None and len(call.args) > place:
         found.append(call.args[place])
     for each in found:
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield f"column.{each.value}" if name in ("InvalidValue", "_mistake") else each.value
+            yield f"column.{each.value}" if name in ("InvalidValue", "_error") else each.value
 
 
 def update(locale: str, texts: Catalog) -> None:

@@ -12,8 +12,8 @@ from sanicbase.cache.epoch import EpochClient
 from sanicbase.cache.invalidation import Invalidation
 from sanicbase.cache.loader import Loader
 from sanicbase.cache.reader import Reader
-from sanicbase.db.engine.transactions import LimitedTransaction
-from sanicbase.db.writes import Writing
+from sanicbase.db.engine.transactions import EngineTransaction
+from sanicbase.db.writes import WatchedWrite
 
 __all__ = ["pause", "slow_down"]
 
@@ -30,8 +30,8 @@ STEPS: list[tuple[type[Any], str]] = [
     (Invalidation, "rolled_back"),
     (Invalidation, "unknown"),
     (Invalidation, "invalidate"),
-    (Writing, "locked"),
-    (LimitedTransaction, "_commit"),
+    (WatchedWrite, "lock_rows"),
+    (EngineTransaction, "_commit"),
 ]
 
 

@@ -31,7 +31,7 @@ from sanicbase.cache.batches import CLOSING_BATCH, in_batches
 from sanicbase.cache.epoch import EpochClient
 from sanicbase.cache.reader import Keyspace
 from sanicbase.cache.scripts import CLOSE, OPEN
-from sanicbase.db.engine.transactions import OVER, LimitedTransaction
+from sanicbase.db.engine.transactions import TRANSACTION_ENDED, EngineTransaction
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.observers import Write
 from sanicbase.errors import ResourceError
@@ -107,13 +107,13 @@ class Invalidation:
         await self._open([(secrets.token_hex(8), key, 0) for key in keys])
 
     async def invalidate_in_transaction(
-        self, keys: Sequence[str], connection: LimitedTransaction, model: type[Model]
+        self, keys: Sequence[str], connection: EngineTransaction, model: type[Model]
     ) -> None:
         """Close the keys until the transaction with raw SQL ends."""
         if connection.is_closed:
-            raise DatabaseError(OVER)
+            raise DatabaseError(TRANSACTION_ENDED)
         write = Write(model, ())
-        with connection.pending.announcing(self, write):
+        with connection.pending.notifying(self, write):
             await self._start_closing(write, keys)
 
     async def _start_closing(self, write: Write, keys: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from sanicbase.cache.stats import Stats
 from sanicbase.cache.store import Store, key_error
 from sanicbase.db import DBModel
 from sanicbase.db.errors import NotFoundError
-from sanicbase.db.keys import attribute, without_objects
+from sanicbase.db.keys import attribute, normalize_values
 from sanicbase.errors import NotOpenError, SanicBaseError
 
 __all__ = ["Key", "RCModel", "cache_models"]
@@ -294,7 +294,7 @@ class RCModel(BaseModel):
     def _unique(cls, given: dict[str, Part]) -> tuple[KeyFields, tuple[Any, ...] | None]:
         """The given unique set, and its values; None for values that no entry can have."""
         source = cls._options.source
-        values = given if source is None else without_objects(source, given)
+        values = given if source is None else normalize_values(source, given)
         index = cls._options.unique.get(frozenset(values))
         if index is None:
             known = ", ".join(" + ".join(each.names) for each in cls._options.unique.values()) or "nothing"

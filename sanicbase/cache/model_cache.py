@@ -21,7 +21,7 @@ from sanicbase.cache.reader import Codec, Keyspace, NotSerializable, Reader
 from sanicbase.cache.serialization import LoadedValues, describe_loss, dump_lossless, load_json
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.unique_index import IndexEntry, UniqueIndex, index_codec
-from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.engine.transactions import EngineTransaction
 from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.routing import use_primary
 from sanicbase.rc.clients import get_redis, namespace
@@ -137,7 +137,7 @@ class ModelCache:
     async def _invalidate(self, keys: Sequence[str]) -> None:
         for model in self._options.watches:
             connection = primary_connection(model)
-            if isinstance(connection, LimitedTransaction):
+            if isinstance(connection, EngineTransaction):
                 await self.writes.invalidate_in_transaction(keys, connection, model)
                 return
         await self.writes.invalidate(keys)

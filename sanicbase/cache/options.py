@@ -14,7 +14,7 @@ from tortoise.models import Model
 
 from sanicbase.cache.shape import shape_of, unserializable_field
 from sanicbase.db import DBModel
-from sanicbase.db.keys import attribute, foreign_key, key_of, to_many, unique_sets
+from sanicbase.db.keys import attribute, foreign_key, is_to_many, related_key, unique_sets
 from sanicbase.db.values import column_value
 from sanicbase.errors import InvalidValue, SanicBaseError
 
@@ -67,7 +67,7 @@ class KeyFields:
     def _plain(self, name: str, part: object) -> object:
         """The key of a related object. Raises InvalidValue for an object of another model."""
         relation = None if self._source is None else foreign_key(self._source, name)
-        return part if relation is None or not isinstance(part, Model) else key_of(relation, part, name)
+        return part if relation is None or not isinstance(part, Model) else related_key(relation, part, name)
 
     def of(self, entry: object) -> tuple[Any, ...]:
         """The values of an entry or a row."""
@@ -138,7 +138,7 @@ def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
     for name in cls.model_fields:
         if attribute(source, name) == f"{name}_id":
             raise _error(cls, f"{name!r} is a relation of {source.__name__}. Declare its column: `{name}_id: …`")
-        if to_many(source, name):
+        if is_to_many(source, name):
             raise _error(
                 cls, f"{name!r} is a relation of {source.__name__} to rows of another table, so it cannot be a field"
             )
@@ -150,7 +150,7 @@ def _check_source(cls: type[BaseModel], source: Any, *, loads: bool) -> None:
 def _check_unique(cls: type[BaseModel], source: type[Model], sets: Sequence[tuple[str, ...]]) -> None:
     known = unique_sets(source)
     if issubclass(source, DBModel):  # unique among the visible rows
-        known |= unique_sets(source, hidden_by=source._shown())
+        known |= unique_sets(source, hidden_by=source._visible_filter())
     for names in sets:
         if frozenset(names) not in known:
             raise _error(cls, f"{' + '.join(names)} is not unique in {source.__name__}, so it identifies no entry")

@@ -16,8 +16,8 @@ from sanicbase.cache.model import RCModel, cache_models
 from sanicbase.cache.model_cache import ModelCache
 from sanicbase.cache.store import Store
 from sanicbase.config import Config
+from sanicbase.db.background import wait_for_background_tasks
 from sanicbase.db.observers import open_models
-from sanicbase.db.spawning import spawned_are_done
 from sanicbase.errors import ConfigError, NotOpenError, ResourceError
 from sanicbase.rc.clients import get_redis
 
@@ -59,7 +59,7 @@ class CacheModels:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await spawned_are_done(BACKGROUND_TASKS_TIMEOUT)  # their writes must invalidate as well
+        await wait_for_background_tasks(BACKGROUND_TASKS_TIMEOUT)  # their writes must invalidate as well
         await self._stack.aclose()
 
     async def ping(self) -> None:

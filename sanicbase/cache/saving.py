@@ -12,7 +12,7 @@ from tortoise.queryset import QuerySet
 from sanicbase.cache.options import KeyFields
 from sanicbase.cache.serialization import LoadedValues, is_same_json
 from sanicbase.db import DBModel, Fenced
-from sanicbase.db.parts import Guarded
+from sanicbase.db.mixins import ConditionalSave
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["changed_columns", "lock_row", "rows_with_key", "update_row"]
@@ -48,7 +48,7 @@ def changed_columns(
     before: Mapping[str, Any] = {} if loaded is None else loaded.values(type(entry))
     if any(name in before and before[name] != getattr(entry, name) for name in key.names):
         before = {}
-    codec = {*key.names, source._meta.pk_attr, *source._auto_now(), *source._versions()}
+    codec = {*key.names, source._meta.pk_attr, *source._auto_now_fields(), *source._version_fields()}
     if issubclass(source, Fenced):
         codec.add("fence")
     names = [name for name in source._meta.fields_db_projection if name in type(entry).model_fields]
@@ -61,14 +61,14 @@ async def update_row(entry: Any, row: DBModel, values: dict[str, Any], connectio
     condition: dict[str, Any] = {}
     if isinstance(row, Fenced):
         values = values | _changed_fence(entry, row)
-    if isinstance(row, Guarded):
-        for name in {*row._versions(), "fence"} & type(entry).model_fields.keys():
+    if isinstance(row, ConditionalSave):
+        for name in {*row._version_fields(), "fence"} & type(entry).model_fields.keys():
             setattr(row, name, getattr(entry, name))
-        condition = row._condition()
+        condition = row._save_condition()
     rows = type(row).filter(pk=row.pk, **condition)
     matched = await rows.using_db(connection).update(**values) if values else len(await _for_update(rows, connection))
-    if not matched and isinstance(row, Guarded):
-        raise row._refusal()
+    if not matched and isinstance(row, ConditionalSave):
+        raise row._stale_error()
 
 
 def _changed_fence(entry: Any, row: Fenced) -> dict[str, int]:

@@ -13,7 +13,7 @@ from sanic import Sanic
 
 from sanicbase.cli.project import guessed_service, here
 from sanicbase.config import Config
-from sanicbase.db.database import models_known
+from sanicbase.db.database import models_initialized
 from sanicbase.http.openapi import breaking_changes, document, info_of
 from sanicbase.i18n import gettext as _
 from sanicbase.server.context import App
@@ -45,7 +45,7 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
 
 
 async def _document(app: App, config: Config) -> dict[str, Any]:
-    async with models_known(config):  # filters behind foreign keys have the types of other models' columns
+    async with models_initialized(config):  # filters behind foreign keys have the types of other models' columns
         return document(app, info_of(config))
 
 

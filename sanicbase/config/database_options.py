@@ -33,7 +33,7 @@ def _number(name: str, value: str) -> float:
         raise ValueError(f"{name} is not a number") from None
 
 
-# `idle_timeout`, `acquire_timeout` and `statement_timeout` are sanicbase's, see sanicbase/db/engine/limits.py.
+# `idle_timeout`, `acquire_timeout` and `statement_timeout` are sanicbase's, see sanicbase/db/engine/timeouts.py.
 LIMITS: dict[str, Read] = {"acquire_timeout": _number, "idle_timeout": _number, "statement_timeout": _number}
 SERVER: dict[str, Read] = {
     **LIMITS,

@@ -1,13 +1,13 @@
 """The databases of a service, on Tortoise ORM."""
 
+from sanicbase.db.background import spawn
 from sanicbase.db.database import Database
+from sanicbase.db.mixins import Fenced, SoftDelete, Timestamps, Versioned
 from sanicbase.db.model import DBModel
-from sanicbase.db.pages import KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, keyset_page
-from sanicbase.db.parts import Fenced, SoftDelete, Timestamps, Versioned
+from sanicbase.db.pagination import KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, keyset_page
 from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.raw_writes import raw_write
 from sanicbase.db.routing import use_primary
-from sanicbase.db.spawning import spawn
 from sanicbase.db.transaction import on_commit, transaction
 
 __all__ = [

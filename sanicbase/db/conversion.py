@@ -1,6 +1,6 @@
-"""The value of a column's type for a value of another one, when the conversion loses nothing.
+"""Lossless conversion of values to the types of columns.
 
-Much as in pydantic's lax mode, but no flag and no float is a whole number: a key 1.5 must not find row 1.
+Similar to pydantic's lax mode, but a bool or a float is never an int: a key 1.5 must not match row 1.
 """
 
 from __future__ import annotations
@@ -25,54 +25,61 @@ from tortoise.fields.data import JSON_DUMPS, CharEnumFieldInstance, IntEnumField
 
 from sanicbase.errors import InvalidValue
 
-__all__ = ["AS_IT_IS", "DEEPEST", "MIDNIGHT", "WRONG_TYPE", "converter", "plain_type", "typed"]
+__all__ = [
+    "CONVERSION_ERRORS",
+    "EXPRESSIONS",
+    "MAX_JSON_DEPTH",
+    "MIDNIGHT",
+    "converter",
+    "native_type",
+    "to_column_type",
+]
 
-MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  (of a clock without a zone)
-DEEPEST = 31  # levels of JSON; MariaDB takes no more
-MOST_DIGITS = 30  # of an integer, which is beyond every column
+MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001  (a naive time)
+MAX_JSON_DEPTH = 31  # the limit of MariaDB
+MAX_DIGITS = 30  # of an int, more than any column holds
 INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
-AS_IT_IS = (Expression, Term, DatabaseDefault)
-"""What Tortoise or the database turns into a value."""
-WRONG_TYPE = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
-"""What Tortoise's fields raise for a value that they cannot convert."""
+EXPRESSIONS = (Expression, Term, DatabaseDefault)
+"""Values that Tortoise or the database evaluates."""
+CONVERSION_ERRORS = (ValueError, TypeError, AttributeError, ArithmeticError, FieldError)
+"""The exceptions of Tortoise's fields for values that they cannot convert."""
 
 Converter = Callable[[Any, Any], Any]
 
 
-def typed(field: Field[Any], value: Any, *, exact: bool = True) -> Any:
-    """The value in the type of the field's column; None stays None. What Tortoise resolves by itself is left as it is.
+def to_column_type(field: Field[Any], value: Any, *, exact: bool = True) -> Any:
+    """The value in the type of the field's column; None and expressions are returned unchanged.
 
-    | column | takes besides its own type |
+    | column | accepts besides its own type |
     |---|---|
-    | int | texts of digits, Decimals without a fraction; no bool and no float, not even 1.0 |
-    | float | int, Decimal, texts of numbers; no bool, and no int that it cannot hold exactly |
-    | Decimal | int, float (as it is printed), texts of numbers; no bool |
-    | text | UUID and int, as they are printed; no bool |
-    | bool | 0, 1 and the texts that pydantic takes: "true", "off", … |
-    | datetime, date, time | ISO 8601 texts, without a zone in UTC; a date is its midnight, and a midnight its date |
-    | timedelta | ISO 8601 texts |
-    | UUID | its texts |
+    | int | strings of digits, Decimals without a fraction; no bool and no float, not even 1.0 |
+    | float | int, Decimal, strings of numbers; no bool, and no int that a float cannot hold exactly |
+    | Decimal | int, float (by its repr), strings of numbers; no bool |
+    | text | UUID and int, by their str; no bool |
+    | bool | 0, 1 and the strings that pydantic accepts: "true", "off", … |
+    | datetime, date, time | ISO 8601 strings, in UTC without a zone; a date is its midnight, and a midnight its date |
+    | timedelta | ISO 8601 strings |
+    | UUID | strings |
     | bytes | bytearray and memoryview |
     | an enumeration | the values of its members |
-    | JSON | texts of JSON; inside of it tuples become lists, and keys are texts |
+    | JSON | strings of JSON; tuples inside become lists, and keys must be str |
 
-    A Decimal with more digits after the point than the column is refused where it has to be `exact`, else it is kept.
-    Raises InvalidValue.
+    With `exact`, a Decimal with more decimal places than the column raises InvalidValue, as does any other wrong value.
     """
-    if value is None or isinstance(value, AS_IT_IS):
+    if value is None or isinstance(value, EXPRESSIONS):
         return value
     name = field.model_field_name
     convert = converter(type(field))
     try:
-        found = field.to_python_value(value) if convert is None else convert(field, value)
+        converted = field.to_python_value(value) if convert is None else convert(field, value)
     except OverflowError as exc:
         raise InvalidValue(f"{name!r} cannot hold so large a value.", path=name, code="out_of_range") from exc
-    except WRONG_TYPE as exc:
+    except CONVERSION_ERRORS as exc:
         kind = getattr(field.field_type, "__name__", "JSON")
         raise InvalidValue(f"{name!r} takes a value of type {kind}.", path=name, code="wrong_type") from exc
     if exact and isinstance(field, fields.DecimalField):
-        return _quantized(field, found)
-    return found
+        return _quantized(field, converted)
+    return converted
 
 
 def _integer(field: object, value: Any) -> int:
@@ -83,7 +90,7 @@ def _integer(field: object, value: Any) -> int:
             raise ValueError
         return int(value)
     if isinstance(value, Decimal):
-        if value.adjusted() > MOST_DIGITS:  # it may have millions
+        if value.adjusted() > MAX_DIGITS:  # it may have millions of digits
             raise OverflowError
         if value != value.to_integral_value():
             raise ValueError
@@ -94,10 +101,10 @@ def _integer(field: object, value: Any) -> int:
 def _float(field: object, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         raise TypeError
-    found = float(value)
-    if isinstance(value, int) and int(found) != value:
+    converted = float(value)
+    if isinstance(value, int) and int(converted) != value:
         raise ValueError
-    return found
+    return converted
 
 
 def _decimal(field: object, value: Any) -> Decimal:
@@ -107,16 +114,16 @@ def _decimal(field: object, value: Any) -> Decimal:
 
 
 def _quantized(field: Any, value: Decimal) -> Decimal:
-    """With as many digits after the point as the column has."""
+    """The value with the column's number of decimal places."""
     if not value.is_finite() or (value and value.adjusted() >= field.max_digits):
-        return value  # which its validator refuses
+        return value  # its validator rejects it
     digits = len(value.as_tuple().digits)
-    found = value.quantize(field.quant, context=Context(prec=digits + field.max_digits + field.decimal_places))
-    if found != value:
+    converted = value.quantize(field.quant, context=Context(prec=digits + field.max_digits + field.decimal_places))
+    if converted != value:
         name, places = field.model_field_name, field.decimal_places
         message = f"{name!r} takes {places} digits after the point at most. Round the value first."
         raise InvalidValue(message, path=name, code="out_of_range")
-    return found or found + 0  # there is no -0 in a column
+    return converted or converted + 0  # columns have no -0
 
 
 def _text(field: object, value: Any) -> str:
@@ -193,36 +200,36 @@ def _bytes(field: object, value: Any) -> bytes:
 
 
 def _int_member(field: Any, value: Any) -> Enum:
-    found: Enum = field.enum_type(value if isinstance(value, field.enum_type) else _integer(field, value))
-    return found
+    converted: Enum = field.enum_type(value if isinstance(value, field.enum_type) else _integer(field, value))
+    return converted
 
 
 def _char_member(field: Any, value: Any) -> Enum:
-    found: Enum = field.enum_type(value)
-    return found
+    converted: Enum = field.enum_type(value)
+    return converted
 
 
 def _json(field: Any, value: Any) -> Any:
     if isinstance(value, str | bytes):
         value = field.to_python_value(value)
-        if isinstance(value, str):  # Tortoise would take it for a text of JSON once more
+        if isinstance(value, str):  # Tortoise would parse it as JSON again
             raise TypeError
     if isinstance(field.field_type, type) and issubclass(field.field_type, BaseModel) and isinstance(value, dict):
         return field.field_type.model_validate(value)
     if isinstance(value, BaseModel) or field.encoder is not JSON_DUMPS:
         return value
-    return _plain_json(value)
+    return _to_plain_json(value)
 
 
-JSON = frozenset((dict, list, str, int, float, bool, type(None)))
+JSON_TYPES = frozenset((dict, list, str, int, float, bool, type(None)))
 
 
-def _plain_json(value: Any) -> Any:
-    """As it is read back. Raises TypeError for what is no JSON; what is too deep is left to Fits."""
-    waiting, plain = [(value, 1)], True
-    while waiting:
-        part, level = waiting.pop()
-        plain &= type(part) in JSON
+def _to_plain_json(value: Any) -> Any:
+    """The value as it is read back. Raises TypeError for a value that is not JSON; ColumnValidator checks the depth."""
+    remaining, is_plain = [(value, 1)], True
+    while remaining:
+        part, level = remaining.pop()
+        is_plain &= type(part) in JSON_TYPES
         if isinstance(part, dict):
             if not all(isinstance(key, str) for key in part):
                 raise TypeError
@@ -233,18 +240,18 @@ def _plain_json(value: Any) -> Any:
             continue
         else:
             raise TypeError
-        if level <= DEEPEST:  # one that holds itself has no end
-            waiting += [(each, level + 1) for each in inside]
-    return value if plain else _rebuilt(value)
+        if level <= MAX_JSON_DEPTH:  # a cyclic value has no end
+            remaining += [(item, level + 1) for item in inside]
+    return value if is_plain else _rebuild_json(value)
 
 
-def _rebuilt(value: Any, level: int = 0) -> Any:
-    if level > DEEPEST or type(value) in (bool, type(None)):
+def _rebuild_json(value: Any, level: int = 0) -> Any:
+    if level > MAX_JSON_DEPTH or type(value) in (bool, type(None)):
         return value
     if isinstance(value, dict):
-        return {str.__str__(key): _rebuilt(each, level + 1) for key, each in value.items()}
+        return {str.__str__(key): _rebuild_json(item, level + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rebuilt(each, level + 1) for each in value]
+        return [_rebuild_json(item, level + 1) for item in value]
     return str.__str__(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)
 
 
@@ -269,7 +276,7 @@ CONVERTERS: dict[type, Converter] = {
 
 @cache
 def converter(kind: type[Field[Any]]) -> Converter | None:
-    """How values become those of a field of this class; None for one that converts them in its own way."""
+    """The converter for fields of this class; None for a class with its own conversion."""
     for cls in kind.__mro__:
         if cls in CONVERTERS:
             return CONVERTERS[cls]
@@ -278,7 +285,7 @@ def converter(kind: type[Field[Any]]) -> Converter | None:
     return None
 
 
-PLAIN: dict[Converter | None, type] = {
+NATIVE_TYPES: dict[Converter | None, type] = {
     _integer: int,
     _float: float,
     _text: str,
@@ -290,6 +297,6 @@ PLAIN: dict[Converter | None, type] = {
 
 
 @cache
-def plain_type(kind: type[Field[Any]]) -> type | None:
-    """The type whose values a field of this class leaves as they are, if it has one."""
-    return PLAIN.get(converter(kind))
+def native_type(kind: type[Field[Any]]) -> type | None:
+    """The type whose values need no conversion for fields of this class, if there is one."""
+    return NATIVE_TYPES.get(converter(kind))

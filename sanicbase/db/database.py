@@ -20,34 +20,34 @@ from tortoise.exceptions import ConfigurationError
 from sanicbase.config import Config
 from sanicbase.config.database_urls import embedded_name
 from sanicbase.config.secrets import shown_connection
+from sanicbase.db.background import wait_for_background_tasks
 from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel
-from sanicbase.db.observers import changed_with, open_models
-from sanicbase.db.pages import check_lists
+from sanicbase.db.observers import open_models, watched_dependents
+from sanicbase.db.pagination import check_list_queries
 from sanicbase.db.references import check_references
-from sanicbase.db.relations import check_relations, check_watched
+from sanicbase.db.relations import check_relations, check_watched_models
 from sanicbase.db.replication.replicas import Replicas, Router
-from sanicbase.db.spawning import spawned_are_done
-from sanicbase.db.values import fit_relations
+from sanicbase.db.values import prepare_relations
 from sanicbase.errors import ResourceError
 from sanicbase.private_directory import access_problem, make_private_directory
 
-__all__ = ["Database", "models_known"]
+__all__ = ["Database", "models_initialized"]
 
-SPAWNED_TIMEOUT = 5.0  # seconds for what was spawned to end before the connections are closed
+BACKGROUND_TASKS_TIMEOUT = 5.0  # seconds for background tasks to end before the connections are closed
 
 
 class Database:
-    """Tortoise, with every connection of the configuration; one at a time in a process, for Tortoise is global.
+    """Tortoise with every configured connection; one at a time in a process, since Tortoise is global.
 
-    `prepare` is called when every database has answered: `sanicbase.migrations.prepare_tables`, which one process of a
-    service passes, the main one. Without `connect` no database is asked for anything and `prepare` is not called, so a
-    database that is away is DatabaseUnavailable for its queries only.
+    `prepare` is called when every database has answered; the main process of a service passes
+    `sanicbase.migrations.prepare_tables`. Without `connect` no connection is opened and `prepare` is not called;
+    queries to an unreachable database raise DatabaseUnavailable.
 
-    Raises ResourceError when a database does not answer or another is open, ConfigError when models cannot be migrated
-    apart or when writes to a watched one would not be seen, SanicBaseError for a list's filter that leads nowhere, and
-    what `prepare` raises.
+    Raises ResourceError when a database does not answer or a Database is open already, ConfigError for relations that
+    cannot be migrated or that change watched rows without a notification, SanicBaseError for a list's filter with an
+    unknown target, and the errors of `prepare`.
     """
 
     name = "database"
@@ -59,50 +59,50 @@ class Database:
         self._prepare = prepare
         self._connect = connect
         self._context = TortoiseContext()
-        self._opened = AsyncExitStack()
+        self._stack = AsyncExitStack()
         self.replicas: Sequence[Replicas] = ()
 
     async def __aenter__(self) -> Self:
-        _refuse_second()
-        await self._init()  # which connects to nothing yet, so that there is nothing to close when it fails
+        _check_not_open()
+        await self._init()  # it does not connect yet, so a failure leaves nothing to close
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._context.close_connections)
-            self.replicas = self._made_replicas()
+            self.replicas = self._create_replicas()
             await self._check_all()
             for replicas in self.replicas:
                 await stack.enter_async_context(replicas)
-            stack.push_async_callback(spawned_are_done, SPAWNED_TIMEOUT)
-            self._opened = stack.pop_all()
+            stack.push_async_callback(wait_for_background_tasks, BACKGROUND_TASKS_TIMEOUT)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._opened.aclose()
+        await self._stack.aclose()
 
     async def ping(self) -> None:
-        """Ask every database for an answer. Raises ResourceError, with a sentence for each that gives none."""
-        # All are waited for: one left behind by another's failure would open its connections after the close.
+        """Query every database. Raises ResourceError, with a sentence for each that does not answer."""
+        # Await all: one abandoned after another's failure would connect after the close.
         answers = await asyncio.gather(*map(self._ping, self._config.databases()), return_exceptions=True)
         failures = [answer for answer in answers if answer is not None]
         if failures:
             raise ResourceError("\n".join(map(str, failures))) from failures[0]
 
     async def _init(self) -> None:
-        _forget_earlier()
+        _clear_caches()
         self._prepare_folder()
         try:
             check_references(self._config)
-            with self._context, warnings.catch_warnings():  # init itself looks for the current context
-                # A file that is made for models has none at first.
+            with self._context, warnings.catch_warnings():  # init uses the current context
+                # A new model file has no models.
                 warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
                 routers: list[str | type] | None = [Router] if self._config.replicas() else None
                 await self._context.init(config=self._config.tortoise(), routers=routers, _enable_global_fallback=True)
                 for model in open_models():
                     if issubclass(model, DBModel):
-                        fit_relations(model)
+                        prepare_relations(model)
         except (ConfigurationError, ImportError, TypeError) as exc:
-            # Of a model file that cannot be imported Tortoise says only that it was not found.
+            # Tortoise reports a model file that cannot be imported as not found.
             cause = f" ({reason(exc)})" if isinstance(exc.__context__, ImportError) else ""
             raise ResourceError(
                 f"Tortoise cannot be set up for {self._config.SERVER_NAME}: {str(exc).rstrip('.')}{cause}. Correct its "
@@ -115,41 +115,40 @@ class Database:
 
     async def _check_all(self) -> None:
         check_relations(self._config)
-        check_lists()
-        check_watched()
+        check_list_queries()
+        check_watched_models()
         if self._connect:
             await self.ping()
             if self._prepare is not None:
                 await self._prepare(self._config)
 
-    def _made_replicas(self) -> list[Replicas]:
+    def _create_replicas(self) -> list[Replicas]:
         config, connections = self._config, self._context.connections
         return [
             Replicas(
                 connections,
                 name,
-                made,
+                credentials,
                 max_lag=config.DB_REPLICA_MAX_LAG,
                 timeout=config.CONNECT_TIMEOUT,
                 connect=self._connect,
             )
-            for name, made in config.replicas().items()
+            for name, credentials in config.replicas().items()
         ]
 
     async def _ping(self, name: str) -> None:
         connection: BaseDBAsyncClient = self._context.connections.get(name)
         if embedded_name(self._config.databases()[name]) is not None:
-            self._refuse_closed(name, connection)  # the file is ours: one that can only be read is of no use
+            self._check_access(name, connection)  # the file must be writable
         try:
             async with asyncio.timeout(self._config.CONNECT_TIMEOUT):
                 await connection.execute_query("SELECT 1")
-        except Exception as exc:  # every driver raises its own kinds, some of them untranslated
-            self._refuse_closed(name, connection)
-            raise ResourceError(self._unreachable(name, exc)) from exc
+        except Exception as exc:  # drivers raise their own exceptions, some untranslated
+            self._check_access(name, connection)
+            raise ResourceError(self._connection_error(name, exc)) from exc
 
-    def _refuse_closed(self, name: str, connection: BaseDBAsyncClient) -> None:
-        """Raise ResourceError when it is a file that this account cannot use, of which SQLite says only that it could
-        not open it."""
+    def _check_access(self, name: str, connection: BaseDBAsyncClient) -> None:
+        """Raise ResourceError when this account cannot use the file; SQLite only reports that it cannot open it."""
         file = connection.filename if isinstance(connection, SqliteClient) else ":memory:"
         if file != ":memory:" and (refusal := access_problem(Path(file))):
             setting = self._setting(name)
@@ -161,20 +160,20 @@ class Database:
         prefix = self._config.env_prefix()
         return f"{prefix}DB_URL" if name not in self._config.DB_CONNECTIONS else f"{prefix}DB_CONNECTIONS[{name}]"
 
-    def _unreachable(self, name: str, error: BaseException) -> str:
+    def _connection_error(self, name: str, error: BaseException) -> str:
         setting = self._setting(name)
-        shown = shown_connection(self._config.databases()[name])
+        address = shown_connection(self._config.databases()[name])
         if isinstance(error, DatabaseTLSError):
             cause, remedy = error.failure
-            return f"The database {shown} cannot be used with TLS: {cause}. {remedy.format(setting=setting)}."
-        return f"The database {shown} does not answer: {reason(error)}. Start it, or correct {setting}."
+            return f"The database {address} cannot be used with TLS: {cause}. {remedy.format(setting=setting)}."
+        return f"The database {address} does not answer: {reason(error)}. Start it, or correct {setting}."
 
 
 @asynccontextmanager
-async def models_known(config: Config) -> AsyncIterator[None]:
-    """Have Tortoise know the service's models, and connect to nothing: for what describes them."""
+async def models_initialized(config: Config) -> AsyncIterator[None]:
+    """Initialize the service's models in Tortoise without connecting, to describe them."""
     database = Database(config)
-    _refuse_second()
+    _check_not_open()
     await database._init()
     try:
         yield
@@ -182,17 +181,17 @@ async def models_known(config: Config) -> AsyncIterator[None]:
         await database._context.close_connections()
 
 
-def _refuse_second() -> None:
-    # Before anything is touched: setting the models up anew would take them from the one that has them open.
+def _check_not_open() -> None:
+    # Before anything else: initializing the models again would take them from the open Database.
     if get_current_context() is not None:
         raise ResourceError(
-            "The databases of this process are open already, and Tortoise knows one set of them. Close the other "
-            "lifespan first, or whatever has called Tortoise.init."
+            "The databases of this process are open already, and Tortoise supports one set of them. Close the other "
+            "lifespan first, or the code that called Tortoise.init."
         )
 
 
-def _forget_earlier() -> None:
-    """Forget what was worked out for the databases that this process had open before; Tortoise keeps it by names."""
-    changed_with.cache_clear()  # models, which may have other relations now
-    EXECUTOR_CACHE.clear()  # statements, which another database spells in another way
-    Aerich._meta.app = None  # the other service's label, which would keep aerich's table out of this one's
+def _clear_caches() -> None:
+    """Clear caches from earlier databases of this process; Tortoise keys them by names."""
+    watched_dependents.cache_clear()  # relations may have changed
+    EXECUTOR_CACHE.clear()  # statements differ between databases
+    Aerich._meta.app = None  # else aerich's table would keep the label of another service

@@ -1,18 +1,18 @@
-"""What goes wrong with a database, the same for every driver.
+"""The errors of databases, the same for every driver.
 
 SanicBaseError
  └── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
-      ├── DatabaseUnavailable  the server is away, read-only, full or refuses connections (HTTP 503)
-      │    └── DatabaseTLSError the server can be reached, though not with the TLS that was asked for (HTTP 503)
-      ├── DatabaseTimeout      a statement, or the wait for a connection, took too long (HTTP 503)
-      ├── IntegrityError       a constraint refused the write (HTTP 409)
-      ├── SerializationError   another transaction was in the way: try the whole transaction again (HTTP 503)
-      ├── DeadlockError        two transactions waited for each other: try the whole transaction again (HTTP 503)
-      ├── StaleVersionError    somebody else has changed the row since it was read (HTTP 409)
-      │    └── StaleTokenError a later holder of a lock has written the row (HTTP 409)
-      └── NotFoundError        there is no such row (HTTP 404)
+      ├── DatabaseUnavailable  the server is unreachable, read-only, full or refuses connections (HTTP 503)
+      │    └── DatabaseTLSError the server cannot be reached with the requested TLS (HTTP 503)
+      ├── DatabaseTimeout      a statement, or the wait for a connection, timed out (HTTP 503)
+      ├── IntegrityError       the write violates a constraint (HTTP 409)
+      ├── SerializationError   a conflict with another transaction: retry the whole transaction (HTTP 503)
+      ├── DeadlockError        two transactions waited for each other: retry the whole transaction (HTTP 503)
+      ├── StaleVersionError    the row was changed since it was read (HTTP 409)
+      │    └── StaleTokenError a later holder of the lock has written the row (HTTP 409)
+      └── NotFoundError        the row does not exist (HTTP 404)
 
-Each is one of Tortoise's exceptions as well, so that `except tortoise.exceptions.IntegrityError` goes on to work.
+Each is one of Tortoise's exceptions as well, so `except tortoise.exceptions.IntegrityError` catches it.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ __all__ = [
 ]
 
 State = Literal["away", "refusing", "read_only", "full", "exhausted"]
-"""Why a database is unavailable: it gives no answer, or refuses new connections; it takes no writes, or has no space
-left; it is out of memory or another resource."""
+"""Why a database is unavailable: it does not answer, refuses connections, is read-only, has no disk space left, or is
+out of memory or another resource."""
 
 
 class DatabaseError(SanicBaseError, exceptions.OperationalError):
-    """A statement failed, and none of the names below fits better."""
+    """A statement failed, for none of the reasons below."""
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The server cannot be reached, or went away before it answered, or cannot do its work at present.
+    """The server cannot be reached, lost the connection before it answered, or cannot execute statements at present.
 
-    `state` says which. In the state `away` a write may have happened or not; in every other one the server has refused
-    the statement, and the write did not happen. A COMMIT that fails may have happened in any state.
+    `state` says which. In the state `away` the write may have been executed or not; in every other state the server has
+    refused the statement. A failed COMMIT may have been executed in any state.
     """
 
     def __init__(self, message: object, *, state: State = "away") -> None:
@@ -60,9 +60,9 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DatabaseTLSError(DatabaseUnavailable):
-    """The server cannot be reached with the TLS that was asked for: it has none, or its certificate is not accepted.
+    """The server cannot be reached with the requested TLS: it has none, or its certificate is not valid.
 
-    Nothing was sent to it, the password included. `failure` says why, and what to do.
+    Nothing was sent to it, the password included. `failure` has the cause and the remedy.
     """
 
     def __init__(self, failure: TLSFailure) -> None:
@@ -71,14 +71,14 @@ class DatabaseTLSError(DatabaseUnavailable):
 
 
 class DatabaseTimeout(DatabaseError):
-    """A statement, or the wait for a connection, took longer than the settings allow."""
+    """A statement, or the wait for a connection, exceeded its timeout."""
 
 
 class IntegrityError(DatabaseError, exceptions.IntegrityError):
-    """A constraint refused the write.
+    """The write violates a constraint.
 
-    `constraint` is its name where the database tells it, else empty; `columns` are the columns it is about, as far
-    as they are known: `("slug",)`.
+    `constraint` is its name, empty where the database does not report it; `columns` are its columns, as far as they are
+    known: `("slug",)`.
     """
 
     def __init__(self, message: object, *, constraint: str = "", columns: tuple[str, ...] = ()) -> None:
@@ -88,20 +88,20 @@ class IntegrityError(DatabaseError, exceptions.IntegrityError):
 
 
 class SerializationError(DatabaseError):
-    """Another transaction was in the way. The whole transaction can be tried again."""
+    """A conflict with another transaction. Retry the whole transaction."""
 
 
 class DeadlockError(DatabaseError):
-    """Two transactions waited for each other, and the database ended this one. It can be tried again as a whole."""
+    """Two transactions waited for each other, and the database aborted this one. Retry the whole transaction."""
 
 
 class StaleVersionError(DatabaseError):
-    """Somebody else has changed or deleted the row since it was read; nothing was written."""
+    """The row was changed or deleted since it was read; nothing was written."""
 
 
 class StaleTokenError(StaleVersionError):
-    """The row was written with a higher fencing token, so by a later holder of the lock; nothing was written."""
+    """The row was written with a higher fencing token, by a later holder of the lock; nothing was written."""
 
 
 class NotFoundError(DatabaseError, exceptions.DoesNotExist):
-    """There is no such row."""
+    """The row does not exist."""

@@ -1,8 +1,8 @@
-"""Relations, their columns and unique keys, under one name each: that of the attribute which holds the column.
+"""Names of columns and unique keys: each column has one canonical name, that of its attribute.
 
-A foreign key `reader` has a column whose attribute is `reader_id`. Both names, and `pk` for the primary key, mean that
-attribute, and a related object means its key. Everything that compares names or asks what is unique asks here. It works
-before Tortoise is open as well, when models do not have the attributes of their foreign keys yet.
+A foreign key `reader` has a column with the attribute `reader_id`. Both names, and `pk` for the primary key, mean that
+attribute, and a related object means its key. All code that compares names, or needs the unique keys, uses this module.
+It also works before Tortoise is open, when models do not have the attributes of their foreign keys yet.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from tortoise.models import Model
 from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = [
-    "are_plain",
+    "are_normalized",
     "attribute",
     "attribute_path",
     "attributes",
-    "check_together",
+    "check_unique_together",
     "foreign_key",
-    "key_of",
+    "is_to_many",
+    "normalize_condition",
+    "normalize_filter",
+    "normalize_values",
     "pk_field",
-    "plain_filter",
-    "to_many",
+    "related_key",
     "unique_keys",
     "unique_sets",
-    "with_attributes",
-    "without_objects",
 ]
 
 
@@ -50,7 +50,7 @@ def foreign_key(model: type[Model], name: str) -> ForeignKeyFieldInstance[Any] |
     return None
 
 
-def to_many(model: type[Model], name: str) -> bool:
+def is_to_many(model: type[Model], name: str) -> bool:
     """Whether `name` is a relation whose key is not in the model's own table."""
     field = model._meta.fields_map.get(name)
     return isinstance(field, RelationalField) and not isinstance(field, ForeignKeyFieldInstance)
@@ -70,20 +70,20 @@ def attributes(model: type[Model], names: Iterable[str]) -> list[str]:
 
 
 def attribute_path(model: type[Model], path: str) -> str:
-    """A path of Tortoise's with the attribute at its end: `article__author__in` becomes `article__author_id__in`."""
-    return _resolved(model, path)[0]
+    """A Tortoise lookup that ends with the attribute: `article__author__in` becomes `article__author_id__in`."""
+    return _resolve_path(model, path)[0]
 
 
 def pk_field(model: type[Model]) -> Field[Any]:
-    """The field of the primary key's column; Tortoise's own `_meta.pk` is the relation of one that is one to one."""
+    """The field of the primary key's column; for a one-to-one key, Tortoise's `_meta.pk` is the relation."""
     meta = model._meta
-    found: Field[Any] = meta.fields_map.get(attribute(model, "pk"), meta.pk)
-    return found
+    field: Field[Any] = meta.fields_map.get(attribute(model, "pk"), meta.pk)
+    return field
 
 
-def key_of(relation: RelationalField[Any], value: Model, name: str) -> Any:
-    """What the column of a relation holds for a related object. Raises InvalidValue for one that is not saved."""
-    related = _related(relation)
+def related_key(relation: RelationalField[Any], value: Model, name: str) -> Any:
+    """The column value for a related object. Raises InvalidValue for an object that is not saved."""
+    related = _related_model(relation)
     if related is not None and type(value) is not related:
         kind = type(value).__name__
         raise InvalidValue(
@@ -95,84 +95,86 @@ def key_of(relation: RelationalField[Any], value: Model, name: str) -> Any:
     return getattr(value, column or value._meta.pk_attr)
 
 
-def are_plain(model: type[Model], values: Mapping[str, Any]) -> bool:
-    """Whether the values are named by their attributes already, and none is an object: most are, and cost no more."""
+def are_normalized(model: type[Model], values: Mapping[str, Any]) -> bool:
+    """Whether the values are named by their attributes, and none is an object: the fast path."""
     if "pk" in values or not model._meta.fetch_fields.isdisjoint(values):
         return False
     return not any(isinstance(value, Model) for value in values.values())
 
 
-def without_objects(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by their attributes, keys in place of related objects.
+def normalize_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their attributes, with keys in place of related objects.
 
-    Raises InvalidValue when a column is given twice, by two names and with different values.
+    Raises InvalidValue when a column is given by two names with different values.
     """
-    if are_plain(model, values):
+    if are_normalized(model, values):
         return dict(values)
-    found: dict[str, Any] = {}
+    normalized: dict[str, Any] = {}
     for name, value in values.items():
         relation = foreign_key(model, name) if isinstance(value, Model) else None
-        key = value if relation is None else key_of(relation, value, name)
+        key = value if relation is None else related_key(relation, value, name)
         column = attribute(model, name)
-        if column in found and found[column] != key:
+        if column in normalized and normalized[column] != key:
             raise InvalidValue(f"{name!r} and {column!r} are one column. Give one value.", path=name, code="invalid")
-        found[column] = key
-    return found
+        normalized[column] = key
+    return normalized
 
 
-def with_attributes(model: type[Model], condition: Q) -> Q:
-    """The condition with columns in place of relations, and keys in place of related objects."""
-    children = [with_attributes(model, child) for child in condition.children]
-    filters = dict(plain_filter(model, path, value) for path, value in condition.filters.items())
-    if len(filters) < len(condition.filters):  # two names of one column: both have to hold, or one of them
-        children = [Q(**dict([plain_filter(model, path, value)])) for path, value in condition.filters.items()]
+def normalize_condition(model: type[Model], condition: Q) -> Q:
+    """The condition with attributes in place of relations, and keys in place of related objects."""
+    children = [normalize_condition(model, child) for child in condition.children]
+    filters = dict(normalize_filter(model, path, value) for path, value in condition.filters.items())
+    if len(filters) < len(condition.filters):  # two names of one column
+        children = [Q(**dict([normalize_filter(model, path, value)])) for path, value in condition.filters.items()]
         filters = {}
-    found = Q(*children, join_type=condition.join_type, **filters)
+    normalized = Q(*children, join_type=condition.join_type, **filters)
     if condition._is_negated:
-        found.negate()
-    return found
+        normalized.negate()
+    return normalized
 
 
-def plain_filter(model: type[Model], path: str, value: Any) -> tuple[str, Any]:
-    """A filter of a column in place of one of a relation, with keys in place of related objects."""
-    found, relation = _resolved(model, path)
+def normalize_filter(model: type[Model], path: str, value: Any) -> tuple[str, Any]:
+    """The filter with the attribute in place of the relation, and keys in place of related objects."""
+    column, relation = _resolve_path(model, path)
     if relation is None:
-        return found, value
+        return column, value
     if isinstance(value, list | tuple | set | frozenset):
-        return found, [key_of(relation, each, path) if isinstance(each, Model) else each for each in value]
-    return found, key_of(relation, value, path) if isinstance(value, Model) else value
+        return column, [related_key(relation, item, path) if isinstance(item, Model) else item for item in value]
+    return column, related_key(relation, value, path) if isinstance(value, Model) else value
 
 
 def unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
-    """The attributes of each unique key of the model's table, in its order; the primary key comes first."""
+    """The attributes of each unique key of the model's table, in order; the primary key comes first."""
     meta = model._meta
     fields: Mapping[str, Field[Any]] = meta.fields_map
     single = [(name,) for name, field in fields.items() if _is_unique(field)]
     constraints = [
-        each.fields for each in meta.constraints if isinstance(each, UniqueConstraint) and not each.condition
+        constraint.fields
+        for constraint in meta.constraints
+        if isinstance(constraint, UniqueConstraint) and not constraint.condition
     ]
     keys = [(meta.pk_attr,), *single, *meta.unique_together, *constraints]
     return list(dict.fromkeys(tuple(attribute(model, name) for name in names) for names in keys))
 
 
 def unique_sets(model: type[Model], *, hidden_by: Collection[str] = ()) -> set[frozenset[str]]:
-    """The sets of attributes that tell one row from all others, or from all others that these columns do not hide."""
+    """The sets of attributes that identify a row, or a row among those that the columns `hidden_by` do not hide."""
     return {frozenset(names).difference(hidden_by) for names in unique_keys(model)}
 
 
-def check_together(model: type[Model]) -> None:
-    """Raise SanicBaseError for a unique set or an index of a column that there is not.
+def check_unique_together(model: type[Model]) -> None:
+    """Raise SanicBaseError for a unique set or an index with an unknown column.
 
-    Tortoise takes a relation's name with `_id` for its column, whatever `source_field` says.
+    Tortoise expects a relation's name with `_id` as its column, whatever `source_field` is.
     """
     meta = model._meta
-    constraints = [each.fields for each in meta.constraints if isinstance(each, UniqueConstraint)]
+    constraints = [rule.fields for rule in meta.constraints if isinstance(rule, UniqueConstraint)]
     options = {"unique_together": meta.unique_together, "indexes": meta.indexes, "constraints": constraints}
     for option, sets in options.items():
         for name in (name for names in sets if isinstance(names, list | tuple) for name in names):
             relation = foreign_key(model, name)
-            if relation is None and (name not in meta.fields_map or to_many(model, name)):
-                raise SanicBaseError(f"{model.__name__}.Meta.{option} names {name!r}, which has no column.")
+            if relation is None and (name not in meta.fields_map or is_to_many(model, name)):
+                raise SanicBaseError(f"{model.__name__}.Meta.{option} names {name!r}, which is not a column.")
             if name in meta.fields_map and relation and relation.source_field not in (None, f"{name}_id"):
                 raise SanicBaseError(
                     f"{model.__name__}.Meta.{option} names {name!r}, whose column is {relation.source_field!r}. "
@@ -180,29 +182,29 @@ def check_together(model: type[Model]) -> None:
                 )
 
 
-def _related(relation: Any) -> type[Model] | None:
-    """The model that a relation leads to; None while the database is not open."""
-    found: type[Model] | None = relation.related_model
-    return found
+def _related_model(relation: Any) -> type[Model] | None:
+    """The related model; None while the database is not open."""
+    model: type[Model] | None = relation.related_model
+    return model
 
 
 def _is_unique(field: Field[Any]) -> bool:
-    """Whether the database keeps the column unique; of a foreign key Tortoise drops `unique=True`."""
+    """Whether the column is unique in the database; Tortoise ignores `unique=True` of a foreign key."""
     return field.unique and (not isinstance(field, RelationalField) or isinstance(field, OneToOneFieldInstance))
 
 
-def _resolved(model: type[Model], path: str) -> tuple[str, RelationalField[Any] | None]:
-    """A path with the attribute at its end, and the relation there, if it is one."""
-    first, joined, rest = path.partition("__")
+def _resolve_path(model: type[Model], path: str) -> tuple[str, RelationalField[Any] | None]:
+    """The lookup that ends with the attribute, and its relation, if there is one."""
+    first, separator, rest = path.partition("__")
     fields: Mapping[str, Any] = model._meta.fields_map
     relation = fields.get(first)
     if not isinstance(relation, RelationalField):
-        return attribute(model, first) + joined + rest, foreign_key(model, first)
-    if joined:
-        related = _related(relation)
+        return attribute(model, first) + separator + rest, foreign_key(model, first)
+    if separator:
+        related = _related_model(relation)
         if related is None:  # the database is not open
             return path, None
         if (name := rest.partition("__")[0]) == "pk" or name in related._meta.fields_map:
-            end, found = _resolved(related, rest)
-            return f"{first}__{end}", found
-    return attribute(model, first) + joined + rest, relation
+            end, target = _resolve_path(related, rest)
+            return f"{first}__{end}", target
+    return attribute(model, first) + separator + rest, relation

@@ -1,8 +1,8 @@
-"""Which label a model has: that of the module which defines it, whoever else imports it.
+"""The label of a model: that of the module that defines it, whichever modules import it.
 
-Tortoise gives a model to the first label that meets it, and it meets what a module has imported as well: a model of
-another service, imported for an annotation, would be this service's, and aerich would migrate it. This is put right for
-the whole process when an engine of ours is imported, which Tortoise does before it looks for models, under aerich too.
+Tortoise assigns a model to the first label whose modules contain it, imported models included: a model of another
+service, imported for an annotation, would belong to this service, and aerich would migrate it. Importing one of our
+engines corrects this for the process; Tortoise imports them before it looks for models, also under aerich.
 """
 
 from __future__ import annotations
@@ -16,36 +16,37 @@ from typing import Any
 from tortoise.apps import Apps
 from tortoise.models import Model
 
-__all__ = ["claim_models", "models_met"]
+__all__ = ["assign_labels", "models_in"]
 
 _init_app = Apps.init_app
 
 
-def claim_models(apps: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give each model that a module of Tortoise's configuration defines the label of that module.
+def assign_labels(apps: Mapping[str, Mapping[str, Any]]) -> None:
+    """Assign the label of its module to each model that a configured module defines.
 
-    A module that cannot be imported is left to Tortoise, which says so.
+    Tortoise reports modules that cannot be imported.
     """
     for label, app in apps.items():
         for module in app["models"]:
             if isinstance(module, str):
-                for model in models_met(module):
+                for model in models_in(module):
                     if model.__module__ == module and model._meta.app is None:
                         model._meta.app = label
 
 
-def models_met(module: str) -> Iterator[type[Model]]:
-    """The models that Tortoise meets in a module, imported ones too; none when it cannot be imported."""
+def models_in(module: str) -> Iterator[type[Model]]:
+    """The models that Tortoise finds in a module, imported ones included; none when it cannot be imported."""
     with suppress(ImportError):
-        there = vars(importlib.import_module(module))
-        for each in there.get("__models__") or [*there.values()]:
-            if isinstance(each, type) and issubclass(each, Model) and each is not Model and not each._meta.abstract:
-                yield each
+        members = vars(importlib.import_module(module))
+        for member in members.get("__models__") or [*members.values()]:
+            is_model = isinstance(member, type) and issubclass(member, Model) and member is not Model
+            if is_model and not member._meta.abstract:
+                yield member
 
 
-def _init_claimed(self: Apps, label: str, module_list: Iterable[ModuleType | str], *given: Any, **named: Any) -> Any:
-    claim_models(self._config)
-    return _init_app(self, label, module_list, *given, **named)
+def _init_labelled(self: Apps, label: str, module_list: Iterable[ModuleType | str], *args: Any, **kwargs: Any) -> Any:
+    assign_labels(self._config)
+    return _init_app(self, label, module_list, *args, **kwargs)
 
 
-Apps.init_app = _init_claimed  # type: ignore[method-assign]
+Apps.init_app = _init_labelled  # type: ignore[method-assign]

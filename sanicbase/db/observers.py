@@ -1,6 +1,6 @@
-"""Who must know of writes: watchers of models, and which writes concern them.
+"""The registry of watchers: who is notified of writes to which models.
 
-The registry is the process's. A watcher hears of a write before others can see it, and how its transaction ended.
+A watcher is notified of a write before other connections can see it, and of the end of its transaction.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = [
     "Row",
     "Watcher",
     "Write",
-    "changed_with",
-    "children",
-    "follows",
+    "is_changed_on_delete",
     "is_deletion_watched",
     "is_watched",
     "open_models",
+    "referencing_keys",
     "unwatch",
     "watch",
     "watched_columns",
+    "watched_dependents",
     "watchers",
 ]
 
@@ -37,9 +37,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Write:
-    """A write to rows of a model. None is any row of the model.
+    """A write to rows of a model; `rows` is None when any row may be affected.
 
-    `rows` have the primary key, the unique columns, and those that watchers asked for.
+    Rows have the primary key, the unique columns, and the columns that watchers requested.
     """
 
     model: type[Model]
@@ -47,100 +47,99 @@ class Write:
 
 
 class Watcher(Protocol):
-    """Who must know of writes. What `before_write` raises keeps the write from happening; what tells of an end only
-    logs."""
+    """Is notified of writes. An exception of `before_write` prevents the write; those after the end are logged."""
 
     async def before_write(self, write: Write) -> None:
-        """Before anybody else can see the write: it is not made yet, or not committed."""
+        """Called before other connections can see the write."""
 
     async def before_commit(self, writes: Sequence[Write]) -> None:
-        """The transaction makes no more writes, and commits next. What this raises refuses the commit."""
+        """Called before the commit, after all writes. An exception prevents the commit."""
 
     async def committed(self, writes: Sequence[Write]) -> None:
         """The transaction of these writes has committed."""
 
     async def rolled_back(self, writes: Sequence[Write]) -> None:
-        """The transaction of these writes was rolled back: nothing has changed."""
+        """The transaction of these writes was rolled back."""
 
     async def unknown(self, writes: Sequence[Write]) -> None:
-        """The connection was lost during the commit: these writes have happened, or not."""
+        """The connection was lost during the commit, so its outcome is unknown."""
 
 
 _watchers: dict[type[Model], tuple[Watcher, ...]] = {}
-_columns: dict[type[Model], frozenset[str]] = {}  # that watchers asked for
+_columns: dict[type[Model], frozenset[str]] = {}  # requested by watchers
 
 
 def watch(model: type[Model], watcher: Watcher, *, columns: Iterable[str] = ()) -> None:
-    """Tell the watcher of every write to the model from now on, in this process.
+    """Notify the watcher of every write to the model in this process from now on.
 
-    Rows have these columns as well, before and after a write that changes one of them.
+    Rows include these columns, before and after a write that changes one of them.
     """
     _watchers[model] = (*_watchers.get(model, ()), watcher)
     _columns[model] = _columns.get(model, frozenset()).union(attributes(model, columns))
-    changed_with.cache_clear()
+    watched_dependents.cache_clear()
 
 
 def unwatch(model: type[Model], watcher: Watcher) -> None:
-    """Tell the watcher nothing more of the model."""
-    left = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
-    if left:
-        _watchers[model] = left
+    """Stop notifying the watcher of writes to the model."""
+    others = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
+    if others:
+        _watchers[model] = others
     else:
         _watchers.pop(model, None)
         _columns.pop(model, None)
-    changed_with.cache_clear()
+    watched_dependents.cache_clear()
 
 
 def is_watched(model: type[Model]) -> bool:
-    """Whether anybody must know of writes to the model: nothing is paid where nobody does."""
+    """Whether the model has watchers; others cost nothing."""
     return model in _watchers
 
 
 def is_deletion_watched(model: type[Model]) -> bool:
-    """Whether anybody must know of deletions from the model, be it for what the database deletes with them."""
-    return bool(_watchers) and (model in _watchers or bool(changed_with(model)))
+    """Whether a deletion concerns watchers, also by the rows that the database deletes with it."""
+    return bool(_watchers) and (model in _watchers or bool(watched_dependents(model)))
 
 
 def watchers(model: type[Model]) -> tuple[Watcher, ...]:
-    """Those that are told of writes to the model."""
+    """The watchers of the model."""
     return _watchers.get(model, ())
 
 
 def watched_columns(model: type[Model]) -> frozenset[str]:
-    """The columns that the watchers of the model asked for."""
+    """The columns that the watchers of the model requested."""
     return _columns.get(model, frozenset())
 
 
-def follows(field: Any) -> bool:
-    """Whether the database itself changes the row when the one that this key leads to is deleted."""
+def is_changed_on_delete(field: Any) -> bool:
+    """Whether the database changes the row when the referenced row is deleted."""
     return isinstance(field, ForeignKeyFieldInstance) and field.on_delete not in ("RESTRICT", "NO ACTION")
 
 
 @cache
-def changed_with(model: type[Model]) -> set[type[Model]]:
-    """The watched models of which the database changes rows when rows of `model` are deleted.
+def watched_dependents(model: type[Model]) -> set[type[Model]]:
+    """The watched models whose rows the database changes when rows of `model` are deleted.
 
-    Remembered until `cache_clear`, which is for whoever opens a database with other models.
+    Cached until `cache_clear`, which opening a database calls.
     """
-    found: set[type[Model]] = set()
-    waiting, seen = [model], {model}
-    while waiting:
-        parent = waiting.pop()
-        for child, field in children(parent):
+    dependents: set[type[Model]] = set()
+    remaining, seen = [model], {model}
+    while remaining:
+        parent = remaining.pop()
+        for child, field in referencing_keys(parent):
             if child in _watchers:
-                found.add(child)
+                dependents.add(child)
             if field.on_delete == "CASCADE" and child not in seen:
                 seen.add(child)
-                waiting.append(child)
-    return found
+                remaining.append(child)
+    return dependents
 
 
-def children(parent: type[Model]) -> list[tuple[type[Model], Any]]:
-    """The models whose rows the database changes with a deleted row of `parent`, and the foreign keys."""
+def referencing_keys(parent: type[Model]) -> list[tuple[type[Model], Any]]:
+    """The models and foreign keys through which deleting a row of `parent` changes rows."""
     fields: list[tuple[type[Model], Any]] = [
         (model, field) for model in open_models() for field in model._meta.fields_map.values()
     ]
-    return [(model, field) for model, field in fields if follows(field) and field.related_model is parent]
+    return [(model, field) for model, field in fields if is_changed_on_delete(field) and field.related_model is parent]
 
 
 def open_models() -> list[type[Model]]:

@@ -1,15 +1,14 @@
-"""What is pending until a transaction ends: the effects of its commit, and telling the watchers of its writes.
+"""Pending effects of a transaction: `on_commit` callbacks, and notifications of the watchers of its writes.
 
-| what happens | watchers are told | effects |
+| end of the transaction | watchers are notified of | effects |
 |---|---|---|
 | commit | committed | run in the order of their registration |
 | rollback, or a commit that the database refused | rolled back | dropped |
-| the connection is lost during the commit | unknown | dropped: nobody knows what they would follow |
-| a savepoint is rolled back | as the whole transaction ends | those of the savepoint are dropped |
-| the process is killed after the commit | nobody is left to tell them | lost |
+| the connection is lost during the commit | unknown | dropped, since the outcome is unknown |
+| a savepoint is rolled back | the end of the whole transaction | those of the savepoint are dropped |
+| the process is killed after the commit | nothing | lost |
 
-Owned by the transaction, whose statements take turns, and so do changes of this. It runs once, in a task of its own
-that no cancellation of the caller reaches.
+They belong to the transaction. They run once, in a separate task that a cancellation of the caller does not reach.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from typing import Protocol, Self
 
 from sanicbase.db.observers import Watcher, Write
 
-__all__ = ["Effect", "Outcome", "Pending", "Savepoint", "run_effect"]
+__all__ = ["Effect", "Outcome", "PendingEffects", "Savepoint", "run_effect"]
 
 logger = logging.getLogger("sanicbase.db")
 
-ANNOUNCE_TIMEOUT = 5.0  # seconds for watchers to hear of a write to the end, before they hear how it ended
+NOTIFICATION_TIMEOUT = 5.0  # seconds for running notifications to finish
 
 Effect = Callable[[], Awaitable[object] | None]
 
 
 class Outcome(Enum):
-    """How a transaction has ended, as far as the client can know."""
+    """The outcome of a transaction, as far as the client knows it."""
 
     COMMITTED = "committed"
     ROLLED_BACK = "rolled_back"
@@ -42,81 +41,81 @@ class Outcome(Enum):
 
 
 class Savepoint(Protocol):
-    """A transaction, or a savepoint in one; `outer` is what it is in."""
+    """A transaction, or a savepoint; `outer` is the one around it."""
 
     outer: Self | None
 
     def is_inside(self, other: Self, /) -> bool:
-        """Whether it is the other, or a savepoint in it."""
+        """Whether it is the other one, or a savepoint in it."""
 
 
-class Pending:
-    """What is pending in one transaction, its savepoints included."""
+class PendingEffects:
+    """The pending effects of one transaction, its savepoints included."""
 
     def __init__(self) -> None:
-        self._effects: list[tuple[Savepoint, Effect]] = []  # with the savepoint that they would fall with
+        self._effects: list[tuple[Savepoint, Effect]] = []  # with the savepoint whose rollback drops them
         self._writes: list[tuple[Watcher, Write]] = []
-        self._announcing: set[asyncio.Future[None]] = set()
+        self._notifications: set[asyncio.Future[None]] = set()
         self.outcome: Outcome | None = None
 
     @property
     def has_pending(self) -> bool:
-        """Whether anything is to be done when the transaction has ended."""
+        """Whether anything runs when the transaction has ended."""
         return bool(self._writes or self._effects)
 
     def add_effect(self, effect: Effect, owner: Savepoint) -> None:
-        """Run this after the commit, unless the savepoint `owner` is rolled back."""
+        """Run the effect after the commit, unless the savepoint `owner` is rolled back."""
         self._effects.append((owner, effect))
 
     @contextmanager
-    def announcing(self, watcher: Watcher, write: Write) -> Iterator[None]:
-        """While the watcher is told of a write; how it ended, it hears afterwards.
+    def notifying(self, watcher: Watcher, write: Write) -> Iterator[None]:
+        """Mark the time in which the watcher is notified of a write, before it is notified of the outcome.
 
-        A savepoint's rollback does not tell: what it closed, the end opens.
+        The rollback of a savepoint does not notify; the end of the transaction does.
         """
         self._writes.append((watcher, write))
-        told = asyncio.get_running_loop().create_future()
-        self._announcing.add(told)
+        notified = asyncio.get_running_loop().create_future()
+        self._notifications.add(notified)
         try:
             yield
         finally:
-            self._announcing.discard(told)
-            told.set_result(None)
+            self._notifications.discard(notified)
+            notified.set_result(None)
 
-    def close_savepoint(self, savepoint: Savepoint, *, kept: bool) -> None:
-        """Keep the effects of a savepoint, and of those inside it, for what is around it; or drop them."""
+    def close_savepoint(self, savepoint: Savepoint, *, keep: bool) -> None:
+        """Move the effects of a savepoint, and of those inside it, to the outer one, or drop them."""
         outer = savepoint.outer
         assert outer is not None  # noqa: S101  (it is a savepoint)
         effects = [(outer if owner.is_inside(savepoint) else owner, effect, owner) for owner, effect in self._effects]
-        self._effects = [(owner, effect) for owner, effect, before in effects if kept or owner is before]
+        self._effects = [(owner, effect) for owner, effect, before in effects if keep or owner is before]
 
     async def before_commit(self) -> None:
-        """Tell the watchers that the commit is next. One that raises refuses it."""
-        for watcher, writes in self._told():
+        """Notify the watchers before the commit. An exception prevents it."""
+        for watcher, writes in self._writes_by_watcher():
             await watcher.before_commit(writes)
 
     async def run(self) -> None:
-        """Tell the watchers, then run the effects. What fails is logged, and holds up nothing else."""
-        if self._announcing:  # by a task that nobody has waited for
-            await asyncio.wait(self._announcing, timeout=ANNOUNCE_TIMEOUT)
+        """Notify the watchers, then run the effects. Failures are logged, and do not stop the others."""
+        if self._notifications:  # in a task that nobody awaited
+            await asyncio.wait(self._notifications, timeout=NOTIFICATION_TIMEOUT)
         outcome = self.outcome or Outcome.ROLLED_BACK
-        for watcher, writes in self._told():
-            with _logged(f"{outcome.value} of {type(watcher).__name__}"):
+        for watcher, writes in self._writes_by_watcher():
+            with _logged(f"{type(watcher).__name__}.{outcome.value}"):
                 await getattr(watcher, outcome.value)(writes)
         if outcome is Outcome.COMMITTED:
             for _, effect in self._effects:
                 await run_effect(effect)
 
-    def _told(self) -> list[tuple[Watcher, list[Write]]]:
+    def _writes_by_watcher(self) -> list[tuple[Watcher, list[Write]]]:
         """The watchers, each with its writes."""
-        told: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and have no hash
+        notified: dict[int, tuple[Watcher, list[Write]]] = {}  # by identity: watchers may be equal, and not hashable
         for watcher, write in self._writes:
-            told.setdefault(id(watcher), (watcher, []))[1].append(write)
-        return list(told.values())
+            notified.setdefault(id(watcher), (watcher, []))[1].append(write)
+        return list(notified.values())
 
 
 async def run_effect(effect: Effect) -> None:
-    """Run an effect; its failure is logged, for what it follows has happened."""
+    """Run an effect; a failure is logged, since the commit has happened."""
     with _logged(f"The effect {getattr(effect, '__qualname__', effect)}"):
         result = effect()
         if inspect.isawaitable(result):
@@ -133,4 +132,4 @@ def _logged(what: str) -> Iterator[None]:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        logger.exception("%s failed.", what)  # something that it has waited for was cancelled, and not this task
+        logger.exception("%s failed.", what)  # an awaited task was cancelled, not this one

@@ -1,4 +1,4 @@
-"""The queries of a DBModel: Tortoise's own, with what every write of ours keeps in order."""
+"""The querysets of a DBModel: Tortoise's, with validation, versions and notifications of watchers."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ from tortoise.queryset import (
     ValuesQuery,
 )
 
-from sanicbase.db.conversion import WRONG_TYPE
+from sanicbase.db.conversion import CONVERSION_ERRORS
 from sanicbase.db.hooks import ModelHooks
-from sanicbase.db.inserts import insert_many
-from sanicbase.db.keys import attribute_path, attributes, pk_field, plain_filter, with_attributes
+from sanicbase.db.inserts import insert_rows
+from sanicbase.db.keys import attribute_path, attributes, normalize_condition, normalize_filter, pk_field
 from sanicbase.db.observers import Row, is_deletion_watched, is_watched
-from sanicbase.db.routing import is_routed, is_select
-from sanicbase.db.targets import rows_of
-from sanicbase.db.values import check_known, converted
-from sanicbase.db.writes import LIMIT, Writing, announced, writing
+from sanicbase.db.routing import has_replicas, is_select
+from sanicbase.db.updatable import updatable
+from sanicbase.db.values import check_field_names, convert_values
+from sanicbase.db.writes import MAX_WATCHED_ROWS, WatchedWrite, watched_statement, watched_write
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["BATCH", "DBManager", "DBQuerySet"]
 
-BATCH = 1000  # rows that one statement writes at most
+BATCH = 1000  # rows of one statement
 
 M = TypeVar("M", bound=ModelHooks)
 
 
 class DBQuerySet(QuerySet[M]):
-    """A queryset of a DBModel. Bulk writes are all or nothing, in batches of 1000 rows unless another size is given.
+    """A queryset of a DBModel. Bulk writes are atomic, in batches of 1000 rows by default.
 
-    Raises InvalidValue for an unknown field and for a value that does not fit its column, before anything is written.
+    Raises InvalidValue for an unknown field and for an invalid value, before anything is written.
     """
 
     def __await__(self) -> Generator[Any, None, list[M]]:
-        # Tortoise keeps the connection it has chosen, and a later read or write of the same queryset would be bound to
-        # the replica of the first one.
+        # Tortoise stores the chosen connection, and would use the same replica for a later read or write of this
+        # queryset.
         given: BaseDBAsyncClient | None = self._db
-        return QuerySet.__await__(self._clone() if given is None and is_routed() else self)
+        return QuerySet.__await__(self._clone() if given is None and has_replicas() else self)
 
     def only(self, *fields_for_select: str) -> QuerySet[M]:
-        """The rows with these columns alone; a relation names its column."""
+        """Fetch only these columns; a relation means its column."""
         return super().only(*(attribute_path(self.model, name) for name in fields_for_select))
 
     def group_by(self, *fields: str) -> QuerySet[M]:
-        """Group by these columns; a relation names its column."""
+        """Group by these columns; a relation means its column."""
         return super().group_by(*(attribute_path(self.model, name) for name in fields))
 
     def values_list(self, *fields_: str, flat: bool = False) -> ValuesListQuery[Any]:
-        """Tuples of these columns; a relation stands for its key.
+        """Tuples of these columns; a relation means its key.
 
-        Raises SanicBaseError for a column that `group_by` does not have.
+        Raises SanicBaseError for a column that is not in `group_by`.
         """
         names = [attribute_path(self.model, name) for name in fields_]
         self._check_grouped(names)
         return super().values_list(*names, flat=flat)
 
     def values(self, *args: str, **kwargs: str) -> ValuesQuery[Any]:
-        """Dictionaries of these columns; a relation stands for its key.
+        """Dictionaries of these columns; a relation means its key.
 
-        Raises SanicBaseError for a column that `group_by` does not have.
+        Raises SanicBaseError for a column that is not in `group_by`.
         """
         relations = {name: path for name in args if (path := attribute_path(self.model, name)) != name}
         renamed = {name: attribute_path(self.model, path) for name, path in kwargs.items()}
@@ -80,7 +80,7 @@ class DBQuerySet(QuerySet[M]):
         return super().values(*(name for name in args if name not in relations), **relations, **renamed)
 
     def _check_grouped(self, names: Sequence[str]) -> None:
-        """PostgreSQL and MySQL refuse a column beside a group, of which SQLite and MariaDB return any row's value."""
+        """Refuse columns outside the group, as PostgreSQL and MySQL do; SQLite and MariaDB return any row's value."""
         groups, meta = self._group_bys, self.model._meta
         if not groups or meta.pk_attr in groups or "pk" in groups:  # a key determines all columns of its row
             return
@@ -92,45 +92,45 @@ class DBQuerySet(QuerySet[M]):
             )
 
     async def in_bulk(self, id_list: Iterable[Any], field_name: str) -> dict[Any, M]:
-        """The rows with these values of a unique field, by their values; a relation stands for its key."""
+        """The rows with these values of a unique field, by their values; a relation means its key."""
         return await super().in_bulk(id_list, attribute_path(self.model, field_name))
 
     def _filter_or_exclude(self, *args: Q, negate: bool, **kwargs: Any) -> QuerySet[M]:
-        conditions = [with_attributes(self.model, each) for each in args]
-        named = (plain_filter(self.model, name, value) for name, value in kwargs.items())
+        conditions = [normalize_condition(self.model, item) for item in args]
+        named = (normalize_filter(self.model, name, value) for name, value in kwargs.items())
         conditions += [Q(**{name: value}) for name, value in named]
         return super()._filter_or_exclude(*conditions, negate=negate)
 
     def _parse_orderings(self, orderings: tuple[str, ...], reverse: bool = False) -> list[tuple[str, Order]]:
-        found = []
-        for each in orderings:
-            sign = "-" if each.startswith("-") else ""
-            found.append(sign + attribute_path(self.model, each.removeprefix("-")))
-        return super()._parse_orderings(tuple(found), reverse)
+        paths = []
+        for item in orderings:
+            sign = "-" if item.startswith("-") else ""
+            paths.append(sign + attribute_path(self.model, item.removeprefix("-")))
+        return super()._parse_orderings(tuple(paths), reverse)
 
     def raw(self, sql: str) -> RawSQLQuery:
-        """The rows that a statement of your own returns, from the primary: it may be one that writes.
+        """The rows that raw SQL returns, executed on the primary.
 
-        Raises SanicBaseError for one that writes while somebody must know of writes to the model; see `raw_write`.
+        Raises SanicBaseError for a statement that writes to a watched model; see `raw_write`.
         """
         if is_watched(self.model) and not is_select(sql):
             raise SanicBaseError(
-                f"Writes to {self.model.__name__} are watched, and nobody would see this one. Run the statement on the "
+                f"{self.model.__name__} is watched, and this raw SQL would not notify its watchers. Run it on the "
                 f"connection of `async with raw_write({self.model.__name__})`."
             )
         return _Raw(self.model, self._db, sql)
 
     def update(self, **values: object) -> UpdateQuery:
-        """Update all rows; columns with `auto_now` and a version move on as well. Awaits to the number of rows."""
-        return self._update(converted(self.model, values))
+        """Update all rows, with their `auto_now` columns and version. Awaits to the number of rows."""
+        return self._update(convert_values(self.model, values))
 
     def delete(self) -> DeleteQuery | UpdateQuery:  # type: ignore[override]
-        """Delete all rows; those of a model with SoftDelete are marked. Awaits to the number of rows."""
-        mark = self.model._mark_of_deletion()
+        """Delete all rows; SoftDelete marks them as deleted. Awaits to the number of rows."""
+        mark = self.model._deletion_values()
         return self.erase() if mark is None else self._update(mark)
 
     def erase(self) -> DeleteQuery:
-        """Delete all rows for good. Awaits to the number of rows."""
+        """Delete all rows permanently. Awaits to the number of rows."""
         return _Delete(self)
 
     def bulk_create(
@@ -141,7 +141,7 @@ class DBQuerySet(QuerySet[M]):
         update_fields: Iterable[str] | None = None,
         on_conflict: Iterable[str] | None = None,
     ) -> BulkCreateQuery[M]:
-        """Insert all objects, or none of them. Keys that the database generates are not filled in."""
+        """Insert all objects atomically. Generated keys are not set on them."""
         if update_fields or on_conflict:
             raise ValueError("Use bulk_upsert, which works on every database.")
         return _BulkCreate(
@@ -155,30 +155,32 @@ class DBQuerySet(QuerySet[M]):
     def bulk_update(
         self, objects: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> BulkUpdateQuery[M]:
-        """Write these fields of all objects, or of none of them. Awaits to the number of rows."""
+        """Write these fields of all objects atomically. Awaits to the number of rows."""
         objects, names = list(objects), list(fields)
-        check_known(self.model, names)
+        check_field_names(self.model, names)
         names = attributes(self.model, names)
         if any(one.pk is None for one in objects):
-            raise ValueError("Every object of a bulk_update needs its primary key: read them, or use bulk_create.")
+            raise ValueError(
+                "Every object of a bulk_update needs a primary key. Read the rows first, or use bulk_create."
+            )
         return _BulkUpdate(
-            **_condition(self),
+            **_query_arguments(self),
             objects=objects,
-            fields=[*names, *(name for name in self.model._auto_now() if name not in names)],
+            fields=[*names, *(name for name in self.model._auto_now_fields() if name not in names)],
             batch_size=batch_size or BATCH,
         )
 
     def _update(self, values: dict[str, Any]) -> UpdateQuery:
-        return _Update(self, {**self.model._moved_on(), **values})
+        return _Update(self, {**self.model._automatic_values(), **values})
 
 
 class DBManager(Manager):
-    """Gives the querysets of a DBModel, without the rows that a part hides. Subclass it for a `Meta.manager`."""
+    """The manager of a DBModel, without rows that a mixin hides. Subclass it for a `Meta.manager`."""
 
     def get_queryset(self) -> QuerySet[Any]:
-        """A queryset of all rows that are not hidden."""
+        """A queryset of all visible rows."""
         model: type[ModelHooks] = self._model
-        return DBQuerySet(model).filter(**model._shown())
+        return DBQuerySet(model).filter(**model._visible_filter())
 
 
 class _Raw(RawSQLQuery):
@@ -194,8 +196,8 @@ class _Update(UpdateQuery):
     _rows: QuerySet[Any]
 
     def __init__(self, rows: DBQuerySet[Any], values: dict[str, Any]) -> None:
-        condition = _condition(target := rows_of(rows))
-        if any(isinstance(value, Expression) for value in values.values()):  # they may be of annotations
+        condition = _query_arguments(target := updatable(rows))
+        if any(isinstance(value, Expression) for value in values.values()):  # they may use annotations
             condition["annotations"] = rows._annotations
         super().__init__(update_kwargs=values, **condition)
         self._rows = target
@@ -203,15 +205,15 @@ class _Update(UpdateQuery):
     async def _execute(self) -> int:
         if not is_watched(self.model):
             return await super()._execute()
-        async with writing(self.model, self._db) as made:
-            before = await made.locked(self._rows)
-            await made.announce(before)
+        async with watched_write(self.model, self._db) as write:
+            before = await write.lock_rows(self._rows)
+            await write.notify(before)
             if before is None:
-                return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
-            same = _same_rows(self.model, before, made.connection)
-            count = await _plain_update(same, self.update_kwargs, self._annotations) if before else 0
-            if before and not set(made.names).isdisjoint(self.update_kwargs):
-                await made.announce([row for row in await made.locked(same) or () if row not in before])
+                return int((await write.connection.execute_query(*self.query.get_parameterized_sql()))[0])
+            locked_rows = _rows_by_key(self.model, before, write.connection)
+            count = await _update_unwatched(locked_rows, self.update_kwargs, self._annotations) if before else 0
+            if before and not set(write.names).isdisjoint(self.update_kwargs):
+                await write.notify([row for row in await write.lock_rows(locked_rows) or () if row not in before])
             return count
 
 
@@ -219,22 +221,22 @@ class _Delete(DeleteQuery):
     __slots__ = ("_rows",)
 
     def __init__(self, rows: DBQuerySet[Any]) -> None:
-        self._rows = rows_of(rows)
-        super().__init__(**_condition(self._rows))
+        self._rows = updatable(rows)
+        super().__init__(**_query_arguments(self._rows))
 
     async def _execute(self) -> int:
         if not is_deletion_watched(self.model):
             return await super()._execute()
-        async with writing(self.model, self._db) as made:
-            rows = await made.locked(self._rows)
-            await made.announce_deletion(rows)
+        async with watched_write(self.model, self._db) as write:
+            rows = await write.lock_rows(self._rows)
+            await write.notify_deletion(rows)
             if rows is None:
-                return int((await made.connection.execute_query(*self.query.get_parameterized_sql()))[0])
-            return await QuerySet.delete(_same_rows(self.model, rows, made.connection)) if rows else 0
+                return int((await write.connection.execute_query(*self.query.get_parameterized_sql()))[0])
+            return await QuerySet.delete(_rows_by_key(self.model, rows, write.connection)) if rows else 0
 
 
-def _condition(rows: QuerySet[Any]) -> dict[str, Any]:
-    """What Tortoise's queries take over from a queryset."""
+def _query_arguments(rows: QuerySet[Any]) -> dict[str, Any]:
+    """The arguments of Tortoise's queries, from a queryset."""
     return {
         "model": rows.model,
         "db": rows._db,
@@ -246,14 +248,14 @@ def _condition(rows: QuerySet[Any]) -> dict[str, Any]:
     }
 
 
-def _same_rows(model: type[ModelHooks], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
-    """The locked rows by their keys: what has come to meet the condition since then was not announced."""
+def _rows_by_key(model: type[ModelHooks], rows: Sequence[Row], connection: BaseDBAsyncClient) -> QuerySet[Any]:
+    """The locked rows by their keys: rows that match the condition since then were not notified."""
     return DBQuerySet(model).filter(pk__in=[row[model._meta.pk_attr] for row in rows]).using_db(connection)
 
 
-async def _plain_update(rows: QuerySet[Any], values: dict[str, Any], annotations: dict[str, Any]) -> int:
+async def _update_unwatched(rows: QuerySet[Any], values: dict[str, Any], annotations: dict[str, Any]) -> int:
     rows = rows._clone()
-    rows._annotations = annotations  # of which the values may be
+    rows._annotations = annotations  # the values may use them
     return await QuerySet.update(rows, **values)
 
 
@@ -262,32 +264,32 @@ class _BulkCreate(BulkCreateQuery[M]):
 
     async def _execute_many(self, *arguments: Any) -> None:
         for row in self._objects:
-            row._take_own_values()
+            row._convert_attributes()
         async with self._db._in_transaction() as connection:
             self._db = connection
-            with _naming_mistakes(self._objects):
+            with _naming_invalid_values(self._objects):
                 if not is_watched(self.model):
                     await super()._execute_many(*arguments)
                     return
-            async with writing(self.model, connection) as made:
-                with _naming_mistakes(self._objects):
-                    found = await self._insert(made, *arguments)
-                await made.announce(found)
+            async with watched_write(self.model, connection) as write:
+                with _naming_invalid_values(self._objects):
+                    inserted = await self._insert(write, *arguments)
+                await write.notify(inserted)
 
-    async def _insert(self, made: Writing, *arguments: Any) -> list[Row] | None:
-        """Insert the rows, and return what tells them apart; None when that is not known, or too much."""
+    async def _insert(self, write: WatchedWrite, *arguments: Any) -> list[Row] | None:
+        """Insert the rows, and return their keys and unique columns; None when they are unknown, or too many."""
         rows = list(self._objects)
         is_made = pk_field(self.model).generated
         given = [row for row in rows if row._custom_generated_pk or not is_made]
         names: list[str] = arguments[2]
-        if len(rows) > LIMIT or (len(given) < len(rows) and (self._ignore_conflicts or not names)):
+        if len(rows) > MAX_WATCHED_ROWS or (len(given) < len(rows) and (self._ignore_conflicts or not names)):
             await super()._execute_many(*arguments)
             return None
         self._objects = given
         await super()._execute_many(*arguments)
         waiting = [row for row in rows if is_made and not row._custom_generated_pk]
-        found = await insert_many(made, waiting, names, self._batch_size or BATCH)
-        return None if found is None else [*map(made.image, given), *found]
+        inserted = await insert_rows(write, waiting, names, self._batch_size or BATCH)
+        return None if inserted is None else [*map(write.image, given), *inserted]
 
 
 class _BulkUpdate(BulkUpdateQuery[M]):
@@ -295,14 +297,14 @@ class _BulkUpdate(BulkUpdateQuery[M]):
 
     def _make_queries(self) -> list[tuple[str, list[Any]]]:
         for row in self._objects:
-            row._take_own_values(self.fields)
-        with _naming_mistakes(self._objects):
+            row._convert_attributes(self.fields)
+        with _naming_invalid_values(self._objects):
             super()._make_queries()
-        for name in self.model._versions():
+        for name in self.model._version_fields():
             column = self.model._meta.fields_db_projection[name]
             self._queries = [query.set(column, self.model._meta.basetable[column] + 1) for query in self._queries]
         columns = self.model._meta.fields_db_projection
-        for query in self._queries:  # Tortoise takes the attributes' names for the columns'
+        for query in self._queries:  # Tortoise uses the attributes' names as columns
             query._updates = [(Field(columns.get(field.name, field.name)), value) for field, value in query._updates]
         return [query.get_parameterized_sql() for query in self._queries]
 
@@ -312,18 +314,18 @@ class _BulkUpdate(BulkUpdateQuery[M]):
         async with self._db._in_transaction() as connection:
             await self.model._check_versions(self._objects, connection)
             self._db = connection
-            same = DBQuerySet(self.model).filter(pk__in=[row.pk for row in self._objects])
-            async with announced(self.model, connection, same, fields=self.fields):
+            locked_rows = DBQuerySet(self.model).filter(pk__in=[row.pk for row in self._objects])
+            async with watched_statement(self.model, connection, locked_rows, fields=self.fields):
                 count: int = await super()._execute_many(queries)
         return count
 
 
 @contextmanager
-def _naming_mistakes(rows: Iterable[Any]) -> Iterator[None]:
-    """Raise InvalidValue in place of what Tortoise raises for a value without saying whose it is."""
+def _naming_invalid_values(rows: Iterable[Any]) -> Iterator[None]:
+    """Raise InvalidValue, with the field, in place of Tortoise's error."""
     try:
         yield
-    except WRONG_TYPE:
+    except CONVERSION_ERRORS:
         for row in rows:
-            row._name_mistake()
+            row._check_attributes()
         raise

@@ -1,5 +1,5 @@
-"""Where the relations of models lead, before Tortoise follows them: of one that leads nowhere it names neither the
-model nor the field, and leaves models behind that it has half set up."""
+"""Check the targets of relations before Tortoise does: its error names neither the model nor the field, and leaves
+models half initialized."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tortoise.fields.relational import RelationalField
 from tortoise.models import Model
 
 from sanicbase.config import Config
-from sanicbase.db.labels import claim_models, models_met
+from sanicbase.db.labels import assign_labels, models_in
 from sanicbase.errors import ConfigError
 
 __all__ = ["check_references"]
@@ -23,9 +23,9 @@ Labels = Mapping[str, Mapping[str, type[Model]]]
 
 
 def check_references(config: Config) -> None:
-    """Raise ConfigError, a sentence for each relation that names no model of the service or of those it shares.
+    """Raise ConfigError, with a sentence for each relation to an unknown model.
 
-    Model files are imported; one that cannot be is left to Tortoise, which raises ConfigurationError.
+    Model files are imported. Tortoise raises ConfigurationError for one that cannot be imported.
     """
     labels = _labels(config)
     sentences = [*_stray(config)]
@@ -42,23 +42,23 @@ def check_references(config: Config) -> None:
 
 
 def _labels(config: Config) -> Labels:
-    """The models as Tortoise will find them."""
+    """The models by label, as Tortoise finds them."""
     apps = config.tortoise()["apps"]
-    claim_models(apps)
+    assign_labels(apps)
     found: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
     for label, app in apps.items():
-        for model in (model for module in app["models"] for model in models_met(module)):
+        for model in (model for module in app["models"] for model in models_in(module)):
             if (model._meta.app or label) == label:
                 found[label][model.__name__] = model
     return found
 
 
 def _stray(config: Config) -> Iterator[str]:
-    """A sentence for each model of another service that a migrated file imports and nobody has listed."""
+    """A sentence for each model of another service that a migrated file imports and MODEL_EXTRA lacks."""
     shared = config.shared_labels()
     for label, app in config.migrate_db()["apps"].items():
         for module in app["models"] if label not in shared else ():
-            for model in models_met(module):
+            for model in models_in(module):
                 owner = model.__module__.partition(".")[0]
                 if (
                     owner != config.SERVER_NAME
@@ -72,7 +72,7 @@ def _stray(config: Config) -> Iterator[str]:
 
 
 def _references(model: type[Model]) -> Iterator[tuple[str, str]]:
-    """The relations that the model declares, as they are written; one to a class leads where it says."""
+    """The relations that the model declares by a string, with that string."""
     for name, field in model._meta.fields_map.items():
         written = getattr(field, "model_name", None)
         if isinstance(field, RelationalField) and isinstance(written, str) and not getattr(field, "_generated", False):
@@ -112,7 +112,7 @@ def _remedy(reference: str, labels: Labels, config: Config) -> str:
 
 
 def _defining(project: Path, label: str, name: str, service: str) -> str:
-    """The module of a service of the project that defines such a model: of the label's, of this one, or of another."""
+    """The module that defines such a model, in the label's service, this one, or another one."""
     files = sorted(project.glob("*/model_db/*.py"))
     found = [f"{file.parts[-3]}.model_db.{file.stem}" for file in files if _defines(file, name)]
     return next(iter(sorted(found, key=lambda module: _rank(module, (label, service)))), "")

@@ -1,5 +1,4 @@
-"""What must hold between models: the migrated and the extra ones, those of other services, the watched ones and their
-parents."""
+"""Checks of relations: between migrated models, extra ones and those of other services, and of watched models."""
 
 from __future__ import annotations
 
@@ -13,14 +12,14 @@ from tortoise.models import Model
 
 from sanicbase.config import Config
 from sanicbase.db.model import DBModel
-from sanicbase.db.observers import follows, is_watched, open_models
+from sanicbase.db.observers import is_changed_on_delete, is_watched, open_models
 from sanicbase.errors import ConfigError
 
-__all__ = ["check_relations", "check_watched", "migrated_models", "referred_models"]
+__all__ = ["check_relations", "check_watched_models", "migrated_models", "referenced_models"]
 
 
 def migrated_models(config: Config) -> list[type[Model]]:
-    """The models whose tables the service's migrations make."""
+    """The models whose tables the service's migrations create."""
     apps, shared = config.migrate_db()["apps"], config.shared_labels()
     modules = {module for label, app in apps.items() if label not in shared for module in app["models"]}
     return [
@@ -33,9 +32,9 @@ def migrated_models(config: Config) -> list[type[Model]]:
 
 
 def check_relations(config: Config) -> None:
-    """Raise ConfigError when a relation leads from a migrated model to where no migration of it can lead.
+    """Raise ConfigError when a migrated model has a relation that no migration can create.
 
-    aerich would fail on an extra model, and a database has no constraint to the table of another one.
+    aerich would fail on an extra model, and a foreign key cannot reference a table of another database.
     """
     migrated, shared = migrated_models(config), config.shared_labels()
     for model in migrated:
@@ -46,19 +45,18 @@ def check_relations(config: Config) -> None:
             if target not in migrated and target._meta.app not in shared:
                 raise ConfigError(
                     f"{model.__name__}.{name} is a relation to {target.__name__}, a model of MODEL_EXTRA, "
-                    "whose table the migrations do not make. Keep its key in a plain column instead."
+                    "whose table the migrations do not create. Store its key in a plain column instead."
                 )
             if target._meta.default_connection != model._meta.default_connection and _is_constrained(field):
                 raise ConfigError(
                     f"{model.__name__}.{name} is a relation to {target.__name__}, whose table is in another database, "
-                    f"{target._meta.default_connection}. Declare a foreign key with db_constraint=False, or keep its "
+                    f"{target._meta.default_connection}. Declare a foreign key with db_constraint=False, or store its "
                     "key in a plain column instead."
                 )
 
 
-def referred_models(migrated: Iterable[type[Model]]) -> list[type[Model]]:
-    """The models of other labels without whose tables those of these models cannot be made, for they have constraints
-    to them."""
+def referenced_models(migrated: Iterable[type[Model]]) -> list[type[Model]]:
+    """The models of other labels that foreign keys of these models reference."""
     found: dict[type[Model], None] = {}
     for model in migrated:
         for field in model._meta.fields_map.values():
@@ -68,18 +66,18 @@ def referred_models(migrated: Iterable[type[Model]]) -> list[type[Model]]:
     return list(found)
 
 
-def check_watched() -> None:
-    """Raise ConfigError when the database would change rows of a watched model by itself, and nobody would see it."""
+def check_watched_models() -> None:
+    """Raise ConfigError when the database would change rows of a watched model without a notification."""
     for model, name, parent in _unseen_parents():
         raise ConfigError(
-            f"{model.__name__}.{name} leads to {parent.__name__}, which is no DBModel: when one is deleted, the "
-            f"database changes rows of a model that is watched, and nobody hears of it. Make {parent.__name__} a "
-            "DBModel, or declare the key with on_delete=RESTRICT."
+            f"{model.__name__}.{name} references {parent.__name__}, which is not a DBModel: when a row of it is "
+            "deleted, the database changes rows of a watched model without a notification. Make "
+            f"{parent.__name__} a DBModel, or declare the key with on_delete=RESTRICT."
         )
 
 
 def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
-    """Where the database changes watched models by itself: a model, its key, and the parent whose end nobody sees."""
+    """A model, its key and its parent for each foreign key that changes watched rows without a notification."""
     found: list[tuple[type[Model], str, type[Model]]] = []
     waiting = [model for model in open_models() if is_watched(model)]
     seen = set(waiting)
@@ -87,7 +85,7 @@ def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
         model = waiting.pop()
         fields: dict[str, Any] = model._meta.fields_map
         for name, field in fields.items():
-            if not follows(field) or (not is_watched(model) and field.on_delete != "CASCADE"):
+            if not is_changed_on_delete(field) or (not is_watched(model) and field.on_delete != "CASCADE"):
                 continue
             if not issubclass(field.related_model, DBModel):
                 found.append((model, name, field.related_model))
@@ -98,7 +96,7 @@ def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
 
 
 def _target(field: Field[Any]) -> type[Model] | None:
-    """Where a relation leads that was declared in the model itself."""
+    """The target of a relation that the model declares."""
     if isinstance(field, ForeignKeyFieldInstance) or (
         isinstance(field, ManyToManyFieldInstance) and not field._generated
     ):

@@ -1,4 +1,4 @@
-"""Which reads must see the primary: those of whoever has just written, and those that ask for it."""
+"""Read-your-writes routing: which selects must go to the primary."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextvars import ContextVar
 
 from tortoise.context import get_current_context
 
-__all__ = ["forget_writes", "is_routed", "is_select", "may_use_replica", "note_write", "use_primary"]
+__all__ = ["has_replicas", "is_select", "may_use_replica", "pin_to_primary", "unpin_from_primary", "use_primary"]
 
 SELECT = re.compile(r"[\s(]*SELECT\b", re.IGNORECASE)
 
 _primary_only: ContextVar[bool] = ContextVar("primary_only", default=False)
-_written: ContextVar[set[str] | None] = ContextVar("written", default=None)
+_pinned: ContextVar[set[str] | None] = ContextVar("written", default=None)
 
 
 @contextmanager
 def use_primary() -> Iterator[None]:
-    """Have every select in the block, and in tasks that are started in it, read from the primary.
+    """Send every select in the block, and in tasks started in it, to the primary.
 
     with use_primary():
         article = await Article.get_by_pk(7)
@@ -31,34 +31,34 @@ def use_primary() -> Iterator[None]:
         _primary_only.reset(token)
 
 
-def forget_writes() -> None:
-    """Begin what reads its own writes: a request, a message of a WebSocket, a run. Nothing was written in it yet."""
-    _written.set(set())
+def unpin_from_primary() -> None:
+    """Start a new scope of read-your-writes: a request, a WebSocket message, a job run."""
+    _pinned.set(set())
 
 
-def note_write(connection: str) -> None:
-    """From now on selects on this connection go to its primary.
+def pin_to_primary(connection: str) -> None:
+    """Send selects on this connection to its primary from now on.
 
-    In every task of the request, for they share one set; where nothing was begun, in this task and those it starts.
+    This holds for all tasks of the scope, or without one for this task and those that it starts.
     """
-    written = _written.get()
-    if written is None:
-        _written.set({connection})
+    pinned = _pinned.get()
+    if pinned is None:
+        _pinned.set({connection})
     else:
-        written.add(connection)
+        pinned.add(connection)
 
 
 def may_use_replica(connection: str) -> bool:
-    """Whether a plain select on this connection may be answered by what the database was a moment ago."""
-    return not _primary_only.get() and connection not in (_written.get() or ())
+    """Whether a select on this connection may read slightly stale data."""
+    return not _primary_only.get() and connection not in (_pinned.get() or ())
 
 
 def is_select(statement: str) -> bool:
-    """Whether a statement begins as one that only reads."""
+    """Whether the statement is a SELECT."""
     return SELECT.match(statement) is not None
 
 
-def is_routed() -> bool:
-    """Whether any connection has replicas: nothing is paid where none has."""
+def has_replicas() -> bool:
+    """Whether any connection has replicas."""
     context = get_current_context()
     return context is not None and bool(context.routers)

@@ -1,4 +1,4 @@
-"""transaction(): a block of statements that happen all or not at all; on_commit(): what follows it."""
+"""transaction(): an atomic block of statements; on_commit(): effects that run after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal, ParamSpec, TypeVar
 from tortoise.backends.base.client import TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connection
 
-from sanicbase.db.engine.transactions import OVER, LimitedTransaction, set_isolation
+from sanicbase.db.engine.transactions import TRANSACTION_ENDED, EngineTransaction, set_isolation
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, SerializationError
 from sanicbase.db.pending import Effect, run_effect
 from sanicbase.errors import SanicBaseError
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
-PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds before a transaction is tried again; the pause doubles
+PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds before a retry; the pause doubles
 
 
 class transaction:  # noqa: N801  (used like contextlib's own context managers)
-    """A transaction on the connection `using`; inside of one on the same connection, a savepoint.
+    """A transaction on the connection `using`, or a savepoint inside one on the same connection.
 
         async with transaction():
             ...
@@ -36,17 +36,16 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
         @transaction(isolation="serializable", retry=3)
         async def transfer(...): ...
 
-    `isolation` is the database's own default when it is None; SQLite is always serializable. `timeout` is for the whole
-    block, in seconds. A function can be tried again, up to `retry` times, when the database gave it up for another
-    transaction's sake: decorated with `retry` it must bear that. Inside of an open transaction it is not, for only the
-    whole can be tried again.
+    `isolation` None is the database's default; SQLite is always serializable. `timeout` is for the whole block, in
+    seconds. A decorated function is called again, up to `retry` times, after a serialization failure or a deadlock, so
+    it must be safe to repeat. Inside an open transaction it is not, since only the whole transaction can be retried.
 
-    Tasks started inside of it share it, and are to be waited for inside of it: when one is in the middle of a savepoint
-    or of a watched write, nothing is committed. What one does outside of a savepoint waits while another has one open,
-    as long as for a connection (DB_ACQUIRE_TIMEOUT). What must outlive the block is started by `spawn`.
+    Tasks started inside share the transaction and must be awaited inside: while one is in the middle of a savepoint or
+    of a watched write, the commit is refused. Statements outside a savepoint wait while another task has one open, up
+    to DB_ACQUIRE_TIMEOUT. Start tasks that outlive the block with `spawn`.
 
-    Raises DatabaseTimeout after `timeout`, SerializationError or DeadlockError when no try was left, SanicBaseError
-    when a block is asked to retry, or a savepoint to have an isolation of its own.
+    Raises DatabaseTimeout after `timeout`, SerializationError or DeadlockError after the last attempt, SanicBaseError
+    for `retry` on a block and for the isolation of a savepoint.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
 
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-            nested = isinstance(get_connection(self._using), LimitedTransaction)
+            nested = isinstance(get_connection(self._using), EngineTransaction)
             left = 0 if nested else self._retry
             pause = PAUSE
             while True:
@@ -87,7 +86,7 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
 
     async def __aenter__(self) -> TransactionalDBClient:
         if self._retry:
-            raise SanicBaseError("A block cannot be run again. Decorate a function with transaction(retry=…).")
+            raise SanicBaseError("A block cannot be retried. Decorate a function with transaction(retry=…).")
         self._context = get_connection(self._using)._in_transaction()
         if self._isolation:
             set_isolation(self._context, self._isolation)
@@ -103,10 +102,10 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None and not self._limit.expired():
-            self._limit.reschedule(None)  # the commit has limits of its own, and is not left half-way
+            self._limit.reschedule(None)  # the commit has its own timeout
         try:
             await self._context.__aexit__(kind, error, trace)
-        except BaseException as exc:  # the limit may have cut the rollback short
+        except BaseException as exc:  # the timeout may have interrupted the rollback
             await self._end_limit(type(exc), exc, exc.__traceback__)
             raise
         await self._end_limit(kind, error, trace)
@@ -121,24 +120,24 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
 
 
 async def on_commit(effect: Effect, *, using: str = "default") -> None:
-    """Run `effect` after the transaction that is open on the connection `using` has committed; without one, at once.
+    """Run `effect` after the open transaction on the connection `using` has committed, or at once without one.
 
         await on_commit(lambda: send_mail(user))
         await on_commit(partial(queue.put, article.id))
 
-    A function without arguments, plain or async. Effects run in the order of their registration, outside of the
-    transaction, and whoever opened the transaction waits for them. Those of a transaction or a savepoint that is rolled
-    back never run. One that fails is logged, and the others run. They are lost with a process that is killed between
-    the commit and them: what must not be lost belongs into a table, written in the same transaction.
+    A function without arguments, plain or async. Effects run in the order of their registration, outside the
+    transaction, and the end of the block waits for them. A rollback of the transaction or the savepoint drops them. A
+    failure is logged, and the others run. They are lost when the process is killed after the commit: write to a table
+    in the same transaction what must not be lost.
 
     Raises DatabaseError in a task that has outlived the transaction.
     """
     connection = get_connection(using)
-    if isinstance(connection, LimitedTransaction):
+    if isinstance(connection, EngineTransaction):
         if connection.is_closed:
-            raise DatabaseError(OVER)
+            raise DatabaseError(TRANSACTION_ENDED)
         connection.pending.add_effect(effect, connection)
     elif isinstance(connection, TransactionalDBClient):
-        raise SanicBaseError(f"The engine of the connection {using!r} is not one of sanicbase's: it has no effects.")
+        raise SanicBaseError(f"The engine of the connection {using!r} is not one of sanicbase, so it has no on_commit.")
     else:
         await run_effect(effect)

@@ -1,9 +1,9 @@
-"""The value that a column has for what it is given, before the database is asked, and what does not fit any column.
+"""Conversion and validation of column values, before the database sees them.
 
-Databases differ in what they take: SQLite takes text of any length, MySQL numbers it then refuses, PostgreSQL no NUL.
-What was written in development must fit in production, so the narrowest of them decides.
+Databases accept different values: SQLite accepts text of any length, PostgreSQL no NUL. A value that is valid in
+development must be valid in production, so the strictest of them decides.
 
-A value is converted when that loses nothing, much as in pydantic's lax mode; see conversion.py.
+Values are converted when that is lossless, similar to pydantic's lax mode; see conversion.py.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tortoise.fields.base import Field
 from tortoise.models import Model
 from tortoise.validators import Validator
 
-from sanicbase.db.conversion import AS_IT_IS, DEEPEST, MIDNIGHT, converter, plain_type, typed
-from sanicbase.db.keys import are_plain, attribute, foreign_key, to_many, without_objects
+from sanicbase.db.conversion import EXPRESSIONS, MAX_JSON_DEPTH, MIDNIGHT, converter, native_type, to_column_type
+from sanicbase.db.keys import are_normalized, attribute, foreign_key, is_to_many, normalize_values
 from sanicbase.errors import InvalidValue
 
 __all__ = [
-    "Fits",
-    "assignable",
-    "check_known",
+    "ColumnValidator",
+    "assignable_values",
+    "check_field_names",
     "column_value",
-    "converted",
-    "fit_relations",
-    "fits",
-    "own_values",
-    "prepare",
+    "convert_values",
+    "converted_attributes",
+    "is_valid_value",
+    "prepare_field",
+    "prepare_relations",
     "unstorable_character",
 ]
 
@@ -42,14 +42,14 @@ JSON_NUMBERS = -(2**63), 2**64 - 1
 MICROSECOND = timedelta(microseconds=1)
 
 
-class Fits(Validator):
-    """Raises InvalidValue for a value that one of the databases could not keep in the field's column."""
+class ColumnValidator(Validator):
+    """Raises InvalidValue for a value that one of the databases could not store in the field's column."""
 
     def __init__(self, field: Field[Any]) -> None:
         self._path = field.model_field_name
         self._length = field.max_length if isinstance(field, fields.CharField) else None
         bounds: dict[str, Any] = field.constraints
-        self._least, self._greatest = bounds.get("ge", -math.inf), bounds.get("le", math.inf)
+        self._min, self._max = bounds.get("ge", -math.inf), bounds.get("le", math.inf)
         self._decimal = field if isinstance(field, fields.DecimalField) else None
 
     def __call__(self, value: Any) -> None:
@@ -60,7 +60,7 @@ class Fits(Validator):
             self._check_text(value)
         elif isinstance(value, float):
             if not math.isfinite(value):
-                raise self._mistake(f"takes no {value}", "not_finite")
+                raise self._error(f"takes no {value}", "not_finite")
         elif isinstance(value, Decimal):
             self._check_decimal(value)
         elif isinstance(value, int):
@@ -72,49 +72,49 @@ class Fits(Validator):
 
     def _check_text(self, text: str) -> None:
         if self._length is not None and len(text) > self._length:
-            raise self._mistake(f"takes {self._length} characters at most, and there are {len(text)}", "too_long")
+            raise self._error(f"takes {self._length} characters at most, and there are {len(text)}", "too_long")
         if character := unstorable_character(text):
-            raise self._mistake(f"takes no {character}", "invalid_text")
+            raise self._error(f"takes no {character}", "invalid_text")
 
     def _check_span(self, span: timedelta) -> None:
         if not -(2**63) <= span // MICROSECOND < 2**63:
-            raise self._mistake("takes spans of up to 106751991 days", "out_of_range")
+            raise self._error("takes spans of up to 106751991 days", "out_of_range")
 
     def _check_number(self, number: int) -> None:
-        if not self._least <= number <= self._greatest:
-            raise self._mistake(f"takes numbers from {self._least} to {self._greatest}", "out_of_range")
+        if not self._min <= number <= self._max:
+            raise self._error(f"takes numbers from {self._min} to {self._max}", "out_of_range")
 
     def _check_decimal(self, number: Decimal) -> None:
         if not number.is_finite():
-            raise self._mistake(f"takes no {number}", "not_finite")
+            raise self._error(f"takes no {number}", "not_finite")
         if self._decimal is not None:
             whole = self._decimal.max_digits - self._decimal.decimal_places
             if number and number.adjusted() >= whole:
-                raise self._mistake(f"takes {whole} digits before the point at most", "out_of_range")
+                raise self._error(f"takes {whole} digits before the point at most", "out_of_range")
 
     def _check_json(self, value: dict[Any, Any] | list[Any]) -> None:
-        level: list[Any] = [value]  # not recursive, for JSON may be nested deeper than Python likes
-        for _ in range(DEEPEST):
-            level = [part for each in level for part in self._parts(each)]
+        level: list[Any] = [value]  # not recursive: JSON may be nested deeper than Python's limit
+        for _ in range(MAX_JSON_DEPTH):
+            level = [part for container in level for part in self._parts(container)]
             if not level:
                 return
-        raise self._mistake(f"takes {DEEPEST} levels of JSON at most", "too_deep")
+        raise self._error(f"takes {MAX_JSON_DEPTH} levels of JSON at most", "too_deep")
 
     def _parts(self, value: dict[Any, Any] | list[Any]) -> list[Any]:
-        """The dictionaries and lists in it; what else is in it was looked at."""
-        found: list[Any] = []
+        """The nested dictionaries and lists; other values are checked."""
+        result: list[Any] = []
         for part in value if isinstance(value, list) else [*value.keys(), *value.values()]:
             if isinstance(part, dict | list):
-                found.append(part)
+                result.append(part)
             elif isinstance(part, str):
                 self._check_text(part)
             elif isinstance(part, float) and not math.isfinite(part):
-                raise self._mistake(f"takes no {part}", "not_finite")
+                raise self._error(f"takes no {part}", "not_finite")
             elif isinstance(part, int) and not JSON_NUMBERS[0] <= part <= JSON_NUMBERS[1]:
-                raise self._mistake("takes whole numbers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
-        return found
+                raise self._error("takes whole numbers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
+        return result
 
-    def _mistake(self, what: str, code: str) -> InvalidValue:
+    def _error(self, what: str, code: str) -> InvalidValue:
         return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
 
 
@@ -130,39 +130,39 @@ def unstorable_character(text: str) -> Literal["NUL character", "lone surrogate"
     return None
 
 
-def prepare(field: Field[Any]) -> None:
-    """Have a field of a DBModel check what is written and asked for, and read the same on every database."""
-    if not any(isinstance(validator, Fits) for validator in field.validators):
-        field.validators.insert(0, Fits(field))
-        _be_strict(field)
+def prepare_field(field: Field[Any]) -> None:
+    """Make a field of a DBModel validate its values and conditions, and read the same on every database."""
+    if not any(isinstance(validator, ColumnValidator) for validator in field.validators):
+        field.validators.insert(0, ColumnValidator(field))
+        _convert_strictly(field)
         if isinstance(field, fields.TimeField):
             field.to_python_value = partial(_time_of_day, field.to_python_value)  # type: ignore[method-assign]
 
 
-def _be_strict(field: Field[Any]) -> None:
-    """Have conditions look for what a column would have. Tortoise finds row 1 by 1.5, and takes "false" for true."""
+def _convert_strictly(field: Field[Any]) -> None:
+    """Convert the values of conditions like those of columns: Tortoise finds row 1 by 1.5."""
     if converter(type(field)) is None:
         return
-    to_db_value, plain = type(field).to_db_value.__get__(field), plain_type(type(field))
+    to_db_value, plain = type(field).to_db_value.__get__(field), native_type(type(field))
 
     def strict(value: Any, instance: Any) -> Any:
-        # An object has taken the values of its columns before, see `own_values`.
+        # Values of an object were converted before, see `converted_attributes`.
         if not (value is None or type(value) is plain or isinstance(instance, Model) or isinstance(value, Model)):
-            value = typed(field, value, exact=False)
+            value = to_column_type(field, value, exact=False)
         return to_db_value(value, instance)
 
     field.to_db_value = strict  # type: ignore[method-assign]
 
 
 def _time_of_day(to_python_value: Callable[[Any], Any], value: Any) -> Any:
-    """MySQL's TIME is a duration, and its drivers return one."""
+    """MySQL's TIME is a duration, and its drivers return a timedelta."""
     if isinstance(value, timedelta) and timedelta(0) <= value < timedelta(days=1):
         value = (MIDNIGHT + value).time()
     return to_python_value(value)
 
 
-def check_known(model: type[Model], names: Iterable[str]) -> None:
-    """Raise InvalidValue for a name that is no field of the model; Tortoise drops such values silently."""
+def check_field_names(model: type[Model], names: Iterable[str]) -> None:
+    """Raise InvalidValue for an unknown field; Tortoise ignores such values."""
     meta = model._meta
     if unknown := sorted(set(names) - meta.fields - {"pk"}):
         known = ", ".join(sorted(meta.fields_db_projection))
@@ -171,19 +171,19 @@ def check_known(model: type[Model], names: Iterable[str]) -> None:
         )
 
 
-def fit_relations(model: type[Model]) -> None:
-    """Let the columns of relations have validators of their own; Tortoise gives them those of the related column."""
+def prepare_relations(model: type[Model]) -> None:
+    """Give the columns of relations their own validators; Tortoise shares those of the related column."""
     for field in model._meta.fields_map.values():
         if field.reference is not None:
-            others = [validator for validator in field.validators if not isinstance(validator, Fits)]
-            field.validators = [Fits(field), *others]
-            _be_strict(field)
+            others = [validator for validator in field.validators if not isinstance(validator, ColumnValidator)]
+            field.validators = [ColumnValidator(field), *others]
+            _convert_strictly(field)
 
 
 def column_value(field: Field[Any], value: Any) -> Any:
-    """What the field's column has when it is given the value. Raises InvalidValue when it cannot have that."""
-    value = typed(field, value)
-    if not isinstance(value, AS_IT_IS):
+    """The value that the field's column stores. Raises InvalidValue for one that it cannot store."""
+    value = to_column_type(field, value)
+    if not isinstance(value, EXPRESSIONS):
         try:
             field.validate(value)
         except ValidationError as exc:
@@ -192,8 +192,8 @@ def column_value(field: Field[Any], value: Any) -> Any:
     return value
 
 
-def fits(field: Field[Any], value: object) -> bool:
-    """Whether a row could have that value."""
+def is_valid_value(field: Field[Any], value: object) -> bool:
+    """Whether a row can have that value."""
     try:
         column_value(field, value)
     except InvalidValue:
@@ -201,60 +201,60 @@ def fits(field: Field[Any], value: object) -> bool:
     return True
 
 
-def own_values(row: Model, names: Iterable[str], *, check: bool = True) -> dict[str, Any]:
-    """The attributes of an object that differ from what their columns will have, as those will have it.
+def converted_attributes(row: Model, names: Iterable[str], *, check: bool = True) -> dict[str, Any]:
+    """The attributes of an object whose values differ from the stored ones, with the stored values.
 
-    Raises InvalidValue for the first one that its column cannot have. Not looked at are values that the database or
-    Tortoise gives, and values of a column's own type unless they are to be checked: the statement checks them as well.
+    Raises InvalidValue for the first invalid one. Skips values that the database or Tortoise sets and, without `check`,
+    values of a column's own type, which the statement validates.
     """
-    found: dict[str, Any] = {}
-    has, fields_map = row.__dict__, row._meta.fields_map
+    result: dict[str, Any] = {}
+    present, fields_map = row.__dict__, row._meta.fields_map
     for name in names:
-        field, value = fields_map[name], has.get(name)
-        if value is None and (field.null or name not in has or _is_given_later(row, name, field)):
+        field, value = fields_map[name], present.get(name)
+        if value is None and (field.null or name not in present or _is_set_by_database(row, name, field)):
             continue
-        if (not check and type(value) is plain_type(type(field))) or getattr(field, "auto_now", False):
+        if (not check and type(value) is native_type(type(field))) or getattr(field, "auto_now", False):
             continue
-        own = column_value(field, value) if check else typed(field, value)
-        if own is not value:
-            found[name] = own
-    return found
+        converted = column_value(field, value) if check else to_column_type(field, value)
+        if converted is not value:
+            result[name] = converted
+    return result
 
 
-def _is_given_later(row: Model, name: str, field: Field[Any]) -> bool:
+def _is_set_by_database(row: Model, name: str, field: Field[Any]) -> bool:
     return field.generated or getattr(field, "auto_now_add", False) or name in row._await_when_save
 
 
-def converted(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by their attributes and in their columns' types, expressions as they are.
+def convert_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their attributes and in their columns' types; expressions are unchanged.
 
-    Related objects become their keys. Raises InvalidValue for the first value that is wrong.
+    Related objects become their keys. Raises InvalidValue for the first invalid value.
     """
     _check_writable(model, values)
-    plain = without_objects(model, values)
-    return {name: _converted(model._meta.fields_map, name, value) for name, value in plain.items()}
+    plain = normalize_values(model, values)
+    return {name: _convert_value(model._meta.fields_map, name, value) for name, value in plain.items()}
 
 
-def assignable(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by the names that a model's object is given them: an object by its relation, a key by its column.
+def assignable_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by the names that a model's constructor accepts: an object by its relation, a key by its column.
 
-    Raises InvalidValue for an unknown name, an object that does not fit, and a column that is given twice.
+    Raises InvalidValue for an unknown name, an object of another model, and a column that is given twice.
     """
     _check_writable(model, values)
-    if are_plain(model, values):
+    if are_normalized(model, values):
         return dict(values)
-    without_objects(model, values)  # which compares what is given twice
-    found: dict[str, Any] = {}
+    normalize_values(model, values)  # raises for a column that is given twice
+    result: dict[str, Any] = {}
     for name, value in values.items():
         relation = foreign_key(model, name) if isinstance(value, Model) else None
-        found[attribute(model, name) if relation is None else relation.model_field_name] = value
-    return found
+        result[attribute(model, name) if relation is None else relation.model_field_name] = value
+    return result
 
 
 def _check_writable(model: type[Model], names: Iterable[str]) -> None:
-    check_known(model, names)
+    check_field_names(model, names)
     for name in model._meta.fetch_fields.intersection(names):
-        if to_many(model, name):
+        if is_to_many(model, name):
             raise InvalidValue(
                 f"{model.__name__}.{name} is a relation whose keys are in another table. Write to that one.",
                 path=name,
@@ -262,6 +262,6 @@ def _check_writable(model: type[Model], names: Iterable[str]) -> None:
             )
 
 
-def _converted(fields_map: Mapping[str, Field[Any]], name: str, value: Any) -> Any:
+def _convert_value(fields_map: Mapping[str, Field[Any]], name: str, value: Any) -> Any:
     field = fields_map.get(name)
     return value if field is None else column_value(field, value)

@@ -1,11 +1,11 @@
-"""The write protocol: whoever must know of writes hears of them before others can see them, and how they ended.
+"""The write protocol: watchers are notified of writes before other connections see them, and of their outcome.
 
-A write through a DBModel is announced inside of its transaction, with the keys and the unique columns of its rows as
-they were, read FOR UPDATE, and as they will be. When the transaction has ended, each watcher is told once.
+A write through a DBModel notifies watchers inside its transaction, with the keys and the unique columns of its rows
+before the write, read FOR UPDATE, and after it. The end of the transaction notifies each watcher once.
 
-Seen are: save, delete, create, querysets' update and delete, bulk_create, bulk_update, upserts, get_or_create and
-update_or_create, relations' updates, and what the database itself deletes or sets to null along foreign keys from a
-DBModel. Not seen are: raw SQL, `execute_query`, tables of many-to-many relations, and `QuerySet(Model)` made by hand.
+Covered are: save, delete, create, update and delete of querysets, bulk_create, bulk_update, upserts, get_or_create and
+update_or_create, updates of relations, and rows that the database deletes or sets to null along foreign keys from a
+DBModel. Not covered are: raw SQL, `execute_query`, tables of many-to-many relations, and `QuerySet(Model)` itself.
 """
 
 from __future__ import annotations
@@ -20,38 +20,50 @@ from tortoise.expressions import RawSQL
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.engine.transactions import OVER, LimitedTransaction
+from sanicbase.db.engine.transactions import TRANSACTION_ENDED, EngineTransaction
 from sanicbase.db.errors import DatabaseError, SerializationError
 from sanicbase.db.keys import attribute, unique_keys
-from sanicbase.db.observers import Row, Write, changed_with, children, is_watched, watched_columns, watchers
+from sanicbase.db.observers import (
+    Row,
+    Write,
+    is_watched,
+    referencing_keys,
+    watched_columns,
+    watched_dependents,
+    watchers,
+)
 
-__all__ = ["LIMIT", "Writing", "announced", "announced_upsert", "writing"]
+__all__ = ["MAX_WATCHED_ROWS", "WatchedWrite", "watched_statement", "watched_upsert", "watched_write"]
 
-LIMIT = 1000  # rows; a write of more of them is unbounded
+MAX_WATCHED_ROWS = 1000  # a write of more rows notifies of any row
 
 
-class Writing:
-    """One write while it is made, in a transaction."""
+class WatchedWrite:
+    """One watched write in a transaction."""
 
-    def __init__(self, model: type[Model], connection: LimitedTransaction) -> None:
+    def __init__(self, model: type[Model], connection: EngineTransaction) -> None:
         self._model = model
         self.connection = connection
-        self.names = _identity(model)
+        self.names = _identity_columns(model)
 
-    async def locked(self, queryset: QuerySet[Any]) -> list[Row] | None:
-        """The rows that a queryset has, locked until the transaction ends; None when they are more than LIMIT."""
+    async def lock_rows(self, queryset: QuerySet[Any]) -> list[Row] | None:
+        """Lock the rows of a queryset until the transaction ends; None when there are more than MAX_WATCHED_ROWS."""
         connection = self.connection
-        found = queryset.limit(min(LIMIT + 1, queryset._limit or LIMIT + 1)).only(*self.names).using_db(connection)
+        query = (
+            queryset.limit(min(MAX_WATCHED_ROWS + 1, queryset._limit or MAX_WATCHED_ROWS + 1))
+            .only(*self.names)
+            .using_db(connection)
+        )
         if connection.capabilities.support_for_update:
             of = (self._model._meta.db_table,) if connection.capabilities.dialect == "postgres" else ()
-            found = found.select_for_update(of=of)
-        rows = {row.pk: self.image(row) for row in await found}
-        return None if len(rows) > LIMIT else list(rows.values())
+            query = query.select_for_update(of=of)
+        rows = {row.pk: self.image(row) for row in await query}
+        return None if len(rows) > MAX_WATCHED_ROWS else list(rows.values())
 
-    async def check_seen(self, queryset: QuerySet[Any], before: Sequence[Row]) -> None:
-        """Raise SerializationError when an upsert has changed a row that is not among those before.
+    async def check_no_concurrent_insert(self, queryset: QuerySet[Any], before: Sequence[Row]) -> None:
+        """Raise SerializationError when an upsert has changed a row that is not in `before`.
 
-        Only PostgreSQL lets that happen: it locks no gaps. A row that a statement inserts has no `xmax` there.
+        Only PostgreSQL allows that, since it has no gap locks. There a row that a statement inserts has no `xmax`.
         """
         if self.connection.capabilities.dialect != "postgres":
             return
@@ -60,147 +72,150 @@ class Writing:
             self.connection
         )
         seen = {row[key] for row in before}
-        if any(each and pk not in seen for pk, each in await changed.values_list(key, "changed")):
+        if any(is_changed and pk not in seen for pk, is_changed in await changed.values_list(key, "changed")):
             raise SerializationError(
-                "Another transaction has inserted the row meanwhile. Try the whole transaction again."
+                "Another transaction inserted the row at the same time. Retry the whole transaction."
             )
 
     def image(self, row: Model, before: Sequence[Row] = ()) -> Row:
-        """A row's key and unique columns; what was not fetched of it is as it was before."""
+        """A row's key and unique columns; columns that were not fetched have the values of `before`."""
         fetched = {name: getattr(row, name) for name in self.names if hasattr(row, name)}
         return {**before[0], **fetched} if before else fetched
 
-    async def announce(self, rows: Iterable[Row] | None) -> None:
-        """Say what is about to be seen. When a watcher raises, the transaction can no longer commit."""
+    async def notify(self, rows: Iterable[Row] | None) -> None:
+        """Notify the watchers of these rows. When one raises, the transaction can no longer commit."""
         if rows is not None:
             rows = tuple(rows)
             if not rows:
                 return
-        await self._tell(Write(self._model, rows))
+        await self._notify_watchers(Write(self._model, rows))
 
-    async def announce_deletion(self, rows: Sequence[Row] | None) -> None:
-        """Say that rows are deleted for good, and what the database deletes or changes with them.
+    async def notify_deletion(self, rows: Sequence[Row] | None) -> None:
+        """Notify of deleted rows, and of those that the database deletes or changes with them.
 
-        Those rows are locked as well. Where there are more than LIMIT of them in all, any row of their models may be.
+        Those rows are locked as well. For more than MAX_WATCHED_ROWS in all, any row of their models is notified.
         """
-        await self.announce(rows)
+        await self.notify(rows)
         if rows is None:
-            await self._announce_any(changed_with(self._model))
+            await self._notify_any_row(watched_dependents(self._model))
         elif rows:
-            await self._announce_followers(rows)
+            await self._notify_dependents(rows)
 
-    async def _announce_followers(self, rows: Sequence[Row]) -> None:
-        """Go along the foreign keys that lead to deleted rows."""
-        waiting: list[tuple[type[Model], Sequence[Row]]] = [(self._model, rows)]
+    async def _notify_dependents(self, rows: Sequence[Row]) -> None:
+        """Follow the foreign keys that reference deleted rows."""
+        remaining: list[tuple[type[Model], Sequence[Row]]] = [(self._model, rows)]
         seen = {(self._model, row[self._model._meta.pk_attr]) for row in rows}
-        while waiting:
-            parent, rows = waiting.pop()
-            for child, field in children(parent):
-                if not is_watched(child) and not (field.on_delete == "CASCADE" and changed_with(child)):
+        while remaining:
+            parent, rows = remaining.pop()
+            for child, field in referencing_keys(parent):
+                if not is_watched(child) and not (field.on_delete == "CASCADE" and watched_dependents(child)):
                     continue
-                made = Writing(child, self.connection)
-                found = None if field.on_delete == "SET DEFAULT" else await made.locked(_followers(child, field, rows))
-                if found is None or len(seen) + len(found) > LIMIT:
-                    await self._announce_any(changed_with(self._model))
+                write = WatchedWrite(child, self.connection)
+                affected = None
+                if field.on_delete != "SET DEFAULT":
+                    affected = await write.lock_rows(_referencing_rows(child, field, rows))
+                if affected is None or len(seen) + len(affected) > MAX_WATCHED_ROWS:
+                    await self._notify_any_row(watched_dependents(self._model))
                     return
                 key = child._meta.pk_attr
-                found = [row for row in found if (child, row[key]) not in seen]
-                await made.announce(found)
+                affected = [row for row in affected if (child, row[key]) not in seen]
+                await write.notify(affected)
                 if field.on_delete == "CASCADE":
-                    seen |= {(child, row[key]) for row in found}
-                    waiting += [(child, found)] if found else []
-                elif (column := attribute(child, field.model_field_name)) in made.names:
-                    await made.announce([{**row, column: None} for row in found])
+                    seen |= {(child, row[key]) for row in affected}
+                    remaining += [(child, affected)] if affected else []
+                elif (column := attribute(child, field.model_field_name)) in write.names:
+                    await write.notify([{**row, column: None} for row in affected])
 
-    async def _announce_any(self, models: Iterable[type[Model]]) -> None:
+    async def _notify_any_row(self, models: Iterable[type[Model]]) -> None:
         for model in models:
-            await self._tell(Write(model, None))
+            await self._notify_watchers(Write(model, None))
 
-    async def _tell(self, write: Write) -> None:
+    async def _notify_watchers(self, write: Write) -> None:
         for watcher in watchers(write.model):
-            if self.connection.is_closed:  # by a task that did not wait for this one: there is no end to hear of
-                raise DatabaseError(OVER)
-            with self.connection.pending.announcing(watcher, write):
+            if self.connection.is_closed:  # by a task that did not wait for this one
+                raise DatabaseError(TRANSACTION_ENDED)
+            with self.connection.pending.notifying(watcher, write):
                 try:
                     await watcher.before_write(write)
                 except BaseException as exc:
-                    self.connection.root.ended_by = exc
+                    self.connection.root.aborted_by = exc
                     raise
 
 
 @asynccontextmanager
-async def writing(model: type[Model], client: BaseDBAsyncClient) -> AsyncIterator[Writing]:
-    """A write in the transaction that is open, or in one of its own."""
-    if not isinstance(client, LimitedTransaction):
-        async with client._in_transaction() as connection, writing(model, connection) as made:
-            yield made
+async def watched_write(model: type[Model], client: BaseDBAsyncClient) -> AsyncIterator[WatchedWrite]:
+    """A write in the open transaction, or in a new one."""
+    if not isinstance(client, EngineTransaction):
+        async with client._in_transaction() as connection, watched_write(model, connection) as write:
+            yield write
         return
-    client.writing += 1  # and nobody commits before it is announced to its end
+    client.writes_in_progress += 1  # commit refuses until the notifications are complete
     try:
-        yield Writing(model, client)
+        yield WatchedWrite(model, client)
     finally:
-        client.writing -= 1
+        client.writes_in_progress -= 1
 
 
 @asynccontextmanager
-async def announced(
+async def watched_statement(
     model: type[Model],
     connection: BaseDBAsyncClient,
     queryset: QuerySet[Any] | None,
     *,
     fields: Iterable[str] | None = None,
 ) -> AsyncIterator[None]:
-    """A write, in the transaction of this connection, to what the queryset has before and after; None is any row.
+    """A write, in the transaction of this connection, to the rows that the queryset has before and after; None is any
+    row.
 
-    One that writes `fields` only, none of which tells rows apart, leaves nothing to be said afterwards.
+    A write to `fields` that are not among the notified columns notifies only before.
     """
     if not is_watched(model):
         yield
         return
-    async with writing(model, connection) as made:
-        before = None if queryset is None else await made.locked(queryset)
-        await made.announce(before)
+    async with watched_write(model, connection) as write:
+        before = None if queryset is None else await write.lock_rows(queryset)
+        await write.notify(before)
         yield
-        same = fields is not None and set(made.names).isdisjoint(fields)
+        same = fields is not None and set(write.names).isdisjoint(fields)
         if queryset is not None and before is not None and not same:
-            after = await made.locked(queryset)
-            await made.announce(None if after is None else [row for row in after if row not in before])
+            after = await write.lock_rows(queryset)
+            await write.notify(None if after is None else [row for row in after if row not in before])
 
 
 @asynccontextmanager
-async def announced_upsert(
+async def watched_upsert(
     model: type[Model], connection: BaseDBAsyncClient, queryset: QuerySet[Any] | None, *, changes: Collection[str]
 ) -> AsyncIterator[None]:
-    """An upsert, in the transaction of this connection, of what the queryset has afterwards; None is any row.
+    """An upsert, in the transaction of this connection, of the rows that the queryset has afterwards; None is any row.
 
-    A row of which it changes no column that tells it apart is announced when it is written. Locking it before would
-    lock the gap where there is none yet, and on MySQL and MariaDB two such callers wait for each other.
+    An upsert that changes none of the notified columns notifies after the statement. Locking before it would lock the
+    gap of a missing row, and on MySQL and MariaDB two such callers would deadlock.
 
-    Raises SerializationError when it has changed such a column of a row that was not there before the statement.
+    Raises SerializationError when it changed a notified column of a row that did not exist before the statement.
     """
     if not is_watched(model):
         yield
         return
-    async with writing(model, connection) as made:
+    async with watched_write(model, connection) as write:
         before: list[Row] | None = []
         if queryset is None:
             before = None
-        elif not set(made.names).isdisjoint(changes):
-            before = await made.locked(queryset)
-        await made.announce(before)
+        elif not set(write.names).isdisjoint(changes):
+            before = await write.lock_rows(queryset)
+        await write.notify(before)
         yield
         if queryset is not None and before is not None:
-            if not set(made.names).isdisjoint(changes):
-                await made.check_seen(queryset, before)
-            after = await made.locked(queryset)
-            await made.announce(None if after is None else [row for row in after if row not in before])
+            if not set(write.names).isdisjoint(changes):
+                await write.check_no_concurrent_insert(queryset, before)
+            after = await write.lock_rows(queryset)
+            await write.notify(None if after is None else [row for row in after if row not in before])
 
 
-def _identity(model: type[Model]) -> tuple[str, ...]:
+def _identity_columns(model: type[Model]) -> tuple[str, ...]:
     return tuple(sorted({*chain.from_iterable(unique_keys(model)), *watched_columns(model)}))
 
 
-def _followers(child: type[Model], field: Any, rows: Sequence[Row]) -> QuerySet[Any]:
-    """The rows whose foreign key leads to one of these, the hidden ones as well."""
+def _referencing_rows(child: type[Model], field: Any, rows: Sequence[Row]) -> QuerySet[Any]:
+    """The rows whose foreign key references one of these, hidden ones included."""
     key = field.to_field_instance.model_field_name
     return QuerySet(child).filter(**{f"{attribute(child, field.model_field_name)}__in": [row[key] for row in rows]})

@@ -19,7 +19,7 @@ import orjson
 from pydantic import BaseModel
 from sanic.response import HTTPResponse
 
-from sanicbase.db.pages import KeysetPage, Page
+from sanicbase.db.pagination import KeysetPage, Page
 from sanicbase.http.errors.problem import Problem
 from sanicbase.http.request import AnyRequest, Request
 from sanicbase.server.context import App, ServiceContext

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from sanic.response import BaseHTTPResponse
 
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.http.request import Request
 from sanicbase.log import log_access, set_log_context
 from sanicbase.server.context import App
@@ -30,7 +30,7 @@ def install_request_log(app: App, *, access: bool) -> None:
             del request.headers[header]
         request.ctx.started = perf_counter()
         set_log_context(request_id=str(request.id), user="")
-        forget_writes()  # of the previous request on the same connection, which has the same task
+        unpin_from_primary()  # of the previous request on the same connection, which has the same task
 
     if access:
 

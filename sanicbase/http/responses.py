@@ -21,7 +21,7 @@ from sanic.exceptions import NotFound
 from sanic.http import Http
 from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream, file
 
-from sanicbase.db.pages import KeysetPage, Page
+from sanicbase.db.pagination import KeysetPage, Page
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.envelope import envelope_of
 from sanicbase.http.request import Request

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from math import inf
 
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.jobs.claims import Claim, Claims, RedisUnavailable
 from sanicbase.jobs.timer import Tick, Timer, set_current_tick
 
@@ -89,7 +89,7 @@ async def _end(work: asyncio.Task[None]) -> None:
 
 async def _call(timer: Timer, tick: Tick) -> None:
     """Call the function. Only a cancellation is raised."""
-    forget_writes()
+    unpin_from_primary()
     try:
         with set_current_tick(tick):
             await timer.function()

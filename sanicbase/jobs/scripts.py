@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 
 from sanicbase.config import Config
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.errors import SanicBaseError
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
@@ -86,7 +86,7 @@ async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Re
 
 
 async def _run_one(script: Script) -> None:
-    forget_writes()
+    unpin_from_primary()
     try:
         await script()
     except Exception as exc:

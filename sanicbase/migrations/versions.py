@@ -16,7 +16,7 @@ from sanicbase.config.model_files import owner_of
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.relations import referred_models
+from sanicbase.db.relations import referenced_models
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import dialect_of_files, folder_of, migrations_in
@@ -154,7 +154,7 @@ async def missing_tables(models: Iterable[type[Model]]) -> list[str]:
 
 async def refuse_before_owners(label: str, migrated: Iterable[type[Model]]) -> None:
     """Raise MigrationError when the label's tables refer to those of another service that are not there yet."""
-    for model in referred_models(migrated):
+    for model in referenced_models(migrated):
         if missing := await missing_tables([model]):
             table, owner = missing[0], owner_of(model.__module__)
             raise MigrationError(

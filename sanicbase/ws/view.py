@@ -12,7 +12,7 @@ from sanic import Blueprint
 from sanic.server.websockets.impl import WebsocketImplProtocol
 from websockets.frames import CloseCode
 
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.guards import GuardedView, is_optional
 from sanicbase.http.request import Request
@@ -167,7 +167,7 @@ class WSView(GuardedView):
                 await self.on_connect()
                 while (message := await self._connection.receive()) is not None:
                     self._limit_time()
-                    forget_writes()
+                    unpin_from_primary()
                     await self.on_message(message)
             finally:
                 self._connection.call_when_over(None)

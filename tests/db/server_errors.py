@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sanicbase.db.engine.translation import Verdict
+from sanicbase.db.engine.translation import Translation
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, SerializationError
 
 __all__ = ["ERRORS", "MYSQL", "POSTGRES", "SQLITE", "ServerError"]
@@ -16,10 +16,10 @@ class ServerError(NamedTuple):
     database: str
     code: str
     what: str
-    verdict: Verdict
+    verdict: Translation
 
 
-POSTGRES: dict[str, tuple[str, Verdict]] = {
+POSTGRES: dict[str, tuple[str, Translation]] = {
     "08006": ("connection failure", "away"),
     "08003": ("connection does not exist", "away"),
     "57P01": ("terminating connection due to administrator command", "away"),
@@ -50,7 +50,7 @@ POSTGRES: dict[str, tuple[str, Verdict]] = {
     "XX001": ("invalid page in block", DatabaseError),
     "XX002": ("index corrupted", DatabaseError),
 }
-MYSQL: dict[str, tuple[str, Verdict]] = {
+MYSQL: dict[str, tuple[str, Translation]] = {
     "2003": ("Can't connect to MySQL server", "away"),
     "2006": ("MySQL server has gone away", "away"),
     "2013": ("Lost connection to MySQL server during query", "away"),
@@ -96,7 +96,7 @@ MYSQL: dict[str, tuple[str, Verdict]] = {
     "1034": ("Incorrect key file for table; try to repair it", DatabaseError),
     "1712": ("Index is corrupted", DatabaseError),
 }
-SQLITE: dict[str, tuple[str, Verdict]] = {
+SQLITE: dict[str, tuple[str, Translation]] = {
     "SQLITE_CANTOPEN": ("unable to open database file", "away"),
     "SQLITE_PERM": ("access permission denied", "away"),
     "SQLITE_READONLY": ("attempt to write a readonly database", "read_only"),

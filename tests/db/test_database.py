@@ -321,7 +321,7 @@ async def test_second_lifespan_is_refused_and_the_first_unharmed(service: Servic
 
 async def test_context_of_somebody_else_is_a_sentence(service: Service) -> None:
     async with TortoiseContext():
-        with pytest.raises(ResourceError, match=r"whatever has called Tortoise\.init"):
+        with pytest.raises(ResourceError, match=r"the code that called Tortoise\.init"):
             await assert_opens(service.config())
     await assert_opens(service.config())
 

@@ -17,9 +17,9 @@ from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
-from sanicbase.db.engine.limits import Limit
 from sanicbase.db.engine.pool import Pool
 from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.timeouts import TaskTimeout
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
 from tests.db.ledger import Entry, Owner
 from tests.db.opening import Store, opened
@@ -255,7 +255,7 @@ async def test_server_is_told_of_the_limit_on_every_connection(store: Store) -> 
 
 async def test_limit_ends_only_what_outlasts_it() -> None:
     async def limited_sleep(seconds: float, sleep: float) -> BaseException | None:
-        limit, error = Limit(seconds), None
+        limit, error = TaskTimeout(seconds), None
         try:
             await asyncio.sleep(sleep)
         except asyncio.CancelledError as exc:
@@ -272,7 +272,7 @@ async def test_limit_ends_only_what_outlasts_it() -> None:
 
 async def test_limit_does_not_swallow_a_cancellation_at_the_same_moment() -> None:
     async def wait() -> BaseException | None:
-        limit = Limit(0)
+        limit = TaskTimeout(0)
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError as exc:

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from sanicbase import ConfigError
-from sanicbase.db import DBModel, database, on_commit, spawn, spawning, transaction
-from sanicbase.db.observers import changed_with, unwatch, watch
+from sanicbase.db import DBModel, background, database, on_commit, spawn, transaction
+from sanicbase.db.observers import unwatch, watch, watched_dependents
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened
 from tests.db.test_writes import watching
@@ -42,7 +42,7 @@ async def test_what_does_not_end_is_cancelled_and_does_not_keep_the_databases_op
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, "SPAWNED_TIMEOUT", 0.1)
-    monkeypatch.setattr(spawning, "CANCEL_TIMEOUT", 0.1)
+    monkeypatch.setattr(background, "CANCEL_TIMEOUT", 0.1)
     go_on = asyncio.Event()
 
     async def refuses() -> None:
@@ -55,7 +55,7 @@ async def test_what_does_not_end_is_cancelled_and_does_not_keep_the_databases_op
         sleeper = spawn(asyncio.sleep(60), name="sleeper")
         stubborn = spawn(refuses(), name="stubborn")
     assert sleeper.cancelled()
-    assert "The task sleeper is cancelled" in caplog.text
+    assert "The background task sleeper was cancelled" in caplog.text
     assert not stubborn.done()
     go_on.set()
     await stubborn
@@ -75,20 +75,20 @@ def test_leftovers_of_one_loop_do_not_disturb_the_next(store: Store) -> None:
         asyncio.run(live(number))
         gc.collect()
     assert ran == [0, 1, 2]
-    assert not spawning._tasks
+    assert not background._tasks
 
 
 async def test_what_changes_with_a_model_is_asked_anew_when_other_databases_are_opened(store: Store) -> None:
     with watching(Book):
         async with opened(store, "tests.db.unseen"):
-            assert changed_with(Author) == set()
+            assert watched_dependents(Author) == set()
         async with opened(store, "tests.db.library"):
-            assert changed_with(Author) == {Book}
+            assert watched_dependents(Author) == {Book}
 
 
 @pytest.mark.parametrize("model", [Room, Chair])
 async def test_a_watched_model_that_changes_unseen_is_refused(store: Store, model: type[DBModel]) -> None:
-    with watching(model), pytest.raises(ConfigError, match=r"Room\.house leads to House, which is no DBModel"):
+    with watching(model), pytest.raises(ConfigError, match=r"Room\.house references House, which is not a DBModel"):
         async with opened(store, "tests.db.unseen"):
             raise AssertionError
 

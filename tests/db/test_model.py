@@ -36,7 +36,7 @@ async def test_rows_are_got_by_key_and_by_what_is_unique() -> None:
     assert await Author.get_by_unique(pk=author.id) == author
     assert await Author.get_by_pk(0) is None
     assert await Author.get_by_unique(name="nobody") is None
-    with pytest.raises(NotFoundError, match="There is no Author 0"):
+    with pytest.raises(NotFoundError, match="Author 0 does not exist"):
         await Author.get_by_pk_or_fail(0)
 
 
@@ -234,7 +234,7 @@ async def test_bulk_upsert_takes_the_last_of_equal_rows() -> None:
 async def test_upsert_where_mysql_cannot_tell_the_keys_apart(store: Store) -> None:
     first = {"id": uuid.uuid4(), "code": "a", "label": "x"}
     if store.kind in ("aiomysql", "asyncmy"):
-        with pytest.raises(SanicBaseError, match="MySQL and MariaDB cannot tell"):
+        with pytest.raises(SanicBaseError, match="MySQL and MariaDB cannot upsert"):
             await Shelf.upsert(first, on=["code"])
         assert await Shelf.all().count() == 0
         return
@@ -406,7 +406,7 @@ def test_a_manager_of_ones_own_is_one_of_ours() -> None:
             manager = Cheap()
 
     assert isinstance(Offer._meta.manager, Cheap)
-    with pytest.raises(SanicBaseError, match="must be of a subclass of DBManager"):
+    with pytest.raises(SanicBaseError, match="must be an instance of a subclass of DBManager"):
         type("Bad", (DBModel,), {"Meta": type("Meta", (), {"manager": Manager()}), "__module__": __name__})
 
 

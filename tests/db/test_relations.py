@@ -102,8 +102,8 @@ def test_a_relation_is_a_default_order() -> None:
     [
         ({"unique_together": (("reader", "n"),)}, r"names 'reader', whose column is 'card_no'\. Write 'reader_id'"),
         ({"indexes": (("reader",),)}, r"Slip\.Meta\.indexes names 'reader', whose column is 'card_no'"),
-        ({"unique_together": (("raeder", "n"),)}, r"Slip\.Meta\.unique_together names 'raeder', which has no column"),
-        ({"unique_together": ("topics", "n")}, "names 'topics', which has no column"),
+        ({"unique_together": (("raeder", "n"),)}, r"Slip\.Meta\.unique_together names 'raeder', which is not a column"),
+        ({"unique_together": ("topics", "n")}, "names 'topics', which is not a column"),
     ],
 )
 def test_a_set_without_columns_is_refused_where_it_is_written(meta: dict[str, Any], sentence: str) -> None:

@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect
 
 from sanicbase import Timer, WSView, create_app, use_primary
 from sanicbase.db import Database, spawn, transaction
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.errors import ResourceError
 from sanicbase.jobs.executor import _call
 from sanicbase.jobs.schedule import EPOCH
@@ -61,7 +61,7 @@ async def database(files: tuple[str, str]) -> AsyncIterator[Database]:
     primary, replica = files
     store = Store("sqlite", primary)
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [replica]}) as database:
-        forget_writes()
+        unpin_from_primary()
         yield database
 
 
@@ -183,7 +183,7 @@ async def test_writes_go_to_the_primary_and_reads_follow(write: Do, database: Da
     await write()
     assert await where() != "replica"
     assert _content(files[1]) == before
-    forget_writes()
+    unpin_from_primary()
     assert await where() == "replica"
 
 
@@ -211,7 +211,7 @@ async def test_a_queryset_is_not_bound_to_the_server_that_answered_first() -> No
     assert _name(await authors) == "replica"
     await authors.update(name="changed")
     assert _name(await authors) == "changed"
-    forget_writes()
+    unpin_from_primary()
     authors.sql()
     await authors.update(name="again")
     assert await where() == "again"
@@ -247,7 +247,7 @@ async def test_a_write_in_a_task_is_known_to_the_whole_request() -> None:
 
     await asyncio.gather(asyncio.create_task(write()), asyncio.sleep(0))
     assert await where() == "primary"
-    forget_writes()
+    unpin_from_primary()
     await spawn(write_tally())
     assert await where() == "primary"
 

@@ -14,7 +14,7 @@ from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.db import Database
-from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, State
 from tests.db.fragile import Fragile
 from tests.db.ledger import Entry
@@ -24,10 +24,10 @@ MANY = 200_000  # locks, more than any server's table of them holds
 
 
 @pytest.fixture
-async def client(fragile: Fragile) -> AsyncIterator[LimitedClient]:
+async def client(fragile: Fragile) -> AsyncIterator[EngineClient]:
     async with opened(fragile.store, "tests.db.ledger", DB_STATEMENT_TIMEOUT=30, DB_POOL_SIZE=2):
         found = get_connection("default")
-        assert isinstance(found, LimitedClient)
+        assert isinstance(found, EngineClient)
         yield found
 
 
@@ -38,14 +38,14 @@ async def refused(call: Awaitable[object]) -> State:
     return caught.value.state
 
 
-async def session(client: LimitedClient) -> int:
+async def session(client: EngineClient) -> int:
     """The number of the session that the next statement has."""
     postgres = client.capabilities.dialect == "postgres"
     rows = await client.execute_query_dict(f"SELECT {'pg_backend_pid()' if postgres else 'connection_id()'} AS id")
     return int(rows[0]["id"])
 
 
-async def interrupted(fragile: Fragile, client: LimitedClient, *, whole: bool) -> None:
+async def interrupted(fragile: Fragile, client: EngineClient, *, whole: bool) -> None:
     """Have the administrator end a statement, or its session."""
     entry = await Entry.create(id="locked")
     async with in_transaction() as holder:
@@ -60,11 +60,11 @@ async def interrupted(fragile: Fragile, client: LimitedClient, *, whole: bool) -
         await waiting
 
 
-async def _outside(client: LimitedClient) -> int:
+async def _outside(client: EngineClient) -> int:
     return await session(client)
 
 
-async def _write_outside(client: LimitedClient) -> None:
+async def _write_outside(client: EngineClient) -> None:
     await client.execute_query("UPDATE entry SET text = 'y' WHERE id = 'locked'")
 
 
@@ -78,19 +78,19 @@ async def _until_it_waits(fragile: Fragile, number: int) -> None:
             await asyncio.sleep(0.2)  # InnoDB tells nothing new to those who ask sooner
 
 
-async def test_a_statement_that_an_administrator_ends_is_a_timeout(fragile: Fragile, client: LimitedClient) -> None:
+async def test_a_statement_that_an_administrator_ends_is_a_timeout(fragile: Fragile, client: EngineClient) -> None:
     with pytest.raises(DatabaseTimeout):
         await interrupted(fragile, client, whole=False)
     assert await Entry.filter(id="locked").update(text="z") == 1
 
 
-async def test_a_session_that_an_administrator_ends_was_away(fragile: Fragile, client: LimitedClient) -> None:
+async def test_a_session_that_an_administrator_ends_was_away(fragile: Fragile, client: EngineClient) -> None:
     assert await refused(interrupted(fragile, client, whole=True)) == "away"
     assert await Entry.filter(id="locked").update(text="z") == 1
 
 
 async def test_a_server_that_is_read_only_is_connected_to_anew(
-    fragile: Fragile, client: LimitedClient, caplog: pytest.LogCaptureFixture
+    fragile: Fragile, client: EngineClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.db")
     postgres = fragile.store.kind == "postgres"
@@ -114,7 +114,7 @@ async def _write_read_only() -> None:
         await Entry.create(id="one")
 
 
-async def test_a_server_without_resources_says_so(fragile: Fragile, client: LimitedClient) -> None:
+async def test_a_server_without_resources_says_so(fragile: Fragile, client: EngineClient) -> None:
     if fragile.store.kind == "postgres":
         locks = f"SELECT count(pg_advisory_lock(n)) FROM generate_series(1, {MANY}) AS n"
         assert await refused(client.execute_query(locks)) == "exhausted"
@@ -127,7 +127,7 @@ async def test_a_server_without_resources_says_so(fragile: Fragile, client: Limi
     await Entry.create(id="one")
 
 
-async def test_a_database_that_is_dropped_and_made_again(fragile: Fragile, client: LimitedClient) -> None:
+async def test_a_database_that_is_dropped_and_made_again(fragile: Fragile, client: EngineClient) -> None:
     name = fragile.store.url.rpartition("/")[2]
     fragile.ask(f"DROP DATABASE {name}{' WITH (FORCE)' if fragile.store.kind == 'postgres' else ''}")
     await client.close()  # a session of MySQL's that had it would say that there is no such table
@@ -139,7 +139,7 @@ async def test_a_database_that_is_dropped_and_made_again(fragile: Fragile, clien
 
 
 async def test_a_row_that_another_has_locked_is_a_timeout_for_those_who_do_not_wait(
-    fragile: Fragile, client: LimitedClient
+    fragile: Fragile, client: EngineClient
 ) -> None:
     await Entry.create(id="locked")
     async with in_transaction() as holder:
@@ -148,7 +148,7 @@ async def test_a_row_that_another_has_locked_is_a_timeout_for_those_who_do_not_w
             await asyncio.create_task(_look(client, "SELECT id FROM entry WHERE id = 'locked' FOR UPDATE NOWAIT"))
 
 
-async def _look(client: LimitedClient, statement: str) -> None:
+async def _look(client: EngineClient, statement: str) -> None:
     await client.execute_query(statement)
 
 

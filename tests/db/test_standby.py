@@ -16,7 +16,7 @@ from tortoise.expressions import RawSQL
 from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
 from sanicbase.db.replication.lag import STOPPED, MySQLLag, PostgresLag
-from sanicbase.db.routing import forget_writes
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.errors import ResourceError
 from sanicbase.testing.databases import ask_mysql
 from tests.db.library import Author
@@ -51,7 +51,7 @@ async def service(pair: Pair, **settings: Any) -> AsyncIterator[Database]:
     settings |= {"DB_REPLICAS": {"default": [pair.standby.url]}, "DB_REPLICA_MAX_LAG": 1}
     async with opened(store, "tests.db.library", **settings) as database:
         await Author.get_or_create(id=1, defaults={"name": "first"})
-        forget_writes()
+        unpin_from_primary()
         yield database
 
 
@@ -175,7 +175,7 @@ async def test_reads_go_on_while_the_primary_is_away(pair: Pair) -> None:
         await reads_from(pair.standby)
         await asyncio.to_thread(pair.primary.kill)
         for _ in range(3):
-            await database.replicas[0].look()
+            await database.replicas[0].check()
             assert await port() == pair.standby.port
         with pytest.raises(DatabaseUnavailable):
             await Author.create(name="nobody takes it")
@@ -231,7 +231,7 @@ async def test_a_mariadb_replica_is_left_out_while_its_replication_stands_still(
         settings: dict[str, Any] = {"DB_REPLICAS": {"default": [replica]}, "DB_REPLICA_MAX_LAG": 1}
         async with opened(Store("aiomysql", url), "tests.db.library", **settings) as database:
             await Author.create(name="first")
-            forget_writes()
+            unpin_from_primary()
             await answers_from("default replica 1")
             await until(has_first)
             await asyncio.to_thread(ask_mysql, replica, "STOP SLAVE SQL_THREAD")
@@ -241,13 +241,13 @@ async def test_a_mariadb_replica_is_left_out_while_its_replication_stands_still(
             await asyncio.to_thread(ask_mysql, replica, "STOP SLAVE")
             await asyncio.to_thread(ask_mysql, replica, "CHANGE MASTER TO MASTER_DELAY=3")
             await Author.create(name="second")
-            forget_writes()
+            unpin_from_primary()
             await asyncio.to_thread(ask_mysql, replica, "START SLAVE")
             await until(lambda: has_two(replica))
             await answers_from("default replica 1")
             await asyncio.to_thread(primary.end)
             for _ in range(3):
-                await database.replicas[0].look()
+                await database.replicas[0].check()
                 assert await Author.all().count() == 2
 
 
@@ -273,9 +273,9 @@ async def test_a_mysql_without_replication_is_taken_for_current_and_said_once(
 ) -> None:
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [store.url]}) as database:
         await database.replicas[0].ping()
-        await database.replicas[0].look()
+        await database.replicas[0].check()
         await Author.create(name="first")
-        forget_writes()
+        unpin_from_primary()
         assert Author.all()._choose_db() is get_connection("default replica 1")
         assert [author.name for author in await Author.all()] == ["first"]
     said = [record.message for record in caplog.records if record.name == "sanicbase.db"]

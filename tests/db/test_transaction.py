@@ -154,7 +154,7 @@ async def test_retry_ends_and_is_refused_where_it_cannot_work() -> None:
         async with transaction():
             await never()
     assert tries == 4
-    with pytest.raises(SanicBaseError, match="A block cannot be run again"):
+    with pytest.raises(SanicBaseError, match="A block cannot be retried"):
         async with transaction(retry=1):
             raise AssertionError
 

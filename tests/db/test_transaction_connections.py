@@ -10,7 +10,7 @@ import pytest
 from tortoise.connection import get_connection
 
 from sanicbase.db import on_commit, transaction
-from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.engine.transactions import EngineTransaction
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
 
@@ -49,8 +49,8 @@ async def test_transactions_on_two_connections_are_two() -> None:
 
 async def test_the_name_decides_which_one_is_open() -> None:
     async with transaction("log"):
-        assert isinstance(get_connection("log"), LimitedTransaction)
-        assert not isinstance(get_connection("default"), LimitedTransaction)
+        assert isinstance(get_connection("log"), EngineTransaction)
+        assert not isinstance(get_connection("default"), EngineTransaction)
         async with transaction():
             await Tally.create(name="a")
             await write_line()
@@ -61,7 +61,7 @@ async def test_an_effect_is_outside_of_every_transaction() -> None:
     seen: list[bool] = []
 
     async def effect() -> None:
-        seen.extend(isinstance(get_connection(name), LimitedTransaction) for name in ("default", "log"))
+        seen.extend(isinstance(get_connection(name), EngineTransaction) for name in ("default", "log"))
 
     async with transaction("log"):
         async with transaction():

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from tortoise.connection import get_connection
 
 from sanicbase.db import DBModel, on_commit, spawn, transaction
-from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.background import wait_for_background_tasks
+from sanicbase.db.engine.transactions import EngineTransaction
 from sanicbase.db.errors import DatabaseError, IntegrityError
 from sanicbase.db.observers import Write, unwatch, watch
-from sanicbase.db.spawning import spawned_are_done
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
 from tests.db.programs import Block, Expected, Gather, Program, Step, labelled, programs, value
@@ -76,7 +76,7 @@ class Actual:
             except asyncio.CancelledError:
                 uncancel()
         await asyncio.gather(*self._spawned)
-        await spawned_are_done(5)
+        await wait_for_background_tasks(5)
 
     async def _step(self, step: Any, label: str, scope: str) -> None:
         if isinstance(step, Block):
@@ -132,13 +132,13 @@ class Actual:
             case "effect":
                 await on_commit(partial(self.effects.append, label))
             case "rollback":
-                assert isinstance(connection, LimitedTransaction)
-                if connection.root.ended_by is not None:
+                assert isinstance(connection, EngineTransaction)
+                if connection.root.aborted_by is not None:
                     raise DatabaseError
                 await connection.rollback()
             case "cancelled_write":
-                assert isinstance(connection, LimitedTransaction)
-                if connection.root.ended_by is None and not connection.is_closed:
+                assert isinstance(connection, EngineTransaction)
+                if connection.root.aborted_by is None and not connection.is_closed:
                     cancel_self()
                 await Tally.filter(name="a").update(n=0)
             case _:

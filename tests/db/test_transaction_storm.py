@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from sanicbase.db import on_commit, transaction
+from sanicbase.db.background import wait_for_background_tasks
 from sanicbase.db.errors import DatabaseError
-from sanicbase.db.spawning import spawned_are_done
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
 from tests.db.test_transaction_machine import check_pool, listening
@@ -62,7 +62,7 @@ async def test_rows_and_effects_agree_after_a_storm_of_cancellations(store: Stor
                     await asyncio.sleep(0)
                 task.cancel()
             waiting = [task for task in waiting if not task.done()]
-        await spawned_are_done(10)
+        await wait_for_background_tasks(10)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(one) for one in ended} == {type(None), asyncio.CancelledError}
     await check_pool(store, POOL)

@@ -13,7 +13,7 @@ from tortoise.connection import get_connection
 from tortoise.transactions import in_transaction
 
 from sanicbase.db import on_commit, transaction
-from sanicbase.db.engine.transactions import LimitedTransaction
+from sanicbase.db.engine.transactions import EngineTransaction
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DeadlockError, IntegrityError
 from sanicbase.db.observers import Write, unwatch, watch
 from tests.db.library import Tally
@@ -238,7 +238,7 @@ async def test_an_effect_that_comes_after_the_commit_has_begun_is_refused(monkey
     refused: list[BaseException] = []
 
     async with transaction() as connection:
-        assert isinstance(connection, LimitedTransaction)
+        assert isinstance(connection, EngineTransaction)
         await Tally.create(name="a")
         original = connection.run
 
@@ -339,9 +339,9 @@ async def test_a_deadlock_that_was_swallowed_is_tried_again_all_the_same() -> No
         nonlocal tries
         tries += 1
         connection = get_connection("default")
-        assert isinstance(connection, LimitedTransaction)
+        assert isinstance(connection, EngineTransaction)
         if tries == 1:
-            connection.root.ended_by = DeadlockError("another was in the way")
+            connection.root.aborted_by = DeadlockError("another was in the way")
         await Tally.create(name=f"t{tries}")
 
     await swallows()

@@ -77,7 +77,7 @@ async def test_a_row_that_others_create_and_delete_again_and_again(
         return row, False
 
     monkeypatch.setattr(Tally, "_create_or_get", classmethod(beaten))
-    with pytest.raises(SerializationError, match=r"Others create and delete this Tally at the same time\."):
+    with pytest.raises(SerializationError, match=r"Other transactions create and delete this Tally at the same time\."):
         await Tally.update_or_create({"n": 1}, name="a")
     monkeypatch.undo()
     assert await Tally.update_or_create({"n": 1}, name="a") == (await Tally.get(name="a"), True)

@@ -19,7 +19,7 @@ from tortoise.connection import get_connection
 from tortoise.expressions import F
 
 from sanicbase.db.observers import Write, unwatch, watch
-from sanicbase.db.values import column_value, fits
+from sanicbase.db.values import column_value, is_valid_value
 from sanicbase.errors import InvalidValue
 from tests.db.every import Colour, Every, Size
 from tests.db.opening import Store, opened
@@ -388,4 +388,4 @@ def test_a_columns_own_value_is_its_own(case: tuple[str, Any]) -> None:
     field = Every._meta.fields_map[name]
     once = column_value(field, value)
     assert own(column_value(field, once)) == own(once)
-    assert fits(field, value)
+    assert is_valid_value(field, value)

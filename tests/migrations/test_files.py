@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aerich import Command
 
-from sanicbase.db.database import _forget_earlier
+from sanicbase.db.database import _clear_caches
 from sanicbase.errors import MigrationError
 from sanicbase.migrations.files import Migration, dialect_of_files, folder_of, migrations_in
 from sanicbase.migrations.statements import Dialect
@@ -50,7 +50,7 @@ async def test_files_of_aerich_tell_their_dialect(
     monkeypatch.chdir(tmp_path)
     url = "sqlite://desk.sqlite3" if kind == "sqlite" else request.getfixturevalue(FIXTURES[kind])
     config = DeskConfig.on(Store(kind, url))
-    _forget_earlier()  # what Tortoise has worked out for a database of another kind
+    _clear_caches()  # what Tortoise has worked out for a database of another kind
     async with Command(config.migrate_db(), app="desk", location="migrations") as command:
         await command.init_db(safe=True)
     (migration,) = migrations_in(tmp_path / "migrations" / "desk")

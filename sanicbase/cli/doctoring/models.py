@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from sanicbase.cache.resource import import_cache_models
 from sanicbase.cli.doctoring.finding import Finding, of_error
 from sanicbase.config import Config
-from sanicbase.db.database import models_known
+from sanicbase.db.database import models_initialized
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
 
@@ -17,7 +17,7 @@ __all__ = ["broken", "look_at_models"]
 async def look_at_models(config: Config) -> AsyncIterator[Finding]:
     """Have Tortoise know the models, and import the cache models; nothing is connected to."""
     try:
-        async with models_known(config):
+        async with models_initialized(config):
             import_cache_models(config)
     except SanicBaseError as exc:
         for finding in of_error("models.broken", exc):

@@ -15,11 +15,11 @@ from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.mysql.client import MySQLClient, TransactionWrapper
 
 from sanicbase.config.tls import TLS, Level, TLSFailure
-from sanicbase.db.engine.limits import Limits
 from sanicbase.db.engine.pool import Driver
 from sanicbase.db.engine.pooled import PooledClient
-from sanicbase.db.engine.tls import MYSQL_TLS, context_of, tls_explained
-from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.timeouts import Timeouts
+from sanicbase.db.engine.tls import MYSQL_TLS, ssl_context, translated_tls_errors
+from sanicbase.db.engine.transactions import EngineTransaction, transaction
 from sanicbase.db.engine.translation import MYSQL_CLIENT, MYSQL_RECONNECTED, mysql_code, mysql_error
 from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTLSError
@@ -75,7 +75,7 @@ class PooledMySQLDriver(Driver):
         """A new connection of the driver's, which has TLS as `ssl` in the options asks for it."""
 
     async def connect(self) -> Any:
-        with tls_explained(MYSQL_TLS):
+        with translated_tls_errors(MYSQL_TLS):
             connection = await self.open(self._options)
         try:
             variables = self._session | self._limits(connection.get_server_info())
@@ -95,7 +95,7 @@ class PooledMySQLDriver(Driver):
     async def close(self, connection: Any) -> None:
         await connection.ensure_closed()
 
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         # An error of the server's is the whole answer. After any other nobody knows how much of one was read, unless
         # nothing was sent.
         code = mysql_code(error) if isinstance(error, Exception) else 0
@@ -110,13 +110,13 @@ class PooledMySQLDriver(Driver):
     def _limits(self, version: str) -> dict[str, str]:
         if self._statement is None:
             return {}
-        limits = {"innodb_lock_wait_timeout": str(max(1, math.ceil(self._statement)))}
+        timeouts = {"innodb_lock_wait_timeout": str(max(1, math.ceil(self._statement)))}
         if "MariaDB" in version:
-            return limits | {"max_statement_time": f"{self._statement:.3f}"}
-        return limits | {"max_execution_time": str(max(1, int(self._statement * 1000)))}  # of SELECT only
+            return timeouts | {"max_statement_time": f"{self._statement:.3f}"}
+        return timeouts | {"max_execution_time": str(max(1, int(self._statement * 1000)))}  # of SELECT only
 
 
-class _Transaction(LimitedTransaction, TransactionWrapper):
+class _Transaction(EngineTransaction, TransactionWrapper):
     def beginning(self) -> list[str]:
         return [f"SET TRANSACTION ISOLATION LEVEL {self.isolation}", "BEGIN"] if self.isolation else ["BEGIN"]
 
@@ -133,16 +133,16 @@ class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the
     def __init__(self, **credentials: Any) -> None:
         if (recycle := float(credentials.get("pool_recycle", -1))) > 0:
             credentials.setdefault("idle_timeout", recycle)
-        limits = Limits.take(credentials)
+        timeouts = Timeouts.take(credentials)
         super().__init__(**{name: value for name, value in credentials.items() if name not in POOL_OPTIONS})
-        self.limit(limits)
+        self.set_timeouts(timeouts)
 
     def _tls(self) -> SSLContext | None:
         """The drivers' `ssl`. A socket of this machine needs none, and libpq has none on it either."""
         tls = self.extra.get("ssl")
         if tls is None or self.extra.get("unix_socket") or (isinstance(tls, TLS) and tls.level is Level.DISABLE):
             return None
-        return context_of(tls)
+        return ssl_context(tls)
 
     def driver(self, *, with_db: bool) -> Driver:
         options = {
@@ -161,7 +161,7 @@ class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the
             session["default_storage_engine"] = f"'{self.storage_engine}'"
         tls = self.extra.get("ssl")
         required = not (isinstance(tls, TLS) and tls.level is Level.PREFER)
-        return self.driver_class(options, session, self.limits.statement, tls_required=required)
+        return self.driver_class(options, session, self.timeouts.statement, tls_required=required)
 
     def _in_transaction(self) -> TransactionContext:
         return transaction(_Transaction(self))

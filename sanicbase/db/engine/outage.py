@@ -13,9 +13,9 @@ __all__ = ["Outage", "reason"]
 
 logger = logging.getLogger("sanicbase.db")
 
-QUIET = 10.0  # seconds without another line about the same server's state, however often it comes and goes
+LOG_INTERVAL = 10.0  # seconds without another line about the same server's state, however often it comes and goes
 
-LINES: dict[State, tuple[str, str]] = {
+MESSAGES: dict[State, tuple[str, str]] = {
     "away": ("does not answer", "answers again"),
     "refusing": ("takes no more connections", "takes connections again"),
     "read_only": ("is read-only", "takes writes again"),
@@ -27,8 +27,8 @@ LINES: dict[State, tuple[str, str]] = {
 @dataclass
 class _Episode:
     since: float = 0.0
-    told_at: float = float("-inf")
-    told: bool = False
+    logged_at: float = float("-inf")
+    logged: bool = False
 
 
 class Outage:
@@ -41,7 +41,7 @@ class Outage:
     def __init__(self, name: str) -> None:
         self.name = name
         self.states: set[State] = set()  # empty for nearly every statement, so a look costs nothing
-        self._episodes = {state: _Episode() for state in LINES}
+        self._episodes = {state: _Episode() for state in MESSAGES}
 
     @property
     def is_down(self) -> bool:
@@ -55,10 +55,10 @@ class Outage:
             self.ended("away")
         if state not in self.states:
             self.states.add(state)
-            episode.told, episode.since = False, now
-        if not episode.told and now - episode.told_at >= QUIET:
-            episode.told, episode.told_at = True, now
-            logger.warning("The database %s %s: %s.", self.name, LINES[state][0], reason(error))
+            episode.logged, episode.since = False, now
+        if not episode.logged and now - episode.logged_at >= LOG_INTERVAL:
+            episode.logged, episode.logged_at = True, now
+            logger.warning("The database %s %s: %s.", self.name, MESSAGES[state][0], reason(error))
 
     def answered(self) -> None:
         """Note that a statement was executed."""
@@ -77,9 +77,9 @@ class Outage:
         for state in self.states.intersection(states):
             self.states.discard(state)
             episode = self._episodes[state]
-            if episode.told:
+            if episode.logged:
                 seconds = time.monotonic() - episode.since
-                logger.warning("The database %s %s, after %.1f s.", self.name, LINES[state][1], seconds)
+                logger.warning("The database %s %s, after %.1f s.", self.name, MESSAGES[state][1], seconds)
 
 
 def reason(error: BaseException) -> str:

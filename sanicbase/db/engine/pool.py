@@ -49,7 +49,7 @@ class Driver(ABC):
         """Close it with a word to the server."""
 
     @abstractmethod
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         """Whether it can be used after this error: the answer was read to its end."""
 
     @abstractmethod
@@ -79,11 +79,11 @@ class Pool:
         self._taken = 0  # places: connections, and those being made
         self._waiters: deque[asyncio.Future[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # nobody waits for them
-        self._left: set[asyncio.Task[Any]] = set()  # attempts to connect whose callers were cancelled
+        self._abandoned: set[asyncio.Task[Any]] = set()  # attempts to connect whose callers were cancelled
         self._closed = False
-        self._emptied: asyncio.Future[None] | None = None
+        self._all_closed: asyncio.Future[None] | None = None
 
-    def take(self) -> Any:
+    def take_idle(self) -> Any:
         """A connection that is free at this moment, or None."""
         while self._free:
             connection, since = self._free.pop()  # the one that was used last
@@ -91,14 +91,14 @@ class Pool:
                 self._used.add(connection)
                 return connection
             self.driver.abort(connection)
-            self._give(None)
+            self._hand_over(None)
         return None
 
     async def acquire(self) -> Any:
         """A connection that is nobody else's until it is given back."""
         if self._closed:
             raise DatabaseUnavailable("The databases of this process are closed.")
-        if (connection := self.take()) is None:
+        if (connection := self.take_idle()) is None:
             connection = await self._wait_or_connect()
             self._used.add(connection)
         return connection
@@ -106,23 +106,23 @@ class Pool:
     async def release(self, connection: Any, limit: float | None) -> None:
         """Give back a connection that is in step, reset; one that cannot be reset within `limit` is given up."""
         if self.driver.is_closed(connection):
-            self.give_up(connection)
+            self.invalidate(connection)
             return
         try:
             await self.driver.reset(connection, limit)
         except Exception:  # what it was acquired for has succeeded all the same
-            self.give_up(connection)
+            self.invalidate(connection)
         except BaseException:
-            self.give_up(connection)
+            self.invalidate(connection)
             raise
         else:
-            self._put(connection)
+            self._return(connection)
 
-    def give_up(self, connection: Any) -> None:
+    def invalidate(self, connection: Any) -> None:
         """Close a connection that is out of step; its place is free for another."""
         self.driver.abort(connection)
         self._used.discard(connection)
-        self._give(None)
+        self._hand_over(None)
 
     def recover(self, connection: Any) -> None:
         """Give back a connection whose statement was cancelled: nobody waits for it to be fit again."""
@@ -136,12 +136,12 @@ class Pool:
                 waiter.set_exception(DatabaseUnavailable("The databases of this process are closed."))
         free, self._free = [connection for connection, _ in self._free], []
         try:
-            await asyncio.gather(*(_end(connecting, deadline=0.0) for connecting in self._left))
+            await asyncio.gather(*(_cancel_at(connecting, deadline=0.0) for connecting in self._abandoned))
             await asyncio.gather(*map(self._close, free))
             if self._taken:
-                self._emptied = asyncio.get_running_loop().create_future()
+                self._all_closed = asyncio.get_running_loop().create_future()
                 async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._emptied
+                    await self._all_closed
         except TimeoutError:
             pass
         finally:
@@ -171,7 +171,7 @@ class Pool:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif not waiter.cancelled() and not waiter.exception():  # given and not taken: the next one's
-                self._give(waiter.result())
+                self._hand_over(waiter.result())
             if isinstance(exc, TimeoutError):
                 raise DatabaseTimeout(
                     f"None of the {self._size} connections was free within {self._timeout:g} seconds. Raise "
@@ -190,33 +190,33 @@ class Pool:
         try:
             await asyncio.wait((connecting,), timeout=max(0.0, deadline - loop.time()))
         except BaseException:
-            self._leave(connecting, deadline)
+            self._abandon(connecting, deadline)
             raise
         if not connecting.done():
-            self._leave(connecting, deadline)
+            self._abandon(connecting, deadline)
             raise DatabaseUnavailable(f"The server accepted no connection within {self._timeout:g} seconds.")
         try:
             return connecting.result()
         except BaseException as exc:
-            self._give(None)
+            self._hand_over(None)
             if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
                 # Whatever its reason, a refused password too: nothing of this service's reaches the database.
                 message = str(translated) if isinstance(translated, DatabaseError) else type(exc).__name__
                 raise DatabaseUnavailable(message, state=_state(translated)) from exc
             raise
 
-    def _leave(self, connecting: asyncio.Task[Any], deadline: float) -> None:
+    def _abandon(self, connecting: asyncio.Task[Any], deadline: float) -> None:
         """Let an attempt whose caller was cancelled go on to its deadline: the next caller has the connection."""
-        self._left.add(connecting)
+        self._abandoned.add(connecting)
         connecting.add_done_callback(self._connected)
-        self._start(_end(connecting, deadline))
+        self._start(_cancel_at(connecting, deadline))
 
     def _connected(self, connecting: asyncio.Task[Any]) -> None:
-        self._left.discard(connecting)
+        self._abandoned.discard(connecting)
         if connecting.cancelled() or connecting.exception():
-            self._give(None)
+            self._hand_over(None)
         else:
-            self._put(connecting.result())
+            self._return(connecting.result())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -228,20 +228,20 @@ class Pool:
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 await self.driver.recover(connection)
         except BaseException as exc:
-            self.give_up(connection)
+            self.invalidate(connection)
             if not isinstance(exc, Exception):
                 raise
         else:
-            self._put(connection)
+            self._return(connection)
 
-    def _put(self, connection: Any) -> None:
+    def _return(self, connection: Any) -> None:
         if self._closed or self.driver.is_closed(connection):
-            self.give_up(connection)
+            self.invalidate(connection)
         else:
             self._used.discard(connection)
-            self._give(connection)
+            self._hand_over(connection)
 
-    def _give(self, connection: Any) -> None:
+    def _hand_over(self, connection: Any) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -251,8 +251,8 @@ class Pool:
             self._free.append((connection, time.monotonic()))
             return
         self._taken -= 1
-        if self._emptied and not self._emptied.done() and not self._taken:
-            self._emptied.set_result(None)
+        if self._all_closed and not self._all_closed.done() and not self._taken:
+            self._all_closed.set_result(None)
 
     async def _close(self, connection: Any) -> None:
         try:
@@ -260,10 +260,10 @@ class Pool:
                 await self.driver.close(connection)
         except Exception:  # it goes in any case
             self.driver.abort(connection)
-        self._give(None)
+        self._hand_over(None)
 
 
-async def _end(connecting: asyncio.Task[Any], deadline: float) -> None:
+async def _cancel_at(connecting: asyncio.Task[Any], deadline: float) -> None:
     """Cancel a task at its deadline, until it has ended: a driver may swallow a cancellation."""
     try:
         await asyncio.wait((connecting,), timeout=max(0.0, deadline - asyncio.get_running_loop().time()))

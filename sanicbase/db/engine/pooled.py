@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sanicbase.db.engine.limits import Limits
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.pool import Driver, Pool
-from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.engine.statements import EngineClient
+from sanicbase.db.engine.timeouts import Timeouts
 from sanicbase.db.errors import DatabaseUnavailable
 
 __all__ = ["PooledClient"]
 
 
-class PooledClient(LimitedClient):
+class PooledClient(EngineClient):
     """What PostgreSQL and MySQL have in common. `limits` and `outage` are set from the credentials."""
 
     host: Any
@@ -27,16 +27,16 @@ class PooledClient(LimitedClient):
         """What makes connections, to the database or to its server alone."""
         raise NotImplementedError
 
-    def limit(self, limits: Limits) -> None:
+    def set_timeouts(self, timeouts: Timeouts) -> None:
         """Take note of the limits; called at the end of a client's `__init__`."""
-        self.limits = limits
+        self.timeouts = timeouts
         self.outage = Outage(f"{self.connection_name} at {self.host}:{self.port}/{self.database}")
 
     async def create_connection(self, with_db: bool) -> None:
         """Make the pool. It connects when a connection is wanted."""
-        limits = self.limits
+        timeouts = self.timeouts
         driver = self.driver(with_db=with_db)
-        self._pool = Pool(driver, size=self.pool_maxsize, timeout=limits.acquire, idle=limits.idle)
+        self._pool = Pool(driver, size=self.pool_maxsize, timeout=timeouts.acquire, idle=timeouts.idle)
         await self._post_connect()
 
     async def close(self) -> None:
@@ -47,7 +47,7 @@ class PooledClient(LimitedClient):
 
     async def acquire(self) -> Any:
         pool = self._pool
-        if pool is not None and (connection := pool.take()) is not None:
+        if pool is not None and (connection := pool.take_idle()) is not None:
             return connection
         try:
             connection = await (pool or await self._opened()).acquire()
@@ -58,18 +58,18 @@ class PooledClient(LimitedClient):
             self.outage.connected()
         return connection
 
-    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+    async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         if self._pool is None:  # closed meanwhile, with all its connections
             return
         if lost:
-            self._pool.give_up(connection)
+            self._pool.invalidate(connection)
         elif isinstance(error, asyncio.CancelledError):
             self._pool.recover(connection)
         else:
-            await self._pool.release(connection, self.limits.client)
+            await self._pool.release(connection, self.timeouts.client)
 
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
-        return self._pool is not None and self._pool.driver.is_in_step(connection, error)
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
+        return self._pool is not None and self._pool.driver.is_in_sync(connection, error)
 
     async def _opened(self) -> Pool:
         if self._pool is None:

@@ -11,11 +11,11 @@ from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.base_postgres.schema_generator import BasePostgresSchemaGenerator
 
 from sanicbase.config.tls import TLS, Level, TLSFailure
-from sanicbase.db.engine.limits import Limits
 from sanicbase.db.engine.pool import CLOSE_TIMEOUT, Driver
 from sanicbase.db.engine.pooled import PooledClient
-from sanicbase.db.engine.tls import POSTGRES_TLS, context_of, tls_explained
-from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.timeouts import Timeouts
+from sanicbase.db.engine.tls import POSTGRES_TLS, ssl_context, translated_tls_errors
+from sanicbase.db.engine.transactions import EngineTransaction, transaction
 from sanicbase.db.engine.translation import postgres_error
 from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 
@@ -32,7 +32,7 @@ class _Driver(Driver):
         self._options = options
 
     async def connect(self) -> Any:
-        with tls_explained(POSTGRES_TLS):
+        with translated_tls_errors(POSTGRES_TLS):
             try:
                 return await asyncpg.connect(**self._options)
             except ConnectionError as exc:
@@ -49,7 +49,7 @@ class _Driver(Driver):
     async def close(self, connection: Any) -> None:
         await connection.close(timeout=CLOSE_TIMEOUT)
 
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         # A cancelled statement is cancelled on the server, too, and its connection is good again afterwards. One that
         # is read-only may lead to a server that was the primary; its successor is found by connecting anew.
         known = isinstance(error, Exception | asyncio.CancelledError)
@@ -64,7 +64,7 @@ class _Driver(Driver):
         await connection.reset()
 
 
-class _Transaction(LimitedTransaction, TransactionWrapper):
+class _Transaction(EngineTransaction, TransactionWrapper):
     async def run(self, connection: Any, command: str) -> None:
         # An error that was caught has aborted the transaction, and COMMIT then rolls back without a complaint.
         if await connection.execute(command) == "ROLLBACK" and command == "COMMIT":
@@ -92,9 +92,9 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
     def __init__(self, **credentials: Any) -> None:
         if "max_inactive_connection_lifetime" in credentials:
             credentials.setdefault("idle_timeout", credentials["max_inactive_connection_lifetime"])
-        limits = Limits.take(credentials)
+        timeouts = Timeouts.take(credentials)
         super().__init__(**{name: value for name, value in credentials.items() if name not in POOL_OPTIONS})
-        self.limit(limits)
+        self.set_timeouts(timeouts)
 
     def _tls(self) -> dict[str, Any]:
         """asyncpg's `ssl`. Without it asyncpg takes PGSSLMODE, and `prefer` when that is not set."""
@@ -103,15 +103,15 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
             return {}
         if isinstance(tls, TLS) and tls.level <= Level.PREFER:
             return {"ssl": tls.level.name.lower()}
-        context = context_of(tls)
+        context = ssl_context(tls)
         if isinstance(tls, TLS):
             context.set_alpn_protocols(["postgresql"])  # which PostgreSQL 17 wants of `direct_tls`
         return {"ssl": context}
 
     def driver(self, *, with_db: bool) -> Driver:
         settings = {"timezone": "UTC", "application_name": self.application_name, "search_path": self.schema}
-        if self.limits.statement:
-            settings["statement_timeout"] = str(max(1, int(self.limits.statement * 1000)))
+        if self.timeouts.statement:
+            settings["statement_timeout"] = str(max(1, int(self.timeouts.statement * 1000)))
         return _Driver(
             {
                 "host": self.host,

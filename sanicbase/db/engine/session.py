@@ -10,7 +10,7 @@ from typing import Any
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connections
 
-from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.errors import SanicBaseError
 
@@ -26,15 +26,15 @@ async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
     since the session's locks are lost with it. Raises SanicBaseError for an engine that is not ours.
     """
     client: Any = get_connections().get(connection_name)
-    if not isinstance(client, LimitedClient):
+    if not isinstance(client, EngineClient):
         raise SanicBaseError(
             f"The connection {connection_name} has the engine {type(client).__module__}, which cannot be kept for a "
             "session. Name the database by a URL: sqlite://…, postgres://… or mysql://…"
         )
-    kept = _Kept(await client.acquire())
+    pinned_connection = _PinnedConnection(await client.acquire())
     error: BaseException | None = None
     pinned: Any = copy.copy(client)
-    pinned.acquire, pinned.part = kept.acquire, kept.part
+    pinned.acquire, pinned.release = pinned_connection.acquire, pinned_connection.release
     token = get_connections().set(connection_name, pinned)
     try:
         yield pinned
@@ -44,10 +44,10 @@ async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
     finally:
         get_connections().reset(token)
         in_memory = getattr(client, "filename", "") == ":memory:"  # which would be lost
-        await client.part(kept.connection, error, lost=not in_memory)
+        await client.release(pinned_connection.connection, error, lost=not in_memory)
 
 
-class _Kept:
+class _PinnedConnection:
     """The connection, where the client has a pool."""
 
     def __init__(self, connection: Any) -> None:
@@ -59,5 +59,5 @@ class _Kept:
             raise DatabaseUnavailable("The session was lost, and its locks with it. Begin anew.")
         return self.connection
 
-    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+    async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         self._lost = self._lost or lost

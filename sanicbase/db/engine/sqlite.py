@@ -15,10 +15,10 @@ from typing import Any
 from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
-from sanicbase.db.engine.limits import GRACE, Limit, Limits
 from sanicbase.db.engine.outage import Outage
-from sanicbase.db.engine.statements import LimitedClient, raise_translated
-from sanicbase.db.engine.transactions import LimitedTransaction, transaction
+from sanicbase.db.engine.statements import EngineClient, raise_translated
+from sanicbase.db.engine.timeouts import GRACE, TaskTimeout, Timeouts
+from sanicbase.db.engine.transactions import EngineTransaction, transaction
 from sanicbase.db.engine.translation import SQLITE_REOPENED, sqlite_error
 from sanicbase.db.engine.utc import to_utc
 from sanicbase.db.errors import DatabaseTimeout
@@ -31,7 +31,7 @@ sqlite3.register_adapter(datetime, lambda moment: to_utc(moment).isoformat(" "))
 sqlite3.register_adapter(time, lambda hour: to_utc(hour).isoformat())
 
 
-class _Transaction(LimitedTransaction, SqliteTransactionWrapper):
+class _Transaction(EngineTransaction, SqliteTransactionWrapper):
     def beginning(self) -> list[str]:
         return ["BEGIN IMMEDIATE"]  # always serializable
 
@@ -44,24 +44,24 @@ class _Transaction(LimitedTransaction, SqliteTransactionWrapper):
         else:
             await connection.execute_fetchall(command)
 
-    def is_over(self, connection: Any) -> bool:
+    def is_ended_by_database(self, connection: Any) -> bool:
         return not connection.in_transaction
 
 
-class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
+class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
     """SQLite as several processes can share it: one connection in each, by turns."""
 
     translate = staticmethod(sqlite_error)
 
     def __init__(self, file_path: str, **credentials: Any) -> None:
-        self.limits = Limits.take(credentials)
-        if self.limits.statement:
-            credentials.setdefault("busy_timeout", max(1, int(self.limits.statement * 1000)))
+        self.timeouts = Timeouts.take(credentials)
+        if self.timeouts.statement:
+            credentials.setdefault("busy_timeout", max(1, int(self.timeouts.statement * 1000)))
         super().__init__(file_path, **credentials)
         self.outage = Outage(f"{self.connection_name} in {file_path}")
 
     async def acquire(self) -> Any:
-        await self._turn()
+        await self._acquire_lock()
         try:
             if self._connection is None:
                 await self._connect()
@@ -70,7 +70,7 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
             raise
         return self._connection
 
-    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+    async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         try:
             if error is not None:
                 # At once in the queue of the connection's thread, before anything of whoever is next.
@@ -81,11 +81,11 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
         finally:
             try:
                 if lost:
-                    await self._forget()
+                    await self._discard()
             finally:
                 self._lock.release()
 
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         if isinstance(error, TimeoutError | asyncio.CancelledError):
             connection._conn.interrupt()  # the statement, which nobody waits for any more
         reopened = getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_REOPENED
@@ -94,8 +94,8 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
     def _in_transaction(self) -> TransactionContext:
         return transaction(_Transaction(self))
 
-    async def _turn(self) -> None:
-        limit = Limit(self.limits.acquire)
+    async def _acquire_lock(self) -> None:
+        limit = TaskTimeout(self.timeouts.acquire)
         try:
             await self._lock.acquire()
             limit.end(None)
@@ -103,7 +103,7 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
             if limit.end(exc) is exc:
                 raise
             raise DatabaseTimeout(
-                f"The SQLite database was not free within {self.limits.acquire:g} seconds: a process has one "
+                f"The SQLite database was not free within {self.timeouts.acquire:g} seconds: a process has one "
                 "connection to it, which a transaction keeps to its end. Hold transactions for a shorter time."
             ) from exc
 
@@ -111,14 +111,14 @@ class client_class(LimitedClient, SqliteClient):  # noqa: N801  (Tortoise looks 
         try:
             await self.create_connection(with_db=True)
         except Exception as exc:
-            await self._forget()
+            await self._discard()
             raise_translated(self, exc)
             raise
         except BaseException:
-            await self._forget()
+            await self._discard()
             raise
 
-    async def _forget(self) -> None:
+    async def _discard(self) -> None:
         """Close a connection; the next statement opens another."""
         if self._connection is not None:
             await self.close()

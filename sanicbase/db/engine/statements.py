@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.db import labels  # noqa: F401  (every engine brings it, see there)
-from sanicbase.db.engine.limits import Limit, Limits
 from sanicbase.db.engine.outage import Outage
+from sanicbase.db.engine.timeouts import TaskTimeout, Timeouts
 from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["LimitedClient", "WatchedClient", "raise_translated"]
+__all__ = ["EngineClient", "OutageTrackingClient", "raise_translated"]
 
 T = TypeVar("T")
 
 WRITE = re.compile(r"[\s(]*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
-class WatchedClient(BaseDBAsyncClient):
+class OutageTrackingClient(BaseDBAsyncClient):
     """Notes a write that succeeds while the server takes none, as far as it is known: that is over."""
 
     @property
@@ -56,10 +56,10 @@ class WatchedClient(BaseDBAsyncClient):
         return result
 
 
-class LimitedClient(WatchedClient):
+class EngineClient(OutageTrackingClient):
     """What the clients of all drivers have in common, beside the one that Tortoise has for each."""
 
-    limits: Limits
+    timeouts: Timeouts
     outage: Outage
 
     @property
@@ -75,11 +75,11 @@ class LimitedClient(WatchedClient):
         """A connection that is nobody else's until `part`, within `limits.acquire`."""
         raise NotImplementedError
 
-    async def part(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
+    async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         """Give back the connection after what it was acquired for; `lost` when nothing more can be said on it."""
         raise NotImplementedError
 
-    def is_in_step(self, connection: Any, error: BaseException) -> bool:
+    def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         """Whether another statement can be sent, or the rollback at least, when one has ended like this."""
         raise NotImplementedError
 
@@ -90,32 +90,32 @@ class LimitedClient(WatchedClient):
 class _Statement:
     """The time in which one statement has a connection."""
 
-    __slots__ = ("_client", "_connection", "_limit")
+    __slots__ = ("_client", "_connection", "_timeout")
 
-    def __init__(self, client: LimitedClient) -> None:
+    def __init__(self, client: EngineClient) -> None:
         self._client = client
 
     async def __aenter__(self) -> Any:
         client = self._client
         self._connection = await client.acquire()
-        self._limit = Limit(client.limits.client)
+        self._timeout = TaskTimeout(client.timeouts.client)
         return self._connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         client, connection = self._client, self._connection
-        error = self._limit.end(error)
+        error = self._timeout.end(error)
         if error is None:
             if client.outage.states:
                 client.outage.answered()
-            await client.part(connection, None, lost=False)
+            await client.release(connection, None, lost=False)
             return
-        await client.part(connection, error, lost=not client.is_in_step(connection, error))
+        await client.release(connection, error, lost=not client.is_in_sync(connection, error))
         raise_translated(client, error)
 
 
-def raise_translated(client: LimitedClient, error: BaseException) -> None:
+def raise_translated(client: EngineClient, error: BaseException) -> None:
     """Raise what the error is called, and note what it says about the server.
 
     One that is nobody's of a database is not raised: it is on its way already.

@@ -9,13 +9,13 @@ from ssl import SSLContext
 from sanicbase.config.tls import TLS, TLSFailure, TLSOptions, explain
 from sanicbase.db.errors import DatabaseTLSError
 
-__all__ = ["MYSQL_TLS", "POSTGRES_TLS", "context_of", "tls_explained"]
+__all__ = ["MYSQL_TLS", "POSTGRES_TLS", "ssl_context", "translated_tls_errors"]
 
 POSTGRES_TLS = TLSOptions("sslmode=disable", "sslrootcert", "sslmode=require", "sslmode=verify-ca")
 MYSQL_TLS = TLSOptions("ssl_mode=DISABLED", "ssl_ca", "ssl_mode=REQUIRED", "ssl_mode=VERIFY_CA")
 
 
-def context_of(tls: TLS | SSLContext) -> SSLContext:
+def ssl_context(tls: TLS | SSLContext) -> SSLContext:
     """The context of an engine's connections. Raises DatabaseTLSError when a file cannot be used."""
     if isinstance(tls, SSLContext):
         return tls
@@ -26,7 +26,7 @@ def context_of(tls: TLS | SSLContext) -> SSLContext:
 
 
 @contextmanager
-def tls_explained(options: TLSOptions) -> Iterator[None]:
+def translated_tls_errors(options: TLSOptions) -> Iterator[None]:
     """Raises DatabaseTLSError for a TLS handshake that fails in the block; every other error goes through."""
     try:
         yield

@@ -9,23 +9,23 @@ from typing import Any
 from tortoise.backends.base.client import NestedTransactionContext, TransactionalDBClient, TransactionContext
 from tortoise.connection import get_connections
 
-from sanicbase.db.engine.limits import Limit
+from sanicbase.db.background import spawn
 from sanicbase.db.engine.outage import Outage
-from sanicbase.db.engine.statements import LimitedClient, WatchedClient, raise_translated
+from sanicbase.db.engine.statements import EngineClient, OutageTrackingClient, raise_translated
+from sanicbase.db.engine.timeouts import TaskTimeout
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError
-from sanicbase.db.pending import Outcome, Pending
-from sanicbase.db.spawning import spawn
+from sanicbase.db.pending import Outcome, PendingEffects
 from sanicbase.errors import SanicBaseError
 from sanicbase.process.cancellation import run_shielded
 
-__all__ = ["OVER", "LimitedTransaction", "set_isolation", "transaction"]
+__all__ = ["TRANSACTION_ENDED", "EngineTransaction", "set_isolation", "transaction"]
 
-ENDING = (DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError)
-UNANSWERED = (DatabaseTimeout, DatabaseUnavailable, asyncio.CancelledError)
-OVER = "This transaction is over. Begin another, and start tasks that outlive one by spawn(…)."
+ABORTING_ERRORS = (DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError)
+UNKNOWN_OUTCOME = (DatabaseTimeout, DatabaseUnavailable, asyncio.CancelledError)
+TRANSACTION_ENDED = "This transaction is over. Begin another, and start tasks that outlive one by spawn(…)."
 
 
-class LimitedTransaction(WatchedClient, TransactionalDBClient):
+class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
     """A transaction, or a savepoint in one, beside the one that Tortoise has for each driver.
 
     After an error by which the database may have ended it, a timeout or a deadlock, it refuses further statements and
@@ -41,23 +41,23 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
 
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
-        self.root: LimitedTransaction = parent.root if isinstance(parent, LimitedTransaction) else self
+        self.root: EngineTransaction = parent.root if isinstance(parent, EngineTransaction) else self
         self._lock = self.root._lock  # Tortoise takes one for each savepoint, and two of them would speak at once
         self._savepoint = None
         self._finalized = False
         self._sealed = False  # from the commit on, though it has no answer yet
-        self._turn = asyncio.Lock()  # of the savepoint that is open in it
-        self.outer: LimitedTransaction | None = parent if isinstance(parent, LimitedTransaction) else None
-        self.writing = 0  # writes that have begun and are not announced to their end
-        self.ended_by: BaseException | None = None
+        self._savepoint_lock = asyncio.Lock()  # of the savepoint that is open in it
+        self.outer: EngineTransaction | None = parent if isinstance(parent, EngineTransaction) else None
+        self.writes_in_progress = 0  # writes that have begun and are not announced to their end
+        self.aborted_by: BaseException | None = None
         self.lost = False
         self.isolation: str | None = None
-        self.pending: Pending = self.root.pending if self.root is not self else Pending()
+        self.pending: PendingEffects = self.root.pending if self.root is not self else PendingEffects()
 
     @property
-    def client(self) -> LimitedClient:
+    def client(self) -> EngineClient:
         """The client whose transaction it is."""
-        client: LimitedClient = self.root._parent
+        client: EngineClient = self.root._parent
         return client
 
     @property
@@ -70,7 +70,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         done = self._finalized or self._sealed or self.root._connection is None
         return done or (self.outer is not None and self.outer.is_closed)
 
-    def is_inside(self, other: LimitedTransaction) -> bool:
+    def is_inside(self, other: EngineTransaction) -> bool:
         """Whether it is the other, or a savepoint in it."""
         return self is other or (self.outer is not None and self.outer.is_inside(other))
 
@@ -80,10 +80,10 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
     def _in_transaction(self) -> TransactionContext:
         return _Savepoint(type(self)(self._innermost()))
 
-    def _innermost(self) -> LimitedTransaction:
+    def _innermost(self) -> EngineTransaction:
         """The savepoint in it that this task is in, if it is in one: whoever names the outer means what is open now."""
         current = get_connections().get(self.connection_name)
-        if isinstance(current, LimitedTransaction) and current.is_inside(self) and not current.is_closed:
+        if isinstance(current, EngineTransaction) and current.is_inside(self) and not current.is_closed:
             return current
         return self
 
@@ -91,7 +91,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         """Send BEGIN, COMMIT, ROLLBACK or one about a savepoint."""
         raise NotImplementedError
 
-    def is_over(self, connection: Any) -> bool:
+    def is_ended_by_database(self, connection: Any) -> bool:
         """Override to say that the database has rolled back by itself, where the connection knows it."""
         return False
 
@@ -105,7 +105,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
             await self._run(command)
 
     async def commit(self) -> None:
-        if self.writing or self._turn.locked():
+        if self.writes_in_progress or self._savepoint_lock.locked():
             raise DatabaseError(
                 "Another task is in the middle of a write or a savepoint of this transaction. Wait for it before the "
                 "end, or start it by spawn(…)."
@@ -113,7 +113,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         self._sealed = True
         if self._savepoint is not None:
             await self._end(f"RELEASE SAVEPOINT {self._savepoint}")
-            self.pending.close_savepoint(self, kept=True)
+            self.pending.close_savepoint(self, keep=True)
         elif self.pending.has_pending:
             await self.pending.before_commit()
             await run_shielded(self._commit())
@@ -121,9 +121,9 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
             await self._commit()
 
     async def rollback(self) -> None:
-        self.ended_by = None  # which refuses everything else
+        self.aborted_by = None  # which refuses everything else
         if self._savepoint is not None:
-            self.pending.close_savepoint(self, kept=False)
+            self.pending.close_savepoint(self, keep=False)
             await self._end(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
         else:
             self.pending.outcome = self.pending.outcome or Outcome.ROLLED_BACK
@@ -146,7 +146,7 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
                 self.pending.outcome = Outcome.UNKNOWN
                 await self.run(connection, "COMMIT")
         except BaseException as exc:
-            if not (self.lost or isinstance(exc, UNANSWERED)):
+            if not (self.lost or isinstance(exc, UNKNOWN_OUTCOME)):
                 self.pending.outcome = None  # the database has said no, or was not asked
             raise
         self._finalized = True
@@ -160,15 +160,15 @@ class LimitedTransaction(WatchedClient, TransactionalDBClient):
         async with _Statement(self, ending=True) as connection:
             await self.run(connection, command)
 
-    async def _take_turn(self) -> None:
+    async def _acquire_savepoint_lock(self) -> None:
         """Wait until no savepoint is open in it, and have the turn to open one."""
         try:
-            async with asyncio.timeout(self.client.limits.acquire):
-                await self._turn.acquire()
+            async with asyncio.timeout(self.client.timeouts.acquire):
+                await self._savepoint_lock.acquire()
         except TimeoutError as exc:
             raise DatabaseTimeout(
                 "Another task has a savepoint open in this transaction, and did not end it within "
-                f"{self.client.limits.acquire:g} seconds. A task outside of it must not be waited for inside of it."
+                f"{self.client.timeouts.acquire:g} seconds. A task outside of it must not be waited for inside of it."
             ) from exc
 
 
@@ -178,9 +178,9 @@ class _Statement:
     One that begins or ends the transaction itself, or a savepoint, waits for no savepoint.
     """
 
-    __slots__ = ("_ending", "_limit", "_root", "_transaction")
+    __slots__ = ("_ending", "_root", "_timeout", "_transaction")
 
-    def __init__(self, transaction: LimitedTransaction, *, ending: bool = False) -> None:
+    def __init__(self, transaction: EngineTransaction, *, ending: bool = False) -> None:
         self._transaction = transaction
         self._root = transaction.root
         self._ending = ending
@@ -189,11 +189,11 @@ class _Statement:
         root = self._root
         await self._lock()
         try:
-            _refuse_ended(self._transaction, ending=self._ending)
+            _check_open(self._transaction, ending=self._ending)
         except DatabaseError:
             root._lock.release()
             raise
-        self._limit = Limit(root.client.limits.client)
+        self._timeout = TaskTimeout(root.client.timeouts.client)
         return root._connection
 
     async def __aexit__(
@@ -201,7 +201,7 @@ class _Statement:
     ) -> None:
         root = self._root
         try:
-            error = self._limit.end(error)
+            error = self._timeout.end(error)
             if error is None:
                 if root.server.states:
                     root.server.answered()
@@ -209,40 +209,42 @@ class _Statement:
             if root._connection is None:  # parted with, while this was under way in a task that was not waited for
                 raise_translated(root.client, error)
                 return
-            root.lost = not root.client.is_in_step(root._connection, error)
-            if root.lost or isinstance(error, asyncio.CancelledError) or root.is_over(root._connection):
-                root.ended_by = error
+            root.lost = not root.client.is_in_sync(root._connection, error)
+            if root.lost or isinstance(error, asyncio.CancelledError) or root.is_ended_by_database(root._connection):
+                root.aborted_by = error
             raise_translated(root.client, error)
-        except ENDING as exc:
-            root.ended_by = exc
+        except ABORTING_ERRORS as exc:
+            root.aborted_by = exc
             raise
         finally:
             root._lock.release()
 
     async def _lock(self) -> None:
-        one, root = self._transaction, self._root
+        transaction, root = self._transaction, self._root
         await root._lock.acquire()
-        while one._turn.locked() and not self._ending:
+        while transaction._savepoint_lock.locked() and not self._ending:
             root._lock.release()
-            await one._take_turn()
-            one._turn.release()
+            await transaction._acquire_savepoint_lock()
+            transaction._savepoint_lock.release()
             await root._lock.acquire()
 
 
-def _refuse_ended(one: LimitedTransaction, *, ending: bool) -> None:
-    root = one.root
-    if root.ended_by is not None:
+def _check_open(transaction: EngineTransaction, *, ending: bool) -> None:
+    root = transaction.root
+    if root.aborted_by is not None:
         # The name stays, for whoever would try the whole transaction again.
-        kind = type(root.ended_by) if isinstance(root.ended_by, DeadlockError | SerializationError) else DatabaseError
-        raise kind("An earlier error has ended this transaction: begin it anew.") from root.ended_by
-    around = one.outer is not None and one.outer.is_closed
-    if one._finalized or root._connection is None or around or (one._sealed and not ending):
-        raise DatabaseError(OVER)
+        kind = (
+            type(root.aborted_by) if isinstance(root.aborted_by, DeadlockError | SerializationError) else DatabaseError
+        )
+        raise kind("An earlier error has ended this transaction: begin it anew.") from root.aborted_by
+    is_outer_closed = transaction.outer is not None and transaction.outer.is_closed
+    if transaction._finalized or root._connection is None or is_outer_closed or (transaction._sealed and not ending):
+        raise DatabaseError(TRANSACTION_ENDED)
 
 
-def transaction(made: LimitedTransaction) -> TransactionContext:
+def transaction(client: EngineTransaction) -> TransactionContext:
     """The context of a transaction that was not begun yet: begun on entry, committed or rolled back on exit."""
-    return _Transaction(made)
+    return _Transaction(client)
 
 
 def set_isolation(context: TransactionContext, isolation: str) -> None:
@@ -255,19 +257,19 @@ def set_isolation(context: TransactionContext, isolation: str) -> None:
 class _Transaction(TransactionContext):
     __slots__ = ("_token", "transaction")
 
-    def __init__(self, made: LimitedTransaction) -> None:
-        self.transaction = made
+    def __init__(self, transaction: EngineTransaction) -> None:
+        self.transaction = transaction
 
     async def __aenter__(self) -> TransactionalDBClient:
-        made = self.transaction
-        made._connection = await made.client.acquire()
+        transaction = self.transaction
+        transaction._connection = await transaction.client.acquire()
         try:
-            await made.begin()
+            await transaction.begin()
         except BaseException as exc:
-            await self._leave(exc)
+            await self._close(exc)
             raise
-        self._token = get_connections().set(made.connection_name, made)
-        return made
+        self._token = get_connections().set(transaction.connection_name, transaction)
+        return transaction
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -281,67 +283,67 @@ class _Transaction(TransactionContext):
             raise
         finally:
             try:
-                await self._leave(error)
+                await self._close(error)
             finally:
-                await self._pay(error)
+                await self._run_effects(error)
 
-    async def _pay(self, error: BaseException | None) -> None:
+    async def _run_effects(self, error: BaseException | None) -> None:
         """Do what was to be done when the transaction has ended, whatever happens to the caller, who waits for it."""
         if self.transaction.pending.has_pending:
-            payment = spawn(self.transaction.pending.run(), name="what follows a transaction")
+            task = spawn(self.transaction.pending.run(), name="what follows a transaction")
             if not isinstance(error, asyncio.CancelledError):
-                await asyncio.shield(payment)
+                await asyncio.shield(task)
 
-    async def _leave(self, error: BaseException | None) -> None:
+    async def _close(self, error: BaseException | None) -> None:
         """Roll back what is open, and part with the connection."""
-        made, client = self.transaction, self.transaction.client
+        transaction, client = self.transaction, self.transaction.client
         cancelled = isinstance(error, asyncio.CancelledError)
-        if cancelled and made._lock.locked():
-            made.lost = True  # a task that nobody waits for has a statement under way
+        if cancelled and transaction._lock.locked():
+            transaction.lost = True  # a task that nobody waits for has a statement under way
         try:
-            if not (made._finalized or made.lost or cancelled):
-                await made.rollback()
+            if not (transaction._finalized or transaction.lost or cancelled):
+                await transaction.rollback()
         except DatabaseError:
-            made.lost = True  # and the error that led here is the one to be told
+            transaction.lost = True  # and the error that led here is the one to be told
         except BaseException:
-            made.lost = True
+            transaction.lost = True
             raise
         finally:
-            connection, made._connection = made._connection, None
-            made._finalized = True
-            await client.part(connection, error, lost=made.lost)
+            connection, transaction._connection = transaction._connection, None
+            transaction._finalized = True
+            await client.release(connection, error, lost=transaction.lost)
 
 
 class _Savepoint(NestedTransactionContext):
     __slots__ = ("_token",)
 
     async def __aenter__(self) -> TransactionalDBClient:
-        made: Any = self.client
-        await made.outer._take_turn()
+        transaction: Any = self.client
+        await transaction.outer._acquire_savepoint_lock()
         try:
-            await made.savepoint()
+            await transaction.savepoint()
         except BaseException:
-            made.outer._turn.release()
+            transaction.outer._savepoint_lock.release()
             raise
-        self._token = get_connections().set(made.connection_name, made)
+        self._token = get_connections().set(transaction.connection_name, transaction)
         return self.client
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        made: Any = self.client
+        transaction: Any = self.client
         try:
             get_connections().reset(self._token)
-            if error is None and not made._finalized:
-                await made.commit()
+            if error is None and not transaction._finalized:
+                await transaction.commit()
         except BaseException as exc:
             error = exc
             raise
         finally:
             try:
                 # Also when it was cancelled, and when it cannot be kept: the transaction around it may go on.
-                if error is not None and not made._finalized and made.root.ended_by is None:
-                    await made.rollback()
+                if error is not None and not transaction._finalized and transaction.root.aborted_by is None:
+                    await transaction.rollback()
             finally:
-                made._finalized = True
-                made.outer._turn.release()
+                transaction._finalized = True
+                transaction.outer._savepoint_lock.release()

@@ -29,17 +29,17 @@ from sanicbase.errors import InvalidValue, SanicBaseError
 __all__ = [
     "MYSQL_RECONNECTED",
     "SQLITE_REOPENED",
-    "Verdict",
+    "Translation",
     "is_missing_table",
     "mysql_error",
     "postgres_error",
     "sqlite_error",
 ]
 
-Verdict = type[DatabaseError] | State
+Translation = type[DatabaseError] | State
 """What an error becomes; a state stands for DatabaseUnavailable in that state."""
 
-WORDS = {
+MESSAGES = {
     "too_long": "is too long",
     "out_of_range": "is out of range",
     "invalid_text": "has characters that cannot be stored",
@@ -48,7 +48,7 @@ WORDS = {
 }
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters stand for the rest of a class.
-SQLSTATES: dict[str, Verdict] = {
+SQLSTATES: dict[str, Translation] = {
     "08": "away",  # of the connection
     "25006": "read_only",
     "25P03": DatabaseTimeout,  # idle_in_transaction_session_timeout
@@ -79,7 +79,7 @@ SQLSTATE_VALUES = {
 
 # https://mariadb.com/kb/en/mariadb-error-code-reference/; 2000 and above are the client's own.
 MYSQL_CLIENT = range(2000, 3000)
-MYSQL_ERRORS: dict[int, Verdict] = {
+MYSQL_ERRORS: dict[int, Translation] = {
     **dict.fromkeys((1053, 1077, 1079, 1080), "away"),  # shutting down
     **dict.fromkeys((1152, 1158, 1159, 1160, 1161, 1184), "away"),  # the connection was lost
     **dict.fromkeys((1927, 3169, 4031), "away"),  # KILL; idle for too long
@@ -112,7 +112,7 @@ MYSQL_OPTION = 1290  # an option forbids the statement, --read-only or another o
 # After these the connection is made anew: it leads to a server, or a session, that will not do its work again.
 MYSQL_RECONNECTED = {
     MYSQL_OPTION,
-    *(code for code, verdict in MYSQL_ERRORS.items() if verdict in ("away", "refusing", "read_only")),
+    *(code for code, translation in MYSQL_ERRORS.items() if translation in ("away", "refusing", "read_only")),
 }
 MYSQL_INTEGRITY = {1022, 1048, 1062, 1169, 1216, 1217, 1364, 1451, 1452, 1557, 1586, 1761, 1762, 3819, 4025}
 MYSQL_VALUES = {
@@ -135,7 +135,7 @@ MYSQL_CHECK = re.compile(r"(?i:constraint) [`']([^`']+)[`'] (?:failed|is violate
 
 SQLITE_CONSTRAINT_DATATYPE = 3091  # which Python has no name for yet
 # https://www.sqlite.org/rescode.html; an extended code stands before the primary one in its last byte.
-SQLITE_ERRORS: dict[int, Verdict] = {
+SQLITE_ERRORS: dict[int, Translation] = {
     sqlite3.SQLITE_BUSY_SNAPSHOT: SerializationError,
     sqlite3.SQLITE_LOCKED: SerializationError,
     sqlite3.SQLITE_BUSY: DatabaseTimeout,
@@ -181,12 +181,12 @@ def mysql_error(error: BaseException) -> SanicBaseError | None:
     name = type(error).__name__
     if code in MYSQL_CLIENT or name == "InterfaceError" or "sequence number" in text:
         return DatabaseUnavailable(error)
-    if verdict := MYSQL_ERRORS.get(code):
-        return _judged(error, verdict)
+    if translation := MYSQL_ERRORS.get(code):
+        return _translated(error, translation)
     if code == MYSQL_OPTION and "read-only" in text:
-        return _judged(error, "read_only")
+        return _translated(error, "read_only")
     if code in MYSQL_VALUES or name == "DataError":
-        column = found.group(1) if (found := MYSQL_COLUMN.search(text)) else ""
+        column = match.group(1) if (match := MYSQL_COLUMN.search(text)) else ""
         return _invalid("invalid_datetime" if "date" in text[:24] else MYSQL_VALUES.get(code, "invalid_value"), column)
     if code in MYSQL_INTEGRITY or name == "IntegrityError":
         constraint, columns = _mysql_constraint(text)
@@ -213,8 +213,8 @@ def sqlite_error(error: BaseException) -> SanicBaseError | None:
     if code in (sqlite3.SQLITE_MISMATCH, SQLITE_CONSTRAINT_DATATYPE, sqlite3.SQLITE_TOOBIG):
         return _invalid("too_long" if code == sqlite3.SQLITE_TOOBIG else "invalid_value")
     primary = code & 0xFF  # the rest of an extended code tells details
-    if verdict := SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(primary):
-        return _judged(error, verdict)
+    if translation := SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(primary):
+        return _translated(error, translation)
     if primary == sqlite3.SQLITE_CONSTRAINT:
         constraint, columns = _sqlite_constraint(str(error))
         return IntegrityError(error, constraint=constraint, columns=columns)
@@ -231,14 +231,14 @@ def is_missing_table(error: BaseException) -> bool:
     )
 
 
-def _judged(error: BaseException, verdict: Verdict) -> DatabaseError:
-    return DatabaseUnavailable(error, state=verdict) if isinstance(verdict, str) else verdict(error)
+def _translated(error: BaseException, translation: Translation) -> DatabaseError:
+    return DatabaseUnavailable(error, state=translation) if isinstance(translation, str) else translation(error)
 
 
 def _by_sqlstate(error: asyncpg.PostgresError) -> SanicBaseError:
     state = error.sqlstate or ""
-    if verdict := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
-        return _judged(error, verdict)
+    if translation := SQLSTATES.get(state) or SQLSTATES.get(state[:2]):
+        return _translated(error, translation)
     if state.startswith("22"):
         # One that asyncpg itself finds, for which there is no form on the wire, is a DataError with a cause.
         return _invalid(SQLSTATE_VALUES.get(state) or _code_of(error.__cause__), error.column_name or "")
@@ -250,19 +250,19 @@ def _by_sqlstate(error: asyncpg.PostgresError) -> SanicBaseError:
 
 def _key_columns(detail: str) -> tuple[str, ...]:
     """The columns in `Key (a, b)=(1, 2) already exists.`; none for an index on an expression."""
-    found = POSTGRES_KEY.search(detail)
-    return tuple(name.strip(' "') for name in found.group(1).split(",")) if found else ()
+    match = POSTGRES_KEY.search(detail)
+    return tuple(name.strip(' "') for name in match.group(1).split(",")) if match else ()
 
 
 def _mysql_constraint(text: str) -> tuple[str, tuple[str, ...]]:
-    if found := MYSQL_FOREIGN_KEY.search(text):
-        return found.group(1), tuple(name.strip(" `") for name in found.group(2).split(","))
-    if found := MYSQL_NULL.match(text):
-        return "", (found.group(1),)
-    if found := MYSQL_DUPLICATE.match(text):
-        return found.group(1), _unique_columns(found.group(1))
-    found = MYSQL_CHECK.search(text)
-    return (found.group(1) if found else ""), ()
+    if match := MYSQL_FOREIGN_KEY.search(text):
+        return match.group(1), tuple(name.strip(" `") for name in match.group(2).split(","))
+    if match := MYSQL_NULL.match(text):
+        return "", (match.group(1),)
+    if match := MYSQL_DUPLICATE.match(text):
+        return match.group(1), _unique_columns(match.group(1))
+    match = MYSQL_CHECK.search(text)
+    return (match.group(1) if match else ""), ()
 
 
 def _unique_columns(key: str) -> tuple[str, ...]:
@@ -305,4 +305,4 @@ def _code_of(error: BaseException | None) -> str:
 
 def _invalid(code: str, column: str = "") -> InvalidValue:
     subject = f"The value of {column}" if column else "A value"
-    return InvalidValue(f"{subject} {WORDS[code]}.", path=column, code=code)
+    return InvalidValue(f"{subject} {MESSAGES[code]}.", path=column, code=code)

@@ -18,7 +18,7 @@ Ask = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """Sends a statement to one server and returns its rows."""
 
 STOPPED = "its replication has stopped"
-AWAY = (DatabaseUnavailable, DatabaseTimeout)
+UNAVAILABLE = (DatabaseUnavailable, DatabaseTimeout)
 
 
 class Lag:
@@ -31,9 +31,9 @@ class Lag:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
-    async def look_at_primary(self, ask: Ask) -> None:
+    async def check_primary(self, ask: Ask) -> None:
         """Ask the primary, before its replicas are. Raises what is raised when it does not answer."""
         await ask(self.question)
 
@@ -43,14 +43,14 @@ class Lag:
         return None
 
     @property
-    def too_much(self) -> str:
+    def too_far_behind(self) -> str:
         """What is said of a replica that is further behind."""
         return f"it is more than {self.limit:g} s behind its primary"
 
-    def say_untold(self, name: str, why: object) -> None:
+    def warn_unknown(self, name: str, why: object) -> None:
         """Say once that a replica's lag is not known."""
-        if name not in self._said:
-            self._said.add(name)
+        if name not in self._warned:
+            self._warned.add(name)
             logger.warning("How far %s is behind cannot be told (%s): no lag is assumed.", name, why)
 
 
@@ -70,15 +70,15 @@ class PostgresLag(Lag):
         super().__init__(limit)
         self._positions: deque[tuple[float, int]] = deque()  # of the last `limit` seconds, the oldest first
 
-    async def look_at_primary(self, ask: Ask) -> None:
+    async def check_primary(self, ask: Ask) -> None:
         now = time.monotonic()  # before the answer: what is replayed up to it is at least as new as that
         try:
             position = int((await ask(self.question))[0]["position"])
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except DatabaseError as exc:
             self._positions.clear()
-            self.say_untold("a replica", exc)
+            self.warn_unknown("a replica", exc)
             return
         known = self._positions
         if known and position < known[-1][1]:
@@ -90,18 +90,18 @@ class PostgresLag(Lag):
     async def fault(self, name: str, ask: Ask) -> str | None:
         try:
             (row,) = await ask(self.replayed)
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except DatabaseError as exc:
-            self.say_untold(name, exc)
+            self.warn_unknown(name, exc)
             return None
         if not row["standby"]:
             return "it is no standby"
         if row["position"] is None:
-            self.say_untold(name, "it does not tell what it has replayed")
+            self.warn_unknown(name, "it does not tell what it has replayed")
             return None
         behind = bool(self._positions) and int(row["position"]) < self._positions[0][1]
-        return self.too_much if behind else None
+        return self.too_far_behind if behind else None
 
 
 class MySQLLag(Lag):
@@ -117,25 +117,25 @@ class MySQLLag(Lag):
     async def fault(self, name: str, ask: Ask) -> str | None:
         try:
             rows = await self._status(ask)
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except DatabaseError as exc:
-            self.say_untold(name, exc)
+            self.warn_unknown(name, exc)
             return None
         if not rows:
-            self.say_untold(name, "it has no replication")
+            self.warn_unknown(name, "it has no replication")
             return None
         if not all(_first(row, names) == "Yes" for row in rows for names in self.threads):
             return STOPPED
         lags = [_first(row, self.seconds) for row in rows]
         if None in lags:
             return STOPPED
-        return self.too_much if max(map(float, lags)) > self.limit else None
+        return self.too_far_behind if max(map(float, lags)) > self.limit else None
 
     async def _status(self, ask: Ask) -> list[dict[str, Any]]:
         try:
             return await ask(self.statements[0])
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except DatabaseError:
             return await ask(self.statements[1])  # of servers from before the word was changed

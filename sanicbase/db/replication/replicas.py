@@ -19,11 +19,11 @@ from tortoise.models import Model
 from tortoise.router import router
 
 from sanicbase.db.engine.outage import reason
-from sanicbase.db.engine.statements import LimitedClient
+from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.db.model import DBModel
+from sanicbase.db.replication.clients import Primary, Replica, client_with_role, probe_client
 from sanicbase.db.replication.lag import lag_of
-from sanicbase.db.replication.replicated import Primary, Replica, client_of, probe_of
 from sanicbase.db.routing import may_use_replica
 from sanicbase.errors import ResourceError
 
@@ -31,9 +31,12 @@ __all__ = ["Replicas", "Router"]
 
 logger = logging.getLogger("sanicbase.db")
 
-CHECK_EVERY = 1.0  # seconds
+CHECK_INTERVAL = 1.0  # seconds
 CHECK_TIMEOUT = 2.0  # seconds for one server's answer
-PATIENCE, PAUSE = 1.0, 0.1  # seconds at first: a standby is always a moment behind, and no earlier position is known
+CATCH_UP_TIMEOUT, CATCH_UP_PAUSE = (
+    1.0,
+    0.1,
+)  # seconds at first: a standby is always a moment behind, and no earlier position is known
 
 
 class Router:
@@ -68,7 +71,7 @@ class Replicas:
         self,
         connections: ConnectionHandler,
         primary: str,
-        made: Mapping[str, dict[str, Any]],
+        replicas: Mapping[str, dict[str, Any]],
         *,
         max_lag: float,
         timeout: float,
@@ -78,16 +81,16 @@ class Replicas:
         self._connections = connections
         self._timeout = min(timeout, CHECK_TIMEOUT)
         self._connect = connect
-        self._every = min(CHECK_EVERY, max_lag / 4)
+        self._every = min(CHECK_INTERVAL, max_lag / 4)
         plain: Any = connections.get(primary)
         kind, credentials = type(plain), connections.db_config[primary]["credentials"]
-        self._primary = client_of(Primary, kind, credentials, primary)
+        self._primary = client_with_role(Primary, kind, credentials, primary)
         self._primary.replicas = self
-        self._probe = probe_of(kind, credentials, self._primary)
-        self._replicas = [self._replica(kind, info["credentials"], name) for name, info in made.items()]
+        self._probe = probe_client(kind, credentials, self._primary)
+        self._replicas = [self._replica(kind, info["credentials"], name) for name, info in replicas.items()]
         self._lag = lag_of(plain.capabilities.dialect, max_lag)
-        self._told: dict[str, str | None] = dict.fromkeys(made)
-        self._watch: asyncio.Task[None] | None = None
+        self._logged_faults: dict[str, str | None] = dict.fromkeys(replicas)
+        self._task: asyncio.Task[None] | None = None
         # Beside what Tortoise has configured: `set` would do so for the current task only.
         for client in (self._primary, *self._replicas):
             connections._storage[client.connection_name] = client
@@ -96,97 +99,102 @@ class Replicas:
         router.init_routers([Router])  # again, for aerich has Tortoise forget it when it makes an embedded database
         if self._connect:
             try:
-                await self._look_first()
+                await self._check_first()
             except BaseException:
                 await self._close()
                 raise
-        self._watch = asyncio.create_task(self._keep_looking(), name=self.name)
+        self._task = asyncio.create_task(self._check_periodically(), name=self.name)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         await self._close()
 
     def choose(self) -> str | None:
         """The name of one that can be read from, at random; None when there is none."""
-        serving = [replica.connection_name for replica in self._replicas if replica.serves]
+        serving = [replica.connection_name for replica in self._replicas if replica.is_available]
         return random.choice(serving) if serving else None  # noqa: S311  (no secret)
 
     async def ping(self) -> None:
         """Raises ResourceError, which names those that are left out, as they were found a moment ago."""
-        if away := [replica for replica in self._replicas if not replica.serves]:
-            reasons = (f"{one.outage.name}: {'no answer' if one.outage.is_down else one.fault}" for one in away)
+        if unavailable := [replica for replica in self._replicas if not replica.is_available]:
+            reasons = (
+                f"{replica.outage.name}: {'no answer' if replica.outage.is_down else replica.fault}"
+                for replica in unavailable
+            )
             raise ResourceError("; ".join(reasons))
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Ask every server once."""
         primary_answers = True
         try:
-            await self._lag.look_at_primary(partial(self._ask, self._probe))
+            await self._lag.check_primary(partial(self._ask, self._probe))
         except Exception as exc:  # whatever it is, it says nothing about the replicas
             primary_answers = False
             if not self._primary.outage.is_down and not _is_refusal(exc):
                 self._primary.outage.failed(exc)
-        await asyncio.gather(*(self._look_at(replica, judge=primary_answers) for replica in self._replicas))
+        await asyncio.gather(
+            *(self._check_replica(replica, primary_answers=primary_answers) for replica in self._replicas)
+        )
 
-    async def _look_at(self, replica: Replica, *, judge: bool) -> None:
+    async def _check_replica(self, replica: Replica, *, primary_answers: bool) -> None:
         try:
             fault = await self._lag.fault(replica.connection_name, partial(self._ask, replica.probe))
         except Exception as exc:  # every driver raises its own kinds, some of them untranslated
             if _is_refusal(exc):  # which is noted already
-                replica.found(reason(exc))
+                replica.record(reason(exc))
             elif not replica.outage.is_down:
                 replica.outage.failed(exc)
             return
         if replica.outage.is_down:  # noted by a reader while this was asked
             return
-        if judge:
-            replica.found(fault)
+        if primary_answers:
+            replica.record(fault)
         else:
-            replica.not_judged()
+            replica.record_unknown()
 
-    async def _look_first(self) -> None:
+    async def _check_first(self) -> None:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + PATIENCE
-        await self.look()
-        while clock() < deadline and any(replica.fault == self._lag.too_much for replica in self._replicas):
-            await asyncio.sleep(PAUSE)
-            await self.look()
-        self._tell()
+        deadline = clock() + CATCH_UP_TIMEOUT
+        await self.check()
+        while clock() < deadline and any(replica.fault == self._lag.too_far_behind for replica in self._replicas):
+            await asyncio.sleep(CATCH_UP_PAUSE)
+            await self.check()
+        self._log_changes()
 
-    async def _keep_looking(self) -> None:
+    async def _check_periodically(self) -> None:
         if not self._connect:
-            await self._look_first()
+            await self._check_first()
         while True:
             await asyncio.sleep(self._every)
-            await self.look()
-            self._tell()
+            await self.check()
+            self._log_changes()
 
-    def _tell(self) -> None:
+    def _log_changes(self) -> None:
         """Log what has changed, beside what the outages log themselves."""
         for replica in self._replicas:
             name, fault = replica.connection_name, replica.fault
-            if replica.outage.is_down or fault == self._told[name]:
+            if replica.outage.is_down or fault == self._logged_faults[name]:
                 continue
             if fault is None:
                 logger.warning("The database %s is read from again.", replica.outage.name)
             else:
                 logger.warning("The database %s is not read from: %s.", replica.outage.name, fault)
-            self._told[name] = fault
+            self._logged_faults[name] = fault
 
-    async def _ask(self, client: LimitedClient, statement: str) -> list[dict[str, Any]]:
+    async def _ask(self, client: EngineClient, statement: str) -> list[dict[str, Any]]:
         async with asyncio.timeout(self._timeout):
             rows: list[dict[str, Any]] = list(map(dict, await client.execute_query_dict(statement)))
             return rows
 
     def _replica(self, kind: type[Any], credentials: Mapping[str, Any], name: str) -> Replica:
-        replica: Replica = client_of(Replica, kind, credentials, name)
+        replica: Replica = client_with_role(Replica, kind, credentials, name)
         replica.primary = self._primary
-        replica.probe = probe_of(kind, credentials, replica)
+        replica.probe = probe_client(kind, credentials, replica)
         return replica
 
     async def _close(self) -> None:

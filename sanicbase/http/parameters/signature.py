@@ -21,7 +21,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
 from sanic.request import Request as SanicRequest
 
-from sanicbase.db.pages import ListQuery
+from sanicbase.db.pagination import ListQuery
 from sanicbase.errors import SanicBaseError
 from sanicbase.http.parameters.form_body import FormBody, FormPart
 from sanicbase.http.parameters.json_body import JsonBody

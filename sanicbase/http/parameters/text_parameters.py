@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from sanic.exceptions import NotFound
 
-from sanicbase.db.pages import ListQuery
+from sanicbase.db.pagination import ListQuery
 from sanicbase.db.values import unstorable_character
 from sanicbase.http.errors.exceptions import FieldError, InvalidParameters, printable
 from sanicbase.http.request import Request

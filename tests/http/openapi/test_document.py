@@ -37,7 +37,7 @@ from sanicbase import (
     raises,
 )
 from sanicbase.codes import StatusError
-from sanicbase.db.pages.cursor import encode_cursor
+from sanicbase.db.pagination.cursor import encode_cursor
 from sanicbase.http.openapi import Info, document
 from sanicbase.server.context import App
 from tests.http.conftest import Serve

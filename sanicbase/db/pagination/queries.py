@@ -24,23 +24,23 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.pages.columns import annotated
-from sanicbase.db.pages.cursor import MAX_LENGTH
-from sanicbase.db.pages.declaration import DEFAULT_SIZE, MAX_SIZE, PLAIN, SHOWN, Declaration
-from sanicbase.db.pages.filters import once, separated
-from sanicbase.db.pages.keyset import check_position, keyset_page, unique_order
-from sanicbase.db.pages.page import KeysetPage, Page
+from sanicbase.db.pagination.columns import annotated
+from sanicbase.db.pagination.cursor import MAX_LENGTH
+from sanicbase.db.pagination.declaration import DEFAULT_SIZE, MAX_NAME_LENGTH, MAX_SIZE, NO_DECLARATION, Declaration
+from sanicbase.db.pagination.filters import single_value, split_commas
+from sanicbase.db.pagination.keyset import check_position, keyset_page, unique_order
+from sanicbase.db.pagination.page import KeysetPage, Page
 from sanicbase.errors import InvalidQuery, SanicBaseError
 from sanicbase.numerals import integer_text
 
-__all__ = ["KeysetQuery", "ListQuery", "OffsetQuery", "PageQuery", "check_lists"]
+__all__ = ["KeysetQuery", "ListQuery", "OffsetQuery", "PageQuery", "check_list_queries"]
 
 M = TypeVar("M", bound=Model)
 
 MAX_ROWS = 10_000_000  # a page that begins behind so many is refused: the database would read them all to skip them
-MAX_MISTAKES = 20
-PLACES = ("page", "cursor", "offset", "size", "limit")  # what is named first
-COUNT = (BeforeValidator(integer_text), BeforeValidator(once))
+MAX_ERRORS = 20
+FIRST_PARAMETERS = ("page", "cursor", "offset", "size", "limit")  # what is named first
+COUNT = (BeforeValidator(integer_text), BeforeValidator(single_value))
 CURSOR: JsonDict = {
     "anyOf": [
         {"type": "string", "format": "cursor", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": MAX_LENGTH},
@@ -54,14 +54,14 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    declaration: ClassVar[Declaration] = PLAIN
+    declaration: ClassVar[Declaration] = NO_DECLARATION
 
-    order: Annotated[tuple[str, ...], AfterValidator(PLAIN.check_order), BeforeValidator(separated)] = ()
+    order: Annotated[tuple[str, ...], AfterValidator(NO_DECLARATION.check_order), BeforeValidator(split_commas)] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if (meta := cls.__dict__.get("Meta")) is not None:
-            if cls.declaration is not PLAIN:
+            if cls.declaration is not NO_DECLARATION:
                 raise SanicBaseError(f"{cls.__name__} inherits the Meta of another list. Give one of the two a Meta.")
             declared = Declaration.of(cls.__name__, meta)
             _add_fields(cls, declared)
@@ -83,18 +83,18 @@ class ListQuery(BaseModel):
         except ValidationError as exc:
             raise _invalid(cls, exc) from None
 
-    def narrow(self, queryset: QuerySet[M]) -> QuerySet[M]:
+    def filter_queryset(self, queryset: QuerySet[M]) -> QuerySet[M]:
         """The queryset with the filters that the request gave; for lists that are not fetched in pages."""
         source = self.declaration.source
         if source is not None and queryset.model is not source:
             raise SanicBaseError(
                 f"{type(self).__name__} is about {source.__name__}, not {queryset.model.__name__}: change its source."
             )
-        given = [(each, getattr(self, each.entry)) for each in self.declaration.filters]
-        return queryset.filter(*(Q(**{each.condition: value}) for each, value in given if value is not None))
+        given = [(filter_, getattr(self, filter_.entry)) for filter_ in self.declaration.filters]
+        return queryset.filter(*(Q(**{filter_.condition: value}) for filter_, value in given if value is not None))
 
-    async def _part(self, queryset: QuerySet[M], *, offset: int, limit: int) -> Page[M]:
-        found = self.narrow(queryset)
+    async def _fetch_page(self, queryset: QuerySet[M], *, offset: int, limit: int) -> Page[M]:
+        found = self.filter_queryset(queryset)
         total = await found.count()
         order = unique_order(queryset.model, self.order)
         return Page(await found.order_by(*order).offset(offset).limit(limit), total)
@@ -113,7 +113,7 @@ class PageQuery(ListQuery):
         is written; a list that changes while it is read is better walked along with KeysetQuery. The order takes the
         place of any other of the queryset, which must have no limit and no offset.
         """
-        return await self._part(queryset, offset=(self.page - 1) * self.size, limit=self.size)
+        return await self._fetch_page(queryset, offset=(self.page - 1) * self.size, limit=self.size)
 
 
 class OffsetQuery(ListQuery):
@@ -127,49 +127,49 @@ class OffsetQuery(ListQuery):
 
         As PageQuery's.
         """
-        return await self._part(queryset, offset=self.offset, limit=self.limit)
+        return await self._fetch_page(queryset, offset=self.offset, limit=self.limit)
 
 
 class KeysetQuery(ListQuery):
     """Pages that are walked along: `cursor`, `size`, `order` and the filters of `Meta`."""
 
-    cursor: Annotated[str | None, BeforeValidator(once), Field(json_schema_extra=CURSOR)] = None
+    cursor: Annotated[str | None, BeforeValidator(single_value), Field(json_schema_extra=CURSOR)] = None
     size: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
 
     async def fetch(self, queryset: QuerySet[M]) -> KeysetPage[M]:
         """The page of the queryset at the cursor, filtered and ordered as the request asks; see `keyset_page`."""
-        return await keyset_page(self.narrow(queryset), self.order, cursor=self.cursor, size=self.size)
+        return await keyset_page(self.filter_queryset(queryset), self.order, cursor=self.cursor, size=self.size)
 
 
-def check_lists() -> None:
+def check_list_queries() -> None:
     """Look at what leads from the lists of open models to other models. Raises SanicBaseError for a mistake there."""
     models = {model for app in (Tortoise.apps or {}).values() for model in app.values()}
     for cls in _subclasses(ListQuery):
         source = cls.declaration.source
         if source in models:
-            for each in cls.declaration.filters:
-                _ = each.resolved
+            for filter_ in cls.declaration.filters:
+                _ = filter_.resolved
             if issubclass(cls, KeysetQuery):
-                cls.declaration.each_order(check_position)
+                cls.declaration.for_each_order(check_position)
 
 
 def _subclasses(cls: type[ListQuery]) -> Iterator[type[ListQuery]]:
-    for each in cls.__subclasses__():
-        yield each
-        yield from _subclasses(each)
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
     """Give the class a field for each filter, and its limits. Python runs this before pydantic collects the fields."""
     annotations = inspect.get_annotations(cls)
     inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__pydantic_fields__", {})}
-    for each in declared.filters:
-        if each.entry in inherited | annotations.keys() or hasattr(cls, each.entry):
+    for filter_ in declared.filters:
+        if filter_.entry in inherited | annotations.keys() or hasattr(cls, filter_.entry):
             raise SanicBaseError(
-                f"{cls.__name__}: {each.entry!r} cannot be a filter, for a query has such a name already."
+                f"{cls.__name__}: {filter_.entry!r} cannot be a filter, for a query has such a name already."
             )
-        annotations[each.entry] = each.annotation() | None
-        setattr(cls, each.entry, None)
+        annotations[filter_.entry] = filter_.annotation() | None
+        setattr(cls, filter_.entry, None)
     size = (annotated(int, Field(ge=1, le=declared.max_size), *COUNT), declared.size)
     limits: dict[str, tuple[Any, Any]] = {
         "size": size,
@@ -182,7 +182,7 @@ def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
         setattr(cls, name, default)
     cls.__annotations__ = annotations
     if "cursor" in inherited:
-        declared.each_order(check_position)
+        declared.for_each_order(check_position)
 
 
 def _order_type(declared: Declaration) -> Any:
@@ -192,7 +192,7 @@ def _order_type(declared: Declaration) -> Any:
     return Annotated[
         tuple[str, ...],
         AfterValidator(declared.check_order),
-        BeforeValidator(separated),
+        BeforeValidator(split_commas),
         Field(json_schema_extra=schema),
     ]
 
@@ -200,13 +200,13 @@ def _order_type(declared: Declaration) -> Any:
 def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     """Every mistake of the query, as one exception."""
     names = list(cls.model_fields)
-    allowed = ", ".join(sorted(names, key=lambda name: (*PLACES, name).index(name)))
+    allowed = ", ".join(sorted(names, key=lambda name: (*FIRST_PARAMETERS, name).index(name)))
     mistakes: list[InvalidQuery] = []
-    for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_MISTAKES]):
+    for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_ERRORS]):
         path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]
         context = found.get("ctx", {})
         if code == "extra_forbidden":
-            path, code = path[:SHOWN].encode(errors="replace").decode(), "unknown_parameter"
+            path, code = path[:MAX_NAME_LENGTH].encode(errors="replace").decode(), "unknown_parameter"
             message = f"There is no filter {path!r}. Allowed: {allowed}."
             context = {"name": repr(path), "allowed": allowed}
         others = mistakes[-1].mistakes if mistakes else ()

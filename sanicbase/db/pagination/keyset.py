@@ -20,9 +20,9 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from sanicbase.db.keys import attribute
-from sanicbase.db.pages.columns import column_type, plain_column
-from sanicbase.db.pages.cursor import MAX_PAYLOAD, InvalidCursor, decode_cursor, encode_cursor
-from sanicbase.db.pages.page import KeysetPage
+from sanicbase.db.pagination.columns import column_of, column_type
+from sanicbase.db.pagination.cursor import MAX_PAYLOAD, InvalidCursor, decode_cursor, encode_cursor
+from sanicbase.db.pagination.page import KeysetPage
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["check_position", "keyset_page", "unique_order"]
@@ -150,7 +150,7 @@ def _ordering(model: type[Model], order: tuple[str, ...]) -> _Ordering:
 
 def check_position(model: type[Model], name: str) -> tuple[Any, int, bool]:
     """The type of a column in a cursor, its size there, and whether it can be NULL. Raises SanicBaseError."""
-    column = plain_column(model, name)
+    column = column_of(model, name)
     if column is None:
         raise SanicBaseError(f"{model.__name__} has no column {name!r} to be ordered by.")
     found = column_type(column)

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from sanicbase.process.cancellation import uncancel
 
-__all__ = ["GRACE", "Limit", "Limits"]
+__all__ = ["GRACE", "TaskTimeout", "Timeouts"]
 
 GRACE = 0.5  # seconds that a server has to end a statement by itself, before the client leaves
 ACQUIRE, IDLE = 5.0, 300.0
 
 
-class Limits(NamedTuple):
+class Timeouts(NamedTuple):
     """Seconds: of a `statement` (None sets no limit), to `acquire` a connection, a connection may be `idle`."""
 
     statement: float | None
@@ -22,7 +22,7 @@ class Limits(NamedTuple):
     client: float | None  # when the client gives up: a little after the server should have
 
     @classmethod
-    def take(cls, credentials: dict[str, Any]) -> Limits:
+    def take(cls, credentials: dict[str, Any]) -> Timeouts:
         """Take `statement_timeout`, `acquire_timeout` and `idle_timeout` out of what a driver is given.
 
         They come as text from a URL's query; 0 sets no limit for statements.
@@ -33,7 +33,7 @@ class Limits(NamedTuple):
         return cls(statement or None, acquire, idle, statement + GRACE if statement else None)
 
 
-class Limit:
+class TaskTimeout:
     """Cancels the current task after some seconds, unless it is ended before.
 
     `asyncio.timeout` without a coroutine on the way in and another on the way out: it is used for every statement.

@@ -17,7 +17,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from sanicbase import InvalidQuery, KeysetQuery, PageQuery, SanicBaseError
-from sanicbase.db.pages.filters import Filter
+from sanicbase.db.pagination.filters import Filter
 from tests.db.opening import Store, opened
 from tests.db.shelf import Book, Genre, Grade, Note, Writer
 

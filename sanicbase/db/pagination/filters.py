@@ -15,11 +15,11 @@ from tortoise.fields.base import Field as Column
 from tortoise.fields.relational import ForeignKeyFieldInstance
 from tortoise.models import Model
 
-from sanicbase.db.keys import attribute_path, foreign_key, to_many
-from sanicbase.db.pages.columns import MAX_TEXT, ColumnType, annotated, column_type, plain_column
+from sanicbase.db.keys import attribute_path, foreign_key, is_to_many
+from sanicbase.db.pagination.columns import MAX_TEXT, ColumnType, annotated, column_of, column_type
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["Filter", "once", "separated"]
+__all__ = ["Filter", "single_value", "split_commas"]
 
 LISTS = ("in", "not_in")
 ORDERED = ("gt", "gte", "lt", "lte")
@@ -29,14 +29,14 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d")
 MAX_LIST = 100  # values of one filter
 
 
-def once(value: object) -> object:
+def single_value(value: object) -> object:
     """A parameter that is given once; a list is what the query string has of one that is repeated."""
     if isinstance(value, list):
         raise PydanticCustomError("repeated", "Give this parameter once.")
     return value
 
 
-def separated(value: object) -> object:
+def split_commas(value: object) -> object:
     """Several values: of a repeated parameter, or of one with commas. One that is repeated may hold commas itself."""
     return value.split(",") if isinstance(value, str) else value
 
@@ -69,13 +69,13 @@ class Filter:
     def annotation(self) -> Any:
         """The type of the parameter, checked now as far as it can be. Raises SanicBaseError."""
         first, *more = self.path
-        column = plain_column(self.source, first)
+        column = column_of(self.source, first)
         if not more and column is not None:
             return self._type(column)
         relation = self.source._meta.fields_map.get(first) if more else foreign_key(self.source, first)
         if isinstance(relation, ForeignKeyFieldInstance):
             return annotated(Any, _Later(self))
-        if not more and to_many(self.source, first):
+        if not more and is_to_many(self.source, first):
             raise self._wrong(f"{first} leads to several rows, so a row would be in the list several times")
         raise self._wrong(f"{self.source.__name__} has no column or foreign key {first!r}")
 
@@ -88,7 +88,7 @@ class Filter:
             if not isinstance(field, ForeignKeyFieldInstance):  # one to many would give a row several times
                 raise self._wrong(f"{model.__name__} has no foreign key {relation!r}")
             model = vars(field).get("related_model") or self._unknown()
-        column = plain_column(model, name)
+        column = column_of(model, name)
         if column is None:
             raise self._wrong(f"{model.__name__} has no column {name!r}, or the database is not open")
         return TypeAdapter(self._type(column))
@@ -99,14 +99,14 @@ class Filter:
     def _type(self, column: Column[Any]) -> Any:
         """The type of what the operator compares the column with."""
         if self.operator == "isnull":
-            return Annotated[bool, BeforeValidator(once)]
+            return Annotated[bool, BeforeValidator(single_value)]
         found = column_type(column)
         if found is None:
             raise self._wrong(f"{type(column).__name__} is not filtered by")
         if self.operator in LISTS:
             several: Any = list[annotated(_read(found), AfterValidator(_sendable))]  # type: ignore[misc]
-            return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(separated))
-        return annotated(self._single(column, found), AfterValidator(_sendable), BeforeValidator(once))
+            return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(split_commas))
+        return annotated(self._single(column, found), AfterValidator(_sendable), BeforeValidator(single_value))
 
     def _single(self, column: Column[Any], found: ColumnType) -> Any:
         if self.operator in TEXTUAL:

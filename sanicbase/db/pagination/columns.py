@@ -21,7 +21,7 @@ from sanicbase.db.keys import attribute
 from sanicbase.errors import InvalidValue
 from sanicbase.numerals import decimal_text, float_text, integer_text
 
-__all__ = ["ColumnType", "annotated", "column_type", "plain_column"]
+__all__ = ["ColumnType", "annotated", "column_of", "column_type"]
 
 MAX_TEXT = 1000  # characters that a filter on a column without a length may have
 DURATION_LIMIT = timedelta(microseconds=2**63 - 1)
@@ -51,7 +51,7 @@ def annotated(annotation: Any, *metadata: object) -> Any:
     return Annotated[(annotation, *metadata)]
 
 
-def plain_column(model: type[Model], name: str) -> Column[Any] | None:
+def column_of(model: type[Model], name: str) -> Column[Any] | None:
     """The column that the name means, a relation's own too; None where there is none, or it is not known yet."""
     column = model._meta.fields_map.get(attribute(model, name))
     return column if column is not None and column.has_db_field else None

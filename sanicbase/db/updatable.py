@@ -1,8 +1,8 @@
-"""Which rows an update or a deletion of a queryset is about: those that the queryset has, on every database.
+"""Querysets that UPDATE, DELETE and FOR UPDATE accept, with the same rows on every database.
 
-Tortoise drops what UPDATE and DELETE do not know: a limit (not on MySQL), an offset, and the grouping of an aggregate.
-PostgreSQL locks no rows of a SELECT with DISTINCT or GROUP BY. Such a queryset becomes a condition on the primary key,
-in the same statement.
+Tortoise drops the parts that UPDATE and DELETE do not support: a limit (except on MySQL), an offset, and the grouping
+of an aggregate. PostgreSQL does not lock the rows of a SELECT with DISTINCT or GROUP BY. Such a queryset becomes a
+condition on the primary key, in the same statement.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db.keys import pk_field
 
-__all__ = ["rows_of"]
+__all__ = ["updatable"]
 
 M = TypeVar("M", bound=Model)
-NAME = "_t"
+ALIAS = "_t"
 
 
-def rows_of(queryset: QuerySet[M]) -> QuerySet[M]:
-    """A queryset of the same rows without limit, offset, order, DISTINCT and annotations; nothing else is fetched."""
+def updatable(queryset: QuerySet[M]) -> QuerySet[M]:
+    """A queryset of the same rows without limit, offset, order, DISTINCT, annotations and prefetches."""
     rows = type(queryset)(queryset.model)
     rows._db = queryset._db
     if queryset._limit is None and not queryset._offset and not queryset._annotations:
         rows._q_objects = list(queryset._q_objects)
         rows._custom_filters = dict(queryset._custom_filters)
         return rows
-    return rows.filter(pk__in=_Keys(queryset))
+    return rows.filter(pk__in=_PrimaryKeys(queryset))
 
 
-class _Keys(Subquery):
-    """The primary keys of a queryset's rows, in a table of its own: MySQL reads no table that the statement writes."""
+class _PrimaryKeys(Subquery):
+    """The primary keys of a queryset's rows, in a derived table: MySQL does not read the table that it writes."""
 
     query: Any
 
@@ -50,10 +50,10 @@ class _Keys(Subquery):
         column = meta.fields_db_projection[pk_field(self.query.model).model_field_name]
         self.query._choose_db_if_not_chosen()
         self.query._make_query()
-        found = copy(self.query.query)
-        if found._distinct:  # which PostgreSQL does not order by other columns than those that are selected
-            found._distinct = False
-            found = found.groupby(meta.basetable[column])
-        keys = meta.db.query_class.from_(found.as_(NAME)).select(Table(NAME)[column])
+        query = copy(self.query.query)
+        if query._distinct:  # PostgreSQL orders DISTINCT only by selected columns
+            query._distinct = False
+            query = query.groupby(meta.basetable[column])
+        keys = meta.db.query_class.from_(query.as_(ALIAS)).select(Table(ALIAS)[column])
         sql: str = keys.get_parameterized_sql(ctx)[0]
         return sql

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sanicbase import InvalidQuery, keyset_page
-from sanicbase.db.pages.cursor import decode_cursor, encode_cursor
-from sanicbase.db.pages.keyset import unique_order
+from sanicbase.db.pagination.cursor import decode_cursor, encode_cursor
+from sanicbase.db.pagination.keyset import unique_order
 from tests.db.opening import Store, opened
 from tests.db.shelf import Book
 

@@ -11,15 +11,15 @@ from tortoise import fields
 from tortoise.models import Model
 
 from sanicbase.db.keys import attributes, foreign_key
-from sanicbase.db.pages.columns import plain_column
-from sanicbase.db.pages.filters import Filter
+from sanicbase.db.pagination.columns import column_of
+from sanicbase.db.pagination.filters import Filter
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["DEFAULT_SIZE", "MAX_SIZE", "PLAIN", "SHOWN", "Declaration"]
+__all__ = ["DEFAULT_SIZE", "MAX_NAME_LENGTH", "MAX_SIZE", "NO_DECLARATION", "Declaration"]
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
-SHOWN = 50  # characters of a name that a client made up
+MAX_NAME_LENGTH = 50  # characters of a name that a client made up
 OPTIONS = ("source", "filters", "orders", "default_order", "size", "max_size")
 
 
@@ -60,14 +60,14 @@ class Declaration:
                 raise PydanticCustomError(
                     "unknown_order",
                     "There is no order {name}. Allowed: {allowed}.",
-                    {"name": repr(name[:SHOWN]), "allowed": allowed},
+                    {"name": repr(name[:MAX_NAME_LENGTH]), "allowed": allowed},
                 )
         return tuple(first.values())
 
-    def each_order(self, check: Callable[[type[Model], str], object]) -> None:
+    def for_each_order(self, check: Callable[[type[Model], str], object]) -> None:
         """Call a check for every order that is known before Tortoise has its models."""
         for name in self.orders:
-            if self.source is not None and plain_column(self.source, name) is not None:
+            if self.source is not None and column_of(self.source, name) is not None:
                 check(self.source, name)
 
 
@@ -82,7 +82,7 @@ def _names(owner: str, given: dict[str, Any], option: str) -> tuple[str, ...]:
 
 def _orders(owner: str, source: type[Model], names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
-        column = plain_column(source, name)
+        column = column_of(source, name)
         if foreign_key(source, name) is None and (
             column is None or isinstance(column, fields.JSONField | fields.BinaryField)
         ):
@@ -112,4 +112,4 @@ def _sizes(owner: str, given: dict[str, Any]) -> dict[str, int]:
     return {"size": size, "max_size": most}
 
 
-PLAIN = Declaration()
+NO_DECLARATION = Declaration()
