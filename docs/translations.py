@@ -25,6 +25,7 @@ from sanicbase.cli.help import Guider
 from sanicbase.cli.making import templates
 from sanicbase.codes import StatusError
 from sanicbase.config import Config
+from sanicbase.db.engine.translation import MESSAGES
 from sanicbase.http.errors.exceptions import CODES
 from sanicbase.http.errors.messages import CONTEXT
 from sanicbase.i18n import DOMAIN, LOCALE
@@ -171,13 +172,13 @@ def _kinds_of(node: ast.AST) -> Iterator[str]:
 
 def _kinds_of_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func).rpartition(".")[2]
-    place = {"PydanticCustomError": 0, "FieldError": 1, "_error": 1}.get(name)
+    place = {"PydanticCustomError": 0, "FieldError": 1, "_invalid_value": 1}.get(name)
     found = [each.value for each in call.keywords if each.arg == "code"]
     if place is not None and len(call.args) > place:
         found.append(call.args[place])
     for each in found:
         if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield f"column.{each.value}" if name in ("InvalidValue", "_error") else each.value
+            yield f"column.{each.value}" if name in ("InvalidValue", "_invalid_value") else each.value
 
 
 def update(locale: str, texts: Catalog) -> None:

@@ -1,8 +1,8 @@
-"""The embedded Valkey: one real server per project directory, shared by all processes of all its services.
+"""The embedded Valkey: one server per project directory, shared by all processes of its services.
 
-Whoever holds the lock file runs the server. The kernel drops the lock when that process is gone, even by
-`kill -9`; the others look at it five times a second, and one of them takes over. A server that was taken
-over or started again is empty: nothing is ever written to disk.
+The process that holds the lock file runs the server. The kernel releases the lock when that process ends, even by `kill
+-9`; the others try to take it five times a second, and one of them takes over. The new server is empty: nothing is
+written to disk.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from filelock import FileLock, Timeout
 
 from sanicbase.errors import ResourceError
 from sanicbase.private_directory import access_problem, make_private_directory
-from sanicbase.valkey.server import Home, Server, refusal, valkey_binary
+from sanicbase.valkey.server import Server, ServerPaths, startup_error, valkey_binary
 
 __all__ = ["EmbeddedValkey"]
 
 logger = logging.getLogger("sanicbase.valkey")
 
-_START = 8.0  # seconds until a server has to answer
-_ASK = 0.02  # seconds between two questions to a server that starts
-_POLL = 0.2  # seconds between two looks at the lock, or at the server
-_LONGEST_PAUSE = 5.0  # seconds: what the back-off grows to
-_STEADY = 10.0  # seconds: a server that lived this long starts the back-off anew
-_PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL
+_START_TIMEOUT = 8.0  # seconds for the server to answer
+_PING_INTERVAL = 0.02  # seconds between two pings of a starting server
+_POLL_INTERVAL = 0.2  # seconds between two checks of the lock or the server
+_LONGEST_PAUSE = 5.0  # seconds, the longest back-off
+_STABLE_AFTER = 10.0  # seconds; a server that ran this long resets the back-off
+_STOP_TIMEOUT = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 class _OwnerLock:
@@ -78,159 +78,162 @@ class _OwnerLock:
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 
 
-class _Keeper(threading.Thread):
-    """Waits for the lock and runs the server, whose parent-death signal follows this thread."""
+class _OwnerThread(threading.Thread):
+    """Waits for the lock and runs the server, whose parent-death signal belongs to this thread."""
 
-    def __init__(self, home: Home, binary: Path) -> None:
+    def __init__(self, paths: ServerPaths, binary: Path) -> None:
         super().__init__(name="sanicbase-valkey", daemon=True)
         self.pid = os.getpid()
         self.stopping = threading.Event()
         self.owner = False
         self.failure: str | None = None
-        self.lock = _OwnerLock(home.directory / "valkey.lock")
-        self._home, self._binary = home, binary
+        self.lock = _OwnerLock(paths.directory / "valkey.lock")
+        self._paths, self._binary = paths, binary
 
     def run(self) -> None:
-        pause = _POLL
+        pause = _POLL_INTERVAL
         while not self.stopping.is_set():
-            wait, began = _POLL, time.monotonic()
+            wait, started = _POLL_INTERVAL, time.monotonic()
             try:
-                self._take_turn()
+                self._try_to_own()
             except ResourceError as exc:
-                wait = pause = _POLL if time.monotonic() - began > _STEADY else min(pause * 2, _LONGEST_PAUSE)
-                logger.warning("%s It is tried again in %.1f seconds.", exc, wait)
+                wait = pause = (
+                    _POLL_INTERVAL if time.monotonic() - started > _STABLE_AFTER else min(pause * 2, _LONGEST_PAUSE)
+                )
+                logger.warning("%s Retrying in %.1f seconds.", exc, wait)
                 self.failure = str(exc)
             self.stopping.wait(wait)
 
-    def _take_turn(self) -> None:
-        """One try at the lock and, if it is ours, the life of one server. Who waits may run the next one."""
+    def _try_to_own(self) -> None:
+        """Try to take the lock and, with it, run one server until it ends."""
         try:
-            self._home.make()
+            self._paths.make()
             self.owner = self.lock.acquire()
             if self.owner:
-                self._serve(Server(self._home, self._binary))
+                self._serve(Server(self._paths, self._binary))
         except OSError as exc:
-            cause = f"The embedded Valkey cannot be kept running ({exc}): correct that"
-            if isinstance(exc, PermissionError) and exc.filename and (found := access_problem(Path(exc.filename))):
-                cause = f"The embedded Valkey cannot be kept running: {found.cause}. {found.remedy}"
-            raise refusal(cause, self._home.setting) from exc
+            cause = f"The embedded Valkey cannot run ({exc}): correct that"
+            if isinstance(exc, PermissionError) and exc.filename and (problem := access_problem(Path(exc.filename))):
+                cause = f"The embedded Valkey cannot run: {problem.cause}. {problem.remedy}"
+            raise startup_error(cause, self._paths.setting) from exc
         finally:
             self.owner = False
             self.lock.release()
 
     def _serve(self, server: Server) -> None:
         try:
-            while server.status() is None and self.lock.is_in_place() and not self.stopping.wait(_POLL):
+            while server.status() is None and self.lock.is_in_place() and not self.stopping.wait(_POLL_INTERVAL):
                 pass
             if server.status() is not None and not self.stopping.is_set():
-                lines = self._home.log.read_text(errors="replace").strip().splitlines()
-                cause = f"The embedded Valkey ended by itself (status {server.status()})"
-                cause = f"{cause}, its last line is {lines[-1]!r}" if lines else f"{cause} without a word"
-                raise refusal(f"{cause}: see {self._home.log}", self._home.setting)
+                lines = self._paths.log.read_text(errors="replace").strip().splitlines()
+                cause = f"The embedded Valkey ended unexpectedly (status {server.status()})"
+                cause = f"{cause}, its last line is {lines[-1]!r}" if lines else f"{cause} without output"
+                raise startup_error(f"{cause}: see {self._paths.log}", self._paths.setting)
         finally:
-            # Asked to end, a server removes its socket; without the lock, that may be the next owner's.
-            server.end(_PATIENCE if self.lock.is_in_place() else 0)
+            # SIGTERM makes the server remove its socket, which without the lock may be the next owner's.
+            server.end(_STOP_TIMEOUT if self.lock.is_in_place() else 0)
 
 
-class _Attempt:
-    """Waiting for the first answer of a server."""
+class _StartAttempt:
+    """The wait for the first answer of a server."""
 
-    def __init__(self, keeper: _Keeper, timeout: float, setting: str) -> None:
-        self._keeper = keeper
+    def __init__(self, thread: _OwnerThread, timeout: float, setting: str) -> None:
+        self._thread = thread
         self._timeout = timeout
         self._setting = setting
         self._deadline = time.monotonic() + timeout
 
     @property
-    def patience(self) -> float:
-        """The seconds that one question may take."""
+    def timeout(self) -> float:
+        """The timeout of one ping, in seconds."""
         return min(0.5, max(0.01, self._deadline - time.monotonic()))
 
     def check(self) -> None:
-        """Raises ResourceError when there is no answer to wait for any more."""
-        keeper = self._keeper
-        if keeper.stopping.is_set():
-            raise ResourceError("The embedded Valkey was stopped before it answered: start it again.")
-        if keeper.failure is not None:
-            raise ResourceError(keeper.failure)
+        """Raise ResourceError when the wait has failed."""
+        thread = self._thread
+        if thread.stopping.is_set():
+            raise ResourceError("The embedded Valkey was stopped before it answered. Start it again.")
+        if thread.failure is not None:
+            raise ResourceError(thread.failure)
         if time.monotonic() > self._deadline:
-            holder = "this process" if keeper.owner else keeper.lock.owner()
+            holder = "this process" if thread.owner else thread.lock.owner()
             cause = f"No embedded Valkey answered within {self._timeout:g} seconds, and {holder} holds the lock"
-            raise refusal(f"{cause} {keeper.lock.path}: end it", self._setting)
+            raise startup_error(f"{cause} {thread.lock.path}: end it", self._setting)
 
 
 class EmbeddedValkey:
-    """A Valkey that all processes of a project share, without anybody having to run one.
+    """A Valkey that all processes of a project share, and that one of them runs.
 
-    Nothing is kept over a restart or a take-over, and nothing outlives the owner. `directory` is the private
-    folder of the project (`<project>/.sanicbase`), made by `start` and closed to others; error messages
-    recommend `setting`, or `stores` when the folder cannot be used: the settings of all that is kept in it. In
-    a forked child it is as if it had never been started.
+    No data survives a restart or a takeover, and no server outlives its owner. `directory` is the private folder of the
+    project (`<project>/.sanicbase`), created by `start` with mode 0700. Error messages recommend `setting`, or
+    `stores`, the settings of all stores in the folder, when the folder cannot be used. A forked child has not started
+    it.
     """
 
     def __init__(self, directory: Path, *, setting: str = "REDIS_URL", stores: str = "") -> None:
         self._directory = directory.absolute()
         self._setting = setting
         self._stores = stores or setting
-        self._keeper: _Keeper | None = None
+        self._thread: _OwnerThread | None = None
 
     @functools.cached_property
-    def _home(self) -> Home:
-        return Home(self._directory.resolve(), self._setting, self._stores)
+    def _paths(self) -> ServerPaths:
+        return ServerPaths(self._directory.resolve(), self._setting, self._stores)
 
     @property
     def url(self) -> str:
-        """The address for redis-py, `unix:///…/valkey.sock`, whoever is the owner."""
-        return f"unix://{quote(str(self._home.socket))}"
+        """The address for redis-py, `unix:///…/valkey.sock`, whichever process is the owner."""
+        return f"unix://{quote(str(self._paths.socket))}"
 
     @property
     def is_owner(self) -> bool:
-        """Whether it is this object that runs the server now; true of another one when the owner goes."""
-        keeper = self._running()
-        return keeper is not None and keeper.owner
+        """Whether this object runs the server now; it may become true when the owner ends."""
+        thread = self._running_thread()
+        return thread is not None and thread.owner
 
-    def start(self, timeout: float = _START) -> None:
-        """Return once a server answers, ours or another process's; blocks for `timeout` seconds at most.
+    def start(self, timeout: float = _START_TIMEOUT) -> None:
+        """Return when a server answers, of this process or another one; blocks up to `timeout` seconds.
 
-        Raises `ResourceError` when none does. Then, and when interrupted, it leaves nothing running.
+        Raises `ResourceError` when none does. Then, and when interrupted, nothing stays running.
         """
         with self._starting(timeout) as attempt:
-            while not _answers(self._home.socket, attempt.patience):
+            while not _answers(self._paths.socket, attempt.timeout):
                 attempt.check()
-                time.sleep(_ASK)
+                time.sleep(_PING_INTERVAL)
 
     async def open(self) -> None:
-        """`start` for an event loop: it can be cancelled at any moment, and leaves nothing running then."""
-        with self._starting(_START) as attempt:
-            while not await asyncio.to_thread(_answers, self._home.socket, attempt.patience):
+        """`start` for an event loop. After a cancellation nothing stays running."""
+        with self._starting(_START_TIMEOUT) as attempt:
+            while not await asyncio.to_thread(_answers, self._paths.socket, attempt.timeout):
                 attempt.check()
-                await asyncio.sleep(_ASK)
+                await asyncio.sleep(_PING_INTERVAL)
 
     def stop(self) -> None:
-        """Return when our server, if we are the owner, is gone and the lock is free; twice does no harm."""
-        keeper = self._running()
-        if keeper is not None:
-            keeper.stopping.set()
-            if keeper.is_alive():
-                keeper.join()
+        """Stop the server if this object is the owner, and release the lock; may be called twice."""
+        thread = self._running_thread()
+        if thread is not None:
+            thread.stopping.set()
+            if thread.is_alive():
+                thread.join()
 
-    def _running(self) -> _Keeper | None:
-        return self._keeper if self._keeper is not None and self._keeper.pid == os.getpid() else None
+    def _running_thread(self) -> _OwnerThread | None:
+        return self._thread if self._thread is not None and self._thread.pid == os.getpid() else None
 
-    def _keep(self) -> _Keeper:
+    def _start_thread(self) -> _OwnerThread:
         binary = valkey_binary(setting=self._setting)
-        make_private_directory(self._directory, setting=self._stores)  # before it is resolved: no links
-        self._keeper = keeper = _Keeper(self._home, binary)
-        keeper.start()
-        return keeper
+        # Before the path is resolved, since a symbolic link is refused.
+        make_private_directory(self._directory, setting=self._stores)
+        self._thread = thread = _OwnerThread(self._paths, binary)
+        thread.start()
+        return thread
 
     @contextlib.contextmanager
-    def _starting(self, timeout: float) -> Iterator[_Attempt]:
+    def _starting(self, timeout: float) -> Iterator[_StartAttempt]:
         try:
-            keeper = self._running()
-            if keeper is None or keeper.stopping.is_set():
-                keeper = self._keep()
-            yield _Attempt(keeper, timeout, self._setting)
+            thread = self._running_thread()
+            if thread is None or thread.stopping.is_set():
+                thread = self._start_thread()
+            yield _StartAttempt(thread, timeout, self._setting)
         except BaseException:
             self.stop()
             raise

@@ -87,7 +87,7 @@ async def test_transaction_in_which_a_statement_took_too_long_is_rolled_back(sto
 
         with pytest.raises(DatabaseTimeout):
             await write()
-        with pytest.raises(DatabaseError, match="An earlier error has ended this transaction"):
+        with pytest.raises(DatabaseError, match="An earlier error has aborted this transaction"):
             await write_on()
         assert await Entry.all().count() == 0
         await answers(client)

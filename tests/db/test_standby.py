@@ -108,8 +108,8 @@ async def test_a_standby_that_lags_is_left_out_until_it_has_caught_up(
         await database.replicas[0].ping()
     name = f"The database default replica 1 at 127.0.0.1:{pair.standby.port}/postgres"
     assert [record.message for record in caplog.records if record.name == "sanicbase.db"] == [
-        f"{name} is not read from: it is more than 1 s behind its primary.",
-        f"{name} is read from again.",
+        f"{name} is not used for reads: it is more than 1 s behind its primary.",
+        f"{name} is used for reads again.",
     ]
 
 
@@ -221,7 +221,7 @@ async def _first(query: Any) -> int:
 async def test_what_is_no_standby_is_not_read_from(pair: Pair) -> None:
     store = Store("postgres", pair.primary.url)
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [pair.primary.url]}) as database:
-        with pytest.raises(ResourceError, match="it is no standby"):
+        with pytest.raises(ResourceError, match="it is not a standby"):
             await database.replicas[0].ping()
 
 
@@ -279,7 +279,7 @@ async def test_a_mysql_without_replication_is_taken_for_current_and_said_once(
         assert Author.all()._choose_db() is get_connection("default replica 1")
         assert [author.name for author in await Author.all()] == ["first"]
     said = [record.message for record in caplog.records if record.name == "sanicbase.db"]
-    assert said == ["How far default replica 1 is behind cannot be told (it has no replication): no lag is assumed."]
+    assert said == ["The replication lag of default replica 1 is unknown (it is not a replica): no lag is assumed."]
 
 
 RUNNING = {"Slave_IO_Running": "Yes", "Slave_SQL_Running": "Yes"}

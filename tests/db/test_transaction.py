@@ -267,7 +267,7 @@ async def test_cancelled_at_any_moment_the_effects_agree_with_the_row() -> None:
         task.cancel()
         result = (await asyncio.gather(task, return_exceptions=True))[0]
         for _ in range(200):
-            if not [one for one in asyncio.all_tasks() if one.get_name() == "what follows a transaction"]:
+            if not [one for one in asyncio.all_tasks() if one.get_name() == "effects of a transaction"]:
                 break
             await asyncio.sleep(0.01)
         written = await Tally.exists(name=str(moment))

@@ -107,7 +107,7 @@ def eventually(fact: Callable[[], object]) -> None:
 
 def leftovers(directory: Path) -> list[str]:
     """The servers and launchers of that directory: their command, or later their title, names the socket."""
-    socket = server_module.Home(directory.resolve(), "").socket
+    socket = server_module.ServerPaths(directory.resolve(), "").socket
     listed = subprocess.run(["ps", "-axww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     return [line for line in listed.stdout.splitlines() if f"{socket}" in line]
 
@@ -234,7 +234,7 @@ def test_the_url_leads_redis_py_to_a_directory_with_odd_letters(directory: Path)
 def test_a_path_too_long_for_a_socket_gets_a_private_place(directory: Path) -> None:
     long = directory / ("x" * 60) / ("y" * 60)
     first, second = EmbeddedValkey(long), EmbeddedValkey(long)
-    place = server_module.Home(long.resolve(), "").socket.parent
+    place = server_module.ServerPaths(long.resolve(), "").socket.parent
     try:
         first.start()
         second.start()
@@ -321,7 +321,7 @@ def test_a_killed_server_is_started_again(
         pid = server_pid(valkey)
         os.kill(pid, signal.SIGKILL)
         eventually(functools.partial(runs_anew, valkey, pid))
-    assert "ended by itself" in caplog.text
+    assert "ended unexpectedly" in caplog.text
     assert {record.name for record in caplog.records} == {"sanicbase.valkey"}
 
 
@@ -339,7 +339,7 @@ def test_a_killed_watchdog_takes_its_server_along(valkey: EmbeddedValkey, monkey
 def test_a_server_that_ignores_the_request_is_killed(
     valkey: EmbeddedValkey, launcher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_PATIENCE", 0.3)
+    monkeypatch.setattr(embedded, "_STOP_TIMEOUT", 0.3)
     valkey.start()
     pid = server_pid(valkey)
     os.kill(pid, signal.SIGSTOP)
@@ -432,7 +432,7 @@ def test_a_foreign_place_for_a_long_path_is_refused(
     directory.mkdir()
     trap = directory / "trap"
     trap.symlink_to(directory)
-    monkeypatch.setattr(server_module.Home, "socket", property(lambda _: trap / "digest" / "valkey.sock"))
+    monkeypatch.setattr(server_module.ServerPaths, "socket", property(lambda _: trap / "digest" / "valkey.sock"))
     with pytest.raises(ResourceError, match="trap is a symbolic link"):
         valkey.start()
 
@@ -480,7 +480,7 @@ def test_a_server_that_ends_at_once_fails_the_start(
     false = Path(shutil.which("false") or "/bin/false")
     monkeypatch.setattr(embedded, "valkey_binary", lambda setting: false)
     began = time.monotonic()
-    with pytest.raises(ResourceError, match=r"status 1\) without a word: .*set REDIS_URL"):
+    with pytest.raises(ResourceError, match=r"status 1\) without output: .*set REDIS_URL"):
         valkey.start(timeout=8)
     assert time.monotonic() - began < 8
     assert not leftovers(valkey._directory)
@@ -540,7 +540,7 @@ def test_a_stop_during_the_start_ends_both(
     eventually(lambda: valkey.is_owner)
     valkey.stop()
     thread.join(SOON)
-    assert said == ["The embedded Valkey was stopped before it answered: start it again."]
+    assert said == ["The embedded Valkey was stopped before it answered. Start it again."]
     assert server_module._open_pipes == set()
 
 

@@ -1,7 +1,7 @@
-"""Tortoise's engines with a pool, limits, errors and transactions of our own; it loads the one of a URL by its name.
+"""Tortoise's engines with our pool, timeouts, errors and transactions; Tortoise loads the engine of a URL by its name.
 
 sqlite  embedded  postgres  aiomysql  asyncmy     the engines
-transactions  statements                          what is done with a connection
-pooled  pool  mysql                               where a connection comes from
-translation  outage  limits                       what goes wrong, who hears of it, how long it may take
+transactions  statements                          what runs on a connection
+pooled  pool  mysql                               where connections come from
+translation  outage  timeouts                     errors, their log lines, limits of time
 """

@@ -1,4 +1,4 @@
-"""Tortoise's MySQL engine on aiomysql, whatever else is installed."""
+"""Tortoise's MySQL engine on aiomysql, whichever drivers are installed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["client_class"]
 
 
 class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
-    """A cursor that writes moments in UTC and bytes as hexadecimal digits, and asks for no warnings.
+    """A cursor that writes datetimes in UTC and bytes as hexadecimal digits, and does not fetch warnings.
 
-    aiomysql's own way to write bytes is gone from PyMySQL since 1.2.
+    aiomysql's own encoding of bytes was removed from PyMySQL in 1.2.
     """
 
     def _escape_args(self, arguments: Any, connection: Any) -> Any:
@@ -23,7 +23,7 @@ class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
         return super()._escape_args(arguments, connection)
 
     async def _show_warnings(self, connection: Any) -> None:
-        """Nothing: what matters is an error in strict mode."""
+        """Nothing: strict mode raises errors instead."""
 
 
 def _escaped(value: Any, connection: Any) -> Any:

@@ -20,7 +20,7 @@ __all__ = ["client_class"]
 
 
 class _Cursor(Cursor):
-    """A cursor that writes moments in UTC."""
+    """A cursor that writes datetimes in UTC."""
 
     def _escape_args(self, arguments: Any, connection: Any) -> Any:
         return super()._escape_args(in_utc(arguments), connection)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Tortoise's engine for the embedded SQLite: the private folder is made when the database is first asked for."""
+"""Tortoise's engine for the embedded SQLite; its private folder is created when the engine is first loaded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["embedded_file", "get_client_class"]
 
 
 def get_client_class(db_info: dict[str, Any]) -> type[client_class]:
-    """Called by Tortoise, at run time and under aerich alike, for an engine that chooses its client."""
+    """Called by Tortoise, also under aerich, for an engine that chooses its client."""
     make_private_directory(Path(db_info["credentials"]["file_path"]).parent, setting="DB_URL")
     return client_class
 
 
 def embedded_file(tortoise: dict[str, Any], label: str) -> Path | None:
-    """The file of the embedded database of a label in Tortoise's configuration, None when it is on another."""
+    """The file of a label's embedded database in Tortoise's configuration; None for another database."""
     connection = tortoise["connections"][tortoise["apps"][label]["default_connection"]]
     return Path(connection["credentials"]["file_path"]) if connection["engine"] == __name__ else None

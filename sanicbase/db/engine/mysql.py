@@ -1,7 +1,7 @@
-"""Tortoise's MySQL engine with our pool, limits and errors, for whichever driver: aiomysql or asyncmy.
+"""Tortoise's MySQL engine with our pool, timeouts and errors, for aiomysql and asyncmy.
 
-Tortoise takes asyncmy wherever it can be imported. What it does with the driver itself, connecting and catching its
-errors, is done here instead; so both can be used in one process, each by the engine module of its name.
+Tortoise uses asyncmy whenever it can be imported. Connecting and error handling are done here instead, so both drivers
+can be used in one process, each by the engine module of its name.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from sanicbase.db.errors import DatabaseTLSError
 
 __all__ = ["PooledMySQLClient", "PooledMySQLDriver", "TLSConnection", "in_utc"]
 
-# Options of the drivers' own pools that a URL may have; the first of them is ours by another name.
+# Options of the drivers' pools that a URL may have; the first has another name here.
 POOL_OPTIONS = ("pool_recycle", "echo")
 
 CLIENT_SSL = 1 << 11  # https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html
 
 
 def in_utc(arguments: Any) -> Any:
-    """A statement's arguments, with every moment in UTC: both drivers write what a clock shows, without its zone."""
+    """A statement's arguments with datetimes in UTC: both drivers write local times without their zone."""
     return [to_utc(each) for each in arguments] if isinstance(arguments, list | tuple) else arguments
 
 
 class TLSConnection:
-    """Mixed into a driver's connection, which then logs in without TLS only where it may.
+    """A mixin for a driver's connection that logs in without TLS only when that is allowed.
 
-    aiomysql would log in without a word about it; asyncmy would wait for a handshake that the server does not begin.
+    aiomysql would do so silently; asyncmy would wait for a handshake that the server does not start.
     """
 
     tls_required = True
-    flags: ClassVar[str]  # the attribute with what the client is capable of
+    flags: ClassVar[str]  # the attribute with the client's capabilities
     server_capabilities: int
     _ssl_context: SSLContext | None
 
@@ -58,7 +58,7 @@ class TLSConnection:
 
 
 class PooledMySQLDriver(Driver):
-    """What aiomysql and asyncmy have in common."""
+    """The common part of aiomysql and asyncmy."""
 
     translate = staticmethod(mysql_error)
 
@@ -72,7 +72,7 @@ class PooledMySQLDriver(Driver):
 
     @abstractmethod
     async def open(self, options: dict[str, Any]) -> Any:
-        """A new connection of the driver's, which has TLS as `ssl` in the options asks for it."""
+        """Open a connection, with TLS as `ssl` in the options requires."""
 
     async def connect(self) -> Any:
         with translated_tls_errors(MYSQL_TLS):
@@ -87,7 +87,7 @@ class PooledMySQLDriver(Driver):
 
     @abstractmethod
     def is_closed(self, connection: Any) -> bool:
-        """As the pool asks it; each driver knows it in another way."""
+        """See Driver; each driver detects it differently."""
 
     def abort(self, connection: Any) -> None:
         connection.close()
@@ -96,11 +96,11 @@ class PooledMySQLDriver(Driver):
         await connection.ensure_closed()
 
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
-        # An error of the server's is the whole answer. After any other nobody knows how much of one was read, unless
+        # An error of the server is a complete answer. After other errors part of an answer may be unread, unless
         # nothing was sent.
         code = mysql_code(error) if isinstance(error, Exception) else 0
         answered = code > 0 and code not in MYSQL_CLIENT
-        if code in MYSQL_RECONNECTED:  # such as read-only: another server may be the primary by now
+        if code in MYSQL_RECONNECTED:  # such as read-only: another server may be the primary now
             return False
         return (answered or isinstance(error, UnicodeEncodeError)) and not self.is_closed(connection)
 
@@ -125,7 +125,7 @@ class _Transaction(EngineTransaction, TransactionWrapper):
 
 
 class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the pool is ours
-    """MySQL and MariaDB; every session is in UTC and utf8mb4, and knows how long a statement may take."""
+    """MySQL and MariaDB; every session is in UTC and utf8mb4, with a statement timeout."""
 
     driver_class: ClassVar[type[PooledMySQLDriver]]
     translate = staticmethod(mysql_error)
@@ -138,7 +138,7 @@ class PooledMySQLClient(PooledClient, MySQLClient):  # type: ignore[misc]  # the
         self.set_timeouts(timeouts)
 
     def _tls(self) -> SSLContext | None:
-        """The drivers' `ssl`. A socket of this machine needs none, and libpq has none on it either."""
+        """The drivers' `ssl`; none on a Unix socket, as with libpq."""
         tls = self.extra.get("ssl")
         if tls is None or self.extra.get("unix_socket") or (isinstance(tls, TLS) and tls.level is Level.DISABLE):
             return None

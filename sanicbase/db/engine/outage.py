@@ -1,4 +1,4 @@
-"""Whether a database server does its work: one line in the log when it stops, one when it is back."""
+"""The availability of a database server: one log line when it becomes unavailable, one when it is back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Outage", "reason"]
 
 logger = logging.getLogger("sanicbase.db")
 
-LOG_INTERVAL = 10.0  # seconds without another line about the same server's state, however often it comes and goes
+LOG_INTERVAL = 10.0  # seconds between two lines about the same state of a server
 
 MESSAGES: dict[State, tuple[str, str]] = {
     "away": ("does not answer", "answers again"),
@@ -32,24 +32,23 @@ class _Episode:
 
 
 class Outage:
-    """What one process knows about one connection's server. `name` is what its lines call it: no password.
+    """What one process knows about the server of a connection, which log lines call `name`.
 
-    A change of each state is told at once, unless the last one was told less than QUIET seconds ago; one that lasts is
-    told then.
+    A new state is logged at once, or LOG_INTERVAL seconds after the last line about it if it still lasts.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.states: set[State] = set()  # empty for nearly every statement, so a look costs nothing
+        self.states: set[State] = set()  # nearly always empty
         self._episodes = {state: _Episode() for state in MESSAGES}
 
     @property
     def is_down(self) -> bool:
-        """Whether the server gives no answer."""
+        """Whether the server does not answer."""
         return "away" in self.states
 
     def failed(self, error: BaseException, state: State = "away") -> None:
-        """Note that the server gave no answer, or one that tells its state."""
+        """Record an error: no answer, or one that has the server's state."""
         now, episode = time.monotonic(), self._episodes[state]
         if state != "away":
             self.ended("away")
@@ -61,19 +60,19 @@ class Outage:
             logger.warning("The database %s %s: %s.", self.name, MESSAGES[state][0], reason(error))
 
     def answered(self) -> None:
-        """Note that a statement was executed."""
+        """Record that a statement was executed."""
         self.ended("away", "exhausted")
 
     def connected(self) -> None:
-        """Note that a connection was made."""
+        """Record that a connection was opened."""
         self.ended("refusing")
 
     def written(self) -> None:
-        """Note that a write was executed."""
+        """Record that a write was executed."""
         self.ended("read_only", "full")
 
     def ended(self, *states: State) -> None:
-        """Note that the server is in none of these states any more."""
+        """Record that these states have ended."""
         for state in self.states.intersection(states):
             self.states.discard(state)
             episode = self._episodes[state]
@@ -83,7 +82,7 @@ class Outage:
 
 
 def reason(error: BaseException) -> str:
-    """The first cause, in its own words: drivers and Tortoise wrap it in texts that no longer say it."""
+    """The root cause of an error, which drivers and Tortoise wrap in less specific ones."""
     while not isinstance(error, DatabaseTLSError) and (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     if isinstance(error, DatabaseTLSError):

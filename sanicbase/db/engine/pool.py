@@ -1,8 +1,7 @@
 """A pool of connections to one server, the same for every driver.
 
-The drivers' own pools differ where it hurts: aiomysql's and asyncmy's connect while they hold the lock that everybody
-waits for, and wake nobody when a connection was lost. Here a waiter is handed a connection, or the place of one that
-was lost, in the order of arrival.
+The pools of aiomysql and asyncmy connect while they hold the lock that all callers need, and wake no waiter when a
+connection is lost. Here waiters receive a connection, or the slot of a lost one, in the order of arrival.
 """
 
 from __future__ import annotations
@@ -19,54 +18,54 @@ from sanicbase.errors import SanicBaseError
 
 __all__ = ["Driver", "Pool"]
 
-CLOSE_TIMEOUT = 2.0  # seconds for a connection to say goodbye, and for those in use to come back
-RECOVERY_TIMEOUT = 2.0  # seconds to cancel a statement that nobody waits for any more
-CANCEL_EVERY = 0.1  # seconds between two cancellations of a driver that still connects
+CLOSE_TIMEOUT = 2.0  # seconds to close a connection, and for connections in use to be released
+RECOVERY_TIMEOUT = 2.0  # seconds to cancel an abandoned statement
+CANCEL_EVERY = 0.1  # seconds between two cancellations of a connecting driver
 
 
 class Driver(ABC):
-    """What the pool asks of a driver; a connection is whatever the driver makes."""
+    """The interface of a driver to the pool; the driver defines the type of a connection."""
 
     @staticmethod
     @abstractmethod
     def translate(error: BaseException) -> SanicBaseError | None:
-        """What the driver's error is called in `sanicbase.db.errors`; None for one that is not a database's."""
+        """The exception of `sanicbase.db.errors` for the driver's error; None for other errors."""
 
     @abstractmethod
     async def connect(self) -> Any:
-        """A new connection, with the session as every statement may expect it."""
+        """Open a connection and configure its session."""
 
     @abstractmethod
     def is_closed(self, connection: Any) -> bool:
-        """Whether the connection can no longer be used, as far as it is known without asking the server."""
+        """Whether the connection is closed, as far as the client knows."""
 
     @abstractmethod
     def abort(self, connection: Any) -> None:
-        """Close it at once, without a word to the server."""
+        """Close the socket at once."""
 
     @abstractmethod
     async def close(self, connection: Any) -> None:
-        """Close it with a word to the server."""
+        """Close the connection by the protocol."""
 
     @abstractmethod
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
-        """Whether it can be used after this error: the answer was read to its end."""
+        """Whether the connection can be used after this error: the answer was read completely."""
 
     @abstractmethod
     async def reset(self, connection: Any, limit: float | None) -> None:
-        """Make the session as it was when it was new, within `limit` seconds."""
+        """Reset the session, within `limit` seconds."""
 
     async def recover(self, connection: Any) -> None:
-        """Override to make a connection fit again whose statement was cancelled; by default it is given up."""
+        """Override to restore a connection whose statement was cancelled; by default it is closed."""
         self.abort(connection)
 
 
 class Pool:
-    """At most `size` connections, made when they are wanted; one that was idle for `idle` seconds is not used again.
+    """At most `size` connections, opened on demand; one that was idle for `idle` seconds is closed.
 
-    `acquire` raises DatabaseTimeout when none is free within `timeout` seconds, DatabaseUnavailable when none can be
-    made. The limit is absolute: it covers the wait for a place and the connecting. Each acquired connection is given
-    back by `release`, `give_up` or `recover`.
+    `acquire` raises DatabaseTimeout when none is free within `timeout` seconds, and DatabaseUnavailable when none can
+    be opened. The timeout covers both the wait and the connecting. Each acquired connection is returned by `release`,
+    `invalidate` or `recover`.
     """
 
     def __init__(self, driver: Driver, *, size: int, timeout: float, idle: float) -> None:
@@ -76,17 +75,17 @@ class Pool:
         self._idle = idle
         self._free: list[tuple[Any, float]] = []
         self._used: set[Any] = set()
-        self._taken = 0  # places: connections, and those being made
+        self._taken = 0  # slots: connections, and those being opened
         self._waiters: deque[asyncio.Future[Any]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()  # nobody waits for them
-        self._abandoned: set[asyncio.Task[Any]] = set()  # attempts to connect whose callers were cancelled
+        self._tasks: set[asyncio.Task[None]] = set()  # not awaited by callers
+        self._abandoned: set[asyncio.Task[Any]] = set()  # connecting tasks whose callers were cancelled
         self._closed = False
         self._all_closed: asyncio.Future[None] | None = None
 
     def take_idle(self) -> Any:
-        """A connection that is free at this moment, or None."""
+        """An idle connection, or None."""
         while self._free:
-            connection, since = self._free.pop()  # the one that was used last
+            connection, since = self._free.pop()  # the most recently used
             if not self.driver.is_closed(connection) and time.monotonic() - since < self._idle:
                 self._used.add(connection)
                 return connection
@@ -95,7 +94,7 @@ class Pool:
         return None
 
     async def acquire(self) -> Any:
-        """A connection that is nobody else's until it is given back."""
+        """A connection for exclusive use until it is returned."""
         if self._closed:
             raise DatabaseUnavailable("The databases of this process are closed.")
         if (connection := self.take_idle()) is None:
@@ -104,13 +103,13 @@ class Pool:
         return connection
 
     async def release(self, connection: Any, limit: float | None) -> None:
-        """Give back a connection that is in step, reset; one that cannot be reset within `limit` is given up."""
+        """Reset and return a connection; one that cannot be reset within `limit` seconds is closed."""
         if self.driver.is_closed(connection):
             self.invalidate(connection)
             return
         try:
             await self.driver.reset(connection, limit)
-        except Exception:  # what it was acquired for has succeeded all the same
+        except Exception:  # the statement has succeeded
             self.invalidate(connection)
         except BaseException:
             self.invalidate(connection)
@@ -119,17 +118,17 @@ class Pool:
             self._return(connection)
 
     def invalidate(self, connection: Any) -> None:
-        """Close a connection that is out of step; its place is free for another."""
+        """Close a connection that lost synchronization, and free its slot."""
         self.driver.abort(connection)
         self._used.discard(connection)
         self._hand_over(None)
 
     def recover(self, connection: Any) -> None:
-        """Give back a connection whose statement was cancelled: nobody waits for it to be fit again."""
+        """Return a connection whose statement was cancelled, after restoring it in the background."""
         self._start(self._recover(connection))
 
     async def close(self) -> None:
-        """Close all connections; those in use are waited for a moment."""
+        """Close all connections; those in use are awaited for CLOSE_TIMEOUT."""
         self._closed = True
         for waiter in self._waiters:
             if not waiter.done():
@@ -161,7 +160,7 @@ class Pool:
         return await self._connect(deadline)
 
     async def _wait(self, deadline: float) -> Any:
-        """What somebody gives: a connection, or None for the place of one."""
+        """A connection from another caller, or None for a free slot."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -170,7 +169,7 @@ class Pool:
         except BaseException as exc:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-            elif not waiter.cancelled() and not waiter.exception():  # given and not taken: the next one's
+            elif not waiter.cancelled() and not waiter.exception():  # received, but not used
                 self._hand_over(waiter.result())
             if isinstance(exc, TimeoutError):
                 raise DatabaseTimeout(
@@ -180,10 +179,10 @@ class Pool:
             raise
 
     async def _connect(self, deadline: float) -> Any:
-        """A connection for a place that is taken; the place is free again when there is none.
+        """Open a connection for a reserved slot; a failure frees the slot.
 
-        The driver connects in a task of its own: aiomysql and asyncmy use wait_for, which before Python 3.12 swallows
-        a cancellation that comes as it ends, and would then wait for a silent server without any limit.
+        The driver connects in a separate task: aiomysql and asyncmy use wait_for, which before Python 3.12 may swallow
+        a cancellation, and would then wait for a silent server without limit.
         """
         loop = asyncio.get_running_loop()
         connecting = loop.create_task(self.driver.connect())
@@ -200,13 +199,13 @@ class Pool:
         except BaseException as exc:
             self._hand_over(None)
             if isinstance(exc, Exception) and (translated := self.driver.translate(exc)):
-                # Whatever its reason, a refused password too: nothing of this service's reaches the database.
+                # Also for a refused password: the service cannot reach the database.
                 message = str(translated) if isinstance(translated, DatabaseError) else type(exc).__name__
                 raise DatabaseUnavailable(message, state=_state(translated)) from exc
             raise
 
     def _abandon(self, connecting: asyncio.Task[Any], deadline: float) -> None:
-        """Let an attempt whose caller was cancelled go on to its deadline: the next caller has the connection."""
+        """Let the attempt of a cancelled caller continue to its deadline: the next caller gets the connection."""
         self._abandoned.add(connecting)
         connecting.add_done_callback(self._connected)
         self._start(_cancel_at(connecting, deadline))
@@ -258,13 +257,13 @@ class Pool:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.driver.close(connection)
-        except Exception:  # it goes in any case
+        except Exception:  # it is closed in any case
             self.driver.abort(connection)
         self._hand_over(None)
 
 
 async def _cancel_at(connecting: asyncio.Task[Any], deadline: float) -> None:
-    """Cancel a task at its deadline, until it has ended: a driver may swallow a cancellation."""
+    """Cancel a task at its deadline, repeatedly: a driver may swallow a cancellation."""
     try:
         await asyncio.wait((connecting,), timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
     finally:
@@ -274,6 +273,6 @@ async def _cancel_at(connecting: asyncio.Task[Any], deadline: float) -> None:
 
 
 def _state(error: SanicBaseError) -> State:
-    """That of a server to which nobody connects: silent, or it has said why not."""
+    """The state of a server that accepts no connection: silent, or refusing."""
     silent = isinstance(error, DatabaseTimeout) or (isinstance(error, DatabaseUnavailable) and error.state == "away")
     return "away" if silent else "refusing"

@@ -1,4 +1,4 @@
-"""Tortoise's client on our pool, for the drivers that speak to a server."""
+"""Tortoise's client on our pool, for drivers that connect to a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PooledClient"]
 
 
 class PooledClient(EngineClient):
-    """What PostgreSQL and MySQL have in common. `limits` and `outage` are set from the credentials."""
+    """The common part of PostgreSQL and MySQL. `timeouts` and `outage` are set from the credentials."""
 
     host: Any
     port: int
@@ -24,16 +24,16 @@ class PooledClient(EngineClient):
     _pool: Pool | None
 
     def driver(self, *, with_db: bool) -> Driver:
-        """What makes connections, to the database or to its server alone."""
+        """The driver that opens connections, to the database or only to its server."""
         raise NotImplementedError
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
-        """Take note of the limits; called at the end of a client's `__init__`."""
+        """Set the timeouts; called at the end of a client's `__init__`."""
         self.timeouts = timeouts
         self.outage = Outage(f"{self.connection_name} at {self.host}:{self.port}/{self.database}")
 
     async def create_connection(self, with_db: bool) -> None:
-        """Make the pool. It connects when a connection is wanted."""
+        """Create the pool, which connects on demand."""
         timeouts = self.timeouts
         driver = self.driver(with_db=with_db)
         self._pool = Pool(driver, size=self.pool_maxsize, timeout=timeouts.acquire, idle=timeouts.idle)
@@ -59,7 +59,7 @@ class PooledClient(EngineClient):
         return connection
 
     async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
-        if self._pool is None:  # closed meanwhile, with all its connections
+        if self._pool is None:  # closed, with all its connections
             return
         if lost:
             self._pool.invalidate(connection)
@@ -74,5 +74,5 @@ class PooledClient(EngineClient):
     async def _opened(self) -> Pool:
         if self._pool is None:
             await self.create_connection(with_db=True)
-        assert self._pool is not None  # noqa: S101  (nothing in between gives up the loop)
+        assert self._pool is not None  # noqa: S101  (no await in between)
         return self._pool

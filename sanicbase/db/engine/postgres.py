@@ -1,4 +1,4 @@
-"""Tortoise's PostgreSQL engine on asyncpg, with our pool, limits and errors."""
+"""Tortoise's PostgreSQL engine on asyncpg, with our pool, timeouts and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 
 __all__ = ["client_class"]
 
-# Options of asyncpg's own pool that a URL may have; the first of them is ours by another name.
+# Options of asyncpg's pool that a URL may have; the first has another name here.
 POOL_OPTIONS = ("max_inactive_connection_lifetime", "max_queries", "min_size", "max_size")
 
 
@@ -50,8 +50,8 @@ class _Driver(Driver):
         await connection.close(timeout=CLOSE_TIMEOUT)
 
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
-        # A cancelled statement is cancelled on the server, too, and its connection is good again afterwards. One that
-        # is read-only may lead to a server that was the primary; its successor is found by connecting anew.
+        # asyncpg cancels a statement on the server as well, and the connection is usable afterwards. A read-only one
+        # may lead to a former primary; a new connection finds its successor.
         known = isinstance(error, Exception | asyncio.CancelledError)
         wrong = isinstance(error, TimeoutError | asyncpg.InternalClientError | asyncpg.ReadOnlySQLTransactionError)
         return known and not wrong and not connection.is_closed()
@@ -60,24 +60,24 @@ class _Driver(Driver):
         await connection.reset(timeout=limit)
 
     async def recover(self, connection: Any) -> None:
-        await connection.execute("ROLLBACK")  # after asyncpg's cancellation, for which it waits
+        await connection.execute("ROLLBACK")  # waits for asyncpg's cancellation
         await connection.reset()
 
 
 class _Transaction(EngineTransaction, TransactionWrapper):
     async def run(self, connection: Any, command: str) -> None:
-        # An error that was caught has aborted the transaction, and COMMIT then rolls back without a complaint.
+        # After a caught error PostgreSQL has aborted the transaction, and COMMIT rolls back without an error.
         if await connection.execute(command) == "ROLLBACK" and command == "COMMIT":
             self._finalized = True
             raise DatabaseError(
                 "An error inside this transaction was caught, after which PostgreSQL commits nothing: the transaction "
-                "was rolled back. Let the error out, or put the statement that may fail into an in_transaction() of "
-                "its own."
+                "was rolled back. Let the error propagate, or put the statement that may fail into a nested "
+                "transaction()."
             )
 
 
 def _escaped(self: BasePostgresSchemaGenerator, comment: str) -> str:
-    """In place of Tortoise's method, aerich's too, whose backslashes PostgreSQL takes for part of the comment."""
+    """Replaces the method of Tortoise and aerich, whose backslashes become part of PostgreSQL's comment."""
     return comment.replace("'", "''")
 
 
@@ -85,7 +85,7 @@ BasePostgresSchemaGenerator._escape_comment = _escaped  # type: ignore[assignmen
 
 
 class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
-    """PostgreSQL; every session is in UTC, and knows how long a statement may take."""
+    """PostgreSQL; every session is in UTC, with a statement timeout."""
 
     translate = staticmethod(postgres_error)
 
@@ -97,7 +97,7 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
         self.set_timeouts(timeouts)
 
     def _tls(self) -> dict[str, Any]:
-        """asyncpg's `ssl`. Without it asyncpg takes PGSSLMODE, and `prefer` when that is not set."""
+        """asyncpg's `ssl`. Without it asyncpg uses PGSSLMODE, or `prefer`."""
         tls = self.extra.get("ssl")
         if tls is None:
             return {}
@@ -105,7 +105,7 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
             return {"ssl": tls.level.name.lower()}
         context = ssl_context(tls)
         if isinstance(tls, TLS):
-            context.set_alpn_protocols(["postgresql"])  # which PostgreSQL 17 wants of `direct_tls`
+            context.set_alpn_protocols(["postgresql"])  # PostgreSQL 17 requires it for `direct_tls`
         return {"ssl": context}
 
     def driver(self, *, with_db: bool) -> Driver:
@@ -117,7 +117,7 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
                 "host": self.host,
                 "port": self.port,
                 "user": self.user,
-                "password": self.password,  # which may be a function, called for each connection
+                "password": self.password,  # or a function, called for each connection
                 "database": self.database if with_db else None,
                 "connection_class": self.connection_class,
                 "server_settings": {k: v for k, v in settings.items() if v} | self.server_settings,

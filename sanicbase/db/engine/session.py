@@ -1,4 +1,4 @@
-"""One connection, kept for a while: what a session has, such as its variables and its locks, lasts over statements."""
+"""A session: one pinned connection, whose variables and locks last over statements."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["session"]
 
 @asynccontextmanager
 async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
-    """The client of that name on one connection of its own to the end of the block; models use the same.
+    """The client of that name on one pinned connection during the block; models use it as well.
 
-    Statements outside of transactions, and transactions one after another, share what the session has. It ends with the
-    block: its connection is closed. One that was lost is not replaced: further statements raise DatabaseUnavailable,
-    since the session's locks are lost with it. Raises SanicBaseError for an engine that is not ours.
+    All statements and transactions in the block share the session. Its connection is closed at the end. A lost one is
+    not replaced: further statements raise DatabaseUnavailable, since the session's locks are lost. Raises
+    SanicBaseError for an engine that is not ours.
     """
     client: Any = get_connections().get(connection_name)
     if not isinstance(client, EngineClient):
         raise SanicBaseError(
-            f"The connection {connection_name} has the engine {type(client).__module__}, which cannot be kept for a "
-            "session. Name the database by a URL: sqlite://…, postgres://… or mysql://…"
+            f"The connection {connection_name} has the engine {type(client).__module__}, which does not support "
+            "sessions. Configure the database by a URL: sqlite://…, postgres://… or mysql://…"
         )
     pinned_connection = _PinnedConnection(await client.acquire())
     error: BaseException | None = None
@@ -43,12 +43,12 @@ async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
         raise
     finally:
         get_connections().reset(token)
-        in_memory = getattr(client, "filename", "") == ":memory:"  # which would be lost
+        in_memory = getattr(client, "filename", "") == ":memory:"  # closing would lose it
         await client.release(pinned_connection.connection, error, lost=not in_memory)
 
 
 class _PinnedConnection:
-    """The connection, where the client has a pool."""
+    """The pinned connection, in place of the client's pool."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -56,7 +56,7 @@ class _PinnedConnection:
 
     async def acquire(self) -> Any:
         if self._lost:
-            raise DatabaseUnavailable("The session was lost, and its locks with it. Begin anew.")
+            raise DatabaseUnavailable("The session was lost, with its locks. Start again.")
         return self.connection
 
     async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:

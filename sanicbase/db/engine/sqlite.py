@@ -1,7 +1,7 @@
-"""Tortoise's SQLite engine, with our limits and errors, and transactions that take the write lock when they begin.
+"""Tortoise's SQLite engine, with our timeouts and errors, and transactions that take the write lock when they begin.
 
-A transaction that begins by reading and then writes is refused at once, whatever the timeout, when another process has
-written in between ("database is locked"). One that begins as a writer waits for its turn. See
+A transaction that reads first and writes later fails at once, whatever the timeout, when another process has written in
+between ("database is locked"). One that begins as a writer waits for the lock. See
 https://www.sqlite.org/lang_transaction.html, "Deferred, Immediate, and Exclusive transactions".
 """
 
@@ -26,7 +26,7 @@ from sanicbase.db.errors import DatabaseTimeout
 __all__ = ["client_class"]
 
 
-# In place of Tortoise's, which has none for times: SQLite compares texts, and so only those of one zone.
+# Replaces Tortoise's: SQLite compares times as text, so they must be in one zone.
 sqlite3.register_adapter(datetime, lambda moment: to_utc(moment).isoformat(" "))
 sqlite3.register_adapter(time, lambda hour: to_utc(hour).isoformat())
 
@@ -36,7 +36,7 @@ class _Transaction(EngineTransaction, SqliteTransactionWrapper):
         return ["BEGIN IMMEDIATE"]  # always serializable
 
     async def run(self, connection: Any, command: str) -> None:
-        # These two do not mind when nothing is open: SQLite may have rolled back, and a script commits.
+        # Both succeed without an open transaction: SQLite may have rolled back, and a script commits.
         if command == "ROLLBACK":
             await connection.rollback()
         elif command == "COMMIT":
@@ -49,7 +49,7 @@ class _Transaction(EngineTransaction, SqliteTransactionWrapper):
 
 
 class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
-    """SQLite as several processes can share it: one connection in each, by turns."""
+    """SQLite shared by several processes, each with one connection that tasks use by turns."""
 
     translate = staticmethod(sqlite_error)
 
@@ -73,7 +73,7 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
     async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
         try:
             if error is not None:
-                # At once in the queue of the connection's thread, before anything of whoever is next.
+                # Queued in the connection's thread before the next caller's statements.
                 async with asyncio.timeout(GRACE):
                     await connection.rollback()
         except Exception as exc:
@@ -87,7 +87,7 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
 
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         if isinstance(error, TimeoutError | asyncio.CancelledError):
-            connection._conn.interrupt()  # the statement, which nobody waits for any more
+            connection._conn.interrupt()  # the abandoned statement
         reopened = getattr(error, "sqlite_errorcode", 0) & 0xFF in SQLITE_REOPENED
         return not reopened or self.filename == ":memory:"
 
@@ -104,7 +104,7 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
                 raise
             raise DatabaseTimeout(
                 f"The SQLite database was not free within {self.timeouts.acquire:g} seconds: a process has one "
-                "connection to it, which a transaction keeps to its end. Hold transactions for a shorter time."
+                "connection to it, which a transaction holds until its end. Keep transactions shorter."
             ) from exc
 
     async def _connect(self) -> None:
@@ -119,6 +119,6 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
             raise
 
     async def _discard(self) -> None:
-        """Close a connection; the next statement opens another."""
+        """Close the connection; the next statement opens another one."""
         if self._connection is not None:
             await self.close()

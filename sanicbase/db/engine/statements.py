@@ -1,7 +1,7 @@
-"""Statements that end in time, whose errors have names, and which leave no connection behind that is out of step.
+"""Statements with a timeout and translated errors that leave no unsynchronized connection behind.
 
-What Tortoise does with a connection, it does inside `acquire_connection()`. So that is where a statement is given its
-time, and where an error is renamed before Tortoise sees it.
+Tortoise uses connections inside `acquire_connection()` only. So the timeout is set there, and errors are translated
+there before Tortoise sees them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from sanicbase.db import labels  # noqa: F401  (every engine brings it, see there)
+from sanicbase.db import labels  # noqa: F401  (for its effect on Tortoise, see there)
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.timeouts import TaskTimeout, Timeouts
 from sanicbase.db.errors import DatabaseUnavailable
@@ -27,11 +27,11 @@ WRITE = re.compile(r"[\s(]*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
 class OutageTrackingClient(BaseDBAsyncClient):
-    """Notes a write that succeeds while the server takes none, as far as it is known: that is over."""
+    """Records a successful write while the server is known to be read-only or full: that state has ended."""
 
     @property
     def server(self) -> Outage:
-        """What is known of the server."""
+        """The outage of the server."""
         raise NotImplementedError
 
     def execute_insert(self, query: str, values: list[Any]) -> Coroutine[Any, Any, Any]:
@@ -57,7 +57,7 @@ class OutageTrackingClient(BaseDBAsyncClient):
 
 
 class EngineClient(OutageTrackingClient):
-    """What the clients of all drivers have in common, beside the one that Tortoise has for each."""
+    """The common part of all drivers' clients, mixed into Tortoise's client."""
 
     timeouts: Timeouts
     outage: Outage
@@ -68,19 +68,19 @@ class EngineClient(OutageTrackingClient):
 
     @staticmethod
     def translate(error: BaseException) -> SanicBaseError | None:
-        """What the driver's error is called in `sanicbase.db.errors`; None for one that is not a database's."""
+        """The exception of `sanicbase.db.errors` for the driver's error; None for other errors."""
         raise NotImplementedError
 
     async def acquire(self) -> Any:
-        """A connection that is nobody else's until `part`, within `limits.acquire`."""
+        """A connection for exclusive use until `release`, within `timeouts.acquire`."""
         raise NotImplementedError
 
     async def release(self, connection: Any, error: BaseException | None, *, lost: bool) -> None:
-        """Give back the connection after what it was acquired for; `lost` when nothing more can be said on it."""
+        """Return the connection after use; `lost` when it can no longer be used."""
         raise NotImplementedError
 
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
-        """Whether another statement can be sent, or the rollback at least, when one has ended like this."""
+        """Whether the connection can execute another statement, at least a rollback, after this error."""
         raise NotImplementedError
 
     def acquire_connection(self) -> Any:
@@ -88,7 +88,7 @@ class EngineClient(OutageTrackingClient):
 
 
 class _Statement:
-    """The time in which one statement has a connection."""
+    """The use of a connection by one statement."""
 
     __slots__ = ("_client", "_connection", "_timeout")
 
@@ -116,9 +116,9 @@ class _Statement:
 
 
 def raise_translated(client: EngineClient, error: BaseException) -> None:
-    """Raise what the error is called, and note what it says about the server.
+    """Raise the translated error, and record what it says about the server.
 
-    One that is nobody's of a database is not raised: it is on its way already.
+    Returns for other errors, which propagate by themselves.
     """
     translated = client.translate(error)
     if translated is None:

@@ -1,4 +1,4 @@
-"""How long things may take on one database: taken out of its credentials, and kept."""
+"""The timeouts of one database, taken from its credentials."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from sanicbase.process.cancellation import uncancel
 
 __all__ = ["GRACE", "TaskTimeout", "Timeouts"]
 
-GRACE = 0.5  # seconds that a server has to end a statement by itself, before the client leaves
+GRACE = 0.5  # seconds; the client gives up that much later than the server should
 ACQUIRE, IDLE = 5.0, 300.0
 
 
 class Timeouts(NamedTuple):
-    """Seconds: of a `statement` (None sets no limit), to `acquire` a connection, a connection may be `idle`."""
+    """Seconds for a `statement` (None sets no limit), to `acquire` a connection, and until an `idle` one is closed."""
 
     statement: float | None
     acquire: float
     idle: float
-    client: float | None  # when the client gives up: a little after the server should have
+    client: float | None  # for the client, a little longer than for the server
 
     @classmethod
     def take(cls, credentials: dict[str, Any]) -> Timeouts:
-        """Take `statement_timeout`, `acquire_timeout` and `idle_timeout` out of what a driver is given.
+        """Remove `statement_timeout`, `acquire_timeout` and `idle_timeout` from the driver's arguments.
 
-        They come as text from a URL's query; 0 sets no limit for statements.
+        The query of a URL has them as text; 0 sets no limit for statements.
         """
         statement = float(credentials.pop("statement_timeout", 0))
         acquire = float(credentials.pop("acquire_timeout", ACQUIRE))
@@ -34,9 +34,9 @@ class Timeouts(NamedTuple):
 
 
 class TaskTimeout:
-    """Cancels the current task after some seconds, unless it is ended before.
+    """Cancels the current task after `seconds`, unless `end` is called before.
 
-    `asyncio.timeout` without a coroutine on the way in and another on the way out: it is used for every statement.
+    Like `asyncio.timeout`, without its two coroutines: it is used for every statement.
     """
 
     __slots__ = ("_cancelling", "_expired", "_handle", "_task")
@@ -47,20 +47,20 @@ class TaskTimeout:
             return
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("A database is used by tasks only.")
+            raise RuntimeError("A database can be used only in a task.")
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False
         self._handle = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def end(self, error: BaseException | None) -> BaseException | None:
-        """How it ended: a TimeoutError when the error is the limit's own cancellation, else the error itself."""
+        """End it; a TimeoutError in place of its own cancellation, else the error itself."""
         if self._handle is None:
             return error
         self._handle.cancel()
         if not self._expired:
             return error
-        # Somebody else may have cancelled the task as well, and is then to be obeyed.
+        # Another cancellation of the task takes precedence.
         if not (uncancel(self._task, self._cancelling) and isinstance(error, asyncio.CancelledError)):
             return error
         timeout = TimeoutError()

@@ -1,4 +1,4 @@
-"""TLS on a driver's connections: the context that they are made with, and the errors of those that fail."""
+"""TLS of a driver's connections: their context and their errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ssl_context(tls: TLS | SSLContext) -> SSLContext:
 
 @contextmanager
 def translated_tls_errors(options: TLSOptions) -> Iterator[None]:
-    """Raises DatabaseTLSError for a TLS handshake that fails in the block; every other error goes through."""
+    """Raise DatabaseTLSError for a TLS handshake that fails in the block; other errors propagate."""
     try:
         yield
     except Exception as exc:

@@ -1,4 +1,4 @@
-"""Transactions that end in time, and that never give back a connection with something open."""
+"""Transactions with timeouts that never return a connection with an open transaction."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["TRANSACTION_ENDED", "EngineTransaction", "set_isolation", "transacti
 
 ABORTING_ERRORS = (DatabaseTimeout, DatabaseUnavailable, DeadlockError, SerializationError)
 UNKNOWN_OUTCOME = (DatabaseTimeout, DatabaseUnavailable, asyncio.CancelledError)
-TRANSACTION_ENDED = "This transaction is over. Begin another, and start tasks that outlive one by spawn(…)."
+TRANSACTION_ENDED = "This transaction is over. Begin a new one, and start tasks that outlive it with spawn(…)."
 
 
 class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
-    """A transaction, or a savepoint in one, beside the one that Tortoise has for each driver.
+    """A transaction or a savepoint, mixed into Tortoise's for each driver.
 
-    After an error by which the database may have ended it, a timeout or a deadlock, it refuses further statements and
-    its commit: caught and forgotten, the rest would be written without what came before.
+    After an error by which the database may have ended it, such as a timeout or a deadlock, it refuses further
+    statements and the commit: if the error was caught, the rest would be written without the statements before.
 
-    Tasks may share it. While one of them has a savepoint open, the statements of the others wait, for its rollback
-    would take them along; and nothing is committed while another task is in the middle of it.
+    Tasks may share it. While one has a savepoint open, the statements of the others wait, since its rollback would undo
+    them, and the commit is refused.
     """
 
     _parent: Any
@@ -42,13 +42,13 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
         self.root: EngineTransaction = parent.root if isinstance(parent, EngineTransaction) else self
-        self._lock = self.root._lock  # Tortoise takes one for each savepoint, and two of them would speak at once
+        self._lock = self.root._lock  # Tortoise creates one for each savepoint, which would run at once
         self._savepoint = None
         self._finalized = False
-        self._sealed = False  # from the commit on, though it has no answer yet
-        self._savepoint_lock = asyncio.Lock()  # of the savepoint that is open in it
+        self._sealed = False  # from the start of the commit
+        self._savepoint_lock = asyncio.Lock()  # held by the open savepoint in it
         self.outer: EngineTransaction | None = parent if isinstance(parent, EngineTransaction) else None
-        self.writes_in_progress = 0  # writes that have begun and are not announced to their end
+        self.writes_in_progress = 0  # watched writes whose notifications are not complete
         self.aborted_by: BaseException | None = None
         self.lost = False
         self.isolation: str | None = None
@@ -56,7 +56,7 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
 
     @property
     def client(self) -> EngineClient:
-        """The client whose transaction it is."""
+        """The client of the transaction."""
         client: EngineClient = self.root._parent
         return client
 
@@ -66,12 +66,12 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more statements, or what is around it does not."""
+        """Whether it, or an outer one, accepts no more statements."""
         done = self._finalized or self._sealed or self.root._connection is None
         return done or (self.outer is not None and self.outer.is_closed)
 
     def is_inside(self, other: EngineTransaction) -> bool:
-        """Whether it is the other, or a savepoint in it."""
+        """Whether it is the other one, or a savepoint in it."""
         return self is other or (self.outer is not None and self.outer.is_inside(other))
 
     def acquire_connection(self) -> Any:
@@ -81,22 +81,22 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
         return _Savepoint(type(self)(self._innermost()))
 
     def _innermost(self) -> EngineTransaction:
-        """The savepoint in it that this task is in, if it is in one: whoever names the outer means what is open now."""
+        """The innermost savepoint of this task, if there is one."""
         current = get_connections().get(self.connection_name)
         if isinstance(current, EngineTransaction) and current.is_inside(self) and not current.is_closed:
             return current
         return self
 
     async def run(self, connection: Any, command: str) -> None:
-        """Send BEGIN, COMMIT, ROLLBACK or one about a savepoint."""
+        """Send BEGIN, COMMIT, ROLLBACK or a savepoint command."""
         raise NotImplementedError
 
     def is_ended_by_database(self, connection: Any) -> bool:
-        """Override to say that the database has rolled back by itself, where the connection knows it."""
+        """Override to detect that the database has rolled back by itself."""
         return False
 
     def beginning(self) -> list[str]:
-        """The statements that begin it, at its `isolation` if it has one."""
+        """The statements that begin it, at its `isolation` if set."""
         return [f"BEGIN ISOLATION LEVEL {self.isolation}" if self.isolation else "BEGIN"]
 
     async def begin(self) -> None:
@@ -107,8 +107,8 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
     async def commit(self) -> None:
         if self.writes_in_progress or self._savepoint_lock.locked():
             raise DatabaseError(
-                "Another task is in the middle of a write or a savepoint of this transaction. Wait for it before the "
-                "end, or start it by spawn(…)."
+                "Another task is in the middle of a write or a savepoint of this transaction. Await it before the "
+                "end, or start it with spawn(…)."
             )
         self._sealed = True
         if self._savepoint is not None:
@@ -121,7 +121,7 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
             await self._commit()
 
     async def rollback(self) -> None:
-        self.aborted_by = None  # which refuses everything else
+        self.aborted_by = None  # it refuses other statements
         if self._savepoint is not None:
             self.pending.close_savepoint(self, keep=False)
             await self._end(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
@@ -140,14 +140,14 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
         await self.commit()
 
     async def _commit(self) -> None:
-        """Commit, and note how that ended: an answer that did not come may have been a yes."""
+        """Commit, and record the outcome; without an answer it is unknown."""
         try:
             async with _Statement(self, ending=True) as connection:
                 self.pending.outcome = Outcome.UNKNOWN
                 await self.run(connection, "COMMIT")
         except BaseException as exc:
             if not (self.lost or isinstance(exc, UNKNOWN_OUTCOME)):
-                self.pending.outcome = None  # the database has said no, or was not asked
+                self.pending.outcome = None  # refused, or not sent
             raise
         self._finalized = True
         self.pending.outcome = Outcome.COMMITTED
@@ -161,21 +161,21 @@ class EngineTransaction(OutageTrackingClient, TransactionalDBClient):
             await self.run(connection, command)
 
     async def _acquire_savepoint_lock(self) -> None:
-        """Wait until no savepoint is open in it, and have the turn to open one."""
+        """Wait until no savepoint is open in it, and reserve the next one."""
         try:
             async with asyncio.timeout(self.client.timeouts.acquire):
                 await self._savepoint_lock.acquire()
         except TimeoutError as exc:
             raise DatabaseTimeout(
                 "Another task has a savepoint open in this transaction, and did not end it within "
-                f"{self.client.timeouts.acquire:g} seconds. A task outside of it must not be waited for inside of it."
+                f"{self.client.timeouts.acquire:g} seconds. Do not await a task outside the savepoint inside it."
             ) from exc
 
 
 class _Statement:
-    """The time in which one statement has the connection of its transaction for itself.
+    """The exclusive use of the transaction's connection by one statement.
 
-    One that begins or ends the transaction itself, or a savepoint, waits for no savepoint.
+    One that begins or ends a transaction or a savepoint does not wait for savepoints.
     """
 
     __slots__ = ("_ending", "_root", "_timeout", "_transaction")
@@ -206,7 +206,7 @@ class _Statement:
                 if root.server.states:
                     root.server.answered()
                 return
-            if root._connection is None:  # parted with, while this was under way in a task that was not waited for
+            if root._connection is None:  # released, while an unawaited task used it
                 raise_translated(root.client, error)
                 return
             root.lost = not root.client.is_in_sync(root._connection, error)
@@ -232,25 +232,25 @@ class _Statement:
 def _check_open(transaction: EngineTransaction, *, ending: bool) -> None:
     root = transaction.root
     if root.aborted_by is not None:
-        # The name stays, for whoever would try the whole transaction again.
+        # The same class, for callers that retry the whole transaction.
         kind = (
             type(root.aborted_by) if isinstance(root.aborted_by, DeadlockError | SerializationError) else DatabaseError
         )
-        raise kind("An earlier error has ended this transaction: begin it anew.") from root.aborted_by
+        raise kind("An earlier error has aborted this transaction. Begin it again.") from root.aborted_by
     is_outer_closed = transaction.outer is not None and transaction.outer.is_closed
     if transaction._finalized or root._connection is None or is_outer_closed or (transaction._sealed and not ending):
         raise DatabaseError(TRANSACTION_ENDED)
 
 
 def transaction(client: EngineTransaction) -> TransactionContext:
-    """The context of a transaction that was not begun yet: begun on entry, committed or rolled back on exit."""
+    """The context manager of a transaction: begun on entry, committed or rolled back on exit."""
     return _Transaction(client)
 
 
 def set_isolation(context: TransactionContext, isolation: str) -> None:
-    """Have a transaction that was not begun yet begin at this level. Raises SanicBaseError where it cannot."""
+    """Set the isolation level of a transaction that has not begun. Raises SanicBaseError for a savepoint."""
     if not isinstance(context, _Transaction):
-        raise SanicBaseError("Only the outermost transaction has an isolation, and on an engine of sanicbase's.")
+        raise SanicBaseError("Only the outermost transaction has an isolation, and only on an engine of sanicbase.")
     context.transaction.isolation = isolation.upper()
 
 
@@ -288,23 +288,23 @@ class _Transaction(TransactionContext):
                 await self._run_effects(error)
 
     async def _run_effects(self, error: BaseException | None) -> None:
-        """Do what was to be done when the transaction has ended, whatever happens to the caller, who waits for it."""
+        """Run the pending effects; the caller waits, but its cancellation does not stop them."""
         if self.transaction.pending.has_pending:
-            task = spawn(self.transaction.pending.run(), name="what follows a transaction")
+            task = spawn(self.transaction.pending.run(), name="effects of a transaction")
             if not isinstance(error, asyncio.CancelledError):
                 await asyncio.shield(task)
 
     async def _close(self, error: BaseException | None) -> None:
-        """Roll back what is open, and part with the connection."""
+        """Roll back if it is open, and release the connection."""
         transaction, client = self.transaction, self.transaction.client
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and transaction._lock.locked():
-            transaction.lost = True  # a task that nobody waits for has a statement under way
+            transaction.lost = True  # an unawaited task is executing a statement
         try:
             if not (transaction._finalized or transaction.lost or cancelled):
                 await transaction.rollback()
         except DatabaseError:
-            transaction.lost = True  # and the error that led here is the one to be told
+            transaction.lost = True  # the original error is raised
         except BaseException:
             transaction.lost = True
             raise
@@ -341,7 +341,7 @@ class _Savepoint(NestedTransactionContext):
             raise
         finally:
             try:
-                # Also when it was cancelled, and when it cannot be kept: the transaction around it may go on.
+                # Also when it was cancelled: the outer transaction may continue.
                 if error is not None and not transaction._finalized and transaction.root.aborted_by is None:
                     await transaction.rollback()
             finally:

@@ -1,8 +1,7 @@
-"""What the drivers raise, in the words of `sanicbase.db.errors`.
+"""Translation of the drivers' exceptions to those of `sanicbase.db.errors`.
 
-Each function takes an exception and returns the one to raise from it, or None when it is nobody's of a database: a
-mistake in the program, say. The driver's own words stay in the message of a DatabaseError, which is for logs; an
-InvalidValue is for whoever sent the value, and quotes nothing.
+Each function takes an exception and returns the one to raise from it, or None for one that is not a database's, such as
+a bug. A DatabaseError, which is for logs, has the driver's message; an InvalidValue, which clients see, does not.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 Translation = type[DatabaseError] | State
-"""What an error becomes; a state stands for DatabaseUnavailable in that state."""
+"""The class of the translated error; a state means DatabaseUnavailable in that state."""
 
 MESSAGES = {
     "too_long": "is too long",
@@ -47,7 +46,7 @@ MESSAGES = {
     "invalid_value": "does not fit its column",
 }
 
-# https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters stand for the rest of a class.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html; two characters mean the whole class.
 SQLSTATES: dict[str, Translation] = {
     "08": "away",  # of the connection
     "25006": "read_only",
@@ -56,7 +55,7 @@ SQLSTATES: dict[str, Translation] = {
     "28": "refusing",  # the account or its password
     "3D000": "refusing",  # no such database
     "40001": SerializationError,
-    "40003": "away",  # nobody knows whether the statement was completed
+    "40003": "away",  # unknown whether the statement was completed
     "40P01": DeadlockError,
     "53": "exhausted",
     "53100": "full",
@@ -84,7 +83,7 @@ MYSQL_ERRORS: dict[int, Translation] = {
     **dict.fromkeys((1152, 1158, 1159, 1160, 1161, 1184), "away"),  # the connection was lost
     **dict.fromkeys((1927, 3169, 4031), "away"),  # KILL; idle for too long
     1047: "away",  # a node of Galera that has lost the others
-    1180: "away",  # nobody knows whether it was committed
+    1180: "away",  # unknown whether it was committed
     3100: "away",  # group replication has lost the others
     **dict.fromkeys((1040, 1203, 1226), "refusing"),  # too many connections; a limit of the account's
     **dict.fromkeys((1129, 1130), "refusing"),  # the client's host
@@ -109,7 +108,7 @@ MYSQL_ERRORS: dict[int, Translation] = {
     1614: DeadlockError,
 }
 MYSQL_OPTION = 1290  # an option forbids the statement, --read-only or another one
-# After these the connection is made anew: it leads to a server, or a session, that will not do its work again.
+# After these a new connection is opened: the server, or the session, will not work again.
 MYSQL_RECONNECTED = {
     MYSQL_OPTION,
     *(code for code, translation in MYSQL_ERRORS.items() if translation in ("away", "refusing", "read_only")),
@@ -133,7 +132,7 @@ MYSQL_FOREIGN_KEY = re.compile(r"CONSTRAINT `([^`]+)` FOREIGN KEY \(([^)]+)\)")
 MYSQL_NULL = re.compile(r"^(?:Column|Field) '([^']+)'")
 MYSQL_CHECK = re.compile(r"(?i:constraint) [`']([^`']+)[`'] (?:failed|is violated)")
 
-SQLITE_CONSTRAINT_DATATYPE = 3091  # which Python has no name for yet
+SQLITE_CONSTRAINT_DATATYPE = 3091  # not defined in Python yet
 # https://www.sqlite.org/rescode.html; an extended code stands before the primary one in its last byte.
 SQLITE_ERRORS: dict[int, Translation] = {
     sqlite3.SQLITE_BUSY_SNAPSHOT: SerializationError,
@@ -149,7 +148,7 @@ SQLITE_ERRORS: dict[int, Translation] = {
     sqlite3.SQLITE_IOERR: "exhausted",
     sqlite3.SQLITE_NOMEM: "exhausted",
 }
-# After these the connection is opened anew: it remembers how the file was, or has another one than the path names.
+# After these the file is opened again: the connection has an outdated state, or another file than the path.
 SQLITE_REOPENED = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
@@ -162,7 +161,7 @@ POSTGRES_KEY = re.compile(r"\(([\w\", ]+)\)=\(")  # whatever the language around
 
 
 def postgres_error(error: BaseException) -> SanicBaseError | None:
-    """What asyncpg raised, the server's errors and its own."""
+    """The translation of asyncpg's exceptions, from the server and its own."""
     if isinstance(error, asyncpg.PostgresError):
         return _by_sqlstate(error)
     if isinstance(error, asyncpg.InternalClientError) and not isinstance(error, asyncpg.OutdatedSchemaCacheError):
@@ -173,7 +172,7 @@ def postgres_error(error: BaseException) -> SanicBaseError | None:
 
 
 def mysql_error(error: BaseException) -> SanicBaseError | None:
-    """What aiomysql (through PyMySQL) or asyncmy raised."""
+    """The translation of exceptions of aiomysql (through PyMySQL) and asyncmy."""
     if not type(error).__module__.startswith(("pymysql.err", "asyncmy.errors")):
         return _python_error(error)
     code = mysql_code(error)
@@ -200,10 +199,10 @@ def mysql_code(error: BaseException) -> int:
 
 
 def sqlite_error(error: BaseException) -> SanicBaseError | None:
-    """What sqlite3 raised, and aiosqlite about a connection that is closed.
+    """The translation of sqlite3's exceptions, and of aiosqlite's for a closed connection.
 
-    A lock that another process kept for longer than busy_timeout is a DatabaseTimeout; a snapshot that has become too
-    old to write, which no waiting would help, a SerializationError.
+    A lock held longer than busy_timeout is a DatabaseTimeout; a snapshot that is too old to write is a
+    SerializationError.
     """
     if isinstance(error, ValueError) and str(error) in ("Connection closed", "no active connection"):
         return DatabaseUnavailable(error)
@@ -222,7 +221,7 @@ def sqlite_error(error: BaseException) -> SanicBaseError | None:
 
 
 def is_missing_table(error: BaseException) -> bool:
-    """Whether a DatabaseError says that there is no such table, and not that it may not be read."""
+    """Whether a DatabaseError means a missing table, and not a missing permission."""
     cause = error.__cause__
     return (
         isinstance(cause, asyncpg.UndefinedTableError)
@@ -266,7 +265,7 @@ def _mysql_constraint(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _unique_columns(key: str) -> tuple[str, ...]:
-    """The columns of a unique key by its name, as Tortoise and MySQL name those of the models."""
+    """The columns of a model's unique key by its name in Tortoise or MySQL."""
     for app in (Tortoise.apps or {}).values():  # None outside of its context
         for model in app.values():
             for names in unique_keys(model):
@@ -287,8 +286,8 @@ def _sqlite_constraint(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _python_error(error: BaseException) -> SanicBaseError | None:
-    """Python's own exceptions, which pass through every driver."""
-    if isinstance(error, TimeoutError):  # before OSError, which it is as well
+    """The translation of Python's own exceptions, which every driver raises."""
+    if isinstance(error, TimeoutError):  # before OSError, its base class
         return DatabaseTimeout("The database did not answer in time.")
     if isinstance(error, OSError | EOFError):
         return DatabaseUnavailable(f"{type(error).__name__}: {error}")

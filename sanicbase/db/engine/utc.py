@@ -1,4 +1,4 @@
-"""Moments and times of the day in UTC, for databases that write what a clock shows, without its zone."""
+"""Datetimes and times in UTC, for drivers that write local times without their zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANY_DAY = date(2000, 1, 1)  # a zone of a time without a date has one offset on 
 
 
 def to_utc(value: T) -> T:
-    """The same moment or time of the day in UTC. Values without a zone, and of other types, stay as they are."""
+    """The same datetime or time in UTC. Naive values and other types are returned unchanged."""
     if isinstance(value, datetime):
         return value if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, time) and value.utcoffset() is not None:

@@ -1,4 +1,4 @@
-"""What a request may ask of a list: declared in a class, which is the `query` of a view.
+"""The parameters of a list: declared in a class, which is the `query` of a view.
 
     class ArticleQuery(PageQuery):
         class Meta:
@@ -7,8 +7,8 @@
             orders = ("created_at", "title")  # each also descending: "-created_at"
             default_order = "-created_at"
 
-A class is understood when it is made, and what is behind its foreign keys when the database is opened. A mistake is a
-SanicBaseError with the name of the class and the entry.
+A class is checked when it is defined, and its filters on related models when the database is opened. SanicBaseError
+names the class and the wrong entry.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = ["KeysetQuery", "ListQuery", "OffsetQuery", "PageQuery", "check_list_q
 
 M = TypeVar("M", bound=Model)
 
-MAX_ROWS = 10_000_000  # a page that begins behind so many is refused: the database would read them all to skip them
+MAX_ROWS = 10_000_000  # the largest offset: the database reads all rows that it skips
 MAX_ERRORS = 20
-FIRST_PARAMETERS = ("page", "cursor", "offset", "size", "limit")  # what is named first
+FIRST_PARAMETERS = ("page", "cursor", "offset", "size", "limit")  # listed first in messages
 COUNT = (BeforeValidator(integer_text), BeforeValidator(single_value))
 CURSOR: JsonDict = {
     "anyOf": [
@@ -50,7 +50,7 @@ CURSOR: JsonDict = {
 
 
 class ListQuery(BaseModel):
-    """What all kinds of lists are asked: in which order, and the filters of `Meta`."""
+    """The common parameters of lists: the order and the filters of `Meta`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,14 +65,14 @@ class ListQuery(BaseModel):
                 raise SanicBaseError(f"{cls.__name__} inherits the Meta of another list. Give one of the two a Meta.")
             declared = Declaration.of(cls.__name__, meta)
             _add_fields(cls, declared)
-            cls.declaration = declared  # last: a class that was refused lingers, and is not looked at again
+            cls.declaration = declared  # last: a rejected class still exists, and must not be checked again
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Sequence[str]]) -> Self:
-        """The query of a request's arguments, each with all its values.
+        """Parse a request's arguments, each with all its values.
 
-        One that is left empty (`?author_id=`) counts as not given, as an empty field of a form does. Raises
-        InvalidQuery with every mistake.
+        An empty one (`?author_id=`) counts as missing, like an empty field of a form. Raises InvalidQuery with all
+        errors.
         """
         values: dict[str, object] = {}
         for name, many in arguments.items():
@@ -84,11 +84,12 @@ class ListQuery(BaseModel):
             raise _invalid(cls, exc) from None
 
     def filter_queryset(self, queryset: QuerySet[M]) -> QuerySet[M]:
-        """The queryset with the filters that the request gave; for lists that are not fetched in pages."""
+        """The queryset with the filters of the request, for lists without pages."""
         source = self.declaration.source
         if source is not None and queryset.model is not source:
             raise SanicBaseError(
-                f"{type(self).__name__} is about {source.__name__}, not {queryset.model.__name__}: change its source."
+                f"{type(self).__name__} is a query of {source.__name__}, not of {queryset.model.__name__}. "
+                "Change its source."
             )
         given = [(filter_, getattr(self, filter_.entry)) for filter_ in self.declaration.filters]
         return queryset.filter(*(Q(**{filter_.condition: value}) for filter_, value in given if value is not None))
@@ -107,11 +108,11 @@ class PageQuery(ListQuery):
     size: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
 
     async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
-        """The page of the queryset, filtered and ordered as the request asks, and the number of all its rows.
+        """The page of the queryset, filtered and ordered by the request, with the total number of rows.
 
-        One COUNT and one SELECT. Behind the order comes the primary key, so that no row is on two pages while nothing
-        is written; a list that changes while it is read is better walked along with KeysetQuery. The order takes the
-        place of any other of the queryset, which must have no limit and no offset.
+        One COUNT and one SELECT. The primary key is the last part of the order, so that no row is on two pages while
+        nothing is written; use KeysetQuery for a list that changes while it is read. The order replaces that of the
+        queryset, which must have no limit and no offset.
         """
         return await self._fetch_page(queryset, offset=(self.page - 1) * self.size, limit=self.size)
 
@@ -131,18 +132,18 @@ class OffsetQuery(ListQuery):
 
 
 class KeysetQuery(ListQuery):
-    """Pages that are walked along: `cursor`, `size`, `order` and the filters of `Meta`."""
+    """Pages by cursors: `cursor`, `size`, `order` and the filters of `Meta`."""
 
     cursor: Annotated[str | None, BeforeValidator(single_value), Field(json_schema_extra=CURSOR)] = None
     size: Annotated[int, Field(ge=1, le=MAX_SIZE), *COUNT] = DEFAULT_SIZE
 
     async def fetch(self, queryset: QuerySet[M]) -> KeysetPage[M]:
-        """The page of the queryset at the cursor, filtered and ordered as the request asks; see `keyset_page`."""
+        """The page of the queryset at the cursor, filtered and ordered by the request; see `keyset_page`."""
         return await keyset_page(self.filter_queryset(queryset), self.order, cursor=self.cursor, size=self.size)
 
 
 def check_list_queries() -> None:
-    """Look at what leads from the lists of open models to other models. Raises SanicBaseError for a mistake there."""
+    """Check the filters of lists on related models. Raises SanicBaseError."""
     models = {model for app in (Tortoise.apps or {}).values() for model in app.values()}
     for cls in _subclasses(ListQuery):
         source = cls.declaration.source
@@ -160,13 +161,13 @@ def _subclasses(cls: type[ListQuery]) -> Iterator[type[ListQuery]]:
 
 
 def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
-    """Give the class a field for each filter, and its limits. Python runs this before pydantic collects the fields."""
+    """Add a field for each filter, and the limits. It runs before pydantic collects the fields."""
     annotations = inspect.get_annotations(cls)
     inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__pydantic_fields__", {})}
     for filter_ in declared.filters:
         if filter_.entry in inherited | annotations.keys() or hasattr(cls, filter_.entry):
             raise SanicBaseError(
-                f"{cls.__name__}: {filter_.entry!r} cannot be a filter, for a query has such a name already."
+                f"{cls.__name__}: {filter_.entry!r} cannot be a filter, since the class has this name already."
             )
         annotations[filter_.entry] = filter_.annotation() | None
         setattr(cls, filter_.entry, None)
@@ -198,7 +199,7 @@ def _order_type(declared: Declaration) -> Any:
 
 
 def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
-    """Every mistake of the query, as one exception."""
+    """All errors of the query as one exception."""
     names = list(cls.model_fields)
     allowed = ", ".join(sorted(names, key=lambda name: (*FIRST_PARAMETERS, name).index(name)))
     mistakes: list[InvalidQuery] = []

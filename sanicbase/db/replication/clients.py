@@ -1,6 +1,6 @@
-"""The clients of a primary that has replicas, and of a replica: Tortoise's engines with one more thing to keep in mind.
+"""The clients of a primary with replicas, and of a replica.
 
-A role is mixed into the class of whatever engine the connection has, when its client is made.
+A role is mixed into the engine's client class when the client is created.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from sanicbase.db.routing import is_select, pin_to_primary
 
 __all__ = ["Primary", "Replica", "client_with_role", "probe_client"]
 
-# A standby ends selects that are in the way of what it replays, as if for another transaction's sake.
+# A standby cancels selects that conflict with recovery, as a serialization failure.
 RETRIED_ON_PRIMARY = (DatabaseUnavailable, SerializationError, DeadlockError)
 
 
 class ReplicaSelector(Protocol):
-    """Who chooses among the replicas of a primary."""
+    """Selects a replica of a primary."""
 
     def choose(self) -> str | None:
-        """The name of a replica's connection; None when none serves."""
+        """The name of a replica's connection; None when none is available."""
 
 
 class Primary(EngineClient):
-    """A client that has replicas. It notes every write, whoever has sent it."""
+    """The client of a primary with replicas. Every write pins its caller to the primary."""
 
     replicas: ReplicaSelector
 
@@ -54,7 +54,7 @@ class Primary(EngineClient):
         await super().execute_script(query)
 
     def _in_transaction(self) -> TransactionContext:
-        pin_to_primary(self.connection_name)  # whatever becomes of it
+        pin_to_primary(self.connection_name)  # also when it is rolled back
         return super()._in_transaction()
 
     def _note(self, query: str) -> None:
@@ -63,30 +63,30 @@ class Primary(EngineClient):
 
 
 class Replica(EngineClient):
-    """A client of a replica. What it cannot do, its primary does: what is no select, and a select that fails on it."""
+    """The client of a replica. The primary executes other statements than selects, and selects that fail here."""
 
     primary: Primary
     probe: EngineClient
-    fault: str | None = "it was not asked yet"
+    fault: str | None = "it was not checked yet"
     _suspected = False
 
     @property
     def is_available(self) -> bool:
-        """Whether it can be read from, as far as it is known."""
+        """Whether it can be read from, by the last check."""
         return self.fault is None and not self.outage.is_down
 
     def record(self, fault: str | None) -> None:
-        """Note what a check has found while the primary answered.
+        """Record the result of a check during which the primary answered.
 
-        One that serves is left out when it is found so twice in a row: a primary that is just going lets go of its
-        replicas first, and without a primary they serve on.
+        An available replica is dropped after two faults in a row: a primary that shuts down disconnects its replicas
+        first, and without a primary they stay in use.
         """
         if fault is None or self.fault is not None or self._suspected:
             self.fault = fault
         self._suspected = fault is not None
 
     def record_unknown(self) -> None:
-        """Note that the primary did not answer: nobody can lag behind it, and what was last known holds."""
+        """Record that the primary did not answer: the lag is unknown, and the last result stays valid."""
         self._suspected = False
 
     async def execute_query(self, query: str, values: list[Any] | None = None) -> Any:
@@ -115,26 +115,26 @@ class Replica(EngineClient):
 
     @contextmanager
     def _fall_back_to_primary(self) -> Iterator[None]:
-        """Pass over the errors of a select that the primary can answer."""
+        """Suppress errors of a select, which the primary then executes."""
         try:
             yield
         except RETRIED_ON_PRIMARY:
             return
         except DatabaseTimeout:
-            if not self.outage.is_down:  # the server itself has ended a select that is too slow anywhere
+            if not self.outage.is_down:  # the server's own timeout, which the primary would reach as well
                 raise
 
 
 def client_with_role(role: type[Any], kind: type[Any], credentials: Mapping[str, Any], name: str) -> Any:
-    """A client of the connection `name`, of an engine's class `kind`, that plays a role: Primary or Replica."""
+    """A client of the connection `name`, of an engine's class `kind`, with a role: Primary or Replica."""
     return type(role.__name__, (role, kind), {"__module__": __name__})(**credentials, connection_name=name)
 
 
 def probe_client(kind: type[Any], credentials: Mapping[str, Any], client: EngineClient) -> EngineClient:
-    """A connection for the checks alone, for a pool that is busy is no reason to burden the primary as well."""
+    """A client for the checks only, which must not wait for the pool of a busy replica."""
     single = {name: value for name, value in credentials.items() if name not in ("maxsize", "minsize")}
     if "maxsize" in credentials:
         single |= {"minsize": 1, "maxsize": 1}
     probe: EngineClient = kind(**single, connection_name=client.connection_name)
-    probe.outage = client.outage  # one server, one line in the log
+    probe.outage = client.outage  # shared, so that an outage is logged once
     return probe

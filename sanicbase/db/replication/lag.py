@@ -1,4 +1,4 @@
-"""Why a replica that answers is not to be read from, asked in each database's own way."""
+"""The replication lag of replicas, measured for each kind of database."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ UNAVAILABLE = (DatabaseUnavailable, DatabaseTimeout)
 
 
 class Lag:
-    """How far the replicas of one primary are behind: not at all, for a database that cannot tell.
+    """The lag of the replicas of one primary; none, for a database that cannot measure it.
 
-    `limit` is in seconds. Whatever a server refuses to tell is taken for no lag, and said once.
+    `limit` is in seconds. A server that refuses the query is assumed to have no lag, which is logged once.
     """
 
     question: ClassVar[str] = "SELECT 1"
@@ -34,31 +34,31 @@ class Lag:
         self._warned: set[str] = set()
 
     async def check_primary(self, ask: Ask) -> None:
-        """Ask the primary, before its replicas are. Raises what is raised when it does not answer."""
+        """Query the primary, before its replicas. Raises its errors."""
         await ask(self.question)
 
     async def fault(self, name: str, ask: Ask) -> str | None:
-        """Why the replica is left out, None when it can be read from. Raises when it does not answer."""
+        """Why the replica is not used, None when it is. Raises its errors."""
         await ask(self.question)
         return None
 
     @property
     def too_far_behind(self) -> str:
-        """What is said of a replica that is further behind."""
+        """The fault of a replica behind the limit."""
         return f"it is more than {self.limit:g} s behind its primary"
 
     def warn_unknown(self, name: str, why: object) -> None:
-        """Say once that a replica's lag is not known."""
+        """Log once that a replica's lag is unknown."""
         if name not in self._warned:
             self._warned.add(name)
-            logger.warning("How far %s is behind cannot be told (%s): no lag is assumed.", name, why)
+            logger.warning("The replication lag of %s is unknown (%s): no lag is assumed.", name, why)
 
 
 class PostgresLag(Lag):
-    """By the positions in the write-ahead log that the primary had, at times of our own monotonic clock.
+    """Compares WAL positions of the primary, by our monotonic clock, with the replayed position of the standby.
 
-    The standby itself does not know: `pg_last_xact_replay_timestamp` grows old while the primary is idle, and a
-    standby that has lost its primary has replayed all that it has heard of.
+    The standby cannot measure it: `pg_last_xact_replay_timestamp` ages while the primary is idle, and a standby that
+    has lost its primary has replayed all that it received.
     """
 
     question = "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint AS position"
@@ -71,7 +71,7 @@ class PostgresLag(Lag):
         self._positions: deque[tuple[float, int]] = deque()  # of the last `limit` seconds, the oldest first
 
     async def check_primary(self, ask: Ask) -> None:
-        now = time.monotonic()  # before the answer: what is replayed up to it is at least as new as that
+        now = time.monotonic()  # before the query: a standby at that position is not older
         try:
             position = int((await ask(self.question))[0]["position"])
         except UNAVAILABLE:
@@ -82,7 +82,7 @@ class PostgresLag(Lag):
             return
         known = self._positions
         if known and position < known[-1][1]:
-            known.clear()  # another server, or an older copy of this one
+            known.clear()  # another server, or a restored backup
         known.append((now, position))
         while known[0][0] < now - self.limit:
             known.popleft()
@@ -96,16 +96,16 @@ class PostgresLag(Lag):
             self.warn_unknown(name, exc)
             return None
         if not row["standby"]:
-            return "it is no standby"
+            return "it is not a standby"
         if row["position"] is None:
-            self.warn_unknown(name, "it does not tell what it has replayed")
+            self.warn_unknown(name, "it does not report its replay position")
             return None
         behind = bool(self._positions) and int(row["position"]) < self._positions[0][1]
         return self.too_far_behind if behind else None
 
 
 class MySQLLag(Lag):
-    """By what the replica says. MariaDB and MySQL have two names for all of it."""
+    """Uses SHOW REPLICA STATUS, for which MariaDB and MySQL have old and new names."""
 
     statements: ClassVar = ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
     seconds: ClassVar = ("Seconds_Behind_Source", "Seconds_Behind_Master")
@@ -123,7 +123,7 @@ class MySQLLag(Lag):
             self.warn_unknown(name, exc)
             return None
         if not rows:
-            self.warn_unknown(name, "it has no replication")
+            self.warn_unknown(name, "it is not a replica")
             return None
         if not all(_first(row, names) == "Yes" for row in rows for names in self.threads):
             return STOPPED
@@ -138,11 +138,11 @@ class MySQLLag(Lag):
         except UNAVAILABLE:
             raise
         except DatabaseError:
-            return await ask(self.statements[1])  # of servers from before the word was changed
+            return await ask(self.statements[1])  # of older servers
 
 
 def lag_of(dialect: str, limit: float) -> Lag:
-    """What tells the lag of replicas that speak a Tortoise dialect."""
+    """The Lag for a Tortoise dialect."""
     return {"postgres": PostgresLag, "mysql": MySQLLag}.get(dialect, Lag)(limit)
 
 

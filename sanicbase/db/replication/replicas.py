@@ -1,7 +1,7 @@
-"""A primary and its replicas: plain selects of a DBModel may go to a replica, everything else goes to the primary.
+"""A primary and its replicas: plain selects of a DBModel may go to a replica, all other statements to the primary.
 
-A replica serves while it answers and is not too far behind. The connections are Tortoise's own, and beside those of
-its configuration: a single database stays a single one for `in_transaction()`, and nobody makes tables on a replica.
+A replica is used while it answers and is not too far behind. Its connection is one of Tortoise's, but not in the
+configuration: `in_transaction()` still sees a single database, and no tables are created on a replica.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ __all__ = ["Replicas", "Router"]
 logger = logging.getLogger("sanicbase.db")
 
 CHECK_INTERVAL = 1.0  # seconds
-CHECK_TIMEOUT = 2.0  # seconds for one server's answer
+CHECK_TIMEOUT = 2.0  # seconds
 CATCH_UP_TIMEOUT, CATCH_UP_PAUSE = (
     1.0,
     0.1,
-)  # seconds at first: a standby is always a moment behind, and no earlier position is known
+)  # seconds, at the start: no earlier WAL position is known yet
 
 
 class Router:
-    """Tortoise's router. It names the connection of a query for which nobody else has named one."""
+    """Tortoise's router, for queries without an explicit connection."""
 
     def db_for_read(self, model: type[Model]) -> str | None:
-        """The connection of a plain select. Inside of a transaction its name leads to the transaction."""
+        """The connection of a plain select; inside a transaction its name means the transaction."""
         name = model._meta.default_connection
-        # Tortoise's own querysets would write where they have read, so models of plain Tortoise keep to the primary.
+        # Tortoise's querysets write where they have read, so plain Tortoise models use the primary.
         if name is None or not issubclass(model, DBModel) or not may_use_replica(name):
             return name
         client = get_connection(name)
         return client.replicas.choose() or name if isinstance(client, Primary) else name
 
     def db_for_write(self, model: type[Model]) -> str | None:
-        """The connection of everything else."""
+        """The connection of other statements."""
         return model._meta.default_connection
 
 
@@ -115,12 +115,12 @@ class Replicas:
         await self._close()
 
     def choose(self) -> str | None:
-        """The name of one that can be read from, at random; None when there is none."""
+        """The name of a random available replica; None when there is none."""
         serving = [replica.connection_name for replica in self._replicas if replica.is_available]
         return random.choice(serving) if serving else None  # noqa: S311  (no secret)
 
     async def ping(self) -> None:
-        """Raises ResourceError, which names those that are left out, as they were found a moment ago."""
+        """Raises ResourceError, which names the unavailable replicas by the last check."""
         if unavailable := [replica for replica in self._replicas if not replica.is_available]:
             reasons = (
                 f"{replica.outage.name}: {'no answer' if replica.outage.is_down else replica.fault}"
@@ -129,11 +129,11 @@ class Replicas:
             raise ResourceError("; ".join(reasons))
 
     async def check(self) -> None:
-        """Ask every server once."""
+        """Check every server once."""
         primary_answers = True
         try:
             await self._lag.check_primary(partial(self._ask, self._probe))
-        except Exception as exc:  # whatever it is, it says nothing about the replicas
+        except Exception as exc:  # it says nothing about the replicas
             primary_answers = False
             if not self._primary.outage.is_down and not _is_refusal(exc):
                 self._primary.outage.failed(exc)
@@ -144,13 +144,13 @@ class Replicas:
     async def _check_replica(self, replica: Replica, *, primary_answers: bool) -> None:
         try:
             fault = await self._lag.fault(replica.connection_name, partial(self._ask, replica.probe))
-        except Exception as exc:  # every driver raises its own kinds, some of them untranslated
-            if _is_refusal(exc):  # which is noted already
+        except Exception as exc:  # drivers raise their own exceptions, some untranslated
+            if _is_refusal(exc):  # recorded already
                 replica.record(reason(exc))
             elif not replica.outage.is_down:
                 replica.outage.failed(exc)
             return
-        if replica.outage.is_down:  # noted by a reader while this was asked
+        if replica.outage.is_down:  # recorded by a reader during the check
             return
         if primary_answers:
             replica.record(fault)
@@ -175,15 +175,15 @@ class Replicas:
             self._log_changes()
 
     def _log_changes(self) -> None:
-        """Log what has changed, beside what the outages log themselves."""
+        """Log changes, besides those that outages log."""
         for replica in self._replicas:
             name, fault = replica.connection_name, replica.fault
             if replica.outage.is_down or fault == self._logged_faults[name]:
                 continue
             if fault is None:
-                logger.warning("The database %s is read from again.", replica.outage.name)
+                logger.warning("The database %s is used for reads again.", replica.outage.name)
             else:
-                logger.warning("The database %s is not read from: %s.", replica.outage.name, fault)
+                logger.warning("The database %s is not used for reads: %s.", replica.outage.name, fault)
             self._logged_faults[name] = fault
 
     async def _ask(self, client: EngineClient, statement: str) -> list[dict[str, Any]]:
@@ -205,5 +205,5 @@ class Replicas:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether a server has answered that it cannot do its work."""
+    """Whether a server has refused the statement."""
     return isinstance(error, DatabaseUnavailable) and error.state != "away"
