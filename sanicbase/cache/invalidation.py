@@ -121,8 +121,8 @@ class Invalidation:
         await self._close(closing)
 
     def _closings_of(self, writes: Sequence[Write]) -> list[_Closing]:
-        found = (self._closings.get(id(write)) for write in writes)
-        return [closing for closing in found if closing is not None]
+        closings = (self._closings.get(id(write)) for write in writes)
+        return [closing for closing in closings if closing is not None]
 
     async def _close(self, closing: _Closing) -> None:
         started = monotonic()

@@ -89,9 +89,9 @@ class RCModel(BaseModel):
     @classmethod
     async def get_or_fail(cls, key: Key) -> Self:
         """The entry with that key. Raises NotFoundError, which HTTP answers with 404."""
-        if (found := await cls.get(key)) is None:
+        if (entry := await cls.get(key)) is None:
             raise NotFoundError(f"{cls.__name__} {key} does not exist.")
-        return found
+        return entry
 
     @classmethod
     async def get_many(cls, keys: Sequence[Key]) -> list[Self | None]:
@@ -100,9 +100,9 @@ class RCModel(BaseModel):
         One request to Redis for every 100 keys, and one query for the missing ones. Raises the error of a load.
         """
         values = [cls._options.key.values(key) for key in keys]
-        possible = [each for each in values if each is not None]
-        found = iter(await cls._read(cls._options.key, possible) if possible else ())
-        return [None if each is None else next(found) for each in values]
+        possible = [parts for parts in values if parts is not None]
+        entries = iter(await cls._read(cls._options.key, possible) if possible else ())
+        return [None if parts is None else next(entries) for parts in values]
 
     @classmethod
     async def get_by(cls, /, **unique: Part) -> Self | None:
@@ -198,7 +198,7 @@ class RCModel(BaseModel):
         starts after its end.
         """
         opened = cls._cache()
-        if values := [each for each in map(cls._options.key.values, keys) if each is not None]:
+        if values := [parts for parts in map(cls._options.key.values, keys) if parts is not None]:
             await opened.invalidate(values)
         if unique:
             index, parts = cls._unique(unique)
@@ -297,7 +297,7 @@ class RCModel(BaseModel):
         values = given if source is None else normalize_values(source, given)
         index = cls._options.unique.get(frozenset(values))
         if index is None:
-            known = ", ".join(" + ".join(each.names) for each in cls._options.unique.values()) or "nothing"
+            known = ", ".join(" + ".join(fields.names) for fields in cls._options.unique.values()) or "nothing"
             raise SanicBaseError(f"{cls.__name__}.Meta.unique does not have {' + '.join(given)!r}; it has: {known}.")
         return index, index.values(
             tuple(values[name] for name in index.names) if len(values) > 1 else values.popitem()[1]

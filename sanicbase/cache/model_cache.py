@@ -87,12 +87,12 @@ class ModelCache:
     async def read_in_transaction(self, index: KeyFields, keys: list[KeyValues]) -> list[Any]:
         """The entries that the caller's transaction sees, in the order of the keys; None where there is none."""
         if index is self._options.key:
-            found = await self._load_by_key(keys)
+            entries = await self._load_by_key(keys)
         else:
-            found = {
+            entries = {
                 text: _entry_or_failure(index_entry) for text, index_entry in (await self._rows_of(index, keys)).items()
             }
-        return [_value_or_raise(found.get(encode_key(values))) for values in keys]
+        return [_value_or_raise(entries.get(encode_key(values))) for values in keys]
 
     async def get_by_index(self, index: KeyFields, values: KeyValues) -> Any:
         """The entry with these values of a unique set."""
@@ -119,8 +119,8 @@ class ModelCache:
     async def all_stats(self) -> Stats:
         """The counters of all processes."""
         await self.count()
-        found: dict[Any, Any] = await get_redis(self._options.connection).hgetall(self.keyspace.stats)
-        return Stats(**{name.decode(): int(count) for name, count in found.items()})
+        counters: dict[Any, Any] = await get_redis(self._options.connection).hgetall(self.keyspace.stats)
+        return Stats(**{name.decode(): int(count) for name, count in counters.items()})
 
     async def invalidate(self, keys: Iterable[KeyValues]) -> None:
         """Delete the entries of these keys; inside a transaction, close the keys until its end."""
@@ -168,12 +168,12 @@ class ModelCache:
         """
         source = self._options.source
         assert source is not None  # noqa: S101  (else the class has a load)
-        found: dict[str, IndexEntry[Any] | LoadFailure] = {}
+        index_entries: dict[str, IndexEntry[Any] | LoadFailure] = {}
         for start in range(0, len(keys), MAX_OR_CONDITIONS):
             batch = keys[start : start + MAX_OR_CONDITIONS]
             for row in await source.filter(_condition(index, batch)).using_db(primary_connection(source)):
-                found[encode_key(index.converted(index.of(row)))] = self._index_entry(row)
-        return found
+                index_entries[encode_key(index.converted(index.of(row)))] = self._index_entry(row)
+        return index_entries
 
     def _index_entry(self, row: Model) -> IndexEntry[Any] | LoadFailure:
         key = self._options.key
@@ -213,14 +213,14 @@ class ModelCache:
         """The keys that a write affects."""
         if write.rows is None:
             return [WHOLE_CLASS]
-        found: dict[str, None] = {}  # ordered, without duplicates
+        names: dict[str, None] = {}  # ordered, without duplicates
         for row in write.rows:
             if write.model is self._options.source:
-                found |= dict.fromkeys(self._keys_of_row(row))
+                names |= dict.fromkeys(self._keys_of_row(row))
             else:
                 values = tuple(row[name] for name in self._options.watches[write.model])
-                found[_key_name(self._options.key, self.entries, values)] = None
-        return list(found)
+                names[_key_name(self._options.key, self.entries, values)] = None
+        return list(names)
 
     def _keys_of_row(self, row: Mapping[str, Any]) -> list[str]:
         readers = [(self._options.key, self.entries)]
@@ -240,10 +240,10 @@ def _entry_or_failure(index_entry: IndexEntry[Any] | LoadFailure) -> Any:
     return index_entry if isinstance(index_entry, LoadFailure) else index_entry.entry
 
 
-def _value_or_raise(found: Any) -> Any:
-    if isinstance(found, LoadFailure):
-        raise found.error
-    return found
+def _value_or_raise(value: Any) -> Any:
+    if isinstance(value, LoadFailure):
+        raise value.error
+    return value
 
 
 def primary_connection(model: type[Model]) -> BaseDBAsyncClient:

@@ -54,15 +54,17 @@ class KeyFields:
         if self._source is not None:
             plain = list(map(self._plain, self.names, parts))
             try:
-                found = tuple(map(column_value, self._fields, plain))
+                converted = tuple(map(column_value, self._fields, plain))
             except InvalidValue:
                 return None
-            return None if None in found else found
+            return None if None in converted else converted
         try:
-            found = tuple(adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True))
+            converted = tuple(
+                adapter.validate_python(part) for adapter, part in zip(self._adapters, parts, strict=True)
+            )
         except ValidationError:
             return None
-        return None if any(map(_changes_meaning, parts, found)) else found
+        return None if any(map(_changes_meaning, parts, converted)) else converted
 
     def _plain(self, name: str, part: object) -> object:
         """The key of a related object. Raises InvalidValue for an object of another model."""
@@ -75,8 +77,8 @@ class KeyFields:
 
     def converted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """A row's values in the types that readers use; not every driver returns those."""
-        found = self.values(values[0] if len(values) == 1 else values)
-        return values if found is None else found
+        key = self.values(values[0] if len(values) == 1 else values)
+        return values if key is None else key
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def parse_options(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
     if source is not None:
         _check_source(cls, source, loads=loads)
     key = _names(given.get("key", "id" if source is None else "pk"), source)
-    unique = [_names(each, source) for each in given.get("unique", ())]
+    unique = [_names(names, source) for names in given.get("unique", ())]
     for name in {*key, *(name for names in unique for name in names)}:
         if name not in cls.model_fields:
             raise _error(cls, f"Meta names {name!r}, which is not a field of the class. Declare it: `{name}: …`")
@@ -170,10 +172,10 @@ def _check_watches(
             raise _error(cls, f"Meta.watches: {model.__name__} has no field {unknown[0]!r}")
 
 
-def _changes_meaning(part: object, found: object) -> bool:
+def _changes_meaning(part: object, converted: object) -> bool:
     """Whether pydantic converted a bool, or a float to an int: as keys they are different values."""
-    flag = isinstance(part, bool) and not isinstance(found, bool)
-    return flag or (isinstance(part, float) and isinstance(found, int))
+    flag = isinstance(part, bool) and not isinstance(converted, bool)
+    return flag or (isinstance(part, float) and isinstance(converted, int))
 
 
 def _has_attribute(model: type[Model], name: str) -> bool:

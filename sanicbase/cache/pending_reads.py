@@ -30,13 +30,13 @@ class PendingRead(Generic[T]):
     is_valid: bool = True  # its entry in Redis is not corrupt
     not_stored: bool = False  # its value is too large for Redis, or not JSON
 
-    def answer(self, found: T | LoadFailure | None) -> None:
-        if isinstance(found, LoadFailure):
-            self.fail(found.error)
+    def answer(self, value: T | LoadFailure | None) -> None:
+        if isinstance(value, LoadFailure):
+            self.fail(value.error)
             return
         for future in self.waiting:
             if not future.done():
-                future.set_result(found)
+                future.set_result(value)
         self.waiting.clear()
 
     def fail(self, error: BaseException) -> None:

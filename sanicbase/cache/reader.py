@@ -139,8 +139,8 @@ class Reader(Generic[T]):
         future = asyncio.get_running_loop().create_future()
         read.waiting.append(future)
         self._start(self._load_all({self.key(values): read}))
-        found: T | None = await future
-        return found
+        value: T | None = await future
+        return value
 
     async def close(self) -> None:
         """Cancel running reads; their callers get NotOpenError."""
@@ -207,11 +207,11 @@ class Reader(Generic[T]):
         """Answer the reads that Redis has, and return the others. Raises RedisUnavailable in another epoch."""
         names = [*self._shared, *(self._keyspace.entry(key) for key in reads)]
         answer: list[Any] = await self._epoch_client.request(self._epoch_client.reading.mget(names))
-        current, generation, *found = answer
+        current, generation, *raws = answer
         self._check_epoch(current, epoch)
-        self._learn_sizes(found)
+        self._learn_sizes(raws)
         missing: PendingReads[T] = {}
-        for (key, read), raw in zip(reads.items(), found, strict=True):
+        for (key, read), raw in zip(reads.items(), raws, strict=True):
             if raw is None or not self._answer_from(key, read, raw, epoch, generation):
                 missing[key] = read
         return missing
@@ -237,7 +237,7 @@ class Reader(Generic[T]):
             if is_current and entry.payload == NOT_STORED:
                 read.not_stored = True
                 return False
-            found = self._codec.unpack(entry.payload) if is_current and entry.payload is not None else None
+            value = self._codec.unpack(entry.payload) if is_current and entry.payload is not None else None
         except (CorruptValue, ValueError) as exc:
             self._record_corrupt(key, exc)
             read.is_valid = False
@@ -246,7 +246,7 @@ class Reader(Generic[T]):
             self._stats.hits += 1
             if _is_refresh_due(entry):
                 self._refresh_early(key, read.values)
-            read.answer(self._combined(found, entry_value))
+            read.answer(self._combined(value, entry_value))
         return is_current
 
     def decode(self, raw: bytes | None, epoch: bytes, generation: bytes | None) -> T | None:
@@ -259,9 +259,9 @@ class Reader(Generic[T]):
         except (CorruptValue, ValueError):
             return None  # its own reader reports it
 
-    def _combined(self, found: T | None, entry_value: object) -> T | None:
+    def _combined(self, value: T | None, entry_value: object) -> T | None:
         """Override to combine the value with `entry_value`."""
-        return found
+        return value
 
     def _record_corrupt(self, key: str, error: Exception) -> None:
         self._stats.corrupt += 1
@@ -346,7 +346,7 @@ class Reader(Generic[T]):
     ) -> None:
         started = time.monotonic()
         try:
-            found = await self._load_values(reads)
+            values = await self._load_values(reads)
         except BaseException:
             await self._store([(key, b"", 1) for key in leased], epoch, generation, lease)
             raise
@@ -356,29 +356,29 @@ class Reader(Generic[T]):
             entries = []
             for key in leased:
                 try:
-                    entries.append(self._stored_form(key, found[key], epoch, generation, cost))
+                    entries.append(self._stored_form(key, values[key], epoch, generation, cost))
                 except Exception as exc:  # raised by the callers that wait for this key
-                    found[key] = LoadFailure(exc)
+                    values[key] = LoadFailure(exc)
                     entries.append((key, b"", 1))
             stored = await self._store(entries, epoch, generation, lease)
             self._stats.fills += stored
             self._stats.refused += sum(1 for entry in entries if entry[1]) - stored
         for key, read in reads.items():
-            read.answer(found[key])
+            read.answer(values[key])
 
     def _stored_form(
-        self, key: str, found: T | LoadFailure | None, epoch: bytes, generation: bytes, cost: float
+        self, key: str, value: T | LoadFailure | None, epoch: bytes, generation: bytes, cost: float
     ) -> tuple[str, bytes, int]:
-        ttl = self._codec.ttl_missing if found is None else self._codec.ttl
+        ttl = self._codec.ttl_missing if value is None else self._codec.ttl
         ttl *= 1 - JITTER * random.random()  # noqa: S311  (no secret)
-        if not ttl or isinstance(found, LoadFailure):
+        if not ttl or isinstance(value, LoadFailure):
             return key, b"", 1  # only releases the lease
-        payload = None if found is None else self._payload(key, found)
+        payload = None if value is None else self._payload(key, value)
         return key, pack_entry(Entry(epoch, generation, time.time() + ttl, cost, payload)), max(1, int(ttl * 1000))
 
-    def _payload(self, key: str, found: T) -> bytes:
+    def _payload(self, key: str, value: T) -> bytes:
         try:
-            return self._bounded(key, self._codec.pack(found))
+            return self._bounded(key, self._codec.pack(value))
         except NotSerializable as exc:
             self._stats.lossy += 1
             if not self._warned_of_loss:
@@ -418,13 +418,13 @@ class Reader(Generic[T]):
 
     async def _bypass(self, reads: PendingReads[T]) -> None:
         self._stats.bypasses += len(reads)
-        found = await self._load_values(reads)
+        values = await self._load_values(reads)
         for key, read in reads.items():
-            read.answer(found[key])
+            read.answer(values[key])
 
     async def _load_values(self, reads: PendingReads[T]) -> dict[str, T | LoadFailure | None]:
-        found = await self._loader.get([read.values for read in reads.values()])
-        return dict(zip(reads, found, strict=True))
+        values = await self._loader.get([read.values for read in reads.values()])
+        return dict(zip(reads, values, strict=True))
 
 
 def _is_current(entry: Entry, epoch: bytes, generation: bytes | None) -> bool:

@@ -48,12 +48,14 @@ def changed_columns(
     before: Mapping[str, Any] = {} if loaded is None else loaded.values(type(entry))
     if any(name in before and before[name] != getattr(entry, name) for name in key.names):
         before = {}
-    codec = {*key.names, source._meta.pk_attr, *source._auto_now_fields(), *source._version_fields()}
+    excluded = {*key.names, source._meta.pk_attr, *source._auto_now_fields(), *source._version_fields()}
     if issubclass(source, Fenced):
-        codec.add("fence")
+        excluded.add("fence")
     names = [name for name in source._meta.fields_db_projection if name in type(entry).model_fields]
-    found = {name: getattr(entry, name) for name in names if name not in codec}
-    return {name: value for name, value in found.items() if name not in before or not is_same_json(before[name], value)}
+    columns = {name: getattr(entry, name) for name in names if name not in excluded}
+    return {
+        name: value for name, value in columns.items() if name not in before or not is_same_json(before[name], value)
+    }
 
 
 async def update_row(entry: Any, row: DBModel, values: dict[str, Any], connection: BaseDBAsyncClient) -> None:
@@ -87,5 +89,5 @@ def _rows_with_values(source: type[DBModel], key: KeyFields, parts: tuple[Any, .
 
 
 def _for_update(rows: QuerySet[DBModel], connection: BaseDBAsyncClient) -> QuerySet[DBModel]:
-    found = rows.using_db(connection)
-    return found.select_for_update() if connection.capabilities.support_for_update else found
+    query = rows.using_db(connection)
+    return query.select_for_update() if connection.capabilities.support_for_update else query

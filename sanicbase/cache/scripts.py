@@ -1,34 +1,32 @@
-"""The scripts by which the processes of a service agree on what may be read from Redis.
+"""The Lua scripts by which the processes of a service keep cached entries coherent.
 
 Keys of a service:
 
-    <service>:rc:epoch      the epoch; it lives for PULSE, and beats of living processes keep it alive
-    <service>:rc:server     which server has made the epoch
-    <service>:rc:settling   while it exists nothing is stored
-    <service>:rc:members    the processes that take part
+    <service>:rc:epoch      the epoch; it lives for EPOCH_TTL, and heartbeats keep it alive
+    <service>:rc:server     the server that created the epoch
+    <service>:rc:settling   nothing is stored while it exists
+    <service>:rc:members    the member processes
 
 Keys of a class, behind `<service>:rc:<class>:`
 
-    generation              eight characters, and the shapes (fingerprints) of which there are entries
-    v:<shape>:<key>         an entry, see entry.py
-    l:<shape>:<key>         the lease of whoever loads it, and since when
-    c:<key>                 a sorted set: the writers that keep the key closed, each until its time; c:* is the class
-    o:<token>               a writer that has opened its keys, while a closing of it may still be on its way
+    generation              eight characters, and the shapes (fingerprints) that have entries v:<shape>:<key>         an
+    entry, see entry.py l:<shape>:<key>         the lease of the loading reader, and its time c:<key>                 a
+    sorted set: the writers that keep the key closed, each until its time; c:* is the whole class o:<token>
+    a writer that has opened its keys, while its request to close may still arrive
 
-An entry counts while the epoch and the generation are those that it carries. Each script is one step that others
-see before or after, never between.
+An entry is valid while the epoch and the generation are those that it has. Each script is atomic.
 
-No script may hold Redis for long, since everybody waits meanwhile. What each of them is given is bounded by
-batches.py, and what it does for each key by SHAPES, the number of shapes that a generation has at most.
+No script may run for long, since it blocks all clients. batches.py bounds the arguments, and SHAPES, the largest number
+of shapes in a generation, the work for each key.
 """
 
 from __future__ import annotations
 
 __all__ = ["CLOSE", "FILL", "FOLLOW", "HEARTBEAT", "LEASE", "LEAVE", "OPEN"]
 
-SHAPES = 8  # of a generation; the next one begins a new generation
+SHAPES = 8  # of a generation; another shape starts a new generation
 
-# A text, also where somebody has put something else under our key: that is removed.
+# A string; a value of another type under the key is deleted.
 TEXT = """
 local function text(key)
     local found = redis.pcall('GET', key)
@@ -41,14 +39,13 @@ local function now()
 end
 """
 
-# KEYS: epoch, server, settling, members. ARGV: the epoch that the caller knows or '', its name, until when the beat is
-# awaited (milliseconds of this server's clock) or '', whether the epoch must change, its life, the time to settle where
-# a closing may be lost, the time to settle where Redis has them all, a new name. Answers the epoch, whether nothing may
-# be stored, and the time. A beat that comes late keeps nothing alive: nobody has had an answer while it was on its way.
-# But what is late by the clock of another server is not.
-#
-# The first letter of an epoch says why it was made, see CAUSES in trust.py. Redis has lost no closing when the server
-# is the same one and knows it: all there is to wait for is a commit that was sent without a closing.
+# KEYS: epoch, server, settling, members. ARGV: the epoch that the caller knows or '', its name, the deadline of the
+# heartbeat (milliseconds of this server's clock) or '', whether the epoch must change, its TTL, the time to settle when
+# closings may be lost, the time to settle when Redis has them all, a new name. Returns the epoch, whether nothing may
+# be stored, and the time. A late heartbeat extends nothing, since its sender had no answer in time, unless it is late
+# by the clock of another server.  The first letter of an epoch says why it was created, see CAUSES in epoch.py. Redis
+# has lost no closing when the server is the same one and knows the epoch: only a commit that was sent without a closing
+# remains to wait for.
 HEARTBEAT = (
     TEXT
     + """
@@ -71,7 +68,7 @@ if cause then
     redis.call('SET', KEYS[2], server)
     redis.call('DEL', KEYS[4])
     local settle = tonumber(ARGV[6])
-    -- Others may know more: within a pulse they will have said so.
+    -- Other processes may know an epoch: they report it within its TTL.
     if cause == 'f' then settle = tonumber(ARGV[5]) end
     if cause == 'x' or cause == 'm' then settle = tonumber(ARGV[7]) end
     redis.call('SET', KEYS[3], '1', 'PX', math.max(settle, redis.call('PTTL', KEYS[3])))
@@ -82,8 +79,8 @@ return {epoch, redis.call('EXISTS', KEYS[3]), at}
 """
 )
 
-# KEYS: epoch, members. ARGV: the name of who leaves, how long an epoch is kept for the next one to come, in
-# milliseconds. The last one to leave in order leaves the epoch behind; whoever was killed never does.
+# KEYS: epoch, members. ARGV: the name of the leaving process, the TTL of the epoch it leaves behind, in milliseconds.
+# The last process that leaves keeps the epoch; a killed process never leaves.
 LEAVE = """
 redis.call('SREM', KEYS[2], ARGV[1])
 if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -109,9 +106,9 @@ end
 """
 )
 
-# KEYS: epoch, generation, settling. ARGV: prefix, the epoch that the caller trusts, shape, a new name, its lease,
-# patience (milliseconds), life of a lease; then for each key its name and whether its entry is wanted as it is.
-# Answers the generation, or '' when nothing may be stored, and for each key: 'lease', 'wait', 'closed' or the entry.
+# KEYS: epoch, generation, settling. ARGV: prefix, the epoch of the caller, shape, a new name, its lease, the timeout of
+# other leases (milliseconds), the TTL of a lease; then for each key its name and whether a stored entry is acceptable.
+# Returns the generation, or '' when nothing may be stored, and for each key: 'lease', 'wait', 'closed' or the entry.
 LEASE = (
     CLASS
     + f"""
@@ -152,7 +149,8 @@ return answers
 )
 
 # KEYS: epoch, generation, settling. ARGV: prefix, the epoch and the generation of the lease, shape, lease; then for
-# each key its name, the entry or '' to give the lease back, and its life in milliseconds. Answers how many it stored.
+# each key its name, the entry or '' to release the lease, and its TTL in milliseconds. Returns the number of stored
+# ones.
 FILL = (
     CLASS
     + """
@@ -173,8 +171,8 @@ return stored
 """
 )
 
-# KEYS: generation. ARGV: prefix, token, life in milliseconds, then the keys; `*` is the class. What comes after its
-# writer has opened closes nothing.
+# KEYS: generation. ARGV: prefix, token, TTL in milliseconds, then the keys; `*` is the whole class. A request that
+# arrives after its writer has opened has no effect.
 CLOSE = (
     CLASS
     + """
@@ -194,8 +192,8 @@ return 1
 )
 
 # KEYS: generation. ARGV: prefix, how long an opening is remembered, then for each key its token, its name, and whether
-# a closing of that token may come later. What was not closed any more may have been stored meanwhile, and goes. Others
-# that keep a key closed go on to.
+# a closing of that token may still arrive. The entries of a key that is no longer closed may be outdated, and are
+# deleted. Other writers keep the key closed.
 OPEN = (
     CLASS
     + """
@@ -216,8 +214,8 @@ return 1
 """
 )
 
-# KEYS: epoch, generation, entries that name another. ARGV: what the names of those others begin with, how long an
-# entry's header is. Answers epoch, generation and, for each, its entry and the one that it names.
+# KEYS: epoch, generation, index entries. ARGV: the prefix of entries, the length of an entry's header. Returns epoch,
+# generation and, for each index entry, itself and the entry that it names.
 FOLLOW = (
     TEXT
     + """

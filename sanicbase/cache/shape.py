@@ -76,7 +76,7 @@ def _text_of_function(part: Any) -> str:
     if isinstance(part, FunctionType):
         return f"{_name(part)}={_text(part.__code__)}"
     if isinstance(part, CodeType):
-        consts = (each for each in part.co_consts if isinstance(each, (*PLAIN, tuple, frozenset, CodeType)))
+        consts = (const for const in part.co_consts if isinstance(const, (*PLAIN, tuple, frozenset, CodeType)))
         return f"{part.co_code.hex()} {part.co_names} {_text(list(consts))}"
     return _name(part if hasattr(part, "__qualname__") else type(part))
 

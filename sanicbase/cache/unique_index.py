@@ -36,18 +36,18 @@ class UniqueIndex(Reader[IndexEntry[T]]):
     async def _from_redis(self, reads: PendingReads[IndexEntry[T]], epoch: bytes) -> PendingReads[IndexEntry[T]]:
         names = [*self._shared, *(self._keyspace.entry(key) for key in reads)]
         request = self._follow_script(keys=names, args=[self._keyspace.entry(""), HEADER_SIZE])
-        current, generation, *found = await self._epoch_client.request(request)
+        current, generation, *raws = await self._epoch_client.request(request)
         self._check_epoch(current, epoch)
-        self._learn_sizes(found)
+        self._learn_sizes(raws)
         missing: PendingReads[IndexEntry[T]] = {}
-        for (key, read), raw, entry_raw in zip(reads.items(), found[::2], found[1::2], strict=True):
+        for (key, read), raw, entry_raw in zip(reads.items(), raws[::2], raws[1::2], strict=True):
             entry_value = self._entries.decode(entry_raw, epoch, generation)
             if raw is None or not self._answer_from(key, read, raw, epoch, generation, entry_value):
                 missing[key] = read
         return missing
 
-    def _combined(self, found: IndexEntry[T] | None, entry_value: Any) -> IndexEntry[T] | None:
-        return found if found is None or entry_value is None else IndexEntry(found.key, entry_value)
+    def _combined(self, index_entry: IndexEntry[T] | None, entry_value: Any) -> IndexEntry[T] | None:
+        return index_entry if index_entry is None or entry_value is None else IndexEntry(index_entry.key, entry_value)
 
 
 def index_codec(entries: Reader[Any], codec: Codec[Any], key_types: Any) -> Codec[IndexEntry[Any]]:

@@ -45,12 +45,12 @@ def _labels(config: Config) -> Labels:
     """The models by label, as Tortoise finds them."""
     apps = config.tortoise()["apps"]
     assign_labels(apps)
-    found: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
+    models: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
     for label, app in apps.items():
         for model in (model for module in app["models"] for model in models_in(module)):
             if (model._meta.app or label) == label:
-                found[label][model.__name__] = model
-    return found
+                models[label][model.__name__] = model
+    return models
 
 
 def _stray(config: Config) -> Iterator[str]:
@@ -105,8 +105,8 @@ def _remedy(reference: str, labels: Labels, config: Config) -> str:
         if owner == config.SERVER_NAME:
             return f"It is in {module}: add {file!r} to MODEL_LIST, and write '{owner}.{name}'."
         return f"It is in {module}: add {module!r} to MODEL_EXTRA, and write '{owner}.{name}'."
-    everyone = [f"{other}.{each}" for other, app in labels.items() for each in app if each != "Aerich"]
-    if near := difflib.get_close_matches(reference, everyone, n=1):
+    references = [f"{other}.{model}" for other, app in labels.items() for model in app if model != "Aerich"]
+    if near := difflib.get_close_matches(reference, references, n=1):
         return f"Did you mean {near[0]!r}?"
     return f"Correct it, or add the file that has {name} to MODEL_LIST, or another service's to MODEL_EXTRA."
 
@@ -114,8 +114,8 @@ def _remedy(reference: str, labels: Labels, config: Config) -> str:
 def _defining(project: Path, label: str, name: str, service: str) -> str:
     """The module that defines such a model, in the label's service, this one, or another one."""
     files = sorted(project.glob("*/model_db/*.py"))
-    found = [f"{file.parts[-3]}.model_db.{file.stem}" for file in files if _defines(file, name)]
-    return next(iter(sorted(found, key=lambda module: _rank(module, (label, service)))), "")
+    modules = [f"{file.parts[-3]}.model_db.{file.stem}" for file in files if _defines(file, name)]
+    return next(iter(sorted(modules, key=lambda module: _rank(module, (label, service)))), "")
 
 
 def _rank(module: str, owners: Sequence[str]) -> int:
@@ -125,5 +125,5 @@ def _rank(module: str, owners: Sequence[str]) -> int:
 
 def _defines(file: Path, name: str) -> bool:
     with suppress(OSError, SyntaxError, ValueError):
-        return any(isinstance(each, ast.ClassDef) and each.name == name for each in ast.parse(file.read_bytes()).body)
+        return any(isinstance(node, ast.ClassDef) and node.name == name for node in ast.parse(file.read_bytes()).body)
     return False

@@ -57,13 +57,13 @@ def check_relations(config: Config) -> None:
 
 def referenced_models(migrated: Iterable[type[Model]]) -> list[type[Model]]:
     """The models of other labels that foreign keys of these models reference."""
-    found: dict[type[Model], None] = {}
+    targets: dict[type[Model], None] = {}
     for model in migrated:
         for field in model._meta.fields_map.values():
             target = _target(field)
             if target is not None and target._meta.app != model._meta.app and _is_constrained(field):
-                found[target] = None
-    return list(found)
+                targets[target] = None
+    return list(targets)
 
 
 def check_watched_models() -> None:
@@ -78,7 +78,7 @@ def check_watched_models() -> None:
 
 def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
     """A model, its key and its parent for each foreign key that changes watched rows without a notification."""
-    found: list[tuple[type[Model], str, type[Model]]] = []
+    parents: list[tuple[type[Model], str, type[Model]]] = []
     waiting = [model for model in open_models() if is_watched(model)]
     seen = set(waiting)
     while waiting:
@@ -88,11 +88,11 @@ def _unseen_parents() -> list[tuple[type[Model], str, type[Model]]]:
             if not is_changed_on_delete(field) or (not is_watched(model) and field.on_delete != "CASCADE"):
                 continue
             if not issubclass(field.related_model, DBModel):
-                found.append((model, name, field.related_model))
+                parents.append((model, name, field.related_model))
             elif field.related_model not in seen:
                 seen.add(field.related_model)
                 waiting.append(field.related_model)
-    return found
+    return parents
 
 
 def _target(field: Field[Any]) -> type[Model] | None:

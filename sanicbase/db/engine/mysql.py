@@ -34,7 +34,7 @@ CLIENT_SSL = 1 << 11  # https://dev.mysql.com/doc/dev/mysql-server/latest/group_
 
 def in_utc(arguments: Any) -> Any:
     """A statement's arguments with datetimes in UTC: both drivers write local times without their zone."""
-    return [to_utc(each) for each in arguments] if isinstance(arguments, list | tuple) else arguments
+    return [to_utc(value) for value in arguments] if isinstance(arguments, list | tuple) else arguments
 
 
 class TLSConnection:

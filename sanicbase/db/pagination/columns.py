@@ -61,8 +61,8 @@ def column_type(column: Column[Any]) -> ColumnType | None:
     """What the column takes; None for JSON, bytes and times of the day, which are not filtered by."""
     for kind, make in TYPES:
         if isinstance(column, kind):
-            found = make(column)
-            return replace(found, annotation=annotated(found.annotation, AfterValidator(_accepted_by(column))))
+            converted = make(column)
+            return replace(converted, annotation=annotated(converted.annotation, AfterValidator(_accepted_by(column))))
     return None
 
 

@@ -100,22 +100,22 @@ class Filter:
         """The type of what the operator compares the column with."""
         if self.operator == "isnull":
             return Annotated[bool, BeforeValidator(single_value)]
-        found = column_type(column)
-        if found is None:
+        kind = column_type(column)
+        if kind is None:
             raise self._wrong(f"{type(column).__name__} is not filtered by")
         if self.operator in LISTS:
-            several: Any = list[annotated(_read(found), AfterValidator(_sendable))]  # type: ignore[misc]
+            several: Any = list[annotated(_read(kind), AfterValidator(_sendable))]  # type: ignore[misc]
             return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(split_commas))
-        return annotated(self._single(column, found), AfterValidator(_sendable), BeforeValidator(single_value))
+        return annotated(self._single(column, kind), AfterValidator(_sendable), BeforeValidator(single_value))
 
-    def _single(self, column: Column[Any], found: ColumnType) -> Any:
+    def _single(self, column: Column[Any], kind: ColumnType) -> Any:
         if self.operator in TEXTUAL:
-            if not found.text:
+            if not kind.text:
                 raise self._wrong(f"{self.operator} is for text, and {column.model_field_name} is none")
             return Annotated[str, Field(max_length=getattr(column, "max_length", MAX_TEXT))]
-        if self.operator in ORDERED and not found.ordered:
+        if self.operator in ORDERED and not kind.ordered:
             raise self._wrong(f"{column.model_field_name} is not compared by {self.operator}")
-        return _read(found)
+        return _read(kind)
 
     def _wrong(self, reason: str) -> SanicBaseError:
         return SanicBaseError(
@@ -156,10 +156,10 @@ def _sendable(value: object) -> object:
     return value
 
 
-def _read(found: ColumnType) -> Any:
+def _read(kind: ColumnType) -> Any:
     """The column's type, for a text that a client wrote."""
-    check = _written if found.moment else found.check
-    return found.annotation if check is None else annotated(found.annotation, BeforeValidator(check))
+    check = _written if kind.moment else kind.check
+    return kind.annotation if check is None else annotated(kind.annotation, BeforeValidator(check))
 
 
 def _written(value: object) -> object:

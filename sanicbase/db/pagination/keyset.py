@@ -54,8 +54,8 @@ async def keyset_page(
         nulls_greatest = queryset.capabilities.dialect == "postgres"
         queryset = queryset.filter(_beyond(ordering.seen(backwards), position, nulls_greatest))
     names = [("-" if column.descending else "") + column.name for column in ordering.seen(backwards)]
-    found = await queryset.order_by(*names).limit(size + 1)
-    rows, more = found[:size], len(found) > size
+    rows = await queryset.order_by(*names).limit(size + 1)
+    rows, more = rows[:size], len(rows) > size
     return ordering.page(rows[::-1] if backwards else rows, position, more)
 
 
@@ -153,13 +153,13 @@ def check_position(model: type[Model], name: str) -> tuple[Any, int, bool]:
     column = column_of(model, name)
     if column is None:
         raise SanicBaseError(f"{model.__name__} has no column {name!r} to be ordered by.")
-    found = column_type(column)
-    if found is None or found.size is None or getattr(column, "max_length", 0) > LONGEST_TEXT:
+    kind = column_type(column)
+    if kind is None or kind.size is None or getattr(column, "max_length", 0) > LONGEST_TEXT:
         raise SanicBaseError(
             f"{model.__name__}.{name} cannot hold a position. Order by numbers, times, or text of at most "
             f"{LONGEST_TEXT} characters."
         )
-    return (found.annotation | None if column.null else found.annotation), found.size, column.null
+    return (kind.annotation | None if column.null else kind.annotation), kind.size, column.null
 
 
 def _comparable(value: object, dialect: str) -> bool:
@@ -174,11 +174,11 @@ def _comparable(value: object, dialect: str) -> bool:
 def _beyond(columns: tuple[_Column, ...], position: _Position, nulls_greatest: bool) -> Q:
     """The rows after the position."""
     (column, *others), value = columns, position.values[0]
-    found = _after(columns, position.values, nulls_greatest, inclusive=position.where in (">=", "<="))
+    condition = _after(columns, position.values, nulls_greatest, inclusive=position.where in (">=", "<="))
     if not others or value is None or _with_nulls(column, nulls_greatest):
-        return found
+        return condition
     # Said once more of the first column alone: not every database makes a range of the alternatives.
-    return _where(f"{column.name}__{_comparison(column)}e", value) & found
+    return _where(f"{column.name}__{_comparison(column)}e", value) & condition
 
 
 def _after(columns: tuple[_Column, ...], values: tuple[Any, ...], nulls_greatest: bool, *, inclusive: bool) -> Q:

@@ -95,10 +95,10 @@ class ListQuery(BaseModel):
         return queryset.filter(*(Q(**{filter_.condition: value}) for filter_, value in given if value is not None))
 
     async def _fetch_page(self, queryset: QuerySet[M], *, offset: int, limit: int) -> Page[M]:
-        found = self.filter_queryset(queryset)
-        total = await found.count()
+        filtered = self.filter_queryset(queryset)
+        total = await filtered.count()
         order = unique_order(queryset.model, self.order)
-        return Page(await found.order_by(*order).offset(offset).limit(limit), total)
+        return Page(await filtered.order_by(*order).offset(offset).limit(limit), total)
 
 
 class PageQuery(ListQuery):
@@ -203,9 +203,9 @@ def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     names = list(cls.model_fields)
     allowed = ", ".join(sorted(names, key=lambda name: (*FIRST_PARAMETERS, name).index(name)))
     mistakes: list[InvalidQuery] = []
-    for found in reversed(error.errors(include_url=False, include_input=False)[:MAX_ERRORS]):
-        path, code, message = ".".join(map(str, found["loc"])), found["type"], found["msg"]
-        context = found.get("ctx", {})
+    for item in reversed(error.errors(include_url=False, include_input=False)[:MAX_ERRORS]):
+        path, code, message = ".".join(map(str, item["loc"])), item["type"], item["msg"]
+        context = item.get("ctx", {})
         if code == "extra_forbidden":
             path, code = path[:MAX_NAME_LENGTH].encode(errors="replace").decode(), "unknown_parameter"
             message = f"There is no filter {path!r}. Allowed: {allowed}."
