@@ -34,9 +34,9 @@ Load = Callable[[list[Any]], Awaitable[Iterable[Any]]]
 
 
 class ModelCache:
-    """One class, on one Redis; made when the lifespan opens, closed with it. `load` is the class's own, if it has one.
+    """The cache of one class on one Redis, open during the lifespan. `load` is the class's own, if it has one.
 
-    The readers run outside of every transaction: whoever is inside of one reads by `read_inside`.
+    The readers run outside every transaction; `read_in_transaction` reads inside one.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a column takes, as a type of pydantic's: for values that come from outside, in filters and in cursors."""
+"""The values of a column as a pydantic type, for filters and cursors from clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sanicbase.numerals import decimal_text, float_text, integer_text
 
 __all__ = ["ColumnType", "annotated", "column_of", "column_type"]
 
-MAX_TEXT = 1000  # characters that a filter on a column without a length may have
+MAX_TEXT = 1000  # characters of a filter on a column without a length
 DURATION_LIMIT = timedelta(microseconds=2**63 - 1)
 SHORT = 40  # bytes; more than a number, a time or a UUID needs in a cursor
 WIDEST_CHARACTER = 6  # bytes: "\u0000"
@@ -33,8 +33,8 @@ WIDEST_CHARACTER = 6  # bytes: "\u0000"
 class ColumnType:
     """The values that a column can have.
 
-    `annotation` is a type for pydantic, which takes nothing that the database or Tortoise would stumble over. `size`
-    is how many bytes a value takes in a cursor at most, None where the column cannot hold a position.
+    `annotation` is a pydantic type that accepts only values that the database and Tortoise accept. `size` is the
+    maximum of bytes of a value in a cursor, None where the column cannot be part of a position.
     """
 
     annotation: Any
@@ -43,22 +43,22 @@ class ColumnType:
     text: bool = False
     moment: bool = False
     check: Callable[[object], object] | None = None
-    """What a text is asked first; a value in a cursor is JSON, and not asked."""
+    """Validates text of a query string first; values in cursors are JSON."""
 
 
 def annotated(annotation: Any, *metadata: object) -> Any:
-    """`Annotated`, of a type that is known only when the program runs."""
+    """`Annotated` for a type that is known at run time only."""
     return Annotated[(annotation, *metadata)]
 
 
 def column_of(model: type[Model], name: str) -> Column[Any] | None:
-    """The column that the name means, a relation's own too; None where there is none, or it is not known yet."""
+    """The column of the name, also of a relation; None when there is none, or it is not known yet."""
     column = model._meta.fields_map.get(attribute(model, name))
     return column if column is not None and column.has_db_field else None
 
 
 def column_type(column: Column[Any]) -> ColumnType | None:
-    """What the column takes; None for JSON, bytes and times of the day, which are not filtered by."""
+    """The type of the column; None for JSON, bytes and times, which have no filters."""
     for kind, make in TYPES:
         if isinstance(column, kind):
             converted = make(column)
@@ -67,7 +67,7 @@ def column_type(column: Column[Any]) -> ColumnType | None:
 
 
 def _accepted_by(column: Column[Any]) -> Callable[[Any], Any]:
-    """The column's own validators, which Tortoise asks for every value of a filter."""
+    """The column's own validators, which Tortoise applies to every value of a filter."""
 
     def check(value: Any) -> Any:
         try:
@@ -80,7 +80,7 @@ def _accepted_by(column: Column[Any]) -> Callable[[Any], Any]:
 
 
 def _utc(value: datetime) -> datetime:
-    """The same moment in UTC: SQLite and MySQL compare what is written, without a look at its zone."""
+    """The same datetime in UTC: SQLite and MySQL compare text, without its zone."""
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError as exc:
@@ -106,7 +106,7 @@ def _decimal(column: Any) -> ColumnType:
     return ColumnType(Annotated[Decimal, limits], size=SHORT + column.max_digits, check=decimal_text)
 
 
-TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first that fits, so the special ones come first
+TYPES: list[tuple[type, Callable[[Any], ColumnType]]] = [  # the first match, so subclasses come first
     (IntEnumFieldInstance, lambda column: ColumnType(column.enum_type, check=integer_text)),
     (CharEnumFieldInstance, lambda column: ColumnType(column.enum_type, _characters(column).size, text=True)),
     (fields.IntField, _integer),

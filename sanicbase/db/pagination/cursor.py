@@ -1,4 +1,4 @@
-"""Cursors: a position in a list, as text that goes to a client and comes back."""
+"""Cursors: a position in a list as text for clients."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sanicbase.errors import InvalidQuery
 
 __all__ = ["MAX_LENGTH", "MAX_PAYLOAD", "InvalidCursor", "decode_cursor", "encode_cursor"]
 
-MAX_PAYLOAD = 3600  # bytes; as text a cursor must leave room for the other headers in Sanic's 8 KB
+MAX_PAYLOAD = 3600  # bytes; its text must leave room for other headers in Sanic's 8 KB
 DIGEST_SIZE = 6
 MAX_LENGTH = (MAX_PAYLOAD + DIGEST_SIZE + 2) * 4 // 3
 
 
 class InvalidCursor(InvalidQuery):
-    """A cursor that was not given out for this list in this order. HTTP answers 400."""
+    """The cursor is not one of this list in this order. HTTP answers 400."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -31,10 +31,10 @@ def encode_cursor(payload: bytes, scope: str) -> str:
 
 
 def decode_cursor(text: str, scope: str) -> bytes:
-    """The payload of a cursor that was made for this scope. Raises InvalidCursor.
+    """The payload of a cursor of this scope. Raises InvalidCursor.
 
-    The digest has no key. It detects mistakes (a part that was lost, a cursor of another list) and is not a secret:
-    whoever may list may begin at any position. What the payload says is checked by whoever reads it.
+    The digest has no key. It detects errors, such as a truncated cursor or one of another list, and is no protection:
+    clients may start at any position. The reader validates the payload.
     """
     if len(text) > MAX_LENGTH or not text.isascii():
         raise InvalidCursor
@@ -43,7 +43,7 @@ def decode_cursor(text: str, scope: str) -> bytes:
     except ValueError as exc:
         raise InvalidCursor from exc
     payload = content[DIGEST_SIZE:]
-    # The comparison of texts is the stricter one: several texts of base64 stand for the same bytes.
+    # Compares the texts, since several base64 texts decode to the same bytes.
     if encode_cursor(payload, scope) != text:
         raise InvalidCursor
     return payload

@@ -1,4 +1,4 @@
-"""The `Meta` of a list's query: read once, when the class is made."""
+"""The `Meta` of a list's query, parsed when the class is defined."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["DEFAULT_SIZE", "MAX_NAME_LENGTH", "MAX_SIZE", "NO_DECLARATION", "Dec
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
-MAX_NAME_LENGTH = 50  # characters of a name that a client made up
+MAX_NAME_LENGTH = 50  # characters of a client's name in a message
 OPTIONS = ("source", "filters", "orders", "default_order", "size", "max_size")
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a list may be asked, and what it is when nothing is asked."""
+    """The parameters of a list and their defaults."""
 
     source: type[Model] | None = None
     filters: tuple[Filter, ...] = ()
@@ -52,7 +52,7 @@ class Declaration:
         )
 
     def check_order(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names of a request's order, for pydantic, where all are allowed; a column named again adds nothing."""
+        """Validate the names of a request's order; a repeated column is ignored."""
         first: dict[str, str] = {}
         for name in names:
             if first.setdefault(name.removeprefix("-"), name).removeprefix("-") not in self.orders:
@@ -65,7 +65,7 @@ class Declaration:
         return tuple(first.values())
 
     def for_each_order(self, check: Callable[[type[Model], str], object]) -> None:
-        """Call a check for every order that is known before Tortoise has its models."""
+        """Call `check` for every order whose column is known before the database is open."""
         for name in self.orders:
             if self.source is not None and column_of(self.source, name) is not None:
                 check(self.source, name)

@@ -1,4 +1,4 @@
-"""What a list may be filtered by, declared by the names that Tortoise's filters have: `"title__icontains"`."""
+"""The filters of a list, declared by Tortoise's lookups: `"title__icontains"`."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ MAX_LIST = 100  # values of one filter
 
 
 def single_value(value: object) -> object:
-    """A parameter that is given once; a list is what the query string has of one that is repeated."""
+    """A parameter that may be given once; a repeated one is a list."""
     if isinstance(value, list):
         raise PydanticCustomError("repeated", "Give this parameter once.")
     return value
 
 
 def split_commas(value: object) -> object:
-    """Several values: of a repeated parameter, or of one with commas. One that is repeated may hold commas itself."""
+    """The values of a repeated parameter, or of one with commas; a repeated one may contain commas."""
     return value.split(",") if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One entry of `filters`: what it filters, and the type of its parameter."""
+    """One entry of `filters`: its column and the type of its parameter."""
 
     owner: str
     source: type[Model]
@@ -51,23 +51,23 @@ class Filter:
 
     @property
     def operator(self) -> str:
-        """The last part of the entry where that is an operator, else nothing."""
+        """The operator at the end of the entry, or an empty string."""
         last = self.entry.rpartition("__")[2]
         return last if last in OPERATORS and last != self.entry else ""
 
     @property
     def path(self) -> list[str]:
-        """The names that lead to the column: relations, and the column itself."""
+        """The path to the column: relations, and the column itself."""
         entry = self.entry.removesuffix(f"__{self.operator}") if self.operator else self.entry
         return entry.split("__")
 
     @property
     def condition(self) -> str:
-        """The name of Tortoise's filter, once the database is open."""
+        """Tortoise's lookup, once the database is open."""
         return attribute_path(self.source, self.entry)
 
     def annotation(self) -> Any:
-        """The type of the parameter, checked now as far as it can be. Raises SanicBaseError."""
+        """The type of the parameter, checked as far as possible before the database is open. Raises SanicBaseError."""
         first, *more = self.path
         column = column_of(self.source, first)
         if not more and column is not None:
@@ -85,7 +85,9 @@ class Filter:
         model, (*relations, name) = self.source, self.path
         for relation in relations:
             field = model._meta.fields_map.get(relation)
-            if not isinstance(field, ForeignKeyFieldInstance):  # one to many would give a row several times
+            if not isinstance(
+                field, ForeignKeyFieldInstance
+            ):  # a one-to-many relation would return a row several times
                 raise self._wrong(f"{model.__name__} has no foreign key {relation!r}")
             model = vars(field).get("related_model") or self._unknown()
         column = column_of(model, name)
@@ -97,7 +99,7 @@ class Filter:
         raise self._wrong("it leads to another model, and the database is not open")
 
     def _type(self, column: Column[Any]) -> Any:
-        """The type of what the operator compares the column with."""
+        """The type of the operator's right-hand side."""
         if self.operator == "isnull":
             return Annotated[bool, BeforeValidator(single_value)]
         kind = column_type(column)
@@ -126,7 +128,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class _Later:
-    """The type of a filter that is known only when the models are: asked for at its first use."""
+    """The type of a filter on a related model, resolved at its first use."""
 
     filter: Filter
 
@@ -136,7 +138,7 @@ class _Later:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         try:
             return handler(self.filter.resolved.core_schema)
-        except SanicBaseError:  # a schema can be asked for before the database is open
+        except SanicBaseError:  # a schema may be needed before the database is open
             return {}
 
     def _validate(self, value: object) -> Any:
@@ -148,7 +150,7 @@ class _Later:
 
 
 def _sendable(value: object) -> object:
-    """What every database takes: MySQL knows no infinite numbers, PostgreSQL no NUL in a text."""
+    """Refuse values that a database does not accept: infinite numbers in MySQL, NUL in PostgreSQL."""
     if isinstance(value, str) and "\0" in value:
         raise PydanticCustomError("nul_character", "A text here has no NUL character.")
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
@@ -157,13 +159,13 @@ def _sendable(value: object) -> object:
 
 
 def _read(kind: ColumnType) -> Any:
-    """The column's type, for a text that a client wrote."""
+    """The column's type for text from a client."""
     check = _written if kind.moment else kind.check
     return kind.annotation if check is None else annotated(kind.annotation, BeforeValidator(check))
 
 
 def _written(value: object) -> object:
-    """A moment as ISO 8601 writes it: pydantic would take a number for the seconds since 1970."""
+    """Accept ISO 8601 only: pydantic accepts numbers as seconds since 1970."""
     if isinstance(value, str) and not DATE.match(value):
         raise PydanticCustomError(
             "datetime_parsing",

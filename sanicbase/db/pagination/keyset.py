@@ -1,4 +1,4 @@
-"""Pages that go on where the last one ended, whatever was written or deleted in between.
+"""Keyset pagination: pages that continue after the last row, whatever was written or deleted in between.
 
 The position is the last row's values in the columns of the order, not a number of rows: the method of
 https://use-the-index-luke.com/no-offset. Each page is one statement, and an index on those columns finds its
@@ -28,25 +28,25 @@ from sanicbase.errors import SanicBaseError
 __all__ = ["check_position", "keyset_page", "unique_order"]
 
 M = TypeVar("M", bound=Model)
-Where = Literal[">", ">=", "<", "<="]  # what of the list a cursor asks for, seen from its position
+Where = Literal[">", ">=", "<", "<="]  # the rows of a cursor, relative to its position
 
 CURSOR = ConfigDict(strict=True, ser_json_inf_nan="constants")
-LONGEST_TEXT = 500  # characters; MySQL looks at a text's first 1024 bytes only when it sorts
+LONGEST_TEXT = 500  # characters; MySQL sorts text by its first 1024 bytes only
 
 
 async def keyset_page(
     queryset: QuerySet[M], order: Sequence[str] = (), *, cursor: str | None = None, size: int
 ) -> KeysetPage[M]:
-    """A page of the queryset in this order, of at most `size` rows: the first one, or the one that the cursor asks for.
+    """A page of the queryset in this order, of at most `size` rows: the first one, or the one at the cursor.
 
-    `order` names columns of the model, descending with a minus: `("-created_at", "title")`. The primary key is
-    appended, for the order must be unique; it takes the place of any order of the queryset itself, which must have
-    no limit and no offset. Whoever follows `next`, or `previous` from the other end, meets every row exactly once
-    that exists all the time and keeps its values in these columns. A cursor stays good when the queryset's filters
-    change. Raises InvalidQuery for a cursor of another model or order, or one that nobody gave out.
+    `order` names columns of the model, descending with a minus: `("-created_at", "title")`. The primary key is appended
+    to make the order unique. It replaces the order of the queryset, which must have no limit and no offset. Following
+    `next`, or `previous` from the other end, returns every row exactly once that exists all the time and keeps its
+    values in these columns. A cursor stays valid when the queryset's filters change. Raises InvalidQuery for a cursor
+    of another model or order, or an invalid one.
     """
     if size < 1:
-        raise SanicBaseError(f"A page of {size} rows cannot be had. Ask for at least one.")
+        raise SanicBaseError(f"A page must have at least one row, not {size}.")
     ordering = _ordering(queryset.model, tuple(order))
     position = None if cursor is None else ordering.read(cursor, queryset.capabilities.dialect)
     backwards = position is not None and position.where in ("<", "<=")
@@ -60,7 +60,7 @@ async def keyset_page(
 
 
 def unique_order(model: type[Model], names: Sequence[str]) -> tuple[str, ...]:
-    """The order as no two rows share a place in it: with the primary key, and nothing behind that.
+    """The order made unique: with the primary key as its last column.
 
     A relation is ordered by its column.
     """
@@ -69,7 +69,7 @@ def unique_order(model: type[Model], names: Sequence[str]) -> tuple[str, ...]:
     names = [("-" if name.startswith("-") else "") + column for name, column in zip(names, plain, strict=True)]
     if key in plain:
         return tuple(names[: plain.index(key) + 1])
-    # In the direction of the column before it, so that one index read one way serves both.
+    # In the direction of the last column, so that one index serves both.
     descending = bool(names) and names[-1].startswith("-")
     return (*names, f"-{key}" if descending else key)
 
@@ -94,11 +94,11 @@ class _Ordering:
     payload: TypeAdapter[tuple[Any, ...]]
 
     def seen(self, backwards: bool) -> tuple[_Column, ...]:
-        """The columns for a walk in this direction."""
+        """The columns, read in this direction."""
         return tuple(column._replace(descending=column.descending != backwards) for column in self.columns)
 
     def read(self, cursor: str, dialect: str) -> _Position:
-        """The position that the cursor holds. Raises InvalidQuery."""
+        """The position in the cursor. Raises InvalidQuery."""
         try:
             where, *values = self.payload.validate_json(decode_cursor(cursor, self.scope))
         except ValidationError as exc:
@@ -108,11 +108,11 @@ class _Ordering:
         return _Position(where, tuple(values))
 
     def page(self, rows: list[M], position: _Position | None, more: bool) -> KeysetPage[M]:
-        """The page of these rows, which are in the order; `more` follow in the direction of the walk."""
+        """The page of these ordered rows; `more` is whether others follow in the direction read."""
         if position is None:
             return KeysetPage(rows, next=self._at(">", rows[-1]) if more else None, previous=None)
         backwards = position.where in ("<", "<=")
-        if not rows:  # what was there is gone; the row at the position itself belongs to the way back
+        if not rows:  # the rows were deleted; the row at the position belongs to the opposite direction
             back = self._cursor(">=" if backwards else "<=", position.values)
             return KeysetPage(rows, next=back if backwards else None, previous=None if backwards else back)
         return KeysetPage(
@@ -130,7 +130,7 @@ class _Ordering:
 
 @lru_cache(maxsize=256)
 def _ordering(model: type[Model], order: tuple[str, ...]) -> _Ordering:
-    """Understand an order. Raises SanicBaseError."""
+    """Parse an order. Raises SanicBaseError."""
     names = unique_order(model, order)
     columns, types, size = [], [], 0
     for name in names:
@@ -163,7 +163,7 @@ def check_position(model: type[Model], name: str) -> tuple[Any, int, bool]:
 
 
 def _comparable(value: object, dialect: str) -> bool:
-    """Whether the dialect can be asked about a value that its columns cannot have."""
+    """Whether the dialect can compare with a value that its columns cannot store."""
     if isinstance(value, str):
         return dialect != "postgres" or "\0" not in value
     if isinstance(value, float | Decimal):
@@ -177,7 +177,7 @@ def _beyond(columns: tuple[_Column, ...], position: _Position, nulls_greatest: b
     condition = _after(columns, position.values, nulls_greatest, inclusive=position.where in (">=", "<="))
     if not others or value is None or _with_nulls(column, nulls_greatest):
         return condition
-    # Said once more of the first column alone: not every database makes a range of the alternatives.
+    # Repeated for the first column alone: not every database turns the alternatives into a range scan.
     return _where(f"{column.name}__{_comparison(column)}e", value) & condition
 
 
@@ -192,7 +192,7 @@ def _after(columns: tuple[_Column, ...], values: tuple[Any, ...], nulls_greatest
 
 
 def _strictly_after(column: _Column, value: Any, nulls_greatest: bool) -> Q | None:
-    """The rows behind those with this value in the column; None when there can be none."""
+    """The rows after those with this value in the column; None when there can be none."""
     if value is None:
         return None if _nulls_last(column, nulls_greatest) else _where(f"{column.name}__isnull", False)
     greater = _where(f"{column.name}__{_comparison(column)}", value)

@@ -1,4 +1,4 @@
-"""Parts of longer lists, as a handler returns them and as the envelope of an answer gives them."""
+"""Pages of lists, as handlers return them and the envelope contains them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """A part of a longer list. The envelope gives `items` as `data`, and `total`, the length of the list, beside it."""
+    """A page of a list. The envelope has `items` as `data`, and `total`, the length of the list."""
 
     items: Sequence[T]
     total: int
 
     def map(self, function: Callable[[T], U]) -> Page[U]:
-        """The page with each item replaced by what the function makes of it."""
+        """The page with the function applied to each item."""
         return Page([function(item) for item in self.items], self.total)
 
 
 @dataclass(frozen=True)
 class KeysetPage(Generic[T]):
-    """A part of a longer list that is walked along. The envelope gives `items` as `data`, and the cursors beside it.
+    """A page of a list with cursors. The envelope has `items` as `data`, and the cursors.
 
     `next` and `previous` are the cursors of the pages after and before this one, None at the ends of the list.
     """
@@ -36,5 +36,5 @@ class KeysetPage(Generic[T]):
     previous: str | None
 
     def map(self, function: Callable[[T], U]) -> KeysetPage[U]:
-        """The page with each item replaced by what the function makes of it."""
+        """The page with the function applied to each item."""
         return KeysetPage([function(item) for item in self.items], self.next, self.previous)

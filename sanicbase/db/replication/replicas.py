@@ -57,12 +57,12 @@ class Router:
 
 
 class Replicas:
-    """The replicas of one connection, looked at every second while they are open.
+    """The replicas of one connection, checked every second while they are open.
 
-    Made before anything has used the primary, whose client is replaced. `made` are Tortoise's dictionaries by the names
-    of the replicas, `max_lag` is in seconds. A service can do without them: `ping` raises ResourceError while one is
-    left out, which makes the service degraded, and opening never fails for one. Without `connect`, opening does not
-    wait for the first look at them either: the primary is read from until that is over.
+    Created before the first use of the primary, whose client is replaced. `replicas` are Tortoise's connection settings
+    by the names of the replicas; `max_lag` is in seconds. They are optional: opening does not fail without one, and
+    `ping` raises ResourceError while one is unavailable, which makes the service degraded. Without `connect`, opening
+    does not wait for the first check; selects go to the primary until it is complete.
     """
 
     critical = False
