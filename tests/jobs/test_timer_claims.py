@@ -126,7 +126,7 @@ class StoppedOnce(RedisClaims):
         answer = await super()._call(script, timer, *words)
         if self.stopped < 1:
             self.stopped += 1
-            await asyncio.sleep(1.1)
+            await asyncio.sleep(1.1)  # longer than the grace, by the clock of Redis
         return answer
 
     stopped = 0

@@ -111,13 +111,16 @@ async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: p
     monkeypatch.setattr(module, "PING_AFTER", 0.2)
     host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")
     deaf = asyncio.Event()
+    answers = 0
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         swallow = not deaf.is_set()
         server_reader, server_writer = await asyncio.open_connection(host, int(port))
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            nonlocal answers
             while data := await source.read(65536):
+                answers += source is server_reader
                 if not (swallow and deaf.is_set()):
                     target.write(data)
 
@@ -131,7 +134,8 @@ async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: p
         proxied = f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0"
         async with listening(proxied) as (ear, _), Redis.from_url(redis_url) as redis:
             await ear.subscriber.subscribe("a")
-            await asyncio.sleep(0.5)  # a quiet connection is kept: two pings are answered meanwhile
+            subscribed = answers
+            await until(lambda: answers >= subscribed + 2)  # pings, for a quiet connection is kept
             assert ear.gaps == 0
             deaf.set()
             await until(lambda: ear.gaps)
