@@ -326,7 +326,7 @@ class FreshLoad(Load):
     """Clients that connect for each request."""
 
     def _ask(self) -> None:
-        while not self._ending.is_set():
+        while not self._ending.wait(self.PAUSE):
             try:
                 get(self._url).raise_for_status()
                 self.answered += 1

@@ -22,7 +22,7 @@ from tests.deploy.test_nginx import FreshLoad, nginx_before
 
 pytestmark = pytest.mark.xdist_group("supervisor")
 
-SOON = 30.0
+SOON = 60.0
 
 MAIN = """
 [supervisord]
