@@ -22,21 +22,21 @@ print(*get_or_create_token(pathlib.Path(sys.argv[1]), setting="X"))
 """
 
 
-def test_of_many_processes_exactly_one_makes_the_token(tmp_path: Path) -> None:
+def test_of_many_processes_exactly_one_creates_the_token(tmp_path: Path) -> None:
     path = tmp_path / "private" / "token"
     path.parent.mkdir(mode=0o700)
     command = [sys.executable, "-c", MAKE, str(path)]
     makers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(5)]
     answers = [maker.communicate(timeout=60)[0].split() for maker in makers]
     assert len({token for token, _ in answers}) == 1
-    assert sorted(made for _, made in answers) == ["False"] * 4 + ["True"]
+    assert sorted(created for _, created in answers) == ["False"] * 4 + ["True"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(file.name for file in path.parent.iterdir()) == [".gitignore", "token"]
 
 
-def test_a_token_is_long_and_made_once(tmp_path: Path) -> None:
-    first, made = get_or_create_token(tmp_path / "p" / "token", setting="X")
-    assert (len(first) >= 32, made) == (True, True)
+def test_a_token_is_long_and_created_once(tmp_path: Path) -> None:
+    first, created = get_or_create_token(tmp_path / "p" / "token", setting="X")
+    assert (len(first) >= 32, created) == (True, True)
     assert get_or_create_token(tmp_path / "p" / "token", setting="X") == (first, False)
 
 

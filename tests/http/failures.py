@@ -49,7 +49,7 @@ class Case(NamedTuple):
     english: str
     chinese: str
     headers: dict[str, str] = {}
-    faults: tuple[tuple[str, str, str, str], ...] = ()  # path, code, English, Chinese
+    errors: tuple[tuple[str, str, str, str], ...] = ()  # path, code, English, Chinese
     code: int = 0  # the status, where it is 0
 
 
@@ -95,25 +95,25 @@ CASES = {
         InvalidQuery("There is no order x.", path="order", code="unknown_order", context={"name": "x", "allowed": "a"}),
         400,
         *INVALID,
-        faults=(("order", "unknown_order", "There is no order x.", "没有排序 x，可用的有：a。"),),
+        errors=(("order", "unknown_order", "There is no order x.", "没有排序 x，可用的有：a。"),),
     ),
     "column": Case(
         InvalidValue("'slug' is too long.", path="slug", code="too_long"),
         422,
         *INVALID,
-        faults=(("slug", "too_long", "'slug' is too long.", "过长。"),),
+        errors=(("slug", "too_long", "'slug' is too long.", "过长。"),),
     ),
     "model of Tortoise's": Case(
         tortoise_exceptions.ValidationError(f"slug: {SECRET}"),
         422,
         *INVALID,
-        faults=(("slug", "invalid", "'slug' is not valid.", "值无效。"),),
+        errors=(("slug", "invalid", "'slug' is not valid.", "值无效。"),),
     ),
     "parameters": Case(
         InvalidParameters([FieldError("body.title", "string_too_long", "Too long.", {"max_length": 5})]),
         422,
         *INVALID,
-        faults=(("body.title", "string_too_long", "Too long.", "最多允许 5 个字符。"),),
+        errors=(("body.title", "string_too_long", "Too long.", "最多允许 5 个字符。"),),
     ),
     "own code": Case(
         InnError.FULL(guests=7), 409, "The inn has no room for 7.", "客栈住不下 7 位客人。", code=InnError.FULL.code

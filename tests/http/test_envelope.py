@@ -94,9 +94,9 @@ async def test_an_envelope_describes_what_it_makes(serve_as: ServeAs, envelope: 
         answer = (await client.get("/failing/column")).json()
         schema = envelope.error_schema()
         assert set(schema["required"]) == set(answer)
-        (faults,) = (each["items"] for each in schema["properties"].values() if "items" in each)
+        (errors,) = (each["items"] for each in schema["properties"].values() if "items" in each)
         told = answer.get("data") or answer["errors"]
-        assert set(faults["required"]) == set(told[0])
+        assert set(errors["required"]) == set(told[0])
 
 
 async def test_every_problem_has_its_type_and_title(serve_as: ServeAs) -> None:

@@ -44,15 +44,15 @@ ENVELOPES: dict[str, dict[str, Any]] = {
 }
 
 
-def expected(kind: str, answer: Answer, status: int, message: str, faults: list[dict[str, str]], path: str) -> Answer:
+def expected(kind: str, answer: Answer, status: int, message: str, errors: list[dict[str, str]], path: str) -> Answer:
     """What the envelope should have made of a failure; the number, the name and the request's id are the answer's."""
     code, request_id = answer.get("code"), answer.get("request_id")
     if kind == "standard":
-        return {"code": code, "msg": message, "data": faults or None, "request_id": request_id}
+        return {"code": code, "msg": message, "data": errors or None, "request_id": request_id}
     if kind == "plain":
-        return {"code": code, "message": message, "request_id": request_id, "errors": faults}
+        return {"code": code, "message": message, "request_id": request_id, "errors": errors}
     if kind == "own":
-        return {"problem": [answer["problem"][0], message, *(fault["message"] for fault in faults)]}
+        return {"problem": [answer["problem"][0], message, *(error["message"] for error in errors)]}
     general = code == status
     return {
         "type": "about:blank" if general else answer["type"],
@@ -62,19 +62,19 @@ def expected(kind: str, answer: Answer, status: int, message: str, faults: list[
         "instance": path,
         "code": code,
         "request_id": request_id,
-        "errors": faults,
+        "errors": errors,
     }
 
 
 def check(kind: str, language: Language, name: str, case: Case, response: httpx.Response) -> None:
     answer = response.json()
     message = case.chinese if language == "zh" else case.english
-    faults = [
+    errors = [
         {"path": path, "code": code, "message": chinese if language == "zh" else english}
-        for path, code, english, chinese in case.faults
+        for path, code, english, chinese in case.errors
     ]
     assert response.status_code == case.status, name
-    assert answer == expected(kind, answer, case.status, message, faults, response.request.url.raw_path.decode()), name
+    assert answer == expected(kind, answer, case.status, message, errors, response.request.url.raw_path.decode()), name
     assert response.headers["content-language"] == language
     assert {header: response.headers.get(header) for header in case.headers} == case.headers, name
     assert ("retry-after" in response.headers) == ("Retry-After" in case.headers), name

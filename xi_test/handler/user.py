@@ -14,12 +14,13 @@ async def user_with_token(token: str) -> UserRC | None:
 
 async def ensure_first_user() -> str | None:
     """Give the first user the token of the settings, or in dev a random one. Returns a token made just now, once."""
-    token, made = config.ADMIN_TOKEN, False
+    token, created = config.ADMIN_TOKEN, False
     if not token and config.ENV == "dev":
-        token, made = get_or_create_token(config.private_dir() / "xi_test.admin-token", setting="XI_TEST_ADMIN_TOKEN")
+        path = config.private_dir() / "xi_test.admin-token"
+        token, created = get_or_create_token(path, setting="XI_TEST_ADMIN_TOKEN")
     if token:
         await _give_first_user(token_digest(token))
-    return token if made else None
+    return token if created else None
 
 
 async def _give_first_user(digest: str) -> None:
