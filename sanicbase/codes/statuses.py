@@ -10,39 +10,39 @@ __all__ = ["StatusError", "status_code"]
 class StatusError(ErrorCode):
     """What every service may answer. The code is the status."""
 
-    BAD_REQUEST = 400, 400, "The request cannot be understood.", "请求无法识别。"
-    UNAUTHORIZED = 401, 401, "Say who you are.", "需要先验证身份。"
-    FORBIDDEN = 403, 403, "You may not do this.", "没有权限。"
-    NOT_FOUND = 404, 404, "There is no such thing here.", "没有找到。"
-    METHOD_NOT_ALLOWED = 405, 405, "This path does not take that method.", "此路径不支持该请求方法。"
-    NOT_ACCEPTABLE = 406, 406, "There is no form of the answer that you accept.", "没有可供返回的格式。"
-    REQUEST_TIMEOUT = 408, 408, "The request did not arrive in time.", "请求没有在限定时间内发完。"
-    CONFLICT = 409, 409, "This is in conflict with what there is.", "与现有数据冲突。"
-    GONE = 410, 410, "This is no longer here.", "此内容已不存在。"
-    PRECONDITION_FAILED = 412, 412, "This has been changed in the meantime.", "内容在此期间已被修改。"
+    BAD_REQUEST = 400, 400, "The request is malformed.", "请求无法识别。"
+    UNAUTHORIZED = 401, 401, "Authentication is required.", "需要身份认证。"
+    FORBIDDEN = 403, 403, "You do not have permission.", "没有权限。"
+    NOT_FOUND = 404, 404, "The resource was not found.", "资源不存在。"
+    METHOD_NOT_ALLOWED = 405, 405, "The method is not allowed for this path.", "此路径不支持该请求方法。"
+    NOT_ACCEPTABLE = 406, 406, "No acceptable representation is available.", "没有可供返回的格式。"
+    REQUEST_TIMEOUT = 408, 408, "The request was not received in time.", "请求没有在限定时间内发完。"
+    CONFLICT = 409, 409, "The request conflicts with existing data.", "与现有数据冲突。"
+    GONE = 410, 410, "The resource is no longer available.", "此内容已不存在。"
+    PRECONDITION_FAILED = 412, 412, "The resource was modified in the meantime.", "内容在此期间已被修改。"
     CONTENT_TOO_LARGE = 413, 413, "The request is too large.", "请求过大。"
-    URI_TOO_LONG = 414, 414, "The address is too long.", "请求地址过长。"
-    UNSUPPORTED_MEDIA_TYPE = 415, 415, "The content is of a type that is not taken here.", "不支持该内容类型。"
-    RANGE_NOT_SATISFIABLE = 416, 416, "There is no such range.", "请求的范围无效。"
-    EXPECTATION_FAILED = 417, 417, "That expectation cannot be met.", "无法满足 Expect 请求头的要求。"
+    URI_TOO_LONG = 414, 414, "The URL is too long.", "请求地址过长。"
+    UNSUPPORTED_MEDIA_TYPE = 415, 415, "The content type is not supported.", "不支持该内容类型。"
+    RANGE_NOT_SATISFIABLE = 416, 416, "The requested range is not available.", "请求的范围无效。"
+    EXPECTATION_FAILED = 417, 417, "The expectation cannot be met.", "无法满足 Expect 请求头的要求。"
     UNPROCESSABLE_CONTENT = 422, 422, "The parameters are not valid.", "参数有误。"
-    UPGRADE_REQUIRED = 426, 426, "This path is for WebSockets.", "此路径只接受 WebSocket 连接。"
+    UPGRADE_REQUIRED = 426, 426, "This path accepts WebSocket connections only.", "此路径只接受 WebSocket 连接。"
     TOO_MANY_REQUESTS = 429, 429, "Too many requests. Try again later.", "请求过于频繁，请稍后再试。"
     INTERNAL_SERVER_ERROR = (
         500,
         500,
-        "The service failed to answer. Its log has the reason.",
+        "The service failed. Its log has the reason.",
         "服务出错了，原因已记入日志。",
     )
-    NOT_IMPLEMENTED = 501, 501, "This is not there yet.", "尚未实现。"
-    BAD_GATEWAY = 502, 502, "Another service gave no sound answer.", "上游服务响应异常。"
+    NOT_IMPLEMENTED = 501, 501, "This is not implemented.", "尚未实现。"
+    BAD_GATEWAY = 502, 502, "An upstream service sent an invalid response.", "上游服务响应异常。"
     SERVICE_UNAVAILABLE = (
         503,
         503,
-        "The service cannot answer at the moment. Try again.",
+        "The service is temporarily unavailable. Try again later.",
         "服务暂时不可用，请稍后再试。",
     )
-    GATEWAY_TIMEOUT = 504, 504, "Another service did not answer in time.", "上游服务响应超时。"
+    GATEWAY_TIMEOUT = 504, 504, "An upstream service did not respond in time.", "上游服务响应超时。"
 
 
 STATUSES = {each.status: each for each in StatusError}

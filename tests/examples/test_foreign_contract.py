@@ -51,14 +51,14 @@ def test_the_contract_holds(conduit: Conduit, step: Callable[[Conduit], None]) -
 
 ERRORS: list[tuple[str, str, dict[str, Any], int, dict[str, list[str]], dict[str, list[str]]]] = [
     ("GET", "/api/articles/none", {}, 404, {"article": ["not found"]}, {"article": ["不存在"]}),
-    ("GET", "/nowhere", {}, 404, {"body": ["There is no such thing here."]}, {"body": ["没有找到。"]}),
+    ("GET", "/nowhere", {}, 404, {"body": ["The resource was not found."]}, {"body": ["资源不存在。"]}),
     ("GET", "/api/user", {}, 401, {"token": ["is missing"]}, {"token": ["缺失"]}),
     (
         "PATCH",
         "/api/user",
         {},
         405,
-        {"body": ["This path does not take that method."]},
+        {"body": ["The method is not allowed for this path."]},
         {"body": ["此路径不支持该请求方法。"]},
     ),
     (

@@ -54,10 +54,10 @@ class Case(NamedTuple):
 
 
 INVALID = ("The parameters are not valid.", "参数有误。")
-BUSY = ("The service cannot answer at the moment. Try again.", "服务暂时不可用，请稍后再试。")
-BROKEN = ("The service failed to answer. Its log has the reason.", "服务出错了，原因已记入日志。")
+BUSY = ("The service is temporarily unavailable. Try again later.", "服务暂时不可用，请稍后再试。")
+BROKEN = ("The service failed. Its log has the reason.", "服务出错了，原因已记入日志。")
 STALE = ("The resource was modified by another request. Read it again.", "内容已被其他请求修改，请重新读取。")
-MISSING = ("There is no such thing here.", "没有找到。")
+MISSING = ("The resource was not found.", "资源不存在。")
 SOON = {"Retry-After": "1"}
 
 CASES = {
@@ -78,7 +78,7 @@ CASES = {
         "正在被其他请求处理，请稍后再试。",
         SOON,
     ),
-    "conflict": Case(IntegrityError(SECRET), 409, "This is in conflict with what there is.", "与现有数据冲突。"),
+    "conflict": Case(IntegrityError(SECRET), 409, "The request conflicts with existing data.", "与现有数据冲突。"),
     "conflict of columns": Case(
         IntegrityError(SECRET, constraint="uid", columns=("email",)),
         409,
@@ -132,7 +132,7 @@ CASES = {
         SanicException("Gone home.", status_code=499), 499, "Gone home.", "Gone home.", code=400
     ),
     "own words": Case(NotFound("No such inn."), 404, "No such inn.", "No such inn."),
-    "no words": Case(Forbidden(), 403, "You may not do this.", "没有权限。"),
+    "no words": Case(Forbidden(), 403, "You do not have permission.", "没有权限。"),
     "who are you": Case(
         Unauthorized("Who?", scheme="Bearer", realm="inn"),
         401,

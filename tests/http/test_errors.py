@@ -96,14 +96,14 @@ async def test_every_failure_has_its_answer(serve_as: ServeAs, kind: str, langua
 
 
 MISMATCHES: list[tuple[str, str, Case]] = [
-    ("GET", "/nowhere", Case(Exception(), 404, "There is no such thing here.", "没有找到。")),
+    ("GET", "/nowhere", Case(Exception(), 404, "The resource was not found.", "资源不存在。")),
     (
         "DELETE",
         "/fine",
         Case(
             Exception(),
             405,
-            "This path does not take that method.",
+            "The method is not allowed for this path.",
             "此路径不支持该请求方法。",
             {"Allow": "GET, HEAD, OPTIONS"},
         ),
@@ -115,7 +115,7 @@ MISMATCHES: list[tuple[str, str, Case]] = [
             Exception(),
             401,
             "Send the header `Authorization: Bearer <token>`.",
-            "需要先验证身份。",
+            "需要身份认证。",
             {"WWW-Authenticate": "Bearer"},
         ),
     ),
@@ -124,7 +124,10 @@ MISMATCHES: list[tuple[str, str, Case]] = [
         "GET",
         "/slow",
         Case(
-            Exception(), 503, "The service cannot answer at the moment. Try again.", "服务暂时不可用，请稍后再试。",
+            Exception(),
+            503,
+            "The service is temporarily unavailable. Try again later.",
+            "服务暂时不可用，请稍后再试。",
             {"Retry-After": "1"},
         ),
     ),

@@ -358,7 +358,7 @@ async def test_every_401_says_how_to_authenticate(running: Inn) -> None:
 async def test_a_repeated_header_is_named(running: Inn) -> None:
     answer = await running.send(request(b"/token", b"Authorization: Bearer a", b"Authorization: Bearer b"))
     assert json.loads(answer.body)["data"] == [
-        {"path": "header.authorization", "code": "repeated", "message": "Give this parameter once."}
+        {"path": "header.authorization", "code": "repeated", "message": "This parameter must not be repeated."}
     ]
 
 

@@ -91,9 +91,9 @@ def test_messages_of_errors_are_in_it(further_language: str) -> None:
     assert negotiate("eo-XX, en;q=0.9", "zh") == further_language
     row = listed([StatusError.NOT_FOUND])[0]
     assert {row["en"], row["zh"], row[further_language]} == {
-        "There is no such thing here.",
-        "没有找到。",
-        widened("There is no such thing here."),
+        "The resource was not found.",
+        "资源不存在。",
+        widened("The resource was not found."),
     }
     assert f"| English | {widened('English')} | 中文 |" in markdown([StatusError.NOT_FOUND])
 

@@ -32,7 +32,7 @@ MAX_LIST = 100  # values of one filter
 def single_value(value: object) -> object:
     """A parameter that may be given once; a repeated one is a list."""
     if isinstance(value, list):
-        raise PydanticCustomError("repeated", "Give this parameter once.")
+        raise PydanticCustomError("repeated", "This parameter must not be repeated.")
     return value
 
 
@@ -152,7 +152,7 @@ class _Later:
 def _sendable(value: object) -> object:
     """Refuse values that a database does not accept: infinite numbers in MySQL, NUL in PostgreSQL."""
     if isinstance(value, str) and "\0" in value:
-        raise PydanticCustomError("nul_character", "A text here has no NUL character.")
+        raise PydanticCustomError("nul_character", "The text must not contain a NUL character.")
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         raise PydanticCustomError("finite_number", "This must be a finite number.")
     return value
