@@ -82,7 +82,7 @@ def _log_unauthorized(request: AnyRequest, error: BaseException) -> None:
     """A failed authentication, without what was sent. A request without any credentials is not logged."""
     if request.body or any(word in name for name in request.headers for word in CREDENTIALS):
         client = printable(request.remote_addr or request.ip, MAX_LENGTH)  # a proxy's header may hold any bytes
-        logger.warning("%s %s from %s was answered 401. %s", request.method, request.path, client, describe(error))
+        logger.warning("%s %s was answered 401, client %s. %s", request.method, request.path, client, describe(error))
 
 
 def _log(request: AnyRequest, error: BaseException) -> None:

@@ -162,7 +162,7 @@ async def running(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[Inn]:
         yield Inn(client.base_url.port, tmp_path / "logs" / "xi_test")
 
 
-REFUSED = " was answered 401. "  # of a sign-in
+REFUSED = " was answered 401, client "  # of a sign-in
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
 GARBAGE = (

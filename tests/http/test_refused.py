@@ -57,10 +57,10 @@ async def test_who_sends_credentials_leaves_a_line(
             assert (await client.get("/private", headers=headers)).status_code == 401
         assert (await client.post("/login", json={"name": "ann", "password": SECRET})).status_code == 401
     lines = [record.getMessage() for record in caplog.records if record.name == "sanicbase.http"]
-    assert [line.partition(" 401. ")[0] for line in lines] == [
-        "GET /private from 127.0.0.1 was answered",
-        "GET /private from 127.0.0.1 was answered",
-        "POST /login from 127.0.0.1 was answered",
+    assert [line.partition(". ")[0] for line in lines] == [
+        "GET /private was answered 401, client 127.0.0.1",
+        "GET /private was answered 401, client 127.0.0.1",
+        "POST /login was answered 401, client 127.0.0.1",
     ]
     assert lines[2].endswith("CodedError: The name or the password is wrong.")
 

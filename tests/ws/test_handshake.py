@@ -102,7 +102,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
         for record in caplog.records
         if record.levelno >= logging.WARNING
         and not record.name.startswith(stores)
-        and " was answered 401. " not in record.getMessage()
+        and " was answered 401, client " not in record.getMessage()
         and not (record.name == "sanic.websockets" and record.exc_info and is_gone(record.exc_info[1]))
     ]
 
