@@ -16,10 +16,10 @@ from babel.messages.mofile import write_mo
 from docs.translations import template
 from sanicbase.http import docs
 from sanicbase.i18n import DOMAIN, LOCALE, catalogs, negotiate
-from tests.cli.conftest import folder
+from tests.cli.conftest import folder, types
 from tests.http.conftest import serve_as
 
-__all__ = ["folder", "serve_as"]  # fixtures
+__all__ = ["folder", "serve_as", "types"]  # fixtures
 
 FURTHER = "eo"
 WIDE = {ord(letter): ord(letter) + 0xFEE0 for letter in string.ascii_letters}  # "Name" becomes "Ｎａｍｅ"
