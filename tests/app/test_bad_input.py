@@ -79,7 +79,7 @@ CASES = [
         PROD | {"XI_TEST_ADMIN_TOKEN": "geheim"},
         "ADMIN_TOKEN is too weak for prod: it has fewer than 16",
     ),
-    Case("prod-debug", PROD | {"XI_TEST_DEBUG": "1"}, "DEBUG is on in prod: .*switch it off"),
+    Case("prod-debug", PROD | {"XI_TEST_DEBUG": "1"}, "DEBUG is on in prod, .*switch it off"),
 ]
 NAMED = {case.name: case for case in CASES}
 ELSEWHERE = [NAMED[name] for name in ("postgres-closed", "redis-closed", "WS_PORT=abc", "log-dir-is-a-file", "redis-5")]
