@@ -326,7 +326,7 @@ async def test_pages_are_filtered_ordered_and_counted(shelf: Store) -> None:
     page = await asked(writer_id=str(ann.id), title__in="t0,t1").fetch(Book.all())
     assert page.map(lambda book: book.rank) == type(page)([1, 7, 3], 3)
     assert (await asked(page="200000").fetch(Book.all())).items == []
-    with pytest.raises(SanicBaseError, match="is about Book, not Writer"):
+    with pytest.raises(SanicBaseError, match="is a query of Book, not of Writer"):
         await asked().fetch(Writer.all())
 
 
