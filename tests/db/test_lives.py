@@ -41,7 +41,7 @@ async def test_what_was_spawned_is_done_before_the_databases_are_closed(store: S
 async def test_what_does_not_end_is_cancelled_and_does_not_keep_the_databases_open(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(database, "SPAWNED_TIMEOUT", 0.1)
+    monkeypatch.setattr(database, "BACKGROUND_TASKS_TIMEOUT", 0.1)
     monkeypatch.setattr(background, "CANCEL_TIMEOUT", 0.1)
     go_on = asyncio.Event()
 

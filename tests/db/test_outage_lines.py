@@ -45,7 +45,7 @@ def test_server_that_comes_and_goes_does_not_fill_the_log(
         server.answered()
     assert len(log.records) == 2
     server.failed(OSError("gone"))
-    monkeypatch.setattr(outage, "QUIET", 0.0)
+    monkeypatch.setattr(outage, "LOG_INTERVAL", 0.0)
     server.failed(OSError("gone for good"))  # it lasts, and is told after all
     server.answered()
     assert [record.getMessage()[:28] for record in log.records[2:]] == [

@@ -149,7 +149,7 @@ async def test_old_and_new_unique_values_are_announced(authors: Ears) -> None:
 
 
 async def test_too_many_rows_are_unbounded(tallies: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "LIMIT", 3)
+    monkeypatch.setattr(writes, "MAX_WATCHED_ROWS", 3)
     await Tally.bulk_create([Tally(name=str(number)) for number in range(5)])
     tallies.take()
     assert await Tally.filter(name__gte="2").update(n=1) == 3
