@@ -69,7 +69,7 @@ async def test_inserts_whose_keys_are_not_known_are_unbounded(monkeypatch: pytes
         await Author.bulk_create([Author(name="a"), Author(name="b")], ignore_conflicts=True)
         assert heard(ears) == [None]
         assert await Author.all().count() == 2
-        monkeypatch.setattr("sanicbase.db.queryset.LIMIT", 2)
+        monkeypatch.setattr("sanicbase.db.queryset.MAX_WATCHED_ROWS", 2)
         await Author.bulk_create([Author(name=name) for name in "cde"])
         assert heard(ears) == [None]
 
@@ -106,7 +106,7 @@ async def test_a_deletion_announces_the_rows_that_lose_their_key() -> None:
 async def test_more_rows_than_the_limit_are_unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ann = await Author.create(name="ann")
     await Book.bulk_create([Book(slug=f"b{n}", author=ann) for n in range(5)])
-    monkeypatch.setattr("sanicbase.db.writes.LIMIT", 3)
+    monkeypatch.setattr("sanicbase.db.writes.MAX_WATCHED_ROWS", 3)
     with watching(Book) as ears:
         await ann.delete()
         assert heard(ears) == [None]
