@@ -22,7 +22,7 @@ from pydantic_core._pydantic_core import list_all_errors
 
 from sanicbase.cli import main
 from sanicbase.cli.help import Guider
-from sanicbase.cli.making import templates
+from sanicbase.cli.scaffold import templates
 from sanicbase.codes import StatusError
 from sanicbase.config import Config
 from sanicbase.db.engine.translation import MESSAGES

@@ -1,1 +1,1 @@
-"""An example service: articles, their comments, and who may write them."""
+"""An example service: articles and comments, written by users with a token."""

@@ -1,4 +1,4 @@
-"""Who may come in: everybody reads, and users write."""
+"""Access control: everyone may read, users may write."""
 
 from sanic.exceptions import Unauthorized
 from sanic.request import Request
@@ -9,15 +9,15 @@ from xi_test.model_rc.user import UserRC
 
 
 class BaseAPI(APIView):
-    """The base of every view of xi_test."""
+    """The base class of every view of xi_test."""
 
     @classmethod
     async def admit(cls, request: Request) -> UserRC | None:
-        """Let everybody in; whoever sends a token is its user. A method that takes a `user` is for users only."""
+        """Admit everyone, and identify the user of a token. A method with a `user` parameter requires one."""
         if "authorization" not in request.headers:
             return None
         user = await user_with_token(bearer_token(request))
         if user is None:
             raise Unauthorized("No user has this token.", scheme="Bearer")
-        set_log_context(user=str(user.id))  # the log names who did it
+        set_log_context(user=str(user.id))  # adds the user to the log lines of the request
         return user

@@ -1,4 +1,4 @@
-"""Which view lives at which path."""
+"""The routes: each view with its path."""
 
 from sanic import Blueprint
 

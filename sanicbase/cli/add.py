@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.adding.pieces import PIECES, plan_piece
-from sanicbase.cli.adding.service import Place
-from sanicbase.cli.making.plan import Plan
-from sanicbase.cli.making.writing import write
-from sanicbase.cli.project import guessed_service, here, service_names
+from sanicbase.cli.codegen.generators import GENERATORS, plan_component
+from sanicbase.cli.codegen.target import TargetService
+from sanicbase.cli.project import current_project, resolve_service, service_names
+from sanicbase.cli.scaffold.plan import Plan
+from sanicbase.cli.scaffold.writer import write
 from sanicbase.i18n import gettext as _
 
 __all__ = ["add"]
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(PIECES)))
+@click.argument("kind", type=click.Choice(list(GENERATORS)))
 @click.argument("name")
 @click.option("--service", shell_complete=service_names, help="The service to add to; needed where there are several.")
 @click.option("--file", default="", help="For a model: the file of model_db/ it goes into; by default the first.")
@@ -40,43 +40,43 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
     With --from-table the model has the columns, keys and indexes of a table that the database has already; what
     Tortoise has no word for is told.
     """
-    place = _place(guessed_service(service))
+    target = _target(resolve_service(service))
     try:
-        plan, told = _planned(kind, name, place, **given)
+        plan, notes = _plan(kind, name, target, **given)
         if not plan.changes:
             click.echo(_("It is all there. Nothing is changed."))
             return
         click.echo(plan.tree())
-        for sentence in told:
+        for sentence in notes:
             click.echo(f"- {sentence}")
         if dry_run:
             click.echo(plan.diff(), nl=False)
             return
-        write(plan, place.project)
+        write(plan, target.project)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
 
 
-def _planned(
-    kind: str, name: str, place: Place, *, file: str, text_ids: bool, from_table: str | None, connection: str
+def _plan(
+    kind: str, name: str, target: TargetService, *, file: str, text_ids: bool, from_table: str | None, connection: str
 ) -> tuple[Plan, Sequence[str]]:
     """The plan, and what has to be said about it."""
     if from_table is None:
-        return plan_piece(kind, name, place, file=file, text_ids=text_ids), ()
+        return plan_component(kind, name, target, file=file, text_ids=text_ids), ()
     if kind not in ("model", "api"):
         raise click.UsageError(
             _("--from-table is for a model or an api."),
         )
-    from sanicbase.cli.adding.fromtable.plan import plan_of_table  # which takes Tortoise along
+    from sanicbase.cli.codegen.from_table.plan import plan_of_table  # which takes Tortoise along
 
-    return plan_of_table(kind, name, place, from_table, connection, file=file, text_ids=text_ids)
+    return plan_of_table(kind, name, target, from_table, connection, file=file, text_ids=text_ids)
 
 
-def _place(name: str) -> Place:
-    project = here()
+def _target(name: str) -> TargetService:
+    project = current_project()
     service = project.service(name)
     if service is None:
         raise click.UsageError(
             _("There is no service {name} in {folder}. Go to the project's folder.", name=name, folder=project.folder)
         )
-    return Place(project, service)
+    return TargetService(project, service)

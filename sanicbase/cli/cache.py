@@ -12,7 +12,7 @@ import click
 from sanicbase.cache import RCModel
 from sanicbase.cache.resource import open_cache_models
 from sanicbase.cache.stats import Stats
-from sanicbase.cli.project import guessed_service
+from sanicbase.cli.project import resolve_service
 from sanicbase.cli.table import table
 from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
@@ -23,18 +23,18 @@ __all__ = ["cache"]
 T = TypeVar("T")
 
 
-class _OfService(click.Command):
+class _ServiceCommand(click.Command):
     """A command whose first word, SERVICE, may be left out: what follows it begins with a class's capital letter."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = [word for word in args if not word.startswith("-")]
-        if not {"-h", "--help"} & {*args} and not (words and words[0][0].islower()):
-            args = [guessed_service(None), *args]
+        values = [value for value in args if not value.startswith("-")]
+        if not {"-h", "--help"} & {*args} and not (values and values[0][0].islower()):
+            args = [resolve_service(None), *args]
         return super().parse_args(ctx, args)
 
 
 SERVICE = click.argument(
-    "service", metavar="[SERVICE]", callback=lambda context, parameter, name: guessed_service(name)
+    "service", metavar="[SERVICE]", callback=lambda context, parameter, name: resolve_service(name)
 )
 
 
@@ -43,7 +43,7 @@ def cache() -> None:
     """Look into a service's cache models, and make them forget."""
 
 
-@cache.command(cls=_OfService)
+@cache.command(cls=_ServiceCommand)
 @SERVICE
 def stats(service: str) -> None:
     """How often each class of SERVICE was answered from Redis, summed up over all of its processes."""
@@ -53,14 +53,14 @@ def stats(service: str) -> None:
 
     names = [field.name for field in fields(Stats)]
     rows = [("class", "share", *names)]
-    for name, counted in _inside(service, collect):
+    for name, counted in _run_in_lifespan(service, collect):
         asked = counted.hits + counted.misses + counted.bypasses
         share = f"{counted.hits / asked:.1%}" if asked else "-"
         rows.append((name, share, *map(str, astuple(counted))))
     click.echo(table(rows))
 
 
-@cache.command(cls=_OfService)
+@cache.command(cls=_ServiceCommand)
 @SERVICE
 @click.argument("model")
 @click.argument("key")
@@ -68,43 +68,43 @@ def get(service: str, model: str, key: str) -> None:
     """The entry of MODEL, such as ArticleRC, with that KEY, as a service would get it; `1,phone` for two fields."""
 
     async def read() -> RCModel | None:
-        cls = _named(service, model)
+        cls = _find_model(service, model)
         return await cls.get(_key(key, cls))
 
-    found = _inside(service, read)
-    if found is None:
+    entry = _run_in_lifespan(service, read)
+    if entry is None:
         raise click.ClickException(_("There is no {model} {key}.", model=model, key=key))
-    click.echo(found.model_dump_json(indent=2))
+    click.echo(entry.model_dump_json(indent=2))
 
 
-@cache.command(cls=_OfService)
+@cache.command(cls=_ServiceCommand)
 @SERVICE
 @click.argument("model", required=False)
 @click.argument("keys", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="All entries of the class, or of every class without MODEL.")
-def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, every: bool) -> None:
+@click.option("--all", "all_entries", is_flag=True, help="All entries of the class, or of every class without MODEL.")
+def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, all_entries: bool) -> None:
     """Forget the entries of MODEL with these KEYS, or all: what is read next comes from the database."""
-    if every == bool(keys):
+    if all_entries == bool(keys):
         raise click.UsageError(_("Name the keys, or say --all."))
 
     async def forget() -> list[str]:
-        classes = open_cache_models() if model is None else [_named(service, model)]
+        classes = open_cache_models() if model is None else [_find_model(service, model)]
         for cls in classes:
-            if every:
+            if all_entries:
                 await cls.invalidate_all()
             else:
                 await cls.invalidate(*(_key(key, cls) for key in keys))
         return [cls.__name__ for cls in classes]
 
-    forgetful = _inside(service, forget)
-    if not forgetful:
+    names = _run_in_lifespan(service, forget)
+    if not names:
         click.echo(_("{service} has no cache models.", service=service))
-    gone = _("everything") if every else ", ".join(keys)
-    for name in forgetful:
+    gone = _("everything") if all_entries else ", ".join(keys)
+    for name in names:
         click.echo(_("{name} has forgotten {keys}.", name=name, keys=gone))
 
 
-def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
+def _run_in_lifespan(service: str, work: Callable[[], Awaitable[T]]) -> T:
     """What the work returns inside of the service's lifespan."""
 
     async def run() -> T:
@@ -117,7 +117,7 @@ def _inside(service: str, work: Callable[[], Awaitable[T]]) -> T:
         raise click.ClickException(str(exc)) from exc
 
 
-def _named(service: str, model: str) -> type[RCModel]:
+def _find_model(service: str, model: str) -> type[RCModel]:
     classes: Sequence[type[RCModel]] = open_cache_models()
     for cls in classes:
         if cls.__name__ == model:

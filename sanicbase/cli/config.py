@@ -6,7 +6,7 @@ import os
 
 import click
 
-from sanicbase.cli.project import of_service
+from sanicbase.cli.project import service_argument
 from sanicbase.cli.table import table
 from sanicbase.config import Config
 from sanicbase.config.overrides import is_overridden
@@ -19,29 +19,32 @@ __all__ = ["config"]
 
 
 @click.command()
-@of_service
+@service_argument
 @click.option("--set", "only_set", is_flag=True, help="Only what is set otherwise than by default.")
 def config(service: str, only_set: bool) -> None:
     """Each setting of a SERVICE with its value and where that came from; secrets are hidden."""
     try:
-        found = service_config(service)
+        settings = service_config(service)
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
-    rows = [(name, str(hidden(name, getattr(found, name))), _source(found, name)) for name in type(found).model_fields]
+    rows = [
+        (name, str(hidden(name, getattr(settings, name))), _source(settings, name))
+        for name in type(settings).model_fields
+    ]
     default = _("default")
     shown = [row for row in rows if not only_set or row[2] != default]
     head = (_("setting"), _("value"), _("from"))
-    click.echo(table([head, ("SERVER_NAME", found.SERVER_NAME, _("class")), *shown]))
+    click.echo(table([head, ("SERVER_NAME", settings.SERVER_NAME, _("class")), *shown]))
 
 
-def _source(found: Config, name: str) -> str:
+def _source(settings: Config, name: str) -> str:
     """Where the value came from, looked for in the order in which a later one wins."""
-    variable = f"{found.env_prefix()}{name}"
+    variable = f"{settings.env_prefix()}{name}"
     if file := os.environ.get(f"{variable}_FILE"):
         return _("the file {file}", file=file)
     if os.environ.get(variable):
         return _("environment {variable}", variable=variable)
-    if dotenv(found.project_dir()).get(variable):
+    if dotenv(settings.project_dir()).get(variable):
         return ".env"
-    own = name not in Config.model_fields or is_overridden(type(found), name)
-    return _("class") if own else _("default")
+    from_class = name not in Config.model_fields or is_overridden(type(settings), name)
+    return _("class") if from_class else _("default")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.project import of_service
+from sanicbase.cli.project import service_argument
 from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
 from sanicbase.deploy.deployment import DeployError, Deployment, account_for, inspect_deployment
 from sanicbase.deploy.rendering import Rendering, write
@@ -27,7 +27,7 @@ def _common(command: Command) -> Command:
     for decorator in (
         click.option("--force", is_flag=True, help="Replace files that were changed."),
         click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
-        of_service,
+        service_argument,
     ):
         command = decorator(command)
     return command
@@ -47,7 +47,7 @@ def _machine(command: Command) -> Command:
     return _common(command)
 
 
-class _Sentences(click.Group):
+class _DeployGroup(click.Group):
     """A group whose commands end with the sentence of a mistake, and status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -57,7 +57,7 @@ class _Sentences(click.Group):
             raise click.ClickException(str(exc)) from exc
 
 
-@click.group(name="deploy", cls=_Sentences)
+@click.group(name="deploy", cls=_DeployGroup)
 def deploy() -> None:
     """Render the files that put a service onto machines, into deploy/."""
 
@@ -68,7 +68,7 @@ def systemd_(service: str, *, account: bool, **options: Any) -> None:
     """Units for systemd: one for each launch file of SERVICE, and a target for all."""
     deployment = _deployment(service, account=account, **options)
     units = systemd.account_units if account else systemd.root_units
-    _finish(units(deployment, options["to"]), **options)
+    _write(units(deployment, options["to"]), **options)
 
 
 @deploy.command(name="supervisor")
@@ -76,7 +76,7 @@ def systemd_(service: str, *, account: bool, **options: Any) -> None:
 def supervisor_(service: str, *, account: bool, **options: Any) -> None:
     """Programs for supervisor: one for each launch file of SERVICE."""
     deployment = _deployment(service, account=account, **options)
-    _finish(supervisor.programs(deployment, options["to"], account=account), **options)
+    _write(supervisor.programs(deployment, options["to"], account=account), **options)
 
 
 @deploy.command(name="nginx")
@@ -88,7 +88,7 @@ def supervisor_(service: str, *, account: bool, **options: Any) -> None:
 @click.option("--ws", multiple=True, help="HOST:PORT of a copy of the WebSocket service; may be repeated.")
 def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **address: Any) -> None:
     """A site for nginx: HTTP and WebSockets of SERVICE at one address."""
-    _finish(nginx.proxy(_deployment_elsewhere(service, directory), to, **address), to=to, force=force)
+    _write(nginx.proxy(_deployment_elsewhere(service, directory), to, **address), to=to, force=force)
 
 
 @deploy.command()
@@ -96,7 +96,7 @@ def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **add
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
     """A Dockerfile for all launch files of SERVICE."""
-    _finish(containers.image(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
+    _write(containers.image(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
 @deploy.command()
@@ -104,7 +104,7 @@ def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def compose(service: str, *, python_version: str, to: Path, force: bool) -> None:
     """The Dockerfile, and a compose file of SERVICE with PostgreSQL and Valkey."""
-    _finish(containers.compose(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
+    _write(containers.compose(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
 @deploy.command()
@@ -116,7 +116,7 @@ def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool
     rendering = kubernetes.manifests(
         _deployment_elsewhere(service), to, image=image or f"{service}:latest", replicas=replicas
     )
-    _finish(rendering, to=to, force=force)
+    _write(rendering, to=to, force=force)
 
 
 def _deployment(
@@ -135,7 +135,7 @@ def _deployment_elsewhere(service: str, directory: Path | None = None) -> Deploy
     return inspect_deployment(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
 
 
-def _finish(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:
+def _write(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:
     """Write the files, and say which, and what to type."""
     written = write(rendering.files, to, force=force)
     for path in written:

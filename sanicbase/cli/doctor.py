@@ -14,19 +14,19 @@ import click
 
 from sanicbase.cache import RCModel
 from sanicbase.cache.model import cache_models
-from sanicbase.cli.doctoring.database import look_at_databases
-from sanicbase.cli.doctoring.finding import Finding, of_error
-from sanicbase.cli.doctoring.machine import (
-    look_at_descriptors,
-    look_at_logs,
-    look_at_packages,
-    look_at_ports,
-    look_at_python,
+from sanicbase.cli.checks.database import check_databases
+from sanicbase.cli.checks.findings import Finding, findings_of_error
+from sanicbase.cli.checks.machine import (
+    check_descriptors,
+    check_logs,
+    check_packages,
+    check_ports,
+    check_python,
 )
-from sanicbase.cli.doctoring.models import broken, look_at_models
-from sanicbase.cli.doctoring.redis import Uses, look_at_redis
-from sanicbase.cli.doctoring.settings import look_at_settings
-from sanicbase.cli.project import Project, Service, here, of_service
+from sanicbase.cli.checks.models import check_models, import_failure
+from sanicbase.cli.checks.redis import Usage, check_redis
+from sanicbase.cli.checks.settings import check_settings
+from sanicbase.cli.project import Project, Service, current_project, service_argument
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
@@ -37,14 +37,14 @@ __all__ = ["doctor"]
 
 
 @click.command()
-@of_service
+@service_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(service: str, as_json: bool) -> None:
     """Look a SERVICE over: versions, settings, ports, logs, database, migrations, Redis, clocks.
 
     Each finding has its remedy. The status is 1 when one of them is an error, and 0 otherwise.
     """
-    findings = asyncio.run(_collect(service, here()))
+    findings = asyncio.run(_collect(service, current_project()))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
@@ -57,39 +57,39 @@ async def _collect(name: str, project: Project) -> list[Finding]:
 
 
 async def _findings(name: str, project: Project) -> AsyncIterator[Finding]:
-    for finding in (*look_at_python(), *look_at_packages()):
+    for finding in (*check_python(), *check_packages()):
         yield finding
     try:
         config = service_config(name)
     except (SanicBaseError, SystemExit) as exc:
-        for finding in of_error("setting.invalid", exc):
+        for finding in findings_of_error("setting.invalid", exc):
             yield finding
         return
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
     except Exception as exc:  # whatever a module of the author's own raises
-        yield broken(f"{name}.config", exc)
+        yield import_failure(f"{name}.config", exc)
         return
-    async for finding in _of_service(config, project):
+    async for finding in _service_findings(config, project):
         yield finding
 
 
-async def _of_service(config: Config, project: Project) -> AsyncIterator[Finding]:
+async def _service_findings(config: Config, project: Project) -> AsyncIterator[Finding]:
     name = config.SERVER_NAME
-    async for finding in look_at_models(config):
+    async for finding in check_models(config):
         yield finding
         return  # what follows needs them
     service = project.service(name) or Service(name, config.SERVER_ID, config.HTTP_PORT, config.WS_PORT, ())
-    uses = _uses(config, service)
-    caches = any(each.caches for each in uses.values())
-    for finding in (*look_at_settings(config, service.kinds, caches=caches), *look_at_logs(config)):
+    uses = _usage(config, service)
+    caches = any(usage.caches for usage in uses.values())
+    for finding in (*check_settings(config, service.kinds, caches=caches), *check_logs(config)):
         yield finding
-    for finding in (*look_at_descriptors(config), *look_at_ports(config, service, project)):
+    for finding in (*check_descriptors(config), *check_ports(config, service, project)):
         yield finding
     processes = _processes(config, service)
-    async for finding in look_at_databases(config, processes):
+    async for finding in check_databases(config, processes):
         yield finding
-    async for finding in look_at_redis(config, uses, processes):
+    async for finding in check_redis(config, uses, processes):
         yield finding
 
 
@@ -98,19 +98,21 @@ def _processes(config: Config, service: Service) -> int:
     return sum(1 if kind == "srv" else config.WORKERS for kind in service.kinds) or config.WORKERS
 
 
-def _uses(config: Config, service: Service) -> dict[str, Uses]:
+def _usage(config: Config, service: Service) -> dict[str, Usage]:
     """What the service keeps in each Redis, by its name."""
-    own = [cls for cls in cache_models if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
-    uses = {name: _kept([cls for cls in own if cls._options.connection == name]) for name in config.redis_urls("")}
+    models = [cls for cls in cache_models if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
+    uses = {
+        name: _usage_of([cls for cls in models if cls._options.connection == name]) for name in config.redis_urls("")
+    }
     if "srv" in service.kinds and _has_timers(config.SERVER_NAME):
         uses["default"] = replace(uses["default"], timers=True)
     return uses
 
 
-def _kept(classes: Sequence[type[RCModel]]) -> Uses:
+def _usage_of(classes: Sequence[type[RCModel]]) -> Usage:
     stores = [cls for cls in classes if not cls._options.watches and not cls._loads()]
-    fleeting = any(cls._options.ttl is not None for cls in stores)
-    return Uses(caches=bool(classes), stores=bool(stores), fleeting=fleeting)
+    has_ttl = any(cls._options.ttl is not None for cls in stores)
+    return Usage(caches=bool(classes), stores=bool(stores), has_ttl=has_ttl)
 
 
 def _has_timers(package: str) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from sanicbase.cli.project import of_service
+from sanicbase.cli.project import service_argument
 from sanicbase.codes.export import FORMATS, load_codes
 
 __all__ = ["errors"]
 
 
 @click.command()
-@of_service
+@service_argument
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="md", help="Markdown, JSON or TypeScript.")
 def errors(service: str, form: str) -> None:
     """Print the error codes of a service, such as xi_test, and those of sanicbase."""

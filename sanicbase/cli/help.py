@@ -64,7 +64,7 @@ def translated(command: C) -> C:
         for param in command.params
     ]
     if isinstance(translation, click.Group) and isinstance(command, click.Group):
-        translation.commands = {name: translated(each) for name, each in command.commands.items()}
+        translation.commands = {name: translated(subcommand) for name, subcommand in command.commands.items()}
     return translation
 
 

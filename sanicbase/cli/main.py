@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sanicbase.cli.help import Guider
-from sanicbase.cli.project import here
+from sanicbase.cli.project import current_project
 
 __all__ = ["main"]
 
@@ -34,7 +34,7 @@ MODULES = (
 @click.pass_context
 def main(context: click.Context) -> None:
     """The daily commands of a project; run them in the project's folder. Without one it guides to a new service."""
-    here()
+    current_project()
     if context.invoked_subcommand is None:
         from sanicbase.cli.new import guide
 

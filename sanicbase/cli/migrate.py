@@ -13,24 +13,24 @@ from typing import Any, TypeVar
 
 import click
 
-from sanicbase.cli.migrating.listing import history_of, script_of
-from sanicbase.cli.migrating.progress import Progress
-from sanicbase.cli.project import guessed_service, here, service_names
+from sanicbase.cli.migration_output.listing import history_of, script_of
+from sanicbase.cli.migration_output.progress import Progress
+from sanicbase.cli.project import current_project, resolve_service, service_names
 from sanicbase.config import Config
 from sanicbase.db.relations import migrated_models
 from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.migrations.applying import apply, take_back
-from sanicbase.migrations.checking.check import LARGE, Depth, check_label
-from sanicbase.migrations.checking.findings import Finding, Severity, text_of
-from sanicbase.migrations.choosing import Options, to_be_taken_back
+from sanicbase.migrations.apply import apply, revert
+from sanicbase.migrations.autogenerate import empty_draft, initial_draft, last_state, next_draft, write_draft
+from sanicbase.migrations.checks.check import LARGE, CheckOptions, check_label
+from sanicbase.migrations.checks.findings import Finding, Severity, format_finding
 from sanicbase.migrations.files import migrations_in
-from sanicbase.migrations.locking import LOCK_TIMEOUT
-from sanicbase.migrations.making import draft, empty_draft, first, last_state, write
-from sanicbase.migrations.planning import plan as planned
-from sanicbase.migrations.renaming import Answers, ask_at_terminal
-from sanicbase.migrations.standing import Label, labels_of, migrating, read_standing, refuse_foreign
-from sanicbase.migrations.versions import refuse_before_owners
+from sanicbase.migrations.lock import LOCK_TIMEOUT
+from sanicbase.migrations.plan import plan as plan_migrations
+from sanicbase.migrations.renames import RenameAnswers, ask_at_terminal
+from sanicbase.migrations.selection import Options, migrations_to_revert
+from sanicbase.migrations.status import Label, check_label_dialect, labels_of, migration_databases, read_status
+from sanicbase.migrations.versions import check_referenced_tables
 
 __all__ = ["migrate"]
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 Command = Callable[..., None]
 
 PENDING = 3  # the status of `plan` when something is to be applied; 1 and 2 are failures and wrong usage
-FOUND = 3  # the status of `check` when it has found something
+FINDINGS = 3  # the status of `check` when it has found something
 
 
 @click.group()
@@ -50,11 +50,11 @@ def migrate() -> None:
     """
 
 
-def _of_services(command: Command) -> Command:
+def _service_options(command: Command) -> Command:
     """[SERVICE] or --all, and a connection of it."""
     for decorator in (
         click.option("--connection", help="Only the models on this connection of the service."),
-        click.option("--all", "every", is_flag=True, help="All services of the project, one after another."),
+        click.option("--all", "all_services", is_flag=True, help="All services of the project, one after another."),
         click.argument("service", required=False, shell_complete=service_names),
     ):
         command = decorator(command)
@@ -69,24 +69,28 @@ FAKE = click.option("--fake", is_flag=True, help="Note the migrations without ca
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @NO_INPUT
-def init(service: str | None, connection: str | None, *, every: bool, no_input: bool) -> None:
+def init(service: str | None, connection: str | None, *, all_services: bool, no_input: bool) -> None:
     """Write the first migration of SERVICE, which makes all tables of its models. `up` applies it."""
 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if migrations_in(label.folder):
-                there = _shown(label.folder)
+                there = _relative(label.folder)
                 click.echo(_("{label} has migrations in {folder}.", label=label.name, folder=there))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
-                _written(write(label.folder, "init", first(label.name, label.connection, label.dialect, safe=True)))
+                _report_written(
+                    write_draft(
+                        label.folder, "init", initial_draft(label.name, label.connection, label.dialect, safe=True)
+                    )
+                )
 
-    _each(_names(service, every=every), connection, work)
+    _for_each_service(_names(service, all_services=all_services), connection, work)
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @click.option("--name", default="update", show_default=True, help="What the file is called behind its number.")
 @click.option(
     "--rename",
@@ -105,7 +109,7 @@ def make(
     renames: tuple[str, ...],
     dropped: tuple[str, ...],
     *,
-    every: bool,
+    all_services: bool,
     empty: bool,
     no_input: bool,
 ) -> None:
@@ -114,28 +118,28 @@ def make(
     Asks whether what is gone and what is new are one thing that was renamed. Without a terminal, or with --no-input,
     --rename and --drop have to say it.
     """
-    answers = Answers(dict(map(_rename, renames)), dropped)
+    answers = RenameAnswers(dict(map(_rename, renames)), dropped)
     ask = None if no_input or not sys.stdin.isatty() else ask_at_terminal
 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if (last := last_state(label.folder)) is None:
-                _has_none(label)
+                _report_no_migrations(label)
                 continue
             if empty:
-                _written(write(label.folder, name, empty_draft(label.dialect, last)))
+                _report_written(write_draft(label.folder, name, empty_draft(label.dialect, last)))
                 continue
-            made = draft(label.name, label.connection, label.dialect, last, answers, ask)
-            if made.upgrade:
-                _written(write(label.folder, name, made))
+            draft = next_draft(label.name, label.connection, label.dialect, last, answers, ask)
+            if draft.upgrade:
+                _report_written(write_draft(label.folder, name, draft))
             else:
                 click.echo(_("{label}: no changes.", label=label.name))
 
-    _each(_names(service, every=every), connection, work)
+    _for_each_service(_names(service, all_services=all_services), connection, work)
 
 
-def _has_none(label: Label) -> None:
-    there, init = _shown(label.folder), f"sanicGuider migrate init {label.service}"
+def _report_no_migrations(label: Label) -> None:
+    there, init = _relative(label.folder), f"sanicGuider migrate init {label.service}"
     click.echo(
         _(
             "{label}: no migrations in {folder} yet. Write the first: {command}",
@@ -146,23 +150,23 @@ def _has_none(label: Label) -> None:
     )
 
 
-def _rename(said: str) -> tuple[str, str]:
-    old, colon, new = said.partition(":")
+def _rename(value: str) -> tuple[str, str]:
+    old, colon, new = value.partition(":")
     if not (old and colon and new):
-        raise click.UsageError(_("--rename {value} does not say what to what. Write --rename OLD:NEW.", value=said))
+        raise click.UsageError(_("--rename {value} does not say what to what. Write --rename OLD:NEW.", value=value))
     return old, new
 
 
-def _written(path: Path) -> None:
-    click.echo(_("Wrote {path}.", path=_shown(path)))
+def _report_written(path: Path) -> None:
+    click.echo(_("Wrote {path}.", path=_relative(path)))
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
     return os.path.relpath(path)
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @click.option("--to", default="", metavar="VERSION", help="The last migration to apply: its number or its name.")
 @FAKE
 @click.option("--out-of-order", is_flag=True, help="Apply also what comes before a migration that is applied.")
@@ -172,7 +176,7 @@ def _shown(path: Path) -> str:
 @TIMEOUT
 @NO_INPUT
 def up(
-    service: str | None, connection: str | None, *, every: bool, no_input: bool, timeout: float, **given: Any
+    service: str | None, connection: str | None, *, all_services: bool, no_input: bool, timeout: float, **given: Any
 ) -> None:
     """Apply what the databases of SERVICE lack.
 
@@ -184,46 +188,46 @@ def up(
     async def work(config: Config, labels: list[Label]) -> None:
         progress = Progress()
         if not options.fake:
-            await refuse_before_owners(config.SERVER_NAME, migrated_models(config))
+            await check_referenced_tables(config.SERVER_NAME, migrated_models(config))
         try:
             if not await apply(config, labels, options, progress):
                 click.echo(_("{service}: nothing to apply.", service=config.SERVER_NAME))
         finally:
             progress.end()
 
-    _each(_names(service, every=every), connection, work)
+    _for_each_service(_names(service, all_services=all_services), connection, work)
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @click.option("--to", default="", metavar="VERSION", help="The last migration to show: its number or its name.")
 @NO_INPUT
-def plan(service: str | None, connection: str | None, to: str, *, every: bool, no_input: bool) -> None:
+def plan(service: str | None, connection: str | None, to: str, *, all_services: bool, no_input: bool) -> None:
     """Print the SQL that `up` would carry out for SERVICE, and what each statement locks. Nothing is changed.
 
     The status is 3 when there is something to be applied, and 0 when there is not.
     """
 
     async def work(config: Config, labels: list[Label]) -> int:
-        found = 0
+        total = 0
         for label in labels:
-            refuse_foreign(config, label)
-            standing = await read_standing(label)
-            for sentence in standing.warnings():
+            check_label_dialect(config, label)
+            status = await read_status(label)
+            for sentence in status.warnings():
                 Progress().warning(sentence)
-            plans = await planned(standing, Options(to=to))
+            plans = await plan_migrations(status, Options(to=to))
             if plans:
-                click.echo(script_of(standing, plans))
-            found += len(plans)
-        if not found:
+                click.echo(script_of(status, plans))
+            total += len(plans)
+        if not total:
             click.echo(_("-- {service}: nothing to apply.", service=config.SERVER_NAME))
-        return found
+        return total
 
-    sys.exit(PENDING if sum(_each(_names(service, every=every), connection, work)) else 0)
+    sys.exit(PENDING if sum(_for_each_service(_names(service, all_services=all_services), connection, work)) else 0)
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @click.option(
     "--large", type=click.IntRange(1), default=LARGE, show_default=True, help="Rows of a table on which locks are felt."
 )
@@ -235,7 +239,7 @@ def check(
     service: str | None,
     connection: str | None,
     *,
-    every: bool,
+    all_services: bool,
     large: int,
     filled: bool,
     errors: bool,
@@ -252,26 +256,26 @@ def check(
         return [
             (label.name, finding)
             for label in labels
-            for finding in await check_label(config, label, Depth(large, filled))
+            for finding in await check_label(config, label, CheckOptions(large, filled))
             if finding.severity in severities
         ]
 
-    names = _names(service, every=every)
-    found = [each for some in _each(names, connection, work) for each in some]
+    names = _names(service, all_services=all_services)
+    findings = [finding for group in _for_each_service(names, connection, work) for finding in group]
     if as_json:
-        listed = [{"label": label, **asdict(finding)} for label, finding in found]
+        listed = [{"label": label, **asdict(finding)} for label, finding in findings]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
     else:
-        _show(found, names)
-    sys.exit(FOUND if found else 0)
+        _show(findings, names)
+    sys.exit(FINDINGS if findings else 0)
 
 
-def _show(found: Sequence[tuple[str, Finding]], services: Sequence[str]) -> None:
-    if not found:
+def _show(findings: Sequence[tuple[str, Finding]], services: Sequence[str]) -> None:
+    if not findings:
         listed = ", ".join(services)
         click.echo(_("{labels}: nothing found.", labels=listed))
-    for label, finding in found:
-        text = text_of(finding).removeprefix(finding.severity)
+    for label, finding in findings:
+        text = format_finding(finding).removeprefix(finding.severity)
         mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
         click.echo(f"{mark}{text}" if finding.file else f"{mark} {label}:{text}")
 
@@ -288,7 +292,7 @@ def down(service: str | None, connection: str, *, no_input: bool, timeout: float
     options = Options(lock_timeout=timeout, **given)
 
     async def work(config: Config, labels: list[Label]) -> None:
-        names = [migration.name for migration in to_be_taken_back(await read_standing(labels[0]), options)]
+        names = [migration.name for migration in migrations_to_revert(await read_status(labels[0]), options)]
         if not names:
             name = config.SERVER_NAME
             click.echo(_("{service}: nothing to take back.", service=name))
@@ -297,27 +301,27 @@ def down(service: str | None, connection: str, *, no_input: bool, timeout: float
             _confirm(names)
         progress = Progress()
         try:
-            await take_back(config, labels[0], options, progress)
+            await revert(config, labels[0], options, progress)
         finally:
             progress.end()
 
-    _each([guessed_service(service)], connection, work)
+    _for_each_service([resolve_service(service)], connection, work)
 
 
 @migrate.command()
-@_of_services
+@_service_options
 @NO_INPUT
-def history(service: str | None, connection: str | None, *, every: bool, no_input: bool) -> None:
+def history(service: str | None, connection: str | None, *, all_services: bool, no_input: bool) -> None:
     """List the migrations of SERVICE: which are applied, and since when."""
 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
-            standing = await read_standing(label)
-            click.echo(history_of(standing))
-            for sentence in standing.warnings():
+            status = await read_status(label)
+            click.echo(history_of(status))
+            for sentence in status.warnings():
                 Progress().warning(sentence)
 
-    _each(_names(service, every=every), connection, work)
+    _for_each_service(_names(service, all_services=all_services), connection, work)
 
 
 def _confirm(names: Sequence[str]) -> None:
@@ -332,12 +336,12 @@ def _confirm(names: Sequence[str]) -> None:
     click.confirm(_("Take back {labels}? Rows may be lost.", labels=listed), abort=True)
 
 
-def _names(service: str | None, *, every: bool) -> list[str]:
-    if not every:
-        return [guessed_service(service)]
+def _names(service: str | None, *, all_services: bool) -> list[str]:
+    if not all_services:
+        return [resolve_service(service)]
     if service:
         raise click.UsageError(_("Name a service or say --all, not both."))
-    return [each.name for each in here().services()] or [guessed_service(None)]
+    return [project_service.name for project_service in current_project().services()] or [resolve_service(None)]
 
 
 def _owners_first(configs: Sequence[Config]) -> list[Config]:
@@ -346,20 +350,24 @@ def _owners_first(configs: Sequence[Config]) -> list[Config]:
     waiting = [*configs]
     while waiting:
         names = {config.SERVER_NAME for config in waiting}
-        free = (each for each in waiting if not names & ({*each.shared_labels().values()} - {each.SERVER_NAME}))
+        free = (
+            candidate
+            for candidate in waiting
+            if not names & ({*candidate.shared_labels().values()} - {candidate.SERVER_NAME})
+        )
         config = next(free, waiting[0])  # two that use each other's
         waiting.remove(config)
         ordered.append(config)
     return ordered
 
 
-def _each(
+def _for_each_service(
     services: Sequence[str], connection: str | None, work: Callable[[Config, list[Label]], Awaitable[T]]
 ) -> list[T]:
     """What the work returns for each service, inside of its databases; the first failure ends it."""
 
     async def run(config: Config) -> T:
-        async with migrating(config) as opened:
+        async with migration_databases(config) as opened:
             return await work(opened, labels_of(opened, connection))
 
     return [asyncio.run(run(config)) for config in _owners_first([*map(_config, services)])]

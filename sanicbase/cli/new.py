@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from sanicbase.cli.making.answers import Answers, complete, read_answers
-from sanicbase.cli.making.plan import Plan
-from sanicbase.cli.making.questions import ask, has_terminal, is_agreed
-from sanicbase.cli.making.service import plan_service
-from sanicbase.cli.making.writing import write
-from sanicbase.cli.project import Project, here
+from sanicbase.cli.project import Project, current_project
+from sanicbase.cli.scaffold.answers import Answers, complete, read_answers
+from sanicbase.cli.scaffold.plan import Plan
+from sanicbase.cli.scaffold.questions import ask, confirm, has_terminal
+from sanicbase.cli.scaffold.service import plan_service
+from sanicbase.cli.scaffold.writer import write
 from sanicbase.i18n import gettext as _
 from sanicbase.i18n import languages
 
@@ -54,45 +54,45 @@ def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flag
 
     Without NAME it asks for everything. Nothing is written before all is known, and then all of it or nothing.
     """
-    project = here()
-    with _sentences():
-        given = read_answers(answers) if answers else {}
-        given |= {key: _value(key, text) for key, text in flags.items() if text is not None}
-        given |= {"name": name} if name else {}
-        if not given.get("name"):
-            given = _asked(given, project, yes=yes)
-        chosen, plan = _planned(given, project, dry_run=dry_run, yes=yes)
+    project = current_project()
+    with _as_error_messages():
+        values = read_answers(answers) if answers else {}
+        values |= {key: _value(key, text) for key, text in flags.items() if text is not None}
+        values |= {"name": name} if name else {}
+        if not values.get("name"):
+            values = _ask_all(values, project, yes=yes)
+        chosen, plan = _confirmed_plan(values, project, dry_run=dry_run, yes=yes)
     if not dry_run:
-        _make(chosen, plan, project)
+        _write(chosen, plan, project)
 
 
 def guide() -> None:
     """What `sanicGuider` does without arguments: ask, show, make."""
-    project = here()
-    with _sentences():
-        answers, plan = _planned(_asked({}, project, yes=False), project, dry_run=False, yes=False)
-    _make(answers, plan, project)
+    project = current_project()
+    with _as_error_messages():
+        answers, plan = _confirmed_plan(_ask_all({}, project, yes=False), project, dry_run=False, yes=False)
+    _write(answers, plan, project)
 
 
-def _asked(given: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
+def _ask_all(values: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
     if yes or not has_terminal():
         raise click.UsageError(_("There is nobody to ask for a name. Write: sanicGuider new NAME --yes"))
-    return ask(given, project)
+    return ask(values, project)
 
 
-def _planned(given: dict[str, Any], project: Project, *, dry_run: bool, yes: bool) -> tuple[Answers, Plan]:
+def _confirmed_plan(values: dict[str, Any], project: Project, *, dry_run: bool, yes: bool) -> tuple[Answers, Plan]:
     """The plan, which has been shown and agreed to. Raises KeyboardInterrupt where it is not."""
-    answers = complete(given, project)
+    answers = complete(values, project)
     plan = plan_service(answers, project)
     click.echo(plan.tree())
     if dry_run:
         click.echo(plan.diff(), nl=False)
-    elif not yes and has_terminal() and not is_agreed(_("Write these files?")):
+    elif not yes and has_terminal() and not confirm(_("Write these files?")):
         raise KeyboardInterrupt
     return answers, plan
 
 
-def _make(answers: Answers, plan: Plan, project: Project) -> None:
+def _write(answers: Answers, plan: Plan, project: Project) -> None:
     write(plan, project)
     click.echo(_next_steps(answers))
     if "asyncio_mode" not in (project.text("pyproject.toml") or ""):
@@ -118,7 +118,7 @@ def _missing_section() -> str:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _as_error_messages() -> Iterator[None]:
     """A mistake ends the command by its sentence, Ctrl-C by one that says that nothing was written."""
     try:
         yield

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sanic import Sanic
 
-from sanicbase.cli.project import guessed_service, here
+from sanicbase.cli.project import current_project, resolve_service
 from sanicbase.config import Config
 from sanicbase.db.database import models_initialized
 from sanicbase.http.openapi import breaking_changes, document, info_of
@@ -31,17 +31,17 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
 
     Without APP it is that of the only service. Nothing is connected to, and nothing is served.
     """
-    found = _app(_launch_file(app))
-    config = found.ctx.config
-    made = asyncio.run(_document(found, config))
+    app_object = _app(_launch_file(app))
+    config = app_object.ctx.config
+    spec = asyncio.run(_document(app_object, config))
     file = file or config.package_dir() / "openapi.json"
     if write:
-        _write(file, _text(made))
+        _write(file, _text(spec))
         click.echo(_("{file} is written.", file=file))
     elif check:
-        _check(made, file)
+        _check(spec, file)
     else:
-        click.echo(_text(made), nl=False)
+        click.echo(_text(spec), nl=False)
 
 
 async def _document(app: App, config: Config) -> dict[str, Any]:
@@ -51,9 +51,9 @@ async def _document(app: App, config: Config) -> dict[str, Any]:
 
 def _launch_file(app: str | None) -> str:
     """The launch file that is meant: the named one, or that of a service, or of the only one."""
-    if app and not here().service(app):
+    if app and not current_project().service(app):
         return app
-    return f"http_{guessed_service(app)}"
+    return f"http_{resolve_service(app)}"
 
 
 def _write(file: Path, text: str) -> None:
@@ -63,7 +63,7 @@ def _write(file: Path, text: str) -> None:
         raise click.ClickException(_("{file} cannot be written: {error}.", file=file, error=exc)) from exc
 
 
-def _check(made: dict[str, Any], file: Path) -> None:
+def _check(spec: dict[str, Any], file: Path) -> None:
     try:
         committed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
@@ -72,20 +72,20 @@ def _check(made: dict[str, Any], file: Path) -> None:
         ) from exc
     if not isinstance(committed, dict) or "openapi" not in committed:
         raise click.ClickException(_("{file} is no OpenAPI document. Write it by --write, and commit it.", file=file))
-    if broken := breaking_changes(committed, made):
-        lines = "\n".join(f"  {each}" for each in broken)
+    if broken := breaking_changes(committed, spec):
+        lines = "\n".join(f"  {change}" for change in broken)
         raise click.ClickException(
             _("Clients of {file} would break:\n{lines}\nIf that is meant, run --write.", file=file, lines=lines)
         )
-    same = _text(committed) == _text(made)
+    same = _text(committed) == _text(spec)
     if same:
         click.echo(_("Nothing has changed."))
     else:
         click.echo(_("Nothing breaks, and something has changed: run --write."))
 
 
-def _text(made: dict[str, Any]) -> str:
-    return json.dumps(made, ensure_ascii=False, indent=2) + "\n"
+def _text(spec: dict[str, Any]) -> str:
+    return json.dumps(spec, ensure_ascii=False, indent=2) + "\n"
 
 
 def _app(name: str) -> App:
@@ -98,9 +98,9 @@ def _app(name: str) -> App:
         raise click.UsageError(
             _("There is no module {module}. Run this in the project's folder.", module=module_name)
         ) from exc
-    found = getattr(module, attribute or "app", None)
-    if not isinstance(found, Sanic) or not isinstance(getattr(found.ctx, "config", None), Config):
+    app_object = getattr(module, attribute or "app", None)
+    if not isinstance(app_object, Sanic) or not isinstance(getattr(app_object.ctx, "config", None), Config):
         raise click.UsageError(
             _("{name} is no app that create_app has made. Name a launch file: http_xi_test.", name=name)
         )
-    return found
+    return app_object

@@ -20,11 +20,11 @@ __all__ = [
     "Kind",
     "Project",
     "Service",
-    "guessed_service",
-    "here",
-    "of_service",
-    "parsed",
-    "served",
+    "current_project",
+    "parse_file",
+    "ports_of",
+    "resolve_service",
+    "service_argument",
     "service_names",
 ]
 
@@ -32,7 +32,7 @@ Kind = Literal["http", "ws", "srv"]
 KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
 
 
-def served(kinds: Collection[Kind], http_port: int, ws_port: int) -> dict[Kind, int]:
+def ports_of(kinds: Collection[Kind], http_port: int, ws_port: int) -> dict[Kind, int]:
     """The ports of those of the kinds that have one."""
     ports: dict[Kind, int] = {"http": http_port, "ws": ws_port}
     return {kind: port for kind, port in ports.items() if kind in kinds}
@@ -51,7 +51,7 @@ class Service:
     @property
     def ports(self) -> dict[Kind, int]:
         """Where it serves, as its class says."""
-        return served(self.kinds, self.http_port, self.ws_port)
+        return ports_of(self.kinds, self.http_port, self.ws_port)
 
     @property
     def class_prefix(self) -> str:
@@ -95,7 +95,7 @@ class Project:
                 yield Service(name, number, http_port, ws_port, kinds)
 
 
-def here() -> Project:
+def current_project() -> Project:
     """The project in the working directory, whose modules can be imported from now on, as `python -m` has it."""
     try:
         folder = Path.cwd()
@@ -106,9 +106,9 @@ def here() -> Project:
     return Project(folder)
 
 
-def guessed_service(name: str | None) -> str:
+def resolve_service(name: str | None) -> str:
     """The service that is meant: the named one, or the only one. Raises UsageError otherwise."""
-    project = here()
+    project = current_project()
     if name and (project.folder / name).is_dir():
         return name
     names = [service.name for service in project.services()]
@@ -130,20 +130,20 @@ def guessed_service(name: str | None) -> str:
 def service_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """What a shell completes to, for whose Tab a file that is no Python is no matter."""
     with suppress(SanicBaseError):
-        return [service.name for service in here().services() if service.name.startswith(begun)]
+        return [service.name for service in current_project().services() if service.name.startswith(begun)]
     return []
 
 
-of_service = click.argument(
+service_argument = click.argument(
     "service",
     required=False,
-    callback=lambda context, parameter, name: guessed_service(name),
+    callback=lambda context, parameter, name: resolve_service(name),
     shell_complete=service_names,
 )
 """The argument [SERVICE] of a command, which may be left out where there is one service."""
 
 
-def parsed(file: Path) -> ast.Module:
+def parse_file(file: Path) -> ast.Module:
     """The syntax tree of a file. Raises SanicBaseError, which names the line, when it is no Python."""
     try:
         return ast.parse(file.read_bytes())
@@ -158,7 +158,12 @@ def _class_values(file: Path) -> dict[str, object]:
     """The plain values in the bodies of a module's classes."""
     if b"SERVER_NAME" not in file.read_bytes():  # somebody else's, which may be anything
         return {}
-    bodies = [statement for each in parsed(file).body if isinstance(each, ast.ClassDef) for statement in each.body]
+    bodies = [
+        statement
+        for definition in parse_file(file).body
+        if isinstance(definition, ast.ClassDef)
+        for statement in definition.body
+    ]
     return {name: value.value for statement in bodies for name, value in _assigned(statement)}
 
 

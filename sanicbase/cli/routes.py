@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 from sanic import Sanic
 
-from sanicbase.cli.project import here, of_service
+from sanicbase.cli.project import current_project, service_argument
 from sanicbase.cli.table import table
 from sanicbase.http.routes import operations_of
 from sanicbase.i18n import gettext as _
@@ -20,12 +20,12 @@ Row = tuple[str, str, str, str]
 
 
 @click.command()
-@of_service
+@service_argument
 def routes(service: str) -> None:
     """A table of the routes of a SERVICE: method, path, view, and who may come in. Nothing is connected to."""
     rows: list[Row] = []
     for kind in ("http", "ws"):
-        if here().text(f"{kind}_{service}.py") is not None:
+        if current_project().text(f"{kind}_{service}.py") is not None:
             rows += sorted(_rows(_app(f"{kind}_{service}")), key=lambda row: (row[1], row[0]))
     head = (_("method"), _("path"), _("view"), _("who"))
     click.echo(table([head, *rows]))

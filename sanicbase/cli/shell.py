@@ -17,7 +17,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tortoise import Tortoise
 
 from sanicbase.cache.model import cache_models
-from sanicbase.cli.project import of_service
+from sanicbase.cli.project import service_argument
 from sanicbase.config import Config
 from sanicbase.i18n import gettext as _
 from sanicbase.jobs.command import UsageError, service_config
@@ -27,7 +27,7 @@ __all__ = ["shell"]
 
 
 @click.command()
-@of_service
+@service_argument
 def shell(service: str) -> None:
     """A Python console inside of the lifespan of a SERVICE, with its models, its cache models and `config` at hand.
 

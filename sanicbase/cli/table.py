@@ -20,4 +20,4 @@ def _padded(text: str, wanted: int) -> str:
 
 def width(text: str) -> int:
     """How many columns of a terminal the text takes."""
-    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -24,14 +24,23 @@ from tortoise.transactions import in_transaction
 
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
-from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
-from sanicbase.migrations.files import Migration, refuse_other_dialect
+from sanicbase.migrations.autogenerate import (
+    Draft,
+    empty_draft,
+    initial_draft,
+    join_statements,
+    last_state,
+    next_draft,
+    render_file,
+    write_draft,
+)
+from sanicbase.migrations.execution import check_foreign_keys, execute, without_foreign_keys
+from sanicbase.migrations.files import Migration, check_dialect
 from sanicbase.migrations.journal import Journal
-from sanicbase.migrations.making import Draft, draft, empty_draft, file_text, first, last_state, script, write
-from sanicbase.migrations.renaming import ask_at_terminal
+from sanicbase.migrations.renames import ask_at_terminal
 from sanicbase.migrations.schema.state import state_of_models
 from sanicbase.migrations.statements import split_statements
-from sanicbase.migrations.versions import refuse_before_owners
+from sanicbase.migrations.versions import check_referenced_tables
 
 __all__: list[str] = []
 
@@ -40,21 +49,21 @@ __models__ = [Aerich]
 _upgrade, _downgrade_all, _upgrade_all = Command._upgrade, Command.downgrade, Command.upgrade
 
 
-class _Told(ClickException, MigrationError):
+class _CommandError(ClickException, MigrationError):
     """An error that the `aerich` command shows as a sentence."""
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_command_error() -> Iterator[None]:
     try:
         yield
     except MigrationError as exc:
-        raise _Told(str(exc)) from exc
+        raise _CommandError(str(exc)) from exc
 
 
-def _first(label: str, *, safe: bool) -> Draft:
+def _initial_draft(label: str, *, safe: bool) -> Draft:
     client = get_connection(_connection(label))
-    return first(label, client.connection_name, client.capabilities.dialect, safe=safe)  # type: ignore[arg-type]
+    return initial_draft(label, client.connection_name, client.capabilities.dialect, safe=safe)  # type: ignore[arg-type]
 
 
 def _connection(label: str) -> str:
@@ -63,14 +72,14 @@ def _connection(label: str) -> str:
 
 def _schema_sql(client: Any, safe: bool) -> str:
     """`aerich init-db`: what makes the tables of the label."""
-    return script(_first(Migrate.app, safe=safe).upgrade)
+    return join_statements(_initial_draft(Migrate.app, safe=safe).upgrade)
 
 
 async def _make_schema(client: Any, safe: bool) -> None:
-    with _told():
-        await refuse_before_owners(Migrate.app, Tortoise.apps[Migrate.app].values())
+    with _as_command_error():
+        await check_referenced_tables(Migrate.app, Tortoise.apps[Migrate.app].values())
     async with in_transaction(client.connection_name) as db:
-        for statement in _first(Migrate.app, safe=safe).upgrade:
+        for statement in _initial_draft(Migrate.app, safe=safe).upgrade:
             await execute(db, statement)
 
 
@@ -84,21 +93,21 @@ def _file_text(
     if isinstance(models_state, dict):
         models_state = get_formatted_compressed_data(models_state)
     dialect: Any = get_connection(_connection(cls.app)).capabilities.dialect
-    return file_text(dialect, upgrade_sql, downgrade_sql, models_state)
+    return render_file(dialect, upgrade_sql, downgrade_sql, models_state)
 
 
 async def _migrate(
     cls: type[Migrate], name: str, empty: bool, no_input: bool = False, offline: bool = False
 ) -> str | None:
     """`aerich migrate`: the next file, from the last one's state. No file is replaced, and no rename is guessed."""
-    with _told():
+    with _as_command_error():
         last = _last_state(cls, offline=offline)
         dialect: Any = cls.dialect
         if empty:
-            return write(cls.migrate_location, name, empty_draft(dialect, last)).name
+            return write_draft(cls.migrate_location, name, empty_draft(dialect, last)).name
         ask = None if no_input else ask_at_terminal
-        made = draft(cls.app, _connection(cls.app), dialect, last, ask=ask)
-        return write(cls.migrate_location, name, made).name if made.upgrade else ""
+        draft = next_draft(cls.app, _connection(cls.app), dialect, last, ask=ask)
+        return write_draft(cls.migrate_location, name, draft).name if draft.upgrade else ""
 
 
 def _last_state(migrate: type[Migrate], *, offline: bool) -> Mapping[str, Any]:
@@ -123,10 +132,10 @@ async def _upgrade_whole(
         return await _upgrade(self, conn, version_file, fake, version_module)
     folder = Path(version_module.module_finder.path) if version_module else Migrate.migrate_location
     migration = Migration(folder / version_file)
-    with _told():
-        refuse_other_dialect(migration, self.app, conn.capabilities.dialect)
-        await _refuse_half(migration, conn, self.app)
-        for statement in split_statements(await migration.step("upgrade")(conn), conn.capabilities.dialect):
+    with _as_command_error():
+        check_dialect(migration, self.app, conn.capabilities.dialect)
+        await _refuse_interrupted(migration, conn, self.app)
+        for statement in split_statements(await migration.script_function("upgrade")(conn), conn.capabilities.dialect):
             await execute(conn, statement)
         await check_foreign_keys(conn)
     await _upgrade(self, conn, version_file, True, version_module)
@@ -138,14 +147,14 @@ async def _apply_all(self: Command, *args: Any, **kwargs: Any) -> list[str]:
         return await _upgrade_all(self, *args, **kwargs)
 
 
-async def _take_back(self: Command, *args: Any, **kwargs: Any) -> list[str]:
+async def _revert_all(self: Command, *args: Any, **kwargs: Any) -> list[str]:
     async with without_foreign_keys(get_app_connection(self.tortoise_config, self.app)):
         return await _downgrade_all(self, *args, **kwargs)
 
 
-async def _refuse_half(migration: Migration, conn: Any, label: str) -> None:
+async def _refuse_interrupted(migration: Migration, conn: Any, label: str) -> None:
     name, dialect = migration.name, conn.capabilities.dialect
-    if migration.data is not None:
+    if migration.migrate_data is not None:
         raise MigrationError(
             _("{migration} migrates rows, which aerich does not. Run: sanicGuider migrate up", migration=name)
         )
@@ -163,5 +172,5 @@ vars(aerich).update(get_schema_sql=_schema_sql, generate_schema_for_client=_make
 Migrate.build_migration_file_text = classmethod(_file_text)  # type: ignore[assignment]
 Command._upgrade = _upgrade_whole  # type: ignore[method-assign]
 Command.upgrade = _apply_all  # type: ignore[method-assign]
-Command.downgrade = _take_back  # type: ignore[method-assign]
+Command.downgrade = _revert_all  # type: ignore[method-assign]
 Migrate.migrate = classmethod(_migrate)  # type: ignore[assignment]

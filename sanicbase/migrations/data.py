@@ -16,21 +16,21 @@ from sanicbase.i18n import gettext as _
 from sanicbase.migrations.report import Report
 from sanicbase.migrations.statements import Dialect
 
-__all__ = ["DataMigration", "Rows", "Work"]
+__all__ = ["BatchFunction", "DataMigration", "Rows"]
 
 Rows = list[dict[str, Any]]
-Work = Callable[[BaseDBAsyncClient, Rows], Awaitable[None]]
+BatchFunction = Callable[[BaseDBAsyncClient, Rows], Awaitable[None]]
 """What is done to the rows of one batch, by statements of the client."""
 
-Place = Callable[[BaseDBAsyncClient, str], Awaitable[None]]
+SavePosition = Callable[[BaseDBAsyncClient, str], Awaitable[None]]
 
-KEYS: dict[str, Callable[[str], Any]] = {"int": int, "str": str, "UUID": UUID}
+KEY_TYPES: dict[str, Callable[[str], Any]] = {"int": int, "str": str, "UUID": UUID}
 QUOTES: dict[Dialect, str] = {"postgres": '"', "mysql": "`", "sqlite": '"'}
-FIRST: dict[Dialect, str] = {"postgres": "$1", "mysql": "%s", "sqlite": "?"}
+PLACEHOLDERS: dict[Dialect, str] = {"postgres": "$1", "mysql": "%s", "sqlite": "?"}
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _Scan:
     """One way along a table; by its name the journal knows it again."""
 
     name: str
@@ -49,17 +49,30 @@ class DataMigration:
     """
 
     def __init__(
-        self, db: BaseDBAsyncClient, dialect: Dialect, report: Report, *, place: Place | None = None, position: str = ""
+        self,
+        db: BaseDBAsyncClient,
+        dialect: Dialect,
+        report: Report,
+        *,
+        save_position: SavePosition | None = None,
+        position: str = "",
     ) -> None:
         self.db = db
         self.dialect: Dialect = dialect
         self._report = report
-        self._place = place  # None inside of a transaction
-        self._places: dict[str, Any] = json.loads(position or "{}")
-        self._walks = 0
+        self._save_position = save_position  # None inside of a transaction
+        self._positions: dict[str, Any] = json.loads(position or "{}")
+        self._scans = 0
 
     async def batches(
-        self, table: str, work: Work, *, where: str = "", key: str = "id", columns: Sequence[str] = (), size: int = 1000
+        self,
+        table: str,
+        function: BatchFunction,
+        *,
+        where: str = "",
+        key: str = "id",
+        columns: Sequence[str] = (),
+        size: int = 1000,
     ) -> int:
         """Walk along the rows of a table by its `key`, a unique column of integers, texts or UUIDs, and return their
         number.
@@ -69,64 +82,64 @@ class DataMigration:
         transaction of its own, which also notes how far it has come: after a failure or a kill, the next `up` goes on
         behind the last batch that was committed, and no row is migrated twice.
         """
-        self._walks += 1
-        walk = _Walk(f"{self._walks}:{table}", table, where, key, tuple(columns), size)
-        done, last = self._place_of(walk)
-        total = done + await self._count(walk, last)
-        while rows := await self._batch(walk, work, done, last):
+        self._scans += 1
+        scan = _Scan(f"{self._scans}:{table}", table, where, key, tuple(columns), size)
+        done, last = self._saved_position(scan)
+        total = done + await self._count(scan, last)
+        while rows := await self._batch(scan, function, done, last):
             done, last = done + len(rows), rows[-1][key]
-            self._report.rows(table, done, total)
+            self._report.rows_migrated(table, done, total)
         return done
 
-    async def _batch(self, walk: _Walk, work: Work, done: int, last: Any) -> Rows:
+    async def _batch(self, scan: _Scan, function: BatchFunction, done: int, last: Any) -> Rows:
         lock = "" if self.dialect == "sqlite" else " FOR UPDATE"
-        listed = ", ".join(map(self._quoted, dict.fromkeys([walk.key, *walk.columns]))) if walk.columns else "*"
-        condition, values = self._condition(walk, last)
-        order = f" ORDER BY {self._quoted(walk.key)} LIMIT {walk.size}{lock}"
-        sql = f"SELECT {listed} FROM {self._quoted(walk.table)}{condition}{order}"  # noqa: S608
+        listed = ", ".join(map(self._quoted, dict.fromkeys([scan.key, *scan.columns]))) if scan.columns else "*"
+        condition, values = self._condition(scan, last)
+        order = f" ORDER BY {self._quoted(scan.key)} LIMIT {scan.size}{lock}"
+        sql = f"SELECT {listed} FROM {self._quoted(scan.table)}{condition}{order}"  # noqa: S608
         async with self._transaction() as db:
             rows: Rows = [dict(row) for row in await db.execute_query_dict(sql, values)]
             if rows:
-                await work(db, rows)
-                await self._note(db, walk, done + len(rows), rows[-1][walk.key])
+                await function(db, rows)
+                await self._note(db, scan, done + len(rows), rows[-1][scan.key])
         return rows
 
-    async def _count(self, walk: _Walk, last: Any) -> int:
-        condition, values = self._condition(walk, last)
-        sql = f"SELECT count(*) AS n FROM {self._quoted(walk.table)}{condition}"  # noqa: S608
+    async def _count(self, scan: _Scan, last: Any) -> int:
+        condition, values = self._condition(scan, last)
+        sql = f"SELECT count(*) AS n FROM {self._quoted(scan.table)}{condition}"  # noqa: S608
         (row,) = await self.db.execute_query_dict(sql, values)
         return int(row["n"])
 
-    def _condition(self, walk: _Walk, last: Any) -> tuple[str, list[Any]]:
-        behind = f"{self._quoted(walk.key)} > {FIRST[self.dialect]}"
-        conditions = [f"({walk.where})"] * bool(walk.where) + [behind] * (last is not None)
+    def _condition(self, scan: _Scan, last: Any) -> tuple[str, list[Any]]:
+        behind = f"{self._quoted(scan.key)} > {PLACEHOLDERS[self.dialect]}"
+        conditions = [f"({scan.where})"] * bool(scan.where) + [behind] * (last is not None)
         return f" WHERE {' AND '.join(conditions)}" if conditions else "", [last] * (last is not None)
 
-    def _place_of(self, walk: _Walk) -> tuple[int, Any]:
-        if (noted := self._places.get(walk.name)) is None:
+    def _saved_position(self, scan: _Scan) -> tuple[int, Any]:
+        if (noted := self._positions.get(scan.name)) is None:
             return 0, None
         done, kind, text = noted
-        return int(done), KEYS[kind](text)
+        return int(done), KEY_TYPES[kind](text)
 
-    async def _note(self, db: BaseDBAsyncClient, walk: _Walk, done: int, last: Any) -> None:
+    async def _note(self, db: BaseDBAsyncClient, scan: _Scan, done: int, last: Any) -> None:
         kind = "UUID" if isinstance(last, UUID) else type(last).__name__
-        if kind not in KEYS:
+        if kind not in KEY_TYPES:
             raise MigrationError(
                 _(
                     "The rows of {table} cannot be walked along the column {key}, whose values are of the type "
                     "{kind}. Name a unique column of integers, texts or UUIDs as `key`.",
-                    table=walk.table,
-                    key=walk.key,
+                    table=scan.table,
+                    key=scan.key,
                     kind=kind,
                 )
             )
-        if self._place is not None:
-            self._places[walk.name] = [done, kind, str(last)]
-            await self._place(db, json.dumps(self._places))
+        if self._save_position is not None:
+            self._positions[scan.name] = [done, kind, str(last)]
+            await self._save_position(db, json.dumps(self._positions))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[BaseDBAsyncClient]:
-        if self._place is None:
+        if self._save_position is None:
             yield self.db
             return
         async with self.db._in_transaction() as db:

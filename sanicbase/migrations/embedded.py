@@ -20,33 +20,33 @@ from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import ResourceError
-from sanicbase.migrations.applying import apply
-from sanicbase.migrations.choosing import Options
-from sanicbase.migrations.executing import execute
+from sanicbase.migrations.apply import apply
+from sanicbase.migrations.execution import execute
 from sanicbase.migrations.journal import TABLE as JOURNAL
 from sanicbase.migrations.report import Report
-from sanicbase.migrations.schema.changes import Renames, changes
+from sanicbase.migrations.schema.changes import Renames, diff_schemas
 from sanicbase.migrations.schema.models import tables_of_model
 from sanicbase.migrations.schema.sql import statements_of
-from sanicbase.migrations.standing import Label, labels_of
+from sanicbase.migrations.selection import Options
+from sanicbase.migrations.status import Label, labels_of
 from sanicbase.migrations.versions import (
     applied_migrations,
-    followed_migrations,
+    dialect_folder,
+    expected_migrations,
+    has_sqlite_migrations,
+    migrated_apps,
     migrations_dir,
-    own_apps,
-    own_folder,
-    written_for_sqlite,
 )
 from sanicbase.private_directory import access_problem
 
-__all__ = ["make_embedded_schema", "missing_columns"]
+__all__ = ["create_embedded_tables", "missing_columns"]
 
 logger = logging.getLogger("sanicbase.db")
 
 LOCK_TIMEOUT = 30.0  # seconds; another process of the service may be making the tables
 
 
-async def make_embedded_schema(config: Config) -> None:
+async def create_embedded_tables(config: Config) -> None:
     """Make the tables that an embedded database lacks, and say so.
 
     Committed migrations that were written for SQLite are applied to an empty one; those of another database cannot
@@ -57,15 +57,15 @@ async def make_embedded_schema(config: Config) -> None:
     long.
     """
     tortoise = config.tortoise()
-    for label in [*config.shared_labels(), *own_apps(config)]:
+    for label in [*config.shared_labels(), *migrated_apps(config)]:
         app = tortoise["apps"][label]
         if file := embedded_file(tortoise, label):
             client = get_connection(app["default_connection"])
-            async with _turn(file):
+            async with _file_lock(file):
                 before = await _tables(client)
-                await _make(config, tortoise, label, client)
-                if made := sorted(await _tables(client) - before - {JOURNAL}):
-                    logger.info("Made the tables %s in the embedded database %s.", ", ".join(made), file)
+                await _create(config, tortoise, label, client)
+                if created := sorted(await _tables(client) - before - {JOURNAL}):
+                    logger.info("Made the tables %s in the embedded database %s.", ", ".join(created), file)
 
 
 async def missing_columns(config: Config, label: str) -> list[str]:
@@ -74,14 +74,16 @@ async def missing_columns(config: Config, label: str) -> list[str]:
     missing = []
     for model in Tortoise.apps[label].values():
         rows = await client.execute_query_dict(f'PRAGMA table_info("{model._meta.db_table}")')
-        there = {row["name"] for row in rows}
-        lacking = model._meta.db_fields - there if there else ()  # a table that is missing is made by the next start
-        missing += [f"{model._meta.db_table}.{column}" for column in sorted(lacking)]
+        columns = {row["name"] for row in rows}
+        database_problems = (
+            model._meta.db_fields - columns if columns else ()
+        )  # a table that is missing is made by the next start
+        missing += [f"{model._meta.db_table}.{column}" for column in sorted(database_problems)]
     return missing
 
 
 @asynccontextmanager
-async def _turn(file: Path) -> AsyncIterator[None]:
+async def _file_lock(file: Path) -> AsyncIterator[None]:
     lock = AsyncFileLock(file.with_suffix(".lock"), timeout=LOCK_TIMEOUT)
     try:
         await lock.acquire()
@@ -100,10 +102,10 @@ async def _turn(file: Path) -> AsyncIterator[None]:
         await lock.release()
 
 
-async def _make(config: Config, tortoise: dict[str, Any], label: str, client: BaseDBAsyncClient) -> None:
+async def _create(config: Config, tortoise: dict[str, Any], label: str, client: BaseDBAsyncClient) -> None:
     fresh = await _is_fresh(label, client)
-    files = followed_migrations(config, label)
-    foreign = bool(files) and not written_for_sqlite(config, label)
+    files = expected_migrations(config, label)
+    foreign = bool(files) and not has_sqlite_migrations(config, label)
     owner = config.shared_labels().get(label)
     if fresh and files and not foreign:
         connection = tortoise["apps"][label]["default_connection"]
@@ -111,9 +113,9 @@ async def _make(config: Config, tortoise: dict[str, Any], label: str, client: Ba
         await apply(config, labels, Options(), Report(), lock=False)
     models = [*Tortoise.apps[label].values()]
     migrated = (models if owner else migrated_models(config)) if files and not (fresh and foreign) else []
-    await _build(client, [model for model in models if model not in migrated])
+    await _create_missing(client, [model for model in models if model not in migrated])
     if fresh and foreign:
-        await _note(config, tortoise, label)
+        await _mark_applied(config, tortoise, label)
 
 
 async def _is_fresh(label: str, client: BaseDBAsyncClient) -> bool:
@@ -123,7 +125,7 @@ async def _is_fresh(label: str, client: BaseDBAsyncClient) -> bool:
 
 
 def _label(config: Config, label: str, owner: str, connection: str) -> Label:
-    return Label(label, owner, connection, "sqlite", own_folder(config, label))
+    return Label(label, owner, connection, "sqlite", dialect_folder(config, label))
 
 
 async def _tables(client: BaseDBAsyncClient) -> set[str]:
@@ -133,16 +135,16 @@ async def _tables(client: BaseDBAsyncClient) -> set[str]:
     return {row["name"] for row in rows}
 
 
-async def _build(client: BaseDBAsyncClient, models: Iterable[type[Model]]) -> None:
+async def _create_missing(client: BaseDBAsyncClient, models: Iterable[type[Model]]) -> None:
     """Make the missing tables, with their indexes; one that is there may lack the column of an index."""
-    there = await _tables(client)
+    existing = await _tables(client)
     tables = {table.name: table for model in models for table in tables_of_model(model, client)}
-    missing = {name: table for name, table in tables.items() if name not in there}
-    for statement in statements_of(changes({}, missing, Renames(), "sqlite"), "sqlite", safe=True):
+    missing = {name: table for name, table in tables.items() if name not in existing}
+    for statement in statements_of(diff_schemas({}, missing, Renames(), "sqlite"), "sqlite", safe=True):
         await execute(client, statement)
 
 
-async def _note(config: Config, tortoise: dict[str, Any], label: str) -> None:
+async def _mark_applied(config: Config, tortoise: dict[str, Any], label: str) -> None:
     """Mark the migrations of another database as applied."""
     command = Command(tortoise, app=label, location=str(migrations_dir(config, label).parent))
     await command.init()

@@ -18,14 +18,14 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
-from sanicbase.migrations.statements import DATABASES, Dialect
+from sanicbase.migrations.statements import DATABASE_NAMES, Dialect
 
-__all__ = ["Migration", "dialect_of_files", "folder_of", "migrations_in", "refuse_other_dialect"]
+__all__ = ["Migration", "check_dialect", "dialect_of_files", "folder_of", "migrations_in"]
 
 VERSION = re.compile(r"\d+_.*\.py")
 
 # What one database spells and the others do not, in what aerich has written. Strings and comments are no signs.
-SIGNS: dict[Dialect, re.Pattern[str]] = {
+DIALECT_SIGNS: dict[Dialect, re.Pattern[str]] = {
     "mysql": re.compile(r"`|\bAUTO_INCREMENT\b|\bMODIFY COLUMN\b"),
     "sqlite": re.compile(r"\bAUTOINCREMENT\b|\bPRAGMA\b"),
     "postgres": re.compile(
@@ -33,9 +33,9 @@ SIGNS: dict[Dialect, re.Pattern[str]] = {
         r"\bGENERATED (?:ALWAYS|BY DEFAULT) AS IDENTITY\b|\bDOUBLE PRECISION\b|\bCONCURRENTLY\b"
     ),
 }
-TEXT = re.compile(r"'(?:[^'\\]|''|\\.)*'|/\*.*?\*/|--[^\n]*", re.DOTALL)
+STRING_OR_COMMENT = re.compile(r"'(?:[^'\\]|''|\\.)*'|/\*.*?\*/|--[^\n]*", re.DOTALL)
 
-Step = Callable[[BaseDBAsyncClient], Awaitable[str]]
+ScriptFunction = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Migration:
     @property
     def dialect(self) -> Dialect | None:
         """The database it is written for: its DIALECT, else what its SQL spells; None where nothing tells."""
-        declared = self._declared("DIALECT")
+        declared = self._constant("DIALECT")
         if declared is None:
-            return self._spelt
-        if declared not in SIGNS:
-            choices = ", ".join(map(repr, SIGNS))
+            return self._detected_dialect
+        if declared not in DIALECT_SIGNS:
+            choices = ", ".join(map(repr, DIALECT_SIGNS))
             raise MigrationError(
                 _(
                     "{path} says DIALECT = {declared!r}. Write one of {choices}.",
@@ -84,13 +84,13 @@ class Migration:
         return bool(getattr(self._module, "RUN_IN_TRANSACTION", True))
 
     @property
-    def data(self) -> Callable[..., Awaitable[None]] | None:
+    def migrate_data(self) -> Callable[..., Awaitable[None]] | None:
         """The function that migrates the rows, if there is one."""
         function: Callable[..., Awaitable[None]] | None = getattr(self._module, "migrate_data", None)
         return function
 
     @property
-    def writes_data(self) -> bool:
+    def migrates_data(self) -> bool:
         """Whether there is such a function in it; the file is not run for it."""
         return any(getattr(statement, "name", "") == "migrate_data" for statement in self._tree.body)
 
@@ -102,12 +102,12 @@ class Migration:
     @property
     def models_state(self) -> dict[str, Any] | None:
         """The models as they are after it; None in files of aerich before 0.6."""
-        state = self._declared("MODELS_STATE")
+        state = self._constant("MODELS_STATE")
         return decompress_dict(str(state)) if state else None
 
-    def step(self, direction: str) -> Step:
+    def script_function(self, direction: str) -> ScriptFunction:
         """Its function `upgrade` or `downgrade`."""
-        function: Step | None = getattr(self._module, direction, None)
+        function: ScriptFunction | None = getattr(self._module, direction, None)
         if function is None:
             raise MigrationError(
                 _(
@@ -147,7 +147,7 @@ class Migration:
             )
         )
 
-    def _declared(self, name: str) -> object:
+    def _constant(self, name: str) -> object:
         """The plain value of a name at the top of the file, which is not run for it."""
         for statement in self._tree.body:
             targets = statement.targets if isinstance(statement, ast.Assign) else []
@@ -157,11 +157,11 @@ class Migration:
         return None
 
     @cached_property
-    def _spelt(self) -> Dialect | None:
-        sql = TEXT.sub("''", "\n".join(self._texts()))
-        return next((dialect for dialect, sign in SIGNS.items() if sign.search(sql)), None)
+    def _detected_dialect(self) -> Dialect | None:
+        sql = STRING_OR_COMMENT.sub("''", "\n".join(self._sql_strings()))
+        return next((dialect for dialect, sign in DIALECT_SIGNS.items() if sign.search(sql)), None)
 
-    def _texts(self) -> Iterator[str]:
+    def _sql_strings(self) -> Iterator[str]:
         for function in self._tree.body:
             if isinstance(function, ast.AsyncFunctionDef) and function.name in ("upgrade", "downgrade"):
                 for node in ast.walk(function):
@@ -185,17 +185,17 @@ def folder_of(migrations: Path, label: str, dialect: Dialect) -> Path:
 
     `<label>`, as aerich makes it; `<dialect>/<label>` when that has files, or when `<label>` is of another dialect.
     """
-    plain, own = migrations / label, migrations / dialect / label
-    if not migrations_in(own) and dialect_of_files(plain) in (None, dialect):
+    plain, nested = migrations / label, migrations / dialect / label
+    if not migrations_in(nested) and dialect_of_files(plain) in (None, dialect):
         return plain
-    return own
+    return nested
 
 
-def refuse_other_dialect(migration: Migration, label: str, dialect: Dialect) -> None:
+def check_dialect(migration: Migration, label: str, dialect: Dialect) -> None:
     """Raise MigrationError when the migration of a label is written for another kind of database than that."""
     if (written := migration.dialect) in (None, dialect):
         return
-    there, own = DATABASES[written], DATABASES[dialect]
+    expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[dialect]
     raise MigrationError(
         _(
             "{migration} of {label} is written for {written}, and the database is {database}. Move the files for "
@@ -203,8 +203,8 @@ def refuse_other_dialect(migration: Migration, label: str, dialect: Dialect) -> 
             "migrate init, or make",
             migration=migration.name,
             label=label,
-            written=there,
-            database=own,
+            written=expected,
+            database=actual,
             written_folder=written,
         )
     )

@@ -20,16 +20,16 @@ from sanicbase.db.engine.translation import is_missing_table
 from sanicbase.db.errors import DatabaseError
 from sanicbase.migrations.statements import Dialect
 
-__all__ = ["TABLE", "Direction", "Journal", "Note", "State", "digest"]
+__all__ = ["TABLE", "Direction", "Journal", "JournalEntry", "State", "digest"]
 
 TABLE = "sanicbase_journal"
 
 Direction = Literal["up", "down"]
 State = Literal["started", "failed", "done"]
 
-WHOLE = 0  # the step that stands for a whole migration, which was applied
+WHOLE_MIGRATION = 0  # the step that stands for a whole migration, which was applied
 
-MOMENT: dict[Dialect, str] = {
+TIMESTAMP: dict[Dialect, str] = {
     "postgres": "TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP",
     "mysql": "DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)",
     "sqlite": "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP",
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 
 
 @dataclass(frozen=True)
-class Note:
+class JournalEntry:
     """What the journal has about one step of a migration, counted from 1."""
 
     migration: str
@@ -61,11 +61,11 @@ class Note:
     state: State
     digest: str
     statement: str
-    before: str
+    fingerprint: str
     """What the statement's tables were like before it, see `doubts`."""
     position: str
     """Where a migration of rows has come to, as JSON."""
-    at: object
+    recorded_at: object
 
 
 class Journal:
@@ -78,70 +78,70 @@ class Journal:
 
     async def create(self) -> None:
         """Make the table where it is missing."""
-        await self._client.execute_query(CREATE.format(moment=MOMENT[self._dialect], text=TEXT[self._dialect]))
+        await self._client.execute_query(CREATE.format(moment=TIMESTAMP[self._dialect], text=TEXT[self._dialect]))
 
-    async def read(self) -> tuple[list[Note], dict[str, Note]]:
+    async def read(self) -> tuple[list[JournalEntry], dict[str, JournalEntry]]:
         """The steps of the migration that is half-way, and the whole ones by their names."""
         sql = f"SELECT * FROM {TABLE} WHERE label = ? ORDER BY migration, step"  # noqa: S608
         try:
-            rows = await self._client.execute_query_dict(self._spelt(sql), [self._label])
+            rows = await self._client.execute_query_dict(self._with_placeholders(sql), [self._label])
         except DatabaseError as exc:
             if is_missing_table(exc):
                 return [], {}
             raise
-        notes = [_note(row) for row in rows]
-        return [note for note in notes if note.step != WHOLE], {
-            note.migration: note for note in notes if note.step == WHOLE
+        notes = [_entry(row) for row in rows]
+        return [note for note in notes if note.step != WHOLE_MIGRATION], {
+            note.migration: note for note in notes if note.step == WHOLE_MIGRATION
         }
 
-    async def note(
-        self, migration: str, step: int, direction: Direction, state: State, statement: str, before: str = ""
+    async def record(
+        self, migration: str, step: int, direction: Direction, state: State, statement: str, fingerprint: str = ""
     ) -> None:
         """Write down how a step stands, outside of any transaction."""
-        await self._forget(self._client, migration, step)
-        await self._insert(self._client, migration, step, direction, state, digest(statement), statement, before)
+        await self._delete_step(self._client, migration, step)
+        await self._insert(self._client, migration, step, direction, state, digest(statement), statement, fingerprint)
 
-    async def fail(self, migration: str, step: int) -> None:
+    async def mark_failed(self, migration: str, step: int) -> None:
         """Write down that a step has failed; a migration of rows keeps its place."""
         sql = f"UPDATE {TABLE} SET state = 'failed' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
-        await self._client.execute_query(self._spelt(sql), [self._label, migration, step])
+        await self._client.execute_query(self._with_placeholders(sql), [self._label, migration, step])
 
-    async def done(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
+    async def mark_done(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
         """Write down that a step is done, on the connection or transaction that has carried it out."""
         sql = f"UPDATE {TABLE} SET state = 'done', position = '' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
-        await client.execute_query(self._spelt(sql), [self._label, migration, step])
+        await client.execute_query(self._with_placeholders(sql), [self._label, migration, step])
 
-    async def place(self, client: BaseDBAsyncClient, migration: str, step: int, position: str) -> None:
+    async def save_position(self, client: BaseDBAsyncClient, migration: str, step: int, position: str) -> None:
         """Write down where the migration of rows has come to, in the transaction of those rows."""
         sql = f"UPDATE {TABLE} SET position = ? WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
-        await client.execute_query(self._spelt(sql), [position, self._label, migration, step])
+        await client.execute_query(self._with_placeholders(sql), [position, self._label, migration, step])
 
     async def finish(self, client: BaseDBAsyncClient, migration: str, direction: Direction, contents: str) -> None:
         """Replace the steps of a migration by one note about the whole, or by none when it was taken back."""
-        await self.forget(client, migration)
+        await self.delete(client, migration)
         if direction == "up":
-            await self._insert(client, migration, WHOLE, direction, "done", contents, "", "")
+            await self._insert(client, migration, WHOLE_MIGRATION, direction, "done", contents, "", "")
 
-    async def forget(self, client: BaseDBAsyncClient, migration: str) -> None:
+    async def delete(self, client: BaseDBAsyncClient, migration: str) -> None:
         """Delete all about a migration."""
         sql = f"DELETE FROM {TABLE} WHERE label = ? AND migration = ?"  # noqa: S608
-        await client.execute_query(self._spelt(sql), [self._label, migration])
+        await client.execute_query(self._with_placeholders(sql), [self._label, migration])
 
-    async def _forget(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
+    async def _delete_step(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
         sql = f"DELETE FROM {TABLE} WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
-        await client.execute_query(self._spelt(sql), [self._label, migration, step])
+        await client.execute_query(self._with_placeholders(sql), [self._label, migration, step])
 
     async def _insert(self, client: BaseDBAsyncClient, migration: str, step: int, *values: str) -> None:
         columns = "label, migration, step, direction, state, digest, statement, before_it, position"
         sql = f"INSERT INTO {TABLE} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '')"  # noqa: S608
         row: Sequence[Any] = [self._label, migration, step, *values]
-        await client.execute_query(self._spelt(sql), list(row))
+        await client.execute_query(self._with_placeholders(sql), list(row))
 
-    def _spelt(self, sql: str) -> str:
+    def _with_placeholders(self, sql: str) -> str:
         """The statement with this database's placeholders."""
         if self._dialect == "postgres":
             numbers = count(1)
-            return re.sub(r"\?", lambda found: f"${next(numbers)}", sql)
+            return re.sub(r"\?", lambda match: f"${next(numbers)}", sql)
         return sql.replace("?", "%s") if self._dialect == "mysql" else sql
 
 
@@ -150,15 +150,15 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _note(row: dict[str, Any]) -> Note:
-    return Note(
+def _entry(row: dict[str, Any]) -> JournalEntry:
+    return JournalEntry(
         migration=row["migration"],
         step=row["step"],
         direction=row["direction"],
         state=row["state"],
         digest=row["digest"],
         statement=row["statement"],
-        before=row["before_it"],
+        fingerprint=row["before_it"],
         position=row["position"],
-        at=row["noted_at"],
+        recorded_at=row["noted_at"],
     )

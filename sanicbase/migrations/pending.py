@@ -19,25 +19,25 @@ from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import MigrationError, ResourceError
-from sanicbase.migrations.embedded import make_embedded_schema, missing_columns
+from sanicbase.migrations.embedded import create_embedded_tables, missing_columns
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Journal
-from sanicbase.migrations.statements import DATABASES
+from sanicbase.migrations.statements import DATABASE_NAMES
 from sanicbase.migrations.versions import (
     aerich_has_table,
     aerich_target,
     applied_migrations,
+    dialect_folder,
+    dialect_mismatch,
     dialect_of_label,
-    followed_migrations,
-    foreign_migrations,
+    expected_migrations,
+    has_sqlite_migrations,
+    migrated_apps,
     migrations_dir,
     missing_tables,
-    own_apps,
-    own_folder,
-    written_for_sqlite,
 )
 
-__all__ = ["Lack", "aerich_command", "lacking", "prepare_tables"]
+__all__ = ["DatabaseProblem", "aerich_command", "database_problems", "prepare_tables"]
 
 logger = logging.getLogger("sanicbase.db")
 
@@ -45,7 +45,7 @@ REBUILD = "Delete the file: the next start builds it from the models."
 
 
 @dataclass(frozen=True)
-class Lack:
+class DatabaseProblem:
     """What a database lacks, and what to do about it."""
 
     sentence: str
@@ -59,7 +59,7 @@ async def prepare_tables(config: Config) -> None:
     ResourceError when the account may not read them.
     """
     try:
-        await make_embedded_schema(config)
+        await create_embedded_tables(config)
         await _check_migrations(config)
     except DatabaseError as exc:
         raise ResourceError(
@@ -69,100 +69,102 @@ async def prepare_tables(config: Config) -> None:
 
 
 async def _check_migrations(config: Config) -> None:
-    sentences = [f"{lack.sentence} {lack.remedy}" for lack in await lacking(config)]
+    sentences = [f"{problem.sentence} {problem.remedy}" for problem in await database_problems(config)]
     if sentences and config.ENV == "prod":
         raise MigrationError("\n".join(sentences))
     for sentence in sentences:
         logger.warning(sentence)
 
 
-async def lacking(config: Config, among: Container[str] | None = None) -> list[Lack]:
+async def database_problems(config: Config, among: Container[str] | None = None) -> list[DatabaseProblem]:
     """What each label's database, which is open, lacks of its migrations or its tables; of all labels, or those.
 
     Models of other services are looked at as well: their tables are what this service's refer to.
     """
     known = Tortoise.apps if among is None else among
     shared = config.shared_labels()
-    lacks = [await _lacking_shared(config, label, owner) for label, owner in shared.items() if label in known]
-    lacks += [await _lacking(config, label) for label in own_apps(config) if label in known]
-    return [lack for lack in lacks if lack]
+    problems = [await _shared_problem(config, label, owner) for label, owner in shared.items() if label in known]
+    problems += [await _problem(config, label) for label in migrated_apps(config) if label in known]
+    return [problem for problem in problems if problem]
 
 
-async def _lacking_shared(config: Config, label: str, owner: str) -> Lack | None:
-    files = followed_migrations(config, label)
+async def _shared_problem(config: Config, label: str, owner: str) -> DatabaseProblem | None:
+    files = expected_migrations(config, label)
     up = f"Run: sanicGuider migrate up {owner}"
     if missing := await missing_tables(Tortoise.apps[label].values()):
         first = f"Run: aerich init -t {owner}.config.migrate_db && aerich init-db"
-        return Lack(f"The database has no table {', '.join(missing)}, which {owner} migrates.", up if files else first)
+        return DatabaseProblem(
+            f"The database has no table {', '.join(missing)}, which {owner} migrates.", up if files else first
+        )
     if label != owner or config.tortoise()["apps"][label]["default_connection"] != "default":
         return None  # aerich's notes about it are in the owner's default database
-    if foreign_migrations(config, label):
+    if dialect_mismatch(config, label):
         return None  # its owner's start tells of it
     applied = await applied_migrations(label)
     pending = [name for name in files if name not in applied]
-    return Lack(_unapplied(label, pending), up) if pending else None
+    return DatabaseProblem(_not_applied_message(label, pending), up) if pending else None
 
 
-def _unapplied(label: str, pending: Sequence[str]) -> str:
+def _not_applied_message(label: str, pending: Sequence[str]) -> str:
     return f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
 
 
-async def _lacking(config: Config, label: str) -> Lack | None:
+async def _problem(config: Config, label: str) -> DatabaseProblem | None:
     file = embedded_file(config.tortoise(), label)
-    if files := followed_migrations(config, label):
-        if not file and (foreign := foreign_migrations(config, label)):
-            return Lack(foreign, f"Run: {await aerich_command(config, label, begun=False)} init-db")
+    if files := expected_migrations(config, label):
+        if not file and (foreign := dialect_mismatch(config, label)):
+            return DatabaseProblem(foreign, f"Run: {await aerich_command(config, label, has_migrations=False)} init-db")
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
     if not file and (
         missing := await missing_tables(_own_models(config, label))
     ):  # an embedded one is given them at the start
-        return Lack(
+        return DatabaseProblem(
             f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
-            f"Run: {await aerich_command(config, label, begun=False)} init-db",
+            f"Run: {await aerich_command(config, label, has_migrations=False)} init-db",
         )
     if file and (columns := await missing_columns(config, label)):
-        return Lack(
+        return DatabaseProblem(
             f"The tables in the embedded database {file} were made without {', '.join(columns)}.",
             f"{REBUILD} Rows survive a change of the models only with migrations.",
         )
     return None
 
 
-async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> Lack:
-    names = _unapplied(label, pending)
-    if file and not written_for_sqlite(config, label):
-        return Lack(
+async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> DatabaseProblem:
+    names = _not_applied_message(label, pending)
+    if file and not has_sqlite_migrations(config, label):
+        return DatabaseProblem(
             f"{names} Written for another database, they cannot be applied to the embedded {file}.",
             f"{REBUILD} To have migrations for SQLite as well, run before it: sanicGuider migrate init "
             f"{config.SERVER_NAME}",
         )
-    if foreign := _foreign(config, label, pending):
+    if foreign := _dialect_problem(config, label, pending):
         return foreign
-    if await _needs_guider(config, label, pending):
-        return Lack(names, f"Run: sanicGuider migrate up {config.SERVER_NAME}")
-    return Lack(names, f"Run: {await aerich_command(config, label)} upgrade")
+    if await _needs_sanic_guider(config, label, pending):
+        return DatabaseProblem(names, f"Run: sanicGuider migrate up {config.SERVER_NAME}")
+    return DatabaseProblem(names, f"Run: {await aerich_command(config, label)} upgrade")
 
 
-def _foreign(config: Config, label: str, pending: list[str]) -> Lack | None:
+def _dialect_problem(config: Config, label: str, pending: list[str]) -> DatabaseProblem | None:
     """What to do about one that is written for another database than those before it."""
-    own, folder = dialect_of_label(config, label), migrations_dir(config, label)
+    dialect, folder = dialect_of_label(config, label), migrations_dir(config, label)
     for name in pending:
-        if (written := Migration(folder / name).dialect) not in (None, own):
-            return Lack(
-                f"{name} of {label} is not applied: it is written for {DATABASES[written]}, and {label} is on "
-                f"{DATABASES[own]}.",
+        if (written := Migration(folder / name).dialect) not in (None, dialect):
+            return DatabaseProblem(
+                f"{name} of {label} is not applied: it is written for {DATABASE_NAMES[written]}, and {label} is on "
+                f"{DATABASE_NAMES[dialect]}.",
                 f"Move it to migrations/{written}/{label} and make one for this database: sanicGuider migrate make "
                 f"{config.SERVER_NAME}",
             )
     return None
 
 
-async def _needs_guider(config: Config, label: str, pending: list[str]) -> bool:
+async def _needs_sanic_guider(config: Config, label: str, pending: list[str]) -> bool:
     """Whether aerich would refuse one of them: it migrates rows, or is half-way."""
     folder = migrations_dir(config, label)
-    if any(Migration(folder / name).writes_data for name in pending):
+    if any(Migration(folder / name).migrates_data for name in pending):
         return True
     connection = config.tortoise()["apps"][label]["default_connection"]
     journal = Journal(get_connection(connection), label, dialect_of_label(config, label))
@@ -172,16 +174,16 @@ async def _needs_guider(config: Config, label: str, pending: list[str]) -> bool:
     return False
 
 
-async def aerich_command(config: Config, label: str, *, begun: bool = True) -> str:
+async def aerich_command(config: Config, label: str, *, has_migrations: bool = True) -> str:
     """How aerich is called for the label: it follows the service that the project's last `aerich init` has named.
 
     What it did to any database it notes in a table of the default one. `begun` says whether there are migrations.
     """
     target, location = f"{config.SERVER_NAME}.config.migrate_db", _location(config, label)
-    named, there = aerich_target(config)
-    same = named == target and Path(there or "migrations") == Path(location)
+    configured, folder = aerich_target(config)
+    is_current = configured == target and Path(folder or "migrations") == Path(location)
     elsewhere = "" if Path(location) == Path("migrations") else f" --location {location}"
-    init = "" if begun and same else f"aerich init -t {target}{elsewhere} && "
+    init = "" if has_migrations and is_current else f"aerich init -t {target}{elsewhere} && "
     if label == config.SERVER_NAME:
         return f"{init}aerich"
     table = "" if await aerich_has_table() else "aerich init-db && "
@@ -189,7 +191,7 @@ async def aerich_command(config: Config, label: str, *, begun: bool = True) -> s
 
 
 def _location(config: Config, label: str) -> str:
-    return f"./{own_folder(config, label).parent.relative_to(config.project_dir()).as_posix()}"
+    return f"./{dialect_folder(config, label).parent.relative_to(config.project_dir()).as_posix()}"
 
 
 def _own_models(config: Config, label: str) -> list[type[Model]]:

@@ -16,17 +16,17 @@ class Report:
     def warning(self, sentence: str) -> None:
         """Something is not as it should be, and keeps nothing from being applied."""
 
-    def begins(self, migration: str, direction: Direction, step: int) -> None:
+    def migration_started(self, migration: str, direction: Direction, step: int) -> None:
         """A migration, `label/file.py`, begins or goes on at this statement."""
 
-    def statement(self, step: int, steps: int, sql: str) -> None:
+    def statement_started(self, step: int, steps: int, sql: str) -> None:
         """A statement begins, or the migration of rows, which has no SQL to show."""
 
-    def carried_out(self, step: int, steps: int, seconds: float) -> None:
+    def statement_finished(self, step: int, steps: int, seconds: float) -> None:
         """A statement has ended."""
 
-    def rows(self, table: str, done: int, total: int) -> None:
+    def rows_migrated(self, table: str, done: int, total: int) -> None:
         """So many rows of a table are migrated."""
 
-    def ends(self, migration: str, direction: Direction, seconds: float, *, fake: bool) -> None:
+    def migration_finished(self, migration: str, direction: Direction, seconds: float, *, fake: bool) -> None:
         """A migration has ended, or was only noted."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-__all__ = ["DATABASES", "Dialect", "comments_before", "first_words", "split_statements", "tokens"]
+__all__ = ["DATABASE_NAMES", "Dialect", "comments_before", "leading_keywords", "split_statements", "tokens"]
 
 Dialect = Literal["postgres", "mysql", "sqlite"]
 
-DATABASES: dict[Dialect, str] = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "sqlite": "SQLite"}
+DATABASE_NAMES: dict[Dialect, str] = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "sqlite": "SQLite"}
 """What people call them."""
 
 WORD = r"(?P<word>[^\W\d]\w*)"
@@ -66,12 +66,12 @@ def split_statements(script: str, dialect: Dialect) -> list[str]:
 
 def comments_before(script: str, dialect: Dialect) -> list[list[str]]:
     """The comments that stand before each statement, as they are written; and at the end, those behind the last one."""
-    found: list[list[str]] = [[]]
+    comments: list[list[str]] = [[]]
     for statement in _split(script, dialect):
-        found[-1] += statement.comments
+        comments[-1] += statement.comments
         if statement.text():
-            found.append([])
-    return found
+            comments.append([])
+    return comments
 
 
 def _split(script: str, dialect: Dialect) -> list[_Statement]:
@@ -84,7 +84,7 @@ def _split(script: str, dialect: Dialect) -> list[_Statement]:
     return statements
 
 
-def first_words(statement: str, count: int = 2) -> str:
+def leading_keywords(statement: str, count: int = 2) -> str:
     """What a statement begins with, in capitals, without comments: `CREATE TABLE`."""
     bare = re.sub(r"\s*(?:--[^\n]*\n|/\*(?!M?!).*?\*/)", " ", statement, flags=re.DOTALL)
     return " ".join(re.findall(r"\w+", bare)[:count]).upper()
@@ -135,9 +135,9 @@ def tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
     """
     pattern, position = PATTERNS[dialect], 0
     while position < len(script):
-        found = pattern.match(script, position)
-        assert found is not None  # noqa: S101  (whatever else there is, is the last alternative)
-        kind, end = found.lastgroup, found.end()
+        match = pattern.match(script, position)
+        assert match is not None  # noqa: S101  (whatever else there is, is the last alternative)
+        kind, end = match.lastgroup, match.end()
         if kind == "nested":
             kind, end = "comment", _end_of_comment(script, position)
         yield script[position:end], kind
@@ -146,8 +146,8 @@ def tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
 
 def _end_of_comment(script: str, start: int) -> int:
     depth = 0
-    for found in NESTED.finditer(script, start):
-        depth += 1 if found.group() == "/*" else -1
+    for match in NESTED.finditer(script, start):
+        depth += 1 if match.group() == "/*" else -1
         if not depth:
-            return found.end()
+            return match.end()
     return len(script)

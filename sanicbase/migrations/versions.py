@@ -20,24 +20,24 @@ from sanicbase.db.relations import referenced_models
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
 from sanicbase.migrations.files import dialect_of_files, folder_of, migrations_in
-from sanicbase.migrations.statements import DATABASES, Dialect
+from sanicbase.migrations.statements import DATABASE_NAMES, Dialect
 
 __all__ = [
     "aerich_has_table",
     "aerich_target",
     "applied_migrations",
+    "check_referenced_tables",
+    "dialect_folder",
+    "dialect_mismatch",
     "dialect_of_label",
-    "followed_migrations",
-    "follows_models",
-    "foreign_migrations",
+    "dialect_of_migrations",
+    "expected_migrations",
+    "has_sqlite_migrations",
+    "is_built_from_models",
+    "migrated_apps",
     "migration_files",
     "migrations_dir",
     "missing_tables",
-    "own_apps",
-    "own_folder",
-    "refuse_before_owners",
-    "written_for",
-    "written_for_sqlite",
 ]
 
 
@@ -49,21 +49,21 @@ def dialect_of_label(config: Config, label: str) -> Dialect:
     return dialect
 
 
-def own_apps(config: Config) -> dict[str, dict[str, Any]]:
+def migrated_apps(config: Config) -> dict[str, dict[str, Any]]:
     """The labels that the service migrates, as Tortoise takes them, its default one first."""
     shared = config.shared_labels()
     return {label: app for label, app in config.migrate_db()["apps"].items() if label not in shared}
 
 
-def own_folder(config: Config, label: str) -> Path:
+def dialect_folder(config: Config, label: str) -> Path:
     """Where migrations of the label for its database are or will be: `<label>`, or `<dialect>/<label>`."""
     return folder_of(config.project_dir() / "migrations", label, dialect_of_label(config, label))
 
 
 def migrations_dir(config: Config, label: str) -> Path:
     """The folder of the migrations of one label: its own, or the one of another dialect while that is the only one."""
-    own, plain = own_folder(config, label), config.project_dir() / "migrations" / label
-    return own if migrations_in(own) or not migrations_in(plain) else plain
+    target, plain = dialect_folder(config, label), config.project_dir() / "migrations" / label
+    return target if migrations_in(target) or not migrations_in(plain) else plain
 
 
 def migration_files(config: Config, label: str) -> list[str]:
@@ -71,7 +71,7 @@ def migration_files(config: Config, label: str) -> list[str]:
     return [migration.name for migration in migrations_in(migrations_dir(config, label))]
 
 
-def follows_models(config: Config, label: str) -> bool:
+def is_built_from_models(config: Config, label: str) -> bool:
     """Whether the label's tables are made from its models, whatever migrations there are.
 
     So for an embedded database beside a default one on a server: aerich notes in the default database what it did to
@@ -81,28 +81,29 @@ def follows_models(config: Config, label: str) -> bool:
     return bool(embedded_file(tortoise, label)) and not embedded_file(tortoise, config.SERVER_NAME)
 
 
-def followed_migrations(config: Config, label: str) -> list[str]:
+def expected_migrations(config: Config, label: str) -> list[str]:
     """The committed migrations that the label's database is to have."""
-    return [] if follows_models(config, label) else migration_files(config, label)
+    return [] if is_built_from_models(config, label) else migration_files(config, label)
 
 
-def written_for(config: Config, label: str) -> Dialect | None:
+def dialect_of_migrations(config: Config, label: str) -> Dialect | None:
     """The dialect of the label's migrations; None when nothing in them tells."""
     return dialect_of_files(migrations_dir(config, label))
 
 
-def foreign_migrations(config: Config, label: str) -> str:
+def dialect_mismatch(config: Config, label: str) -> str:
     """A sentence when the label has migrations for another database only; empty when it has its own, or none."""
-    written, own = written_for(config, label), dialect_of_label(config, label)
-    if written in (None, own):
+    written, dialect = dialect_of_migrations(config, label), dialect_of_label(config, label)
+    if written in (None, dialect):
         return ""
     folder = migrations_dir(config, label).relative_to(config.project_dir())
-    return f"The migrations in {folder} are written for {DATABASES[written]}, and {label} is on {DATABASES[own]}."
+    expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[dialect]
+    return f"The migrations in {folder} are written for {expected}, and {label} is on {actual}."
 
 
-def written_for_sqlite(config: Config, label: str) -> bool:
+def has_sqlite_migrations(config: Config, label: str) -> bool:
     """Whether the label's migrations are SQLite's. False when nothing tells: tables built from the models are right."""
-    return written_for(config, label) == "sqlite"
+    return dialect_of_migrations(config, label) == "sqlite"
 
 
 async def applied_migrations(label: str) -> set[str]:
@@ -152,7 +153,7 @@ async def missing_tables(models: Iterable[type[Model]]) -> list[str]:
     return missing
 
 
-async def refuse_before_owners(label: str, migrated: Iterable[type[Model]]) -> None:
+async def check_referenced_tables(label: str, migrated: Iterable[type[Model]]) -> None:
     """Raise MigrationError when the label's tables refer to those of another service that are not there yet."""
     for model in referenced_models(migrated):
         if missing := await missing_tables([model]):

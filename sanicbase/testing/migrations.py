@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sanicbase.config import Config
-from sanicbase.migrations.checking.check import LARGE, Depth, check_label
-from sanicbase.migrations.checking.findings import text_of
-from sanicbase.migrations.standing import labels_of, migrating
+from sanicbase.migrations.checks.check import LARGE, CheckOptions, check_label
+from sanicbase.migrations.checks.findings import format_finding
+from sanicbase.migrations.status import labels_of, migration_databases
 
 __all__ = ["check_migrations"]
 
@@ -17,10 +17,12 @@ async def check_migrations(config: Config, *, filled: bool = False, warnings: bo
     counts as one of `large` rows, though a test's database is empty. Findings that are warnings pass, unless `warnings`
     says that they do not.
     """
-    async with migrating(config) as opened:
+    async with migration_databases(config) as opened:
         findings = [
-            finding for label in labels_of(opened) for finding in await check_label(opened, label, Depth(large, filled))
+            finding
+            for label in labels_of(opened)
+            for finding in await check_label(opened, label, CheckOptions(large, filled))
         ]
-    messages = [text_of(finding) for finding in findings if warnings or finding.severity == "error"]
+    messages = [format_finding(finding) for finding in findings if warnings or finding.severity == "error"]
     if messages:
         raise AssertionError("\n".join(messages))

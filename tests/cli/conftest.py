@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.cli.adding.pieces import plan_piece
-from sanicbase.cli.adding.service import Place
-from sanicbase.cli.making.answers import complete
-from sanicbase.cli.making.service import plan_service
-from sanicbase.cli.making.writing import write
+from sanicbase.cli.codegen.generators import plan_component
+from sanicbase.cli.codegen.target import TargetService
 from sanicbase.cli.project import Project
+from sanicbase.cli.scaffold.answers import complete
+from sanicbase.cli.scaffold.service import plan_service
+from sanicbase.cli.scaffold.writer import write
 from tests.preloaded import preloaded
 
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
@@ -101,7 +101,7 @@ class Folder:
         project = Project(self.path)
         found = project.service(service)
         assert found is not None
-        write(plan_piece(kind, name, Place(project, found), text_ids=text_ids), project)
+        write(plan_component(kind, name, TargetService(project, found), text_ids=text_ids), project)
 
     def init_db(self, service: str, env: Mapping[str, str] | None = None) -> None:
         """What `aerich init-db` does, whichever service `aerich init` has named."""

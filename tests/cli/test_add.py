@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sanicbase.cli import main
-from sanicbase.cli.adding.imports import with_import
-from sanicbase.cli.adding.syntax import class_of_base, with_attached, with_definition, with_item, with_member
+from sanicbase.cli.codegen.imports import with_import
+from sanicbase.cli.codegen.syntax import class_of_base, with_attached, with_definition, with_item, with_member
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded
 
 Told = Callable[..., Result]
 
-PIECES = [("model", "article"), ("rc", "article"), ("api", "article"), ("api", "status"), ("ws", "room")]
-LONG = [*((kind, "purchase_order_line") for kind in ("model", "api", "rc")), *PIECES[0:3:2]]
+GENERATORS = [("model", "article"), ("rc", "article"), ("api", "article"), ("api", "status"), ("ws", "room")]
+LONG = [*((kind, "purchase_order_line") for kind in ("model", "api", "rc")), *GENERATORS[0:3:2]]
 SCRIPTS = [("timer", "count_all"), ("script", "tidy_up"), ("rc", "seat"), ("model", "OrderLine")]
 
 
@@ -54,11 +54,11 @@ def test_long_names_make_code_that_is_lint_clean_and_works(told: Told, tmp_path:
 
 
 def test_a_second_time_changes_nothing(told: Told, tmp_path: Path) -> None:
-    for kind, name in PIECES + SCRIPTS:
+    for kind, name in GENERATORS + SCRIPTS:
         added = told("add", kind, name)
         assert added.exit_code == 0, added.output
     before = contents(tmp_path)
-    for kind, name in PIECES + SCRIPTS:
+    for kind, name in GENERATORS + SCRIPTS:
         assert told("add", kind, name).output == "It is all there. Nothing is changed.\n"
     assert contents(tmp_path) == before
 
@@ -67,7 +67,7 @@ def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> No
     """Whatever is added, what stood there is still there, line by line and in its order."""
     for file in tmp_path.rglob("shop/**/*.py"):
         file.write_text(file.read_text() + f"\n# a remark of mine in {file.name}\nMINE = [3, 1,2]  # not sorted\n")
-    for kind, name in PIECES + SCRIPTS:
+    for kind, name in GENERATORS + SCRIPTS:
         before = contents(tmp_path)
         assert told("add", kind, name).exit_code == 0
         after = contents(tmp_path)

@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 
-from sanicbase.cli.doctoring import database, redis
-from sanicbase.cli.doctoring.finding import Finding
-from sanicbase.cli.doctoring.machine import (
-    look_at_descriptors,
-    look_at_logs,
-    look_at_packages,
-    look_at_ports,
-    look_at_python,
+from sanicbase.cli.checks import database, redis
+from sanicbase.cli.checks.database import missing_privileges
+from sanicbase.cli.checks.findings import Finding
+from sanicbase.cli.checks.machine import (
+    check_descriptors,
+    check_logs,
+    check_packages,
+    check_ports,
+    check_python,
 )
-from sanicbase.cli.doctoring.privileges import missing_privileges
-from sanicbase.cli.doctoring.settings import look_at_settings
+from sanicbase.cli.checks.settings import check_settings
 from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.config import Config
 from sanicbase.process.descriptors import required_descriptors
@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[2]
 SERVICE = Service("xi_test", 1, 8800, 8801, ("http",))
 EMBEDDED = {"ENV": "prod", "DB_URL": "embedded://", "REDIS_URL": "embedded://", "WORKERS": 2}
 HTTP: tuple[Kind, ...] = ("http",)
-USES = redis.Uses(timers=True, caches=True, stores=True)
+USES = redis.Usage(timers=True, caches=True, stores=True)
 
 
 FOREIGN = """
@@ -68,12 +68,12 @@ def codes(findings: Iterable[Finding]) -> list[str]:
 
 
 async def found(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) -> list[str]:
-    return codes([each async for each in database.look_at_databases(config, processes, lambda: time.time() + skew)])
+    return codes([each async for each in database.check_databases(config, processes, lambda: time.time() + skew)])
 
 
-async def found_in_redis(url: str, uses: redis.Uses, *, processes: int = 1, skew: float = 0.0) -> list[str]:
+async def found_in_redis(url: str, uses: redis.Usage, *, processes: int = 1, skew: float = 0.0) -> list[str]:
     config, at = XiTestConfig(REDIS_URL=url), {"default": uses}
-    return codes([each async for each in redis.look_at_redis(config, at, processes, lambda: time.time() + skew)])
+    return codes([each async for each in redis.check_redis(config, at, processes, lambda: time.time() + skew)])
 
 
 def test_each_finding_is_provoked_below() -> None:
@@ -86,21 +86,21 @@ def test_each_finding_is_provoked_below() -> None:
 
 def test_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert codes(look_at_descriptors(XiTestConfig(WORKERS=1))) == []
+    assert codes(check_descriptors(XiTestConfig(WORKERS=1))) == []
     resource.setrlimit(resource.RLIMIT_NOFILE, (required_descriptors(4) - 1, hard))
     try:
-        assert codes(look_at_descriptors(XiTestConfig(WORKERS=4))) == ["machine.descriptors"]
+        assert codes(check_descriptors(XiTestConfig(WORKERS=4))) == ["machine.descriptors"]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_versions() -> None:
-    assert [(found.code, found.severity) for found in look_at_python((3, 10))] == [("python.version", "error")]
-    assert [(found.code, found.severity) for found in look_at_python((3, 15))] == [("python.version", "warning")]
-    assert codes(look_at_python((3, 14))) == []
-    assert codes(look_at_python()) == []
-    assert codes(look_at_packages(["sanic<1", "no-such-package>=2", "click>=1"])) == ["package.version"] * 2
-    assert codes(look_at_packages()) == []
+    assert [(found.code, found.severity) for found in check_python((3, 10))] == [("python.version", "error")]
+    assert [(found.code, found.severity) for found in check_python((3, 15))] == [("python.version", "warning")]
+    assert codes(check_python((3, 14))) == []
+    assert codes(check_python()) == []
+    assert codes(check_packages(["sanic<1", "no-such-package>=2", "click>=1"])) == ["package.version"] * 2
+    assert codes(check_packages()) == []
 
 
 @pytest.mark.parametrize(
@@ -117,19 +117,19 @@ def test_versions() -> None:
     ],
 )
 def test_settings_that_are_weak_or_at_odds(values: dict[str, Any], code: str) -> None:
-    assert codes(look_at_settings(XiTestConfig(**values), ("http", "ws"), caches=True)) == [code]
+    assert codes(check_settings(XiTestConfig(**values), ("http", "ws"), caches=True)) == [code]
 
 
 @pytest.mark.parametrize("values", [{"DB_STATEMENT_TIMEOUT": 60.0}, {"HTTP_PORT": 9000, "WS_PORT": 9000}])
 def test_settings_that_nobody_uses_are_not_at_odds(values: dict[str, Any]) -> None:
-    assert codes(look_at_settings(XiTestConfig(**values), ("http", "srv"), caches=False)) == []
+    assert codes(check_settings(XiTestConfig(**values), ("http", "srv"), caches=False)) == []
 
 
 def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     config = XiTestConfig()
-    assert codes(look_at_settings(config, HTTP, caches=True)) == []
+    assert codes(check_settings(config, HTTP, caches=True)) == []
     monkeypatch.setenv("XI_TEST_WORKRES", "2")
-    (finding,) = look_at_settings(config, HTTP, caches=True)
+    (finding,) = check_settings(config, HTTP, caches=True)
     assert finding.code == "setting.unknown"
     assert finding.remedy == "Write XI_TEST_WORKERS, or take it away."
 
@@ -137,18 +137,18 @@ def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ports(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     port, project = free_port(), Project(folder.path)
     config = XiTestConfig(HTTP_PORT=port)
-    assert codes(look_at_ports(config, SERVICE, project)) == []
+    assert codes(check_ports(config, SERVICE, project)) == []
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
-        (finding,) = look_at_ports(config, SERVICE, project)
+        (finding,) = check_ports(config, SERVICE, project)
         assert (finding.code, finding.severity) == ("port.taken", "warning")
         assert finding.remedy.startswith(f"Stop process {os.getpid()}")
     folder.make("twin", kinds=["http"], http_port=port)
-    assert codes(look_at_ports(config, SERVICE, project)) == ["port.shared"]
+    assert codes(check_ports(config, SERVICE, project)) == ["port.shared"]
     monkeypatch.setenv("TWIN_HTTP_PORT", str(port + 1))
-    assert codes(look_at_ports(config, SERVICE, project)) == []
-    (finding,) = look_at_ports(XiTestConfig(HOST="nowhere.invalid"), SERVICE, project)
+    assert codes(check_ports(config, SERVICE, project)) == []
+    (finding,) = check_ports(XiTestConfig(HOST="nowhere.invalid"), SERVICE, project)
     assert finding.remedy == "Correct HOST."
 
 
@@ -160,21 +160,21 @@ def test_the_port_of_a_service_that_runs_is_its_own(folder: Folder) -> None:
 
 
 def test_as_many_descriptors_as_the_workers_need() -> None:
-    assert codes(look_at_descriptors(XiTestConfig())) == []
+    assert codes(check_descriptors(XiTestConfig())) == []
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1000, before[1]))
     try:
-        assert codes(look_at_descriptors(XiTestConfig(WORKERS=1000))) == ["machine.descriptors"]
+        assert codes(check_descriptors(XiTestConfig(WORKERS=1000))) == ["machine.descriptors"]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_folder_for_the_logs(tmp_path: Path) -> None:
-    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == []
+    assert codes(check_logs(XiTestConfig(LOG_DIR=tmp_path))) == []
     (tmp_path / "file").write_text("")
-    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path / "file"))) == ["logs.unwritable"]
+    assert codes(check_logs(XiTestConfig(LOG_DIR=tmp_path / "file"))) == ["logs.unwritable"]
     (tmp_path / "xi_test").symlink_to(tmp_path / "elsewhere")
-    assert codes(look_at_logs(XiTestConfig(LOG_DIR=tmp_path))) == ["logs.foreign"]
+    assert codes(check_logs(XiTestConfig(LOG_DIR=tmp_path))) == ["logs.foreign"]
 
 
 @pytest.mark.xdist_group("postgres")
@@ -187,7 +187,7 @@ async def test_postgres(postgres_url: str) -> None:
         "migrations.pending",
     ]
     away = XiTestConfig(DB_URL=f"postgres://a:b@127.0.0.1:{free_port()}/c")
-    (finding,) = [each async for each in database.look_at_databases(away, 1)]
+    (finding,) = [each async for each in database.check_databases(away, 1)]
     assert finding.code == "database.away"
     assert finding.remedy == "Start it, or correct XI_TEST_DB_URL."
 
@@ -281,7 +281,7 @@ def test_an_empty_secret_of_the_service() -> None:
         SERVER_NAME = "shop"
         HOOK_SECRET: str = ""
 
-    (finding,) = look_at_settings(ShopConfig(), HTTP, caches=False)
+    (finding,) = check_settings(ShopConfig(), HTTP, caches=False)
     assert (finding.code, finding.severity) == ("setting.weak", "warning")
     assert finding.sentence == "SHOP_HOOK_SECRET is empty; prod refuses it."
     assert "str | None = None" in finding.remedy
@@ -311,12 +311,12 @@ async def test_an_embedded_database_that_is_not_there_hides_no_other(tmp_path: P
 def test_a_session_in_another_zone_and_missing_privileges() -> None:
     """What our own engines never do, and a server behind another proxy might."""
     facts = database.Facts("UTF8", "+02:00", 0.0, 100, 10, ("ALTER", "DROP"))
-    judged = codes(database.judge("default", facts, XiTestConfig(), 1))
+    judged = codes(database.evaluate("default", facts, XiTestConfig(), 1))
     assert judged == ["database.zone", "database.privileges"]
 
 
 async def test_redis(redis_url: str) -> None:
-    assert await found_in_redis(redis_url, redis.Uses(timers=True, caches=True)) == []
+    assert await found_in_redis(redis_url, redis.Usage(timers=True, caches=True)) == []
     assert await found_in_redis(redis_url, USES) == ["redis.persistence"]
     away = await found_in_redis(f"redis://127.0.0.1:{free_port()}/0", USES)
     assert away == ["redis.away"]
@@ -327,20 +327,20 @@ async def test_redis(redis_url: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "uses", "code"),
     [
-        ("allkeys-lru", redis.Uses(timers=True), "redis.eviction"),
-        ("allkeys-lru", redis.Uses(stores=True), "redis.eviction"),
-        ("volatile-ttl", redis.Uses(timers=True), "redis.eviction"),
-        ("volatile-lru", redis.Uses(stores=True, fleeting=True), "redis.eviction"),
-        ("noeviction", redis.Uses(caches=True), "redis.full"),
+        ("allkeys-lru", redis.Usage(timers=True), "redis.eviction"),
+        ("allkeys-lru", redis.Usage(stores=True), "redis.eviction"),
+        ("volatile-ttl", redis.Usage(timers=True), "redis.eviction"),
+        ("volatile-lru", redis.Usage(stores=True, has_ttl=True), "redis.eviction"),
+        ("noeviction", redis.Usage(caches=True), "redis.full"),
     ],
 )
-async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: redis.Uses, code: str) -> None:
+async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: redis.Usage, code: str) -> None:
     before = dict(ask_redis(redis_url, "CONFIG", "GET", "maxmemory*"))  # type: ignore[call-overload]
     ask_redis(redis_url, "CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", policy)
     try:
         found = await found_in_redis(redis_url, uses)
         assert [each for each in found if each != "redis.persistence"] == [code]
-        assert await found_in_redis(redis_url, redis.Uses()) == []
+        assert await found_in_redis(redis_url, redis.Usage()) == []
     finally:
         for name in ("maxmemory", "maxmemory-policy"):
             ask_redis(redis_url, "CONFIG", "SET", name, str(before[name]))
@@ -348,26 +348,26 @@ async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: 
 
 async def test_what_a_service_keeps_is_looked_for_where_it_keeps_it(redis_url: str) -> None:
     config = XiTestConfig(REDIS_CONNECTIONS={"default": redis_url, "spare": f"redis://127.0.0.1:{free_port()}/0"})
-    findings = [each async for each in redis.look_at_redis(config, {"spare": USES}, 1)]
+    findings = [each async for each in redis.check_redis(config, {"spare": USES}, 1)]
     assert codes(findings) == ["redis.away"]
     assert findings[0].remedy == "Start it, or correct XI_TEST_REDIS_CONNECTIONS[spare]."
 
 
 async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> None:
-    both = await found_in_redis(redis_url, redis.Uses(), processes=10_000, skew=60)
+    both = await found_in_redis(redis_url, redis.Usage(), processes=10_000, skew=60)
     assert both == ["redis.connections", "clock.difference"]
 
 
 def test_redis_that_is_old() -> None:
     facts = redis.Facts("5.0.14", "noeviction", False, True, 100_000, 0.0)
-    assert codes(redis.judge("default", facts, XiTestConfig(), USES, 1)) == ["redis.version"]
+    assert codes(redis.evaluate("default", facts, XiTestConfig(), USES, 1)) == ["redis.version"]
     for version in ("6.0.16", "7.2.4", "10.0.0", None):
-        assert codes(redis.judge("default", replace(facts, version=version), XiTestConfig(), USES, 1)) == []
+        assert codes(redis.evaluate("default", replace(facts, version=version), XiTestConfig(), USES, 1)) == []
 
 
 def test_redis_that_does_not_tell_is_not_blamed() -> None:
     silent = redis.Facts(None, None, False, None, None, 0.0)
-    assert codes(redis.judge("default", silent, XiTestConfig(), USES, 100)) == []
+    assert codes(redis.evaluate("default", silent, XiTestConfig(), USES, 100)) == []
 
 
 async def test_an_account_of_redis_that_may_not_ask(redis_url: str) -> None:
@@ -382,7 +382,7 @@ async def test_an_account_of_redis_that_may_not_ask(redis_url: str) -> None:
 async def test_each_primary_of_a_cluster_is_looked_at() -> None:
     with cluster() as servers:
         config = XiTestConfig(REDIS_URL=servers.url)
-        findings = [each async for each in redis.look_at_redis(config, {"default": USES}, 1)]
+        findings = [each async for each in redis.check_redis(config, {"default": USES}, 1)]
         assert codes(findings) == ["redis.persistence"] * 3
         for node in servers.nodes:
             assert len([each for each in findings if f"127.0.0.1:{node.port}" in each.sentence]) == 1

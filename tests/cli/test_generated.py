@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from sanicbase.cli.making.names import LONGEST
+from sanicbase.cli.scaffold.names import MAX_LENGTH
 from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.servers import MYSQL_URL, POSTGRES_URL
 from tests.cli.conftest import Folder
@@ -144,7 +144,7 @@ class Long(Combination):
 
     @property
     def name(self) -> str:
-        return "a_service_of_many_letters"[:LONGEST]
+        return "a_service_of_many_letters"[:MAX_LENGTH]
 
 
 SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(KINDS, size)]

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from sanicbase.cli.migrating import progress
-from sanicbase.cli.migrating.progress import Progress
+from sanicbase.cli.migration_output import progress
+from sanicbase.cli.migration_output.progress import Progress
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +20,12 @@ def test_each_thing_has_a_line_and_warnings_go_elsewhere(capsys: pytest.CaptureF
         shown = Progress()
         shown.waiting("Waiting.")
         shown.warning("A file is missing.")
-        shown.begins("1_a.py", "up", 2)
-        shown.statement(2, 3, f"ALTER\n  TABLE {'a' * 200}")
-        shown.carried_out(2, 3, 12.34)
-        shown.rows("article", 500, 1200)
-        shown.ends("1_a.py", "up", 13.0, fake=False)
-        shown.ends("1_a.py", "down", 13.0, fake=True)
+        shown.migration_started("1_a.py", "up", 2)
+        shown.statement_started(2, 3, f"ALTER\n  TABLE {'a' * 200}")
+        shown.statement_finished(2, 3, 12.34)
+        shown.rows_migrated("article", 500, 1200)
+        shown.migration_finished("1_a.py", "up", 13.0, fake=False)
+        shown.migration_finished("1_a.py", "down", 13.0, fake=True)
 
     asyncio.run(run())
     out, err = capsys.readouterr()
@@ -48,7 +48,7 @@ def test_statement_that_goes_on_is_told_of_until_it_ends(
 
     async def run() -> None:
         shown = Progress()
-        shown.statement(1, 1, "SELECT 1")
+        shown.statement_started(1, 1, "SELECT 1")
         said = ""
         async with asyncio.timeout(10):
             while said.count("running for 0 s") < 2:

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sanicbase.cli import main
-from sanicbase.cli.making.answers import Answers, complete
-from sanicbase.cli.making.plan import Change, Plan
-from sanicbase.cli.making.service import plan_service
-from sanicbase.cli.making.writing import write
 from sanicbase.cli.project import Project
+from sanicbase.cli.scaffold.answers import Answers, complete
+from sanicbase.cli.scaffold.plan import Change, Plan
+from sanicbase.cli.scaffold.service import plan_service
+from sanicbase.cli.scaffold.writer import write
 from sanicbase.errors import SanicBaseError
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded

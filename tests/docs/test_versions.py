@@ -10,7 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from sanicbase.cli.doctoring.machine import look_at_python
+from sanicbase.cli.checks.machine import check_python
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -50,7 +50,7 @@ def test_an_installer_takes_every_python_from_the_oldest_of_the_table_on() -> No
 @pytest.mark.parametrize("version", pythons())
 def test_doctor_has_nothing_against_a_python_of_the_table(version: str) -> None:
     major, minor = map(int, version.split("."))
-    assert list(look_at_python((major, minor))) == []
+    assert list(check_python((major, minor))) == []
 
 
 def test_a_generated_project_takes_the_same_pythons() -> None:

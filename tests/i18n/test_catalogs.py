@@ -14,7 +14,7 @@ from babel.messages.catalog import Message as Entry
 from babel.messages.pofile import read_po
 
 from docs.translations import HEADER, catalog_file
-from sanicbase.cli.making.templates import CONTEXT as TEMPLATES
+from sanicbase.cli.scaffold.templates import CONTEXT as TEMPLATES
 from sanicbase.codes import StatusError
 from sanicbase.i18n import LOCALE, SOURCE, languages, translation
 from tests.conftest import ROOT

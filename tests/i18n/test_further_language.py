@@ -19,8 +19,8 @@ import sanicbase
 from docs.translations import settings
 from sanicbase import APIView, CodedError, ConfigError, ErrorMessage
 from sanicbase.cli import main
-from sanicbase.cli.making.templates import CONTEXT as TEMPLATES
-from sanicbase.cli.making.templates import prose
+from sanicbase.cli.scaffold.templates import CONTEXT as TEMPLATES
+from sanicbase.cli.scaffold.templates import prose
 from sanicbase.codes import StatusError
 from sanicbase.codes.export import listed, markdown
 from sanicbase.i18n import languages, negotiate, translation

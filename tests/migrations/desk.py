@@ -9,14 +9,14 @@ from typing import Any
 from tortoise.connection import get_connection
 
 from sanicbase import Config
-from sanicbase.migrations.applying import apply, take_back
-from sanicbase.migrations.choosing import Options
+from sanicbase.migrations.apply import apply, revert
 from sanicbase.migrations.journal import Direction
 from sanicbase.migrations.report import Report
-from sanicbase.migrations.standing import Standing, labels_of, migrating, read_standing
+from sanicbase.migrations.selection import Options
+from sanicbase.migrations.status import MigrationStatus, labels_of, migration_databases, read_status
 from tests.db.opening import Store
 
-__all__ = ["DeskConfig", "Told", "ask", "down", "standing", "up", "write"]
+__all__ = ["DeskConfig", "RecordingReport", "ask", "down", "status", "up", "write"]
 
 FILE = """\
 from asyncio import sleep
@@ -44,7 +44,7 @@ class DeskConfig(Config):
         return cls(DB_URL=store.url, DB_DRIVER=store.driver, DB_POOL_SIZE=20, **settings)
 
 
-class Told(Report):
+class RecordingReport(Report):
     """What was said, in short."""
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class Told(Report):
     def warning(self, sentence: str) -> None:
         self.lines.append(f"warning {sentence}")
 
-    def begins(self, migration: str, direction: Direction, step: int) -> None:
+    def migration_started(self, migration: str, direction: Direction, step: int) -> None:
         self.lines.append(f"{direction} {migration.removeprefix('desk/')} at {step}")
 
-    def statement(self, step: int, steps: int, sql: str) -> None:
+    def statement_started(self, step: int, steps: int, sql: str) -> None:
         self.lines.append(f"{step}/{steps} {sql}")
 
-    def rows(self, table: str, done: int, total: int) -> None:
+    def rows_migrated(self, table: str, done: int, total: int) -> None:
         self.lines.append(f"{table} {done}/{total}")
 
 
@@ -76,25 +76,25 @@ def write(
     return file
 
 
-async def up(config: Config, *, told: Report | None = None, **options: Any) -> int:
+async def up(config: Config, *, report: Report | None = None, **options: Any) -> int:
     """How many migrations were applied."""
-    async with migrating(config) as opened:
-        return await apply(opened, labels_of(opened), Options(**options), told or Told())
+    async with migration_databases(config) as opened:
+        return await apply(opened, labels_of(opened), Options(**options), report or RecordingReport())
 
 
-async def down(config: Config, *, told: Report | None = None, **options: Any) -> int:
+async def down(config: Config, *, report: Report | None = None, **options: Any) -> int:
     """How many migrations of the service's own label were taken back."""
-    async with migrating(config) as opened:
-        return await take_back(opened, labels_of(opened)[0], Options(**options), told or Told())
+    async with migration_databases(config) as opened:
+        return await revert(opened, labels_of(opened)[0], Options(**options), report or RecordingReport())
 
 
-async def standing(config: Config) -> Standing:
+async def status(config: Config) -> MigrationStatus:
     """How the service's own label stands."""
-    async with migrating(config) as opened:
-        return await read_standing(labels_of(opened)[0])
+    async with migration_databases(config) as opened:
+        return await read_status(labels_of(opened)[0])
 
 
 async def ask(config: Config, sql: str) -> list[Mapping[str, Any]]:
     """The rows that a statement returns."""
-    async with migrating(config):
+    async with migration_databases(config):
         return [dict(row) for row in await get_connection("default").execute_query_dict(sql)]

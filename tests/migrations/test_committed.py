@@ -13,9 +13,9 @@ import pytest
 from tortoise import Tortoise
 from tortoise.connection import get_connection
 
-from sanicbase.migrations.drift import unwritten_changes
 from sanicbase.migrations.introspection import TableInfo, read_tables
-from sanicbase.migrations.standing import migrating
+from sanicbase.migrations.model_changes import model_changes
+from sanicbase.migrations.status import migration_databases
 from sanicbase.testing import fresh_postgres_database
 from tests.conftest import ROOT
 from xi_test.config import XiTestConfig
@@ -54,7 +54,7 @@ def run(clone: Path, command: str, db_url: str) -> None:
 
 
 async def tables_of_models(db_url: str) -> dict[str, TableInfo]:
-    async with migrating(XiTestConfig(DB_URL=db_url)):
+    async with migration_databases(XiTestConfig(DB_URL=db_url)):
         await Tortoise.generate_schemas()
         return await read_tables(get_connection("default"), "postgres")
 
@@ -67,9 +67,9 @@ async def test_the_committed_files_make_the_tables_of_the_models(
         run(clone, command, postgres_url)
     monkeypatch.chdir(ROOT)
     expected = await tables_of_models(other_url)
-    async with migrating(XiTestConfig(DB_URL=postgres_url)) as config:
+    async with migration_databases(XiTestConfig(DB_URL=postgres_url)) as config:
         tables = await read_tables(get_connection("default"), "postgres")
-        assert await unwritten_changes(config) == {}
+        assert await model_changes(config) == {}
     assert {name: table for name, table in tables.items() if name in expected} == expected
     assert len(expected) > 1
     assert set(tables) - set(expected) <= {"aerich", "sanicbase_journal"}

@@ -11,7 +11,7 @@ from sanicbase.errors import MigrationError
 from tests.db import project as projects
 from tests.db.opening import STORES, Store
 from tests.docs.blocks import code
-from tests.migrations.desk import FILE, DeskConfig, Told, ask, standing, up, write
+from tests.migrations.desk import FILE, DeskConfig, RecordingReport, ask, status, up, write
 
 PENS = "CREATE TABLE pen (id {kind} PRIMARY KEY, name VARCHAR(40), slug VARCHAR(40)); {rows}"
 SLUGS = """
@@ -69,11 +69,11 @@ async def slugs(config: DeskConfig) -> str:
 async def test_rows_are_migrated_in_batches(config: DeskConfig, store: Store, key: str, head: str) -> None:
     await pens(config, store, key)
     write("1_1_slugs", "ALTER TABLE pen ADD ink INT", head=head, tail=SLUGS.format(fails="", total=5))
-    told = Told()
-    assert await up(config, told=told) == 1
+    report = RecordingReport()
+    assert await up(config, report=report) == 1
     assert await slugs(config) == "abcde"
-    assert [line for line in told.lines if line.startswith("pen ")] == ["pen 2/5", "pen 4/5", "pen 5/5"]
-    assert "2/2 migrate_data" in told.lines
+    assert [line for line in report.lines if line.startswith("pen ")] == ["pen 2/5", "pen 4/5", "pen 5/5"]
+    assert "2/2 migrate_data" in report.lines
 
 
 async def test_inside_of_the_transaction_all_or_nothing(config: DeskConfig, store: Store) -> None:
@@ -95,14 +95,18 @@ async def test_outside_of_it_the_next_run_goes_on_behind_the_last_batch(config: 
     with pytest.raises(MigrationError, match=r"ValueError: D\n.*\nStatements 1 to 1 were carried out and stay"):
         await up(config)
     assert await slugs(config) == "ab---"
-    begun = (await standing(config)).begun
-    assert begun is not None
-    assert (begun.step, begun.state, json.loads(begun.position)) == (2, "failed", {"1:pen": [2, "int", "2"]})
+    interrupted = (await status(config)).interrupted
+    assert interrupted is not None
+    assert (interrupted.step, interrupted.state, json.loads(interrupted.position)) == (
+        2,
+        "failed",
+        {"1:pen": [2, "int", "2"]},
+    )
     await ask(config, "UPDATE pen SET slug = NULL WHERE id = 1")  # which is behind, and is not looked at again
     write("1_1_slugs", "ALTER TABLE pen ADD ink INT", head=OUTSIDE, tail=SLUGS.format(fails="", total=5))
-    told = Told()
-    assert await up(config, told=told) == 1
-    assert told.lines == ["up 1_1_slugs.py at 2", "2/2 migrate_data", "pen 4/5", "pen 5/5"]
+    report = RecordingReport()
+    assert await up(config, report=report) == 1
+    assert report.lines == ["up 1_1_slugs.py at 2", "2/2 migrate_data", "pen 4/5", "pen 5/5"]
     assert await slugs(config) == "-bcde"
 
 

@@ -9,15 +9,15 @@ import pytest
 from aerich.models import Aerich
 from tortoise.connection import get_connection
 
-from sanicbase.migrations import carrying
-from sanicbase.migrations.applying import apply, take_back
-from sanicbase.migrations.choosing import Options
+from sanicbase.migrations import runner
+from sanicbase.migrations.apply import apply, revert
 from sanicbase.migrations.journal import Journal
-from sanicbase.migrations.locking import locked
-from sanicbase.migrations.standing import Standing, labels_of, migrating, read_standing
+from sanicbase.migrations.lock import locked_sessions
+from sanicbase.migrations.selection import Options
+from sanicbase.migrations.status import MigrationStatus, labels_of, migration_databases, read_status
 from tests.db.opening import Store
-from tests.migrations.desk import DeskConfig, Told, write
-from tests.migrations.test_resuming import Killed, killed
+from tests.migrations.desk import DeskConfig, RecordingReport, write
+from tests.migrations.test_recovery import Killed, killed
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -60,30 +60,32 @@ def other_postgres_url(postgres_server_url: str) -> Any:
 
 
 async def up(config: LogConfig) -> int:
-    async with migrating(config) as opened:
-        return await apply(opened, labels_of(opened), Options(), Told())
+    async with migration_databases(config) as opened:
+        return await apply(opened, labels_of(opened), Options(), RecordingReport())
 
 
-async def standing(config: LogConfig) -> tuple[Standing, int]:
+async def status(config: LogConfig) -> tuple[MigrationStatus, int]:
     """How the log's label stands, and how many visits there are."""
-    async with migrating(config) as opened:
+    async with migration_databases(config) as opened:
         (label,) = labels_of(opened, "log")
-        found = await read_standing(label)
+        found = await read_status(label)
         rows = await get_connection("log").execute_query_dict("SELECT id FROM visit")
         return found, len(rows)
 
 
 async def test_tables_and_notes_are_each_in_their_database(config: LogConfig) -> None:
     assert (await up(config), await up(config)) == (1, 0)
-    found, visits = await standing(config)
-    assert (found.applied, found.begun, visits) == (("0_1_init.py",), None, 1)
-    async with migrating(config) as opened:
-        assert await take_back(opened, labels_of(opened, "log")[0], Options(), Told()) == 1
+    found, visits = await status(config)
+    assert (found.applied, found.interrupted, visits) == (("0_1_init.py",), None, 1)
+    async with migration_databases(config) as opened:
+        assert await revert(opened, labels_of(opened, "log")[0], Options(), RecordingReport()) == 1
         assert await Aerich.filter(app="desk_log").count() == 0
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(carrying.Run, "_note"), (Journal, "finish")], ids=["before its note", "behind its note"]
+    ("owner", "name"),
+    [(runner.MigrationRunner, "_record_in_aerich"), (Journal, "finish")],
+    ids=["before its note", "behind its note"],
 )
 async def test_killed_around_the_note_it_is_not_repeated(
     config: LogConfig, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
@@ -91,15 +93,15 @@ async def test_killed_around_the_note_it_is_not_repeated(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killed(patched, owner, name)
         await up(config)
-    found, _ = await standing(config)
+    found, _ = await status(config)
     assert len(found.steps) == 1
-    assert await up(config) == (1 if name == "_note" else 0)
-    found, visits = await standing(config)
+    assert await up(config) == (1 if name == "_record_in_aerich" else 0)
+    found, visits = await status(config)
     assert (found.applied, found.steps, visits) == (("0_1_init.py",), (), 1)
-    assert found.whole["0_1_init.py"].digest == found.migrations[0].digest
+    assert found.applied_entries["0_1_init.py"].digest == found.migrations[0].digest
 
 
 async def test_one_database_by_two_names_is_locked_once(postgres_url: str, tmp_path: Path) -> None:
     config = LogConfig(DB_URL=postgres_url, DB_CONNECTIONS={"log": postgres_url.replace("127.0.0.1", "localhost")})
-    async with migrating(config), locked(["log", "default"], seconds=0) as sessions:
+    async with migration_databases(config), locked_sessions(["log", "default"], seconds=0) as sessions:
         assert set(sessions) == {"log", "default"}

@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
         _ = Migration(tmp_path / "0_1_a.py").dialect
     (tmp_path / "0_1_a.py").write_text("import no_such_module")
     with pytest.raises(MigrationError, match=r"ModuleNotFoundError: No module named 'no_such_module'"):
-        Migration(tmp_path / "0_1_a.py").step("upgrade")
+        Migration(tmp_path / "0_1_a.py").script_function("upgrade")
     (tmp_path / "0_1_a.py").write_text("")
     with pytest.raises(MigrationError, match=r"has no function downgrade\(db\)"):
-        Migration(tmp_path / "0_1_a.py").step("downgrade")
+        Migration(tmp_path / "0_1_a.py").script_function("downgrade")

@@ -23,12 +23,12 @@ from tests.db.project import KINDS, Project, Store, shop
 CHANGES = """\
 import asyncio
 from sanicbase.db import Database
-from sanicbase.migrations.drift import unwritten_changes
+from sanicbase.migrations.model_changes import model_changes
 from shop.config import config
 
 async def main():
     async with Database(config.model_copy(update={"MODEL_EXTRA": []})):
-        print(await unwritten_changes(config))
+        print(await model_changes(config))
 
 asyncio.run(main())
 """

@@ -151,8 +151,8 @@ def test_the_owner_of_the_tables_is_migrated_first(tmp_path: Path, request: pyte
     with pytest.raises(AssertionError, match="Migrate shop first: sanicGuider migrate up shop"):
         project.shell("python -m sanicbase migrate up office")
     assert "which shop migrates. Run: sanicGuider migrate up shop" in project.start()
-    told = project.shell("python -m sanicbase migrate up --all")  # office comes first by its name
-    assert told.index("shop/0_") < told.index("office/0_")
+    report = project.shell("python -m sanicbase migrate up --all")  # office comes first by its name
+    assert report.index("shop/0_") < report.index("office/0_")
     assert "WARNING" not in project.start()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanicbase.migrations.statements import Dialect, comments_before, first_words, split_statements
+from sanicbase.migrations.statements import Dialect, comments_before, leading_keywords, split_statements
 
 DIALECTS: list[Dialect] = ["postgres", "mysql", "sqlite"]
 TRIGGER = "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE a SET x = CASE WHEN y THEN 1 ELSE 2 END; DELETE FROM b; END"
@@ -96,4 +96,4 @@ def _quoted(text: str, dialect: Dialect) -> str:
     ],
 )
 def test_first_words(statement: str, words: str) -> None:
-    assert first_words(statement) == words
+    assert leading_keywords(statement) == words

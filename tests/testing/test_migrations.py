@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sanicbase.migrations.autogenerate import initial_draft, write_draft
 from sanicbase.migrations.files import migrations_in
-from sanicbase.migrations.making import first
-from sanicbase.migrations.making import write as write_draft
-from sanicbase.migrations.standing import labels_of, migrating
+from sanicbase.migrations.status import labels_of, migration_databases
 from sanicbase.testing import check_migrations
 from tests.db.opening import LibraryConfig, Store, library_config
 from tests.migrations.desk import write
 
-MAKERS = "tests.migrations.checking.goods"
+MAKERS = "tests.migrations.checks.goods"
 
 
 @pytest.fixture
@@ -22,9 +21,9 @@ async def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LibraryConf
     """A service whose first migration makes the tables of its models."""
     monkeypatch.chdir(tmp_path)
     config = library_config(Store("sqlite", f"sqlite://{tmp_path / 'library.sqlite3'}"), MAKERS)
-    async with migrating(config) as opened:
+    async with migration_databases(config) as opened:
         (label,) = labels_of(opened)
-        write_draft(label.folder, "init", first(label.name, label.connection, label.dialect))
+        write_draft(label.folder, "init", initial_draft(label.name, label.connection, label.dialect))
     return config
 
 
@@ -33,7 +32,7 @@ async def test_a_service_without_findings(config: LibraryConfig) -> None:
 
 
 async def test_findings_are_the_text_of_the_failure(config: LibraryConfig) -> None:
-    other = config.model_copy(update={"MODULES": ["tests.migrations.checking.other_makers"]})
+    other = config.model_copy(update={"MODULES": ["tests.migrations.checks.other_makers"]})
     with pytest.raises(AssertionError) as caught:
         await check_migrations(other, filled=True)
     lines = str(caught.value).splitlines()

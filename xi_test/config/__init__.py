@@ -1,10 +1,10 @@
-"""The settings of xi_test, and its databases as aerich takes them."""
+"""The settings of xi_test, and the database configuration for aerich."""
 
 from sanicbase import Config
 
 
 class XiTestConfig(Config):
-    """What xi_test sets otherwise than sanicbase, and settings of its own."""
+    """The settings of xi_test: overridden defaults, and settings of its own."""
 
     SERVER_NAME = "xi_test"
     SERVER_ID = 1
@@ -13,9 +13,9 @@ class XiTestConfig(Config):
     MODEL_LIST = ["main", "records"]
 
     ADMIN_TOKEN: str | None = None
-    """The first user's token. In dev, where it is not set, one is made at random and printed once."""
+    """The first user's token. If it is not set, a random one is generated in dev, and printed once."""
     PAGE_SIZE: int = 20
-    """How many articles or comments are on a page."""
+    """The number of articles or comments on a page."""
 
 
 config = XiTestConfig()

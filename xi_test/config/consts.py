@@ -1,10 +1,10 @@
-"""Numbers and names that several packages of xi_test agree on."""
+"""Constants that several packages of xi_test share."""
 
 FIRST_USER = "admin"
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 80
 TITLE_LENGTH = 200
-LARGEST_KEY = 2**31 - 1
+MAX_KEY = 2**31 - 1
 BODY_LENGTH = 100_000
 COMMENT_LENGTH = 2_000
 WORD_LENGTH = 40

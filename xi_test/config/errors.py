@@ -1,4 +1,4 @@
-"""What xi_test's clients can be told that went wrong, by number."""
+"""The error codes of xi_test."""
 
 from sanicbase import ErrorCode
 

@@ -1,1 +1,1 @@
-"""What xi_test does, without a word of HTTP: interface, scripts and WebSockets call it alike."""
+"""The logic of xi_test. It knows nothing of HTTP: views, scripts and WebSockets call it."""

@@ -1,4 +1,4 @@
-"""Articles: writing them, and the list of the published ones."""
+"""Reads and writes of articles."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from xi_test.model_rc.user import UserRC
 
 
 class ArticleQuery(PageQuery):
-    """What readers may ask of the list."""
+    """The query parameters of the list."""
 
     class Meta:
         source = Article
@@ -23,30 +23,30 @@ class ArticleQuery(PageQuery):
 
 
 async def create_article(author: UserRC, slug: str, title: str, body: str, *, published: bool) -> ArticleRC:
-    """Write a new article. Raises SLUG_TAKEN when another one has the slug."""
+    """Create an article. Raises SLUG_TAKEN when another article has the slug."""
     with _slug_is_free(slug):
         return await ArticleRC.create(author_id=author.id, slug=slug, title=title, body=body, published=published)
 
 
 async def change_article(article_id: int, fields: dict[str, str | bool]) -> ArticleRC | None:
-    """Change some fields of an article; None when there is no such article. Raises as `create_article` does."""
+    """Update fields of an article. Returns None when it does not exist. Raises SLUG_TAKEN."""
     with _slug_is_free(fields.get("slug")):
         return await ArticleRC.update(article_id, **fields)
 
 
 async def delete_article(article_id: int) -> bool:
-    """Delete an article with its comments; False when there is no such article."""
+    """Delete an article and its comments. Returns False when it does not exist."""
     return await ArticleRC.delete(article_id)
 
 
 async def published_articles(query: ArticleQuery) -> Page[Article]:
-    """A page of the published articles."""
+    """One page of the published articles."""
     return await query.fetch(Article.filter(published=True))
 
 
 @contextmanager
 def _slug_is_free(slug: object) -> Iterator[None]:
-    """Whether it is says the database, at the write: whoever asked before would only know how it was."""
+    """Turn the database's unique violation into SLUG_TAKEN. A check before the write could be outdated."""
     try:
         yield
     except IntegrityError as exc:

@@ -1,4 +1,4 @@
-"""Comments below an article."""
+"""Reads and writes of comments."""
 
 from sanicbase import KeysetPage, KeysetQuery
 from xi_test.config import config
@@ -11,7 +11,7 @@ from xi_test.model_rc.user import UserRC
 
 
 class CommentQuery(KeysetQuery):
-    """What readers may ask of an article's comments."""
+    """The query parameters of an article's comments."""
 
     class Meta:
         source = Comment
@@ -21,7 +21,7 @@ class CommentQuery(KeysetQuery):
 
 
 async def add_comment(author: UserRC, article_id: int, body: str) -> Comment | None:
-    """Write a comment below an article; None when there is no such article. Raises WORD_BANNED."""
+    """Add a comment to an article. Returns None when the article does not exist. Raises WORD_BANNED."""
     if not await Article.get_by_pk(article_id):
         return None
     words = {word for word in body.lower().split() if len(word) <= WORD_LENGTH}
@@ -31,16 +31,16 @@ async def add_comment(author: UserRC, article_id: int, body: str) -> Comment | N
 
 
 async def delete_comment(article_id: int, comment_id: int) -> bool:
-    """Take a comment away from readers; False when there is no such comment."""
+    """Soft-delete a comment. Returns False when it does not exist."""
     return await Comment.delete_by({"id": comment_id, "article_id": article_id}) > 0
 
 
 async def comments_below(article_id: int, query: CommentQuery) -> KeysetPage[Comment]:
-    """A page of an article's comments, the oldest first."""
+    """One page of an article's comments, oldest first."""
     return await query.fetch(Comment.filter(article_id=article_id))
 
 
 async def counts_below(article_ids: list[int]) -> dict[int, int]:
-    """How many comments each of these articles has."""
+    """The number of comments of each of these articles."""
     counts = await CommentCountRC.get_many(article_ids)
     return {article_id: count.comments if count else 0 for article_id, count in zip(article_ids, counts, strict=True)}

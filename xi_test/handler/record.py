@@ -1,4 +1,4 @@
-"""The record of readings. It is written in bulk, and no reader waits for it."""
+"""Access records: they are written in bulk, and no request waits for them."""
 
 import asyncio
 import logging
@@ -10,26 +10,26 @@ from xi_test.model_db.records import AccessRecord
 
 logger = logging.getLogger("xi_test")
 
-FLUSH_EVERY = 1.0  # seconds
-MOST_WAITING = 10_000  # a database that is away must not fill the memory
+FLUSH_INTERVAL = 1.0  # seconds
+MAX_BUFFERED = 10_000  # an unreachable database must not fill the memory
 
 
 class AccessRecords:
-    """The readings that wait to be written: every second, and when the service stops."""
+    """A buffer of access records. It is written every second and when the service stops."""
 
     name = "access records"
 
     def __init__(self) -> None:
-        self._waiting: list[AccessRecord] = []
+        self._buffer: list[AccessRecord] = []
         self._task: asyncio.Task[None] | None = None
 
     def add(self, article_id: int) -> None:
-        """Note one reading. Past MOST_WAITING it is dropped."""
-        if len(self._waiting) < MOST_WAITING:
-            self._waiting.append(AccessRecord(article_id=article_id, read_at=datetime.now(UTC)))
+        """Buffer one record. It is dropped when MAX_BUFFERED records wait."""
+        if len(self._buffer) < MAX_BUFFERED:
+            self._buffer.append(AccessRecord(article_id=article_id, read_at=datetime.now(UTC)))
 
     async def __aenter__(self) -> "AccessRecords":
-        self._task = asyncio.create_task(self._keep_writing())
+        self._task = asyncio.create_task(self._write_periodically())
         return self
 
     async def __aexit__(
@@ -41,29 +41,29 @@ class AccessRecords:
         await self._write()
 
     async def ping(self) -> None:
-        """It is as healthy as the database, which is asked itself."""
+        """Nothing to check: the database has its own health check."""
 
-    async def _keep_writing(self) -> None:
+    async def _write_periodically(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_EVERY)
+            await asyncio.sleep(FLUSH_INTERVAL)
             await self._write()
 
     async def _write(self) -> None:
-        """Write what waits; it waits on when the database does not take it."""
-        batch, self._waiting = self._waiting, []
+        """Write the buffer. The records stay in it when the database fails."""
+        batch, self._buffer = self._buffer, []
         if not batch:
             return
         try:
             await AccessRecord.bulk_create(batch)
         except Exception:
-            self._waiting = batch + self._waiting
-            logger.exception("%d access records could not be written; they wait.", len(batch))
+            self._buffer = batch + self._buffer
+            logger.exception("%d access records could not be written. They are retried.", len(batch))
 
 
 access_records = AccessRecords()
 
 
 async def delete_old_records() -> int:
-    """Delete the records that are past keeping, and say how many."""
+    """Delete expired records. Returns their number."""
     oldest = datetime.now(UTC) - timedelta(days=RECORDS_KEPT_DAYS)
     return await AccessRecord.filter(read_at__lt=oldest).delete()

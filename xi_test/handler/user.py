@@ -1,4 +1,4 @@
-"""Who may write."""
+"""Users and their tokens."""
 
 from sanicbase import get_or_create_token, token_digest
 from xi_test.config import config
@@ -8,12 +8,12 @@ from xi_test.model_rc.user import UserRC
 
 
 async def user_with_token(token: str) -> UserRC | None:
-    """The user whose token this is."""
+    """The user with this token; None when there is none."""
     return await UserRC.get_by(token_digest=token_digest(token))
 
 
 async def ensure_first_user() -> str | None:
-    """Give the first user the token of the settings, or in dev a random one. Returns a token made just now, once."""
+    """Give the first user the configured token, or in dev a random one. Returns the token if it is new."""
     token, created = config.ADMIN_TOKEN, False
     if not token and config.ENV == "dev":
         path = config.private_dir() / "xi_test.admin-token"
@@ -24,6 +24,6 @@ async def ensure_first_user() -> str | None:
 
 
 async def _give_first_user(digest: str) -> None:
-    """Every worker comes here at its start: mostly there is nothing to write."""
+    """Every worker calls this at its start, and usually there is nothing to write."""
     if not await User.exists(name=FIRST_USER, token_digest=digest):
         await User.update_or_create({"token_digest": digest}, name=FIRST_USER)

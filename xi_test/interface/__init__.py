@@ -1,1 +1,1 @@
-"""How clients reach xi_test: HTTP and WebSocket."""
+"""The HTTP and WebSocket views of xi_test."""

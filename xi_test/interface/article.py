@@ -23,7 +23,7 @@ Body = Annotated[str, StringConstraints(max_length=BODY_LENGTH)]
 
 
 class ArticleIn(BaseModel):
-    """A new article."""
+    """The body of a create request."""
 
     slug: Slug
     title: Title
@@ -32,7 +32,7 @@ class ArticleIn(BaseModel):
 
 
 class ArticlePatch(BaseModel):
-    """The fields of an article to change; what is left out stays."""
+    """The body of an update request. Omitted fields keep their values."""
 
     slug: Slug | None = None
     title: Title | None = None
@@ -41,7 +41,7 @@ class ArticlePatch(BaseModel):
 
 
 class ArticleLine(BaseModel):
-    """An article on the list."""
+    """An item of the list."""
 
     id: int
     slug: str
@@ -53,13 +53,13 @@ class ArticlesAPI(BaseAPI):
     """All articles."""
 
     async def get(self, request: Request, query: articles.ArticleQuery) -> Page[ArticleLine]:
-        """A page of the published articles, the newest first unless another order is asked for."""
+        """One page of the published articles, newest first by default."""
         page = await articles.published_articles(query)
         comments = await counts_below([article.id for article in page.items])
         return page.map(lambda article: _line(article, comments[article.id]))
 
     async def post(self, request: Request, body: ArticleIn, user: UserRC) -> Created[ArticleRC]:
-        """Write a new article."""
+        """Create an article."""
         article = await articles.create_article(user, body.slug, body.title, body.body, published=body.published)
         return Created(article, location=f"{request.path}/{article.id}")
 
@@ -68,15 +68,15 @@ class ArticleAPI(BaseAPI):
     """One article."""
 
     async def get(self, request: Request, article_id: Key) -> ArticleRC:
-        """The article with that key."""
+        """Get an article by its key."""
         return _read(await ArticleRC.get(article_id))
 
     async def patch(self, request: Request, article_id: Key, body: ArticlePatch, user: UserRC) -> ArticleRC:
-        """Change some of its fields."""
+        """Update some of its fields."""
         return _found(await articles.change_article(article_id, body.model_dump(exclude_none=True)))
 
     async def delete(self, request: Request, article_id: Key, user: UserRC) -> None:
-        """Delete it with its comments."""
+        """Delete the article and its comments."""
         if not await articles.delete_article(article_id):
             raise XiTestError.ARTICLE_NOT_FOUND()
 
@@ -85,7 +85,7 @@ class ArticleBySlugAPI(BaseAPI):
     """One article by its slug."""
 
     async def get(self, request: Request, slug: str) -> ArticleRC:
-        """The article with that slug."""
+        """Get an article by its slug."""
         return _read(await ArticleRC.get_by(slug=slug))
 
 
@@ -94,9 +94,9 @@ def _line(article: Article, comments: int) -> ArticleLine:
 
 
 def _read(article: ArticleRC | None) -> ArticleRC:
-    found = _found(article)
-    access_records.add(found.id)
-    return found
+    existing = _found(article)
+    access_records.add(existing.id)
+    return existing
 
 
 def _found(article: ArticleRC | None) -> ArticleRC:

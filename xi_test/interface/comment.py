@@ -17,13 +17,13 @@ from xi_test.model_rc.user import UserRC
 
 
 class CommentIn(BaseModel):
-    """A new comment."""
+    """The body of a create request."""
 
     body: Annotated[str, StringConstraints(min_length=1, max_length=COMMENT_LENGTH)]
 
 
 class CommentOut(BaseModel):
-    """A comment as its readers see it."""
+    """A comment, as clients see it."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -34,17 +34,17 @@ class CommentOut(BaseModel):
 
 
 class CommentsAPI(BaseAPI):
-    """The comments below an article."""
+    """The comments of an article."""
 
     async def get(self, request: Request, article_id: Key, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
-        """A page of them, the oldest first."""
+        """One page of the comments, oldest first."""
         page = await comments.comments_below(article_id, query)
         if not page.items and await ArticleRC.get(article_id) is None:
             raise XiTestError.ARTICLE_NOT_FOUND()
         return page.map(CommentOut.model_validate)
 
     async def post(self, request: Request, article_id: Key, body: CommentIn, user: UserRC) -> Created[CommentOut]:
-        """Write a comment."""
+        """Add a comment."""
         comment = await comments.add_comment(user, article_id, body.body)
         if comment is None:
             raise XiTestError.ARTICLE_NOT_FOUND()
@@ -55,6 +55,6 @@ class CommentAPI(BaseAPI):
     """One comment."""
 
     async def delete(self, request: Request, article_id: Key, comment_id: Key, user: UserRC) -> None:
-        """Take it away from readers."""
+        """Delete the comment."""
         if not await comments.delete_comment(article_id, comment_id):
             raise XiTestError.COMMENT_NOT_FOUND()

@@ -1,10 +1,10 @@
-"""`/echo`: a WebSocket that answers what it is told."""
+"""`/echo`: a WebSocket that sends messages back."""
 
 from sanicbase.ws import WSView
 
 
 class EchoWS(WSView, public=True):
-    """An echo."""
+    """A WebSocket that sends messages back."""
 
     async def on_message(self, message: str | bytes) -> None:
         """Send every message back."""

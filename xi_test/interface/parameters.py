@@ -1,10 +1,10 @@
-"""Types of parameters that several views have."""
+"""Parameter types that several views share."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from xi_test.config.consts import LARGEST_KEY
+from xi_test.config.consts import MAX_KEY
 
-Key = Annotated[int, Field(ge=1, le=LARGEST_KEY)]
-"""A primary key, as far as the column reaches. Nothing has another one."""
+Key = Annotated[int, Field(ge=1, le=MAX_KEY)]
+"""A primary key, within the range of the column."""

@@ -1,4 +1,4 @@
-"""Tables that somebody else migrates: xi_test reads them, and its migrations leave them alone."""
+"""Tables that another service migrates. xi_test uses them, and its migrations do not change them."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -7,7 +7,7 @@ from xi_test.config.consts import WORD_LENGTH
 
 
 class BannedWord(Model):
-    """A word that a comment may not hold; the moderators' service keeps the table."""
+    """A word that comments must not contain. The moderation service maintains the table."""
 
     word = fields.CharField(max_length=WORD_LENGTH, primary_key=True)
 

@@ -1,4 +1,4 @@
-"""The tables that xi_test's migrations make."""
+"""The tables that xi_test's migrations create."""
 
 from tortoise import fields
 
@@ -7,7 +7,7 @@ from xi_test.config.consts import SLUG_LENGTH, TITLE_LENGTH
 
 
 class User(DBModel):
-    """Somebody who may write. Of the token only its digest is kept."""
+    """A user who may write. Only the digest of the token is stored."""
 
     id = fields.IntField(primary_key=True)
     name = fields.CharField(max_length=40, unique=True)
@@ -19,7 +19,7 @@ class User(DBModel):
 
 
 class Article(Timestamps):
-    """An article. Only published ones are on the list."""
+    """An article. The list shows only published ones."""
 
     id = fields.IntField(primary_key=True)
     slug = fields.CharField(max_length=SLUG_LENGTH, unique=True)
@@ -36,7 +36,7 @@ class Article(Timestamps):
 
 
 class Comment(Timestamps, SoftDelete):
-    """A comment below an article. Deleted ones stay for the moderators; all go with the article."""
+    """A comment on an article. Deleted comments stay in the table until their article is deleted."""
 
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField(

@@ -1,4 +1,4 @@
-"""What is written down as it happens. Migrated with the main tables, in a file of its own for its size."""
+"""Tables of events. They are migrated with the main tables, and have a file of their own because they are large."""
 
 from tortoise import fields
 
@@ -6,7 +6,7 @@ from sanicbase import DBModel
 
 
 class AccessRecord(DBModel):
-    """One reading of an article. It holds a plain key: records outlive what they tell of."""
+    """One read of an article. The key is a plain column because records outlive their articles."""
 
     id = fields.BigIntField(primary_key=True)
     article_id = fields.IntField(db_index=True)

@@ -1,1 +1,1 @@
-"""What xi_test keeps in Redis."""
+"""The cache models of xi_test."""

@@ -1,4 +1,4 @@
-"""Articles as their readers see them."""
+"""The cache model of articles."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""How many comments there are, counted when somebody asks and again after a comment was written or deleted."""
+"""Cached comment counts. A write to the comments of an article invalidates its count."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -10,7 +10,7 @@ from xi_test.model_db.main import Comment
 
 
 class CommentCountRC(RCModel):
-    """The comments below an article that its readers see."""
+    """The number of comments of an article."""
 
     article_id: int
     comments: int
@@ -22,7 +22,7 @@ class CommentCountRC(RCModel):
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
-        """The counts of all articles asked for, in one query."""
-        below = Comment.filter(article_id__in=keys).annotate(n=Count("id")).group_by("article_id")
-        counted = dict(await below.values_list("article_id", "n"))
+        """Count the comments of all these articles in one query."""
+        counts = Comment.filter(article_id__in=keys).annotate(n=Count("id")).group_by("article_id")
+        counted = dict(await counts.values_list("article_id", "n"))
         return [cls(article_id=key, comments=counted.get(key, 0)) for key in keys]

@@ -1,11 +1,11 @@
-"""Users, as every request of theirs asks for them."""
+"""The cache model of users, which each of their requests reads."""
 
 from sanicbase import RCModel
 from xi_test.model_db.main import User
 
 
 class UserRC(RCModel):
-    """Somebody who may write. Of the token only its digest is kept, here as in the table."""
+    """A user who may write. Only the digest of the token is stored, as in the table."""
 
     id: int
     name: str

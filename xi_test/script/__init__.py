@@ -1,4 +1,4 @@
-"""What runs beside the services: timers, as data, and commands of their own."""
+"""Timers, and commands for `sanicGuider run`."""
 
 from sanicbase import Timer
 from xi_test.script.purge import purge_records

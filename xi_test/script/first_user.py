@@ -1,4 +1,4 @@
-"""The first user, made when the service starts."""
+"""Creates the first user when the service starts."""
 
 import sys
 
@@ -7,7 +7,7 @@ from xi_test.config import config
 from xi_test.handler.user import ensure_first_user
 
 CURL = """\
-  The first user's token was made for development. Write an article with it:
+  A token for the first user was generated for development. Write an article with it:
 
 curl -X POST http://{host}:{port}/xi_test/articles -H 'Authorization: Bearer {token}' \\
   -H 'Content-Type: application/json' -d '{{"slug": "hello", "title": "Hello"}}'
@@ -16,7 +16,7 @@ curl -X POST http://{host}:{port}/xi_test/articles -H 'Authorization: Bearer {to
 
 
 async def first_user(app: App) -> None:
-    """See that there is a first user, and print a new token of theirs inside a line to paste."""
+    """Ensure that the first user exists, and print a new token in a command to paste."""
     if token := await ensure_first_user():
         sys.stdout.write(CURL.format(host=config.HOST, port=config.HTTP_PORT, token=token))
         sys.stdout.flush()

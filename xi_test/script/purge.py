@@ -1,4 +1,4 @@
-"""Old records go."""
+"""The timer that deletes old access records."""
 
 import logging
 
@@ -8,5 +8,5 @@ logger = logging.getLogger("xi_test")
 
 
 async def purge_records() -> None:
-    """Delete the access records that are past keeping."""
+    """Delete expired access records."""
     logger.info("Deleted %d old access records.", await delete_old_records())

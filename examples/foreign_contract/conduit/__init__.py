@@ -1,4 +1,4 @@
-"""Conduit: the RealWorld contract, which other people's clients know already. Their bodies, tokens, errors and paths.
+"""Conduit: the RealWorld contract, for existing clients: their bodies, tokens, errors and paths.
 
 Nothing of sanicbase is replaced for it. `contract.py` says what answers look like, `base_api.py` who comes in.
 """

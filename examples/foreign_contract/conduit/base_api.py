@@ -1,4 +1,4 @@
-"""Who comes in: `Authorization: Token …`, where the contract wants it."""
+"""Access control: `Authorization: Token …`, where the contract requires it."""
 
 from sanic.request import Request
 
@@ -11,13 +11,13 @@ SCHEME = "Token"
 
 
 class BaseAPI(APIView):
-    """The base of every view. A method that takes a `user` is for users; any other is for everybody."""
+    """The base class of every view. A method with a `user` parameter requires a user."""
 
     security = {"token": {"type": "http", "scheme": SCHEME}}
 
     @classmethod
     async def admit(cls, request: Request) -> UserRC | None:
-        """Whoever sends a token is its user."""
+        """Identify the user of the token."""
         if "authorization" not in request.headers:
             return None
         user = await user_with_token(bearer_token(request, scheme=SCHEME))

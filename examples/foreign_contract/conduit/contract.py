@@ -1,4 +1,4 @@
-"""What the contract says of bodies: no envelope, and errors as `{"errors": {"title": ["can't be blank"]}}`."""
+"""The bodies of the contract: no envelope, and errors as `{"errors": {"title": ["can't be blank"]}}`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MESSAGES = {"missing": BLANK, "string_too_short": BLANK}
 
 
 class ConduitEnvelope(Envelope):
-    """Views return the whole body; errors are lists of sentences by field."""
+    """Views return the whole body. Errors are lists of messages by field."""
 
     def content(self, data: object, meta: Mapping[str, object]) -> object:
         return data
@@ -39,7 +39,7 @@ class ConduitEnvelope(Envelope):
 
 
 def _resource(problem: Problem) -> str:
-    """The article of ARTICLE_NOT_FOUND; the body for errors that are not conduit's own."""
+    """The first word of a code's name: `article` of ARTICLE_NOT_FOUND. `body` for all other errors."""
     return problem.code.name.partition("_")[0].lower() if isinstance(problem.code, ConduitError) else "body"
 
 

@@ -1,4 +1,4 @@
-"""The contract's paths."""
+"""The routes of the contract."""
 
 from sanic import Blueprint
 

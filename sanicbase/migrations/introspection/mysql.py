@@ -69,15 +69,16 @@ async def read_tables(client: BaseDBAsyncClient, names: Collection[str] | None =
     ]
     by_table = [_grouped(rows, "owner") for rows in parts]
     return {
-        table["name"]: _table(table, *(found[table["name"]] for found in by_table), maria=maria) for table in tables
+        table["name"]: _table(table, *(rows_by_table[table["name"]] for rows_by_table in by_table), maria=maria)
+        for table in tables
     }
 
 
 def _grouped(rows: Iterable[Row], by: str) -> defaultdict[str, list[Row]]:
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row[by]].append(row)
-    return found
+        groups[row[by]].append(row)
+    return groups
 
 
 def _table(
@@ -103,7 +104,7 @@ def _column(row: Row, table: Row, *, maria: bool, json: bool) -> ColumnInfo:
     kind = "json" if json else row["type"] if row["type"] == BOOL else WIDTH.sub(r"\1", row["type"])
     expression = _text(row["expression"])
     literal = not maria and "default_generated" not in extra
-    own = row["collation"] in (None, table["collation"]) or kind == "json"
+    inherited = row["collation"] in (None, table["collation"]) or kind == "json"
     on_update = extra.partition("on update ")[2]
     return ColumnInfo(
         name=row["name"],
@@ -113,7 +114,7 @@ def _column(row: Row, table: Row, *, maria: bool, json: bool) -> ColumnInfo:
         generated="auto_increment" in extra,
         computed=_text(row["computed"]) or "",
         on_update=_default(on_update) or "",
-        collation="" if own else row["collation"],
+        collation="" if inherited else row["collation"],
         comment=row["comment"],
     )
 
@@ -133,8 +134,8 @@ def _quoted(value: str | None, kind: str) -> str | None:
 def _default(expression: str | None) -> str | None:
     if expression in (None, "", "NULL"):
         return None
-    if found := NOW.fullmatch(expression):
-        return "CURRENT_TIMESTAMP" + (f"({digits})" if (digits := found["digits"]) and digits != "0" else "")
+    if match := NOW.fullmatch(expression):
+        return "CURRENT_TIMESTAMP" + (f"({digits})" if (digits := match["digits"]) and digits != "0" else "")
     return expression
 
 
@@ -155,8 +156,8 @@ def _index(rows: list[Row]) -> IndexInfo:
 
 
 def _mark(row: Row) -> str:
-    words = [f"({row['prefix']})" if row["prefix"] else "", "DESC" if row["direction"] == "D" else ""]
-    return " ".join(word for word in words if word)
+    marks = [f"({row['prefix']})" if row["prefix"] else "", "DESC" if row["direction"] == "D" else ""]
+    return " ".join(mark for mark in marks if mark)
 
 
 def _foreign_key(rows: list[Row]) -> ForeignKeyInfo:

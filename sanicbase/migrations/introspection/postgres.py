@@ -92,10 +92,10 @@ async def read_tables(client: BaseDBAsyncClient, names: Collection[str] | None =
 
 
 def _by_table(rows: Iterable[Row]) -> defaultdict[int, list[Row]]:
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+    by_table: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row["oid"]].append(row)
-    return found
+        by_table[row["oid"]].append(row)
+    return by_table
 
 
 def _column(row: Row) -> ColumnInfo:
@@ -117,8 +117,8 @@ def _default(expression: str, kind: str) -> str | None:
     """The expression without the casts that PostgreSQL puts to literals."""
     if not expression or expression.startswith("NULL::"):
         return None
-    if found := LITERAL.fullmatch(expression):
-        expression = found["text"]
+    if match := LITERAL.fullmatch(expression):
+        expression = match["text"]
     bare = expression.strip("'()")
     if NUMERIC.match(kind) and NUMBER.fullmatch(bare):
         return bare
@@ -126,16 +126,16 @@ def _default(expression: str, kind: str) -> str | None:
 
 
 def _indexes(rows: Iterable[Row]) -> list[IndexInfo]:
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+    by_index: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row["index"]].append(row)
-    return [_index(parts) for parts in found.values()]
+        by_index[row["index"]].append(row)
+    return [_index(parts) for parts in by_index.values()]
 
 
 def _index(parts: list[Row]) -> IndexInfo:
     first, keys = parts[0], [row for row in parts if not row["is_included"]]
-    words = [f"{row['column']} {row['operators'] or ''} {DIRECTIONS[row['direction']]}".split(" ", 1) for row in keys]
-    options = [f"{name} {' '.join(rest.split())}" for name, rest in words if rest.strip()]
+    columns = [f"{row['column']} {row['operators'] or ''} {DIRECTIONS[row['direction']]}".split(" ", 1) for row in keys]
+    options = [f"{name} {' '.join(rest.split())}" for name, rest in columns if rest.strip()]
     options += [f"INCLUDE {row['column']}" for row in parts if row["is_included"]]
     options += ["NULLS NOT DISTINCT"] if first["nulls_equal"] else []
     return IndexInfo(

@@ -7,7 +7,12 @@ from typing import Any
 
 from tortoise.backends.base.client import BaseDBAsyncClient
 
-from sanicbase.migrations.introspection.creation import Creation, bracketed, creation_of, words_of
+from sanicbase.migrations.introspection.create_table import (
+    CreateTable,
+    parse_create_table,
+    significant_tokens,
+    split_brackets,
+)
 from sanicbase.migrations.introspection.tables import ColumnInfo, ForeignKeyInfo, IndexInfo, TableInfo
 
 __all__ = ["read_tables"]
@@ -37,16 +42,16 @@ async def read_tables(client: BaseDBAsyncClient, names: Collection[str] | None =
 
 
 async def _table(client: BaseDBAsyncClient, row: Row) -> TableInfo:
-    name, creation = row["name"], creation_of(row["sql"])
+    name, creation = row["name"], parse_create_table(row["sql"])
     columns = await client.execute_query_dict(COLUMNS, [name])
     key = await _key(client, name)
-    indexes = [each for each in await client.execute_query_dict(INDEXES, [name]) if each["origin"] != "pk"]
+    indexes = [entry for entry in await client.execute_query_dict(INDEXES, [name]) if entry["origin"] != "pk"]
     counted = key[0] if len(key) == 1 and not creation.without_rowid else ""
     return TableInfo(
         name=name,
-        columns={each["name"]: _column(each, creation, counted=each["name"] == counted) for each in columns},
+        columns={entry["name"]: _column(entry, creation, counted=entry["name"] == counted) for entry in columns},
         key=key,
-        indexes=tuple([await _index(client, each, creation) for each in indexes]),
+        indexes=tuple([await _index(client, entry, creation) for entry in indexes]),
         foreign_keys=await _foreign_keys(client, name),
         checks=creation.checks,
     )
@@ -57,7 +62,7 @@ async def _key(client: BaseDBAsyncClient, table: str) -> tuple[str, ...]:
     return tuple(row["name"] for row in sorted(columns, key=lambda row: row["pk"]))
 
 
-def _column(row: Row, creation: Creation, *, counted: bool) -> ColumnInfo:
+def _column(row: Row, creation: CreateTable, *, counted: bool) -> ColumnInfo:
     kind = _spelt(row["type"])
     generated = counted and kind == "INTEGER"  # then it is another name of the rowid
     definition = creation.column(row["name"])
@@ -85,9 +90,9 @@ def _default(expression: str | None) -> str | None:
     return upper if upper in ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "TRUE", "FALSE") else expression
 
 
-async def _index(client: BaseDBAsyncClient, row: Row, creation: Creation) -> IndexInfo:
+async def _index(client: BaseDBAsyncClient, row: Row, creation: CreateTable) -> IndexInfo:
     parts = await client.execute_query_dict(PARTS, [row["name"]])
-    elements, condition = _written(row["sql"]) if row["sql"] else ([], "")
+    elements, condition = _parse_index(row["sql"]) if row["sql"] else ([], "")
     columns, options = [], []
     for number, part in enumerate(parts):
         name = part["name"] if part["cid"] >= 0 else f"({elements[number]})"
@@ -105,29 +110,29 @@ async def _index(client: BaseDBAsyncClient, row: Row, creation: Creation) -> Ind
     )
 
 
-def _written(sql: str) -> tuple[list[str], str]:
+def _parse_index(sql: str) -> tuple[list[str], str]:
     """The elements of an index and its condition, from its statement."""
-    pieces = words_of(sql)
+    pieces = significant_tokens(sql)
     start = pieces.index("(")
-    elements, end = bracketed(pieces, start)
+    elements, end = split_brackets(pieces, start)
     rest = pieces[end:]
-    return [_bare(element) for element in elements], " ".join(rest[1:]) if rest else ""
+    return [_without_direction(element) for element in elements], " ".join(rest[1:]) if rest else ""
 
 
-def _bare(element: list[str]) -> str:
+def _without_direction(element: list[str]) -> str:
     """An expression without its direction, and without brackets around all of it."""
     if element[-1].upper() in ("ASC", "DESC"):
         element = element[:-1]
-    if element[0] == "(" and bracketed(element, 0)[1] == len(element):
+    if element[0] == "(" and split_brackets(element, 0)[1] == len(element):
         element = element[1:-1]
     return " ".join(element)
 
 
 async def _foreign_keys(client: BaseDBAsyncClient, table: str) -> tuple[ForeignKeyInfo, ...]:
-    found: dict[int, list[Row]] = {}
+    by_key: dict[int, list[Row]] = {}
     for row in await client.execute_query_dict(FOREIGN_KEYS, [table]):
-        found.setdefault(row["id"], []).append(row)
-    return tuple([await _foreign_key(client, rows) for rows in found.values()])
+        by_key.setdefault(row["id"], []).append(row)
+    return tuple([await _foreign_key(client, rows) for rows in by_key.values()])
 
 
 async def _foreign_key(client: BaseDBAsyncClient, rows: list[Row]) -> ForeignKeyInfo:

@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Schema, Table
 from sanicbase.migrations.statements import Dialect
 
-__all__ = ["Changes", "Renames", "TableChange", "changes", "has_index"]
+__all__ = ["Changes", "Renames", "TableChange", "diff_schemas", "has_index"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Renames:
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """`{("product", "title"): "name"}`, by the table's name now."""
 
-    def back(self) -> Renames:
+    def inverted(self) -> Renames:
         """The way back."""
         tables = {new: old for old, new in self.tables.items()}
         return Renames(tables, {(tables.get(table, table), new): old for (table, old), new in self.columns.items()})
@@ -55,7 +55,7 @@ class TableChange:
         return self.before.comment != self.new.comment
 
     @property
-    def is_anything(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether there is any change."""
         lists = (
             self.renamed_columns,
@@ -82,7 +82,7 @@ class Changes:
     changed: tuple[TableChange, ...]
 
 
-def changes(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Changes:
+def diff_schemas(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Changes:
     """What is to be done to the old tables for them to be the new ones."""
     moved = _moved(old, renames)
     kept = {name: pair for name, pair in moved.items() if name in new}
@@ -92,13 +92,13 @@ def changes(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Cha
         for column in table.columns
         if (now := new[name].column(column.name)) and _type(now) != _type(column)
     }
-    found = [_compare(before, table, new[name], retyped, dialect) for name, (before, table) in kept.items()]
+    compared = [_compare(before, table, new[name], retyped, dialect) for name, (before, table) in kept.items()]
     dropped = {before.name: before for before in old.values() if _name(before, renames) not in kept}
     created = {name: table for name, table in new.items() if name not in moved}
     return Changes(
         created=tuple(_sorted(created)),
         dropped=tuple(reversed(_sorted(dropped))),
-        changed=tuple(change for change in found if change.is_anything),
+        changed=tuple(change for change in compared if change.has_changes),
     )
 
 
@@ -134,17 +134,17 @@ def _moved_reference(key: ForeignKey, renames: Renames) -> ForeignKey:
 
 def _compare(before: Table, old: Table, new: Table, retyped: set[tuple[str, str]], dialect: Dialect) -> TableChange:
     columns = {column.name: column for column in old.columns}
-    there = {column.name for column in new.columns}
+    new_names = {column.name for column in new.columns}
     altered = [(columns[now.name], now) for now in new.columns if now.name in columns]
-    names = dict(zip((each.name for each in old.columns), (each.name for each in before.columns), strict=True))
+    names = dict(zip((column.name for column in old.columns), (column.name for column in before.columns), strict=True))
     indexes, foreign_keys = _Indexes(before, old, new), _ForeignKeys(before, old, new, retyped, dialect)
     return TableChange(
         before=before,
         old=old,
         new=new,
         renamed_columns=tuple((was, now) for now, was in names.items() if was != now),
-        dropped_columns=tuple(each for each in old.columns if each.name not in there),
-        added_columns=tuple(each for each in new.columns if each.name not in columns),
+        dropped_columns=tuple(column for column in old.columns if column.name not in new_names),
+        added_columns=tuple(column for column in new.columns if column.name not in columns),
         altered_columns=tuple((was, now) for was, now in altered if was.identity != now.identity),
         dropped_indexes=indexes.dropped,
         added_indexes=indexes.added,
@@ -157,11 +157,11 @@ def _compare(before: Table, old: Table, new: Table, retyped: set[tuple[str, str]
 
 class _Indexes:
     def __init__(self, before: Table, old: Table, new: Table) -> None:
-        was = {moved.identity: each for each, moved in zip(before.indexes, old.indexes, strict=True)}
-        now = {each.identity: each for each in new.indexes}
-        self.dropped = tuple(each for identity, each in was.items() if identity not in now)
-        self.added = tuple(each for identity, each in now.items() if identity not in was)
-        both = [(was[identity], each) for identity, each in now.items() if identity in was]
+        was = {moved.identity: index for index, moved in zip(before.indexes, old.indexes, strict=True)}
+        now = {index.identity: index for index in new.indexes}
+        self.dropped = tuple(index for identity, index in was.items() if identity not in now)
+        self.added = tuple(index for identity, index in now.items() if identity not in was)
+        both = [(was[identity], index) for identity, index in now.items() if identity in was]
         self.renamed = tuple((one, other) for one, other in both if one.name != other.name)
 
 
@@ -169,27 +169,27 @@ class _ForeignKeys:
     """On MySQL, which cannot rename one, it is made anew; so it is when the type of one of its columns changes."""
 
     def __init__(self, before: Table, old: Table, new: Table, retyped: set[tuple[str, str]], dialect: Dialect) -> None:
-        was = {moved.identity: each for each, moved in zip(before.foreign_keys, old.foreign_keys, strict=True)}
-        now = {each.identity: each for each in new.foreign_keys}
+        was = {moved.identity: key for key, moved in zip(before.foreign_keys, old.foreign_keys, strict=True)}
+        now = {key.identity: key for key in new.foreign_keys}
         anew = {
             identity
             for identity in was.keys() & now.keys()
             if {(new.name, now[identity].column), (now[identity].table, now[identity].to_column)} & retyped
-            or (dialect == "mysql" and _made_anew(was[identity], now[identity], before, new))
+            or (dialect == "mysql" and _must_be_recreated(was[identity], now[identity], before, new))
         }
-        self.dropped = tuple(each for identity, each in was.items() if identity not in now or identity in anew)
-        self.added = tuple(each for identity, each in now.items() if identity not in was or identity in anew)
+        self.dropped = tuple(key for identity, key in was.items() if identity not in now or identity in anew)
+        self.added = tuple(key for identity, key in now.items() if identity not in was or identity in anew)
         same = [(was[identity], now[identity]) for identity in was.keys() & now.keys() - anew]
         self.renamed = tuple((one, other) for one, other in same if one.name != other.name)
 
 
-def _made_anew(was: ForeignKey, now: ForeignKey, before: Table, new: Table) -> bool:
+def _must_be_recreated(was: ForeignKey, now: ForeignKey, before: Table, new: Table) -> bool:
     return was.name != now.name or (has_index(before, was.column) and not has_index(new, now.column))
 
 
 def has_index(table: Table, column: str) -> bool:
     """Whether a reference of the column needs no index of its own, which MySQL makes else, and drops for a better."""
-    leading = [each.columns[0] for each in table.indexes if not each.kind]
+    leading = [index.columns[0] for index in table.indexes if not index.kind]
     return column == table.key or column in leading
 
 

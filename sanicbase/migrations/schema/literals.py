@@ -11,16 +11,16 @@ from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
 from sanicbase.migrations.statements import Dialect
 
-__all__ = ["literal", "quoted", "text"]
+__all__ = ["literal", "quote_name", "quote_text"]
 
 
-def quoted(name: str, dialect: Dialect) -> str:
+def quote_name(name: str, dialect: Dialect) -> str:
     """The name of a table, a column or an index."""
     mark = "`" if dialect == "mysql" else '"'
     return f"{mark}{name.replace(mark, mark * 2)}{mark}"
 
 
-def text(value: str, dialect: Dialect) -> str:
+def quote_text(value: str, dialect: Dialect) -> str:
     """A string. A backslash means something to MySQL only."""
     if "\0" in value:
         raise MigrationError(
@@ -39,19 +39,19 @@ def literal(value: object, dialect: Dialect) -> str:
         case bool():
             return str(value).upper() if dialect == "postgres" else str(int(value))
         case decimal.Decimal() if dialect == "sqlite":  # which has no exact numbers
-            return text(str(value), dialect)
+            return quote_text(str(value), dialect)
         case int() | decimal.Decimal():
             return str(value)
         case float():
             return repr(value)
         case str():
-            return text(str(value), dialect)
+            return quote_text(str(value), dialect)
         case bytes():
             return f"'\\x{value.hex()}'::bytea" if dialect == "postgres" else f"x'{value.hex()}'"
         case datetime.datetime() | datetime.date() | datetime.time():
-            return text(_moment(value, dialect), dialect)
+            return quote_text(_moment(value, dialect), dialect)
         case uuid.UUID():
-            return text(str(value), dialect)
+            return quote_text(str(value), dialect)
     raise TypeError(f"{type(value).__name__} has no literal in SQL.")
 
 

@@ -47,11 +47,11 @@ def is_managed(model: type[Model]) -> bool:
 def schema_of_models(models: Iterable[type[Model]], client: BaseDBAsyncClient) -> Schema:
     """The tables of the models in a database of that dialect, those between two models among them."""
     managed = [model for model in models if is_managed(model)]
-    own = {model._meta.db_table for model in managed}
+    model_tables = {model._meta.db_table for model in managed}
     tables: dict[str, Table] = {}
     for model in managed:
         for table in tables_of_model(model, client):
-            if table.model or table.name not in own:  # a model may be the table between two others
+            if table.model or table.name not in model_tables:  # a model may be the table between two others
                 tables[table.name] = table
     return tables
 
@@ -59,7 +59,7 @@ def schema_of_models(models: Iterable[type[Model]], client: BaseDBAsyncClient) -
 def tables_of_model(model: type[Model], client: BaseDBAsyncClient) -> list[Table]:
     """The model's own table, and those between it and others."""
     reader = _Reader(model, client)
-    return [reader.table(), *reader.between()]
+    return [reader.table(), *reader.join_tables()]
 
 
 class _Reader:
@@ -77,20 +77,20 @@ class _Reader:
             name=meta.db_table,
             columns=tuple(self._column(meta.fields_map[name], column) for name, column in projection.items()),
             key=meta.db_pk_column,
-            indexes=tuple(_apart(self._indexes())),
+            indexes=tuple(_distinct(self._indexes())),
             foreign_keys=tuple(self._foreign_keys()),
             comment=meta.table_description or "",
             schema=meta.schema,
             model=f"{meta.app}.{self._model.__name__}",
         )
 
-    def between(self) -> Iterator[Table]:
+    def join_tables(self) -> Iterator[Table]:
         for name in sorted(self._meta.m2m_fields):
             field: Any = self._meta.fields_map[name]
             if not field._generated:
-                yield self._between(field)
+                yield self._join_table(field)
 
-    def _between(self, field: ManyToManyFieldInstance[Any]) -> Table:
+    def _join_table(self, field: ManyToManyFieldInstance[Any]) -> Table:
         name, schema = field.through, self._meta.schema
         columns, references = [], []
         for column, model in ((field.backward_key, self._model), (field.forward_key, field.related_model)):
@@ -183,12 +183,12 @@ class _Reader:
     def _columns(self, names: Iterable[str]) -> tuple[str, ...]:
         """The columns of fields, also where a relation is named and not its column."""
         projection = self._meta.fields_db_projection
-        found = []
+        columns = []
         for name in names:
             field = self._meta.fields_map.get(name)
             source = getattr(field, "source_field", None) or name
-            found.append(projection.get(source, source))
-        return tuple(found)
+            columns.append(projection.get(source, source))
+        return tuple(columns)
 
     def _name(self, prefix: str, table: str, columns: tuple[str, ...]) -> str:
         return str(self._generator._get_index_name(prefix, table, columns))
@@ -207,7 +207,7 @@ class _Reader:
             yield ForeignKey(constraint, column, target.db_table, to_column, str(reference.on_delete), target.schema)
 
 
-def _apart(indexes: Iterable[Index]) -> Iterator[Index]:
+def _distinct(indexes: Iterable[Index]) -> Iterator[Index]:
     """Each index once, and each with a name of its own: two on the same columns differ in what follows them."""
     once = {index.identity: index for index in indexes}
     names: set[str] = set()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sanicbase.migrations.statements import Dialect
 
-__all__ = ["foreign_key_name", "key_name", "unique_name"]
+__all__ = ["foreign_key_name", "primary_key_name", "unique_name"]
 
-LONGEST = 63  # bytes of a name of PostgreSQL
+MAX_NAME_BYTES = 63  # bytes of a name of PostgreSQL
 
 
 def unique_name(table: str, column: str, dialect: Dialect) -> str:
@@ -19,7 +19,7 @@ def foreign_key_name(table: str, column: str, hashed: str, dialect: Dialect) -> 
     return _postgres(table, column, "fkey") if dialect == "postgres" else hashed
 
 
-def key_name(table: str) -> str:
+def primary_key_name(table: str) -> str:
     """The constraint of a primary key on PostgreSQL."""
     return _postgres(table, "", "pkey")
 
@@ -30,7 +30,7 @@ def _postgres(table: str, column: str, label: str) -> str:
     https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c
     """
     first, second = table.encode(), column.encode()
-    room = LONGEST - len(label) - 1 - (1 if column else 0)
+    room = MAX_NAME_BYTES - len(label) - 1 - (1 if column else 0)
     while len(first) + len(second) > room:
         if len(first) > len(second):
             first = first[:-1]

@@ -34,12 +34,12 @@ def schema_of_state(state: Mapping[str, Any], dialect: Dialect) -> Schema:
     """The tables that a migration has left; of a file that aerich alone has made, as far as its description tells."""
     if TABLES in state:
         return {read["name"]: Table.from_json(read) for read in state[TABLES]}
-    described = _Described(state, dialect)
+    described = _AerichDescription(state, dialect)
     tables = [table for model in state.values() for table in described.tables(model)]
     return {table.name: table for table in tables}
 
 
-class _Described:
+class _AerichDescription:
     """Tables out of aerich's description of models."""
 
     def __init__(self, state: Mapping[str, Any], dialect: Dialect) -> None:
@@ -52,21 +52,25 @@ class _Described:
         fields = {field["name"]: field for field in [model["pk_field"], *model["data_fields"]]}
         relations = [*model["fk_fields"], *model["o2o_fields"]]
         columns = {name: field["db_column"] for name, field in fields.items()}
-        columns |= {each["name"]: columns[each["raw_field"]] for each in relations if each.get("raw_field") in columns}
+        columns |= {
+            relation["name"]: columns[relation["raw_field"]]
+            for relation in relations
+            if relation.get("raw_field") in columns
+        }
         name = model["table"]
         yield Table(
             name=name,
             columns=tuple(self._column(field, is_key=field is model["pk_field"]) for field in fields.values()),
             key=model["pk_field"]["db_column"],
             indexes=tuple(self._indexes(model, fields.values(), columns)),
-            foreign_keys=tuple(key for each in relations for key in self._foreign_key(name, each, columns)),
+            foreign_keys=tuple(key for relation in relations for key in self._foreign_key(name, relation, columns)),
             comment=model["description"] or "",
             schema=model.get("schema"),
             model=model["name"],
         )
         for field in model["m2m_fields"]:
             if not field["_generated"] and field["model_name"] in self._state:
-                yield self._between(model, field)
+                yield self._join_table(model, field)
 
     def _column(self, field: Mapping[str, Any], *, is_key: bool) -> Column:
         generated = ""
@@ -115,8 +119,12 @@ class _Described:
         for names in model["unique_together"]:
             index = self._plain("uid", table, tuple(columns.get(name, name) for name in names))
             yield replace(index, unique=True, constraint=True)
-        for each in model["indexes"]:
-            names, more = (each["fields"], each) if isinstance(each, Mapping) else (each, {})
+        for index_description in model["indexes"]:
+            names, more = (
+                (index_description["fields"], index_description)
+                if isinstance(index_description, Mapping)
+                else (index_description, {})
+            )
             index = self._plain("idx", table, tuple(columns.get(name, name) for name in names or more["expressions"]))
             yield replace(
                 index, name=more.get("name") or index.name, kind=more.get("type", ""), extra=more.get("extra", "")
@@ -136,7 +144,7 @@ class _Described:
         name = foreign_key_name(table, column, hashed, self._dialect)
         return ForeignKey(name, column, to_table, to_column, on_delete, target.get("schema"))
 
-    def _between(self, model: Mapping[str, Any], field: Mapping[str, Any]) -> Table:
+    def _join_table(self, model: Mapping[str, Any], field: Mapping[str, Any]) -> Table:
         name, target = field["through"], self._state[field["model_name"]]
         ends = ((field["backward_key"], model), (field["forward_key"], target))
         columns = tuple(Column(column, self._type(end["pk_field"])) for column, end in ends)

@@ -97,13 +97,13 @@ class Table:
         """The same table, in which a column has another name."""
         return replace(
             self,
-            columns=tuple(replace(each, name=new) if each.name == old else each for each in self.columns),
+            columns=tuple(replace(part, name=new) if part.name == old else part for part in self.columns),
             key=new if self.key == old else self.key,
             indexes=tuple(
-                replace(each, columns=tuple(new if name == old else name for name in each.columns))
-                for each in self.indexes
+                replace(part, columns=tuple(new if name == old else name for name in part.columns))
+                for part in self.indexes
             ),
-            foreign_keys=tuple(replace(each, column=new) if each.column == old else each for each in self.foreign_keys),
+            foreign_keys=tuple(replace(part, column=new) if part.column == old else part for part in self.foreign_keys),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -111,14 +111,14 @@ class Table:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, read: Mapping[str, Any]) -> Table:
+    def from_json(cls, data: Mapping[str, Any]) -> Table:
         """The table of such JSON."""
         return cls(
             **{
-                **read,
-                "columns": tuple(Column(**each) for each in read["columns"]),
-                "indexes": tuple(Index(**{**each, "columns": tuple(each["columns"])}) for each in read["indexes"]),
-                "foreign_keys": tuple(ForeignKey(**each) for each in read["foreign_keys"]),
+                **data,
+                "columns": tuple(Column(**part) for part in data["columns"]),
+                "indexes": tuple(Index(**{**part, "columns": tuple(part["columns"])}) for part in data["indexes"]),
+                "foreign_keys": tuple(ForeignKey(**part) for part in data["foreign_keys"]),
             }
         )
 

@@ -77,7 +77,7 @@ class Holding(DBModel):
         "library.Shelf", null=True, on_delete=fields.RESTRICT
     )
     state = fields.CharField(max_length=20, db_default="new")
-    told = fields.CharField(max_length=20, db_default=SqlDefault("'it''s new'"))
+    report = fields.CharField(max_length=20, db_default=SqlDefault("'it''s new'"))
     amount = fields.IntField(db_default=-3)
     price = fields.DecimalField(max_digits=8, decimal_places=2, db_default=Decimal("1.50"))
     ratio = fields.FloatField(db_default=0.5)

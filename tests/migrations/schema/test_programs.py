@@ -20,11 +20,11 @@ from tortoise.connection import get_connection
 from tortoise.models import Model
 
 from sanicbase.db import Database
-from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
+from sanicbase.migrations.execution import check_foreign_keys, execute, without_foreign_keys
 from sanicbase.migrations.introspection import TableInfo, read_tables
-from sanicbase.migrations.renaming import Answers, renames_between
-from sanicbase.migrations.schema.changes import Renames, changes
-from sanicbase.migrations.schema.literals import literal, quoted
+from sanicbase.migrations.renames import RenameAnswers, detect_renames
+from sanicbase.migrations.schema.changes import Renames, diff_schemas
+from sanicbase.migrations.schema.literals import literal, quote_name
 from sanicbase.migrations.schema.models import schema_of_models
 from sanicbase.migrations.schema.sql import statements_of
 from sanicbase.migrations.schema.tables import Column, Schema, Table
@@ -79,7 +79,7 @@ class Bench:
 
     async def empty(self) -> None:
         async with without_foreign_keys(self.client):
-            tables = ", ".join(quoted(name, self.dialect) for name in await self.tables())
+            tables = ", ".join(quote_name(name, self.dialect) for name in await self.tables())
             if not tables:
                 return
             if self.dialect == "postgres":
@@ -112,11 +112,11 @@ class Bench:
         values = {each.name: number if each.name in references else self._value(each, number) for each in there}
         if not values:
             values = {table.key: number}
-        names = ", ".join(quoted(name, self.dialect) for name in values)
+        names = ", ".join(quote_name(name, self.dialect) for name in values)
         shown = ", ".join(
             value if isinstance(value, str) else literal(value, self.dialect) for value in values.values()
         )
-        await execute(self.client, f"INSERT INTO {quoted(table.name, self.dialect)} ({names}) VALUES ({shown})")
+        await execute(self.client, f"INSERT INTO {quote_name(table.name, self.dialect)} ({names}) VALUES ({shown})")
 
     def _value(self, column: Column, number: int) -> Any:
         """SQL of a value that no other row has."""
@@ -136,7 +136,7 @@ class Bench:
         return str(number) if "CHAR" not in type_ else f"'{number}'"
 
     async def count(self, table: str) -> int:
-        rows = await self.client.execute_query_dict(f"SELECT count(*) AS n FROM {quoted(table, self.dialect)}")
+        rows = await self.client.execute_query_dict(f"SELECT count(*) AS n FROM {quote_name(table, self.dialect)}")
         return int(rows[0]["n"])
 
     async def counts(self, schema: Schema) -> dict[str, int]:
@@ -153,26 +153,26 @@ async def run(bench: Bench, program: Sequence[Change]) -> None:
         note(change.said)
     states = await bench.states(program)
     ways = []
-    await bench.carry_out(statements_of(changes({}, states[0][0], Renames(), bench.dialect), bench.dialect))
+    await bench.carry_out(statements_of(diff_schemas({}, states[0][0], Renames(), bench.dialect), bench.dialect))
     assert await bench.tables() == states[0][1]
     await bench.fill(states[0][0])
     for change, (old, _), (new, made) in zip(program[1:], states, states[1:], strict=False):
-        renames = renames_between(old, new, Answers(change.renames), None)
+        renames = detect_renames(old, new, RenameAnswers(change.renames), None)
         note(f"-- {change.said}")
         before = await bench.counts(old)
-        await bench.carry_out(statements_of(changes(old, new, renames, bench.dialect), bench.dialect))
+        await bench.carry_out(statements_of(diff_schemas(old, new, renames, bench.dialect), bench.dialect))
         assert await bench.tables() == made
         after = await bench.counts(new)
         kept = {renames.tables.get(name, name): count for name, count in before.items()}
         assert {name: after[name] for name in kept if name in after} == {n: c for n, c in kept.items() if n in after}
         await bench.fill(new)
-        ways.append((changes(new, old, renames.back(), bench.dialect), renames.back()))
+        ways.append((diff_schemas(new, old, renames.inverted(), bench.dialect), renames.inverted()))
     for (way, back), (old, made), (new, _) in zip(
         reversed(ways), reversed(states[:-1]), reversed(states), strict=False
     ):
         note("-- back")
         before = await bench.counts(new)
-        await bench.carry_out(statements_of(way, bench.dialect, back=True))
+        await bench.carry_out(statements_of(way, bench.dialect, reverse=True))
         assert await bench.tables() == made
         after = await bench.counts(old)
         kept = {back.tables.get(name, name): count for name, count in before.items()}

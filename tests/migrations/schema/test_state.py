@@ -15,7 +15,7 @@ from tortoise import Tortoise
 from tortoise.connection import get_connection
 
 from sanicbase.db import Database
-from sanicbase.migrations.schema.changes import Renames, changes
+from sanicbase.migrations.schema.changes import Renames, diff_schemas
 from sanicbase.migrations.schema.models import schema_of_models
 from sanicbase.migrations.schema.state import schema_of_state, state_of_models
 from sanicbase.migrations.schema.tables import Schema
@@ -57,18 +57,18 @@ async def test_a_description_alone_tells_nearly_as_much(dialect: Dialect) -> Non
     models = of_models()
     assert described.keys() == models.keys()
     for name, table in models.items():
-        told, columns = described[name], [replace(each, filling="") for each in table.columns]
-        assert {each.name: each.type for each in told.columns} == {each.name: each.type for each in columns}
-        assert {each.name: each.null for each in told.columns} == {each.name: each.null for each in columns}
-        assert {each.name: each.comment for each in told.columns} == {each.name: each.comment for each in columns}
-        assert {each.name: each.generated for each in told.columns} == {each.name: each.generated for each in columns}
-        assert (told.key, told.comment, told.model) == (table.key, table.comment, table.model)
-        assert {each.identity for each in told.indexes} == {each.identity for each in table.indexes}
-        assert {each.name for each in told.indexes} == {each.name for each in table.indexes}
+        report, columns = described[name], [replace(each, filling="") for each in table.columns]
+        assert {each.name: each.type for each in report.columns} == {each.name: each.type for each in columns}
+        assert {each.name: each.null for each in report.columns} == {each.name: each.null for each in columns}
+        assert {each.name: each.comment for each in report.columns} == {each.name: each.comment for each in columns}
+        assert {each.name: each.generated for each in report.columns} == {each.name: each.generated for each in columns}
+        assert (report.key, report.comment, report.model) == (table.key, table.comment, table.model)
+        assert {each.identity for each in report.indexes} == {each.identity for each in table.indexes}
+        assert {each.name for each in report.indexes} == {each.name for each in table.indexes}
         if table.model:  # those between two models were named by MySQL itself
-            assert set(told.foreign_keys) == set(table.foreign_keys)
+            assert set(report.foreign_keys) == set(table.foreign_keys)
 
 
 async def test_nothing_has_changed_between_the_same_models(dialect: Dialect) -> None:
-    found = changes(of_models(), of_models(), Renames(), dialect)
+    found = diff_schemas(of_models(), of_models(), Renames(), dialect)
     assert (found.created, found.dropped, found.changed) == ((), (), ())

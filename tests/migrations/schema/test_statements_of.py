@@ -13,10 +13,10 @@ from sanicbase import MigrationError
 from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError
 from sanicbase.errors import InvalidValue
-from sanicbase.migrations.executing import check_foreign_keys, execute, without_foreign_keys
-from sanicbase.migrations.schema.changes import Renames, changes
+from sanicbase.migrations.execution import check_foreign_keys, execute, without_foreign_keys
+from sanicbase.migrations.schema.changes import Renames, diff_schemas
 from sanicbase.migrations.schema.literals import literal
-from sanicbase.migrations.schema.names import foreign_key_name, key_name, unique_name
+from sanicbase.migrations.schema.names import foreign_key_name, primary_key_name, unique_name
 from sanicbase.migrations.schema.sql import statements_of
 from sanicbase.migrations.schema.tables import Column, Schema, Table
 from sanicbase.migrations.statements import Dialect
@@ -43,9 +43,9 @@ class Bench:
         return {name: Table(name, (there, *columns), key, model="shop.Pen")}
 
     async def change(self, old: Schema, new: Schema, renames: Renames | None = None, *, back: bool = False) -> None:
-        found = changes(old, new, renames or Renames(), self.dialect)
+        found = diff_schemas(old, new, renames or Renames(), self.dialect)
         async with without_foreign_keys(self.client), self.client._in_transaction() as db:
-            for statement in statements_of(found, self.dialect, back=back):
+            for statement in statements_of(found, self.dialect, reverse=back):
                 await execute(db, statement)
             await check_foreign_keys(db)
 
@@ -123,7 +123,7 @@ async def test_another_primary_key_is_refused_before_anything_is_done(bench: Ben
     if bench.dialect == "sqlite":
         pytest.skip("a table that is rebuilt takes any key")
     with pytest.raises(MigrationError, match="The primary key of pen was id and is size"):
-        statements_of(changes(old, new, Renames(), bench.dialect), bench.dialect)
+        statements_of(diff_schemas(old, new, Renames(), bench.dialect), bench.dialect)
 
 
 @pytest.mark.parametrize("text", ["it's", 'a "b" `c`', "C:\\new\\n", "%s 50 %", "买家;--", "a\nb", "\\'"])
@@ -148,7 +148,7 @@ def test_a_nul_is_refused_with_a_remedy() -> None:
         (unique_name("t" * 70, "c" * 70, "postgres"), "t" * 29 + "_" + "c" * 29 + "_key"),
         (foreign_key_name("goods", "shop_id", "fk_x", "postgres"), "goods_shop_id_fkey"),
         (foreign_key_name("goods", "shop_id", "fk_x", "mysql"), "fk_x"),
-        (key_name("t" * 70), "t" * 58 + "_pkey"),
+        (primary_key_name("t" * 70), "t" * 58 + "_pkey"),
     ],
 )
 def test_names_are_those_of_the_databases(name: str, wanted: str) -> None:
@@ -162,5 +162,9 @@ async def test_postgres_gives_these_names(postgres_url: str) -> None:
         script = f'CREATE TABLE "{table}" (id INT PRIMARY KEY, "{column}" INT UNIQUE REFERENCES "{table}" (id))'
         await client.execute_script(script)
         rows = await client.execute_query_dict("SELECT conname AS name FROM pg_constraint WHERE conname LIKE 'tttt%'")
-    wanted = {key_name(table), unique_name(table, column, "postgres"), foreign_key_name(table, column, "", "postgres")}
+    wanted = {
+        primary_key_name(table),
+        unique_name(table, column, "postgres"),
+        foreign_key_name(table, column, "", "postgres"),
+    }
     assert {row["name"] for row in rows} == wanted

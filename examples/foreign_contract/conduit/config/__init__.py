@@ -1,10 +1,10 @@
-"""The settings of conduit, and its database as aerich takes it."""
+"""The settings of conduit, and the database configuration for aerich."""
 
 from sanicbase import Config
 
 
 class ConduitConfig(Config):
-    """What conduit sets otherwise than sanicbase, and settings of its own."""
+    """The settings of conduit: overridden defaults, and settings of its own."""
 
     SERVER_NAME = "conduit"
     HTTP_PORT = 8810
@@ -12,9 +12,9 @@ class ConduitConfig(Config):
     API_TITLE = "Conduit"
 
     TOKEN_SECRET: str = ""
-    """What tokens are signed with. In dev and test, where it is empty, one is made at random; prod refuses to start."""
+    """The key that signs tokens. If it is empty, a random one is generated in dev and test; prod does not start."""
     TOKEN_DAYS: int = 60
-    """How long a token is good, in days."""
+    """The lifetime of a token, in days."""
 
 
 config = ConduitConfig()

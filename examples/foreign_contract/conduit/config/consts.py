@@ -1,4 +1,4 @@
-"""Lengths that columns and bodies agree on."""
+"""Constants that columns and bodies share."""
 
 USERNAME_LENGTH = 40
 EMAIL_LENGTH = 254
@@ -6,10 +6,10 @@ PASSWORD_LENGTH = 200
 BIO_LENGTH = 1_000
 IMAGE_LENGTH = 1_000
 TITLE_LENGTH = 120
-SLUG_LENGTH = 250  # a letter may become two when it is made lower
+SLUG_LENGTH = 250  # lower-casing may turn one letter into two
 DESCRIPTION_LENGTH = 500
 BODY_LENGTH = 100_000
 COMMENT_LENGTH = 5_000
 TAG_LENGTH = 40
 MOST_TAGS = 20  # of an article
-LARGEST_KEY = 2**31 - 1
+MAX_KEY = 2**31 - 1

@@ -1,4 +1,4 @@
-"""What goes wrong. The contract has no numbers: it names the thing, which is the first word of a member's name."""
+"""The error codes. The contract has no numbers: it names the subject, which is the first word of a member's name."""
 
 from sanicbase import ErrorCode
 

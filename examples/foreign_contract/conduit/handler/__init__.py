@@ -1,1 +1,1 @@
-"""What conduit does, without a word of HTTP."""
+"""The logic of conduit, without HTTP."""

@@ -1,4 +1,4 @@
-"""Articles: writing, changing and deleting them, and what a reader sees of them."""
+"""Reads and writes of articles."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ SHOWN = ("id", "slug", "title", "description", "author_id", "created_at", "updat
 
 
 class Shown(Protocol):
-    """What lists show of an article, be it from the cache or from the table."""
+    """The fields of an article in lists, from the cache or from the table."""
 
     id: int
     slug: str
@@ -36,7 +36,7 @@ class Shown(Protocol):
 
 @dataclass(frozen=True)
 class SeenArticle:
-    """An article as one reader sees it; lists leave the body out."""
+    """An article for one reader. Lists do not include the body."""
 
     slug: str
     title: str
@@ -51,7 +51,7 @@ class SeenArticle:
 
 
 async def write(author: UserRC, title: str, description: str, body: str, tags: Sequence[str]) -> ArticleRC:
-    """A new article. Raises TITLE_TAKEN when there is one of that title."""
+    """Create an article. Raises TITLE_TAKEN when another article has the title."""
     known = await _tags(tags)
     fields = {"slug": _slug_of(title), "title": title, "description": description, "body": body}
     async with transaction():
@@ -62,7 +62,7 @@ async def write(author: UserRC, title: str, description: str, body: str, tags: S
 
 
 async def change(user: UserRC, slug: str, fields: dict[str, str], tags: Sequence[str] | None = None) -> ArticleRC:
-    """Change an article of the user's own. Raises ARTICLE_NOT_FOUND, ARTICLE_FORBIDDEN and TITLE_TAKEN."""
+    """Update the user's own article. Raises ARTICLE_NOT_FOUND, ARTICLE_FORBIDDEN and TITLE_TAKEN."""
     article = await _own_article(user, slug)
     if "title" in fields:
         fields["slug"] = _slug_of(fields["title"])
@@ -79,13 +79,13 @@ async def change(user: UserRC, slug: str, fields: dict[str, str], tags: Sequence
 
 
 async def take_back(user: UserRC, slug: str) -> None:
-    """Delete an article of the user's own. Raises ARTICLE_NOT_FOUND and ARTICLE_FORBIDDEN."""
+    """Delete the user's own article. Raises ARTICLE_NOT_FOUND and ARTICLE_FORBIDDEN."""
     article = await _own_article(user, slug)
     await ArticleRC.delete(article.id)
 
 
 async def article_at(slug: str) -> ArticleRC:
-    """The article with that slug. Raises ARTICLE_NOT_FOUND."""
+    """Get an article by its slug. Raises ARTICLE_NOT_FOUND."""
     article = await ArticleRC.get_by(slug=slug)
     if article is None:
         raise ConduitError.ARTICLE_NOT_FOUND()
@@ -93,7 +93,7 @@ async def article_at(slug: str) -> ArticleRC:
 
 
 async def like(user: UserRC, slug: str) -> ArticleRC:
-    """The article is a favourite of the user's; once more changes nothing. Raises ARTICLE_NOT_FOUND."""
+    """Add the article to the user's favorites. Repeating it changes nothing. Raises ARTICLE_NOT_FOUND."""
     article = await article_at(slug)
     try:
         await Favorite.upsert({"user_id": user.id, "article_id": article.id}, on=["user", "article"])
@@ -103,30 +103,30 @@ async def like(user: UserRC, slug: str) -> ArticleRC:
 
 
 async def like_no_longer(user: UserRC, slug: str) -> ArticleRC:
-    """The article is no favourite of the user's. Raises ARTICLE_NOT_FOUND."""
+    """Remove the article from the user's favorites. Raises ARTICLE_NOT_FOUND."""
     article = await article_at(slug)
     await Favorite.delete_by({"user_id": user.id, "article_id": article.id})
     return article
 
 
 def selected(tag: str | None, author: str | None, favorited: str | None) -> QuerySet[Article]:
-    """Articles with that tag, of that author, that this user likes; all, where nothing is asked."""
+    """Articles by tag, author or favoriting user; all articles without a filter."""
     asked = {"tags__name": tag, "author__username": author, "favorites__user__username": favorited}
     return Article.filter(**{name: value for name, value in asked.items() if value is not None})
 
 
 def feed_of(reader: UserRC) -> QuerySet[Article]:
-    """The articles of those whom the reader follows."""
+    """Articles of the authors that the reader follows."""
     return Article.filter(author__followers__follower_id=reader.id)
 
 
 async def page_of(articles: QuerySet[Article], limit: int, offset: int) -> tuple[list[Article], int]:
-    """Some of them, the newest first, without their bodies; and how many there are."""
+    """One page of articles, newest first, without their bodies, and the total."""
     return await articles.order_by("-id").offset(offset).limit(limit).only(*SHOWN), await articles.count()
 
 
 async def seen_by(reader: UserRC | None, articles: Sequence[Shown]) -> list[SeenArticle]:
-    """Articles as that reader sees them: as many statements for a hundred as for one."""
+    """Articles for one reader. The number of statements does not depend on the number of articles."""
     keys = [article.id for article in articles]
     tags = await TagListRC.get_many(keys)
     counts = await FavoriteCountRC.get_many(keys)
@@ -149,13 +149,13 @@ async def seen_by(reader: UserRC | None, articles: Sequence[Shown]) -> list[Seen
 
 
 async def popular_tags() -> list[str]:
-    """The names of the tags that articles have, the most used first."""
+    """The names of all used tags, most used first."""
     used = Tag.annotate(articles_count=Count("taggings")).filter(articles_count__gt=0)
     return [tag.name for tag in await used.order_by("-articles_count", "name").limit(MOST_LISTED_TAGS)]
 
 
 def _slug_of(title: str) -> str:
-    """The title as a part of an address. Raises TITLE_TAKEN for one that the contract has a path of its own for."""
+    """The slug of a title. Raises TITLE_TAKEN for a slug that is a path of the contract."""
     slug = re.sub(r"\W+", "-", title.lower()).strip("-")
     if slug in RESERVED:
         raise ConduitError.TITLE_TAKEN()
@@ -165,7 +165,7 @@ def _slug_of(title: str) -> str:
 async def _liked(reader: UserRC | None, keys: Sequence[int]) -> set[int]:
     if reader is None or not keys:
         return set()
-    return {each.article_id for each in await Favorite.filter(user_id=reader.id, article_id__in=keys)}
+    return {favorite.article_id for favorite in await Favorite.filter(user_id=reader.id, article_id__in=keys)}
 
 
 async def _own_article(user: UserRC, slug: str) -> ArticleRC:
@@ -176,22 +176,22 @@ async def _own_article(user: UserRC, slug: str) -> ArticleRC:
 
 
 async def _tags(names: Sequence[str]) -> list[Tag]:
-    """The tags of these names, made where there are none; each once, also where a database takes two for equal."""
-    found = {}
+    """Get or create the tags of these names. Names that the database considers equal give one tag."""
+    tags = {}
     for name in dict.fromkeys(names):
         tag, _ = await Tag.get_or_create(name=name)
-        found[tag.id] = tag
-    return list(found.values())
+        tags[tag.id] = tag
+    return list(tags.values())
 
 
 async def _tag(article: ArticleRC, tags: Sequence[Tag]) -> None:
-    rows = [Tagging(article_id=article.id, tag_id=tag.id, place=place) for place, tag in enumerate(tags)]
+    rows = [Tagging(article_id=article.id, tag_id=tag.id, place=position) for position, tag in enumerate(tags)]
     await Tagging.bulk_create(rows)
 
 
 @contextmanager
 def _slug_is_free() -> Iterator[None]:
-    """Whether it is says the database, at the write."""
+    """Turn the database's unique violation into an error code."""
     try:
         yield
     except IntegrityError as exc:

@@ -1,4 +1,4 @@
-"""Comments below articles."""
+"""Reads and writes of comments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST_COMMENTS = 1000  # the contract has no pages of them
 
 @dataclass(frozen=True)
 class SeenComment:
-    """A comment as one reader sees it."""
+    """A comment for one reader."""
 
     id: int
     body: str
@@ -26,7 +26,7 @@ class SeenComment:
 
 
 async def comment_on(user: UserRC, slug: str, body: str) -> Comment:
-    """A new comment. Raises ARTICLE_NOT_FOUND."""
+    """Add a comment. Raises ARTICLE_NOT_FOUND."""
     article = await article_at(slug)
     try:
         return await Comment.create(article_id=article.id, author_id=user.id, body=body)
@@ -35,14 +35,14 @@ async def comment_on(user: UserRC, slug: str, body: str) -> Comment:
 
 
 async def comments_below(slug: str) -> list[Comment]:
-    """The newest comments of an article, in the order in which they were written. Raises ARTICLE_NOT_FOUND."""
+    """The newest comments of an article, oldest first. Raises ARTICLE_NOT_FOUND."""
     article = await article_at(slug)
     newest = await Comment.filter(article_id=article.id).order_by("-id").limit(MOST_COMMENTS)
     return newest[::-1]
 
 
 async def delete_comment(user: UserRC, slug: str, comment_id: int) -> None:
-    """Delete a comment of the user's own. Raises ARTICLE_NOT_FOUND, COMMENT_NOT_FOUND and COMMENT_FORBIDDEN."""
+    """Delete the user's own comment. Raises ARTICLE_NOT_FOUND, COMMENT_NOT_FOUND and COMMENT_FORBIDDEN."""
     article = await article_at(slug)
     comment = await Comment.get_or_none(id=comment_id, article_id=article.id)
     if comment is None:
@@ -53,8 +53,9 @@ async def delete_comment(user: UserRC, slug: str, comment_id: int) -> None:
 
 
 async def seen_by(reader: UserRC | None, comments: Sequence[Comment]) -> list[SeenComment]:
-    """Comments as that reader sees them."""
+    """Comments for one reader."""
     authors = await profiles_for(reader, [comment.author_id for comment in comments])
     return [
-        SeenComment(each.id, each.body, each.created_at, each.updated_at, authors[each.author_id]) for each in comments
+        SeenComment(comment.id, comment.body, comment.created_at, comment.updated_at, authors[comment.author_id])
+        for comment in comments
     ]

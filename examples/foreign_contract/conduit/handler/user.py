@@ -1,4 +1,4 @@
-"""Users: registration, signing in, what they change of themselves, and whom they follow."""
+"""Users: registration, login, updates, and following."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from sanicbase import IntegrityError
 
 @dataclass(frozen=True)
 class Profile:
-    """A user as a reader sees them."""
+    """The profile of a user for one reader."""
 
     username: str
     bio: str | None
@@ -22,14 +22,14 @@ class Profile:
 
 
 async def register(username: str, email: str, password: str) -> UserRC:
-    """A new user. Raises USERNAME_TAKEN and EMAIL_TAKEN."""
+    """Register a user. Raises USERNAME_TAKEN and EMAIL_TAKEN."""
     password_hash = await hash_password(password)
     with _names_are_free():
         return await UserRC.create(username=username, email=email, password_hash=password_hash)
 
 
 async def sign_in(email: str, password: str) -> UserRC:
-    """The user with that password. Raises CREDENTIALS_INVALID."""
+    """Authenticate a user by password. Raises CREDENTIALS_INVALID."""
     user = await User.get_by_unique(email=email)
     if not await is_password(password, user.password_hash if user else None) or user is None:
         raise ConduitError.CREDENTIALS_INVALID()
@@ -37,7 +37,7 @@ async def sign_in(email: str, password: str) -> UserRC:
 
 
 async def change_user(user: UserRC, fields: dict[str, str | None]) -> UserRC:
-    """Change some fields of a user. Raises as `register` does."""
+    """Update fields of a user. Raises USERNAME_TAKEN and EMAIL_TAKEN."""
     if password := fields.pop("password", None):
         fields["password_hash"] = await hash_password(password)
     with _names_are_free():
@@ -45,27 +45,27 @@ async def change_user(user: UserRC, fields: dict[str, str | None]) -> UserRC:
 
 
 async def profile_of(username: str, reader: UserRC | None) -> Profile:
-    """The profile of the user with that name. Raises PROFILE_NOT_FOUND."""
+    """The profile of a user by name. Raises PROFILE_NOT_FOUND."""
     user = await _user_named(username)
     return (await profiles_for(reader, [user.id]))[user.id]
 
 
 async def follow(reader: UserRC, username: str) -> Profile:
-    """Follow that user; once more changes nothing. Raises PROFILE_NOT_FOUND."""
+    """Follow the user. Repeating it changes nothing. Raises PROFILE_NOT_FOUND."""
     user = await _user_named(username)
     await Follow.upsert({"follower_id": reader.id, "followed_id": user.id}, on=["follower", "followed"])
     return await profile_of(username, reader)
 
 
 async def unfollow(reader: UserRC, username: str) -> Profile:
-    """Follow that user no longer. Raises PROFILE_NOT_FOUND."""
+    """Unfollow the user. Raises PROFILE_NOT_FOUND."""
     user = await _user_named(username)
     await Follow.delete_by({"follower_id": reader.id, "followed_id": user.id})
     return await profile_of(username, reader)
 
 
 async def profiles_for(reader: UserRC | None, user_ids: Collection[int]) -> dict[int, Profile]:
-    """The profiles of these users: one read of the cache, and one query for whom the reader follows."""
+    """The profiles of these users, by one read of the cache and one query."""
     users = [user for user in await UserRC.get_many(list(set(user_ids))) if user]
     followed = set[int]()
     if reader and users:
@@ -83,7 +83,7 @@ async def _user_named(username: str) -> UserRC:
 
 @contextmanager
 def _names_are_free() -> Iterator[None]:
-    """Whether they are says the database, at the write."""
+    """Turn the database's unique violations into error codes."""
     try:
         yield
     except IntegrityError as exc:

@@ -27,7 +27,7 @@ TagList = Annotated[list[TagName], Field(max_length=consts.MOST_TAGS)]
 
 
 class NewArticle(Body):
-    """What an author sends."""
+    """The fields of a new article."""
 
     title: Title
     description: Description
@@ -36,7 +36,7 @@ class NewArticle(Body):
 
 
 class ArticleChange(Body):
-    """The fields to change. What is left out stays, and nothing can be null."""
+    """The fields to update. Omitted fields keep their values, and no field can be null."""
 
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)
@@ -45,19 +45,19 @@ class ArticleChange(Body):
 
 
 class Draft(Body):
-    """A new article, wrapped."""
+    """The body of a create request."""
 
     article: NewArticle
 
 
 class ArticleUpdate(Body):
-    """A change, wrapped."""
+    """The body of an update request."""
 
     article: ArticleChange
 
 
 class ArticleLine(Body):
-    """An article on a list: the contract leaves the body out."""
+    """An article in a list, without the body."""
 
     slug: str
     title: str
@@ -77,33 +77,33 @@ class ArticleOut(ArticleLine):
 
 
 class ArticleBody(Body):
-    """An article, wrapped."""
+    """The body with one article."""
 
     article: ArticleOut
 
 
 class ArticlesBody(Body):
-    """Some articles, and how many there are."""
+    """The body with a page of articles and the total."""
 
     articles: list[ArticleLine]
     articles_count: int
 
 
 class TagsBody(Body):
-    """Tags, wrapped."""
+    """The body with tags."""
 
     tags: list[str]
 
 
 class FeedQuery(BaseModel):
-    """Which part of a list."""
+    """The pagination of a list."""
 
     limit: int = Field(20, ge=1, le=100)
     offset: int = Field(0, ge=0, le=2**31 - 1)
 
 
 class ArticleQuery(FeedQuery):
-    """Which articles."""
+    """The filters of a list of articles."""
 
     tag: str | None = Field(None, max_length=consts.TAG_LENGTH)
     author: str | None = Field(None, max_length=consts.USERNAME_LENGTH)
@@ -114,23 +114,23 @@ class ArticlesAPI(BaseAPI):
     """All articles."""
 
     async def get(self, request: Request, query: ArticleQuery, user: UserRC | None) -> ArticlesBody:
-        """The newest articles, by tag, author or who likes them."""
+        """The newest articles, filtered by tag, author or favoriting user."""
         selected = articles.selected(query.tag, query.author, query.favorited)
         return await _listed(user, *await articles.page_of(selected, query.limit, query.offset))
 
     @raises(ConduitError.TITLE_TAKEN)
     async def post(self, request: Request, body: Draft, user: UserRC) -> Created[ArticleBody]:
-        """Write an article."""
+        """Create an article."""
         new = body.article
         article = await articles.write(user, new.title, new.description, new.body, new.tag_list)
         return Created(await _wrapped(user, article))
 
 
 class FeedAPI(BaseAPI):
-    """The articles of those whom the reader follows."""
+    """Articles of the authors that the reader follows."""
 
     async def get(self, request: Request, query: FeedQuery, user: UserRC) -> ArticlesBody:
-        """The newest of them."""
+        """The newest articles of the feed."""
         return await _listed(user, *await articles.page_of(articles.feed_of(user), query.limit, query.offset))
 
 
@@ -139,34 +139,34 @@ class ArticleAPI(BaseAPI):
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> ArticleBody:
-        """The article with that slug."""
+        """Get an article by its slug."""
         return await _wrapped(user, await articles.article_at(slug))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN, ConduitError.TITLE_TAKEN)
     async def put(self, request: Request, slug: str, body: ArticleUpdate, user: UserRC) -> ArticleBody:
-        """Change an article of one's own. With the title its slug changes."""
+        """Update your own article. A new title changes the slug."""
         fields = body.article.model_dump(exclude_unset=True, by_alias=False)
         tags = fields.pop("tag_list", None)
         return await _wrapped(user, await articles.change(user, slug, fields, tags))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN)
     async def delete(self, request: Request, slug: str, user: UserRC) -> NoContent:
-        """Take an article of one's own back."""
+        """Delete your own article."""
         await articles.take_back(user, slug)
         return NoContent()
 
 
 class FavoriteAPI(BaseAPI):
-    """Whether the reader likes an article."""
+    """The reader's favorite mark of an article."""
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
-        """Like it."""
+        """Favorite the article."""
         return await _wrapped(user, await articles.like(user, slug))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def delete(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
-        """Like it no longer."""
+        """Unfavorite the article."""
         return await _wrapped(user, await articles.like_no_longer(user, slug))
 
 
@@ -174,13 +174,13 @@ class TagsAPI(APIView, public=True):
     """All tags."""
 
     async def get(self, request: Request) -> TagsBody:
-        """The tags that articles have, the most used first."""
+        """All used tags, most used first."""
         return TagsBody(tags=await articles.popular_tags())
 
 
 async def _listed(reader: UserRC | None, page: Sequence[Article], count: int) -> ArticlesBody:
     seen = await articles.seen_by(reader, page)
-    return ArticlesBody(articles=[ArticleLine.model_validate(each) for each in seen], articles_count=count)
+    return ArticlesBody(articles=[ArticleLine.model_validate(article) for article in seen], articles_count=count)
 
 
 async def _wrapped(reader: UserRC | None, article: ArticleRC) -> ArticleBody:

@@ -15,17 +15,17 @@ from conduit.interface.profile import ProfileOut
 from conduit.model_rc.user import UserRC
 from sanicbase import Created, NoContent, raises
 
-Key = Annotated[int, Field(ge=1, le=consts.LARGEST_KEY)]
+Key = Annotated[int, Field(ge=1, le=consts.MAX_KEY)]
 
 
 class NewComment(Body):
-    """What a reader sends."""
+    """The fields of a new comment."""
 
     body: Annotated[str, StringConstraints(min_length=1, max_length=consts.COMMENT_LENGTH)]
 
 
 class Remark(Body):
-    """A new comment, wrapped."""
+    """The body of a create request."""
 
     comment: NewComment
 
@@ -41,7 +41,7 @@ class CommentOut(Body):
 
 
 class CommentBody(Body):
-    """A comment, wrapped."""
+    """The body with one comment."""
 
     comment: CommentOut
 
@@ -53,17 +53,17 @@ class CommentsBody(Body):
 
 
 class CommentsAPI(BaseAPI):
-    """The comments below an article."""
+    """The comments of an article."""
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> CommentsBody:
-        """All of them, the oldest first."""
+        """All comments, oldest first."""
         seen = await comments.seen_by(user, await comments.comments_below(slug))
-        return CommentsBody(comments=[CommentOut.model_validate(each) for each in seen])
+        return CommentsBody(comments=[CommentOut.model_validate(comment) for comment in seen])
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, body: Remark, user: UserRC) -> Created[CommentBody]:
-        """Write a comment."""
+        """Add a comment."""
         written = await comments.comment_on(user, slug, body.comment.body)
         (seen,) = await comments.seen_by(user, [written])
         return Created(CommentBody(comment=CommentOut.model_validate(seen)))
@@ -74,6 +74,6 @@ class CommentAPI(BaseAPI):
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.COMMENT_NOT_FOUND, ConduitError.COMMENT_FORBIDDEN)
     async def delete(self, request: Request, slug: str, comment_id: Key, user: UserRC) -> NoContent:
-        """Delete a comment of one's own."""
+        """Delete your own comment."""
         await comments.delete_comment(user, slug, comment_id)
         return NoContent()

@@ -1,4 +1,4 @@
-"""`/profiles`: users as others see them, and who follows whom."""
+"""`/profiles`: profiles and following."""
 
 from sanic.request import Request
 
@@ -12,7 +12,7 @@ from sanicbase import raises
 
 
 class ProfileOut(Body):
-    """A user as a reader sees them."""
+    """The profile of a user for one reader."""
 
     username: str
     bio: str | None
@@ -21,7 +21,7 @@ class ProfileOut(Body):
 
 
 class ProfileBody(Body):
-    """A profile, wrapped."""
+    """The body with one profile."""
 
     profile: ProfileOut
 
@@ -31,21 +31,21 @@ class ProfileAPI(BaseAPI):
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def get(self, request: Request, username: str, user: UserRC | None) -> ProfileBody:
-        """The profile of the user with that name."""
+        """The profile of a user by name."""
         return _wrapped(await users.profile_of(username, user))
 
 
 class FollowAPI(BaseAPI):
-    """Whether the reader follows a user."""
+    """The reader's following of a user."""
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def post(self, request: Request, username: str, user: UserRC) -> ProfileBody:
-        """Follow that user."""
+        """Follow the user."""
         return _wrapped(await users.follow(user, username))
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def delete(self, request: Request, username: str, user: UserRC) -> ProfileBody:
-        """Follow that user no longer."""
+        """Unfollow the user."""
         return _wrapped(await users.unfollow(user, username))
 
 

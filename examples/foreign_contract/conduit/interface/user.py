@@ -1,4 +1,4 @@
-"""`/users` and `/user`: registration, signing in, and whoever asks."""
+"""`/users` and `/user`: registration, login, and the current user."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ Image = Annotated[str | None, Field(max_length=consts.IMAGE_LENGTH), NullForEmpt
 
 
 class NewUser(Body):
-    """Who would like to come in."""
+    """The fields of a registration."""
 
     username: Username
     email: Email
@@ -34,14 +34,14 @@ class NewUser(Body):
 
 
 class Credentials(Body):
-    """Who says to be somebody."""
+    """The fields of a login."""
 
     email: Email
     password: Password
 
 
 class UserChange(Body):
-    """The fields to change. What is left out stays; only `bio` and `image` can be null."""
+    """The fields to update. Omitted fields keep their values; only `bio` and `image` can be null."""
 
     username: Username = Field(default_factory=str)
     email: Email = Field(default_factory=str)
@@ -51,25 +51,25 @@ class UserChange(Body):
 
 
 class Registration(Body):
-    """The contract wraps what is sent in a member of its name."""
+    """The body of a registration."""
 
     user: NewUser
 
 
 class Login(Body):
-    """Credentials, wrapped."""
+    """The body of a login."""
 
     user: Credentials
 
 
 class UserUpdate(Body):
-    """A change, wrapped."""
+    """The body of an update request."""
 
     user: UserChange
 
 
 class CurrentUser(Body):
-    """A user as they see themselves, with a token."""
+    """The current user, with a token."""
 
     username: str
     email: str
@@ -79,7 +79,7 @@ class CurrentUser(Body):
 
 
 class UserBody(Body):
-    """A user, wrapped."""
+    """The body with the current user."""
 
     user: CurrentUser
 
@@ -89,13 +89,13 @@ class UsersAPI(APIView, public=True):
 
     @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def post(self, request: Request, body: Registration) -> Created[UserBody]:
-        """Register, and get a token."""
+        """Register and get a token."""
         new = body.user
         return Created(_wrapped(await users.register(new.username, new.email, new.password)))
 
 
 class LoginAPI(APIView, public=True):
-    """Signing in."""
+    """Login."""
 
     security = BaseAPI.security  # what a 401 names
 
@@ -106,15 +106,15 @@ class LoginAPI(APIView, public=True):
 
 
 class CurrentUserAPI(BaseAPI):
-    """Whoever asks."""
+    """The current user."""
 
     async def get(self, request: Request, user: UserRC) -> UserBody:
-        """The user whose token was sent."""
+        """Return the user whose token was sent."""
         return _wrapped(user)
 
     @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def put(self, request: Request, body: UserUpdate, user: UserRC) -> UserBody:
-        """Change some fields."""
+        """Update some fields."""
         return _wrapped(await users.change_user(user, body.user.model_dump(exclude_unset=True, by_alias=False)))
 
 

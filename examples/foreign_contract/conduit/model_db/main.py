@@ -1,4 +1,4 @@
-"""The tables that conduit's migrations make."""
+"""The tables that conduit's migrations create."""
 
 from tortoise import fields
 
@@ -7,7 +7,7 @@ from sanicbase import DBModel, Timestamps
 
 
 class User(Timestamps):
-    """Somebody who reads, writes and follows. Of the password only its hash is kept."""
+    """A user. Only the hash of the password is stored."""
 
     id = fields.IntField(primary_key=True)
     username = fields.CharField(max_length=consts.USERNAME_LENGTH, unique=True)
@@ -37,7 +37,7 @@ class Follow(DBModel):
 
 
 class Tag(DBModel):
-    """A word that articles are found by."""
+    """A tag of articles."""
 
     id = fields.IntField(primary_key=True)
     name = fields.CharField(max_length=consts.TAG_LENGTH, unique=True)
@@ -71,7 +71,7 @@ class Article(Timestamps):
 
 
 class Tagging(DBModel):
-    """The table between articles and tags, as a model: tags have an order."""
+    """The join table of articles and tags. It is a model because tags have an order."""
 
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="taggings")
@@ -102,7 +102,7 @@ class Favorite(DBModel):
 
 
 class Comment(Timestamps):
-    """A comment below an article. All go with the article."""
+    """A comment on an article. It is deleted with the article."""
 
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField(

@@ -1,1 +1,1 @@
-"""What conduit keeps in Redis."""
+"""The cache models of conduit."""

@@ -1,4 +1,4 @@
-"""Articles, and what is counted or listed for each of them."""
+"""The cache models of articles, their tags and their favorites."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ class TagListRC(RCModel):
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
-        """The tags of all articles asked for, in one query."""
+        """Load the tags of all these articles in one query."""
         rows = await Tagging.filter(article_id__in=keys).order_by("place").values("article_id", "tag__name")
         names: dict[int, list[str]] = {key: [] for key in keys}
         for row in rows:
@@ -48,7 +48,7 @@ class TagListRC(RCModel):
 
 
 class FavoriteCountRC(RCModel):
-    """How many users like an article."""
+    """The number of users who favorited an article."""
 
     article_id: int
     favorites: int
@@ -59,7 +59,7 @@ class FavoriteCountRC(RCModel):
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
-        """The counts of all articles asked for, in one query."""
+        """Load the counts of all these articles in one query."""
         liked = Favorite.filter(article_id__in=keys).annotate(n=Count("id")).group_by("article_id")
         counted = dict(await liked.values_list("article_id", "n"))
         return [cls(article_id=key, favorites=counted.get(key, 0)) for key in keys]

@@ -1,11 +1,11 @@
-"""Users, as every request with a token asks for one, and every article and comment for its author."""
+"""The cache model of users, which requests with a token, articles and comments read."""
 
 from conduit.model_db.main import User
 from sanicbase import RCModel
 
 
 class UserRC(RCModel):
-    """A user without the hash of the password, which is only read where somebody signs in."""
+    """A user without the password hash, which only a login reads."""
 
     id: int
     username: str

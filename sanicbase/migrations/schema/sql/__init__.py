@@ -14,10 +14,10 @@ __all__ = ["statements_of"]
 WRITERS: dict[Dialect, type[Writer]] = {"postgres": PostgresWriter, "mysql": MySQLWriter, "sqlite": SQLiteWriter}
 
 
-def statements_of(changes: Changes, dialect: Dialect, *, safe: bool = False, back: bool = False) -> list[str]:
+def statements_of(changes: Changes, dialect: Dialect, *, safe: bool = False, reverse: bool = False) -> list[str]:
     """The statements that carry the changes out, in order, without semicolons.
 
-    `safe` leaves tables that are there as they are. `back` fills a required column that comes back with the neutral
+    `safe` leaves tables that are there as they are. `reverse` fills a required column that comes back with the neutral
     value of its type, for its own are gone. Raises MigrationError for a change that no statement makes.
     """
-    return list(WRITERS[dialect](safe=safe, back=back).script(changes))
+    return list(WRITERS[dialect](safe=safe, reverse=reverse).script(changes))

@@ -22,56 +22,56 @@ class MySQLWriter(ServerWriter):
 
     dialect: ClassVar[Dialect] = "mysql"
 
-    def parts(self, table: Table) -> Iterator[str]:
+    def constraints(self, table: Table) -> Iterator[str]:
         for index in table.indexes:
             yield self._index(index)
         for key in table.foreign_keys:
             yield self.reference(key)
 
     def table_options(self, table: Table) -> str:
-        comment = f" COMMENT={self.text(table.comment)}" if table.comment else ""
+        comment = f" COMMENT={self.quote_text(table.comment)}" if table.comment else ""
         return f" CHARACTER SET utf8mb4{comment}"
 
     def column_comment(self, column: Column) -> str:
-        return f" COMMENT {self.text(column.comment)}" if column.comment else ""
+        return f" COMMENT {self.quote_text(column.comment)}" if column.comment else ""
 
     def _drop_references(self, change: TableChange) -> Iterator[str]:
         """The index that the server has made for a reference stays when that goes, so it is dropped as well."""
-        table = self.of(change.before)
+        table = self.table_name(change.before)
         for key in change.dropped_foreign_keys:
-            yield f"ALTER TABLE {table} DROP FOREIGN KEY {self.quoted(key.name)}"
+            yield f"ALTER TABLE {table} DROP FOREIGN KEY {self.quote_name(key.name)}"
             if not has_index(change.before, key.column):
-                yield f"ALTER TABLE {table} DROP INDEX {self.quoted(key.name)}"
+                yield f"ALTER TABLE {table} DROP INDEX {self.quote_name(key.name)}"
 
     def _drop_indexes(self, change: TableChange) -> Iterator[str]:
         for index in change.dropped_indexes:
-            yield f"ALTER TABLE {self.of(change.before)} DROP INDEX {self.quoted(index.name)}"
+            yield f"ALTER TABLE {self.table_name(change.before)} DROP INDEX {self.quote_name(index.name)}"
 
     def _rename(self, change: TableChange) -> Iterator[str]:
-        table = self.of(change.new)
+        table = self.table_name(change.new)
         if change.is_renamed:
-            yield f"ALTER TABLE {self.of(change.before)} RENAME TO {table}"
+            yield f"ALTER TABLE {self.table_name(change.before)} RENAME TO {table}"
         for was, now in change.renamed_columns:
-            yield f"ALTER TABLE {table} RENAME COLUMN {self.quoted(was)} TO {self.quoted(now)}"
+            yield f"ALTER TABLE {table} RENAME COLUMN {self.quote_name(was)} TO {self.quote_name(now)}"
         for old, index in change.renamed_indexes:
-            yield f"ALTER TABLE {table} RENAME INDEX {self.quoted(old.name)} TO {self.quoted(index.name)}"
+            yield f"ALTER TABLE {table} RENAME INDEX {self.quote_name(old.name)} TO {self.quote_name(index.name)}"
 
     def _alter(self, change: TableChange) -> Iterator[str]:
-        table = self.of(change.new)
+        table = self.table_name(change.new)
         for was, now in change.altered_columns:
             yield from self._alter_column(table, was, now)
         for column in change.added_columns:
             yield from self._add_column(table, column)
         for column in change.dropped_columns:  # last, for a table has one column at least
-            yield f"ALTER TABLE {table} DROP COLUMN {self.quoted(column.name)}"
+            yield f"ALTER TABLE {table} DROP COLUMN {self.quote_name(column.name)}"
         for index in change.added_indexes:
             yield f"ALTER TABLE {table} ADD {self._index(index)}"
         if change.comment_changed:
-            yield f"ALTER TABLE {table} COMMENT={self.text(change.new.comment)}"
+            yield f"ALTER TABLE {table} COMMENT={self.quote_text(change.new.comment)}"
 
     def _add_column(self, table: str, column: Column) -> Iterator[str]:
         """The server fills a required column with what it calls implicit defaults; here it has to be told, or fails."""
-        name = self.quoted(column.name)
+        name = self.quote_name(column.name)
         if column.null or column.default or column.generated:
             yield f"ALTER TABLE {table} ADD COLUMN {self.column(column)}"
             return
@@ -87,7 +87,7 @@ class MySQLWriter(ServerWriter):
         yield f"ALTER TABLE {table} MODIFY COLUMN {self.column(column)}"
 
     def _alter_column(self, table: str, was: Column, now: Column) -> Iterator[str]:
-        name = self.quoted(now.name)
+        name = self.quote_name(now.name)
         value = now.default or self.filling(now)
         if was.null and not now.null and value:
             yield f"UPDATE {table} SET {name} = {value} WHERE {name} IS NULL"
@@ -99,4 +99,4 @@ class MySQLWriter(ServerWriter):
 
     def _index(self, index: Index) -> str:
         kind = "UNIQUE " if index.unique else f"{index.kind} " if index.kind else ""
-        return f"{kind}KEY {self.quoted(index.name)} ({self.columns(index)}){index.extra}"
+        return f"{kind}KEY {self.quote_name(index.name)} ({self.columns(index)}){index.extra}"

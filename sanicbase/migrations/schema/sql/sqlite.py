@@ -28,9 +28,9 @@ class SQLiteWriter(Writer):
         for change in changes.changed:
             for index in change.dropped_indexes:
                 if not index.constraint:
-                    yield f"DROP INDEX {self.quoted(index.name)}"
+                    yield f"DROP INDEX {self.quote_name(index.name)}"
         for table in changes.dropped:
-            yield f"DROP TABLE {self.of(table)}"
+            yield f"DROP TABLE {self.table_name(table)}"
         for change in changes.changed:
             yield from self._rename(change)
         for change in changes.changed:
@@ -43,7 +43,7 @@ class SQLiteWriter(Writer):
         if name is None:
             yield from self._indexes(table)
 
-    def parts(self, table: Table) -> Iterator[str]:
+    def constraints(self, table: Table) -> Iterator[str]:
         for index in table.indexes:
             if index.constraint:
                 yield f"{self.constraint(index.name)}UNIQUE ({self.columns(index)})"
@@ -60,36 +60,40 @@ class SQLiteWriter(Writer):
         return ""  # nobody ever asks for it
 
     def _rename(self, change: TableChange) -> Iterator[str]:
-        table = self.of(change.new)
+        table = self.table_name(change.new)
         if change.is_renamed:
-            yield f"ALTER TABLE {self.of(change.before)} RENAME TO {table}"
+            yield f"ALTER TABLE {self.table_name(change.before)} RENAME TO {table}"
         for was, now in change.renamed_columns:
-            yield f"ALTER TABLE {table} RENAME COLUMN {self.quoted(was)} TO {self.quoted(now)}"
+            yield f"ALTER TABLE {table} RENAME COLUMN {self.quote_name(was)} TO {self.quote_name(now)}"
         for old, index in change.renamed_indexes:
             if not index.constraint:
-                yield f"DROP INDEX {self.quoted(old.name)}"
+                yield f"DROP INDEX {self.quote_name(old.name)}"
                 if not _needs_rebuild(change):
                     yield self._index(change.new, index)
 
     def _alter(self, change: TableChange) -> Iterator[str]:
         for column in change.added_columns:
-            yield f"ALTER TABLE {self.of(change.new)} ADD COLUMN {self.column(column)}"
+            yield f"ALTER TABLE {self.table_name(change.new)} ADD COLUMN {self.column(column)}"
         for index in change.added_indexes:
             yield self._index(change.new, index)
 
     def _rebuild(self, change: TableChange) -> Iterator[str]:
         table, name = change.new, f"new__{change.new.name}"
-        old, new = self.of(table), self.quoted(name)
+        old, new = self.table_name(table), self.quote_name(name)
         yield from self.create(table, name)
-        pairs = [(each, change.old.column(each.name)) for each in table.columns]
-        values = [(self.quoted(each.name), value) for each, was in pairs if (value := self._value(each, was))]
-        names, taken = (", ".join(part) for part in zip(*values, strict=True))
-        yield f"INSERT INTO {new} ({names}) SELECT {taken} FROM {old}"
+        pairs = [(column, change.old.column(column.name)) for column in table.columns]
+        values = [
+            (self.quote_name(column.name), value)
+            for column, old_column in pairs
+            if (value := self._value(column, old_column))
+        ]
+        names, selected = (", ".join(part) for part in zip(*values, strict=True))
+        yield f"INSERT INTO {new} ({names}) SELECT {selected} FROM {old}"
         if _is_counted(table) and _is_counted(change.old):  # a number that was given is not given again
-            yield f"DELETE FROM sqlite_sequence WHERE name = {self.text(name)}"
+            yield f"DELETE FROM sqlite_sequence WHERE name = {self.quote_text(name)}"
             yield (
-                f"INSERT INTO sqlite_sequence (name, seq) SELECT {self.text(name)}, seq FROM sqlite_sequence "
-                f"WHERE name = {self.text(table.name)}"
+                f"INSERT INTO sqlite_sequence (name, seq) SELECT {self.quote_text(name)}, seq FROM sqlite_sequence "
+                f"WHERE name = {self.quote_text(table.name)}"
             )
         yield f"DROP TABLE {old}"
         yield f"ALTER TABLE {new} RENAME TO {old}"
@@ -97,7 +101,7 @@ class SQLiteWriter(Writer):
 
     def _value(self, column: Column, was: Column | None) -> str:
         """What the rows get in the column; empty to leave it to its default."""
-        name = self.quoted(column.name)
+        name = self.quote_name(column.name)
         value = "" if column.null or column.generated else column.default or self.filling(column)
         if was is None:
             return value
@@ -110,15 +114,17 @@ class SQLiteWriter(Writer):
 
     def _index(self, table: Table, index: Index) -> str:
         unique = "UNIQUE " if index.unique else ""
-        name = self.quoted(index.name)
-        return f"CREATE {unique}INDEX{self._safe} {name} ON {self.of(table)} ({self.columns(index)}){index.extra}"
+        name = self.quote_name(index.name)
+        return (
+            f"CREATE {unique}INDEX{self._safe} {name} ON {self.table_name(table)} ({self.columns(index)}){index.extra}"
+        )
 
 
 def _needs_rebuild(change: TableChange) -> bool:
     """Comments alone are no reason: SQLite has none but in the text of its statements."""
     retyped = [was for was, now in change.altered_columns if was.identity[:-1] != now.identity[:-1]]
-    added = [each for each in change.added_columns if not each.null or each.default or each.generated]
-    indexes = [each for each in (*change.dropped_indexes, *change.added_indexes) if each.constraint]
+    added = [column for column in change.added_columns if not column.null or column.default or column.generated]
+    indexes = [column for column in (*change.dropped_indexes, *change.added_indexes) if column.constraint]
     keys = (*change.dropped_foreign_keys, *change.added_foreign_keys)
     return bool(retyped or added or change.dropped_columns or indexes or keys or change.old.key != change.new.key)
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
 from sanicbase.migrations.schema.changes import Changes, TableChange
-from sanicbase.migrations.schema.literals import quoted, text
+from sanicbase.migrations.schema.literals import quote_name, quote_text
 from sanicbase.migrations.schema.tables import Column, ForeignKey, Index, Table
 from sanicbase.migrations.statements import Dialect
 
@@ -34,9 +34,9 @@ class Writer(ABC):
 
     dialect: ClassVar[Dialect]
 
-    def __init__(self, *, safe: bool, back: bool) -> None:
+    def __init__(self, *, safe: bool, reverse: bool) -> None:
         self._safe = " IF NOT EXISTS" if safe else ""
-        self._back = back
+        self._reverse = reverse
 
     @abstractmethod
     def script(self, changes: Changes) -> Iterator[str]:
@@ -45,15 +45,15 @@ class Writer(ABC):
     def create(self, table: Table, name: str | None = None) -> Iterator[str]:
         """A table, under another name if one is given, and the indexes that are not part of it."""
         parts = [
-            *(self.column(each, is_key=each.name == table.key) for each in table.columns),
-            *self.parts(table),
+            *(self.column(column, is_key=column.name == table.key) for column in table.columns),
+            *self.constraints(table),
         ]
         inside = ",\n    ".join(parts)
         here = self.name(name or table.name, table.schema)
         yield f"CREATE TABLE{self._safe} {here} (\n    {inside}\n){self.table_options(table)}"
 
     @abstractmethod
-    def parts(self, table: Table) -> Iterator[str]:
+    def constraints(self, table: Table) -> Iterator[str]:
         """What a table has inside of its parentheses behind the columns."""
 
     def table_options(self, table: Table) -> str:
@@ -63,11 +63,11 @@ class Writer(ABC):
     def column(self, column: Column, *, is_key: bool = False) -> str:
         """A column as CREATE TABLE and ADD COLUMN take it."""
         if column.generated:
-            return f"{self.quoted(column.name)} {column.generated}{self.column_comment(column)}"
+            return f"{self.quote_name(column.name)} {column.generated}{self.column_comment(column)}"
         null = "" if column.null else " NOT NULL"
         key = " PRIMARY KEY" if is_key else ""
         default = f" DEFAULT {column.default}" if column.default else ""
-        return f"{self.quoted(column.name)} {column.type}{null}{key}{default}{self.column_comment(column)}"
+        return f"{self.quote_name(column.name)} {column.type}{null}{key}{default}{self.column_comment(column)}"
 
     def column_comment(self, column: Column) -> str:
         """The comment where it is a part of the column."""
@@ -77,35 +77,35 @@ class Writer(ABC):
         """A reference as a part of a table."""
         target = self.name(key.table, key.schema)
         return (
-            f"{self.constraint(key.name)}FOREIGN KEY ({self.quoted(key.column)}) "
-            f"REFERENCES {target} ({self.quoted(key.to_column)}) ON DELETE {key.on_delete}"
+            f"{self.constraint(key.name)}FOREIGN KEY ({self.quote_name(key.column)}) "
+            f"REFERENCES {target} ({self.quote_name(key.to_column)}) ON DELETE {key.on_delete}"
         )
 
     def constraint(self, name: str) -> str:
         """How the name of a part of a table is given."""
-        return f"CONSTRAINT {self.quoted(name)} "
+        return f"CONSTRAINT {self.quote_name(name)} "
 
     def filling(self, column: Column) -> str:
         """What rows get in a required column that comes, or is required from now on; empty where nothing is known."""
-        if column.filling or not self._back:
+        if column.filling or not self._reverse:
             return column.filling
         return next(value for pattern, value in NEUTRAL if re.match(pattern, column.type, re.IGNORECASE))
 
     def columns(self, index: Index) -> str:
         """The columns of an index, and expressions as they are."""
-        return ", ".join(each if _is_expression(each) else self.quoted(each) for each in index.columns)
+        return ", ".join(column if _is_expression(column) else self.quote_name(column) for column in index.columns)
 
-    def quoted(self, name: str) -> str:
-        return quoted(name, self.dialect)
+    def quote_name(self, name: str) -> str:
+        return quote_name(name, self.dialect)
 
-    def text(self, value: str) -> str:
-        return text(value, self.dialect)
+    def quote_text(self, value: str) -> str:
+        return quote_text(value, self.dialect)
 
     def name(self, table: str, schema: str | None = None) -> str:
         """A table, with its schema if it has one."""
-        return f"{self.quoted(schema)}.{self.quoted(table)}" if schema else self.quoted(table)
+        return f"{self.quote_name(schema)}.{self.quote_name(table)}" if schema else self.quote_name(table)
 
-    def of(self, table: Table) -> str:
+    def table_name(self, table: Table) -> str:
         return self.name(table.name, table.schema)
 
     def refuse_other_key(self, change: TableChange) -> None:
@@ -133,7 +133,7 @@ class ServerWriter(Writer):
         for change in changes.changed:
             yield from self._drop_indexes(change)
         for table in changes.dropped:
-            yield f"DROP TABLE {self.of(table)}"
+            yield f"DROP TABLE {self.table_name(table)}"
         for change in changes.changed:
             yield from self._rename(change)
         for change in changes.changed:
@@ -142,7 +142,7 @@ class ServerWriter(Writer):
             yield from self.create(table)
         for change in changes.changed:
             for key in change.added_foreign_keys:
-                yield f"ALTER TABLE {self.of(change.new)} ADD {self.reference(key)}"
+                yield f"ALTER TABLE {self.table_name(change.new)} ADD {self.reference(key)}"
 
     @abstractmethod
     def _drop_references(self, change: TableChange) -> Iterator[str]:

@@ -1,0 +1,70 @@
+"""Lines of a class body, as `ruff format` leaves them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+
+from sanicbase.cli.scaffold.templates import WIDTH
+from sanicbase.cli.table import width
+
+__all__ = ["assignment", "entry", "literal", "sets"]
+
+INDENT = "    "
+
+
+def assignment(target: str, function: str, arguments: Mapping[str, str]) -> str:
+    """`    target = function(name=value, …)` on as many lines as it takes; a name such as `0` is a place."""
+    given = [value if name.isdigit() else f"{name}={value}" for name, value in arguments.items()]
+    line = f"{INDENT}{target} = {function}({', '.join(given)})"
+    if width(line) <= WIDTH:
+        return line
+    inside = f"{INDENT * 2}{', '.join(given)}"
+    if width(inside) > WIDTH:
+        inside = "\n".join(line for argument in given for line in _folded(argument, INDENT * 2))
+    return f"{INDENT}{target} = {function}(\n{inside}\n{INDENT})"
+
+
+def literal(text: str) -> str:
+    """A string's code, in double quotes unless that takes more backslashes."""
+    inner = repr("'\"" + text)[len("'\\'\"") : -1].replace("\\'", "'")
+    if text.count('"') > text.count("'"):
+        return "'" + inner.replace("'", "\\'") + "'"
+    return '"' + inner.replace('"', '\\"') + '"'
+
+
+def sets(names: Sequence[Sequence[str]]) -> str:
+    """The code of a tuple of tuples of texts."""
+    inner = [f"({', '.join(map(literal, row))}{',' * (len(row) == 1)})" for row in names]
+    return f"({', '.join(inner)}{',' * (len(inner) == 1)})"
+
+
+def entry(option: str, value: str) -> list[str]:
+    """The lines of an option of Meta, without their indent."""
+    line = f"{option} = {value}"
+    if width(line) + len(INDENT * 2) <= WIDTH:
+        return [line]
+    if not value.startswith("("):
+        return [f"{option} = (", *_pieces(value, INDENT), ")"]
+    return [f"{option} = (", *(f"{INDENT}{item}," for item in re.findall(r"\([^()]*\)", value[1:-1])), ")"]
+
+
+def _folded(argument: str, indent: str) -> list[str]:
+    """The lines of an argument; a text that is too long for one stands on several, in brackets."""
+    name, equals, value = argument.partition("=")
+    if width(indent + argument) < WIDTH or not (equals and value[:1] in "'\""):
+        return [f"{indent}{argument},"]
+    return [f"{indent}{name}=(", *_pieces(value, indent + INDENT), f"{indent}),"]
+
+
+def _pieces(value: str, indent: str) -> list[str]:
+    """The code of one text as that of several, a line each, cut behind a space where there is one."""
+    lines, quote = [""], value[0]
+    for letter in re.findall(r"\\(?:x..|u.{4}|U.{8}|.)|[^\\]", value[1:-1]):
+        if width(f"{INDENT * 3}{quote}{lines[-1]}{letter}{quote}") > WIDTH:
+            begun, space, word = lines.pop().rpartition(" ")
+            lines += [begun + space, word] if begun else [word, ""]
+        lines[-1] += letter
+    # Each of them has the quotes that suit it.
+    return [f"{indent}{literal(ast.literal_eval(f'{quote}{line}{quote}'))}" for line in lines]

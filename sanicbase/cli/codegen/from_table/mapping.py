@@ -1,0 +1,232 @@
+"""What of a table its model has: which columns, which of them are relations, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sanicbase.cli.codegen.from_table.field_names import field_names, free_name
+from sanicbase.cli.codegen.from_table.field_types import field_type
+from sanicbase.cli.codegen.from_table.source_table import RelatedModel, SourceTable
+from sanicbase.i18n import gettext as _
+from sanicbase.migrations.introspection import ColumnInfo, ForeignKeyInfo, IndexInfo, TableInfo
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["Relation", "TableMapping", "map_table"]
+
+
+MISQUOTED: dict[Dialect, str] = {"postgres": '"', "sqlite": '"', "mysql": "`%"}
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A foreign key that leads to a model."""
+
+    key: ForeignKeyInfo
+    model: RelatedModel
+    name: str
+    """The attribute for the related object; that for its key has `_id` behind it."""
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """What is kept of a table."""
+
+    columns: Mapping[str, ColumnInfo]
+    relations: Mapping[str, Relation]
+    """By their columns."""
+    names: Mapping[str, str]
+    """The attribute of each column."""
+    indexes: tuple[IndexInfo, ...]
+    """Those that Tortoise has words for."""
+    notes: tuple[str, ...]
+    """A sentence for each column or foreign key that the model has not."""
+
+
+def map_table(existing: SourceTable, name: str, *, migrated: bool) -> TableMapping:
+    """What a model of that name has of the table; `migrated` when the service's migrations are to make its table.
+
+    Raises ValueError with a sentence for a table that Tortoise can have no model for.
+    """
+    table = existing.table
+    _check_name(existing)
+    _check_key(table)
+    reasons = {column: _omission_reason(existing, column) for column in table.columns.values()}
+    columns = {column.name: column for column, reason in reasons.items() if not reason}
+    foreign_keys, plain = _foreign_keys(existing, name, columns, migrated=migrated)
+    names = field_names(column for column in columns if column not in foreign_keys)
+    relations = dict(_named_relations(foreign_keys, set(names.values())))
+    names |= {column: f"{relation.name}_id" for column, relation in relations.items()}
+    indexes = tuple(index for index in table.indexes if _is_supported(index, columns))
+    return TableMapping(columns, relations, names, indexes, (*filter(None, reasons.values()), *plain))
+
+
+def _foreign_keys(
+    existing: SourceTable, name: str, columns: Mapping[str, ColumnInfo], *, migrated: bool
+) -> tuple[dict[str, tuple[ForeignKeyInfo, RelatedModel]], list[str]]:
+    """Which columns lead to models, and a sentence for each other foreign key of columns that are kept."""
+    table, relations, plain = existing.table, {}, []
+    for key in (foreign_key for foreign_key in table.foreign_keys if set(foreign_key.columns) <= columns.keys()):
+        known = existing.models.get(key.table) or (_self_reference(existing, name) if key.table == table.name else None)
+        if known is None:
+            plain.append(_no_model(existing, key))
+        elif reason := _no_relation_reason(existing, key, known, migrated=migrated):
+            plain.append(reason)
+        else:
+            relations[key.columns[0]] = (key, known)
+    return relations, plain
+
+
+def _check_name(existing: SourceTable) -> None:
+    name = existing.table.name
+    if letter := _misquoted(existing, name):
+        raise ValueError(
+            _(
+                "The table {name} has a {letter} in its name, which Tortoise cannot quote. Rename it.",
+                name=name,
+                letter=letter,
+            )
+        )
+
+
+def _misquoted(existing: SourceTable, name: str) -> str:
+    """A letter of a name with which Tortoise makes SQL that is none; empty when there is none."""
+    return next((letter for letter in name if letter in MISQUOTED[existing.dialect]), "")
+
+
+def _is_supported(index: IndexInfo, columns: Mapping[str, ColumnInfo]) -> bool:
+    """Whether Tortoise has words for an index. It takes some names of columns for expressions, and quotes them not."""
+    expressions = not index.unique and any(letter in name for name in index.columns for letter in '() ".:')
+    return index.is_plain and set(index.columns) <= columns.keys() and not expressions
+
+
+def _check_key(table: TableInfo) -> None:
+    if len(table.key) == 1:
+        return
+    if table.key:
+        columns = ", ".join(table.key)
+        raise ValueError(
+            _(
+                "The primary key of {table} has several columns ({columns}), and a model has a key of one. Give the "
+                "table a key of its own, such as a column that counts, and make ({columns}) a unique set.",
+                table=table.name,
+                columns=columns,
+            )
+        )
+    raise ValueError(
+        _("{table} has no primary key, by which a model tells its rows apart. Give it one.", table=table.name)
+    )
+
+
+def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
+    """Why the model has not that column; empty when it has. Raises ValueError when it can not do without it."""
+    name, table = column.name, existing.table
+    is_key = name in table.key
+    if column.computed or (column.generated and not is_key):
+        return _("{name} is left out: the database computes it, and Tortoise would write it.", name=name)
+    reason = _unsupported_reason(existing, column, is_key=is_key)
+    if not reason:
+        return ""
+    if is_key or not (column.nullable or column.default is not None):
+        if is_key:
+            raise ValueError(
+                _(
+                    "{table}.{name} {reason}, and no row can be written without it. Change that.",
+                    table=table.name,
+                    name=name,
+                    reason=reason,
+                )
+            )
+        raise ValueError(
+            _(
+                "{table}.{name} {reason}, and no row can be written without it. Change that, or let it be NULL, or "
+                "give it a default: then it is left out.",
+                table=table.name,
+                name=name,
+                reason=reason,
+            )
+        )
+    given = column.default if column.default is not None else "NULL"
+    return _(
+        "{name} is left out: it {reason}. New rows have its default there, {given}.",
+        name=name,
+        reason=reason,
+        given=given,
+    )
+
+
+def _unsupported_reason(existing: SourceTable, column: ColumnInfo, *, is_key: bool) -> str:
+    """What about a column Tortoise cannot do; empty when it can."""
+    if letter := _misquoted(existing, column.name):
+        return _("has a {letter} in its name, which Tortoise cannot quote", letter=letter)
+    kind = field_type(column, existing.dialect, key=is_key)
+    if kind is None:
+        return _("is {type}, which no field of Tortoise reads and writes", type=column.type)
+    if is_key and not kind.indexable:
+        return _("is {type}, which Tortoise takes for no key", type=column.type)
+    return ""
+
+
+def _self_reference(existing: SourceTable, name: str) -> RelatedModel:
+    """The model that is being made, for a table that refers to itself."""
+    table = existing.table
+    return RelatedModel(name, "", f"{existing.label}.{name}", table.key[0], {}, frozenset(), migrated=True)
+
+
+def _no_model(existing: SourceTable, key: ForeignKeyInfo) -> str:
+    column = ", ".join(key.columns)
+    return _(
+        "{column} is a plain column: it leads to {target_table}, of which {label} has no model. Add that one first "
+        "to have a relation: sanicGuider add model NAME --from-table {target_table}",
+        column=column,
+        target_table=key.table,
+        label=existing.label,
+    )
+
+
+def _no_relation_reason(existing: SourceTable, key: ForeignKeyInfo, known: RelatedModel, *, migrated: bool) -> str:
+    """Why a foreign key to a model is no relation; empty when it is one."""
+    column = ", ".join(key.columns)
+    if len(key.columns) > 1:
+        return _(
+            "({column}) are plain columns: a relation has one column, and this foreign key to {target_table} several.",
+            column=column,
+            target_table=key.table,
+        )
+    if migrated and not known.migrated:
+        return _(
+            "{column} is a plain column: it leads to {model}, a model of MODEL_EXTRA, and the migrations do not "
+            "make its table.",
+            column=column,
+            model=known.name,
+        )
+    if key.targets[0] not in (known.key, *known.unique):
+        return _(
+            "{column} is a plain column: it leads to {target_table}.{target}, which is not unique in {model}.",
+            column=column,
+            target_table=key.table,
+            target=key.targets[0],
+            model=known.name,
+        )
+    if key.on_delete == "SET NULL" and not existing.table.columns[column].nullable:
+        return _(
+            "{column} is a plain column: deleting its {model} would set it to NULL, which it may not be.",
+            column=column,
+            model=known.name,
+        )
+    return ""
+
+
+def _named_relations(
+    foreign_keys: Mapping[str, tuple[ForeignKeyInfo, RelatedModel]], taken: set[str]
+) -> Iterator[tuple[str, Relation]]:
+    """The relations, each with a name that nothing else has."""
+    for column, (key, known) in foreign_keys.items():
+        (alike,) = field_names([column]).values()
+        base = alike.removesuffix("_id") or alike
+        if {base: base} != field_names([base]):  # it is a keyword, or the like
+            base = f"{base.rstrip('_')}_ref"
+        while base in taken or f"{base}_id" in taken:
+            base = free_name(f"{base}_ref", taken)
+        taken |= {base, f"{base}_id"}
+        yield column, Relation(key, known, base)

@@ -1,0 +1,423 @@
+"""The plan of each piece: its files, its test, and the lines that lead to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from sanicbase.cli.codegen.columns import Column, Columns, columns_of, imports_of
+from sanicbase.cli.codegen.imports import imported_from, with_import
+from sanicbase.cli.codegen.naming import names_of
+from sanicbase.cli.codegen.syntax import (
+    assigns,
+    class_of_base,
+    defines,
+    with_attached,
+    with_definition,
+    with_item,
+    with_member,
+)
+from sanicbase.cli.codegen.target import TargetService
+from sanicbase.cli.project import KINDS
+from sanicbase.cli.scaffold.names import check_file_name
+from sanicbase.cli.scaffold.plan import Plan
+from sanicbase.cli.scaffold.templates import WIDTH, render
+from sanicbase.cli.table import width
+from sanicbase.i18n import gettext as _
+
+__all__ = ["GENERATORS", "Texts", "model_texts", "plan_component", "sampled_columns", "with_conftest"]
+
+Texts = dict[str, str]
+
+KEYS = {"int": "int", "UUID": "uuid", "str": "str"}
+"""Sanic's name for the type of a primary key in a path."""
+
+
+FIXTURES: dict[Literal["http", "ws"], tuple[str, ...]] = {
+    "http": ("http_client", "user_client"),
+    "ws": ("token", "ws_url"),
+}
+"""What tests reach the service by."""
+OF_USERS = ("user_client", "token")
+"""Those of a service that has users."""
+
+
+def plan_component(kind: str, name: str, target: TargetService, *, file: str = "", text_ids: bool = False) -> Plan:
+    """What adding that piece changes; nothing when it is there. Raises ValueError or SanicBaseError with a sentence.
+
+    With `text_ids`, integers of 64 bits go out as texts.
+    """
+    target.check_parses()
+    values = target.values() | names_of(kind, name, target.name) | {"text_ids": text_ids}
+    texts = GENERATORS[kind](target, values, file) if kind == "model" else GENERATORS[kind](target, values)
+    return Plan.of(target.project, with_conftest(target, values, texts))
+
+
+def with_conftest(target: TargetService, values: Mapping[str, Any], texts: Texts) -> Texts:
+    """The texts, with the files that their tests need where they are missing."""
+    conftest = f"tests/{target.name}/conftest.py"
+    if target.project.text(conftest) is None:
+        texts[conftest] = render("testing/conftest.py.j2", values)
+        texts.setdefault(
+            "tests/conftest.py", _text_or_rendered(target, "tests/conftest.py", "project/conftest.py.j2", values)
+        )
+    return texts
+
+
+def _model(target: TargetService, values: dict[str, Any], file: str) -> Texts:
+    """A class in a model file, which is new, and listed, when `file` names one that is not."""
+    file = _model_file(target, file)
+    existing = columns_of(target.project, target.name, values["Thing"])
+    module = existing.module if existing else f"{target.name}.model_db.{file}"
+    values |= {"module": module, "Thing": existing.model if existing else values["Thing"]}
+    test = _test(values, "model")
+    if existing:  # whoever wrote its columns knows what to test
+        return (
+            {test: _text_or_rendered(target, test, "components/test_model.py.j2", values)}
+            if _is_unchanged(existing)
+            else {}
+        )
+    imports = [("tortoise", "fields"), ("sanicbase", "Timestamps")]
+    texts = model_texts(target, values, file, render("components/model.py.j2", values), imports)
+    return {test: _text_or_rendered(target, test, "components/test_model.py.j2", values)} | texts
+
+
+def model_texts(
+    target: TargetService, values: Mapping[str, Any], file: str, definition: str, imports: Sequence[tuple[str, str]]
+) -> Texts:
+    """A class at the end of a model file, which is made, and listed in the settings, when there is none."""
+    path = f"{target.name}/model_db/{file}.py"
+    extra = file in target.model_files("MODEL_EXTRA")
+    template = "service/model_db/extra.py.j2" if extra else "service/model_db/migrated.py.j2"
+    source = target.project.text(path) or render(template, {**values, "first": False})
+    for module, name in imports:
+        source = with_import(source, module, name)
+    texts = {path: with_definition(source, definition)}
+    if not extra and file not in target.model_files("MODEL_LIST"):
+        config = f"{target.name}/config/__init__.py"
+        texts[config] = with_item(target.text("config/__init__.py"), "MODEL_LIST", f'"{file}"', naming=file)
+    return texts
+
+
+def _is_unchanged(columns: Columns) -> bool:
+    """Whether the test that comes with a new model fits it still."""
+    return {"id", "title"} <= {column.name for column in columns.columns} and {
+        column.name for column in columns.needed
+    } <= {"title"}
+
+
+def _rc(target: TargetService, values: dict[str, Any]) -> Texts:
+    """A cache model over the model of that name, or one that is kept in Redis alone."""
+    columns = columns_of(target.project, target.name, values["Thing"])
+    shown = columns.columns if columns else ()
+    unique = [column.name for column in shown if column.unique]
+    values |= {
+        "columns": columns,
+        "Thing": columns.model if columns else values["Thing"],
+        "imports": imports_of(shown),
+        "types": {column.name: _response_type(column, text_ids=values["text_ids"]) for column in shown},
+        "texts": values["text_ids"] and any(column.wide for column in shown),
+        "unique": f"({', '.join(_quoted(name) for name in unique)}{',' * (len(unique) == 1)})" if unique else "",
+        "arguments": ", ".join(f"{column.name}={column.sample}" for column in columns.needed) if columns else "",
+    }
+    return _module_with(target, values, "model_rc/{thing}.py", "{Thing}RC", "components/rc.py.j2", "rc")
+
+
+def _api(target: TargetService, values: dict[str, Any]) -> Texts:
+    """Views over the model of that name with everything behind them, or one plain view; a service without any gets the
+    launch file that serves them, its port, and who may come in."""
+    columns = columns_of(target.project, target.name, values["Thing"])
+    values |= {"root": target.root}
+    serving = _serving(target, values, "http") if "http" not in target.service.kinds else {}
+    routes = serving.get(f"{target.name}/url_main.py", "")
+    if columns is None:
+        texts = _module_with(
+            target, values, "interface/{thing}.py", "{Thing}API", "components/view.py.j2", "view", "api"
+        )
+        return serving | texts | _with_routes(target, values, "http", {"{Thing}API": "/{path}"}, source=routes)
+    values |= {"path": values["things"].replace("_", "-"), "Thing": columns.model}
+    values |= _schema(target, columns, text_ids=values["text_ids"])
+    texts = serving | _module_with(
+        target, values, "interface/{thing}.py", "{Things}API", "components/interface.py.j2", "api"
+    )
+    texts |= _module_with(target, values, "handler/{thing}.py", "create_{thing}", "components/handler.py.j2", "")
+    texts |= _error_code(target, values)
+    kind = KEYS[columns.key.type]
+    one = "/{path}/<{thing}_id:" + kind + ">"
+    return texts | _with_routes(target, values, "http", {"{Things}API": "/{path}", "{Thing}API": one}, source=routes)
+
+
+def _schema(target: TargetService, columns: Columns, *, text_ids: bool) -> dict[str, Any]:
+    if columns.key.type not in KEYS:
+        raise ValueError(
+            _("{model} has a {type} for a key, which no path names.", model=columns.model, type=columns.key.type)
+        )
+    lengths = [column for column in columns.written if column.type == "str" and column.length]
+    user_module, user_type = target.user_type
+    code = f"{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', columns.model).upper()}_NOT_FOUND"
+    match = re.search(rf"{code} = \(?\s*(\d[\d_]*)", target.text("config/errors.py"))
+    return {
+        "columns": columns,
+        "key": columns.key.name,
+        "key_type": _key_type(columns.key, text_ids=text_ids),
+        "lengths": bool(lengths),
+        "typed": {column.name: _request_type(column, text_ids=text_ids) for column in columns.written},
+        "shown": {column.name: _response_type(column, text_ids=text_ids) for column in columns.shown},
+        "texts": text_ids and any(column.wide for column in [*columns.shown, *columns.written]),
+        "imports": imports_of([*columns.shown, *columns.written], *(["Annotated"] if lengths else [])),
+        "dumped": f"exclude_{'unset' if any(column.null for column in columns.written) else 'none'}=True",
+        "errors": target.errors,
+        "code": code,
+        "number": int(match[1]) if match else target.free_code(),
+        "user_module": user_module,
+        "user_type": user_type,
+        "user": f", user: {user_type}" if user_module else "",
+        "client": "user_client" if user_module else "http_client",
+        "sample": _json(sampled, text_ids=text_ids) if (sampled := sampled_columns(columns)) else "",
+        "change": _json(changed, text_ids=text_ids)
+        if (changed := [column for column in sampled if not column.primary])
+        else "",
+        "samples": {column.name: _sample(column, text_ids=text_ids) for column in sampled},
+        "read": [column for column in sampled if column in columns.shown],
+    }
+
+
+def _key_type(key: Column, *, text_ids: bool) -> str:
+    """The annotation of the primary key in a path."""
+    if key.type == "int" and not key.wide and key.automatic:
+        return "Key"
+    return _response_type(key, text_ids=text_ids)
+
+
+def _response_type(column: Column, *, text_ids: bool) -> str:
+    """The annotation of a column in what is answered."""
+    return "BigIntStr" if column.wide and text_ids else column.type
+
+
+def _sample(column: Column, *, text_ids: bool) -> str:
+    """The value of a column as JSON has it, in a test."""
+    return f'"{column.sample}"' if column.wide and text_ids else column.sample
+
+
+def _request_type(column: Column, *, text_ids: bool) -> str:
+    """The annotation of a column in what a client writes."""
+    if column.type == "str" and column.length:
+        least = "" if column.filled else "min_length=1, "
+        return f"Annotated[str, StringConstraints({least}max_length={column.length})]"
+    return _response_type(column, text_ids=text_ids)
+
+
+def sampled_columns(columns: Columns) -> list[Column]:
+    """The columns that a test gives a new row; none when it knows no value for one of those that are needed."""
+    if not columns.can_be_created:
+        return []
+    return columns.needed or [column for column in columns.written if column.sample][:1]
+
+
+def _json(columns: Sequence[Column], *, text_ids: bool) -> str:
+    return "{" + ", ".join(f"{_quoted(column.name)}: {_sample(column, text_ids=text_ids)}" for column in columns) + "}"
+
+
+def _error_code(target: TargetService, values: Mapping[str, Any]) -> Texts:
+    """The code of what is not found, and what else the views import."""
+    path = f"{target.name}/config/errors.py"
+    source = target.text("config/errors.py") or render("service/config/errors.py.j2", values)
+    thing = values["thing"].replace("_", " ")
+    parts = [str(values["number"]), "404", f'"There is no such {thing}."', f'"没有找到对应的 {thing}。"']
+    member = f"{values['code']} = {', '.join(parts)}"
+    if width(f"    {member}") > WIDTH:
+        member = f"{values['code']} = (\n" + "".join(f"    {part},\n" for part in parts) + ")"
+    texts = {path: with_member(source, values["errors"], member)}
+    if values["key_type"] == "Key":
+        for room in ("interface/parameters.py", "config/consts.py"):
+            texts[f"{target.name}/{room}"] = target.text(room) or render(f"service/{room}.j2", values)
+    return texts
+
+
+def _ws(target: TargetService, values: dict[str, Any]) -> Texts:
+    """A WebSocket; a service without any gets the launch file that serves it, its port, and who may come in."""
+    serving = _serving(target, values, "ws") if "ws" not in target.service.kinds else {}
+    base = serving.get(f"{target.name}/base_api.py") or target.text("base_api.py")
+    values |= {"guarded": defines(base, "BaseWS")}
+    texts = serving | _module_with(target, values, "interface/{thing}.py", "{Thing}WS", "components/ws.py.j2", "ws")
+    routes = serving.get(f"{target.name}/url_main.py") or target.text("url_main.py")
+    return texts | _with_routes(target, values, "ws", {"{Thing}WS": "/{path}"}, source=routes)
+
+
+def _serving(target: TargetService, values: dict[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """What a service needs that has served nothing of that kind: a launch file, a port, a blueprint, who may come in,
+    and what its tests reach it by."""
+    name = target.name
+    values |= {
+        "kinds": tuple(known_kind for known_kind in KINDS if known_kind in (*values["kinds"], kind)),
+        "serves": True,
+    }
+    config = target.text("config/__init__.py")
+    cls = class_of_base(config, "Config") or f"{target.service.class_prefix}Config"
+    texts = {
+        f"{kind}_{name}.py": render(f"launch/{kind}.py.j2", values),
+        f"{name}/config/__init__.py": with_member(config, cls, f"{kind.upper()}_PORT = {target.free_port()}"),
+        f"{name}/interface/__init__.py": target.text("interface/__init__.py")
+        or render("service/interface/__init__.py.j2", values),
+    }
+    return (
+        texts
+        | _serving_routes(target, values, kind)
+        | _serving_base(target, values, kind)
+        | _serving_tests(target, values, kind)
+    )
+
+
+def _serving_routes(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """A blueprint. The first user is made at the start of whatever serves."""
+    routes = target.text("url_main.py")
+    if assigns(routes, kind):
+        return {}
+    routes = with_import(routes or '"""Which view lives at which path."""\n', "sanic", "Blueprint")
+    routes += f'\n{kind} = Blueprint("{kind}", url_prefix="/{target.name}")\n'
+    script = target.text("script/first_user.py")
+    if kind == "http" and values["users"] and script and defines(script, "first_user"):
+        routes = with_import(routes, f"{target.name}.script.first_user", "first_user")
+        routes += f"{kind}.before_server_start(first_user)\n"
+    return {f"{target.name}/url_main.py": routes}
+
+
+def _serving_base(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """Who may come in: as before, where it was said for the other kind."""
+    base = target.text("base_api.py")
+    if kind == "http" and not base:
+        return {f"{target.name}/base_api.py": render("service/base_api.py.j2", values)}
+    if kind == "ws" and values["users"] and not defines(base, "BaseWS"):
+        base = with_import(with_import(base, "sanicbase", "WSView"), "sanic.exceptions", "Unauthorized")
+        return {f"{target.name}/base_api.py": with_definition(base, render("service/base_ws.py.j2", values))}
+    return {}
+
+
+def _serving_tests(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
+    """The fixtures by which tests reach it, in a conftest.py that is there."""
+    path = f"tests/{target.name}/conftest.py"
+    source = target.project.text(path)
+    if source is None or any(defines(source, name) for name in FIXTURES[kind]):
+        return {}
+    source = with_import(source, f"{kind}_{target.name}", f"app as {kind}_app")
+    source = with_import(source, "sanicbase.testing", "client")
+    if kind == "http":
+        source = with_import(source, "httpx")
+    for fixture in FIXTURES[kind]:
+        if values["users"] or fixture not in OF_USERS:
+            source = with_definition(source, render(f"testing/{fixture}.py.j2", values))
+    return {path: source}
+
+
+def _timer(target: TargetService, values: dict[str, Any]) -> Texts:
+    """A function with its place among the timers; a service without any gets the launch file that runs them."""
+    texts = _module_with(target, values, "script/{thing}.py", "{thing}", "components/timer.py.j2", "script", "timer")
+    source = target.text("script/__init__.py") or render("service/script/__init__.py.j2", {**values, "kinds": ()})
+    thing = values["thing"]
+    source = with_import(source, "sanicbase", "Timer")
+    source = with_import(source, f"{target.name}.script.{thing}", thing)
+    if assigns(source, "scripts"):
+        source = with_item(source, "scripts", f"Timer({thing}, every=60)", naming=thing)
+    else:
+        source += f"\nscripts = (Timer({thing}, every=60),)\n"
+    texts[f"{target.name}/script/__init__.py"] = source
+    launch = f"srv_{target.name}.py"
+    return texts | {launch: _text_or_rendered(target, launch, "launch/srv.py.j2", values)}
+
+
+def _script(target: TargetService, values: dict[str, Any]) -> Texts:
+    return _module_with(target, values, "script/{thing}.py", "{thing}", "components/script.py.j2", "script")
+
+
+def _module_with(
+    target: TargetService,
+    values: Mapping[str, Any],
+    path: str,
+    name: str,
+    template: str,
+    test: str,
+    test_suffix: str = "",
+) -> Texts:
+    """A file that defines the name, and its test. Raises ValueError when the file is there and defines it not."""
+    path, name = path.format(**values), name.format(**values)
+    existing = target.text(path)
+    if existing and not defines(existing, name):
+        raise ValueError(
+            _(
+                "{service}/{path} is there, and has no {name}. Choose another name.",
+                service=target.name,
+                path=path,
+                name=name,
+            )
+        )
+    texts = {f"{target.name}/{path}": existing or render(template, values)}
+    if test and not existing:  # who has written it knows what to test
+        file = _test(values, test_suffix or test)
+        texts[file] = _text_or_rendered(target, file, f"components/test_{test}.py.j2", values)
+    return texts
+
+
+def _with_routes(
+    target: TargetService, values: Mapping[str, Any], blueprint: str, views: Mapping[str, str], *, source: str = ""
+) -> Texts:
+    """The views with their paths in `url_main.py`, which is `source` where it has changed already."""
+    path = f"{target.name}/url_main.py"
+    source = source or target.text("url_main.py")
+    version = ", version=VERSION" if target.version and blueprint == "http" else ""
+    names = {view.format(**values): uri.format(**values) for view, uri in views.items()}
+    module = f"{target.name}.interface.{values['thing']}"
+    for view, uri in names.items():
+        _check_free(path, source, view, module)
+        source = with_attached(source, blueprint, view, f'{view}.attach({blueprint}, "{uri}"{version})')
+    return {path: with_import(source, module, *names)}
+
+
+def _check_free(path: str, source: str, view: str, module: str) -> None:
+    """Raises ValueError when the view's name is another's: `field` and `fields` both have a FieldsAPI."""
+    if (other := imported_from(source, view)) and other != module:
+        raise ValueError(
+            _(
+                "{path} has a {view} already, which is {owner}'s. Choose another name.",
+                path=path,
+                view=view,
+                owner=other,
+            )
+        )
+
+
+def _test(values: Mapping[str, Any], kind: str) -> str:
+    return f"tests/{values['name']}/test_{values['thing']}_{kind}.py"
+
+
+def _text_or_rendered(target: TargetService, path: str, template: str, values: Mapping[str, Any]) -> str:
+    """The file as it is there, or what the template makes."""
+    existing = target.project.text(path)
+    return render(template, values) if existing is None else existing
+
+
+def _model_file(target: TargetService, file: str) -> str:
+    """The file of model_db/ that a new model goes into. Raises ValueError for one that has another's tables."""
+    if not file:
+        return next(iter(target.model_files("MODEL_LIST")), "main")
+    check_file_name(file)
+    if file in target.model_files("MODEL_EXTRA"):
+        raise ValueError(
+            _("{file}.py is in MODEL_EXTRA: somebody else makes its tables. Choose another file.", file=file)
+        )
+    return file
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+GENERATORS: dict[str, Callable[..., Texts]] = {
+    "api": _api,
+    "model": _model,
+    "rc": _rc,
+    "ws": _ws,
+    "timer": _timer,
+    "script": _script,
+}
+"""The kinds of pieces, in the order of the command's help."""

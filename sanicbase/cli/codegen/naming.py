@@ -1,0 +1,66 @@
+"""What a new thing is called, as a variable, as a class, and several of them."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+
+from sanicbase.i18n import gettext as _
+
+__all__ = ["names_of"]
+
+RESERVED_CLASSES = {
+    "Annotated",
+    "Any",
+    "Base",
+    "BaseModel",
+    "ConfigDict",
+    "Created",
+    "DBModel",
+    "Key",
+    "Page",
+    "RCModel",
+    "Request",
+    "StringConstraints",
+    "Timestamps",
+}
+"""Classes that the pieces have from elsewhere: a model of such a name would hide them, or be hidden."""
+
+RESERVED_FUNCTIONS = {*dir(builtins), "logging", "scripts"}
+"""What a function of the scripts may not be called for the same reason."""
+
+
+def names_of(kind: str, name: str, service: str) -> dict[str, str]:
+    """The names for a piece's templates; `OrderLine` and `order_line` are one. Raises ValueError with a sentence."""
+    thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
+        raise ValueError(_("{name!r} is no name here: write one such as order_line.", name=name))
+    # What begins with `test` pytest takes for one.
+    taken = thing in RESERVED_FUNCTIONS if kind in ("timer", "script") else _class_name(thing) in RESERVED_CLASSES
+    if taken or thing.startswith("test"):
+        raise ValueError(
+            _(
+                "{name!r} is a name that the code beside it has already. How about {service}_{name}?",
+                name=thing,
+                service=service,
+            )
+        )
+    things = _plural(thing)
+    return {
+        "thing": thing,
+        "things": things,
+        "Thing": _class_name(thing),
+        "Things": _class_name(things),
+        "path": thing.replace("_", "-"),
+    }
+
+
+def _plural(thing: str) -> str:
+    if re.search(r"[^aeiou]y$", thing):
+        return f"{thing[:-1]}ies"
+    return f"{thing}es" if re.search(r"(s|x|ch|sh)$", thing) else f"{thing}s"
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))

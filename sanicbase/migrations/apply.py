@@ -1,0 +1,83 @@
+"""Applying migrations and taking them back, once over all machines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aerich.models import Aerich
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+from sanicbase.config import Config
+from sanicbase.migrations.execution import execute
+from sanicbase.migrations.lock import locked_sessions, open_sessions
+from sanicbase.migrations.report import Report
+from sanicbase.migrations.runner import MigrationRunner
+from sanicbase.migrations.schema.changes import Renames, diff_schemas
+from sanicbase.migrations.schema.models import schema_of_models
+from sanicbase.migrations.schema.sql import statements_of
+from sanicbase.migrations.selection import Options, migrations_to_apply, migrations_to_revert
+from sanicbase.migrations.statements import Dialect
+from sanicbase.migrations.status import Label, check_label_dialect
+from sanicbase.migrations.versions import aerich_has_table
+
+__all__ = ["apply", "revert"]
+
+
+async def apply(config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True) -> int:
+    """Apply what the labels' databases, which are open, lack, and return how many migrations that were.
+
+    Without `lock` the caller has seen to it that nobody else does the same.
+
+    Raises MigrationError when one cannot be applied: the sentence says what was done of it. Raises MigrationLockTimeout
+    when another process keeps the databases for too long.
+    """
+    applied = 0
+    for label in labels:
+        check_label_dialect(config, label)
+    async with _locked_databases(config, labels, options, report, lock=lock) as sessions:
+        for label in labels:
+            run = MigrationRunner(label, sessions, options, report)
+            status = await run.status()
+            for sentence in status.warnings():
+                report.warning(sentence)
+            for migration in migrations_to_apply(status, options):
+                await run.up(migration)
+                applied += 1
+    return applied
+
+
+async def revert(config: Config, label: Label, options: Options, report: Report) -> int:
+    """Take back the last migration of the label, or all after `options.to`; return how many that were."""
+    async with _locked_databases(config, [label], options, report) as sessions:
+        run = MigrationRunner(label, sessions, options, report)
+        migrations = migrations_to_revert(await run.status(), options)
+        for migration in migrations:
+            await run.down(migration)
+    return len(migrations)
+
+
+@asynccontextmanager
+async def _locked_databases(
+    config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True
+) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
+    """The sessions of all databases that are concerned, locked, and with the tables in which notes are made."""
+    default = config.migrate_db()["apps"][config.SERVER_NAME]["default_connection"]
+    connections = dict.fromkeys([default, *(label.connection for label in labels)])
+    opened = (
+        locked_sessions(connections, seconds=options.lock_timeout, on_wait=report.waiting)
+        if lock
+        else open_sessions(connections)
+    )
+    async with opened as sessions:
+        if not await aerich_has_table():
+            await _create_aerich_table(sessions[default])
+        yield sessions | {"": sessions[default]}
+
+
+async def _create_aerich_table(client: BaseDBAsyncClient) -> None:
+    """aerich's own table."""
+    dialect: Dialect = client.capabilities.dialect  # type: ignore[assignment]
+    table_changes = diff_schemas({}, schema_of_models([Aerich], client), Renames(), dialect)
+    for statement in statements_of(table_changes, dialect, safe=True):
+        await execute(client, statement)

@@ -1,0 +1,187 @@
+"""The next migration of a label, from the state that the last one has left to the models as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aerich.models import MAX_VERSION_LENGTH
+from aerich.utils import get_formatted_compressed_data
+
+from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
+from sanicbase.migrations.files import migrations_in
+from sanicbase.migrations.renames import Ask, RenameAnswers, detect_renames
+from sanicbase.migrations.schema.changes import Changes, Renames, diff_schemas
+from sanicbase.migrations.schema.sql import statements_of
+from sanicbase.migrations.schema.state import schema_of_state, state_of_models
+from sanicbase.migrations.statements import Dialect
+
+__all__ = [
+    "Draft",
+    "empty_draft",
+    "initial_draft",
+    "join_statements",
+    "last_state",
+    "next_draft",
+    "next_file_name",
+    "render_file",
+    "write_draft",
+]
+
+FILE = '''\
+from tortoise import BaseDBAsyncClient
+
+DIALECT = "{dialect}"
+RUN_IN_TRANSACTION = {in_transaction}
+
+
+async def upgrade(db: BaseDBAsyncClient) -> str:
+    return """{upgrade}"""
+
+
+async def downgrade(db: BaseDBAsyncClient) -> str:
+    return """{downgrade}"""
+
+
+MODELS_STATE = (
+    {state}
+)
+'''
+NAME = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A migration that is not written yet."""
+
+    dialect: Dialect
+    changes: Changes
+    upgrade: tuple[str, ...]
+    downgrade: tuple[str, ...]
+    state: Mapping[str, Any]
+
+    def text(self) -> str:
+        """The file."""
+        state = get_formatted_compressed_data(dict(self.state))
+        return render_file(self.dialect, join_statements(self.upgrade), join_statements(self.downgrade), state)
+
+
+def initial_draft(label: str, connection: str, dialect: Dialect, *, safe: bool = False) -> Draft:
+    """The migration that makes all tables of a label; `safe` leaves those that are there as they are.
+
+    It has no way back, which would be to drop them all.
+    """
+    state = state_of_models(label, connection)
+    new = schema_of_state(state, dialect)
+    creation = diff_schemas({}, new, Renames(), dialect)
+    return Draft(dialect, creation, tuple(statements_of(creation, dialect, safe=safe)), (), state)
+
+
+def next_draft(
+    label: str,
+    connection: str,
+    dialect: Dialect,
+    last: Mapping[str, Any],
+    answers: RenameAnswers | None = None,
+    ask: Ask | None = None,
+) -> Draft:
+    """The migration from the last state to the models; without statements when nothing has changed.
+
+    Raises MigrationError when something may have been renamed and nobody can be asked, or when no statement makes it.
+    """
+    state = state_of_models(label, connection)
+    old, new = schema_of_state(last, dialect), schema_of_state(state, dialect)
+    renames = detect_renames(old, new, answers or RenameAnswers(), ask)
+    forward = diff_schemas(old, new, renames, dialect)
+    backward = diff_schemas(new, old, renames.inverted(), dialect)
+    return Draft(
+        dialect,
+        forward,
+        tuple(statements_of(forward, dialect)),
+        tuple(statements_of(backward, dialect, reverse=True)),
+        state,
+    )
+
+
+def empty_draft(dialect: Dialect, last: Mapping[str, Any]) -> Draft:
+    """A migration to be written by hand: the tables stay as the last one has left them."""
+    return Draft(dialect, Changes((), (), ()), (), (), last)
+
+
+def last_state(folder: Path) -> Mapping[str, Any] | None:
+    """The state that the last file of a folder has left; None when there are no files.
+
+    Raises MigrationError when the file says nothing of it, as those of old versions of aerich.
+    """
+    files = migrations_in(folder)
+    if not files:
+        return None
+    if (state := files[-1].models_state) is None:
+        raise MigrationError(
+            _(
+                "{path} does not say what the models were, as files of aerich before 0.9.2 do not. Run: aerich "
+                "fix-migrations",
+                path=files[-1].path,
+            )
+        )
+    return state
+
+
+def next_file_name(folder: Path, name: str) -> str:
+    """The name of the next file: its number is above all that are there, whether or not they are applied."""
+    if not NAME.fullmatch(name):
+        raise MigrationError(_("{name} cannot be a part of a file's name. Use letters, digits and _.", name=name))
+    number = max((migration.number for migration in migrations_in(folder)), default=-1) + 1
+    moment = datetime.now(tz=UTC).astimezone().strftime("%Y%m%d%H%M%S")
+    version = f"{number}_{moment}_{name}.py"
+    if len(version) > MAX_VERSION_LENGTH:
+        raise MigrationError(
+            _(
+                "The name {name} is too long: {version} has more than {longest} characters.",
+                name=name,
+                version=version,
+                longest=MAX_VERSION_LENGTH,
+            )
+        )
+    return version
+
+
+def write_draft(folder: Path, name: str, draft: Draft) -> Path:
+    """Write the file as the next one of the folder: whole, or not at all. What is there is never replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / next_file_name(folder, name)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.write_text(draft.text(), encoding="utf-8")
+        os.link(part, path)  # unlike a rename, it fails where the file is there
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def join_statements(statements: Sequence[str]) -> str:
+    """The statements one after another."""
+    return "".join(f"\n{statement};" for statement in statements)
+
+
+def render_file(dialect: Dialect, upgrade: str, downgrade: str, state: str) -> str:
+    """A migration's file: the two scripts, and the state as aerich keeps it."""
+    return FILE.format(
+        dialect=dialect,
+        in_transaction=dialect != "mysql",
+        upgrade=_quoted(upgrade),
+        downgrade=_quoted(downgrade),
+        state=state,
+    )
+
+
+def _quoted(text: str) -> str:
+    """The text as it stands between three quotes."""
+    code = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return code[:-1] + '\\"' if code.endswith('"') and not code.endswith('\\"') else code

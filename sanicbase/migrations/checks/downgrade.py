@@ -1,0 +1,98 @@
+"""What the way back of a migration would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sanicbase.i18n import gettext as _
+from sanicbase.migrations.checks.findings import Finding
+from sanicbase.migrations.checks.scripts import PendingMigration, Script
+from sanicbase.migrations.checks.simulation import (
+    ColumnAdded,
+    ColumnDropped,
+    Event,
+    StatementEffects,
+    TableCreated,
+    TableDropped,
+)
+
+__all__ = ["check_downgrade"]
+
+
+def check_downgrade(
+    pending: PendingMigration,
+    upgrade_effects: Sequence[StatementEffects],
+    downgrade_effects: Sequence[StatementEffects],
+) -> Iterator[Finding]:
+    """The findings about the downgrade, whose steps begin where those of the upgrade have ended."""
+    if pending.down is None:
+        return
+    if not pending.down.statements:
+        if pending.up.statements and not pending.is_first:
+            yield _empty(pending.down)
+        return
+    dropped = {
+        _name(event)
+        for effects in upgrade_effects
+        for event in effects.events
+        if isinstance(event, TableDropped | ColumnDropped)
+    }
+    for effects in downgrade_effects:
+        lost = [event for event in effects.events if _loses(event)]
+        recreated = [
+            event
+            for event in effects.events
+            if isinstance(event, ColumnAdded | TableCreated) and _name(event) in dropped
+        ]
+        if lost:
+            yield _lost(pending.down, lost)
+        elif recreated:
+            yield _bare(pending.down, recreated)
+
+
+def _loses(event: Event) -> bool:
+    return isinstance(event, TableDropped | ColumnDropped) and not (event.table.is_new and not event.table.origin)
+
+
+def _name(event: Event) -> str:
+    return (
+        f"{event.table.name}.{event.column.name}"
+        if isinstance(event, ColumnAdded | ColumnDropped)
+        else event.table.name
+    )
+
+
+def _empty(down: Script) -> Finding:
+    return down.finding(
+        "downgrade.empty",
+        "warning",
+        0,
+        _("The downgrade is empty: `migrate down` cannot take the migration back."),
+        _("Write the statements that undo the upgrade."),
+    )
+
+
+def _lost(down: Script, events: Sequence[Event]) -> Finding:
+    listed = ", ".join(dict.fromkeys(map(_name, events)))
+    return down.finding(
+        "downgrade.loses-data",
+        "warning",
+        events[0].number,
+        _("The way back drops {listed}, and what was written there since the upgrade.", listed=listed),
+        _kept(),
+    )
+
+
+def _bare(down: Script, events: Sequence[Event]) -> Finding:
+    listed = ", ".join(dict.fromkeys(map(_name, events)))
+    return down.finding(
+        "downgrade.loses-data",
+        "warning",
+        events[0].number,
+        _("The way back makes {listed} again, without what the upgrade has dropped there.", listed=listed),
+        _kept(),
+    )
+
+
+def _kept() -> str:
+    return _("Have a copy of it when you go back, and accept this finding.")

@@ -1,0 +1,157 @@
+"""Where the tables of a database differ from what its applied migrations say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sanicbase.i18n import gettext as _
+from sanicbase.migrations.checks.findings import Finding, Severity
+from sanicbase.migrations.checks.types import types_differ
+from sanicbase.migrations.introspection import ColumnInfo, TableInfo
+from sanicbase.migrations.schema.literals import quote_name
+from sanicbase.migrations.schema.tables import Column, Index, Schema, Table
+from sanicbase.migrations.statements import Dialect
+
+__all__ = ["check_drift"]
+
+
+def check_drift(expected: Schema, actual: Mapping[str, TableInfo], dialect: Dialect, file: str) -> Iterator[Finding]:
+    """The findings about the tables; `file` is the migration that has said last what they are. Tables that no migration
+    knows are somebody else's, as are those of another schema."""
+    check = _DriftCheck(dialect, file)
+    by_name = {name.lower(): table for name, table in actual.items()}
+    for table in expected.values():
+        if table.schema:
+            continue
+        if (table_info := by_name.get(table.name.lower())) is None:
+            yield check.finding(
+                "error",
+                _("The database has no table {table}.", table=table.name),
+                _by_hand(),
+            )
+        else:
+            yield from check.table(table, table_info)
+
+
+@dataclass(frozen=True)
+class _DriftCheck:
+    dialect: Dialect
+    file: str
+
+    def finding(self, severity: Severity, sentence: str, remedy: str) -> Finding:
+        return Finding("database.drift", severity, self.file, "upgrade", 0, sentence, remedy)
+
+    def table(self, table: Table, real: TableInfo) -> Iterator[Finding]:
+        columns = {name.lower(): column for name, column in real.columns.items()}
+        for column in table.columns:
+            if actual := columns.pop(column.name.lower(), None):
+                yield from self._column(table, column, actual)
+            else:
+                name = f"{table.name}.{column.name}"
+                yield self.finding("error", _("The database has no column {name}.", name=name), _by_hand())
+        for extra in columns.values():
+            yield self._more(table, extra)
+        for index in table.indexes:
+            yield from self._index(table, index, real)
+        keys = {(key.columns, key.table.lower()) for key in real.foreign_keys}
+        for key in table.foreign_keys:
+            if not key.schema and ((key.column,), key.table.lower()) not in keys:
+                yield self.finding(
+                    "warning",
+                    _(
+                        "In the database {table}.{column} does not refer to {target_table}: rows may name what does "
+                        "not exist.",
+                        table=table.name,
+                        column=key.column,
+                        target_table=key.table,
+                    ),
+                    _by_hand(),
+                )
+
+    def _column(self, table: Table, column: Column, real: ColumnInfo) -> Iterator[Finding]:
+        name = f"{table.name}.{column.name}"
+        if not column.generated and types_differ(column.type, real.type, self.dialect):
+            yield self.finding(
+                "warning",
+                _(
+                    "{name} is {type} in the database, and {declared_type} by its migrations.",
+                    name=name,
+                    type=real.type,
+                    declared_type=column.type,
+                ),
+                _by_hand(),
+            )
+        if column.name != table.key and not column.generated and column.null != real.nullable:
+            actual, expected = ("NULL", "NOT NULL") if real.nullable else ("NOT NULL", "NULL")
+            yield self.finding(
+                "warning",
+                _(
+                    "{name} is {nullability} in the database, and {declared} by its migrations.",
+                    name=name,
+                    nullability=actual,
+                    declared=expected,
+                ),
+                _by_hand(),
+            )
+        if column.default and column.default.upper() != "NULL" and real.default is None and not real.generated:
+            yield self.finding(
+                "warning",
+                _(
+                    "{name} has no default in the database, and by its migrations {default}.",
+                    name=name,
+                    default=column.default,
+                ),
+                _by_hand(),
+            )
+
+    def _more(self, table: Table, column: ColumnInfo) -> Finding:
+        required = not (column.nullable or column.generated or column.computed or column.default is not None)
+        fails = _(", and rows cannot be inserted without it") if required else ""
+        return self.finding(
+            "error" if required else "warning",
+            _(
+                "The database has a column {table}.{column} that no migration has made{consequence}.",
+                table=table.name,
+                column=column.name,
+                consequence=fails,
+            ),
+            _by_hand(),
+        )
+
+    def _index(self, table: Table, index: Index, real: TableInfo) -> Iterator[Finding]:
+        if index.kind or index.extra or any("(" in name for name in index.columns):
+            return
+        wanted = tuple(name.lower() for name in index.columns)
+        if index.unique:
+            sets = [{name.lower() for name in unique_set} for unique_set in (*real.unique_sets, real.key)]
+            missing = set(wanted) not in sets
+        else:
+            leading = [tuple(name.lower() for name in other.columns[: len(wanted)]) for other in real.indexes]
+            missing = wanted not in leading
+        if not missing:
+            return
+        listed = ", ".join(index.columns)
+        danger = _("rows may be there twice") if index.unique else _("what looks for them reads the whole table")
+        columns = ", ".join(quote_name(name, self.dialect) for name in index.columns)
+        names = quote_name(index.name, self.dialect), quote_name(table.name, self.dialect)
+        sql = f"CREATE {'UNIQUE ' * index.unique}INDEX {names[0]} ON {names[1]} ({columns})"
+        unique = _("unique ") if index.unique else ""
+        yield self.finding(
+            "error" if index.unique else "warning",
+            _(
+                "The table {table} has no {unique}index on {columns} in the database: {consequence}.",
+                table=table.name,
+                unique=unique,
+                columns=listed,
+                consequence=danger,
+            ),
+            _("Make it by a migration (`sanicGuider migrate make --empty`): {sql}", sql=sql),
+        )
+
+
+def _by_hand() -> str:
+    return _(
+        "It was changed by hand, or a migration was noted and not carried out. Bring the database to what the "
+        "migrations say."
+    )

@@ -1,0 +1,173 @@
+"""Whether what is gone and what is new are one thing with another name. It is asked, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import click
+
+from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
+from sanicbase.migrations.schema.changes import Renames
+from sanicbase.migrations.schema.tables import Column, Schema, Table
+
+__all__ = ["Ask", "RenameAnswers", "ask_at_terminal", "detect_renames"]
+
+ALIKE = 0.5  # of the columns of two tables, for the one to be perhaps the other
+
+
+class Ask(Protocol):
+    """Somebody who can be asked whether `old` is `new` now; both are tables, or columns as `table.column`."""
+
+    def __call__(self, old: str, new: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class RenameAnswers:
+    """What was said beforehand: `renames` as `{"goods": "product", "product.title": "name"}`, and what is `dropped`."""
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    dropped: Sequence[str] = ()
+
+
+def ask_at_terminal(old: str, new: str) -> bool:
+    """Ask whoever runs the command; raises click.Abort where nobody answers."""
+    return click.confirm(
+        _("{old} is gone and {new} is new. Rename {old} to {new}? (no: the rows of {old} are lost)", old=old, new=new),
+        default=True,
+    )
+
+
+def detect_renames(old: Schema, new: Schema, answers: RenameAnswers, ask: Ask | None) -> Renames:
+    """What has another name in the new tables.
+
+    Raises MigrationError when it must be asked and there is nobody to ask, or when an answer names what is not there.
+    """
+    questions = _Questions(answers, ask)
+    tables = questions.tables(old, new)
+    columns = {
+        (name, was): now
+        for before in old.values()
+        if (name := tables.get(before.name, before.name)) in new
+        for was, now in questions.columns(before, new[name], tables).items()
+    }
+    questions.refuse_unused()
+    questions.refuse_open()
+    return Renames(tables, columns)
+
+
+class _Questions:
+    def __init__(self, answers: RenameAnswers, ask: Ask | None) -> None:
+        self._answers = answers
+        self._ask = ask
+        self._open: list[tuple[str, str]] = []
+        self._used: set[str] = set()
+
+    def tables(self, old: Schema, new: Schema) -> dict[str, str]:
+        removed = {name: table for name, table in old.items() if name not in new and table.model}
+        added = {name: table for name, table in new.items() if name not in old and table.model}
+        renames = self._pairs("", {name: list(_candidates(table, added)) for name, table in removed.items()}, added)
+        return {**renames, **_renamed_join_tables(old, new, renames)}
+
+    def columns(self, before: Table, new: Table, tables: Mapping[str, str]) -> dict[str, str]:
+        if not new.model:
+            return _renamed_join_columns(before, new, tables)
+        names = {column.name for column in new.columns}
+        old_names = {column.name for column in before.columns}
+        added = {column.name: column for column in new.columns if column.name not in old_names}
+        removed = [column for column in before.columns if column.name not in names]
+        candidates = {old.name: [name for name, column in added.items() if _alike(old, column)] for old in removed}
+        return self._pairs(f"{new.name}.", candidates, added)
+
+    def refuse_unused(self) -> None:
+        answered = {*self._answers.renames, *self._answers.dropped}
+        if unused := sorted(answered - self._used):
+            names = ", ".join(unused)
+            raise MigrationError(
+                _(
+                    "{names} is not gone from the models, or nothing new is there to be it. Name what the last "
+                    "migration has and the models have not: table, or table.column with the table's name of today.",
+                    names=names,
+                )
+            )
+
+    def refuse_open(self) -> None:
+        if self._open:
+            old, new = self._open[0]
+            raise MigrationError(
+                _(
+                    "{old} is gone and {new} is new: renamed, or another one? As another one it loses its rows. Say "
+                    "which, at a terminal or by: sanicGuider migrate make --rename {old}:{new}  or  --drop {old}",
+                    old=old,
+                    new=new,
+                )
+            )
+
+    def _pairs(self, prefix: str, removed: Mapping[str, list[str]], added: Mapping[str, object]) -> dict[str, str]:
+        renames: dict[str, str] = {}
+        for old, candidates in removed.items():
+            name = prefix + old
+            if new := self._answers.renames.get(name):
+                new = new.removeprefix(prefix)
+                if new in added:
+                    self._used.add(name)
+                    renames[old] = new
+            elif name in self._answers.dropped:
+                self._used.add(name)
+            else:
+                free = [candidate for candidate in candidates if candidate not in renames.values()]
+                if new := self._asked(name, prefix, free):
+                    renames[old] = new
+        return renames
+
+    def _asked(self, name: str, prefix: str, candidates: list[str]) -> str | None:
+        if self._ask is None:
+            self._open += [(name, prefix + candidate) for candidate in candidates[:1]]
+            return None
+        return next((candidate for candidate in candidates if self._ask(name, prefix + candidate)), None)
+
+
+def _candidates(table: Table, added: Mapping[str, Table]) -> Iterator[str]:
+    """New tables that are much like the one that is gone, the most alike first."""
+    shapes = {(column.name, column.type) for column in table.columns}
+    alike = {
+        name: len(shapes & {(column.name, column.type) for column in other.columns})
+        / max(len(shapes), len(other.columns))
+        for name, other in added.items()
+    }
+    yield from sorted((name for name, share in alike.items() if share >= ALIKE), key=lambda name: -alike[name])
+
+
+def _alike(old: Column, new: Column) -> bool:
+    return (old.type, old.generated) == (new.type, new.generated)
+
+
+def _renamed_join_tables(old: Schema, new: Schema, tables: Mapping[str, str]) -> dict[str, str]:
+    """Tables between two models, which have another name because a model has one."""
+    removed = {name: table for name, table in old.items() if name not in new and not table.model}
+    added = {name: table for name, table in new.items() if name not in old and not table.model}
+    renames: dict[str, str] = {}
+    for old_name, table in removed.items():
+        ends = sorted(tables.get(key.table, key.table) for key in table.foreign_keys)
+        same = [name for name, other in added.items() if sorted(key.table for key in other.foreign_keys) == ends]
+        moved = any(key.table in tables for key in table.foreign_keys)
+        if ends and moved and len(same) == 1 and same[0] not in renames.values():
+            renames[old_name] = same[0]
+    return renames
+
+
+def _renamed_join_columns(before: Table, new: Table, tables: Mapping[str, str]) -> dict[str, str]:
+    """The columns of a table between two models by what they refer to; of a table that refers to itself, in order."""
+    names = {key.column for key in new.foreign_keys} & {key.column for key in before.foreign_keys}
+    renames: dict[str, str] = {}
+    for key in before.foreign_keys:
+        target = tables.get(key.table, key.table)
+        same = [
+            new_key.column for new_key in new.foreign_keys if new_key.table == target and new_key.column not in names
+        ]
+        free = [column for column in same if column not in renames.values()]
+        if key.column not in names and free:
+            renames[key.column] = free[0]
+    return renames
