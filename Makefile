@@ -44,8 +44,8 @@ lint: setup  ## ruff, the layers, the types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: setup  ## what an access line costs, beside Sanic's own
-	$(BIN)/python benchmarks/log_access.py
+bench: setup  ## servers side by side: a table and a picture in benchmarks/results
+	$(BIN)/python -m benchmarks.compare
 
 growing: setup  ## one machine against four, in network namespaces; needs root
 	$(BIN)/python benchmarks/growing.py

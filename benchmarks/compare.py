@@ -1,0 +1,86 @@
+"""Compare servers side by side: `python -m benchmarks.compare`. It prints a Markdown table and writes a picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks.harness.contenders import CONTENDERS, Contender
+from benchmarks.harness.environments import prepare
+from benchmarks.harness.figures import Figures
+from benchmarks.harness.growth import GROWTHS, growing
+from benchmarks.harness.measuring import Measurement, Plan
+from benchmarks.harness.paths import RESULTS
+from benchmarks.harness.picture import picture
+from benchmarks.harness.rounds import run
+from benchmarks.harness.scenarios import SCENARIOS, Scenario
+from benchmarks.harness.stores import stores
+from benchmarks.harness.table import details, table
+from benchmarks.harness.titles import heading
+
+Named = TypeVar("Named", Contender, Scenario)
+
+
+def main() -> None:
+    """Measure what was asked for, and report it; also what there is when the run is interrupted."""
+    asked = _arguments()
+    contenders = _chosen(CONTENDERS, asked.contenders)
+    scenarios = _chosen(SCENARIOS, asked.scenarios)
+    if asked.grow:
+        scenarios = growing(asked.grow, scenarios if asked.scenarios else ())
+    for environment in sorted({contender.environment for contender in contenders}):
+        prepare(environment)
+    measurements: list[Measurement] = []
+    try:
+        with stores() as opened:
+            plan = Plan(asked.seconds, asked.warm_up)
+            measurements.extend(run(contenders, scenarios, asked.rounds, plan, opened))  # extends as it goes
+    finally:
+        if measurements:
+            report(asked.output, measurements, contenders, scenarios)
+
+
+def report(
+    folder: Path, measurements: Sequence[Measurement], contenders: Sequence[Contender], scenarios: Sequence[Scenario]
+) -> None:
+    """Print the table, and write it with the picture, the details and every measurement."""
+    figures = Figures(measurements, scenarios)
+    text = f"{heading(measurements, contenders)}\n\n{table(figures, contenders, scenarios)}\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(text, encoding="utf-8")
+    (folder / "details.md").write_text(details(figures, contenders, scenarios), encoding="utf-8")
+    (folder / "picture.svg").write_text(picture(figures, contenders, scenarios), encoding="utf-8")
+    lines = [one.to_json() for one in measurements]
+    (folder / "measurements.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    print(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument("--contenders", default="", metavar="NAMES", help=f"of {_names(CONTENDERS)}")
+    parser.add_argument("--scenarios", default="", metavar="NAMES", help=f"of {_names(SCENARIOS)}")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
+    parser.add_argument("--warm-up", type=float, default=0.5, metavar="SECONDS", help="before each measurement")
+    parser.add_argument("--grow", choices=GROWTHS, help="what is to grow, instead of the table")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER")
+    return parser.parse_args()
+
+
+def _names(things: Sequence[Contender] | Sequence[Scenario]) -> str:
+    return "; ".join(thing.name for thing in things)
+
+
+def _chosen(things: Sequence[Named], names: str) -> list[Named]:
+    """Those that are named, in their own order; all when none is."""
+    asked = [name.strip() for name in names.split(";") if name.strip()]
+    if unknown := set(asked) - {thing.name for thing in things}:
+        sys.exit(f"There is no {', '.join(sorted(unknown))}. There are: {_names(things)}")
+    return [thing for thing in things if not asked or thing.name in asked]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A service as the guides of sanicbase teach it."""

@@ -1,0 +1,1 @@
+"""What shop keeps in Redis."""

@@ -1,0 +1,33 @@
+"""A run: rounds, in each of which every contender takes part in every scenario, in random order."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+
+from benchmarks.harness.contenders import Contender
+from benchmarks.harness.measuring import Measurement, Plan, measure
+from benchmarks.harness.scenarios import Scenario
+from benchmarks.harness.stores import Stores
+
+
+def run(
+    contenders: Sequence[Contender], scenarios: Sequence[Scenario], rounds: int, plan: Plan, stores: Stores
+) -> Iterator[Measurement]:
+    """Measure all of them. Those of one scenario come right after one another, and so meet the same machine."""
+    for number in range(1, rounds + 1):
+        for scenario in random.sample(scenarios, len(scenarios)):
+            taking_part = [contender for contender in contenders if contender.takes_part_in(scenario)]
+            for contender in random.sample(taking_part, len(taking_part)):
+                stores.prepare(scenario)
+                for measurement in measure(number, contender, scenario, stores, plan):
+                    print(_line(measurement, rounds), file=sys.stderr)
+                    yield measurement
+
+
+def _line(one: Measurement, rounds: int) -> str:
+    named = f"{one.round}/{rounds} {one.scenario:14} {one.contender:24} {one.concurrency:4}"
+    if one.memory == one.memory:
+        return f"{named} {one.cost:6.2f} s {one.memory:6.1f} MB"
+    return f"{named} {one.cost * 1e6:8.1f} µs {one.rate:9.0f}/s {one.errors} errors, load {one.load_share:.0%}"

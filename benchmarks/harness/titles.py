@@ -1,0 +1,63 @@
+"""What stands above the table: when, where and how it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.harness.contenders import Contender
+from benchmarks.harness.environments import versions
+from benchmarks.harness.measuring import Measurement
+from benchmarks.harness.paths import ROOT
+
+NAMED = (
+    *("sanic", "tortoise-orm", "fastapi", "uvicorn", "SQLAlchemy", "litestar", "blacksheep", "robyn", "granian"),
+    *("fastpysgi", "asyncpg", "redis", "cashews", "aiocache", "pydantic"),
+)
+
+
+def heading(measurements: Sequence[Measurement], contenders: Sequence[Contender]) -> str:
+    """Three lines of Markdown."""
+    rounds = max((one.round for one in measurements), default=0)
+    return "\n".join(
+        [
+            f"{time.strftime('%Y-%m-%d %H:%M')}, {_machine()}, {_commit()}, {rounds} rounds: "
+            f"`python -m benchmarks.compare {shlex.join(sys.argv[1:])}`",
+            f"{_versions(contenders)}.",
+            _load_share(measurements),
+        ]
+    )
+
+
+def _machine() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    model = models[0].partition(":")[2].strip() if models else platform.machine()
+    return f"{model}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "no commit"
+
+
+def _versions(contenders: Sequence[Contender]) -> str:
+    found: dict[str, str] = {}
+    for environment in sorted({contender.environment for contender in contenders}):
+        found = {**versions(environment), **found}
+    return ", ".join(f"{name} {found[name]}" for name in NAMED if name in found)
+
+
+def _load_share(measurements: Sequence[Measurement]) -> str:
+    shares = [one.load_share for one in measurements if one.load_share == one.load_share]
+    errors = sum(one.errors for one in measurements)
+    if not shares:
+        return f"{errors} errors."
+    return f"The load used at most {max(shares):.0%} of its core. {errors} errors."
