@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,9 @@ Named = TypeVar("Named", Contender, Scenario)
 def main() -> None:
     """Measure what was asked for, and report it; also what there is when the run is interrupted."""
     asked = _arguments()
-    contenders = _chosen(CONTENDERS, asked.contenders)
-    scenarios = _chosen(SCENARIOS, asked.scenarios)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The run was stopped."))  # what was begun is cleared away
+    contenders = chosen(CONTENDERS, asked.contenders)
+    scenarios = chosen(SCENARIOS, asked.scenarios)
     if asked.grow:
         scenarios = growing(asked.grow, scenarios if asked.scenarios else ())
     for environment in sorted({contender.environment for contender in contenders}):
@@ -74,7 +76,7 @@ def _names(things: Sequence[Contender] | Sequence[Scenario]) -> str:
     return "; ".join(thing.name for thing in things)
 
 
-def _chosen(things: Sequence[Named], names: str) -> list[Named]:
+def chosen(things: Sequence[Named], names: str) -> list[Named]:
     """Those that are named, in their own order; all when none is."""
     asked = [name.strip() for name in names.split(";") if name.strip()]
     if unknown := set(asked) - {thing.name for thing in things}:

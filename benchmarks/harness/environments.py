@@ -13,7 +13,12 @@ from benchmarks.harness.paths import ENVIRONMENTS, REQUIREMENTS, ROOT
 
 def python_of(environment: str) -> str:
     """The interpreter of an environment."""
-    return str(ENVIRONMENTS / environment / "bin" / "python")
+    return program_of(environment, "python")
+
+
+def program_of(environment: str, name: str) -> str:
+    """A program that is installed in an environment."""
+    return str(ENVIRONMENTS / environment / "bin" / name)
 
 
 def prepare(environment: str) -> None:

@@ -13,7 +13,7 @@ from benchmarks.harness.checking import check
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.paths import ROOT
 from benchmarks.harness.scenarios import Exchange, Scenario
-from benchmarks.harness.server import LOAD_CORE, Server, serving
+from benchmarks.harness.server import LOAD_CORE, Server, Watch, nobody, serving
 from benchmarks.harness.stores import Stores
 from benchmarks.load.job import Job, Kind, Report
 
@@ -38,13 +38,14 @@ class Measurement:
     contender: str
     concurrency: int
     cost: float
-    """CPU time of the server's processes for one answer; of a start, the time to the first answer."""
+    """CPU time of the server's processes: for one answer, or from the start to the first answer."""
     rate: float = NOT_MEASURED
     p50: float = NOT_MEASURED
     p99: float = NOT_MEASURED
     errors: int = 0
     load_share: float = NOT_MEASURED
     """How busy the load's core was with the load, from 0 to 1."""
+    first_answer: float = NOT_MEASURED
     memory: float = NOT_MEASURED
 
     def to_json(self) -> str:
@@ -52,15 +53,26 @@ class Measurement:
         return json.dumps(asdict(self))
 
 
-def measure(number: int, contender: Contender, scenario: Scenario, stores: Stores, plan: Plan) -> Iterator[Measurement]:
-    """Start it, check it, measure it, stop it."""
+def measure(
+    number: int, contender: Contender, scenario: Scenario, stores: Stores, plan: Plan, watch: Watch = nobody
+) -> Iterator[Measurement]:
+    """Start it, check it, measure it, stop it. `watch` gets the process's id when what is measured begins."""
     exchanges = scenario.exchanges(scenario.rows)
-    with serving(contender, scenario, stores) as server:
+    with serving(contender, scenario, stores, watch if scenario.kind == "start" else nobody) as server:
         check(contender, scenario, exchanges, server.port, stores)
         if scenario.kind == "start":
-            yield Measurement(number, scenario.name, contender.name, 1, server.first_answer, memory=server.memory())
+            yield Measurement(
+                number,
+                scenario.name,
+                contender.name,
+                concurrency=1,
+                cost=server.start_cpu,
+                first_answer=server.first_answer,
+                memory=server.memory(),
+            )
             return
         for concurrency in scenario.concurrency:
+            watch(server.pid)
             report = _load(_job(scenario, exchanges, server, concurrency, plan))
             yield Measurement(
                 number,

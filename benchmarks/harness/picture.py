@@ -51,7 +51,7 @@ def _draw_axis(svg: Element, bottom: float) -> None:
         x = _x(tick)
         _line(svg, (x, TOP), (x, bottom), "#333333" if tick == 1 else "#dddddd", 1)
         _write(svg, x, TOP - 10, "1 = baseline" if tick == 1 else f"{tick:g}", "middle")
-    _write(svg, WIDTH - RIGHT, bottom + 18, "less CPU for an answer, or an earlier first answer →", "end")
+    _write(svg, WIDTH - RIGHT, bottom + 18, "less CPU time →", "end")
 
 
 def _draw_mark(svg: Element, ratio: Figure, y: float, color: str, name: str) -> None:

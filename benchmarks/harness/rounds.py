@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.measuring import Measurement, Plan, measure
+from benchmarks.harness.reading import measure_reads
 from benchmarks.harness.scenarios import Scenario
 from benchmarks.harness.stores import Stores
 
@@ -21,7 +22,8 @@ def run(
             taking_part = [contender for contender in contenders if contender.takes_part_in(scenario)]
             for contender in random.sample(taking_part, len(taking_part)):
                 stores.prepare(scenario)
-                for measurement in measure(number, contender, scenario, stores, plan):
+                measuring = measure_reads if scenario.is_library else measure
+                for measurement in measuring(number, contender, scenario, stores, plan):
                     print(_line(measurement, rounds), file=sys.stderr)
                     yield measurement
 
@@ -29,5 +31,6 @@ def run(
 def _line(one: Measurement, rounds: int) -> str:
     named = f"{one.round}/{rounds} {one.scenario:14} {one.contender:24} {one.concurrency:4}"
     if one.memory == one.memory:
-        return f"{named} {one.cost:6.2f} s {one.memory:6.1f} MB"
-    return f"{named} {one.cost * 1e6:8.1f} µs {one.rate:9.0f}/s {one.errors} errors, load {one.load_share:.0%}"
+        return f"{named} {one.first_answer:6.2f} s, {one.cost:6.2f} s of CPU, {one.memory:6.1f} MB"
+    load = f", load {one.load_share:.0%}" if one.load_share == one.load_share else ""
+    return f"{named} {one.cost * 1e6:8.1f} µs {one.rate:9.0f}/s {one.errors} errors{load}"

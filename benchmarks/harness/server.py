@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,28 +18,36 @@ from benchmarks.harness.environments import python_of
 from benchmarks.harness.paths import CONTENDERS, RESULTS
 from benchmarks.harness.scenarios import Scenario
 from benchmarks.harness.stores import Stores
-from benchmarks.load.cpu import tree
+from benchmarks.load.cpu import tree, tree_cpu_seconds
 
 SERVER_CORE, LOAD_CORE = 0, 1
 START_TIMEOUT = 60.0  # seconds
-STOP_TIMEOUT = 20.0
+STOP_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers. `first_answer` is how long that took from its start, in seconds."""
+    """A server that answers: how long that took from its start, and how much CPU time, in seconds."""
 
     pid: int
     port: int
     first_answer: float
+    start_cpu: float
 
     def memory(self) -> float:
         """The proportional set size of the process and its children, in megabytes."""
         return sum(_pss(pid) for pid in tree(self.pid)) / 1e6
 
 
+Watch = Callable[[int], None]
+
+
+def nobody(pid: int) -> None:
+    """Watch nothing."""
+
+
 @contextmanager
-def serving(contender: Contender, scenario: Scenario, stores: Stores) -> Iterator[Server]:
+def serving(contender: Contender, scenario: Scenario, stores: Stores, watch: Watch = nobody) -> Iterator[Server]:
     """Start the contender for a scenario, and stop it as its supervisor would."""
     port = _free_port()
     begun = time.perf_counter()
@@ -59,10 +67,11 @@ def serving(contender: Contender, scenario: Scenario, stores: Stores) -> Iterato
             preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
         )
     try:
+        watch(process.pid)
         _wait_for_answer(process, port, f"{contender.name} did not start", log)
-        yield Server(process.pid, port, time.perf_counter() - begun)
+        yield Server(process.pid, port, time.perf_counter() - begun, tree_cpu_seconds(process.pid))
     finally:
-        _stop(process)
+        _stop(process, contender.stop)
 
 
 def environment_of(contender: Contender, scenario: Scenario, stores: Stores, port: int) -> dict[str, str]:
@@ -98,8 +107,8 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    process.send_signal(how)
     try:
         process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -35,9 +35,9 @@ def _cell(figures: Figures, scenario: Scenario, contender: Contender, concurrenc
     if cost is None:
         return "—"
     if scenario.kind == "start":
+        first_answer = figures.figure(scenario.name, contender.name, concurrency, lambda one: one.first_answer)
         memory = figures.figure(scenario.name, contender.name, concurrency, lambda one: one.memory)
-        assert memory is not None
-        return f"{cost.median:.2f} s, {memory.median:.0f} MB"
+        return f"{_number(first_answer, 2)} s, {_number(memory, 0)} MB"
     if contender.name in (BASELINE, LIBRARY_BASELINE) and not scenario.reference:
         return f"{cost.median * 1e6:.0f} µs"
     return _spread(figures.ratio(scenario.name, contender.name, concurrency))

@@ -35,8 +35,8 @@ async def carry_out(job: Job) -> Report:
     tally = Tally(job.server)
     clients = await CONNECT[job.kind](job, tally)
     await asyncio.sleep(job.warm_up)
-    if not tally.latencies:
-        sys.exit(f"The server answered nothing during the warm-up. {tally.first_error}")
+    if tally.errors or not tally.latencies:
+        sys.exit(f"The server answered wrong, or nothing, during the warm-up. {tally.first_error}")
     tally.begin()
     await asyncio.sleep(job.seconds)
     report = tally.report()
