@@ -27,7 +27,7 @@ Named = TypeVar("Named", Contender, Scenario)
 
 def main() -> None:
     """Measure what was asked for, and report it; also what there is when the run is interrupted."""
-    asked = _arguments()
+    asked = arguments().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("The run was stopped."))  # what was begun is cleared away
     contenders = chosen(CONTENDERS, asked.contenders)
     scenarios = chosen(SCENARIOS, asked.scenarios)
@@ -60,7 +60,8 @@ def report(
     print(text)
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("--contenders", default="", metavar="NAMES", help=f"of {_names(CONTENDERS)}")
     parser.add_argument("--scenarios", default="", metavar="NAMES", help=f"of {_names(SCENARIOS)}")
@@ -69,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=0.5, metavar="SECONDS", help="before each measurement")
     parser.add_argument("--grow", choices=GROWTHS, help="what is to grow, instead of the table")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER")
-    return parser.parse_args()
+    return parser
 
 
 def _names(things: Sequence[Contender] | Sequence[Scenario]) -> str:

@@ -22,7 +22,7 @@ WARM_UP = 0.5  # seconds
 
 def main() -> None:
     """Measure once, with py-spy looking on."""
-    asked = _arguments()
+    asked = arguments().parse_args()
     (scenario,) = chosen(SCENARIOS, asked.scenario)
     name = asked.contender or ("RCModel" if scenario.is_library else "sanicbase")
     (contender,) = chosen(CONTENDERS, name)
@@ -61,7 +61,8 @@ def profile(contender: Contender, scenario: Scenario, seconds: float, picture: P
         recorder.wait()
 
 
-def _arguments() -> argparse.Namespace:
+def arguments() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("scenario", help="one of those of benchmarks.compare")
     parser.add_argument("--contender", default="", metavar="NAME", help="sanicbase, unless you name another one")
@@ -69,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--native", action="store_true", help="with the frames of C extensions")
     parser.add_argument("--output", type=Path, metavar="FILE")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _granian(app: str) -> tuple[str, ...]:
     return ("-m", "granian", *options, app)
 
 
-PRODUCTION = {"SHOP_ENV": "prod", "SHOP_LOG_DIR": str(RESULTS / "logs")}
+PRODUCTION = {"SHOP_ENV": "prod", "SHOP_LOG_DIR": str(RESULTS / "logs"), "SHOP_START_TIMEOUT": "180"}
 EVERYTHING = {**PRODUCTION, "SHOP_ACCESS_LOG": "true"}
 FEATURES_OFF = {**PRODUCTION, "SHOP_ENVELOPE": "plain", "SHOP_ACCESS_LOG": "false"}
 SHOP = ("http_shop.py",)

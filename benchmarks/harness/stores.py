@@ -14,8 +14,10 @@ from redis import Redis
 from benchmarks.harness.data import SCHEMA
 from benchmarks.harness.scenarios import Scenario
 
-DB_URL = os.environ.get("BENCH_DB_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-REDIS_URL = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379/15")
+DEFAULT_DB_URL = "postgres://postgres@127.0.0.1:5432/postgres"
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/15"
+DB_URL = os.environ.get("BENCH_DB_URL", DEFAULT_DB_URL)
+REDIS_URL = os.environ.get("BENCH_REDIS_URL", DEFAULT_REDIS_URL)
 
 
 class Stores:

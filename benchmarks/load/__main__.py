@@ -34,14 +34,17 @@ async def carry_out(job: Job) -> Report:
     """Connect, warm up, count for as long as the job says. Ends with a sentence when nothing is answered."""
     tally = Tally(job.server)
     clients = await CONNECT[job.kind](job, tally)
-    await asyncio.sleep(job.warm_up)
-    if tally.errors or not tally.latencies:
-        sys.exit(f"The server answered wrong, or nothing, during the warm-up. {tally.first_error}")
-    tally.begin()
-    await asyncio.sleep(job.seconds)
-    report = tally.report()
-    for client in clients:
-        client.close()
+    try:
+        await asyncio.sleep(job.warm_up)
+        if tally.errors or not tally.latencies:
+            sys.exit(f"The server answered wrong, or nothing, during the warm-up. {tally.first_error}")
+        tally.begin()
+        await asyncio.sleep(job.seconds)
+        report = tally.report()
+    finally:
+        for client in clients:
+            client.close()
+        await asyncio.sleep(0)  # which is when they are closed
     if report.errors:
         print(tally.first_error, file=sys.stderr)
     return report

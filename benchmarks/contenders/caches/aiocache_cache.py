@@ -17,13 +17,13 @@ class AiocacheCache:
 
     async def store(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            await self._cache.set(f"item:{row['id']}", row, ttl=3600)
+            await self._cache.set(f"aiocache:item:{row['id']}", row, ttl=3600)
 
     async def get(self, key: int) -> Any:
-        return await self._cache.get(f"item:{key}")
+        return await self._cache.get(f"aiocache:item:{key}")
 
     async def get_many(self, keys: Sequence[int]) -> Sequence[Any]:
-        values: Sequence[Any] = await self._cache.multi_get([f"item:{key}" for key in keys])
+        values: Sequence[Any] = await self._cache.multi_get([f"aiocache:item:{key}" for key in keys])
         return values
 
     def as_json(self, value: Any) -> Any:

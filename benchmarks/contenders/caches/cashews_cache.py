@@ -16,13 +16,13 @@ class CashewsCache:
 
     async def store(self, rows: Sequence[Row]) -> None:
         for row in rows:
-            await self._cache.set(f"item:{row['id']}", row, expire=3600)
+            await self._cache.set(f"cashews:item:{row['id']}", row, expire=3600)
 
     async def get(self, key: int) -> Any:
-        return await self._cache.get(f"item:{key}")
+        return await self._cache.get(f"cashews:item:{key}")
 
     async def get_many(self, keys: Sequence[int]) -> Sequence[Any]:
-        return await self._cache.get_many(*(f"item:{key}" for key in keys))
+        return await self._cache.get_many(*(f"cashews:item:{key}" for key in keys))
 
     def as_json(self, value: Any) -> Any:
         return value
