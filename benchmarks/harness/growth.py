@@ -27,7 +27,12 @@ def _sizes(what: str, scenario: Scenario) -> list[Scenario]:
     if what == "views":
         title = scenario.title.removesuffix(" with 1 view")
         return [
-            replace(scenario, name=f"{name}-{views}-views", title=f"{title} with {views} views", views=views)
+            replace(
+                scenario,
+                name=f"{name}-{views}-views",
+                title=f"{title} with {views} view{'s' * (views > 1)}",
+                views=views,
+            )
             for views in VIEWS
         ]
     return [

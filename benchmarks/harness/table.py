@@ -30,7 +30,7 @@ def _part(figures: Figures, contenders: Sequence[Contender], scenarios: Sequence
 
 
 def _cell(figures: Figures, scenario: Scenario, contender: Contender, concurrency: int) -> str:
-    """The ratio with its quartiles; of the baseline itself, microseconds; of a start, seconds and megabytes."""
+    """The ratio with its quartiles; microseconds of the baseline, or without it; of a start, seconds and megabytes."""
     cost = figures.figure(scenario.name, contender.name, concurrency, lambda one: one.cost)
     if cost is None:
         return "—"
@@ -38,9 +38,10 @@ def _cell(figures: Figures, scenario: Scenario, contender: Contender, concurrenc
         first_answer = figures.figure(scenario.name, contender.name, concurrency, lambda one: one.first_answer)
         memory = figures.figure(scenario.name, contender.name, concurrency, lambda one: one.memory)
         return f"{_number(first_answer, 2)} s, {_number(memory, 0)} MB"
-    if contender.name in (BASELINE, LIBRARY_BASELINE) and not scenario.reference:
+    ratio = figures.ratio(scenario.name, contender.name, concurrency)
+    if ratio is None or (contender.name in (BASELINE, LIBRARY_BASELINE) and not scenario.reference):
         return f"{cost.median * 1e6:.0f} µs"
-    return _spread(figures.ratio(scenario.name, contender.name, concurrency))
+    return _spread(ratio)
 
 
 def details(figures: Figures, contenders: Sequence[Contender], scenarios: Sequence[Scenario]) -> str:
