@@ -1,4 +1,4 @@
-"""A service under somebody else's contract: `python http_conduit.py`."""
+"""The HTTP service with an external contract: `python http_conduit.py`."""
 
 from conduit.config import config
 from conduit.contract import MESSAGES, ConduitEnvelope

@@ -1,4 +1,4 @@
-"""Conduit: the RealWorld contract, for existing clients: their bodies, tokens, errors and paths.
+"""Conduit: an implementation of the RealWorld contract, with the bodies, tokens, errors and paths of existing clients.
 
-Nothing of sanicbase is replaced for it. `contract.py` says what answers look like, `base_api.py` who comes in.
+It replaces no part of sanicbase. `contract.py` defines the format of responses, `base_api.py` the authentication.
 """

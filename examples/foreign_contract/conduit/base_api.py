@@ -1,4 +1,4 @@
-"""Access control: `Authorization: Token …`, where the contract requires it."""
+"""Authentication by `Authorization: Token …`, as the contract requires."""
 
 from sanic.request import Request
 
@@ -11,17 +11,17 @@ SCHEME = "Token"
 
 
 class BaseAPI(APIView):
-    """The base class of every view. A method with a `user` parameter requires a user."""
+    """The base class of all views. A method with a `user` parameter requires a user; other methods are public."""
 
     security = {"token": {"type": "http", "scheme": SCHEME}}
 
     @classmethod
     async def admit(cls, request: Request) -> UserRC | None:
-        """Identify the user of the token."""
+        """Return the user whose token was sent, or None."""
         if "authorization" not in request.headers:
             return None
         user = await user_with_token(bearer_token(request, scheme=SCHEME))
         if user is None:
             raise ConduitError.TOKEN_INVALID()
-        set_log_context(user=str(user.id))  # the log names who did it
+        set_log_context(user=str(user.id))  # for the log lines of this request
         return user

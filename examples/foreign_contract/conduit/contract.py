@@ -1,4 +1,4 @@
-"""The bodies of the contract: no envelope, and errors as `{"errors": {"title": ["can't be blank"]}}`."""
+"""The format of responses: no envelope, and errors as `{"errors": {"title": ["can't be blank"]}}`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ MESSAGES = {"missing": BLANK, "string_too_short": BLANK}
 
 
 class ConduitEnvelope(Envelope):
-    """Views return the whole body. Errors are lists of messages by field."""
+    """Results without an envelope, and errors as a list of messages for each field."""
 
     def content(self, data: object, meta: Mapping[str, object]) -> object:
         return data
@@ -39,11 +39,11 @@ class ConduitEnvelope(Envelope):
 
 
 def _resource(problem: Problem) -> str:
-    """The first word of a code's name: `article` of ARTICLE_NOT_FOUND. `body` for all other errors."""
+    """Return "article" for ARTICLE_NOT_FOUND, and "body" for the errors of sanicbase."""
     return problem.code.name.partition("_")[0].lower() if isinstance(problem.code, ConduitError) else "body"
 
 
 def _field(error: FieldError) -> str:
-    """The field that clients know: "tagList" of "body.article.tagList.0", "limit" of "query.limit"."""
+    """Return the name of the field: "tagList" for "body.article.tagList.0", "limit" for "query.limit"."""
     place = error.path.split(".")
     return place[2] if place[0] == "body" and len(place) > 2 else place[-1]

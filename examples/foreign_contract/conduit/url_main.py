@@ -1,4 +1,4 @@
-"""The routes of the contract."""
+"""The paths of the contract."""
 
 from sanic import Blueprint
 

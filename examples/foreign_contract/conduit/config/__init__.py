@@ -1,10 +1,10 @@
-"""The settings of conduit, and the database configuration for aerich."""
+"""The settings of conduit, and its database in aerich's format."""
 
 from sanicbase import Config
 
 
 class ConduitConfig(Config):
-    """The settings of conduit: overridden defaults, and settings of its own."""
+    """Overrides of sanicbase's defaults, and settings specific to conduit."""
 
     SERVER_NAME = "conduit"
     HTTP_PORT = 8810
@@ -12,7 +12,7 @@ class ConduitConfig(Config):
     API_TITLE = "Conduit"
 
     TOKEN_SECRET: str = ""
-    """The key that signs tokens. If it is empty, a random one is generated in dev and test; prod does not start."""
+    """The secret that signs tokens. If it is empty, dev and test generate a random one; prod refuses to start."""
     TOKEN_DAYS: int = 60
     """The lifetime of a token, in days."""
 

@@ -1,10 +1,10 @@
-"""The error codes. The contract has no numbers: it names the subject, which is the first word of a member's name."""
+"""Error codes. The contract has no numbers but names the resource: the first word of the name of each member."""
 
 from sanicbase import ErrorCode
 
 
 class ConduitError(ErrorCode):
-    """3000 and on: users; 3100 and on: articles; 3200 and on: comments."""
+    """Users start at 3000, articles at 3100, comments at 3200."""
 
     TOKEN_INVALID = 3001, 401, "is invalid", "无效"
     CREDENTIALS_INVALID = 3002, 401, "invalid", "不正确"

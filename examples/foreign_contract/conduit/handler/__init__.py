@@ -1,1 +1,1 @@
-"""The logic of conduit, without HTTP."""
+"""The business logic of conduit, independent of HTTP."""

@@ -1,4 +1,4 @@
-"""Reads and writes of articles."""
+"""Create, change, delete and list articles."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,19 +11,19 @@ from tortoise.functions import Count
 from tortoise.queryset import QuerySet
 
 from conduit.config.errors import ConduitError
-from conduit.handler.user import Profile, profiles_for
+from conduit.handler.user import Profile, profiles_of
 from conduit.model_db.main import Article, Favorite, Tag, Tagging
 from conduit.model_rc.article import ArticleRC, FavoriteCountRC, TagListRC
 from conduit.model_rc.user import UserRC
 from sanicbase import IntegrityError, transaction
 
 RESERVED = {"feed"}
-MOST_LISTED_TAGS = 1000
-SHOWN = ("id", "slug", "title", "description", "author_id", "created_at", "updated_at")  # on lists: all but the body
+MAX_LISTED_TAGS = 1000
+LIST_COLUMNS = ("id", "slug", "title", "description", "author_id", "created_at", "updated_at")  # without the body
 
 
-class Shown(Protocol):
-    """The fields of an article in lists, from the cache or from the table."""
+class ArticleSummary(Protocol):
+    """The fields of an article in a list, from the cache or from the table."""
 
     id: int
     slug: str
@@ -35,8 +35,8 @@ class Shown(Protocol):
 
 
 @dataclass(frozen=True)
-class SeenArticle:
-    """An article for one reader. Lists do not include the body."""
+class ArticleView:
+    """An article as one reader sees it. In lists, the body is empty."""
 
     slug: str
     title: str
@@ -50,90 +50,92 @@ class SeenArticle:
     body: str = ""
 
 
-async def write(author: UserRC, title: str, description: str, body: str, tags: Sequence[str]) -> ArticleRC:
-    """Create an article. Raises TITLE_TAKEN when another article has the title."""
-    known = await _tags(tags)
+async def create_article(author: UserRC, title: str, description: str, body: str, tags: Sequence[str]) -> ArticleRC:
+    """Create an article. Raises TITLE_TAKEN if the title is in use."""
+    tag_rows = await _tags(tags)
     fields = {"slug": _slug_of(title), "title": title, "description": description, "body": body}
     async with transaction():
-        with _slug_is_free():
+        with _unique_slug():
             article = await ArticleRC.create(author_id=author.id, **fields)
-        await _tag(article, known)
+        await _tag(article, tag_rows)
     return article
 
 
-async def change(user: UserRC, slug: str, fields: dict[str, str], tags: Sequence[str] | None = None) -> ArticleRC:
-    """Update the user's own article. Raises ARTICLE_NOT_FOUND, ARTICLE_FORBIDDEN and TITLE_TAKEN."""
-    article = await _own_article(user, slug)
+async def update_article(
+    user: UserRC, slug: str, fields: dict[str, str], tags: Sequence[str] | None = None
+) -> ArticleRC:
+    """Change an article of the user. Raises ARTICLE_NOT_FOUND, ARTICLE_FORBIDDEN and TITLE_TAKEN."""
+    article = await _article_of(user, slug)
     if "title" in fields:
         fields["slug"] = _slug_of(fields["title"])
-    known = await _tags(tags or [])
+    tag_rows = await _tags(tags or [])
     async with transaction():
-        with _slug_is_free():
+        with _unique_slug():
             changed = await ArticleRC.update(article.id, **fields)
         if changed is None:
             raise ConduitError.ARTICLE_NOT_FOUND()
         if tags is not None:
             await Tagging.delete_by({"article_id": article.id})
-            await _tag(changed, known)
+            await _tag(changed, tag_rows)
     return changed
 
 
-async def take_back(user: UserRC, slug: str) -> None:
-    """Delete the user's own article. Raises ARTICLE_NOT_FOUND and ARTICLE_FORBIDDEN."""
-    article = await _own_article(user, slug)
+async def delete_article(user: UserRC, slug: str) -> None:
+    """Delete an article of the user. Raises ARTICLE_NOT_FOUND and ARTICLE_FORBIDDEN."""
+    article = await _article_of(user, slug)
     await ArticleRC.delete(article.id)
 
 
-async def article_at(slug: str) -> ArticleRC:
-    """Get an article by its slug. Raises ARTICLE_NOT_FOUND."""
+async def article_with_slug(slug: str) -> ArticleRC:
+    """Return the article with this slug. Raises ARTICLE_NOT_FOUND."""
     article = await ArticleRC.get_by(slug=slug)
     if article is None:
         raise ConduitError.ARTICLE_NOT_FOUND()
     return article
 
 
-async def like(user: UserRC, slug: str) -> ArticleRC:
-    """Add the article to the user's favorites. Repeating it changes nothing. Raises ARTICLE_NOT_FOUND."""
-    article = await article_at(slug)
+async def favorite(user: UserRC, slug: str) -> ArticleRC:
+    """Add an article to the favorites of the user. Idempotent. Raises ARTICLE_NOT_FOUND."""
+    article = await article_with_slug(slug)
     try:
         await Favorite.upsert({"user_id": user.id, "article_id": article.id}, on=["user", "article"])
-    except IntegrityError as exc:  # it was deleted just now
+    except IntegrityError as exc:  # the article was deleted concurrently
         raise ConduitError.ARTICLE_NOT_FOUND() from exc
     return article
 
 
-async def like_no_longer(user: UserRC, slug: str) -> ArticleRC:
-    """Remove the article from the user's favorites. Raises ARTICLE_NOT_FOUND."""
-    article = await article_at(slug)
+async def unfavorite(user: UserRC, slug: str) -> ArticleRC:
+    """Remove an article from the favorites of the user. Idempotent. Raises ARTICLE_NOT_FOUND."""
+    article = await article_with_slug(slug)
     await Favorite.delete_by({"user_id": user.id, "article_id": article.id})
     return article
 
 
-def selected(tag: str | None, author: str | None, favorited: str | None) -> QuerySet[Article]:
-    """Articles by tag, author or favoriting user; all articles without a filter."""
-    asked = {"tags__name": tag, "author__username": author, "favorites__user__username": favorited}
-    return Article.filter(**{name: value for name, value in asked.items() if value is not None})
+def filter_articles(tag: str | None, author: str | None, favorited: str | None) -> QuerySet[Article]:
+    """Return the query for articles with a tag, by an author, or favorited by a user. None does not filter."""
+    filters = {"tags__name": tag, "author__username": author, "favorites__user__username": favorited}
+    return Article.filter(**{name: value for name, value in filters.items() if value is not None})
 
 
 def feed_of(reader: UserRC) -> QuerySet[Article]:
-    """Articles of the authors that the reader follows."""
+    """Return the query for articles by the authors whom the reader follows."""
     return Article.filter(author__followers__follower_id=reader.id)
 
 
-async def page_of(articles: QuerySet[Article], limit: int, offset: int) -> tuple[list[Article], int]:
-    """One page of articles, newest first, without their bodies, and the total."""
-    return await articles.order_by("-id").offset(offset).limit(limit).only(*SHOWN), await articles.count()
+async def fetch_page(articles: QuerySet[Article], limit: int, offset: int) -> tuple[list[Article], int]:
+    """Return a part of the articles, newest first and without bodies, and the total number."""
+    return await articles.order_by("-id").offset(offset).limit(limit).only(*LIST_COLUMNS), await articles.count()
 
 
-async def seen_by(reader: UserRC | None, articles: Sequence[Shown]) -> list[SeenArticle]:
-    """Articles for one reader. The number of statements does not depend on the number of articles."""
+async def as_seen_by(reader: UserRC | None, articles: Sequence[ArticleSummary]) -> list[ArticleView]:
+    """Return the articles as the reader sees them. The number of statements does not depend on their number."""
     keys = [article.id for article in articles]
     tags = await TagListRC.get_many(keys)
     counts = await FavoriteCountRC.get_many(keys)
-    authors = await profiles_for(reader, [article.author_id for article in articles])
+    authors = await profiles_of(reader, [article.author_id for article in articles])
     liked = await _liked(reader, keys)
     return [
-        SeenArticle(
+        ArticleView(
             slug=article.slug,
             title=article.title,
             description=article.description,
@@ -149,13 +151,13 @@ async def seen_by(reader: UserRC | None, articles: Sequence[Shown]) -> list[Seen
 
 
 async def popular_tags() -> list[str]:
-    """The names of all used tags, most used first."""
+    """Return the names of all tags in use, most used first."""
     used = Tag.annotate(articles_count=Count("taggings")).filter(articles_count__gt=0)
-    return [tag.name for tag in await used.order_by("-articles_count", "name").limit(MOST_LISTED_TAGS)]
+    return [tag.name for tag in await used.order_by("-articles_count", "name").limit(MAX_LISTED_TAGS)]
 
 
 def _slug_of(title: str) -> str:
-    """The slug of a title. Raises TITLE_TAKEN for a slug that is a path of the contract."""
+    """Return the slug for a title. Raises TITLE_TAKEN for a slug that is a path of the contract."""
     slug = re.sub(r"\W+", "-", title.lower()).strip("-")
     if slug in RESERVED:
         raise ConduitError.TITLE_TAKEN()
@@ -168,20 +170,20 @@ async def _liked(reader: UserRC | None, keys: Sequence[int]) -> set[int]:
     return {favorite.article_id for favorite in await Favorite.filter(user_id=reader.id, article_id__in=keys)}
 
 
-async def _own_article(user: UserRC, slug: str) -> ArticleRC:
-    article = await article_at(slug)
+async def _article_of(user: UserRC, slug: str) -> ArticleRC:
+    article = await article_with_slug(slug)
     if article.author_id != user.id:
         raise ConduitError.ARTICLE_FORBIDDEN()
     return article
 
 
 async def _tags(names: Sequence[str]) -> list[Tag]:
-    """Get or create the tags of these names. Names that the database considers equal give one tag."""
-    tags = {}
+    """Get or create the tags, without duplicates. Databases may treat different names as equal."""
+    by_id = {}
     for name in dict.fromkeys(names):
         tag, _ = await Tag.get_or_create(name=name)
-        tags[tag.id] = tag
-    return list(tags.values())
+        by_id[tag.id] = tag
+    return list(by_id.values())
 
 
 async def _tag(article: ArticleRC, tags: Sequence[Tag]) -> None:
@@ -190,8 +192,8 @@ async def _tag(article: ArticleRC, tags: Sequence[Tag]) -> None:
 
 
 @contextmanager
-def _slug_is_free() -> Iterator[None]:
-    """Turn the database's unique violation into an error code."""
+def _unique_slug() -> Iterator[None]:
+    """Turn a violation of the unique slug into TITLE_TAKEN."""
     try:
         yield
     except IntegrityError as exc:

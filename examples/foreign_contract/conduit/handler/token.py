@@ -1,4 +1,4 @@
-"""Tokens: signed, stored in no table, and valid for TOKEN_DAYS."""
+"""Signed tokens (JWT), valid for TOKEN_DAYS."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -13,14 +13,14 @@ ALGORITHM = "HS256"
 
 
 def token_for(user_id: int) -> str:
-    """Create a token for the user."""
+    """Create a token for a user."""
     now = datetime.now(UTC)
     claims = {"sub": str(user_id), "iat": now, "exp": now + timedelta(days=config.TOKEN_DAYS)}
     return jwt.encode(claims, _secret(), ALGORITHM)
 
 
 async def user_with_token(token: str) -> UserRC | None:
-    """The user of a token; None when the token is invalid or expired, or the user was deleted."""
+    """Return the user with this token, or None if it is invalid or expired, or the user does not exist."""
     try:
         claims = jwt.decode(token, _secret(), [ALGORITHM], options={"require": ["sub", "exp"]})
     except jwt.InvalidTokenError:
@@ -30,7 +30,7 @@ async def user_with_token(token: str) -> UserRC | None:
 
 @cache
 def _secret() -> str:
-    """The configured key, which prod requires; otherwise a random one that all workers share."""
+    """Return TOKEN_SECRET, which prod requires, or a random secret that all workers share."""
     if config.TOKEN_SECRET:
         return config.TOKEN_SECRET
     secret, _ = get_or_create_token(config.private_dir() / "conduit.token-secret", setting="CONDUIT_TOKEN_SECRET")

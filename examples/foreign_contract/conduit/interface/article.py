@@ -36,7 +36,7 @@ class NewArticle(Body):
 
 
 class ArticleChange(Body):
-    """The fields to update. Omitted fields keep their values, and no field can be null."""
+    """The fields to change. Omitted fields keep their values; null is refused."""
 
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)
@@ -44,20 +44,20 @@ class ArticleChange(Body):
     tag_list: TagList = Field(default_factory=list)
 
 
-class Draft(Body):
-    """The body of a create request."""
+class ArticleCreation(Body):
+    """The body of a request that creates an article."""
 
     article: NewArticle
 
 
 class ArticleUpdate(Body):
-    """The body of an update request."""
+    """The body of a request that changes an article."""
 
     article: ArticleChange
 
 
-class ArticleLine(Body):
-    """An article in a list, without the body."""
+class ArticleListItem(Body):
+    """An article in a list. The contract omits the body."""
 
     slug: str
     title: str
@@ -70,40 +70,40 @@ class ArticleLine(Body):
     author: ProfileOut
 
 
-class ArticleOut(ArticleLine):
-    """An article."""
+class ArticleOut(ArticleListItem):
+    """An article with its body."""
 
     body: str
 
 
 class ArticleBody(Body):
-    """The body with one article."""
+    """A response with an article."""
 
     article: ArticleOut
 
 
 class ArticlesBody(Body):
-    """The body with a page of articles and the total."""
+    """A response with a part of a list of articles, and the total number."""
 
-    articles: list[ArticleLine]
+    articles: list[ArticleListItem]
     articles_count: int
 
 
 class TagsBody(Body):
-    """The body with tags."""
+    """A response with tags."""
 
     tags: list[str]
 
 
 class FeedQuery(BaseModel):
-    """The pagination of a list."""
+    """The limit and offset of a list."""
 
     limit: int = Field(20, ge=1, le=100)
     offset: int = Field(0, ge=0, le=2**31 - 1)
 
 
 class ArticleQuery(FeedQuery):
-    """The filters of a list of articles."""
+    """The filters of the list of articles."""
 
     tag: str | None = Field(None, max_length=consts.TAG_LENGTH)
     author: str | None = Field(None, max_length=consts.USERNAME_LENGTH)
@@ -111,78 +111,78 @@ class ArticleQuery(FeedQuery):
 
 
 class ArticlesAPI(BaseAPI):
-    """All articles."""
+    """The list of articles."""
 
     async def get(self, request: Request, query: ArticleQuery, user: UserRC | None) -> ArticlesBody:
-        """The newest articles, filtered by tag, author or favoriting user."""
-        selected = articles.selected(query.tag, query.author, query.favorited)
-        return await _listed(user, *await articles.page_of(selected, query.limit, query.offset))
+        """List articles, newest first, filtered by tag, author or favorites."""
+        matching = articles.filter_articles(query.tag, query.author, query.favorited)
+        return await _list_body(user, *await articles.fetch_page(matching, query.limit, query.offset))
 
     @raises(ConduitError.TITLE_TAKEN)
-    async def post(self, request: Request, body: Draft, user: UserRC) -> Created[ArticleBody]:
+    async def post(self, request: Request, body: ArticleCreation, user: UserRC) -> Created[ArticleBody]:
         """Create an article."""
         new = body.article
-        article = await articles.write(user, new.title, new.description, new.body, new.tag_list)
+        article = await articles.create_article(user, new.title, new.description, new.body, new.tag_list)
         return Created(await _wrapped(user, article))
 
 
 class FeedAPI(BaseAPI):
-    """Articles of the authors that the reader follows."""
+    """The feed of the user."""
 
     async def get(self, request: Request, query: FeedQuery, user: UserRC) -> ArticlesBody:
-        """The newest articles of the feed."""
-        return await _listed(user, *await articles.page_of(articles.feed_of(user), query.limit, query.offset))
+        """List articles by the authors whom the user follows, newest first."""
+        return await _list_body(user, *await articles.fetch_page(articles.feed_of(user), query.limit, query.offset))
 
 
 class ArticleAPI(BaseAPI):
-    """One article."""
+    """A single article."""
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> ArticleBody:
         """Get an article by its slug."""
-        return await _wrapped(user, await articles.article_at(slug))
+        return await _wrapped(user, await articles.article_with_slug(slug))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN, ConduitError.TITLE_TAKEN)
     async def put(self, request: Request, slug: str, body: ArticleUpdate, user: UserRC) -> ArticleBody:
-        """Update your own article. A new title changes the slug."""
+        """Change an article of the user. A new title changes the slug."""
         fields = body.article.model_dump(exclude_unset=True, by_alias=False)
         tags = fields.pop("tag_list", None)
-        return await _wrapped(user, await articles.change(user, slug, fields, tags))
+        return await _wrapped(user, await articles.update_article(user, slug, fields, tags))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.ARTICLE_FORBIDDEN)
     async def delete(self, request: Request, slug: str, user: UserRC) -> NoContent:
-        """Delete your own article."""
-        await articles.take_back(user, slug)
+        """Delete an article of the user."""
+        await articles.delete_article(user, slug)
         return NoContent()
 
 
 class FavoriteAPI(BaseAPI):
-    """The reader's favorite mark of an article."""
+    """The favorite status of an article."""
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
-        """Favorite the article."""
-        return await _wrapped(user, await articles.like(user, slug))
+        """Add an article to the favorites."""
+        return await _wrapped(user, await articles.favorite(user, slug))
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def delete(self, request: Request, slug: str, user: UserRC) -> ArticleBody:
-        """Unfavorite the article."""
-        return await _wrapped(user, await articles.like_no_longer(user, slug))
+        """Remove an article from the favorites."""
+        return await _wrapped(user, await articles.unfavorite(user, slug))
 
 
 class TagsAPI(APIView, public=True):
-    """All tags."""
+    """The list of tags."""
 
     async def get(self, request: Request) -> TagsBody:
-        """All used tags, most used first."""
+        """List the tags in use, most used first."""
         return TagsBody(tags=await articles.popular_tags())
 
 
-async def _listed(reader: UserRC | None, page: Sequence[Article], count: int) -> ArticlesBody:
-    seen = await articles.seen_by(reader, page)
-    return ArticlesBody(articles=[ArticleLine.model_validate(article) for article in seen], articles_count=count)
+async def _list_body(reader: UserRC | None, page: Sequence[Article], count: int) -> ArticlesBody:
+    seen = await articles.as_seen_by(reader, page)
+    return ArticlesBody(articles=[ArticleListItem.model_validate(article) for article in seen], articles_count=count)
 
 
 async def _wrapped(reader: UserRC | None, article: ArticleRC) -> ArticleBody:
-    (seen,) = await articles.seen_by(reader, [article])
+    (seen,) = await articles.as_seen_by(reader, [article])
     return ArticleBody(article=ArticleOut.model_validate(replace(seen, body=article.body)))

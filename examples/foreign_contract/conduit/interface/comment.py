@@ -24,8 +24,8 @@ class NewComment(Body):
     body: Annotated[str, StringConstraints(min_length=1, max_length=consts.COMMENT_LENGTH)]
 
 
-class Remark(Body):
-    """The body of a create request."""
+class CommentCreation(Body):
+    """The body of a request that creates a comment."""
 
     comment: NewComment
 
@@ -41,13 +41,13 @@ class CommentOut(Body):
 
 
 class CommentBody(Body):
-    """The body with one comment."""
+    """A response with a comment."""
 
     comment: CommentOut
 
 
 class CommentsBody(Body):
-    """The comments of an article."""
+    """A response with the comments of an article."""
 
     comments: list[CommentOut]
 
@@ -57,23 +57,23 @@ class CommentsAPI(BaseAPI):
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> CommentsBody:
-        """All comments, oldest first."""
-        seen = await comments.seen_by(user, await comments.comments_below(slug))
+        """List the comments of an article, oldest first."""
+        seen = await comments.as_seen_by(user, await comments.comments_of(slug))
         return CommentsBody(comments=[CommentOut.model_validate(comment) for comment in seen])
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
-    async def post(self, request: Request, slug: str, body: Remark, user: UserRC) -> Created[CommentBody]:
-        """Add a comment."""
+    async def post(self, request: Request, slug: str, body: CommentCreation, user: UserRC) -> Created[CommentBody]:
+        """Add a comment to an article."""
         written = await comments.comment_on(user, slug, body.comment.body)
-        (seen,) = await comments.seen_by(user, [written])
+        (seen,) = await comments.as_seen_by(user, [written])
         return Created(CommentBody(comment=CommentOut.model_validate(seen)))
 
 
 class CommentAPI(BaseAPI):
-    """One comment."""
+    """A single comment."""
 
     @raises(ConduitError.ARTICLE_NOT_FOUND, ConduitError.COMMENT_NOT_FOUND, ConduitError.COMMENT_FORBIDDEN)
     async def delete(self, request: Request, slug: str, comment_id: Key, user: UserRC) -> NoContent:
-        """Delete your own comment."""
+        """Delete a comment of the user."""
         await comments.delete_comment(user, slug, comment_id)
         return NoContent()

@@ -1,4 +1,4 @@
-"""`/profiles`: profiles and following."""
+"""`/profiles`: public profiles and followers."""
 
 from sanic.request import Request
 
@@ -12,7 +12,7 @@ from sanicbase import raises
 
 
 class ProfileOut(Body):
-    """The profile of a user for one reader."""
+    """The profile of a user as a reader sees it."""
 
     username: str
     bio: str | None
@@ -21,31 +21,31 @@ class ProfileOut(Body):
 
 
 class ProfileBody(Body):
-    """The body with one profile."""
+    """A response with a profile."""
 
     profile: ProfileOut
 
 
 class ProfileAPI(BaseAPI):
-    """One profile."""
+    """A single profile."""
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def get(self, request: Request, username: str, user: UserRC | None) -> ProfileBody:
-        """The profile of a user by name."""
+        """Get the profile of a user."""
         return _wrapped(await users.profile_of(username, user))
 
 
 class FollowAPI(BaseAPI):
-    """The reader's following of a user."""
+    """The follow status of a profile."""
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def post(self, request: Request, username: str, user: UserRC) -> ProfileBody:
-        """Follow the user."""
+        """Follow a user."""
         return _wrapped(await users.follow(user, username))
 
     @raises(ConduitError.PROFILE_NOT_FOUND)
     async def delete(self, request: Request, username: str, user: UserRC) -> ProfileBody:
-        """Unfollow the user."""
+        """Unfollow a user."""
         return _wrapped(await users.unfollow(user, username))
 
 

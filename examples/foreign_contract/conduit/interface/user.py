@@ -1,4 +1,4 @@
-"""`/users` and `/user`: registration, login, and the current user."""
+"""`/users` and `/user`: registration, sign-in and the current user."""
 
 from typing import Annotated
 
@@ -20,9 +20,9 @@ Email = Annotated[
     StringConstraints(min_length=1, max_length=consts.EMAIL_LENGTH, pattern=r"^[^@\s]+@[^@\s]+$", to_lower=True),
 ]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=consts.PASSWORD_LENGTH)]
-NullForEmpty = AfterValidator(lambda text: text or None)
-Bio = Annotated[str | None, Field(max_length=consts.BIO_LENGTH), NullForEmpty]
-Image = Annotated[str | None, Field(max_length=consts.IMAGE_LENGTH), NullForEmpty]
+EmptyAsNull = AfterValidator(lambda text: text or None)
+Bio = Annotated[str | None, Field(max_length=consts.BIO_LENGTH), EmptyAsNull]
+Image = Annotated[str | None, Field(max_length=consts.IMAGE_LENGTH), EmptyAsNull]
 
 
 class NewUser(Body):
@@ -34,14 +34,14 @@ class NewUser(Body):
 
 
 class Credentials(Body):
-    """The fields of a login."""
+    """The credentials of a sign-in."""
 
     email: Email
     password: Password
 
 
 class UserChange(Body):
-    """The fields to update. Omitted fields keep their values; only `bio` and `image` can be null."""
+    """The fields to change. Omitted fields keep their values; only `bio` and `image` can be null."""
 
     username: Username = Field(default_factory=str)
     email: Email = Field(default_factory=str)
@@ -57,13 +57,13 @@ class Registration(Body):
 
 
 class Login(Body):
-    """The body of a login."""
+    """The body of a sign-in."""
 
     user: Credentials
 
 
 class UserUpdate(Body):
-    """The body of an update request."""
+    """The body of a request that changes the current user."""
 
     user: UserChange
 
@@ -79,7 +79,7 @@ class CurrentUser(Body):
 
 
 class UserBody(Body):
-    """The body with the current user."""
+    """A response with the current user."""
 
     user: CurrentUser
 
@@ -89,19 +89,19 @@ class UsersAPI(APIView, public=True):
 
     @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def post(self, request: Request, body: Registration) -> Created[UserBody]:
-        """Register and get a token."""
+        """Register a user and return a token."""
         new = body.user
         return Created(_wrapped(await users.register(new.username, new.email, new.password)))
 
 
 class LoginAPI(APIView, public=True):
-    """Login."""
+    """Sign-in."""
 
-    security = BaseAPI.security  # what a 401 names
+    security = BaseAPI.security  # for WWW-Authenticate of a 401
 
     @raises(ConduitError.CREDENTIALS_INVALID)
     async def post(self, request: Request, body: Login) -> UserBody:
-        """Get a token for an e-mail address and a password."""
+        """Sign in with an e-mail address and a password, and return a token."""
         return _wrapped(await users.sign_in(body.user.email, body.user.password))
 
 
@@ -109,12 +109,12 @@ class CurrentUserAPI(BaseAPI):
     """The current user."""
 
     async def get(self, request: Request, user: UserRC) -> UserBody:
-        """Return the user whose token was sent."""
+        """Get the current user."""
         return _wrapped(user)
 
     @raises(ConduitError.USERNAME_TAKEN, ConduitError.EMAIL_TAKEN)
     async def put(self, request: Request, body: UserUpdate, user: UserRC) -> UserBody:
-        """Update some fields."""
+        """Change fields of the current user."""
         return _wrapped(await users.change_user(user, body.user.model_dump(exclude_unset=True, by_alias=False)))
 
 

@@ -1,4 +1,4 @@
-"""The tables that conduit's migrations create."""
+"""The tables that conduit migrates."""
 
 from tortoise import fields
 
@@ -7,7 +7,7 @@ from sanicbase import DBModel, Timestamps
 
 
 class User(Timestamps):
-    """A user. Only the hash of the password is stored."""
+    """A user. Only a hash of the password is stored."""
 
     id = fields.IntField(primary_key=True)
     username = fields.CharField(max_length=consts.USERNAME_LENGTH, unique=True)
@@ -47,7 +47,7 @@ class Tag(DBModel):
 
 
 class Article(Timestamps):
-    """An article, known to clients by its slug."""
+    """An article. Clients address it by its slug."""
 
     id = fields.IntField(primary_key=True)
     slug = fields.CharField(max_length=consts.SLUG_LENGTH, unique=True)
@@ -71,7 +71,7 @@ class Article(Timestamps):
 
 
 class Tagging(DBModel):
-    """The join table of articles and tags. It is a model because tags have an order."""
+    """The table between articles and tags. It is a model because tags are ordered."""
 
     id = fields.IntField(primary_key=True)
     article: fields.ForeignKeyRelation[Article] = fields.ForeignKeyField("conduit.Article", related_name="taggings")

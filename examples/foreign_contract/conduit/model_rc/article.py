@@ -1,4 +1,4 @@
-"""The cache models of articles, their tags and their favorites."""
+"""Cached articles, with their tags and favorite counts."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from sanicbase import RCModel
 
 
 class ArticleRC(RCModel):
-    """A single article."""
+    """An article."""
 
     id: int
     slug: str
@@ -28,7 +28,7 @@ class ArticleRC(RCModel):
 
 
 class TagListRC(RCModel):
-    """The tags of an article, in the order of its author."""
+    """The tags of an article, in the order that the author chose."""
 
     article_id: int
     names: list[str]
@@ -39,7 +39,7 @@ class TagListRC(RCModel):
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
-        """Load the tags of all these articles in one query."""
+        """Load the tags for all keys in one query."""
         rows = await Tagging.filter(article_id__in=keys).order_by("place").values("article_id", "tag__name")
         names: dict[int, list[str]] = {key: [] for key in keys}
         for row in rows:
@@ -59,7 +59,7 @@ class FavoriteCountRC(RCModel):
 
     @classmethod
     async def load(cls, keys: Sequence[int]) -> Iterable[Self]:
-        """Load the counts of all these articles in one query."""
+        """Load the counts for all keys in one query."""
         liked = Favorite.filter(article_id__in=keys).annotate(n=Count("id")).group_by("article_id")
         counted = dict(await liked.values_list("article_id", "n"))
         return [cls(article_id=key, favorites=counted.get(key, 0)) for key in keys]

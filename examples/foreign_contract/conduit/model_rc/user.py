@@ -1,11 +1,11 @@
-"""The cache model of users, which requests with a token, articles and comments read."""
+"""Cached users: read by every authenticated request, and for the author of every article and comment."""
 
 from conduit.model_db.main import User
 from sanicbase import RCModel
 
 
 class UserRC(RCModel):
-    """A user without the password hash, which only a login reads."""
+    """A user without the password hash, which only sign-in reads."""
 
     id: int
     username: str

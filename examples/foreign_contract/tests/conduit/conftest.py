@@ -1,4 +1,4 @@
-"""conduit under test: its settings, with empty stores, and a client of what it serves."""
+"""Fixtures: the settings of conduit with empty stores, and an HTTP client."""
 
 import os
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from sanicbase.testing import client
 
 @pytest.fixture
 async def config(redis_url: str, tmp_path: Path) -> ConduitConfig:
-    """The service's settings, with stores that hold nothing but its tables."""
+    """The settings of the service, with an empty database and an empty Redis."""
     database = f"sqlite://{tmp_path / 'conduit.sqlite3'}"
     config = ConduitConfig(DB_URL=database, REDIS_URL=redis_url, LOG_DIR=tmp_path / "logs")
     async with lifespan(config):
@@ -29,7 +29,7 @@ async def config(redis_url: str, tmp_path: Path) -> ConduitConfig:
 
 @pytest.fixture
 async def http_client(config: ConduitConfig) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service, through a real socket."""
+    """A client that talks to the service through a real socket."""
     app = create_app(config, http, envelope=ConduitEnvelope(), messages=MESSAGES)
     async with client(app) as http_client:
         yield http_client

@@ -1,4 +1,4 @@
-"""How many SQL statements a request takes: no more for thirty rows than for three."""
+"""The number of SQL statements per request does not grow with the number of rows."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ LISTS = ["/api/articles?limit=100", "/api/articles/feed?limit=100", "/api/articl
 
 
 async def fill(first: int, last: int) -> None:
-    """Authors with an article each, which everybody of them likes, and comments on; the first one follows the rest."""
+    """Create users with one article each, favorites by all of them, comments, and followers."""
     new = range(first, last + 1)
     await User.bulk_create(User(id=n, username=f"u{n}", email=f"u{n}@example.com", password_hash="-") for n in new)
     texts = {"title": "t", "description": "d", "body": "b"}
@@ -25,10 +25,10 @@ async def fill(first: int, last: int) -> None:
 
 
 async def statements_of(http_client: httpx.AsyncClient, path: str) -> list[str]:
-    """The statements of a request of the first user."""
+    """Send a request as the first user, and return its statements."""
     with capture_statements() as statements:
-        answer = await http_client.get(path, headers={"Authorization": f"Token {token_for(1)}"})
-    assert answer.status_code == 200, answer.text
+        response = await http_client.get(path, headers={"Authorization": f"Token {token_for(1)}"})
+    assert response.status_code == 200, response.text
     return statements
 
 
@@ -38,13 +38,13 @@ async def test_lists_take_no_more_statements_for_thirty_rows_than_for_three(http
     await fill(4, 30)
     for path in LISTS:
         many = await statements_of(http_client, path)
-        assert len(many) <= len(few[path]) <= 8, many  # fewer when the cache knows the reader already
+        assert len(many) <= len(few[path]) <= 8, many  # fewer when the reader is cached already
 
 
 async def test_a_cached_article_takes_two_statements(http_client: httpx.AsyncClient) -> None:
-    """Whether the reader likes it, and follows its author."""
+    """The favorite status, and whether the reader follows the author."""
     await fill(1, 3)
-    async with asyncio.timeout(20):  # a cache that begins with an empty Redis stores nothing for a second
+    async with asyncio.timeout(20):  # with an empty Redis, the cache stores nothing for a second
         while len(statements := await statements_of(http_client, "/api/articles/title-2")) > 2:
             await asyncio.sleep(0.05)
     assert [table for table in ("conduit_follow", "conduit_favorite") if table not in str(statements)] == []
