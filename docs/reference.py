@@ -20,31 +20,30 @@ HERE = Path(__file__).parent
 
 ENGLISH = """# Settings
 
-A service's settings are a subclass of `Config` in its `config/`. A value comes from, the later winning: the defaults
-below, the class, `.env` in the project's folder, the environment (`XI_TEST_HTTP_PORT`), a file that the environment
-names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A setting whose name ends in TOKEN, SECRET, PASSWORD or KEY (but not
-PUBLIC_KEY) is never printed.
+The settings of a service are a subclass of `Config` in its `config/`. Values come from these sources; later ones
+override earlier ones: the defaults below, the class, `.env` in the project's folder, the environment
+(`XI_TEST_HTTP_PORT`), and files that the environment names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A setting whose name
+ends in TOKEN, SECRET, PASSWORD or KEY (but not PUBLIC_KEY) is never printed.
 
-A list, a set or a tuple is written `a,b`, or as JSON (`["a,b", "c"]`) when an item has a comma. A dictionary is
-written as JSON. A value in `.env` is taken as it is written: `${…}` is not replaced, so a password may
-have a dollar sign.
+Write a list, a set or a tuple as `a,b`, or as JSON (`["a,b", "c"]`) if an item contains a comma. Write a dictionary as
+JSON. A value in `.env` is used literally: `${…}` is not expanded, so a password can contain a dollar sign.
 
-**Secrets.** A text setting with such a name, and every `SecretStr`, is a secret. In `prod` a service refuses to start
-when a secret is weak, and `sanicGuider doctor` reports it everywhere. A secret is weak when
+**Secrets.** A text setting with such a name, and every `SecretStr`, is a secret. In `prod`, a service refuses to start
+if a secret is weak; `sanicGuider doctor` reports weak secrets in every environment. A secret is weak if
 
 - it has fewer than 16 characters;
-- fewer than 12 characters are left without words of placeholders (`changeme`, `your-secret`, `请修改`), sequences
-  (`0123456789abcdef`, `qwerty`) and repetitions;
-- it is empty, in a setting of your own service.
+- fewer than 12 characters remain after placeholders (`changeme`, `your-secret`, `请修改`), sequences
+  (`0123456789abcdef`, `qwerty`) and repetitions are removed;
+- it is empty and a setting of your own service.
 
-A secret that the service can do without is declared as `str | None = None`: None means that it is not used, and is
-never weak. Names such as `TOKEN_TTL` or `TOKEN_URL` are no secrets. Make a strong secret by:
+Declare an optional secret as `str | None = None`: None means that it is not used, and is never weak. Names such as
+`TOKEN_TTL` or `TOKEN_URL` are not secrets. Generate a strong secret:
 
 ```sh
 python -c "import secrets; print(secrets.token_urlsafe(32))"
 ```
 
-| setting | default | what it is |
+| setting | default | description |
 |---|---|---|
 """
 CHINESE = """# 配置项
@@ -79,11 +78,11 @@ python -c "import secrets; print(secrets.token_urlsafe(32))"
 
 COMMANDS_ENGLISH = """# Commands
 
-[First service](first-service.md) shows them at work. Run them in the project's folder; `python -m sanicbase` is the
-same as `sanicGuider`. A `[SERVICE]` may be left out where there is one.
-Messages are in the terminal's language, by `LC_ALL`, `LC_MESSAGES` or `LANG`: Chinese where it begins with `zh`.
+[First service](first-service.md) shows examples. Run the commands in the project's folder; `python -m sanicbase` is
+equivalent to `sanicGuider`. You can omit `[SERVICE]` if the project has only one service. Messages are in the language
+of the terminal: Chinese if `LC_ALL`, `LC_MESSAGES` or `LANG` begins with `zh`, otherwise English.
 
-Completion for bash; for zsh and fish write their names in place of `bash`:
+Enable completion for bash; for zsh and fish, replace `bash` with their names:
 
 ```sh
 eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
@@ -102,7 +101,7 @@ eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
 ```
 """
 
-OPTIONS_ENGLISH = "| option | what it is |"
+OPTIONS_ENGLISH = "| option | description |"
 OPTIONS_CHINESE = "| 选项 | 说明 |"
 
 
