@@ -1,4 +1,4 @@
-"""`sanicGuider add`: one piece more for a service, with its test and its route."""
+"""`sanicGuider add`: a new component of a service, with its test and its route."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ __all__ = ["add"]
 @click.command()
 @click.argument("kind", type=click.Choice(list(GENERATORS)))
 @click.argument("name")
-@click.option("--service", shell_complete=service_names, help="The service to add to; needed where there are several.")
-@click.option("--file", default="", help="For a model: the file of model_db/ it goes into; by default the first.")
+@click.option(
+    "--service", shell_complete=service_names, help="The service to extend. Required if the project has several."
+)
+@click.option("--file", default="", help="For a model: its file in model_db/. By default the first.")
 @click.option(
     "--text-ids",
     is_flag=True,
-    help="For an api or rc: 64-bit integers go out as texts, which JavaScript reads exactly.",
+    help="For an api or rc: serialize 64-bit integers as strings, which JavaScript reads exactly.",
 )
-@click.option("--from-table", metavar="TABLE", help="For a model or an api: the table of the database that it is of.")
+@click.option("--from-table", metavar="TABLE", help="For a model or an api: the database table to generate it from.")
 @click.option("--connection", default="default", show_default=True, help="The connection whose database has TABLE.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: Any) -> None:
-    """Add a piece NAME to a service, with its test and its route.
+    """Add a component NAME to a service, with its test and its route.
 
     An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
     it is one plain view. The first api, ws or timer of a service makes its launch file too. Lines that are there stay
@@ -44,7 +46,7 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
     try:
         plan, notes = _plan(kind, name, target, **given)
         if not plan.changes:
-            click.echo(_("It is all there. Nothing is changed."))
+            click.echo(_("Everything exists already. Nothing was changed."))
             return
         click.echo(plan.tree())
         for sentence in notes:
@@ -60,12 +62,12 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
 def _plan(
     kind: str, name: str, target: TargetService, *, file: str, text_ids: bool, from_table: str | None, connection: str
 ) -> tuple[Plan, Sequence[str]]:
-    """The plan, and what has to be said about it."""
+    """The plan, and notes about it."""
     if from_table is None:
         return plan_component(kind, name, target, file=file, text_ids=text_ids), ()
     if kind not in ("model", "api"):
         raise click.UsageError(
-            _("--from-table is for a model or an api."),
+            _("--from-table requires the kind model or api."),
         )
     from sanicbase.cli.codegen.from_table.plan import plan_of_table  # which takes Tortoise along
 
@@ -77,6 +79,10 @@ def _target(name: str) -> TargetService:
     service = project.service(name)
     if service is None:
         raise click.UsageError(
-            _("There is no service {name} in {folder}. Go to the project's folder.", name=name, folder=project.folder)
+            _(
+                "There is no service {name} in {folder}. Change to the project's folder.",
+                name=name,
+                folder=project.folder,
+            )
         )
     return TargetService(project, service)

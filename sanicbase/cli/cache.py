@@ -1,4 +1,4 @@
-"""`sanicGuider cache`: what the cache models of a service have, and how to forget it."""
+"""`sanicGuider cache`: inspecting and invalidating the cache models of a service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class _ServiceCommand(click.Command):
-    """A command whose first word, SERVICE, may be left out: what follows it begins with a class's capital letter."""
+    """A command whose first argument, SERVICE, is optional: the next one starts with the capital letter of a class."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         values = [value for value in args if not value.startswith("-")]
@@ -40,13 +40,13 @@ SERVICE = click.argument(
 
 @click.group()
 def cache() -> None:
-    """Look into a service's cache models, and make them forget."""
+    """Inspect and invalidate a service's cache models."""
 
 
 @cache.command(cls=_ServiceCommand)
 @SERVICE
 def stats(service: str) -> None:
-    """How often each class of SERVICE was answered from Redis, summed up over all of its processes."""
+    """Show the hits and misses of each cache model of SERVICE, over all of its processes."""
 
     async def collect() -> list[tuple[str, Stats]]:
         return [(cls.__name__, await cls.stats()) for cls in open_cache_models()]
@@ -65,7 +65,7 @@ def stats(service: str) -> None:
 @click.argument("model")
 @click.argument("key")
 def get(service: str, model: str, key: str) -> None:
-    """The entry of MODEL, such as ArticleRC, with that KEY, as a service would get it; `1,phone` for two fields."""
+    """Print the entry of MODEL, such as ArticleRC, with that KEY. Write `1,phone` for two fields."""
 
     async def read() -> RCModel | None:
         cls = _find_model(service, model)
@@ -73,7 +73,7 @@ def get(service: str, model: str, key: str) -> None:
 
     entry = _run_in_lifespan(service, read)
     if entry is None:
-        raise click.ClickException(_("There is no {model} {key}.", model=model, key=key))
+        raise click.ClickException(_("{model} has no entry {key}.", model=model, key=key))
     click.echo(entry.model_dump_json(indent=2))
 
 
@@ -81,11 +81,11 @@ def get(service: str, model: str, key: str) -> None:
 @SERVICE
 @click.argument("model", required=False)
 @click.argument("keys", nargs=-1)
-@click.option("--all", "all_entries", is_flag=True, help="All entries of the class, or of every class without MODEL.")
+@click.option("--all", "all_entries", is_flag=True, help="All entries of MODEL, or of every cache model.")
 def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, all_entries: bool) -> None:
-    """Forget the entries of MODEL with these KEYS, or all: what is read next comes from the database."""
+    """Invalidate the entries of MODEL with these KEYS, or all. The next read goes to the database."""
     if all_entries == bool(keys):
-        raise click.UsageError(_("Name the keys, or say --all."))
+        raise click.UsageError(_("Specify keys or --all."))
 
     async def forget() -> list[str]:
         classes = open_cache_models() if model is None else [_find_model(service, model)]
@@ -99,13 +99,13 @@ def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, all_en
     names = _run_in_lifespan(service, forget)
     if not names:
         click.echo(_("{service} has no cache models.", service=service))
-    gone = _("everything") if all_entries else ", ".join(keys)
+    gone = _("all entries") if all_entries else ", ".join(keys)
     for name in names:
-        click.echo(_("{name} has forgotten {keys}.", name=name, keys=gone))
+        click.echo(_("{name}: invalidated {keys}.", name=name, keys=gone))
 
 
 def _run_in_lifespan(service: str, work: Callable[[], Awaitable[T]]) -> T:
-    """What the work returns inside of the service's lifespan."""
+    """Run the function in the service's lifespan, and return its result."""
 
     async def run() -> T:
         async with lifespan(service_config(service)):

@@ -1,4 +1,4 @@
-"""`sanicGuider config`: each setting of a service, and where its value came from."""
+"""`sanicGuider config`: the settings of a service, and the source of each value."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["config"]
 
 @click.command()
 @service_argument
-@click.option("--set", "only_set", is_flag=True, help="Only what is set otherwise than by default.")
+@click.option("--set", "only_set", is_flag=True, help="Only settings that differ from their defaults.")
 def config(service: str, only_set: bool) -> None:
-    """Each setting of a SERVICE with its value and where that came from; secrets are hidden."""
+    """List the settings of a SERVICE, with their values and sources. Secrets are hidden."""
     try:
         settings = service_config(service)
     except UsageError as exc:
@@ -38,7 +38,7 @@ def config(service: str, only_set: bool) -> None:
 
 
 def _source(settings: Config, name: str) -> str:
-    """Where the value came from, looked for in the order in which a later one wins."""
+    """The source of the value, by precedence."""
     variable = f"{settings.env_prefix()}{name}"
     if file := os.environ.get(f"{variable}_FILE"):
         return _("the file {file}", file=file)

@@ -1,4 +1,4 @@
-"""`sanicGuider deploy`: the files that put a service onto machines."""
+"""`sanicGuider deploy`: the deployment files of a service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _common(command: Command) -> Command:
-    """The options of every kind."""
+    """The options of all commands."""
     for decorator in (
         click.option("--force", is_flag=True, help="Replace files that were changed."),
         click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
@@ -34,12 +34,16 @@ def _common(command: Command) -> Command:
 
 
 def _machine(command: Command) -> Command:
-    """The options of kinds that run the launch files on a machine."""
+    """The options of commands whose files run the launch files on a machine."""
     folder = click.Path(path_type=Path)
     for decorator in (
-        click.option("--elsewhere", is_flag=True, help="The paths and the account are those of another machine."),
-        click.option("--account", is_flag=True, help="For an ordinary account, without root."),
-        click.option("--user", default="", help="The account to run as; by default the owner of the project's folder."),
+        click.option("--elsewhere", is_flag=True, help="The paths and the account belong to another machine."),
+        click.option("--account", is_flag=True, help="For an unprivileged account, without root."),
+        click.option(
+            "--user",
+            default="",
+            help="The account that runs the service. By default the owner of the project's folder.",
+        ),
         click.option("--python", type=folder, default=Path(sys.executable), help="The interpreter."),
         click.option("--directory", type=folder, help="The project's folder on the machine."),
     ):
@@ -48,7 +52,7 @@ def _machine(command: Command) -> Command:
 
 
 class _DeployGroup(click.Group):
-    """A group whose commands end with the sentence of a mistake, and status 1."""
+    """A group whose commands report an error by its message, and exit with status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -59,13 +63,13 @@ class _DeployGroup(click.Group):
 
 @click.group(name="deploy", cls=_DeployGroup)
 def deploy() -> None:
-    """Render the files that put a service onto machines, into deploy/."""
+    """Render the deployment files of a service into deploy/."""
 
 
 @deploy.command(name="systemd")
 @_machine
 def systemd_(service: str, *, account: bool, **options: Any) -> None:
-    """Units for systemd: one for each launch file of SERVICE, and a target for all."""
+    """Render systemd units: one per launch file of SERVICE, and a target for all."""
     deployment = _deployment(service, account=account, **options)
     units = systemd.account_units if account else systemd.root_units
     _write(units(deployment, options["to"]), **options)
@@ -74,7 +78,7 @@ def systemd_(service: str, *, account: bool, **options: Any) -> None:
 @deploy.command(name="supervisor")
 @_machine
 def supervisor_(service: str, *, account: bool, **options: Any) -> None:
-    """Programs for supervisor: one for each launch file of SERVICE."""
+    """Render supervisor programs: one per launch file of SERVICE."""
     deployment = _deployment(service, account=account, **options)
     _write(supervisor.programs(deployment, options["to"], account=account), **options)
 
@@ -82,12 +86,12 @@ def supervisor_(service: str, *, account: bool, **options: Any) -> None:
 @deploy.command(name="nginx")
 @_common
 @click.option("--directory", type=click.Path(path_type=Path), help="The project's folder on the machine.")
-@click.option("--server-name", default="_", help="The name that clients ask for; any by default.")
-@click.option("--listen", type=click.IntRange(1, 65535), default=80, help="The port that clients reach.")
-@click.option("--http", multiple=True, help="HOST:PORT of a copy of the HTTP service; may be repeated.")
-@click.option("--ws", multiple=True, help="HOST:PORT of a copy of the WebSocket service; may be repeated.")
+@click.option("--server-name", default="_", help="The server name of requests. By default any.")
+@click.option("--listen", type=click.IntRange(1, 65535), default=80, help="The port for clients.")
+@click.option("--http", multiple=True, help="HOST:PORT of an instance of the HTTP service. Repeatable.")
+@click.option("--ws", multiple=True, help="HOST:PORT of an instance of the WebSocket service. Repeatable.")
 def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **address: Any) -> None:
-    """A site for nginx: HTTP and WebSockets of SERVICE at one address."""
+    """Render an nginx site: HTTP and WebSockets of SERVICE at one address."""
     _write(nginx.proxy(_deployment_elsewhere(service, directory), to, **address), to=to, force=force)
 
 
@@ -95,7 +99,7 @@ def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **add
 @_common
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
-    """A Dockerfile for all launch files of SERVICE."""
+    """Render a Dockerfile for all launch files of SERVICE."""
     _write(containers.image(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
@@ -103,16 +107,16 @@ def docker(service: str, *, python_version: str, to: Path, force: bool) -> None:
 @_common
 @click.option("--python-version", default=PYTHON, help="The version of Python in the image.")
 def compose(service: str, *, python_version: str, to: Path, force: bool) -> None:
-    """The Dockerfile, and a compose file of SERVICE with PostgreSQL and Valkey."""
+    """Render the Dockerfile, and a compose file of SERVICE with PostgreSQL and Valkey."""
     _write(containers.compose(_deployment_elsewhere(service), to, python=python_version), to=to, force=force)
 
 
 @deploy.command()
 @_common
-@click.option("--image", help="The image, with its tag; by default the service's name.")
-@click.option("--replicas", type=click.IntRange(1), default=2, help="How many pods each launch file has.")
+@click.option("--image", help="The image and its tag. By default the service's name.")
+@click.option("--replicas", type=click.IntRange(1), default=2, help="The number of pods per launch file.")
 def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool) -> None:
-    """Manifests of SERVICE for Kubernetes."""
+    """Render the Kubernetes manifests of SERVICE."""
     rendering = kubernetes.manifests(
         _deployment_elsewhere(service), to, image=image or f"{service}:latest", replicas=replicas
     )
@@ -124,24 +128,24 @@ def _deployment(
 ) -> Deployment:
     """The service on the machine that the options describe."""
     if account and user:
-        raise DeployError(_("Say either --user, for root's files, or --account."))
+        raise DeployError(_("Use either --user, for files of root, or --account."))
     config = service_config(service)
     runs_as = "" if account else user or account_for(directory or config.project_dir())
     return inspect_deployment(config, directory=directory, python=python, account=runs_as, elsewhere=elsewhere)
 
 
 def _deployment_elsewhere(service: str, directory: Path | None = None) -> Deployment:
-    """The service, for files that name nothing of a machine."""
+    """The service, for files that do not depend on a machine."""
     return inspect_deployment(service_config(service), directory=directory, python=Path(sys.executable), elsewhere=True)
 
 
 def _write(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:
-    """Write the files, and say which, and what to type."""
+    """Write the files, and print their names and the next commands."""
     written = write(rendering.files, to, force=force)
     for path in written:
         click.echo(_("Wrote {path}.", path=path))
     if not written:
-        click.echo(_("All files were there already."))
+        click.echo(_("All files exist already."))
     for note in rendering.notes:
         click.echo(_("Note: {note}", note=note))
     click.echo(_("Next:"))

@@ -1,4 +1,4 @@
-"""`sanicGuider doctor`: whether a service can do its work here, and what to do when it cannot."""
+"""`sanicGuider doctor`: checks of a service in its environment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["doctor"]
 @service_argument
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(service: str, as_json: bool) -> None:
-    """Look a SERVICE over: versions, settings, ports, logs, database, migrations, Redis, clocks.
+    """Check a SERVICE: versions, settings, ports, logs, database, migrations, Redis, clocks.
 
     Each finding has its remedy. The status is 1 when one of them is an error, and 0 otherwise.
     """
@@ -94,12 +94,12 @@ async def _service_findings(config: Config, project: Project) -> AsyncIterator[F
 
 
 def _processes(config: Config, service: Service) -> int:
-    """How many processes of the service have pools of their own: workers, and the scripts."""
+    """The number of processes with connection pools: workers and scripts."""
     return sum(1 if kind == "srv" else config.WORKERS for kind in service.kinds) or config.WORKERS
 
 
 def _usage(config: Config, service: Service) -> dict[str, Usage]:
-    """What the service keeps in each Redis, by its name."""
+    """What the service stores in each Redis, by the name of the server."""
     models = [cls for cls in cache_models if cls.__module__.startswith(f"{config.SERVER_NAME}.")]
     uses = {
         name: _usage_of([cls for cls in models if cls._options.connection == name]) for name in config.redis_urls("")
@@ -124,7 +124,7 @@ def _has_timers(package: str) -> bool:
 
 def _show(name: str, findings: list[Finding]) -> None:
     if not findings:
-        click.echo(_("{service} is well.", service=name))
+        click.echo(_("{service}: no problems found.", service=name))
     for finding in findings:
         mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
         click.echo(f"{mark} {finding.code}: {finding.sentence}\n    -> {finding.remedy}")

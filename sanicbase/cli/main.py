@@ -1,4 +1,4 @@
-"""The commands, and where they find the project."""
+"""The command group, whose commands work in the current folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODULES = (
 )
 @click.pass_context
 def main(context: click.Context) -> None:
-    """The daily commands of a project; run them in the project's folder. Without one it guides to a new service."""
+    """The daily commands of a project. Run them in its folder. Without a command it guides you to a new service."""
     current_project()
     if context.invoked_subcommand is None:
         from sanicbase.cli.new import guide

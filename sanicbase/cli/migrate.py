@@ -1,4 +1,4 @@
-"""`sanicGuider migrate`: the tables of services, brought to the models."""
+"""`sanicGuider migrate`: the migrations of services."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FINDINGS = 3  # the status of `check` when it has found something
 
 @click.group()
 def migrate() -> None:
-    """Bring the tables of services to their models, once over all machines.
+    """Migrate the tables of services to their models. Only one process at a time migrates a database.
 
     The files are aerich's, and aerich's own commands work on them as well. The status is 0 when it is done or nothing
     was to be done, 1 when it has failed, 2 when the command was wrong.
@@ -53,7 +53,7 @@ def migrate() -> None:
 def _service_options(command: Command) -> Command:
     """[SERVICE] or --all, and a connection of it."""
     for decorator in (
-        click.option("--connection", help="Only the models on this connection of the service."),
+        click.option("--connection", help="Only the models on this connection."),
         click.option("--all", "all_services", is_flag=True, help="All services of the project, one after another."),
         click.argument("service", required=False, shell_complete=service_names),
     ):
@@ -61,18 +61,18 @@ def _service_options(command: Command) -> Command:
     return command
 
 
-NO_INPUT = click.option("--no-input", is_flag=True, help="Ask nothing.")
+NO_INPUT = click.option("--no-input", is_flag=True, help="Do not prompt.")
 TIMEOUT = click.option(
     "--timeout", default=LOCK_TIMEOUT, show_default=True, help="Seconds to wait while another process migrates."
 )
-FAKE = click.option("--fake", is_flag=True, help="Note the migrations without carrying them out.")
+FAKE = click.option("--fake", is_flag=True, help="Record the migrations without executing them.")
 
 
 @migrate.command()
 @_service_options
 @NO_INPUT
 def init(service: str | None, connection: str | None, *, all_services: bool, no_input: bool) -> None:
-    """Write the first migration of SERVICE, which makes all tables of its models. `up` applies it."""
+    """Write the first migration of SERVICE, which creates all tables of its models. `up` applies it."""
 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
@@ -91,16 +91,16 @@ def init(service: str | None, connection: str | None, *, all_services: bool, no_
 
 @migrate.command()
 @_service_options
-@click.option("--name", default="update", show_default=True, help="What the file is called behind its number.")
+@click.option("--name", default="update", show_default=True, help="The name of the file after its number.")
 @click.option(
     "--rename",
     "renames",
     multiple=True,
     metavar="OLD:NEW",
-    help="What was renamed: goods:product, or a.b:c.",
+    help="A rename: goods:product, or a.b:c.",
 )
-@click.option("--drop", "dropped", multiple=True, metavar="OLD", help="What is gone and was not renamed.")
-@click.option("--empty", is_flag=True, help="Write a file without statements, for a migration of rows.")
+@click.option("--drop", "dropped", multiple=True, metavar="OLD", help="A removed table or column that was not renamed.")
+@click.option("--empty", is_flag=True, help="Write a file without statements, for a data migration.")
 @NO_INPUT
 def make(
     service: str | None,
@@ -113,7 +113,7 @@ def make(
     empty: bool,
     no_input: bool,
 ) -> None:
-    """Write a migration of SERVICE from its last one to the models. `up` applies it.
+    """Write the next migration of SERVICE from the changes of its models. `up` applies it.
 
     Asks whether what is gone and what is new are one thing that was renamed. Without a terminal, or with --no-input,
     --rename and --drop have to say it.
@@ -153,7 +153,7 @@ def _report_no_migrations(label: Label) -> None:
 def _rename(value: str) -> tuple[str, str]:
     old, colon, new = value.partition(":")
     if not (old and colon and new):
-        raise click.UsageError(_("--rename {value} does not say what to what. Write --rename OLD:NEW.", value=value))
+        raise click.UsageError(_("--rename {value} is invalid. Write --rename OLD:NEW.", value=value))
     return old, new
 
 
@@ -169,16 +169,14 @@ def _relative(path: Path) -> str:
 @_service_options
 @click.option("--to", default="", metavar="VERSION", help="The last migration to apply: its number or its name.")
 @FAKE
-@click.option("--out-of-order", is_flag=True, help="Apply also what comes before a migration that is applied.")
-@click.option(
-    "--skip-statement", is_flag=True, help="Go on behind the statement that has failed: it was carried out by hand."
-)
+@click.option("--out-of-order", is_flag=True, help="Also apply migrations that precede an applied one.")
+@click.option("--skip-statement", is_flag=True, help="Continue after the failed statement, which was executed by hand.")
 @TIMEOUT
 @NO_INPUT
 def up(
     service: str | None, connection: str | None, *, all_services: bool, no_input: bool, timeout: float, **given: Any
 ) -> None:
-    """Apply what the databases of SERVICE lack.
+    """Apply the pending migrations of SERVICE.
 
     One process at a time migrates a database, and the others wait for it. What has stopped half-way on MySQL goes on
     at the statement that failed.
@@ -203,7 +201,7 @@ def up(
 @click.option("--to", default="", metavar="VERSION", help="The last migration to show: its number or its name.")
 @NO_INPUT
 def plan(service: str | None, connection: str | None, to: str, *, all_services: bool, no_input: bool) -> None:
-    """Print the SQL that `up` would carry out for SERVICE, and what each statement locks. Nothing is changed.
+    """Print the SQL that `up` would execute for SERVICE, and what each statement locks. Nothing is changed.
 
     The status is 3 when there is something to be applied, and 0 when there is not.
     """
@@ -229,10 +227,14 @@ def plan(service: str | None, connection: str | None, to: str, *, all_services: 
 @migrate.command()
 @_service_options
 @click.option(
-    "--large", type=click.IntRange(1), default=LARGE, show_default=True, help="Rows of a table on which locks are felt."
+    "--large",
+    type=click.IntRange(1),
+    default=LARGE,
+    show_default=True,
+    help="The number of rows from which a table is large.",
 )
-@click.option("--filled", is_flag=True, help="Take every table for a large one, where the database is empty.")
-@click.option("--errors", is_flag=True, help="Leave warnings out.")
+@click.option("--filled", is_flag=True, help="Treat every table as large, for an empty database.")
+@click.option("--errors", is_flag=True, help="Omit warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @NO_INPUT
 def check(
@@ -246,7 +248,7 @@ def check(
     as_json: bool,
     no_input: bool,
 ) -> None:
-    """Say what may go wrong with the pending migrations of SERVICE, its models and its databases. Nothing is changed.
+    """Check the pending migrations of SERVICE, its models and its databases for problems. Nothing is changed.
 
     Each finding has its remedy. The status is 3 when something is found that no comment accepts, and 0 otherwise.
     """
@@ -282,20 +284,22 @@ def _show(findings: Sequence[tuple[str, Finding]], services: Sequence[str]) -> N
 
 @migrate.command()
 @click.argument("service", required=False, shell_complete=service_names)
-@click.option("--connection", default="default", show_default=True, help="The connection whose migration is meant.")
-@click.option("--to", default="", metavar="VERSION", help="The last migration to keep; by default all but one.")
+@click.option(
+    "--connection", default="default", show_default=True, help="The connection whose migrations are reverted."
+)
+@click.option("--to", default="", metavar="VERSION", help="The last migration to keep. By default all but the last.")
 @FAKE
 @TIMEOUT
 @NO_INPUT
 def down(service: str | None, connection: str, *, no_input: bool, timeout: float, **given: Any) -> None:
-    """Take back the last migration of SERVICE, or all after VERSION. Rows may be lost."""
+    """Revert the last migration of SERVICE, or all after VERSION. Rows may be lost."""
     options = Options(lock_timeout=timeout, **given)
 
     async def work(config: Config, labels: list[Label]) -> None:
         names = [migration.name for migration in migrations_to_revert(await read_status(labels[0]), options)]
         if not names:
             name = config.SERVER_NAME
-            click.echo(_("{service}: nothing to take back.", service=name))
+            click.echo(_("{service}: nothing to revert.", service=name))
             return
         if not no_input:
             _confirm(names)
@@ -329,23 +333,24 @@ def _confirm(names: Sequence[str]) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(
             _(
-                "Taking back {labels} may delete rows, and there is no terminal to ask. Say --no-input to do it.",
+                "Reverting {labels} may delete rows, and there is no terminal for a confirmation. Use "
+                "--no-input to confirm.",
                 labels=listed,
             )
         )
-    click.confirm(_("Take back {labels}? Rows may be lost.", labels=listed), abort=True)
+    click.confirm(_("Revert {labels}? Rows may be lost.", labels=listed), abort=True)
 
 
 def _names(service: str | None, *, all_services: bool) -> list[str]:
     if not all_services:
         return [resolve_service(service)]
     if service:
-        raise click.UsageError(_("Name a service or say --all, not both."))
+        raise click.UsageError(_("Specify a service or --all, not both."))
     return [project_service.name for project_service in current_project().services()] or [resolve_service(None)]
 
 
 def _owners_first(configs: Sequence[Config]) -> list[Config]:
-    """Each service behind those whose models it uses, for its tables may refer to theirs."""
+    """Order the services so that owners of shared models come first, because other tables may refer to theirs."""
     ordered: list[Config] = []
     waiting = [*configs]
     while waiting:
@@ -364,7 +369,7 @@ def _owners_first(configs: Sequence[Config]) -> list[Config]:
 def _for_each_service(
     services: Sequence[str], connection: str | None, work: Callable[[Config, list[Label]], Awaitable[T]]
 ) -> list[T]:
-    """What the work returns for each service, inside of its databases; the first failure ends it."""
+    """Call the function for each service with its databases open, and return the results. The first failure ends it."""
 
     async def run(config: Config) -> T:
         async with migration_databases(config) as opened:

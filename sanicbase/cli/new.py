@@ -32,25 +32,27 @@ LISTS = ("kinds", "models", "extra_models")
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--id", "id", type=int, help="Its number on the platform; by default the next free one.")
-@click.option("--kinds", help="What it consists of, of http,ws,srv; by default all.")
+@click.option("--id", "id", type=int, help="The number of the service. By default the next free one.")
+@click.option("--kinds", help="Its parts, of http,ws,srv. By default all.")
 @click.option("--database", type=click.Choice(["sqlite", "mysql", "postgres"]), help="By default the embedded SQLite.")
-@click.option("--database-url", help="Where the database is; written to .env.")
-@click.option("--models", help="The model files that are migrated: main,records; by default main.")
-@click.option("--extra-models", help="The model files that somebody else migrates; by default none.")
+@click.option("--database-url", help="The URL of the database. Written to .env.")
+@click.option("--models", help="The model files that are migrated: main,records. By default main.")
+@click.option("--extra-models", help="The model files that another service migrates. By default none.")
 @click.option("--redis", type=click.Choice(["embedded", "server"]), help="By default the embedded Valkey.")
-@click.option("--redis-url", help="Where Redis is; written to .env.")
+@click.option("--redis-url", help="The URL of Redis. Written to .env.")
 @click.option("--http-port", type=int, help="By default the next free one.")
 @click.option("--ws-port", type=int, help="By default the next free one.")
-@click.option("--workers", type=int, help="Worker processes; by default 1.")
-@click.option("--version", type=int, help="The version in the API's paths, /v1/…; by default none.")
-@click.option("--auth", type=click.Choice(["none", "token"]), help="Who may write: everybody, or users with a token.")
-@click.option("--language", type=click.Choice(languages()), help="Of the comments; by default the terminal's.")
-@click.option("--answers", type=click.Path(path_type=Path), help="A TOML or JSON file with any of these; flags win.")
+@click.option("--workers", type=int, help="The number of worker processes. By default 1.")
+@click.option("--version", type=int, help="The version in the API's paths, /v1/…. By default none.")
+@click.option("--auth", type=click.Choice(["none", "token"]), help="Who may write: everyone, or users with a token.")
+@click.option("--language", type=click.Choice(languages()), help="The language of comments. By default the terminal's.")
+@click.option(
+    "--answers", type=click.Path(path_type=Path), help="A TOML or JSON file with any of these. Flags take precedence."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
-@click.option("--yes", is_flag=True, help="Ask no questions.")
+@click.option("--yes", is_flag=True, help="Do not prompt.")
 def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flags: Any) -> None:
-    """Make a service NAME: in an empty folder with a project around it, in a project beside the other services.
+    """Create a service NAME: in an empty folder with a project, in a project beside the other services.
 
     Without NAME it asks for everything. Nothing is written before all is known, and then all of it or nothing.
     """
@@ -67,7 +69,7 @@ def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flag
 
 
 def guide() -> None:
-    """What `sanicGuider` does without arguments: ask, show, make."""
+    """Create a service interactively: `sanicGuider` without arguments."""
     project = current_project()
     with _as_error_messages():
         answers, plan = _confirmed_plan(_ask_all({}, project, yes=False), project, dry_run=False, yes=False)
@@ -76,12 +78,14 @@ def guide() -> None:
 
 def _ask_all(values: dict[str, Any], project: Project, *, yes: bool) -> dict[str, Any]:
     if yes or not has_terminal():
-        raise click.UsageError(_("There is nobody to ask for a name. Write: sanicGuider new NAME --yes"))
+        raise click.UsageError(
+            _("A name is required, and there is no terminal to ask for it. Run: sanicGuider new NAME --yes")
+        )
     return ask(values, project)
 
 
 def _confirmed_plan(values: dict[str, Any], project: Project, *, dry_run: bool, yes: bool) -> tuple[Answers, Plan]:
-    """The plan, which has been shown and agreed to. Raises KeyboardInterrupt where it is not."""
+    """Show the plan and ask for confirmation. Raises KeyboardInterrupt when it is declined."""
     answers = complete(values, project)
     plan = plan_service(answers, project)
     click.echo(plan.tree())
@@ -102,7 +106,7 @@ def _write(answers: Answers, plan: Plan, project: Project) -> None:
 def _next_steps(answers: Answers) -> str:
     starts = "\n".join(f"  python {kind}_{answers.name}.py" for kind in answers.kinds)
     lines = [
-        _("{name} is made. Start it:", name=answers.name),
+        _("Created {name}. Start it:", name=answers.name),
         starts,
     ]
     if "http" in answers.kinds:
@@ -112,14 +116,14 @@ def _next_steps(answers: Answers) -> str:
 
 
 def _missing_section() -> str:
-    """What the tests need of a pyproject.toml that was there before."""
-    head = _("pyproject.toml is yours and stays as it is. The tests of a service need this in it:")
+    """The section that the tests need in an existing pyproject.toml."""
+    head = _("pyproject.toml exists and was not changed. The tests of a service need this section:")
     return f"{head}\n\n{PYTEST}"
 
 
 @contextmanager
 def _as_error_messages() -> Iterator[None]:
-    """A mistake ends the command by its sentence, Ctrl-C by one that says that nothing was written."""
+    """Report errors by their messages, and Ctrl-C by saying that nothing was written."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`sanicGuider openapi`: the service's document, compared with the one that is committed."""
+"""`sanicGuider openapi`: a service's OpenAPI document, compared with the committed one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["openapi"]
 @click.command()
 @click.argument("app", metavar="[APP]", required=False)
 @click.option("--write", is_flag=True, help="Write the document to the file.")
-@click.option("--check", is_flag=True, help="Compare it with the file; status 1 when a client would break.")
+@click.option("--check", is_flag=True, help="Compare the document with the file. Status 1 on breaking changes.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="By default <package>/openapi.json.")
 def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> None:
-    """Print the OpenAPI document of APP, a service or a launch file such as http_xi_test; or write it, or check it.
+    """Print, write or check the OpenAPI document of APP, a service or a launch file such as http_xi_test.
 
     Without APP it is that of the only service. Nothing is connected to, and nothing is served.
     """
@@ -37,7 +37,7 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
     file = file or config.package_dir() / "openapi.json"
     if write:
         _write(file, _text(spec))
-        click.echo(_("{file} is written.", file=file))
+        click.echo(_("Wrote {file}.", file=file))
     elif check:
         _check(spec, file)
     else:
@@ -50,7 +50,7 @@ async def _document(app: App, config: Config) -> dict[str, Any]:
 
 
 def _launch_file(app: str | None) -> str:
-    """The launch file that is meant: the named one, or that of a service, or of the only one."""
+    """The launch file: the named one, or that of the named or only service."""
     if app and not current_project().service(app):
         return app
     return f"http_{resolve_service(app)}"
@@ -60,7 +60,7 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise click.ClickException(_("{file} cannot be written: {error}.", file=file, error=exc)) from exc
+        raise click.ClickException(_("Cannot write {file}: {error}.", file=file, error=exc)) from exc
 
 
 def _check(spec: dict[str, Any], file: Path) -> None:
@@ -68,10 +68,12 @@ def _check(spec: dict[str, Any], file: Path) -> None:
         committed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise click.ClickException(
-            _("{file} cannot be read: {error}. Write it by --write, and commit it.", file=file, error=exc)
+            _("Cannot read {file}: {error}. Write it with --write, and commit it.", file=file, error=exc)
         ) from exc
     if not isinstance(committed, dict) or "openapi" not in committed:
-        raise click.ClickException(_("{file} is no OpenAPI document. Write it by --write, and commit it.", file=file))
+        raise click.ClickException(
+            _("{file} is not an OpenAPI document. Write it with --write, and commit it.", file=file)
+        )
     if broken := breaking_changes(committed, spec):
         lines = "\n".join(f"  {change}" for change in broken)
         raise click.ClickException(
@@ -81,7 +83,7 @@ def _check(spec: dict[str, Any], file: Path) -> None:
     if same:
         click.echo(_("Nothing has changed."))
     else:
-        click.echo(_("Nothing breaks, and something has changed: run --write."))
+        click.echo(_("The document has changed without breaking changes. Run with --write."))
 
 
 def _text(spec: dict[str, Any]) -> str:
@@ -96,11 +98,9 @@ def _app(name: str) -> App:
         if exc.name != module_name:
             raise  # an import inside the module failed, and its traceback tells where
         raise click.UsageError(
-            _("There is no module {module}. Run this in the project's folder.", module=module_name)
+            _("There is no module {module}. Run the command in the project's folder.", module=module_name)
         ) from exc
     app_object = getattr(module, attribute or "app", None)
     if not isinstance(app_object, Sanic) or not isinstance(getattr(app_object.ctx, "config", None), Config):
-        raise click.UsageError(
-            _("{name} is no app that create_app has made. Name a launch file: http_xi_test.", name=name)
-        )
+        raise click.UsageError(_("{name} is not an app of create_app. Specify a launch file: http_xi_test.", name=name))
     return app_object

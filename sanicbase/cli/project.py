@@ -83,7 +83,7 @@ class Project:
         try:
             return file.read_bytes().decode() if file.is_file() else None
         except UnicodeDecodeError as exc:
-            raise SanicBaseError(_("{file} is not in UTF-8: {error}. Save it as UTF-8.", file=file, error=exc)) from exc
+            raise SanicBaseError(_("{file} is not UTF-8: {error}. Save it as UTF-8.", file=file, error=exc)) from exc
 
     def _services(self) -> Iterator[Service]:
         for file in sorted(self.folder.glob("*/config/__init__.py")):
@@ -100,7 +100,7 @@ def current_project() -> Project:
     try:
         folder = Path.cwd()
     except FileNotFoundError as exc:
-        raise SanicBaseError(_("This folder is gone. Go to another one.")) from exc
+        raise SanicBaseError(_("The current folder does not exist any more. Change to another one.")) from exc
     if str(folder) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(folder))
     return Project(folder)
@@ -114,14 +114,16 @@ def resolve_service(name: str | None) -> str:
     names = [service.name for service in project.services()]
     listed = ", ".join(names)
     if names and name:
-        raise click.UsageError(_("There is no service {name}, only: {services}.", name=name, services=listed))
+        raise click.UsageError(
+            _("There is no service {name}. The services are: {services}.", name=name, services=listed)
+        )
     if len(names) == 1:
         return names[0]
     if names:
-        raise click.UsageError(_("Say which service: {services}.", services=listed))
+        raise click.UsageError(_("Specify a service: {services}.", services=listed))
     raise click.UsageError(
         _(
-            "There is no service in {folder}. Go to the project's folder, or make one: sanicGuider new",
+            "There is no service in {folder}. Change to the project's folder, or create one: sanicGuider new",
             folder=project.folder,
         )
     )
@@ -150,7 +152,7 @@ def parse_file(file: Path) -> ast.Module:
     except (SyntaxError, ValueError) as exc:  # a ValueError is of null bytes
         line = getattr(exc, "lineno", None) or 1
         raise SanicBaseError(
-            _("{file}, line {line}, is no Python: {error}. Correct it first.", file=file, line=line, error=exc)
+            _("{file}, line {line}: invalid Python: {error}. Correct it first.", file=file, line=line, error=exc)
         ) from exc
 
 

@@ -1,4 +1,4 @@
-"""`sanicGuider routes`: what a service answers, and whom."""
+"""`sanicGuider routes`: the routes of a service."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Row = tuple[str, str, str, str]
 @click.command()
 @service_argument
 def routes(service: str) -> None:
-    """A table of the routes of a SERVICE: method, path, view, and who may come in. Nothing is connected to."""
+    """List the routes of a SERVICE: method, path, view and access. Nothing is connected to."""
     rows: list[Row] = []
     for kind in ("http", "ws"):
         if current_project().text(f"{kind}_{service}.py") is not None:
             rows += sorted(_rows(_app(f"{kind}_{service}")), key=lambda row: (row[1], row[0]))
-    head = (_("method"), _("path"), _("view"), _("who"))
+    head = (_("method"), _("path"), _("view"), _("access"))
     click.echo(table([head, *rows]))
 
 
@@ -44,8 +44,8 @@ def _rows(app: App) -> Iterator[Row]:
 
 def _who(context: object) -> str:
     if getattr(context, "guards", ()):
-        return _("whom admit lets in")
-    return _("everybody")
+        return _("admit decides")
+    return _("public")
 
 
 def _view(route: object) -> str:

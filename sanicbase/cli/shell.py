@@ -1,4 +1,4 @@
-"""`sanicGuider shell`: a Python console inside the service's lifespan, where `await` can be written at the prompt."""
+"""`sanicGuider shell`: a Python console in the service's lifespan, with `await` at the prompt."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["shell"]
 @click.command()
 @service_argument
 def shell(service: str) -> None:
-    """A Python console inside of the lifespan of a SERVICE, with its models, its cache models and `config` at hand.
+    """Open a Python console in the lifespan of a SERVICE, with its models, its cache models and `config`.
 
     `await` can be written at the prompt: `await Article.all()`. Ctrl-C ends what is waited for, Ctrl-D the console.
     """
@@ -58,7 +58,7 @@ def _at_hand(config: Config) -> dict[str, Any]:
 
 
 def _edit_lines(names: dict[str, Any]) -> None:
-    """Have the arrow keys and Tab do what they do in Python's own console, where there is a readline."""
+    """Enable history and completion as in Python's own console, if readline is available."""
     with suppress(ImportError):
         import readline
         import rlcompleter
@@ -91,7 +91,7 @@ class _Console(code.InteractiveConsole):
         sys.stdout.flush()
 
     async def _ended(self, compiled: CodeType) -> BaseException | None:
-        """What the entry raised: whatever it was, it is shown, and the console goes on."""
+        """Run the entry, and return the exception that it raised, which is shown."""
         try:
             result = eval(compiled, self.locals)  # noqa: S307  (it is what a console does)
             if inspect.iscoroutine(result):

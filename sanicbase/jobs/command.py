@@ -61,7 +61,9 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
             raise  # an import inside the module failed, and the traceback shows where
-        raise UsageError(_("There is no module {module}. Run this in the project's folder.", module=exc.name)) from exc
+        raise UsageError(
+            _("There is no module {module}. Run the command in the project's folder.", module=exc.name)
+        ) from exc
 
 
 def _function(module: ModuleType, name: str, path: str) -> Function:

@@ -156,14 +156,20 @@ async def _refuse_interrupted(migration: Migration, conn: Any, label: str) -> No
     name, dialect = migration.name, conn.capabilities.dialect
     if migration.migrate_data is not None:
         raise MigrationError(
-            _("{migration} migrates rows, which aerich does not. Run: sanicGuider migrate up", migration=name)
+            _(
+                "{migration} has a data migration, which aerich does not support. Run: sanicGuider migrate up",
+                migration=name,
+            )
         )
     if dialect != "mysql" and migration.in_transaction:
         return  # which has left nothing
     steps = (await Journal(conn, label, dialect).read())[0]
     if any(note.migration == name for note in steps):
         raise MigrationError(
-            _("{migration} is half-way, and aerich would begin it anew. Run: sanicGuider migrate up", migration=name)
+            _(
+                "{migration} is partly applied, and aerich would start it again. Run: sanicGuider migrate up",
+                migration=name,
+            )
         )
 
 

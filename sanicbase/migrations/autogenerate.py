@@ -125,8 +125,7 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
     if (state := files[-1].models_state) is None:
         raise MigrationError(
             _(
-                "{path} does not say what the models were, as files of aerich before 0.9.2 do not. Run: aerich "
-                "fix-migrations",
+                "{path} has no MODELS_STATE, as files of aerich before 0.9.2. Run: aerich fix-migrations",
                 path=files[-1].path,
             )
         )
@@ -136,7 +135,7 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
 def next_file_name(folder: Path, name: str) -> str:
     """The name of the next file: its number is above all that are there, whether or not they are applied."""
     if not NAME.fullmatch(name):
-        raise MigrationError(_("{name} cannot be a part of a file's name. Use letters, digits and _.", name=name))
+        raise MigrationError(_("{name} is not valid in a file name. Use letters, digits and _.", name=name))
     number = max((migration.number for migration in migrations_in(folder)), default=-1) + 1
     moment = datetime.now(tz=UTC).astimezone().strftime("%Y%m%d%H%M%S")
     version = f"{number}_{moment}_{name}.py"

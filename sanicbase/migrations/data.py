@@ -126,8 +126,8 @@ class DataMigration:
         if kind not in KEY_TYPES:
             raise MigrationError(
                 _(
-                    "The rows of {table} cannot be walked along the column {key}, whose values are of the type "
-                    "{kind}. Name a unique column of integers, texts or UUIDs as `key`.",
+                    "The rows of {table} cannot be read in batches by the column {key}, whose values are of the "
+                    "type {kind}. Use a unique column of integers, strings or UUIDs as `key`.",
                     table=scan.table,
                     key=scan.key,
                     kind=kind,

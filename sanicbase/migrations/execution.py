@@ -50,8 +50,7 @@ async def check_foreign_keys(db: BaseDBAsyncClient) -> None:
         tables = ", ".join(sorted({str(row["table"]) for row in rows}))
         raise MigrationError(
             _(
-                "Rows of {tables} would refer to rows that do not exist. Nothing was applied: correct the rows or "
-                "the migration.",
+                "Rows of {tables} would violate a foreign key. Nothing was applied. Correct the rows or the migration.",
                 tables=tables,
             )
         )

@@ -64,7 +64,7 @@ class Migration:
             choices = ", ".join(map(repr, DIALECT_SIGNS))
             raise MigrationError(
                 _(
-                    "{path} says DIALECT = {declared!r}. Write one of {choices}.",
+                    "{path} has DIALECT = {declared!r}. Use one of {choices}.",
                     path=self.path,
                     declared=declared,
                     choices=choices,

@@ -21,11 +21,11 @@ Blocks = Literal["nothing", "rows", "short", "writes", "all"]
 everybody, for as long as it takes."""
 
 BLOCKED: dict[Blocks, str] = {
-    "nothing": gettext_noop("nothing waits"),
-    "rows": gettext_noop("writers of the same rows wait"),
-    "short": gettext_noop("reads and writes wait for a moment"),
-    "writes": gettext_noop("writes wait until it is done"),
-    "all": gettext_noop("reads and writes wait until it is done"),
+    "nothing": gettext_noop("blocks nothing"),
+    "rows": gettext_noop("blocks writers of the same rows"),
+    "short": gettext_noop("blocks reads and writes briefly"),
+    "writes": gettext_noop("blocks writes until it is done"),
+    "all": gettext_noop("blocks reads and writes until it is done"),
 }
 
 

@@ -85,8 +85,9 @@ def _cannot_tell(statement: str) -> MigrationError:
     command = leading_keywords(statement)
     return MigrationError(
         _(
-            "A process was killed during {command} of several tables, some of which are changed already: "
-            "{statement}. Carry out the rest by hand, then go on after it: sanicGuider migrate up --skip-statement",
+            "A process was killed during {command} of several tables, some of which were changed: "
+            "{statement}. Execute the rest by hand, then continue after it: sanicGuider migrate up "
+            "--skip-statement",
             command=command,
             statement=statement,
         )

@@ -35,7 +35,11 @@ class RenameAnswers:
 def ask_at_terminal(old: str, new: str) -> bool:
     """Ask whoever runs the command; raises click.Abort where nobody answers."""
     return click.confirm(
-        _("{old} is gone and {new} is new. Rename {old} to {new}? (no: the rows of {old} are lost)", old=old, new=new),
+        _(
+            "{old} was removed and {new} was added. Rename {old} to {new}? (no: the data of {old} is lost)",
+            old=old,
+            new=new,
+        ),
         default=True,
     )
 
@@ -87,8 +91,9 @@ class _Questions:
             names = ", ".join(unused)
             raise MigrationError(
                 _(
-                    "{names} is not gone from the models, or nothing new is there to be it. Name what the last "
-                    "migration has and the models have not: table, or table.column with the table's name of today.",
+                    "{names} was not removed from the models, or nothing was added that it could be. Specify what "
+                    "the last migration has and the models do not: table, or table.column with the current name of "
+                    "the table.",
                     names=names,
                 )
             )
@@ -98,8 +103,8 @@ class _Questions:
             old, new = self._open[0]
             raise MigrationError(
                 _(
-                    "{old} is gone and {new} is new: renamed, or another one? As another one it loses its rows. Say "
-                    "which, at a terminal or by: sanicGuider migrate make --rename {old}:{new}  or  --drop {old}",
+                    "{old} was removed and {new} was added. Is it a rename? Otherwise the data of {old} is lost. "
+                    "Answer in a terminal, or with: sanicGuider migrate make --rename {old}:{new}  or  --drop {old}",
                     old=old,
                     new=new,
                 )

@@ -154,7 +154,7 @@ class MigrationRunner:
         if direction == "down" and not statements:
             raise MigrationError(
                 _(
-                    "{migration} of {label} has no way back: its downgrade is empty.",
+                    "{migration} of {label} cannot be reverted: its downgrade is empty.",
                     migration=migration.name,
                     label=self._label.name,
                 )
@@ -185,8 +185,8 @@ class MigrationRunner:
             if entry.step > len(steps) or digest(steps[entry.step - 1].text) != entry.digest:
                 raise MigrationError(
                     _(
-                        "{migration} of {label} was changed where it is carried out already. Statement {step} was: "
-                        "{statement}. Restore it; what comes after the statement that failed may be changed.",
+                        "{migration} of {label} was changed in a part that was executed. Statement {step} was: "
+                        "{statement}. Restore it. Only statements from the failed one on may be changed.",
                         migration=migration.name,
                         label=self._label.name,
                         step=entry.step,
@@ -330,9 +330,9 @@ def _failure_message(name: str, progress: _Progress, cause: str, label: Label, *
         )
     last = progress.step - 1
     before_it = (
-        _("Statements 1 to {last} were carried out and stay.", last=last)
+        _("Statements 1 to {last} were executed and are kept.", last=last)
         if progress.step > 1
-        else _("Nothing of it was carried out.")
+        else _("Nothing was executed.")
     )
     return failed + _(
         "\n{before} Correct the cause, or the file from this statement on, then run: {command}. It goes on at "

@@ -37,7 +37,7 @@ def migrations_to_apply(status: MigrationStatus, options: Options) -> list[Migra
     if interrupted and interrupted.migration not in {migration.name for migration in status.migrations}:
         raise MigrationError(
             _(
-                "{migration} of {label} is half-way, and its file is missing. Restore it from version control.",
+                "{migration} of {label} is partly applied, and its file is missing. Restore it from version control.",
                 migration=interrupted.migration,
                 label=status.label.name,
             )
@@ -45,7 +45,7 @@ def migrations_to_apply(status: MigrationStatus, options: Options) -> list[Migra
     if options.skip_statement and not interrupted:
         raise MigrationError(
             _(
-                "No migration of {label} has stopped at a statement, so there is none to skip.",
+                "No migration of {label} is partly applied, so there is no statement to skip.",
                 label=status.label.name,
             )
         )
@@ -57,8 +57,8 @@ def migrations_to_apply(status: MigrationStatus, options: Options) -> list[Migra
         names = ", ".join(migration.name for migration in early)
         raise MigrationError(
             _(
-                "{names} of {label} is not applied, and a later one is. Give it the next number and make it anew, "
-                "or apply it all the same: sanicGuider migrate up --out-of-order",
+                "{names} of {label} is not applied, but a later migration is. Recreate it with the next "
+                "number, or apply it out of order: sanicGuider migrate up --out-of-order",
                 names=names,
                 label=status.label.name,
             )
@@ -87,8 +87,7 @@ def migrations_to_revert(status: MigrationStatus, options: Options) -> list[Migr
         if name not in files:
             raise MigrationError(
                 _(
-                    "{migration} of {label} cannot be taken back: its file is missing. Restore it from version "
-                    "control.",
+                    "{migration} of {label} cannot be reverted: its file is missing. Restore it from version control.",
                     migration=name,
                     label=status.label.name,
                 )
@@ -99,8 +98,8 @@ def migrations_to_revert(status: MigrationStatus, options: Options) -> list[Migr
 def _half_way(label: Label, interrupted: JournalEntry, command: Direction) -> MigrationError:
     return MigrationError(
         _(
-            "{migration} of {label} is half-way: it has stopped at statement {step}. Finish it: sanicGuider migrate "
-            "{command} {service}",
+            "{migration} of {label} is partly applied: it stopped at statement {step}. Finish it: "
+            "sanicGuider migrate {command} {service}",
             migration=interrupted.migration,
             label=label.name,
             step=interrupted.step,

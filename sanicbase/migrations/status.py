@@ -102,8 +102,8 @@ class MigrationStatus:
         """A sentence for each thing that is not as it should be."""
         missing = [
             _(
-                "{migration} of {label} is applied, and its file is missing. Restore it from version control: a new "
-                "database would not be the same.",
+                "{migration} of {label} is applied, but its file is missing. Restore it from version control, "
+                "because a new database would differ.",
                 migration=name,
                 label=self.label.name,
             )
@@ -111,8 +111,8 @@ class MigrationStatus:
         ]
         changed = [
             _(
-                "{migration} of {label} was changed after it was applied. Restore it, and write the change as a "
-                "migration of its own: this database will not get it.",
+                "{migration} of {label} was changed after it was applied, and this database does not get the "
+                "change. Restore the file, and write the change as a new migration.",
                 migration=migration.name,
                 label=self.label.name,
             )
@@ -120,7 +120,7 @@ class MigrationStatus:
         ]
         first = [
             _(
-                "{label} has no migrations yet. Make the first: {command}",
+                "{label} has no migrations yet. Create the first: {command}",
                 label=self.label.name,
                 command=_init_command(self.label),
             )
@@ -159,7 +159,7 @@ def labels_of(config: Config, connection: str | None = None) -> list[Label]:
     known = ", ".join(followed.values())
     raise MigrationError(
         _(
-            "{service} has no migrated models on a connection {connection}. Name one of: {connections}.",
+            "{service} has no migrated models on a connection {connection}. The connections are: {connections}.",
             service=config.SERVER_NAME,
             connection=connection,
             connections=known,
@@ -194,8 +194,8 @@ def check_label_dialect(config: Config, label: Label) -> None:
     expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[label.dialect]
     raise MigrationError(
         _(
-            "The migrations of {label} are written for {folder}, and its database is {own}. Make some for it: "
-            "{command}",
+            "The migrations of {label} are written for {folder}, but its database is {own}. Create "
+            "migrations for it: {command}",
             label=label.name,
             folder=expected,
             own=actual,

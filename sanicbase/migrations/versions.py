@@ -160,8 +160,8 @@ async def check_referenced_tables(label: str, migrated: Iterable[type[Model]]) -
             table, owner = missing[0], owner_of(model.__module__)
             raise MigrationError(
                 _(
-                    "The tables of {label} refer to the table {table} of {owner}, which is not there yet. Migrate "
-                    "{owner} first: sanicGuider migrate up {owner}",
+                    "The tables of {label} refer to the table {table} of {owner}, which does not exist yet. "
+                    "Migrate {owner} first: sanicGuider migrate up {owner}",
                     label=label,
                     table=table,
                     owner=owner,

@@ -79,7 +79,7 @@ def test_the_doctor_and_commands_say_so_too(project: Project, redis_url: str) ->
     env = {"XI_TEST_REDIS_URL": redis_url, "LANG": "C.UTF-8"}
     with limited(project, 40, "http_xi_test", "-m", "sanicbase", "doctor", "xi_test", **env) as process:
         assert process.wait(SOON) == 1
-        found = re.search(r"machine\.descriptors: A process may have 40 .*needs 66 at least", process.output())
+        found = re.search(r"machine\.descriptors: The limit of open files is 40, .*needs at least 66", process.output())
         assert found, process.output()
     (project.directory / "xi_test" / "script" / "nothing.py").write_text("async def main() -> None: ...\n")
     with limited(project, 40, "http_xi_test", "-m", "sanicbase", "run", "xi_test.script.nothing", **env) as process:

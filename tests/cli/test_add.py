@@ -59,7 +59,7 @@ def test_a_second_time_changes_nothing(told: Told, tmp_path: Path) -> None:
         assert added.exit_code == 0, added.output
     before = contents(tmp_path)
     for kind, name in GENERATORS + SCRIPTS:
-        assert told("add", kind, name).output == "It is all there. Nothing is changed.\n"
+        assert told("add", kind, name).output == "Everything exists already. Nothing was changed.\n"
     assert contents(tmp_path) == before
 
 
@@ -80,14 +80,14 @@ def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["api", "echo"], "shop/interface/echo.py is there, and has no EchoAPI. Choose another name."),
-        (["model", "class"], "'class' is no name here"),
-        (["model", "order", "--file", "main.py"], "'main.py' is no module's name: write main"),
-        (["model", "order", "--file", "extra"], "extra.py is in MODEL_EXTRA: somebody else makes its tables."),
-        (["model", "page"], "'page' is a name that the code beside it has already. How about shop_page?"),
-        (["ws", "Base"], "'base' is a name that the code beside it has already. How about shop_base?"),
-        (["timer", "list"], "'list' is a name that the code beside it has already. How about shop_list?"),
-        (["script", "test_mail"], "'test_mail' is a name that the code beside it has already."),
+        (["api", "echo"], "shop/interface/echo.py exists without EchoAPI. Choose another name."),
+        (["model", "class"], "'class' is not a valid name"),
+        (["model", "order", "--file", "main.py"], "'main.py' is not a valid module name. Use one such as main"),
+        (["model", "order", "--file", "extra"], "extra.py is in MODEL_EXTRA: another service migrates its tables."),
+        (["model", "page"], "'page' conflicts with a name in the generated code. How about shop_page?"),
+        (["ws", "Base"], "'base' conflicts with a name in the generated code. How about shop_base?"),
+        (["timer", "list"], "'list' conflicts with a name in the generated code. How about shop_list?"),
+        (["script", "test_mail"], "'test_mail' conflicts with a name in the generated code."),
         (["api", "x", "--service", "nowhere"], "There is no service nowhere"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_first_websocket_gets_its_launch_file(told: Told, tmp_path: Path, auth
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
     before = contents(tmp_path)
-    assert told("add", "ws", "yard", "--service", "depot").output == "It is all there. Nothing is changed.\n"
+    assert told("add", "ws", "yard", "--service", "depot").output == "Everything exists already. Nothing was changed.\n"
     assert contents(tmp_path) == before
 
 
@@ -146,7 +146,9 @@ def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str
     assert ("user_client" in (tmp_path / "tests/depot/test_article_api.py").read_text()) == users
     before = contents(tmp_path)
     for kind, name in pieces:
-        assert told("add", kind, name, "--service", "depot").output == "It is all there. Nothing is changed.\n"
+        assert (
+            told("add", kind, name, "--service", "depot").output == "Everything exists already. Nothing was changed.\n"
+        )
     assert contents(tmp_path) == before
     folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
@@ -208,7 +210,7 @@ def test_two_views_of_one_name_are_refused(told: Told, tmp_path: Path) -> None:
     told("add", "api", "field")
     before = contents(tmp_path)
     refused = told("add", "api", "fields")
-    assert "has a FieldsAPI already, which is shop.interface.field's. Choose another name." in refused.output
+    assert "imports FieldsAPI from shop.interface.field already. Choose another name." in refused.output
     assert contents(tmp_path) == before
 
 
@@ -220,12 +222,12 @@ def test_a_file_that_is_no_python_is_named_with_its_line(told: Told, tmp_path: P
     before = contents(tmp_path)
     refused = told("add", "api", "order")
     assert refused.exit_code == 1
-    assert f"{file}, line {line}, is no Python: '(' was never closed" in refused.output
+    assert f"{file}, line {line}: invalid Python: '(' was never closed" in refused.output
     assert contents(tmp_path) == before
 
 
 def test_a_class_that_is_not_there_is_not_added_to() -> None:
-    with pytest.raises(ValueError, match="There is no class Problems to add to"):
+    with pytest.raises(ValueError, match="There is no class Problems to extend"):
         with_member("class Others: ...\n", "Problems", "A = 1")
     assert class_of_base("class Problems(sanicbase.ErrorCode): ...\n", "ErrorCode") == "Problems"
 
@@ -260,7 +262,7 @@ def test_a_file_in_another_encoding_is_named(told: Told, tmp_path: Path) -> None
     )
     refused = told("add", "api", "status")
     assert refused.exit_code == 1
-    assert "url_main.py is not in UTF-8" in refused.output
+    assert "url_main.py is not UTF-8" in refused.output
 
 
 OWN = """
@@ -323,7 +325,7 @@ def test_pieces_go_by_what_the_author_has_changed(told: Told, tmp_path: Path) ->
     assert not (tmp_path / "tests/shop/test_hello_api.py").exists()
     scripts = tmp_path / "shop/script/__init__.py"
     scripts.write_text("if True:\n    scripts = ()\n")
-    assert "There is no tuple or list scripts to add to" in told("add", "timer", "tick").output
+    assert "There is no tuple or list scripts to extend" in told("add", "timer", "tick").output
     assert scripts.read_text() == "if True:\n    scripts = ()\n"
 
 
@@ -351,13 +353,13 @@ def test_readers_are_not_shown_what_looks_like_a_secret(told: Told, tmp_path: Pa
 
 
 def test_a_model_with_other_columns_keeps_the_tests_of_its_author(told: Told, tmp_path: Path) -> None:
-    assert told("add", "model", "user").output == "It is all there. Nothing is changed.\n"
+    assert told("add", "model", "user").output == "Everything exists already. Nothing was changed.\n"
     assert not (tmp_path / "tests/shop/test_user_model.py").exists()
 
 
 def test_with_several_services_it_asks_which(told: Told) -> None:
     told("new", "blog", "--yes", "--kinds", "srv")
-    assert "Say which service: blog, shop." in told("add", "api", "article").output
+    assert "Specify a service: blog, shop." in told("add", "api", "article").output
     assert "+ http_blog.py" in told("add", "api", "article", "--service", "blog").output
 
 

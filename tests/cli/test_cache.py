@@ -51,8 +51,8 @@ def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
     for title, words in (("Other", ("7", "8")), ("Third", ("--all",))):
         unseen(service, f"UPDATE xi_article SET title = '{title}'")
         assert f'"title": "{title}"' not in told("get", "xi_test", "ArticleRC", "7").output
-        gone = "everything" if words == ("--all",) else "7, 8"
-        assert told("invalidate", "xi_test", "ArticleRC", *words).output == f"ArticleRC has forgotten {gone}.\n"
+        gone = "all entries" if words == ("--all",) else "7, 8"
+        assert told("invalidate", "xi_test", "ArticleRC", *words).output == f"ArticleRC: invalidated {gone}.\n"
         assert f'"title": "{title}"' in told("get", "xi_test", "ArticleRC", "7").output
 
 
@@ -62,7 +62,7 @@ def test_all_classes_forget_what_was_there_before_sql_without_the_service(servic
     assert '"title": "Hello"' in told("get", "xi_test", "ArticleRC", "7").output
     gone = told("invalidate", "xi_test", "--all")
     assert gone.exit_code == 0, gone.output
-    assert "ArticleRC has forgotten everything.\n" in gone.output
+    assert "ArticleRC: invalidated all entries.\n" in gone.output
     assert '"title": "Other"' in told("get", "xi_test", "ArticleRC", "7").output
     assert told("invalidate", "xi_test").exit_code == 2
 
@@ -89,11 +89,11 @@ def unseen(service: XiTestConfig, statement: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("get", "xi_test", "ArticleRC", "8"), "There is no ArticleRC 8."),
+        (("get", "xi_test", "ArticleRC", "8"), "ArticleRC has no entry 8."),
         (("get", "xi_test", "ArtikelRC", "8"), "xi_test has no cache model ArtikelRC. It has: ArticleRC"),
-        (("get", "nowhere", "ArticleRC", "8"), "There is no service nowhere, only: xi_test."),
-        (("invalidate", "xi_test", "ArticleRC"), "Name the keys, or say --all."),
-        (("invalidate", "xi_test", "ArticleRC", "1", "--all"), "Name the keys, or say --all."),
+        (("get", "nowhere", "ArticleRC", "8"), "There is no service nowhere. The services are: xi_test."),
+        (("invalidate", "xi_test", "ArticleRC"), "Specify keys or --all."),
+        (("invalidate", "xi_test", "ArticleRC", "1", "--all"), "Specify keys or --all."),
     ],
 )
 def test_a_mistake_is_a_sentence(service: XiTestConfig, words: tuple[str, ...], sentence: str) -> None:

@@ -131,7 +131,7 @@ def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XI_TEST_WORKRES", "2")
     (finding,) = check_settings(config, HTTP, caches=True)
     assert finding.code == "setting.unknown"
-    assert finding.remedy == "Write XI_TEST_WORKERS, or take it away."
+    assert finding.remedy == "Rename it to XI_TEST_WORKERS, or remove it."
 
 
 def test_ports(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_the_port_of_a_service_that_runs_is_its_own(folder: Folder) -> None:
     folder.make("shop", kinds=["http"])
     with ServiceProcess(folder.path / "http_shop.py", cwd=folder.path, prefix="SHOP_") as service:
         service.wait_ready()
-        assert folder.guider("doctor", SHOP_HTTP_PORT=str(service.port)) == "shop is well.\n"
+        assert folder.guider("doctor", SHOP_HTTP_PORT=str(service.port)) == "shop: no problems found.\n"
 
 
 def test_as_many_descriptors_as_the_workers_need() -> None:
@@ -247,7 +247,7 @@ def test_models_that_have_changed_since_their_migration(
     folder.add("model", "article", "shop")
     (folder.path / "shop/model_db/foreign.py").write_text(FOREIGN)
     folder.init_db("shop")
-    assert folder.guider("doctor") == "shop is well.\n"
+    assert folder.guider("doctor") == "shop: no problems found.\n"
     model = folder.path / "shop/model_db/main.py"
     model.write_text(
         model.read_text().replace("    class Meta:", "    price = fields.IntField(default=0)\n\n    class Meta:")
@@ -272,7 +272,7 @@ def test_a_note_of_aerich_that_cannot_be_read(folder: Folder) -> None:
         store.execute("UPDATE aerich SET content = 'no JSON'")
     (finding,) = json.loads(folder.refused("doctor", "--json"))
     assert finding["code"] == "migrations.unreadable"
-    assert "row 1, which is about shop, was not read: Expecting value" in finding["sentence"]
+    assert "row 1 of shop was not read: Expecting value" in finding["sentence"]
     assert finding["remedy"].endswith("aerich upgrade --fake")
 
 
@@ -283,7 +283,7 @@ def test_an_empty_secret_of_the_service() -> None:
 
     (finding,) = check_settings(ShopConfig(), HTTP, caches=False)
     assert (finding.code, finding.severity) == ("setting.weak", "warning")
-    assert finding.sentence == "SHOP_HOOK_SECRET is empty; prod refuses it."
+    assert finding.sentence == "SHOP_HOOK_SECRET is empty. A service in prod does not start with it."
     assert "str | None = None" in finding.remedy
 
 
@@ -395,7 +395,7 @@ async def test_each_primary_of_a_cluster_is_looked_at() -> None:
         ("model_db/main.py", BAD_KEY, "models.broken", "Nowhere"),
         ("model_rc/lost.py", "import nowhere_at_all\n", "models.broken", "nowhere_at_all"),
         ("config/__init__.py", "import nowhere_at_all\n", "models.broken", "nowhere_at_all"),
-        ("../.env", b"# \xca\xfd\n", "setting.invalid", "not in UTF-8"),
+        ("../.env", b"# \xca\xfd\n", "setting.invalid", "not valid UTF-8"),
     ],
 )
 def test_modules_that_cannot_be_imported(
@@ -411,7 +411,7 @@ def test_modules_that_cannot_be_imported(
 
 def test_the_command_has_a_status_and_json(folder: Folder) -> None:
     folder.guider("new", "shop", "--yes")
-    assert folder.guider("doctor") == "shop is well.\n"
+    assert folder.guider("doctor") == "shop: no problems found.\n"
     refused = folder.refused("doctor", "shop", "--json", SHOP_HTTP_PORT="none")
     (finding,) = json.loads(refused)
     assert (finding["code"], finding["severity"]) == ("setting.invalid", "error")

@@ -57,7 +57,7 @@ def test_a_column_that_no_row_can_have(tmp_path: Path, kind: str, request: pytes
     project.models("main", ARTICLE + PRICE)
     danger, unwritten = told(project)
     assert (danger["code"], unwritten["code"]) == ("column.not-null", "migrations.unwritten")
-    assert unwritten["remedy"] == "See to the findings above first, then run: aerich migrate && aerich upgrade"
+    assert unwritten["remedy"] == "Resolve the findings above, then run: aerich migrate && aerich upgrade"
     project.models("main", ARTICLE + PRICE.replace("()", "(default=7)"))
     (unwritten,) = told(project)
     project.shell(unwritten["remedy"].removeprefix("Run: "))
@@ -73,7 +73,7 @@ def test_a_class_with_another_name(tmp_path: Path, kind: str, request: pytest.Fi
     assert (danger["code"], "article is dropped with its 1 row" in danger["sentence"]) == ("table.drop", True)
     project.models("main", ARTICLE.replace("Article", "Story"))
     (question,) = told(project)
-    assert question["sentence"].startswith("article is gone and story is new: renamed, or another one?")
+    assert question["sentence"].startswith("article was removed and story was added. Is it a rename?")
     assert "aerich migrate" not in question["remedy"]
     project.command(*MIGRATE, "make", "shop", "--rename", "article:story")
     project.command(*MIGRATE, "up", "shop")

@@ -244,11 +244,11 @@ async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
     shop.add("model", "maker", "--from-table", "t_maker")
     told = shop.add("model", "tool", "--from-table", "t_tool")
-    assert "- twice is left out: the database computes it, and Tortoise would write it.\n" in told
+    assert "- twice is not in the model: the database computes it, and Tortoise would write it.\n" in told
     assert "- Owner_id is a plain column: it leads to t_nobody, of which shop has no model." in told
-    assert LEFT_OUT[shop.dialect] <= set(re.findall(r"^- (\w+) is left out: it is", told, re.MULTILINE))
+    assert LEFT_OUT[shop.dialect] <= set(re.findall(r"^- (\w+) is not in the model: it is", told, re.MULTILINE))
     assert "The index i_" in told
-    assert "What the database checks is not in the model: " in told
+    assert "The model does not have the database's checks: " in told
     assert shop.run(USED).splitlines() == [
         "it's \\ new 12.50 2020-02-29 True True",
         "True O'Neill \\ 工 CN None",
@@ -262,8 +262,8 @@ async def test_api_of_a_table_is_the_whole_of_it(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
     told = shop.add("api", "maker", "--from-table", "t_maker")
     assert "interface/" in told
-    assert shop.add("api", "maker", "--from-table", "t_maker") == "It is all there. Nothing is changed.\n"
-    assert shop.add("model", "maker", "--from-table", "t_maker") == "It is all there. Nothing is changed.\n"
+    assert shop.add("api", "maker", "--from-table", "t_maker") == "Everything exists already. Nothing was changed.\n"
+    assert shop.add("model", "maker", "--from-table", "t_maker") == "Everything exists already. Nothing was changed.\n"
     assert "t_maker has a model already, Maker in shop.model_db.main. Use that name." in shop.refused(
         "model", "other", "--from-table", "t_maker"
     )
@@ -283,7 +283,7 @@ REFUSED = [
     (
         "CREATE TABLE heap (a int)",
         "heap",
-        "heap has no primary key, by which a model tells its rows apart. Give it one.",
+        "heap has no primary key, and a model requires one. Add one.",
     ),
     (
         "CREATE TABLE odd (id int PRIMARY KEY, what {odd} NOT NULL)",
@@ -293,7 +293,7 @@ REFUSED = [
     (
         "CREATE TABLE ward (id int PRIMARY KEY)",
         "wart",
-        "There is no table wart in the database default. There is: ward",
+        "There is no table wart in the database default. Similar tables: ward",
     ),
 ]
 
@@ -415,7 +415,7 @@ async def test_columns_may_have_any_name(shop: Shop) -> None:
         f"CREATE INDEX i_spaced ON t ({quote}user name{quote}); CREATE UNIQUE INDEX i_dotted ON t ({quote}a.b{quote})"
     )
     told = shop.add("model", "thing", "--from-table", "t")
-    assert f"- a{quote}b is left out: it has a {quote} in its name, which Tortoise cannot quote." in told
+    assert f"- a{quote}b is not in the model: it contains {quote} in its name, which Tortoise cannot quote." in told
     assert "The index i_spaced on (user name) is not in the model" in told
     assert "i_dotted" not in told
     assert shop.run(ODD_USED) == f"{len(names)}\n"
@@ -464,7 +464,7 @@ async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: S
     await shop.execute("CREATE TABLE entry (id INT PRIMARY KEY, at DATE)")
     shop.env = {"SHOP_DB_URL": shop.empty.url}
     words = ["model", "entry", "--from-table", "entry", "--connection", "log"]
-    assert "shop has no connection log. Name one of: default." in shop.refused(*words)
+    assert "shop has no connection log. The connections are: default." in shop.refused(*words)
     config = shop.folder.path / "shop/config/__init__.py"
     plain = config.read_text(encoding="utf-8")
     settings = SETTINGS.replace("URL", shop.store.url)

@@ -16,19 +16,26 @@ def test_enter_is_the_answer_to_everything_but_the_name(folder: Folder) -> None:
         terminal.type("class", ENTER)
         terminal.expect("How about class_service?")
         terminal.type("\x15", "shop", ENTER)
-        for prompt in ("What does it consist of?", "Which database?", "Which Redis?", "Who may come in?"):
+        for prompt in ("Which parts does it have?", "Which database?", "Which Redis?", "Who has access?"):
             terminal.expect(prompt)
             terminal.type(ENTER)
-        for prompt in ("Number of", "are migrated", "else migrates", "HTTP service:", "WebSocket service:", "Worker"):
+        for prompt in (
+            "Number of",
+            "are migrated",
+            "service migrates",
+            "HTTP service:",
+            "WebSocket service:",
+            "Worker",
+        ):
             terminal.expect(prompt)
             terminal.type(ENTER)
         terminal.expect("Version in")
         terminal.type(ENTER)
-        terminal.expect("In which language")
+        terminal.expect("Language of the comments")
         terminal.type(ENTER)
         terminal.expect("Write these files?")
         terminal.type(ENTER)
-        terminal.expect("shop is made.")
+        terminal.expect("Created shop.")
         assert terminal.end() == 0
     assert {"http_shop.py", "ws_shop.py", "srv_shop.py"} <= folder.files().keys()
 
@@ -69,11 +76,11 @@ def test_the_guide_speaks_chinese_and_takes_other_answers(folder: Folder) -> Non
     assert "shop/handler/user.py" in files
 
 
-@pytest.mark.parametrize("question", ["Name of the service:", "What does it consist of?", "Write these files?"])
+@pytest.mark.parametrize("question", ["Name of the service:", "Which parts does it have?", "Write these files?"])
 def test_ctrl_c_leaves_nothing_half_made(folder: Folder, question: str) -> None:
     words = ["new", "shop"] if question.startswith("Write") else []
     with Terminal(folder, *words) as terminal:
-        if question.startswith("What"):
+        if question.startswith("Which"):
             terminal.expect("Name of the service:")
             terminal.type("shop", ENTER)
         terminal.expect(question)

@@ -81,10 +81,10 @@ def test_files_of_aerich_are_planned_applied_listed_and_taken_back(tmp_path: Pat
     assert second.split()[2][:2] == "20"  # the day
 
     status, said = tried(project, "down")
-    assert (status, "Say --no-input to do it." in said) == (2, True)
+    assert (status, "Use --no-input to confirm." in said) == (2, True)
     status, said = tried(project, "down", "--no-input")
     assert said.startswith(
-        "back: shop/1_1_slug.py\n  1/1  ALTER TABLE article DROP COLUMN slug\nshop/1_1_slug.py: taken back ("
+        "revert: shop/1_1_slug.py\n  1/1  ALTER TABLE article DROP COLUMN slug\nshop/1_1_slug.py: reverted ("
     )
     assert "article.slug" not in store.columns()
     assert "Success upgrading to 1_1_slug.py" in project.aerich("upgrade")
@@ -180,14 +180,14 @@ def test_killed_between_a_statement_and_its_note_it_is_not_repeated(
     status, said = tried(project, "history")
     assert "stopped at statement 1" in said
     assert "(1_1_more.py). Run: sanicGuider migrate up shop" in project.start()
-    with pytest.raises(AssertionError, match=r"1_1_more\.py is half-way, and aerich would begin it anew"):
+    with pytest.raises(AssertionError, match=r"1_1_more\.py is partly applied, and aerich would start it again"):
         project.aerich("upgrade")
     status, said = tried(project, "plan")
     assert status == 3
     status, said = tried(project, "up")
     assert (status, said.splitlines()[:2]) == (
         0,
-        ["shop/1_1_more.py, going on at statement 2", "  2/2  ALTER TABLE visit ADD ink INT"],
+        ["shop/1_1_more.py, resuming at statement 2", "  2/2  ALTER TABLE visit ADD ink INT"],
     )
 
 
@@ -198,7 +198,7 @@ def test_wrong_usage_and_failures_have_a_status_each(tmp_path: Path) -> None:
     status, said = tried(project, "up", "--connection", "log")
     assert (status, said) == (
         1,
-        "Error: shop has no migrated models on a connection log. Name one of: default.\n",
+        "Error: shop has no migrated models on a connection log. The connections are: default.\n",
     )
     written(project, "0_1_init", "CREATE TABLE pen (id INT); SELECT nothing")
     status, said = tried(project, "up", lang="zh_CN")

@@ -64,7 +64,7 @@ def test_what_is_dropped_is_said_and_an_answer_to_nothing_is_refused(made: tuple
     project, store = made
     project.models("main", RENAMED)
     status, said = tried(project, "make", "shop", "--drop", "article", "--drop", "nothing")
-    assert (status, "nothing is not gone from the models" in said) == (1, True)
+    assert (status, "nothing was not removed from the models" in said) == (1, True)
     status, said = tried(project, "make", "shop", "--rename", "article")
     assert (status, "Write --rename OLD:NEW." in said) == (2, True)
     assert tried(project, "make", "shop", "--drop", "article")[0] == 0

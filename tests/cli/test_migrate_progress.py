@@ -32,12 +32,12 @@ def test_each_thing_has_a_line_and_warnings_go_elsewhere(capsys: pytest.CaptureF
     assert err == "A file is missing.\n"
     assert out.splitlines() == [
         "Waiting.",
-        "1_a.py, going on at statement 2",
+        "1_a.py, resuming at statement 2",
         f"  2/3  ALTER TABLE {'a' * 87}…",
         "        done in 12.3 s",
         "        article: 500 of 1200 rows",
         "1_a.py: applied (13.0 s)",
-        "1_a.py: noted, and not carried out (13.0 s)",
+        "1_a.py: recorded without executing it (13.0 s)",
     ]
 
 

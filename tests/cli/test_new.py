@@ -42,14 +42,17 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("class", "'class' is a word of Python's own. How about class_service?"),
-        ("json", "'json' is a module of Python's library. How about json_service?"),
+        ("class", "'class' is a Python keyword. How about class_service?"),
+        ("json", "'json' is a module of Python's standard library. How about json_service?"),
         ("sanic", "'sanic' is the name of an installed package. How about sanic_service?"),
         ("tests", "'tests' is taken in this folder. How about tests_service?"),
-        ("MyShop", "'MyShop' is no package name: use small letters, digits and _. How about my_shop?"),
-        ("2nd-shop", "'2nd-shop' is no package name: use small letters, digits and _. How about nd_shop?"),
-        ("店", "'店' is no package name: use small letters, digits and _. How about shop_service?"),
-        ("shop", "'shop' is a service of this project already. How about shop_service?"),
+        ("MyShop", "'MyShop' is not a valid package name: use lower-case letters, digits and _. How about my_shop?"),
+        (
+            "2nd-shop",
+            "'2nd-shop' is not a valid package name: use lower-case letters, digits and _. How about nd_shop?",
+        ),
+        ("店", "'店' is not a valid package name: use lower-case letters, digits and _. How about shop_service?"),
+        ("shop", "'shop' is already a service of this project. How about shop_service?"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_with_another_one(
@@ -127,14 +130,14 @@ def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file
     ("words", "sentence"),
     [
         (["--kinds", "http,grpc"], "kinds.1: Input should be 'http', 'ws' or 'srv'."),
-        (["--http-port", "9000", "--ws-port", "9000"], "HTTP and WebSocket have one port."),
-        (["--models", "main", "--extra-models", "main"], "main is both migrated and extra."),
+        (["--http-port", "9000", "--ws-port", "9000"], "HTTP and WebSocket have the same port."),
+        (["--models", "main", "--extra-models", "main"], "main is in models and in extra_models."),
         (["--database-url", "mongo://x/y"], "the scheme 'mongo' is not known"),
-        (["--database", "mysql", "--database-url", "postgres://x/y"], "database_url is that of another one"),
-        (["--redis", "embedded", "--redis-url", "redis://x/0"], "redis is embedded, and redis_url is a server's"),
+        (["--database", "mysql", "--database-url", "postgres://x/y"], "database_url is of another kind"),
+        (["--redis", "embedded", "--redis-url", "redis://x/0"], "redis is embedded, but redis_url is set"),
         (["--id", "0"], "id: Input should be greater than or equal to 1."),
-        (["--models", "main.py"], "'main.py' is no module's name: write main"),
-        (["--answers", "nowhere.toml"], "nowhere.toml cannot be read"),
+        (["--models", "main.py"], "'main.py' is not a valid module name. Use one such as main"),
+        (["--answers", "nowhere.toml"], "Cannot read nowhere.toml"),
     ],
 )
 def test_an_answer_that_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[str], sentence: str) -> None:
@@ -177,8 +180,8 @@ def test_without_a_terminal_it_says_what_to_write(told: Told, tmp_path: Path, wo
     [
         ({"database": ["x"]}, "database: Input should be 'sqlite', 'mysql' or 'postgres'."),
         ({"http_port": [1]}, "http_port: Input should be a valid integer."),
-        ({"http_port": True}, "http_port: it is a number."),
-        ({"ports": 1}, "There is no answer ports. There are: name, id,"),
+        ({"http_port": True}, "http_port: it must be a number."),
+        ({"ports": 1}, "Unknown answer ports. The answers are: name, id,"),
     ],
 )
 def test_an_answers_file_may_hold_anything(told: Told, tmp_path: Path, answers: object, sentence: str) -> None:
@@ -190,8 +193,8 @@ def test_an_answers_file_may_hold_anything(told: Told, tmp_path: Path, answers: 
 
 def test_what_another_service_has_is_not_given_again(told: Told, tmp_path: Path) -> None:
     told("new", "shop", "--yes", "--kinds", "http", "--http-port", "8000", "--ws-port", "8001")
-    assert "shop has port 8000 already." in told("new", "blog", "--yes", "--http-port", "8000").output
-    assert "shop has the number 1." in told("new", "blog", "--yes", "--id", "1").output
+    assert "shop uses port 8000 already." in told("new", "blog", "--yes", "--http-port", "8000").output
+    assert "shop has the number 1 already." in told("new", "blog", "--yes", "--id", "1").output
     assert told("new", "blog", "--yes", "--ws-port", "8001").exit_code == 0  # which shop does not serve at
 
 

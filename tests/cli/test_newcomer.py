@@ -78,7 +78,7 @@ def test_the_path_of_a_newcomer(folder: Folder, typed: Type, python: Path) -> No
         assert service.client.get("/shop/articles").json()["total"] == 1
     typed("pip install -e '.[dev]'")
     assert " passed in " in typed("pytest")
-    assert typed("sanicGuider doctor") == "shop is well.\n"
+    assert typed("sanicGuider doctor") == "shop: no problems found.\n"
 
 
 @contextmanager

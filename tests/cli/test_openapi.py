@@ -60,19 +60,22 @@ def test_a_change_that_breaks_nobody_is_told(project: Path) -> None:
     interface = project / "xi_test" / "interface" / "comment.py"
     interface.write_text(interface.read_text().replace("min_length=1", "min_length=0"))
     done = openapi(project, "http_xi_test", "--check")
-    assert (done.returncode, done.stdout) == (0, "Nothing breaks, and something has changed: run --write.\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "The document has changed without breaking changes. Run with --write.\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
         (["nope"], 2, "There is no module nope"),
-        (["xi_test.url_main:http"], 2, "is no app that create_app has made"),
-        (["http_xi_test:nope"], 2, "is no app that create_app has made"),
-        (["http_xi_test", "--check", "--file", "nope.json"], 1, "nope.json cannot be read"),
-        (["http_xi_test", "--check", "--file", "http_xi_test.py"], 1, "http_xi_test.py cannot be read"),
-        (["http_xi_test", "--check", "--file", "list.json"], 1, "list.json is no OpenAPI document"),
-        (["http_xi_test", "--write", "--file", "nowhere/x.json"], 1, "nowhere/x.json cannot be written"),
+        (["xi_test.url_main:http"], 2, "is not an app of create_app"),
+        (["http_xi_test:nope"], 2, "is not an app of create_app"),
+        (["http_xi_test", "--check", "--file", "nope.json"], 1, "Cannot read nope.json"),
+        (["http_xi_test", "--check", "--file", "http_xi_test.py"], 1, "Cannot read http_xi_test.py"),
+        (["http_xi_test", "--check", "--file", "list.json"], 1, "list.json is not an OpenAPI document"),
+        (["http_xi_test", "--write", "--file", "nowhere/x.json"], 1, "Cannot write nowhere/x.json"),
     ],
 )
 def test_a_mistake_is_one_sentence(project: Path, words: list[str], status: int, sentence: str) -> None:

@@ -88,7 +88,7 @@ def test_both_services_and_their_scripts_start_on_one_embedded_file(guided: Fold
             assert service.client.get("/readyz").status_code == 200
             assert service.terminate() == 0
         files += [file.name for file in (guided.path / ".sanicbase").glob("*.sqlite3")]
-        assert "is well" in guided.guider("doctor", name)
+        assert "no problems found" in guided.guider("doctor", name)
     assert {*files} == {"shop.sqlite3"}
     (guided.path / "office" / "script" / "count.py").write_text(COUNT)
     assert guided.guider("run", "office.script.count").splitlines()[-1] == "0 0"

@@ -25,7 +25,7 @@ Tell = Callable[..., Told]
 def test_the_committed_files_are_those_that_are_rendered(words: str) -> None:
     told = run_deploy(ROOT, words.split())
     assert told.returncode == 0, told.stderr + "run `make deploy`"
-    assert told.stdout.startswith("All files were there already.\n"), "run `make deploy`"
+    assert told.stdout.startswith("All files exist already.\n"), "run `make deploy`"
 
 
 def test_every_kind_is_committed() -> None:
@@ -86,7 +86,7 @@ def test_a_service_has_files_for_the_launch_files_it_has(tell: Tell, project: Pr
 def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project) -> None:
     told = tell("systemd", "nowhere", "--account")
     assert told.returncode == 2
-    assert "There is no service nowhere, only: xi_test." in told.stderr
+    assert "There is no service nowhere. The services are: xi_test." in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project)
         ("systemd xi_test --account --python venv/python", "venv/python is no absolute path"),
         ("systemd xi_test --account --directory /nowhere", "There is no /nowhere/http_xi_test.py."),
         ("systemd xi_test --account --directory '/a;b' --elsewhere", "which such files cannot carry"),
-        ("systemd xi_test --account --user root", "Say either --user, for root's files, or --account."),
+        ("systemd xi_test --account --user root", "Use either --user, for files of root, or --account."),
         ("systemd xi_test --elsewhere --user 'a b'", "'a b' is no name of an account."),
         ("supervisor xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
         ("nginx xi_test --http nonsense", "'nonsense' is no address: write HOST:PORT"),

@@ -203,7 +203,7 @@ def test_the_sentences_of_commands_are_in_it(
 
     assert left(guider("new", "class", "--yes"), "class_service", "class") == []
     assert left(guider("new", "x", "--http-port", "70000", "--yes"), "http_port") == []
-    assert widened("{name} is made. Start it:").format(name="shop") in guider("new", "shop", "--yes")
+    assert widened("Created {name}. Start it:").format(name="shop") in guider("new", "shop", "--yes")
     first = (project / "shop/__init__.py").read_text()
     assert first == f'"""{widened("The service ")}shop."""\n'
     guider("add", "model", "order")  # in the language of the service's comments
@@ -217,10 +217,10 @@ def test_the_questions_are_in_it(folder: Folder, library: Path) -> None:
     with Terminal(folder, "new", PYTHONPATH=str(library), LANG="eo.UTF-8") as terminal:
         terminal.expect(widened("Name of the service:"))
         terminal.type("shop", ENTER)
-        terminal.expect(widened("What does it consist of?"))
+        terminal.expect(widened("Which parts does it have?"))
         terminal.expect(widened("background scripts"))
         terminal.type(ENTER)
-        for prompt in ("Which database?", "Which Redis?", "Who may come in?"):
+        for prompt in ("Which database?", "Which Redis?", "Who has access?"):
             terminal.expect(widened(prompt))
             terminal.type(ENTER)
         for prompt in ("Number of", "are migrated", "else migrates", "HTTP service:", "WebSocket service:", "Worker"):

@@ -218,8 +218,8 @@ def test_help_of_run_itself(project: Path) -> None:
     ("words", "sentence"),
     [
         ("run", "Missing argument 'PATH'"),
-        ("run nowhere.script", "There is no module nowhere. Run this in the project's folder."),
-        ("run shop.script.nowhere", "There is no module shop.script.nowhere. Run this in the project's folder."),
+        ("run nowhere.script", "There is no module nowhere. Run the command in the project's folder."),
+        ("run shop.script.nowhere", "There is no module shop.script.nowhere. Run the command in the project's folder."),
         ("run .shop", "'.shop' is no module: write package.module or package.module:function."),
         ("run shop.script", "shop.script has no function main or script. It has no `async def` of its own."),
         ("run shop.script.rebuild:gone", "shop.script.rebuild has no function gone. It has rebuild, fail, wait."),

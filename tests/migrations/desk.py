@@ -83,7 +83,7 @@ async def up(config: Config, *, report: Report | None = None, **options: Any) ->
 
 
 async def down(config: Config, *, report: Report | None = None, **options: Any) -> int:
-    """How many migrations of the service's own label were taken back."""
+    """How many migrations of the service's own label were reverted."""
     async with migration_databases(config) as opened:
         return await revert(opened, labels_of(opened)[0], Options(**options), report or RecordingReport())
 

@@ -1,4 +1,4 @@
-"""Migrations applied and taken back, on each database."""
+"""Migrations applied and reverted, on each database."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_migrations_are_applied_once_in_order_and_taken_back(config: DeskC
     )
     assert await down(config) == 1
     assert await ask(config, "SELECT * FROM pen") == [{"id": 1, "name": "a;b'%s"}]
-    with pytest.raises(MigrationError, match=r"0_20990101000000_init\.py of desk has no way back"):
+    with pytest.raises(MigrationError, match=r"0_20990101000000_init\.py of desk cannot be reverted"):
         await down(config)
     assert await up(config) == 1
 
@@ -95,7 +95,7 @@ async def test_failure_says_what_was_done_and_the_next_run_goes_on(config: DeskC
     assert said.startswith("1_1_more.py of desk failed at statement 3 of 4: ")
     assert "INSERT INTO pen (id) VALUES (1)" in said
     assert said.endswith("sanicGuider migrate up desk" + (". It goes on at statement 3." if mysql(store) else ""))
-    assert ("Statements 1 to 2 were carried out and stay." in said) == mysql(store)
+    assert ("Statements 1 to 2 were executed and are kept." in said) == mysql(store)
     assert ("nothing of it was applied" in said) != mysql(store)
     assert await names(config) == (["a", "b"] if mysql(store) else ["a"])
 
@@ -121,10 +121,10 @@ async def test_files_that_are_not_as_they_were_are_told(config: DeskConfig) -> N
     report = RecordingReport()
     assert await up(config, report=report) == 0
     assert [line.partition(". ")[0] for line in report.lines] == [
-        "warning 1_1_more.py of desk is applied, and its file is missing",
-        "warning 0_1_init.py of desk was changed after it was applied",
+        "warning 1_1_more.py of desk is applied, but its file is missing",
+        "warning 0_1_init.py of desk was changed after it was applied, and this database does not get the change",
     ]
-    with pytest.raises(MigrationError, match=r"1_1_more\.py of desk cannot be taken back: its file is missing"):
+    with pytest.raises(MigrationError, match=r"1_1_more\.py of desk cannot be reverted: its file is missing"):
         await down(config)
     first.write_text("# A comment is no change.\n" + write("0_1_init", f"CREATE TABLE pen ({KEY})").read_text())
     write("1_1_more", "ALTER TABLE pen ADD ink INT")
@@ -137,7 +137,7 @@ async def test_file_that_comes_between_is_not_applied_unasked(config: DeskConfig
     await up(config)
     between = write("1_1_between", "ALTER TABLE pen ADD cap INT")
     write("2_2_beside", "ALTER TABLE pen ADD nib INT")
-    with pytest.raises(MigrationError, match=r"1_1_between\.py, 2_2_beside\.py of desk is not applied, and a later"):
+    with pytest.raises(MigrationError, match=r"1_1_between\.py, 2_2_beside\.py of desk is not applied, but a later"):
         await up(config)
     assert between.is_file()
     assert await up(config, out_of_order=True) == 2
@@ -162,13 +162,13 @@ async def test_service_without_migrations_is_told_how_to_begin(config: DeskConfi
         report = RecordingReport()
         assert await apply(opened, [label], Options(), report) == 0
         make = "aerich init -t desk.config.migrate_db && aerich init-db"
-        assert report.lines == [f"warning desk has no migrations yet. Make the first: {make}"]
+        assert report.lines == [f"warning desk has no migrations yet. Create the first: {make}"]
     assert labels_of(config)[0].needs_migrations is False  # which has no models but aerich's
 
 
 async def test_there_must_be_a_statement_to_skip(config: DeskConfig) -> None:
     write("0_1_init", f"CREATE TABLE pen ({KEY})")
-    with pytest.raises(MigrationError, match="has stopped at a statement, so there is none to skip"):
+    with pytest.raises(MigrationError, match="is partly applied, so there is no statement to skip"):
         await up(config, skip_statement=True)
 
 
@@ -220,7 +220,7 @@ async def test_sqlite_keeps_rows_that_refer_to_a_table_that_is_rebuilt(config: D
     rebuild = f"CREATE TABLE new ({KEY}, ink INT); {{copy}}; DROP TABLE pen; ALTER TABLE new RENAME TO pen"
     write("1_1_more", rebuild.format(copy="SELECT 1"))
     await up(config, to="0")
-    with pytest.raises(MigrationError, match="Rows of cap would refer to rows that do not exist"):
+    with pytest.raises(MigrationError, match="Rows of cap would violate a foreign key"):
         await up(config)
     write("1_1_more", rebuild.format(copy="INSERT INTO new (id) SELECT id FROM pen"))
     await up(config)

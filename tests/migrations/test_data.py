@@ -92,7 +92,7 @@ async def test_inside_of_the_transaction_all_or_nothing(config: DeskConfig, stor
 async def test_outside_of_it_the_next_run_goes_on_behind_the_last_batch(config: DeskConfig, store: Store) -> None:
     await pens(config, store)
     write("1_1_slugs", "ALTER TABLE pen ADD ink INT", head=OUTSIDE, tail=SLUGS.format(fails="D", total=5))
-    with pytest.raises(MigrationError, match=r"ValueError: D\n.*\nStatements 1 to 1 were carried out and stay"):
+    with pytest.raises(MigrationError, match=r"ValueError: D\n.*\nStatements 1 to 1 were executed and are kept"):
         await up(config)
     assert await slugs(config) == "ab---"
     interrupted = (await status(config)).interrupted
@@ -114,7 +114,7 @@ async def test_key_that_has_no_order_to_be_kept_is_a_sentence(config: DeskConfig
     await pens(config, store)
     tail = SLUGS.replace("where=", "key='price', where=").replace('columns=["name"], ', "").format(fails="", total=5)
     write("1_1_slugs", "ALTER TABLE pen ADD price FLOAT; UPDATE pen SET price = 1.5", tail=tail)
-    with pytest.raises(MigrationError, match="along the column price, whose values are of the type float"):
+    with pytest.raises(MigrationError, match="by the column price, whose values are of the type float"):
         await up(config)
 
 
@@ -123,7 +123,9 @@ async def test_aerich_does_not_note_a_migration_without_its_rows(tmp_path: Path)
     project.shell("aerich init -t shop.config.migrate_db && aerich init-db")
     file = project.migrations()[0].with_name("1_1_rows.py")
     file.write_text(FILE.format(head="", up="", down="", tail="async def migrate_data(data):\n    pass"))
-    with pytest.raises(AssertionError, match=r"1_1_rows\.py migrates rows, .* sanicGuider migrate up") as refused:
+    with pytest.raises(
+        AssertionError, match=r"1_1_rows\.py has a data migration, .* sanicGuider migrate up"
+    ) as refused:
         project.aerich("upgrade")
     assert "Traceback" not in str(refused.value)
     assert "(1_1_rows.py). Run: sanicGuider migrate up shop" in project.start()

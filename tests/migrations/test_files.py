@@ -78,7 +78,7 @@ def test_dialect_is_what_the_sql_spells(tmp_path: Path, sql: str, dialect: Diale
 
 def test_declared_dialect_goes_before_what_is_spelt(tmp_path: Path) -> None:
     assert written(tmp_path, "0_1_a.py", "ALTER TABLE `a`", 'DIALECT = "postgres"').dialect == "postgres"
-    with pytest.raises(MigrationError, match=r"DIALECT = 'oracle'\. Write one of"):
+    with pytest.raises(MigrationError, match=r"DIALECT = 'oracle'\. Use one of"):
         _ = written(tmp_path, "0_1_a.py", "", 'DIALECT = "oracle"').dialect
 
 

@@ -73,4 +73,4 @@ def test_who_has_to_wait(dialect: Dialect, statement: str, effect: Blocks) -> No
 
 
 def test_lock_is_a_sentence() -> None:
-    assert lock_level("DROP TABLE a", "postgres").sentence() == "ACCESS EXCLUSIVE: reads and writes wait for a moment"
+    assert lock_level("DROP TABLE a", "postgres").sentence() == "ACCESS EXCLUSIVE: blocks reads and writes briefly"

@@ -75,8 +75,8 @@ async def test_what_is_carried_out_already_is_said(store: Store) -> None:
         await up(config)
     status, plans = await planned(store)
     assert script_of(status, plans).splitlines()[3:] == [
-        "-- statement 1 is carried out already",
-        "-- no lock: nothing waits",
+        "-- statement 1 was executed already",
+        "-- no lock: blocks nothing",
         "SELECT nothing;",
     ]
     assert history_of(status).splitlines()[2:] == ["0_1_init.py  stopped at statement 2"]

@@ -117,14 +117,15 @@ async def test_what_is_carried_out_must_not_be_changed(mysql: DeskConfig) -> Non
         await up(mysql)
     write("0_1_init", "CREATE TABLE pen (id BIGINT); ALTER TABLE pen ADD ink INT")
     with pytest.raises(
-        MigrationError, match=r"changed where .* Statement 1 was: CREATE TABLE pen \(id INT\)\. Restore"
+        MigrationError,
+        match=r"changed in a part that was executed. Statement 1 was: CREATE TABLE pen \(id INT\)\. Restore",
     ):
         await up(mysql)
-    with pytest.raises(MigrationError, match=r"is half-way: it has stopped at statement 2. Finish it: .* migrate up"):
+    with pytest.raises(MigrationError, match=r"is partly applied: it stopped at statement 2. Finish it: .* migrate up"):
         await down(mysql)
     file = write("0_1_init", "CREATE TABLE pen (id INT); ALTER TABLE pen ADD ink INT")
     file.rename(file.with_name("0_1_other.py"))
-    with pytest.raises(MigrationError, match=r"0_1_init\.py of desk is half-way, and its file is missing"):
+    with pytest.raises(MigrationError, match=r"0_1_init\.py of desk is partly applied, and its file is missing"):
         await up(mysql)
     file.with_name("0_1_other.py").rename(file)
     assert await up(mysql) == 1
@@ -199,7 +200,7 @@ async def test_several_tables_in_one_statement_are_no_guess(mysql: DeskConfig, m
 @pytest.mark.xdist_group("postgres")
 async def test_outside_of_a_transaction_each_statement_is_one(postgres: DeskConfig) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1); SELECT 1 / 0", head=OUTSIDE)
-    with pytest.raises(MigrationError, match=r"statement 3 of 3: .* by zero\n.*\nStatements 1 to 2 were carried"):
+    with pytest.raises(MigrationError, match=r"statement 3 of 3: .* by zero\n.*\nStatements 1 to 2 were executed"):
         await up(postgres)
     write("0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1); SELECT 1", head=OUTSIDE)
     report = RecordingReport()

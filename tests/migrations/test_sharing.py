@@ -103,7 +103,7 @@ def initialized(project: Project, *names: str) -> None:
 
 
 def well(project: Project, name: str) -> bool:
-    return "is well" in project.command("-m", "sanicbase", "doctor", name)
+    return "no problems found" in project.command("-m", "sanicbase", "doctor", name)
 
 
 @pytest.mark.parametrize("kind", SERVERS)

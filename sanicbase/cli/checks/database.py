@@ -135,23 +135,23 @@ def evaluate(name: str, facts: Facts, config: Config, processes: int) -> Iterato
         yield Finding(
             "database.charset",
             "error",
-            _("The database {name} is in {charset}.", name=name, charset=facts.charset),
-            _("Make it anew in UTF8 (PostgreSQL) or utf8mb4 (MySQL)."),
+            _("The character set of the database {name} is {charset}.", name=name, charset=facts.charset),
+            _("Recreate it with UTF8 (PostgreSQL) or utf8mb4 (MySQL)."),
         )
     if facts.zone not in ("UTC", "+00:00", "Etc/UTC", "GMT"):
         yield Finding(
             "database.zone",
             "error",
-            _("Sessions with {name} are in {zone}.", name=name, zone=facts.zone),
-            _("Take away what sets the time zone."),
+            _("The time zone of sessions with {name} is {zone}.", name=name, zone=facts.zone),
+            _("Remove the setting of the time zone."),
         )
     if facts.missing:
         listed = ", ".join(facts.missing)
         yield Finding(
             "database.privileges",
             "warning",
-            _("The account may not {privileges} in {name}.", privileges=listed, name=name),
-            _("GRANT {privileges}; migrations need it, unless an account of their own runs them.", privileges=listed),
+            _("The account lacks the privileges {privileges} in {name}.", privileges=listed, name=name),
+            _("GRANT {privileges}. Migrations need it, unless they run with another account.", privileges=listed),
         )
     yield from _connections(name, facts, config, processes)
     yield from clock_findings(name, facts.drift)
@@ -164,7 +164,7 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
             "database.connections",
             "warning",
             _(
-                "{processes} processes may open {wanted} connections to {name}, which has {connections}.",
+                "{processes} processes may open {wanted} connections to {name}, which allows {connections}.",
                 processes=processes,
                 wanted=wanted,
                 name=name,
@@ -178,8 +178,8 @@ def _unreadable(error: DatabaseError) -> Finding:
     return Finding(
         "database.unreadable",
         "error",
-        _("It cannot be seen what the database has: {error}", error=error),
-        _("Let the account SELECT from the service's tables."),
+        _("The tables of the database cannot be read: {error}", error=error),
+        _("Grant the account SELECT on the service's tables."),
     )
 
 

@@ -50,5 +50,5 @@ def clock_findings(name: str, drift: float) -> Iterator[Finding]:
             "clock.difference",
             "warning",
             _("The clock of {name} differs by {drift:+.1f} s.", name=name, drift=drift),
-            _("Have both machines keep time by NTP."),
+            _("Synchronize both clocks with NTP."),
         )

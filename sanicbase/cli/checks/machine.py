@@ -33,9 +33,7 @@ def check_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[Fi
         refusal = _("Python {version} is not supported.", version=shown)
         yield Finding("python.version", "error", refusal, remedy)
     elif running > MAX_PYTHON:
-        warning = _(
-            "Python {version} is newer than this release of sanicbase, which nobody has run on it.", version=shown
-        )
+        warning = _("Python {version} is newer than this release of sanicbase, and untested.", version=shown)
         yield Finding("python.version", "warning", warning, remedy)
 
 
@@ -47,7 +45,7 @@ def check_descriptors(config: Config) -> Iterator[Finding]:
             "machine.descriptors",
             "error",
             _(
-                "A process may have {limit} open files and connections here, and needs {needed} at least.",
+                "The limit of open files is {limit}, and a process needs at least {needed}.",
                 limit=limit,
                 needed=needed,
             ),
@@ -71,7 +69,7 @@ def check_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
                 "package.version",
                 "error",
                 _(
-                    "{package} is {version}; needed is {specifier}.",
+                    "{package} is {version}, but {specifier} is required.",
                     package=requirement.name,
                     version=shown,
                     specifier=requirement.specifier,
@@ -95,8 +93,8 @@ def check_ports(config: Config, service: Service, project: Project) -> Iterator[
                 yield Finding(
                     "port.shared",
                     "error",
-                    _("{service} has port {port} as well.", service=other.name, port=address.port),
-                    _("Set {setting} to another one.", setting=address.setting),
+                    _("{service} uses port {port} as well.", service=other.name, port=address.port),
+                    _("Set {setting} to another port.", setting=address.setting),
                 )
 
 
@@ -117,7 +115,7 @@ def check_logs(config: Config) -> Iterator[Finding]:
         yield Finding(
             "logs.unwritable",
             "error",
-            _("No logs can be written to {folder}.", folder=folder),
+            _("The log folder {folder} is not writable.", folder=folder),
             _("Let this account write to {folder}, or set {prefix}LOG_DIR.", folder=there, prefix=config.env_prefix()),
         )
 

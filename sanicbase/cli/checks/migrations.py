@@ -76,7 +76,7 @@ def _model_changes(label: str, changes: ModelChanges, aerich: str, *, first: boo
         "migrations.unwritten",
         "error",
         _("The models of {label} have changed since the last migration: {statements}", label=label, statements=shown),
-        _("See to the findings above first, then run: {command}", command=run)
+        _("Resolve the findings above, then run: {command}", command=run)
         if first
         else _("Run: {command}", command=run),
     )
@@ -88,7 +88,7 @@ def _unreadable_record(error: UnreadableRecord, aerich: str) -> Finding:
         "migrations.unreadable",
         "error",
         _(
-            "In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}.",
+            "In the table aerich of the default database, row {row} of {label} was not read: {reason}.",
             row=row,
             label=label,
             reason=reason,

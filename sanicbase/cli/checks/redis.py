@@ -77,8 +77,8 @@ def _unknown(name: str, error: Exception) -> Finding:
     return Finding(
         "redis.unknown",
         "warning",
-        _("The Redis {name} does not tell of itself: {error}", name=name, error=error),
-        _("Let the account use INFO and TIME to have it judged."),
+        _("The Redis {name} does not report its configuration: {error}", name=name, error=error),
+        _("Allow the account INFO and TIME."),
     )
 
 
@@ -88,7 +88,7 @@ def evaluate(name: str, facts: Facts, config: Config, uses: Usage, processes: in
         yield Finding(
             "redis.version",
             "error",
-            _("The Redis {name} is {version}.", name=name, version=facts.version),
+            _("The version of the Redis {name} is {version}.", name=name, version=facts.version),
             _("Upgrade it to {oldest} or later.", oldest=MIN_VERSION),
         )
     if facts.bounded and _evicts(facts.policy or "", uses):
@@ -96,8 +96,8 @@ def evaluate(name: str, facts: Facts, config: Config, uses: Usage, processes: in
             "redis.eviction",
             "error",
             _(
-                "The Redis {name} forgets keys when it is full ({policy}), and holds timers or entries with no "
-                "other copy.",
+                "The Redis {name} evicts keys when it is full ({policy}), and stores timers or entries without "
+                "another copy.",
                 name=name,
                 policy=facts.policy,
             ),
@@ -108,14 +108,14 @@ def evaluate(name: str, facts: Facts, config: Config, uses: Usage, processes: in
             "redis.full",
             "warning",
             _("The Redis {name} refuses writes when it is full.", name=name),
-            _("For a cache alone: maxmemory-policy volatile-lru."),
+            _("For a cache, set maxmemory-policy volatile-lru."),
         )
     if uses.stores and facts.persistent is False:
         yield Finding(
             "redis.persistence",
             "warning",
-            _("The Redis {name} loses everything when it ends.", name=name),
-            _("Set appendonly yes: it has the only copy."),
+            _("The Redis {name} has no persistence and loses all data when it stops.", name=name),
+            _("Set appendonly yes, because it has the only copy."),
         )
     yield from _connections(name, facts, config, processes)
     yield from clock_findings(name, facts.drift)
@@ -135,7 +135,7 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
             "redis.connections",
             "warning",
             _(
-                "{processes} processes may open {wanted} connections to {name}, which takes {clients}.",
+                "{processes} processes may open {wanted} connections to {name}, which allows {clients}.",
                 processes=processes,
                 wanted=wanted,
                 name=name,

@@ -28,7 +28,7 @@ def check_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -> 
             "setting.unknown",
             "warning",
             _("{name} is set, but there is no such setting.", name=name),
-            _("Write {setting}, or take it away.", setting=near) if near else _("Take it away."),
+            _("Rename it to {setting}, or remove it.", setting=near) if near else _("Remove it."),
         )
     for name, weakness in weak_secrets(config, base=Config).items():
         yield _weak(f"{prefix}{name}", weakness)
@@ -38,7 +38,7 @@ def check_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -> 
 
 
 def _weak(name: str, weakness: Weakness) -> Finding:
-    make = _("Make a strong one by: {command}", command=HOW_TO_MAKE)
+    make = _("Generate a strong one: {command}", command=HOW_TO_MAKE)
     optional = _(" Declare it as `str | None = None` when the service can do without it.")
     reason = {
         "empty": _("is empty"),
@@ -48,7 +48,7 @@ def _weak(name: str, weakness: Weakness) -> Finding:
     return Finding(
         "setting.weak",
         "warning",
-        _("{name} {reason}; prod refuses it.", name=name, reason=reason),
+        _("{name} {reason}. A service in prod does not start with it.", name=name, reason=reason),
         f"{make}{optional if weakness == 'empty' else ''}",
     )
 
@@ -64,12 +64,15 @@ def _cache_closed_ttl(config: Config, prefix: str) -> Iterator[Finding]:
 def _contradictions(config: Config, kinds: Collection[Kind], prefix: str) -> Iterator[Finding]:
     if config.HTTP_PORT == config.WS_PORT and {"http", "ws"} <= set(kinds):
         yield _contradiction(
-            _("{prefix}HTTP_PORT and {prefix}WS_PORT are one port.", prefix=prefix),
+            _("{prefix}HTTP_PORT and {prefix}WS_PORT are the same port.", prefix=prefix),
             f"{prefix}WS_PORT",
         )
     if config.WORKERS > 1 and embedded_name(config.databases()["default"]) is not None and config.ENV == "prod":
         yield _contradiction(
-            _("{workers} workers write to one embedded SQLite, one after another.", workers=config.WORKERS),
+            _(
+                "{workers} workers share one embedded SQLite, which allows one writer at a time.",
+                workers=config.WORKERS,
+            ),
             f"{prefix}DB_URL=postgres://… / mysql://…",
         )
 

@@ -151,7 +151,11 @@ def _api(target: TargetService, values: dict[str, Any]) -> Texts:
 def _schema(target: TargetService, columns: Columns, *, text_ids: bool) -> dict[str, Any]:
     if columns.key.type not in KEYS:
         raise ValueError(
-            _("{model} has a {type} for a key, which no path names.", model=columns.model, type=columns.key.type)
+            _(
+                "The key of {model} is a {type}, which cannot be a path parameter.",
+                model=columns.model,
+                type=columns.key.type,
+            )
         )
     lengths = [column for column in columns.written if column.type == "str" and column.length]
     user_module, user_type = target.user_type
@@ -345,7 +349,7 @@ def _module_with(
     if existing and not defines(existing, name):
         raise ValueError(
             _(
-                "{service}/{path} is there, and has no {name}. Choose another name.",
+                "{service}/{path} exists without {name}. Choose another name.",
                 service=target.name,
                 path=path,
                 name=name,
@@ -378,7 +382,7 @@ def _check_free(path: str, source: str, view: str, module: str) -> None:
     if (other := imported_from(source, view)) and other != module:
         raise ValueError(
             _(
-                "{path} has a {view} already, which is {owner}'s. Choose another name.",
+                "{path} imports {view} from {owner} already. Choose another name.",
                 path=path,
                 view=view,
                 owner=other,
@@ -403,7 +407,7 @@ def _model_file(target: TargetService, file: str) -> str:
     check_file_name(file)
     if file in target.model_files("MODEL_EXTRA"):
         raise ValueError(
-            _("{file}.py is in MODEL_EXTRA: somebody else makes its tables. Choose another file.", file=file)
+            _("{file}.py is in MODEL_EXTRA: another service migrates its tables. Choose another file.", file=file)
         )
     return file
 

@@ -35,13 +35,13 @@ def names_of(kind: str, name: str, service: str) -> dict[str, str]:
     """The names for a piece's templates; `OrderLine` and `order_line` are one. Raises ValueError with a sentence."""
     thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
-        raise ValueError(_("{name!r} is no name here: write one such as order_line.", name=name))
+        raise ValueError(_("{name!r} is not a valid name. Use one such as order_line.", name=name))
     # What begins with `test` pytest takes for one.
     taken = thing in RESERVED_FUNCTIONS if kind in ("timer", "script") else _class_name(thing) in RESERVED_CLASSES
     if taken or thing.startswith("test"):
         raise ValueError(
             _(
-                "{name!r} is a name that the code beside it has already. How about {service}_{name}?",
+                "{name!r} conflicts with a name in the generated code. How about {service}_{name}?",
                 name=thing,
                 service=service,
             )

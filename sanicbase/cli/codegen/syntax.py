@@ -74,7 +74,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
     tree = cst.parse_module(source)
     items = next((value for line in tree.body for name, value in _assigned(line) if name == variable), None)
     if not isinstance(items, Items):
-        raise ValueError(_("There is no tuple or list {variable} to add to.", variable=variable))
+        raise ValueError(_("There is no tuple or list {variable} to extend.", variable=variable))
     if m.findall(items, m.Name(naming) | m.SimpleString(f'"{naming}"')):
         return source
     return (
@@ -87,7 +87,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
 def with_member(source: str, cls: str, member: str) -> str:
     """The source with a line more in the body of that class. Raises ValueError without such a class."""
     if not defines(source, cls):
-        raise ValueError(_("There is no class {cls} to add to.", cls=cls))
+        raise ValueError(_("There is no class {cls} to extend.", cls=cls))
     tree = cst.parse_module(source)
     body = list(tree.body)
     name = member.partition(" ")[0]

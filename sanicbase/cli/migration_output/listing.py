@@ -49,7 +49,7 @@ def _script(plan: PlannedMigration) -> Iterator[str]:
     yield f"\n-- {plan.migration.name} ({whole})"
     for number, statement in enumerate(plan.statements, 1):
         if number <= plan.done:
-            yield _("-- statement {number} is carried out already", number=number)
+            yield _("-- statement {number} was executed already", number=number)
         else:
             yield f"-- {statement.lock.sentence()}\n{statement.sql};"
     if plan.migration.migrate_data is not None:

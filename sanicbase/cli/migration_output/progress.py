@@ -32,8 +32,8 @@ class Progress(Report):
         click.echo(click.style(sentence, fg="yellow"), err=True)
 
     def migration_started(self, migration: str, direction: Direction, step: int) -> None:
-        goes_on = _(", going on at statement {step}", step=step) if step > 1 else ""
-        back = _("back: ") if direction == "down" else ""
+        goes_on = _(", resuming at statement {step}", step=step) if step > 1 else ""
+        back = _("revert: ") if direction == "down" else ""
         click.echo(f"{back}{migration}{goes_on}")
 
     def statement_started(self, step: int, steps: int, sql: str) -> None:
@@ -52,9 +52,9 @@ class Progress(Report):
 
     def migration_finished(self, migration: str, direction: Direction, seconds: float, *, fake: bool) -> None:
         self._stop()
-        done = _("applied") if direction == "up" else _("taken back")
+        done = _("applied") if direction == "up" else _("reverted")
         if fake:
-            done = _("noted, and not carried out")
+            done = _("recorded without executing it")
         click.echo(click.style(f"{migration}: {done} ({seconds:.1f} s)", fg="green"))
 
     def end(self) -> None:

@@ -89,7 +89,7 @@ class Answers(BaseModel):
     @classmethod
     def _not_a_boolean(cls, number: object) -> object:
         if isinstance(number, bool):
-            raise ValueError(_("it is a number"))
+            raise ValueError(_("it must be a number"))
         return number
 
     @field_validator("kinds")
@@ -108,9 +108,9 @@ class Answers(BaseModel):
     def _check_combination(self) -> Answers:
         if both := set(self.models) & set(self.extra_models):
             listed = ", ".join(sorted(both))
-            raise ValueError(_("{files} is both migrated and extra", files=listed))
+            raise ValueError(_("{files} is in models and in extra_models", files=listed))
         if self.http_port == self.ws_port:
-            raise ValueError(_("HTTP and WebSocket have one port"))
+            raise ValueError(_("HTTP and WebSocket have the same port"))
         self._check_urls()
         return self
 
@@ -119,19 +119,19 @@ class Answers(BaseModel):
             check_database(self.database_url)
             if _kind_of(self.database_url) != self.database:
                 raise ValueError(
-                    _("database is {database}, and database_url is that of another one", database=self.database)
+                    _("database is {database}, but database_url is of another kind", database=self.database)
                 )
         if self.redis_url:
             check_redis_url(self.redis_url)
             if self.redis == "embedded":
-                raise ValueError(_("redis is embedded, and redis_url is a server's"))
+                raise ValueError(_("redis is embedded, but redis_url is set"))
 
 
 def complete(given: Mapping[str, Any], project: Project) -> Answers:
     """The answers, with the default for each that is not given. Raises ValueError, a sentence for each mistake."""
     given = {key: value for key, value in given.items() if value is not None}
     if not given.get("name"):
-        raise ValueError(_("A service needs a name."))
+        raise ValueError(_("A service requires a name."))
     check_name(str(given["name"]), project)
     try:
         answers = Answers.model_validate({**_defaults(given, project), **given})
@@ -147,9 +147,9 @@ def read_answers(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         answers = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as exc:
-        raise ValueError(_("{file} cannot be read: {error}.", file=file, error=exc)) from exc
+        raise ValueError(_("Cannot read {file}: {error}.", file=file, error=exc)) from exc
     if not isinstance(answers, dict):
-        raise ValueError(_("{file} holds no answers by their names.", file=file))
+        raise ValueError(_("{file} is not a table of answers.", file=file))
     return answers
 
 
@@ -183,9 +183,9 @@ def _check_others(answers: Answers, project: Project) -> None:
     ports = ports_of(answers.kinds, answers.http_port, answers.ws_port)
     for other in project.services():
         for port in {*ports.values()} & {*other.ports.values()}:
-            raise ValueError(_("{service} has port {port} already.", service=other.name, port=port))
+            raise ValueError(_("{service} uses port {port} already.", service=other.name, port=port))
         if answers.id == other.id:
-            raise ValueError(_("{service} has the number {id}.", service=other.name, id=other.id))
+            raise ValueError(_("{service} has the number {id} already.", service=other.name, id=other.id))
 
 
 def free_port(taken: Iterable[int]) -> int:
@@ -214,6 +214,6 @@ def _error_messages(error: ValidationError) -> Iterable[str]:
         reason = (english if kind == "value_error" else translated).rstrip(".。")
         if mistake["type"] == "extra_forbidden":
             known = ", ".join(Answers.model_fields)
-            yield _("There is no answer {path}. There are: {names}.", path=path, names=known)
+            yield _("Unknown answer {path}. The answers are: {names}.", path=path, names=known)
         else:
             yield _("{path}: {reason}.", path=path, reason=reason) if path else _("{reason}.", reason=reason)

@@ -30,20 +30,20 @@ def check_name(name: str, project: Project) -> None:
 def check_file_name(name: str) -> None:
     """Raises ValueError when no file of models can be called so: it is a module, and stands without its `.py`."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise ValueError(_("{name!r} is no module's name: write main", name=name))
+        raise ValueError(_("{name!r} is not a valid module name. Use one such as main", name=name))
 
 
 def _problem(name: str, project: Project) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        return _("is no package name: use small letters, digits and _.")
+        return _("is not a valid package name: use lower-case letters, digits and _.")
     if len(name) > MAX_LENGTH:
         return _("has more than {longest} letters.", longest=MAX_LENGTH)
     if keyword.iskeyword(name):
-        return _("is a word of Python's own.")
+        return _("is a Python keyword.")
     if name in sys.stdlib_module_names:
-        return _("is a module of Python's library.")
+        return _("is a module of Python's standard library.")
     if project.service(name):
-        return _("is a service of this project already.")
+        return _("is already a service of this project.")
     paths = (name, f"{name}.py", f"tests/{name}", *(f"{kind}_{name}.py" for kind in KINDS))
     if name in RESERVED_FOLDERS or any((project.folder / path).exists() for path in paths):
         return _("is taken in this folder.")

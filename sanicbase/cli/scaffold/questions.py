@@ -59,13 +59,13 @@ def _ask_name(project: Project) -> str:
 def _choices(key: str) -> questionary.Question:
     if key == "kinds":
         return questionary.checkbox(
-            _("What does it consist of?"),
+            _("Which parts does it have?"),
             choices=[
                 Choice("HTTP", "http", checked=True),
                 Choice("WebSocket", "ws", checked=True),
                 Choice(_("background scripts"), "srv", checked=True),
             ],
-            validate=lambda chosen: bool(chosen) or _("One of them at least."),
+            validate=lambda chosen: bool(chosen) or _("Select at least one."),
         )
     prompt, choices = _selects()[key]
     default = terminal_language() if key == "language" else choices[0].value
@@ -90,14 +90,14 @@ def _selects() -> dict[str, tuple[str, list[Choice]]]:
             ],
         ),
         "auth": (
-            _("Who may come in?"),
+            _("Who has access?"),
             [
-                Choice(_("everybody"), "none"),
-                Choice(_("everybody reads, users with a token write"), "token"),
+                Choice(_("public"), "none"),
+                Choice(_("everyone reads, users with a token write"), "token"),
             ],
         ),
         "language": (
-            _("In which language are the comments?"),
+            _("Language of the comments?"),
             [Choice(translation(language).name, language) for language in languages()],
         ),
     }
@@ -116,7 +116,7 @@ def _texts(kinds: tuple[str, ...], database: str, redis: str) -> dict[str, str]:
     prompts = {
         "id": _("Number of the service on the platform:"),
         "models": _("Model files that are migrated:"),
-        "extra_models": _("Model files that somebody else migrates (none):"),
+        "extra_models": _("Model files that another service migrates (none):"),
         "database_url": _("Where is the database?"),
         "redis_url": _("Where is Redis?"),
         "http_port": _("Port of the HTTP service:"),

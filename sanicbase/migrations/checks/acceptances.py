@@ -69,7 +69,7 @@ def _without_reason(acceptance: Acceptance) -> Finding:
         "error",
         acceptance.statement,
         _("{code} is accepted without a reason.", code=code),
-        _("Write why: -- accept: {code} (reason)", code=code),
+        _("Add the reason: -- accept: {code} (reason)", code=code),
     )
 
 
@@ -79,6 +79,6 @@ def _unused(acceptance: Acceptance) -> Finding:
         "accept.unused",
         "warning",
         acceptance.statement,
-        _("{code} is accepted here, and is not found here.", code=code),
-        _("Delete the comment, or put it right before the statement that it is about."),
+        _("{code} is accepted here, but there is no such finding.", code=code),
+        _("Delete the comment, or move it directly before the statement."),
     )

@@ -128,8 +128,8 @@ def _unreadable(file: str, error: Exception) -> Finding:
         file,
         "upgrade",
         0,
-        _("Its statements cannot be told beforehand: {error}", error=error),
-        _("Return the SQL from upgrade and downgrade, and write rows by migrate_data."),
+        _("Its statements cannot be determined: {error}", error=error),
+        _("Return the SQL from upgrade and downgrade, and write rows in migrate_data."),
     )
 
 

@@ -25,8 +25,8 @@ def check_numbers(status: MigrationStatus, root: Path) -> Iterator[Finding]:
                 "number.twice",
                 file,
                 _(
-                    "{migrations} has the number {number} as well: two branches have each made one, and neither "
-                    "knows the other's tables.",
+                    "{migrations} has the number {number} as well: two branches created migrations without knowing "
+                    "of each other.",
                     migrations=", ".join(same),
                     number=migration.number,
                 ),
@@ -35,7 +35,7 @@ def check_numbers(status: MigrationStatus, root: Path) -> Iterator[Finding]:
             yield _finding(
                 "number.late",
                 file,
-                _("A migration with a higher number is applied, and `up` refuses this one."),
+                _("A migration with a higher number is applied, so `up` rejects this one."),
             )
 
 
@@ -49,7 +49,9 @@ def check_dialects(status: MigrationStatus, root: Path) -> Iterator[Finding]:
 
 
 def _finding(code: str, file: str, sentence: str) -> Finding:
-    remedy = _("Delete the one that no database has, and make it anew behind the other: sanicGuider migrate make")
+    remedy = _(
+        "Delete the one that no database has applied, and create it again after the other: sanicGuider migrate make"
+    )
     return Finding(code, "error", file, "upgrade", 0, sentence, remedy)
 
 
@@ -64,13 +66,13 @@ def _foreign(status: MigrationStatus, migration: Migration, written: Dialect, ro
         "upgrade",
         0,
         _(
-            "It is written for {written}, and the database of {label} is {database}.",
+            "It is written for {written}, but the database of {label} is {database}.",
             written=DATABASE_NAMES[written],
             label=label.name,
             database=DATABASE_NAMES[dialect],
         ),
         _(
-            "Move it to {folder}, and make one for this database: sanicGuider migrate make {service}",
+            "Move it to {folder}, and create one for this database: sanicGuider migrate make {service}",
             folder=folder,
             service=label.service,
         ),

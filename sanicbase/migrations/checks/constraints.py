@@ -68,12 +68,12 @@ class _ConstraintCheck:
             "error",
             event.number,
             _(
-                "The model gives {name} a default in the database ({default}), and no statement makes it: a row "
-                "that is inserted without it fails, or has NULL.",
+                "The model has a database default for {name} ({default}), but no statement creates it: inserts "
+                "without a value fail, or store NULL.",
                 name=name,
                 default=declared.default,
             ),
-            _("Write it into the statement: DEFAULT {default}.", default=declared.default),
+            _("Add it to the statement: DEFAULT {default}.", default=declared.default),
         )
 
     def _uniques(self, event: TableCreated) -> Iterator[Finding]:
@@ -88,8 +88,8 @@ class _ConstraintCheck:
                     "error",
                     event.number,
                     _(
-                        "In the models {listed} are unique together in {table}, and no statement makes an index for "
-                        "it: rows may be there twice.",
+                        "In the models {listed} are unique together in {table}, but no statement creates the index: "
+                        "duplicate rows are possible.",
                         listed=listed,
                         table=event.table.name,
                     ),
@@ -108,9 +108,9 @@ class _ConstraintCheck:
             "warning",
             event.number,
             _(
-                "{name} is NOT NULL from now on, and the database has no default for it: whoever inserts rows "
-                "without it fails, as the running version of the service does until it is replaced.",
+                "{name} becomes NOT NULL without a default in the database: inserts without it fail, such as "
+                "those of the running version of the service until it is replaced.",
                 name=name,
             ),
-            _("Give the field db_default=, or stop the old version before this is applied."),
+            _("Set db_default= on the field, or stop the old version before you apply this."),
         )

@@ -132,14 +132,14 @@ class _DataLossCheck:
             "error" if rows else "warning",
             event.number,
             _(
-                "{old}{with_rows} is dropped, and {new} is made with like columns. If {new} is {old} with another "
-                "name, its rows are lost.",
+                "{old}{with_rows} is dropped, and {new} is created with similar columns. If {new} is a renamed "
+                "{old}, its rows are lost.",
                 old=old,
                 with_rows=_with(rows),
                 new=new,
             ),
             _(
-                "Write ALTER TABLE {old} RENAME TO {new} in place of both. `sanicGuider migrate make` asks about it.",
+                "Replace both with ALTER TABLE {old} RENAME TO {new}. `sanicGuider migrate make` asks about it.",
                 old=old,
                 new=new,
             ),
@@ -152,11 +152,11 @@ class _DataLossCheck:
             "error",
             event.number,
             _(
-                "{name} is dropped with its {rows}, and copies of the service that still use it fail.",
+                "{name} is dropped with its {rows}, and running copies of the service that use it fail.",
                 name=name,
                 rows=_rows(rows),
             ),
-            _("Copy what is still needed, deploy the service without the table first, and accept this finding."),
+            _("Copy the data that you need, deploy the service without the table first, and accept this finding."),
         )
 
     def _renamed_column(self, event: ColumnDropped, like: ColumnState, rows: int) -> Finding:
@@ -167,14 +167,14 @@ class _DataLossCheck:
             event.number,
             _(
                 "{table}.{old} is dropped, and {table}.{new} of the same type is added{with_rows}. If {new} is "
-                "{old} with another name, its values are lost.",
+                "a renamed {old}, its values are lost.",
                 table=table,
                 old=old,
                 new=new,
                 with_rows=_with(rows),
             ),
             _(
-                "Write ALTER TABLE {table} RENAME COLUMN {old} TO {new} in place of both. `sanicGuider migrate "
+                "Replace both with ALTER TABLE {table} RENAME COLUMN {old} TO {new}. `sanicGuider migrate "
                 "make` asks about it.",
                 table=table,
                 old=old,
@@ -189,24 +189,24 @@ class _DataLossCheck:
             "error",
             event.number,
             _(
-                "{name} is dropped with the values of {rows}, and copies of the service that still use it fail.",
+                "{name} is dropped with the values of {rows}, and running copies of the service that use it fail.",
                 name=name,
                 rows=_rows(rows),
             ),
-            _("Copy what is still needed, deploy the service without the column first, and accept this finding."),
+            _("Copy the data that you need, deploy the service without the column first, and accept this finding."),
         )
 
     def _refused(self, event: ColumnAdded, rows: int) -> Finding:
         name = f"{event.table.name}.{event.column.name}"
         database = DATABASE_NAMES[self.dialect]
         implicit = self.dialect == "mysql"
-        outcome = _("gives them an empty value that nobody has chosen, or fails") if implicit else _("refuses it")
+        outcome = _("sets an implicit empty value, or fails") if implicit else _("rejects it")
         return self.pending.up.finding(
             "column.not-null",
             "error",
             event.number,
             _(
-                "{name} comes as NOT NULL without a default, and {table} has {rows}: {database} {outcome}.",
+                "{name} is added as NOT NULL without a default, and {table} has {rows}: {database} {outcome}.",
                 name=name,
                 table=event.table.name,
                 rows=_rows(rows),
@@ -214,8 +214,8 @@ class _DataLossCheck:
                 outcome=outcome,
             ),
             _(
-                "Give the field a default=, or add it with null=True, fill it by migrate_data, and take null=True "
-                "away in a later migration."
+                "Set default= on the field. Or add it with null=True, fill it in migrate_data, and remove "
+                "null=True in a later migration."
             ),
         )
 
@@ -226,34 +226,39 @@ class _DataLossCheck:
             "error",
             event.number,
             _(
-                "{table}.{name} is to be NOT NULL, and there are rows that have, or may have, NULL in it: the "
-                "statement fails on them.",
+                "{table}.{name} becomes NOT NULL, and rows have or may have NULL in it: the statement fails on them.",
                 table=table,
                 name=name,
             ),
-            _("Fill {name} in these rows before: by an UPDATE, or by migrate_data in an earlier migration.", name=name),
+            _(
+                "Fill {name} in these rows first, with an UPDATE or with migrate_data in an earlier migration.",
+                name=name,
+            ),
         )
 
     def _narrowed(self, event: ColumnAltered) -> Finding:
         name, old, new = f"{event.table.name}.{event.now.name}", event.column.type, event.now.type
         lenient = self.dialect == "sqlite"
         outcome = (
-            _("SQLite keeps values that do not fit, and the model refuses them")
+            _("SQLite keeps values that do not fit, and the model rejects them")
             if lenient
-            else _("values that do not fit are cut off, or have the statement fail")
+            else _("values that do not fit are truncated, or the statement fails")
         )
         return self.pending.up.finding(
             "column.narrowed",
             "warning" if lenient else "error",
             event.number,
             _(
-                "{name} was {old} and becomes {new}, which holds less: {outcome}.",
+                "{name} changes from {old} to {new}, which has a smaller range: {outcome}.",
                 name=name,
                 old=old,
                 new=new,
                 outcome=outcome,
             ),
-            _("See first that every value fits, or add a column of the new type and copy them in a migration of rows."),
+            _(
+                "Make sure that every value fits, or add a column of the new type and copy the values in a "
+                "data migration."
+            ),
         )
 
 

@@ -67,7 +67,7 @@ def _empty(down: Script) -> Finding:
         "downgrade.empty",
         "warning",
         0,
-        _("The downgrade is empty: `migrate down` cannot take the migration back."),
+        _("The downgrade is empty: `migrate down` cannot revert the migration."),
         _("Write the statements that undo the upgrade."),
     )
 
@@ -78,7 +78,7 @@ def _lost(down: Script, events: Sequence[Event]) -> Finding:
         "downgrade.loses-data",
         "warning",
         events[0].number,
-        _("The way back drops {listed}, and what was written there since the upgrade.", listed=listed),
+        _("The downgrade drops {listed} with everything written there since the upgrade.", listed=listed),
         _kept(),
     )
 
@@ -89,10 +89,10 @@ def _bare(down: Script, events: Sequence[Event]) -> Finding:
         "downgrade.loses-data",
         "warning",
         events[0].number,
-        _("The way back makes {listed} again, without what the upgrade has dropped there.", listed=listed),
+        _("The downgrade recreates {listed} without the data that the upgrade dropped.", listed=listed),
         _kept(),
     )
 
 
 def _kept() -> str:
-    return _("Have a copy of it when you go back, and accept this finding.")
+    return _("Keep a copy of the data for a downgrade, and accept this finding.")

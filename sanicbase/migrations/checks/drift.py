@@ -60,8 +60,8 @@ class _DriftCheck:
                 yield self.finding(
                     "warning",
                     _(
-                        "In the database {table}.{column} does not refer to {target_table}: rows may name what does "
-                        "not exist.",
+                        "In the database {table}.{column} has no foreign key to {target_table}: rows may refer to "
+                        "missing rows.",
                         table=table.name,
                         column=key.column,
                         target_table=key.table,
@@ -75,7 +75,7 @@ class _DriftCheck:
             yield self.finding(
                 "warning",
                 _(
-                    "{name} is {type} in the database, and {declared_type} by its migrations.",
+                    "{name} is {type} in the database, but {declared_type} in its migrations.",
                     name=name,
                     type=real.type,
                     declared_type=column.type,
@@ -87,7 +87,7 @@ class _DriftCheck:
             yield self.finding(
                 "warning",
                 _(
-                    "{name} is {nullability} in the database, and {declared} by its migrations.",
+                    "{name} is {nullability} in the database, but {declared} in its migrations.",
                     name=name,
                     nullability=actual,
                     declared=expected,
@@ -98,7 +98,7 @@ class _DriftCheck:
             yield self.finding(
                 "warning",
                 _(
-                    "{name} has no default in the database, and by its migrations {default}.",
+                    "{name} has no default in the database, but {default} in its migrations.",
                     name=name,
                     default=column.default,
                 ),
@@ -107,11 +107,11 @@ class _DriftCheck:
 
     def _more(self, table: Table, column: ColumnInfo) -> Finding:
         required = not (column.nullable or column.generated or column.computed or column.default is not None)
-        fails = _(", and rows cannot be inserted without it") if required else ""
+        fails = _(", and inserts without it fail") if required else ""
         return self.finding(
             "error" if required else "warning",
             _(
-                "The database has a column {table}.{column} that no migration has made{consequence}.",
+                "The database has a column {table}.{column} that no migration created{consequence}.",
                 table=table.name,
                 column=column.name,
                 consequence=fails,
@@ -132,7 +132,7 @@ class _DriftCheck:
         if not missing:
             return
         listed = ", ".join(index.columns)
-        danger = _("rows may be there twice") if index.unique else _("what looks for them reads the whole table")
+        danger = _("duplicate rows are possible") if index.unique else _("queries by them read the whole table")
         columns = ", ".join(quote_name(name, self.dialect) for name in index.columns)
         names = quote_name(index.name, self.dialect), quote_name(table.name, self.dialect)
         sql = f"CREATE {'UNIQUE ' * index.unique}INDEX {names[0]} ON {names[1]} ({columns})"
@@ -146,12 +146,11 @@ class _DriftCheck:
                 columns=listed,
                 consequence=danger,
             ),
-            _("Make it by a migration (`sanicGuider migrate make --empty`): {sql}", sql=sql),
+            _("Create it in a migration (`sanicGuider migrate make --empty`): {sql}", sql=sql),
         )
 
 
 def _by_hand() -> str:
     return _(
-        "It was changed by hand, or a migration was noted and not carried out. Bring the database to what the "
-        "migrations say."
+        "The database was changed by hand, or a migration was faked. Bring the database to the state of the migrations."
     )

@@ -70,14 +70,14 @@ class _LockCheck:
     def _index(self, event: IndexCreated, table: str, rows: int) -> Finding:
         severity: Severity = "error" if self.dialect == "postgres" else "warning"
         danger = _(
-            "The index on {table} is made from {rows} rows, and who writes to the table waits for it.",
+            "The index on {table} is built from {rows} rows, and blocks writes to the table until it is done.",
             table=table,
             rows=rows,
         )
         if self.dialect == "mysql":
             danger = _(
-                "The index on {table} is made from {rows} rows. Where the server cannot do that beside writes, it "
-                "locks the table and does not say so.",
+                "The index on {table} is built from {rows} rows. If the server cannot build it online, it "
+                "silently locks the table.",
                 table=table,
                 rows=rows,
             )
@@ -88,14 +88,14 @@ class _LockCheck:
             return _at_rest()
         if self.dialect == "mysql":
             return _(
-                "End the statement with ALGORITHM=INPLACE LOCK=NONE (behind a comma in ALTER TABLE): then the "
-                "server refuses what it cannot do beside writes."
+                "End the statement with ALGORITHM=INPLACE LOCK=NONE (after a comma in ALTER TABLE). The server "
+                "then rejects what it cannot do online."
             )
         unique = "UNIQUE " if event.index.unique else ""
         then = _(" Then: ALTER TABLE … ADD CONSTRAINT … UNIQUE USING INDEX …") if event.index.constraint else ""
         return (
             _(
-                "Write CREATE {unique}INDEX CONCURRENTLY into a file of its own with RUN_IN_TRANSACTION = False.",
+                "Use CREATE {unique}INDEX CONCURRENTLY in a separate file with RUN_IN_TRANSACTION = False.",
                 unique=unique,
             )
             + then
@@ -109,7 +109,7 @@ class _LockCheck:
             severity,
             effects.number,
             _(
-                "{table} has {rows} rows, and while the statement goes through them: {lock}.",
+                "{table} has {rows} rows, and the statement processes all of them: {lock}.",
                 table=table,
                 rows=rows,
                 lock=lock.sentence(),
@@ -123,14 +123,14 @@ class _LockCheck:
         altered = [event for event in effects.events if isinstance(event, ColumnAltered)]
         if self.dialect == "postgres" and any(event.column.null and not event.now.null for event in altered):
             return _(
-                "Add CHECK (… IS NOT NULL) NOT VALID as a constraint, and VALIDATE it in a migration of its own: "
-                "SET NOT NULL does not read the rows then."
+                "Add CHECK (… IS NOT NULL) NOT VALID as a constraint, and VALIDATE it in a separate migration. "
+                "SET NOT NULL then reads no rows."
             )
         if "FOREIGN KEY" in effects.sql.upper() and self.dialect == "postgres":
-            return _("Add the constraint as NOT VALID, and VALIDATE it in a migration of its own.")
+            return _("Add the constraint as NOT VALID, and VALIDATE it in a separate migration.")
         return _(
-            "Add a new column, fill it in batches by migrate_data, and let the service change over to it; or apply "
-            "this while the service stands still, and accept the finding."
+            "Add a new column, fill it in batches in migrate_data, and switch the service over to it. Or "
+            "apply this while the service is stopped, and accept the finding."
         )
 
     def endless(self, effects: StatementEffects, table: str) -> Finding:
@@ -139,8 +139,8 @@ class _LockCheck:
             "warning",
             effects.number,
             _(
-                "The statement waits for the lock of {table} as long as another transaction uses the table, and "
-                "everybody else waits behind it.",
+                "The statement waits for the lock of {table} as long as another transaction uses the table, "
+                "and all other queries wait behind it.",
                 table=table,
             ),
             _("Begin the file's SQL with: {statement}", statement=self._timeout()),
@@ -153,4 +153,4 @@ class _LockCheck:
 
 
 def _at_rest() -> str:
-    return _("SQLite locks the whole file for it, and has no other way. Apply it while the service stands still.")
+    return _("SQLite locks the whole file for it. Apply it while the service is stopped.")

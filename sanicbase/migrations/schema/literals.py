@@ -24,7 +24,7 @@ def quote_text(value: str, dialect: Dialect) -> str:
     """A string. A backslash means something to MySQL only."""
     if "\0" in value:
         raise MigrationError(
-            _("{value!r} holds a NUL, which no database takes in a default or a comment. Take it out.", value=value)
+            _("{value!r} contains a NUL, which no database allows in a default or a comment. Remove it.", value=value)
         )
     if dialect == "mysql":
         value = value.replace("\\", "\\\\")

@@ -30,7 +30,7 @@ async def test_what_the_models_have_is_made(store: Store) -> None:
 async def test_a_default_that_the_database_does_not_get(store: Store) -> None:
     (finding,) = await found(store, " DEFAULT 7")
     assert (finding.code, finding.severity) == ("column.no-default", "error")
-    assert finding.sentence.startswith("The model gives goods.stock a default in the database (7), ")
+    assert finding.sentence.startswith("The model has a database default for goods.stock (7), ")
 
 
 async def test_a_table_between_two_models_without_its_unique_index(store: Store) -> None:

@@ -35,7 +35,7 @@ async def test_a_downgrade_that_makes_again_what_was_dropped(store: Store) -> No
     write("1_1_drop", DROP.format("note"), ADD.format("note TEXT"))
     (finding,) = [each for each in await everything(config) if each.direction == "downgrade"]
     assert (finding.code, finding.statement) == ("downgrade.loses-data", 1)
-    assert finding.sentence.startswith("The way back makes pen.note again, ")
+    assert finding.sentence.startswith("The downgrade recreates pen.note without ")
 
 
 async def test_a_downgrade_that_loses_nothing(store: Store) -> None:

@@ -48,7 +48,7 @@ async def test_a_database_that_its_migration_has_made(store: Store) -> None:
         (
             "ALTER TABLE goods ADD COLUMN ink INT NOT NULL",
             "error",
-            "The database has a column goods.ink that no migration has made, and rows cannot be inserted without it.",
+            "The database has a column goods.ink that no migration created, and inserts without it fail.",
         ),
         ("CREATE TABLE theirs (id INT)", "", ""),
     ],
@@ -65,27 +65,27 @@ async def test_a_table_that_was_changed(store: Store, change: str, severity: str
         (
             "ALTER TABLE goods ALTER COLUMN title TYPE TEXT",
             "ALTER TABLE goods MODIFY title VARCHAR(41) NOT NULL",
-            r"goods.title is (text|varchar\(41\)) in the database, and VARCHAR\(40\) by its migrations.",
+            r"goods.title is (text|varchar\(41\)) in the database, but VARCHAR\(40\) in its migrations.",
         ),
         (
             "ALTER TABLE goods ALTER COLUMN price DROP NOT NULL",
             "ALTER TABLE goods MODIFY price DECIMAL(10,2)",
-            "goods.price is NULL in the database, and NOT NULL by its migrations.",
+            "goods.price is NULL in the database, but NOT NULL in its migrations.",
         ),
         (
             "ALTER TABLE goods ALTER COLUMN stock DROP DEFAULT",
             "ALTER TABLE goods ALTER COLUMN stock DROP DEFAULT",
-            "goods.stock has no default in the database, and by its migrations 7.",
+            "goods.stock has no default in the database, but 7 in its migrations.",
         ),
         (
             "ALTER TABLE maker DROP CONSTRAINT maker_name_key",
             "ALTER TABLE maker DROP INDEX name",
-            "The table maker has no unique index on name in the database: rows may be there twice.",
+            "The table maker has no unique index on name in the database: duplicate rows are possible.",
         ),
         (
             "ALTER TABLE goods DROP CONSTRAINT goods_maker_id_fkey",
             "",
-            "In the database goods.maker_id does not refer to maker: ",
+            "In the database goods.maker_id has no foreign key to maker: ",
         ),
     ],
 )
@@ -132,7 +132,7 @@ async def test_models_that_have_more(store: Store) -> None:
 
 async def test_models_that_may_have_another_name(store: Store) -> None:
     (finding,) = await found(store, module="tests.migrations.checks.products")
-    assert finding.sentence.startswith("goods is gone and product is new: renamed, or another one? ")
+    assert finding.sentence.startswith("goods was removed and product was added. Is it a rename? ")
     assert "sanicGuider migrate make --rename goods:product" in finding.remedy
 
 

@@ -36,7 +36,7 @@ async def test_an_index_on_a_large_table(store: Store) -> None:
     (finding,) = await checked(config, large=2)
     assert (finding.code, finding.statement) == ("index.locks", 2)
     assert finding.severity == ("error" if store.kind == "postgres" else "warning")
-    assert {"postgres": "CONCURRENTLY", "aiomysql": "LOCK=NONE", "sqlite": "stands still"}[store.kind] in finding.remedy
+    assert {"postgres": "CONCURRENTLY", "aiomysql": "LOCK=NONE", "sqlite": "is stopped"}[store.kind] in finding.remedy
     assert await checked(config, large=3) == []
 
 

@@ -1,4 +1,4 @@
-"""What is gone and what is new is renamed when somebody says so, and by nobody's guess."""
+"""What was removed and what was added is one renamed thing when somebody says so, and by nobody's guess."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_is_not_alike_is_not_asked_about(new: Schema) -> None:
 
 @pytest.mark.parametrize("answers", [RenameAnswers({"godos": "product"}), RenameAnswers(dropped=["goods.size"])])
 def test_an_answer_to_no_question_is_refused(answers: RenameAnswers) -> None:
-    with pytest.raises(MigrationError, match="is not gone from the models"):
+    with pytest.raises(MigrationError, match="was not removed from the models"):
         detect_renames(GOODS, GOODS, answers, None)
 
 

@@ -157,7 +157,7 @@ class FieldWriter:
         ddl_type = "INTEGER" if column.generated and self.existing.dialect == "sqlite" else kind.ddl_type
         if ddl_type != column.type:
             yield _(
-                "{column} is {type}: {field} reads and writes it, and would make it {new_type}.",
+                "{column} is {type}. {field} reads and writes it, but would create it as {new_type}.",
                 column=column.name,
                 type=column.type,
                 field=kind.name,
@@ -165,20 +165,18 @@ class FieldWriter:
             )
         if self._is_key(column) and column.default is not None and kind.name != "UUIDField":
             yield _(
-                "{column} has the default {default}, of which the model knows nothing: give each row its key.",
+                "{column} has the default {default}, which the model does not have. Set the key of each row.",
                 column=column.name,
                 default=column.default,
             )
         if column.collation:
             yield _(
-                "{column} has the collation {collation}, of which the model knows nothing.",
+                "{column} has the collation {collation}, which the model does not have.",
                 column=column.name,
                 collation=column.collation,
             )
         if column.on_update:
-            yield _(
-                "{column} is set by the database at each change; the model does it by auto_now.", column=column.name
-            )
+            yield _("The database sets {column} on each update. The model uses auto_now.", column=column.name)
 
 
 def _default(column: ColumnInfo, kind: FieldType, dialect: Dialect) -> str:
@@ -203,7 +201,7 @@ def _sql(expression: str, dialect: Dialect) -> str:
 def _on_update_notes(column: ColumnInfo, relation: Relation) -> Iterator[str]:
     if relation.key.on_update != "NO ACTION":
         yield _(
-            "{column} has ON UPDATE {on_update}, of which the model knows nothing.",
+            "{column} has ON UPDATE {on_update}, which the model does not have.",
             column=column.name,
             on_update=relation.key.on_update,
         )

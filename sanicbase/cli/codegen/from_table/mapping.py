@@ -82,7 +82,7 @@ def _check_name(existing: SourceTable) -> None:
     if letter := _misquoted(existing, name):
         raise ValueError(
             _(
-                "The table {name} has a {letter} in its name, which Tortoise cannot quote. Rename it.",
+                "The name of the table {name} contains {letter}, which Tortoise cannot quote. Rename it.",
                 name=name,
                 letter=letter,
             )
@@ -113,9 +113,7 @@ def _check_key(table: TableInfo) -> None:
                 columns=columns,
             )
         )
-    raise ValueError(
-        _("{table} has no primary key, by which a model tells its rows apart. Give it one.", table=table.name)
-    )
+    raise ValueError(_("{table} has no primary key, and a model requires one. Add one.", table=table.name))
 
 
 def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
@@ -123,7 +121,7 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
     name, table = column.name, existing.table
     is_key = name in table.key
     if column.computed or (column.generated and not is_key):
-        return _("{name} is left out: the database computes it, and Tortoise would write it.", name=name)
+        return _("{name} is not in the model: the database computes it, and Tortoise would write it.", name=name)
     reason = _unsupported_reason(existing, column, is_key=is_key)
     if not reason:
         return ""
@@ -148,7 +146,7 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
         )
     given = column.default if column.default is not None else "NULL"
     return _(
-        "{name} is left out: it {reason}. New rows have its default there, {given}.",
+        "{name} is not in the model: it {reason}. New rows get its default, {given}.",
         name=name,
         reason=reason,
         given=given,
@@ -158,12 +156,12 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
 def _unsupported_reason(existing: SourceTable, column: ColumnInfo, *, is_key: bool) -> str:
     """What about a column Tortoise cannot do; empty when it can."""
     if letter := _misquoted(existing, column.name):
-        return _("has a {letter} in its name, which Tortoise cannot quote", letter=letter)
+        return _("contains {letter} in its name, which Tortoise cannot quote", letter=letter)
     kind = field_type(column, existing.dialect, key=is_key)
     if kind is None:
-        return _("is {type}, which no field of Tortoise reads and writes", type=column.type)
+        return _("is {type}, which no Tortoise field supports", type=column.type)
     if is_key and not kind.indexable:
-        return _("is {type}, which Tortoise takes for no key", type=column.type)
+        return _("is {type}, which Tortoise does not support as a key", type=column.type)
     return ""
 
 

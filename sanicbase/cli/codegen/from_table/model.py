@@ -71,12 +71,12 @@ def _notes(existing: SourceTable, others: Sequence[IndexInfo]) -> Iterator[str]:
         columns = ", ".join(index.columns)
         kind = _("unique index") if index.unique else _("index")
         yield _(
-            "The {kind} {index} on ({columns}) is not in the model, for Tortoise has no word for it. The database "
-            "keeps it.",
+            "The {kind} {index} on ({columns}) is not in the model, because Tortoise does not support it. "
+            "The database keeps it.",
             kind=kind,
             index=index.name,
             columns=columns,
         )
     if table.checks:
         listed = "; ".join(table.checks)
-        yield _("What the database checks is not in the model: {checks}.", checks=listed)
+        yield _("The model does not have the database's checks: {checks}.", checks=listed)

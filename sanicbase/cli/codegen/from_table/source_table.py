@@ -65,7 +65,7 @@ def read_source_table(service: str, table: str, connection: str) -> SourceTable:
         known = ", ".join(config.databases())
         raise ValueError(
             _(
-                "{service} has no connection {connection}. Name one of: {connections}.",
+                "{service} has no connection {connection}. The connections are: {connections}.",
                 service=service,
                 connection=connection,
                 connections=known,
@@ -139,7 +139,7 @@ def _no_table(name: str, connection: str, tables: list[str]) -> str:
     if not tables:
         return _("There is no table {name}: the database {connection} has none.", name=name, connection=connection)
     return _(
-        "There is no table {name} in the database {connection}. There is: {tables}.",
+        "There is no table {name} in the database {connection}. Similar tables: {tables}.",
         name=name,
         connection=connection,
         tables=listed,

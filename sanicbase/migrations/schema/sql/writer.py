@@ -114,8 +114,8 @@ class Writer(ABC):
             table, old, new = change.new.name, change.old.key, change.new.key
             raise MigrationError(
                 _(
-                    "The primary key of {table} was {old} and is {new}. No statement does that for a table with "
-                    "rows and what refers to it. Make a table of the new form and copy the rows in a data migration.",
+                    "The primary key of {table} changes from {old} to {new}. No statement does that for a table "
+                    "with rows and references. Create a new table, and copy the rows in a data migration.",
                     table=table,
                     old=old,
                     new=new,
