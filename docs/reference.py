@@ -22,8 +22,8 @@ ENGLISH = """# Settings
 
 The settings of a service are a subclass of `Config` in its `config/`. Values come from these sources; later ones
 override earlier ones: the defaults below, the class, `.env` in the project's folder, the environment
-(`XI_TEST_HTTP_PORT`), and files that the environment names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A setting whose name
-ends in TOKEN, SECRET, PASSWORD or KEY (but not PUBLIC_KEY) is never printed.
+(`XI_TEST_HTTP_PORT`), and files that the environment names (`XI_TEST_DB_URL_FILE=/run/secrets/db`). A setting whose
+name ends in TOKEN, SECRET, PASSWORD or KEY (but not PUBLIC_KEY) is never printed.
 
 Write a list, a set or a tuple as `a,b`, or as JSON (`["a,b", "c"]`) if an item contains a comma. Write a dictionary as
 JSON. A value in `.env` is used literally: `${…}` is not expanded, so a password can contain a dollar sign.
