@@ -8,5 +8,5 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 CONTENDERS = BENCHMARKS / "contenders"
 REQUIREMENTS = BENCHMARKS / "requirements"
-ENVIRONMENTS = BENCHMARKS / ".environments"
+ENVIRONMENTS = ROOT / ".benchmarks"  # not below benchmarks/, whose Python files tests read
 RESULTS = BENCHMARKS / "results"
