@@ -158,10 +158,10 @@ import os, signal
 from sanicbase.cli import main
 from sanicbase.migrations.journal import Journal
 
-async def done(*args):
+async def kill(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 
-Journal.done = done
+Journal.mark_done = kill
 main(["migrate", "up", "shop"])
 """
 
