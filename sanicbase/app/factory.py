@@ -17,16 +17,14 @@ from sanicbase.app.main_process import MainProcess
 from sanicbase.app.summary import common_prefix
 from sanicbase.config import Config
 from sanicbase.errors import SanicBaseError
+from sanicbase.http.app import ServiceApp
 from sanicbase.http.docs import install_docs
 from sanicbase.http.envelope import ENVELOPES, Envelope, HTTPContext
 from sanicbase.http.error_handler import ErrorHandler
 from sanicbase.http.errors.messages import Messages
-from sanicbase.http.guards import install_guards
 from sanicbase.http.openapi import info_of, install_openapi
 from sanicbase.http.request import ServiceRequest
-from sanicbase.http.request_log import install_request_log
 from sanicbase.http.routes import finish_routes, install_path_numbers, register
-from sanicbase.http.streams import StreamingApp, install_streams
 from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
@@ -70,12 +68,9 @@ def create_app(
     main_process = MainProcess(config, name, resources)
     app = _new_app(name, HTTPContext(config, bind_address(config, kind), main_process.stop, envelope=envelope))
     configure(app, config)
-    install_request_log(app, access=config.ACCESS_LOG)
     add_catalogs(config.package_dir() / "locale")
     ErrorHandler(envelope, Messages(messages)).install(app)
-    install_streams(app)
     install_path_numbers(app)
-    install_guards(app)
     install_health(app)
     _install_main_process(app, main_process)
     _install_lifespan(app, kind, resources)
@@ -91,13 +86,14 @@ def create_app(
 def _new_app(name: str, context: HTTPContext) -> App:
     if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
         Sanic.unregister_app(Sanic.get_app(name))
-    return StreamingApp(
+    return ServiceApp(
         name,
+        logs_access=context.config.ACCESS_LOG,
         ctx=context,
         configure_logging=False,
         dumps=orjson.dumps,
         loads=orjson.loads,
-        request_class=ServiceRequest,  # type: ignore[arg-type]  # Sanic annotates the class of its own default
+        request_class=ServiceRequest,
     )
 
 
@@ -110,7 +106,7 @@ def configure(app: App, config: Config) -> None:
     app.ctx.config = config
     for name in type(config).model_fields.keys() & DEFAULT_CONFIG.keys():
         app.config[name] = getattr(config, name)
-    app.config.ACCESS_LOG = False  # the access lines are ours, see http/request_log.py
+    app.config.ACCESS_LOG = False  # the access lines are ours, see http/access_log.py
     app.config.AUTO_EXTEND = False
     app.config.TOUCHUP = True  # Sanic switches it off with DEBUG, which gives every response an empty Alt-Svc header
     app.config.MOTD = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sanic.exceptions import BadRequest, Unauthorized
+from sanic_routing.route import Route
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
 
@@ -23,8 +24,10 @@ __all__ = [
     "Security",
     "authentication_scheme",
     "challenge_of",
-    "install_guards",
+    "check_headers",
+    "has_guards",
     "is_optional",
+    "run_guards",
 ]
 
 Guard = Callable[[AnyRequest], Awaitable[object]]
@@ -39,16 +42,25 @@ BEARER: Security = {"bearer": {"type": "http", "scheme": "bearer"}}
 SINGLE = ("authorization", "content-type")  # headers that have one value
 
 
-def install_guards(app: App) -> None:
-    """Run the guards of every route of the app. A middleware would be too late: it runs after the body was read."""
+def check_headers(request: AnyRequest) -> None:
+    """Refuse a header that is sent twice although it has one value (RFC 9110, 5.3): a proxy may read one of them and
+    the service the other. Raises InvalidHeaders."""
+    repeated = [name for name in SINGLE if len(request.headers.getall(name, ())) > 1]
+    if repeated:
+        raise InvalidHeaders([FieldError.of(f"header.{name}", "repeated") for name in repeated])
 
-    @app.signal("http.routing.after")
-    async def run_guards(request: Request, **context: Any) -> None:
-        _check_headers(request)
-        if hasattr(context["handler"], "is_websocket"):
-            _check_handshake(request)
-        for guard in getattr(context["route"].ctx, "guards", ()):
-            await guard(request)
+
+def has_guards(app: App) -> bool:
+    """Whether a route of the app has guards, or is a WebSocket, whose handshake is checked."""
+    return any(getattr(route.ctx, "guards", ()) or _is_websocket(route.handler) for route in app.router.routes)
+
+
+async def run_guards(request: Request, route: Route, handler: object, **_: object) -> None:
+    """Run the guards of a route. A middleware would be too late: it runs after the body was read."""
+    if _is_websocket(handler):
+        _check_handshake(request)
+    for guard in getattr(route.ctx, "guards", ()):
+        await guard(request)
 
 
 @dataclass(frozen=True)
@@ -149,12 +161,8 @@ def authentication_scheme(security: Security) -> str:
     return "ApiKey" if any(scheme.get("type") == "apiKey" for scheme in security.values()) else "Bearer"
 
 
-def _check_headers(request: Request) -> None:
-    """Refuse a header that is sent twice although it has one value (RFC 9110, 5.3): a proxy may read one of them and
-    the service the other. Raises InvalidHeaders."""
-    repeated = [name for name in SINGLE if len(request.headers.getall(name, ())) > 1]
-    if repeated:
-        raise InvalidHeaders([FieldError.of(f"header.{name}", "repeated") for name in repeated])
+def _is_websocket(handler: object) -> bool:
+    return hasattr(handler, "is_websocket")
 
 
 def _check_handshake(request: Request) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
+from secrets import randbits
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,12 +18,16 @@ from sanic.http import Http
 from sanic.request import Request as SanicRequest
 from sanic.request import RequestParameters
 
+from sanicbase.db.routing import unpin_from_primary
 from sanicbase.http.body.content_type import MULTIPART, URL_ENCODED, content_type
 from sanicbase.http.body.forms import Fields, Files, read_multipart, read_url_encoded
 from sanicbase.http.body.json_items import check_items
+from sanicbase.log import set_log_context
 from sanicbase.server.context import App
 
-__all__ = ["AnyRequest", "Request", "RequestContext", "ServiceRequest"]
+__all__ = ["AnyRequest", "Request", "RequestContext", "ServiceRequest", "next_request_id"]
+
+VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(eq=False, repr=False)
@@ -27,8 +36,10 @@ class RequestContext(SimpleNamespace):
 
     user: object = None
     """The user that `admit` returned; None for an anonymous client, and in a public view."""
-    started: float | None = None
-    """The time at which the request was read, of `time.perf_counter`; None for one that could not be read."""
+    started: float = 0.0
+    """The time at which the request was read, of `time.perf_counter`."""
+    logged: bool = False
+    """Whether its access line was written."""
 
 
 Request = SanicRequest[App, RequestContext]
@@ -57,6 +68,25 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
         if not self._parsed_url.path:
             authority, mark, query = self.raw_url.partition(b"?")
             super().__init__(authority + b"/" + mark + query, headers, version, method, *args, **options)
+        self._start()
+
+    def _start(self) -> None:
+        """Begin the log's context. It is done here so that the lines of the service's own handlers of
+        `http.lifecycle.request` have the id as well."""
+        header = self.app.config.REQUEST_ID_HEADER
+        given = self.headers.get(header)
+        if given is not None and VALID_ID.fullmatch(given) is None:
+            del self.headers[header]
+            given = None
+        self._id = given or next_request_id()
+        self.ctx.started = perf_counter()
+        set_log_context(request_id=self._id, user="")
+        unpin_from_primary()  # of the previous request on the same connection, which has the same task
+
+    @property
+    def id(self) -> str:
+        """The request's id: the client's X-Request-ID when it is valid, which Sanic does not check, else a new one."""
+        return str(self._id)
 
     @staticmethod
     def make_context() -> RequestContext:
@@ -93,3 +123,24 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
             fields = {name: given for name, values in fields.items() if (given := [value for value in values if value])}
         self.parsed_form, self.parsed_files = RequestParameters(fields), RequestParameters(files)
         return self.parsed_form
+
+
+# A process counts from a number of 127 random bits. Two processes have the same id only if their numbers are closer to
+# each other than the requests that they serve: for a billion starts of processes that serve 2**40 requests each, the
+# probability is about 2**60 * 2**40 / 2**127, less than one in a hundred million. A fork would count on from its
+# parent's number, so it takes a new one. An id is no secret: whoever sees two knows how many requests came in between.
+_numbers = count(randbits(127))
+
+
+def next_request_id() -> str:
+    """A new id of 32 hexadecimal digits, which no other request has, of this process or another."""
+    return f"{next(_numbers):032x}"
+
+
+def _start_elsewhere() -> None:
+    global _numbers
+    _numbers = count(randbits(127))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_elsewhere)

@@ -22,10 +22,18 @@ from sanicbase.http.deprecation import Deprecation, install_deprecations
 from sanicbase.http.errors.exceptions import printable
 from sanicbase.http.guards import Guard, Security
 from sanicbase.http.operation import Operation
-from sanicbase.http.request import Request
+from sanicbase.http.request import AnyRequest, Request
 from sanicbase.server.context import App
 
-__all__ = ["RouteSpec", "add_route", "finish_routes", "install_path_numbers", "operations_of", "register"]
+__all__ = [
+    "RouteSpec",
+    "add_route",
+    "finish_routes",
+    "install_path_numbers",
+    "name_allowed_methods",
+    "operations_of",
+    "register",
+]
 
 INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -96,7 +104,6 @@ def finish_routes(app: App) -> None:
                 operation.check_parameters(PARAMETER.findall(path), path)
         _answer_options(app, group)
     install_deprecations(app)
-    _install_allow(app)
 
 
 def _check_guards(route: Route) -> None:
@@ -132,18 +139,16 @@ def _answer_options(app: App, group: RouteGroup) -> None:
     )
 
 
-def _install_allow(app: App) -> None:
+def name_allowed_methods(app: App, request: AnyRequest, exception: BaseException) -> None:
     """Name the allowed methods in every 405 (RFC 9110, 15.5.6); Sanic forgets them where a path has parameters."""
-
-    @app.signal("http.lifecycle.exception")
-    async def add_allow(request: Request, exception: Exception) -> None:
-        if isinstance(exception, MethodNotAllowed):
-            exception.args = (f"The method {printable(request.method)} is not allowed for this path.",)
-        if isinstance(exception, MethodNotAllowed) and "Allow" not in exception.headers:
-            exception.headers = {**exception.headers, "Allow": ", ".join(_methods_at(app, request))}
+    if not isinstance(exception, MethodNotAllowed):
+        return
+    exception.args = (f"The method {printable(request.method)} is not allowed for this path.",)
+    if "Allow" not in exception.headers:
+        exception.headers = {**exception.headers, "Allow": ", ".join(_methods_at(app, request))}
 
 
-def _methods_at(app: App, request: Request) -> Iterator[str]:
+def _methods_at(app: App, request: AnyRequest) -> Iterator[str]:
     for method in sorted(HTTP_METHODS):
         with suppress(SanicException):
             app.router.get(request.path, method, request.headers.getone("host", None))

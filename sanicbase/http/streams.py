@@ -9,21 +9,18 @@ import logging
 import socket
 import struct
 from asyncio import CancelledError
+from typing import NoReturn
 
-from sanic import Sanic
-from sanic.config import Config as SanicConfig
 from sanic.exceptions import RequestCancelled
 from sanic.http import Http, Stage
 
 from sanicbase.http.errors.mapping import LogPolicy, describe, log_policy
-from sanicbase.http.request import AnyRequest, Request
-from sanicbase.server.context import App, ServiceContext
+from sanicbase.http.request import AnyRequest
 
-__all__ = ["StreamingApp", "install_streams"]
+__all__ = ["StreamBroken", "break_stream", "cut_cancelled_stream", "stage_of"]
 
 logger = logging.getLogger("sanicbase.http")
 
-LAST_PRIORITY = -1000  # after the service's own handlers of the signal
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 
 
@@ -31,46 +28,36 @@ class StreamBroken(RequestCancelled):
     """Ends Sanic's handling of a request whose stream is broken, before Sanic sends the last chunk."""
 
 
-class StreamingApp(Sanic[SanicConfig, ServiceContext]):
-    """A Sanic app that also breaks the streams of handlers that are cancelled or time out."""
+def break_stream(request: AnyRequest, exception: BaseException) -> NoReturn:
+    """Break the stream of a handler that failed after a part of its response was sent. Raises StreamBroken."""
+    whole = "all" if stage_of(request) is Stage.IDLE else "a part"
+    if log_policy(exception) is LogPolicy.TRACEBACK:
+        logger.error(
+            "%s %s failed after %s of its response was sent.",
+            request.method,
+            request.path,
+            whole,
+            exc_info=exception,
+        )
+    else:
+        logger.warning(
+            "%s %s failed after %s of its response was sent. %s",
+            request.method, request.path, whole, describe(exception),
+        )  # fmt: skip
+    _close(request)
+    raise StreamBroken
 
-    async def handle_request(self, request: AnyRequest) -> None:
-        """Called by Sanic for every request."""
-        try:
-            await super().handle_request(request)
-        except StreamBroken:
-            raise
-        except CancelledError as exc:
-            if _stage(request) is Stage.RESPONSE:
-                _log_cancelled(request, exc)
-                _close(request)
-            raise
 
-
-def install_streams(app: App) -> None:
-    """Break the stream of a handler that fails after a part of its response was sent."""
-
-    @app.signal("http.lifecycle.exception", priority=LAST_PRIORITY)
-    async def break_stream(request: Request, exception: BaseException) -> None:
-        stage = _stage(request)
-        if stage in (None, Stage.HANDLER):
-            return
-        whole = "all" if stage is Stage.IDLE else "a part"
-        if log_policy(exception) is LogPolicy.TRACEBACK:
-            logger.error(
-                "%s %s failed after %s of its response was sent.",
-                request.method,
-                request.path,
-                whole,
-                exc_info=exception,
-            )
-        else:
-            logger.warning(
-                "%s %s failed after %s of its response was sent. %s",
-                request.method, request.path, whole, describe(exception),
-            )  # fmt: skip
+def cut_cancelled_stream(request: AnyRequest, error: CancelledError) -> None:
+    """Break the stream of a handler that was cancelled or has timed out, if a part of its response was sent."""
+    if stage_of(request) is Stage.RESPONSE:
+        _log_cancelled(request, error)
         _close(request)
-        raise StreamBroken
+
+
+def stage_of(request: AnyRequest) -> Stage | None:
+    """How far the response is, which is HANDLER before it begins; None for a request without a connection."""
+    return request.stream.stage if request.stream is not None else None
 
 
 def _client_is_gone(request: AnyRequest) -> bool:
@@ -89,16 +76,12 @@ def _log_cancelled(request: AnyRequest, error: CancelledError) -> None:
     )  # fmt: skip
 
 
-def _stage(request: AnyRequest) -> Stage | None:
-    return request.stream.stage if request.stream is not None else None
-
-
 def _close(request: AnyRequest) -> None:
     """Send what is written, then close. A client of HTTP/1.0 takes a closed connection for the end of the
     response, unless the connection is reset."""
     if _client_is_gone(request):
         return
-    if request.version == "1.0" and _stage(request) is Stage.RESPONSE:
+    if request.version == "1.0" and stage_of(request) is Stage.RESPONSE:
         request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     if request.stream is not None:
         request.stream.protocol.close()

@@ -29,7 +29,7 @@ def prepare(app: App, address: BindAddress, bound: socket.socket) -> None:
         workers=address.workers,
         backlog=address.backlog,
         debug=app.ctx.config.DEBUG,
-        access_log=False,  # the access lines are ours, see http/request_log.py
+        access_log=False,  # the access lines are ours, see http/access_log.py
         motd=False,
     )
 

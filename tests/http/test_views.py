@@ -85,7 +85,7 @@ def things() -> Blueprint:
     ThingsAPI.attach(blueprint, "/things")
     BrokenAPI.attach(blueprint, "/broken")
     GuardedAPI.attach(blueprint, "/guarded")
-    blueprint.add_websocket_route(talk, "/talk", ctx_rules=(nobody,))
+    blueprint.add_websocket_route(talk, "/talk", ctx_guards=(nobody,))
     blueprint.add_route(plain, "/plain")
     return blueprint
 
