@@ -20,7 +20,7 @@ def log_answered(request: AnyRequest) -> None:
         return
     context.logged = True
     log_access(
-        request.client_ip,
+        _client_ip(request),
         request.method,
         request.path,
         response.status,
@@ -32,3 +32,11 @@ def log_answered(request: AnyRequest) -> None:
 def _size(response: BaseHTTPResponse) -> int | None:
     """The bytes of a response whose body is empty: none, or for a stream an unknown number."""
     return None if "transfer-encoding" in response.headers else 0
+
+
+def _client_ip(request: AnyRequest) -> str:
+    """Sanic's `client_ip`, without its search of the headers where no proxy is configured."""
+    config = request.app.config  # whose items take 0.04 µs, and its attributes 2 µs
+    if config["PROXIES_COUNT"] or config["REAL_IP_HEADER"] or config["FORWARDED_SECRET"]:
+        return request.client_ip
+    return request.ip

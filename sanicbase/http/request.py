@@ -73,7 +73,7 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
     def _start(self) -> None:
         """Begin the log's context. It is done here so that the lines of the service's own handlers of
         `http.lifecycle.request` have the id as well."""
-        header = self.app.config.REQUEST_ID_HEADER
+        header = self.app.config["REQUEST_ID_HEADER"]
         given = self.headers.get(header)
         if given is not None and VALID_ID.fullmatch(given) is None:
             del self.headers[header]

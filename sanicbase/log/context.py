@@ -26,6 +26,9 @@ def set_log_context(*, request_id: str | None = None, user: str | None = None) -
     An argument that is not given leaves its value unchanged. All requests of a connection share one task, so each
     request sets both at its start.
     """
+    if request_id is not None and user is not None:
+        _context.set(Context(request_id, user))
+        return
     current = _context.get()
     _context.set(
         Context(current.request_id if request_id is None else request_id, current.user if user is None else user)
