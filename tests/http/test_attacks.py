@@ -244,7 +244,7 @@ def measured() -> Iterator[Cost]:
 @pytest.fixture(scope="module")
 def app() -> Iterator[Any]:
     gc.freeze()  # what there is already need not be looked through for each measurement
-    yield SimpleNamespace(ctx=SimpleNamespace(config=XiTestConfig()))
+    yield SimpleNamespace(ctx=SimpleNamespace(config=XiTestConfig()), config={"REQUEST_ID_HEADER": "X-Request-ID"})
     gc.unfreeze()
 
 

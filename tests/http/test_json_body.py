@@ -18,7 +18,7 @@ from sanic.request import Request
 
 from sanicbase import APIView
 from sanicbase.http.errors.exceptions import CODES, InvalidParameters, UnreadableBody
-from sanicbase.http.parameters.json_body import _parse_error, _raise_for, check_json
+from sanicbase.http.parameters.json_body import _is_canonical, _parse_error, _raise_for, check_json
 from tests.http.conftest import Serve, ServeAs
 
 JSON = {"Content-Type": "application/json"}
@@ -209,6 +209,49 @@ def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
 def test_what_the_fast_parser_takes_the_exact_one_takes_as_well(body: bytes) -> None:
     if _parse_error(body) is None:
         _raise_for(body, "")
+
+
+NO_JSON_OF_ORJSON = [
+    b'{"a":1,"a":1}',
+    b'{"a": 1, "a": 1}',
+    b'{"a, b":1,"a, b":2}',
+    b'[{"b":{"a":1,"a":2}}]',
+    b'{"a":1,"\\u0061":1}',
+    b"NaN",
+    b"[Infinity]",
+    b"1e999",
+    b"1" * 400,
+    b'"\\ud800"',
+    b'"\xff"',
+    b"[1,]",
+    b"",
+]
+
+
+@pytest.mark.parametrize("body", NO_JSON_OF_ORJSON)
+def test_a_body_that_parsers_may_read_differently_is_not_canonical(body: bytes) -> None:
+    assert not _is_canonical(body)
+
+
+pieces = st.sampled_from(
+    [b"{", b"}", b"[", b"]", b",", b":", b", ", b": ", b'"', b'"a"', b'"a,b"', b'"a, b"', b"\\", b"1", b"1e9"]
+)
+
+
+@given(
+    st.lists(pieces, max_size=16).map(b"".join)
+    | documents.map(lambda document: json.dumps(document, separators=(",", ":")).encode())
+    | documents.map(lambda document: json.dumps(document).encode())
+)
+def test_what_is_canonical_is_what_the_exact_parser_takes(body: bytes) -> None:
+    if _is_canonical(body):
+        _raise_for(body, "")
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_what_clients_write_is_canonical(separators: tuple[str, str]) -> None:
+    document = {"name": 'tea, "green": 茶', "price": 1.5, "sold": [1, -2, None, True], "maker": {"name": "a"}, "": {}}
+    assert _is_canonical(json.dumps(document, separators=separators, ensure_ascii=False).encode())
 
 
 async def test_a_body_with_too_many_items_is_refused(serve_as: ServeAs, blueprint: Blueprint) -> None:

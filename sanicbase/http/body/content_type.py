@@ -28,10 +28,13 @@ def check_content_type(request: Request[Any, Any], expected: tuple[str, ...]) ->
 
     A body without the header is refused, too: a browser sends one to other origins without a preflight request.
     """
+    headers = request.headers
+    if (plain := headers.get("content-type")) in expected and "content-encoding" not in headers:
+        return plain, {}
     given, named = content_type(request)
     if given not in expected and not (given.startswith("application/") and given.endswith("+json") and _json(expected)):
         raise _unsupported(expected)
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity") != "identity":
         raise _unsupported(expected)
     if named.get("charset", "utf-8").lower() not in UTF_8:
         raise _unsupported(expected)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from typing import Any, NoReturn
 
+import orjson
 from jiter import from_json
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
@@ -69,8 +70,26 @@ class JsonBody:
 
 def check_json(body: bytes) -> None:
     """Refuse what parsers accept: a key that is repeated, a number that no type holds."""
-    if (error := _parse_error(body)) is not None:
+    if not _is_canonical(body) and (error := _parse_error(body)) is not None:
         _raise_for(body, error)
+
+
+def _is_canonical(body: bytes) -> bool:
+    """Whether a body is as orjson writes it, or with the spaces of Python's json; most clients write it so.
+
+    It then has no repeated key, since a repeated key is read into one, and no NaN or infinite number, which orjson
+    neither reads nor writes. Spaces are also removed inside of texts, which leaves as many keys. orjson takes a third
+    of the time of a parser that looks for repeated keys.
+    """
+    try:
+        written = orjson.dumps(orjson.loads(body))
+    except (ValueError, TypeError):  # invalid, or too deep to be written
+        return False
+    return written == body or _without_spaces(written) == _without_spaces(body)
+
+
+def _without_spaces(body: bytes) -> bytes:
+    return body.replace(b'": ', b'":').replace(b", ", b",")
 
 
 def _parse_error(body: bytes) -> str | None:
