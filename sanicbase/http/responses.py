@@ -59,7 +59,7 @@ class ResponseModel:
     def _json(self, value: Any) -> orjson.Fragment:
         if not self.is_instance(value):  # a row or a dictionary may be validated into a model
             value = self.adapter.validate_python(value)
-        return orjson.Fragment(self.adapter.dump_json(value, by_alias=True, warnings="error"))
+        return orjson.Fragment(self.adapter.serializer.to_json(value, by_alias=True, warnings="error"))
 
 
 @dataclass(frozen=True)

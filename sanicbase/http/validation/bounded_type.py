@@ -118,7 +118,7 @@ class BoundedType:
         if self._is_lenient_somewhere:
             limited = changed(limited, _strict)
         # pydantic's own is shared with the model, and costs nothing.
-        return _build(limited) if limited != self._schema else self.adapter
+        return _build(limited) if limited != self._schema else self.adapter.validator
 
     @cached_property
     def _text_validator(self) -> Validates:
