@@ -75,21 +75,17 @@ def check_json(body: bytes) -> None:
 
 
 def _is_canonical(body: bytes) -> bool:
-    """Whether a body is as orjson writes it, or with the spaces of Python's json; most clients write it so.
+    """Whether a body is as orjson writes it, and so do browsers and most clients: without spaces.
 
     It then has no repeated key, since a repeated key is read into one, and no NaN or infinite number, which orjson
-    neither reads nor writes. Spaces are also removed inside of texts, which leaves as many keys. orjson takes a third
-    of the time of a parser that looks for repeated keys.
+    neither reads nor writes. This takes half the time of a parser that looks for repeated keys.
     """
+    if b'": ' in body:  # as Python's json writes it; found at the first key
+        return False
     try:
-        written = orjson.dumps(orjson.loads(body))
+        return orjson.dumps(orjson.loads(body)) == body
     except (ValueError, TypeError):  # invalid, or too deep to be written
         return False
-    return written == body or _without_spaces(written) == _without_spaces(body)
-
-
-def _without_spaces(body: bytes) -> bytes:
-    return body.replace(b'": ', b'":').replace(b", ", b",")
 
 
 def _parse_error(body: bytes) -> str | None:
