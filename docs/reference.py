@@ -48,30 +48,29 @@ python -c "import secrets; print(secrets.token_urlsafe(32))"
 """
 CHINESE = """# 配置项
 
-服务的配置是 `config/` 里的一个 `Config` 子类。取值来源如下，后者优先：下表的默认值、类里的值、项目目录下的 `.env`、
-环境变量（`XI_TEST_HTTP_PORT`）、由环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。
-名字以 TOKEN、SECRET、PASSWORD、KEY 结尾（PUBLIC_KEY 除外）的配置不会被打印。
+服务的配置是 `config/` 里的一个 `Config` 子类。配置项的值来自以下来源，后者优先：下表的默认值、类、项目目录的 `.env`、
+环境变量（`XI_TEST_HTTP_PORT`）、环境变量指定的文件（`XI_TEST_DB_URL_FILE=/run/secrets/db`）。
+名字以 TOKEN、SECRET、PASSWORD 或 KEY 结尾的配置项（PUBLIC_KEY 除外）从不显示。
 
-列表、集合和元组写作 `a,b`，元素里有逗号时写成 JSON（`["a,b", "c"]`）；字典写成 JSON。
-`.env` 里的值原样使用，不替换 `${…}`，
-所以密码里可以有美元符号。
+列表、集合和元组写成 `a,b`，元素含有逗号时写成 JSON（`["a,b", "c"]`）；字典写成 JSON。
+`.env` 里的值原样使用，不替换 `${…}`，因此密码里可以有美元符号。
 
-**密钥。** 名字如上的文本配置，以及所有 `SecretStr`，都算密钥。在 `prod` 下，只要有一个密钥太弱，服务就拒绝启动；
-`sanicGuider doctor` 在任何环境下都会报告。以下情况属于弱密钥：
+**密钥。** 名字如上的文本配置项和所有 `SecretStr` 都是密钥。在 `prod` 下有弱密钥时，服务拒绝启动；
+`sanicGuider doctor` 在任何环境下都会报告弱密钥。以下情况是弱密钥：
 
 - 不足 16 个字符；
-- 去掉占位用语（`changeme`、`your-secret`、`请修改`）、连续字符（`0123456789abcdef`、`qwerty`）和重复内容之后，
+- 去掉占位词（`changeme`、`your-secret`、`请修改`）、连续字符（`0123456789abcdef`、`qwerty`）和重复内容之后，
   剩下不足 12 个字符；
-- 服务自己的密钥配置为空。
+- 你的服务自己的密钥为空。
 
-服务可以不用的密钥，请声明为 `str | None = None`：None 表示没有使用，不算弱。`TOKEN_TTL`、`TOKEN_URL` 这样的名字
-不算密钥。用这条命令生成强密钥：
+可选的密钥请声明为 `str | None = None`：None 表示没有使用，不是弱密钥。`TOKEN_TTL`、`TOKEN_URL` 等名字不是密钥。
+用以下命令生成强密钥：
 
 ```sh
 python -c "import secrets; print(secrets.token_urlsafe(32))"
 ```
 
-| 配置 | 默认值 | 说明 |
+| 配置项 | 默认值 | 说明 |
 |---|---|---|
 """
 
@@ -90,11 +89,11 @@ eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"
 """
 COMMANDS_CHINESE = """# 命令
 
-用法示例见[第一个服务](first-service.md)。命令在项目目录下执行；`python -m sanicbase` 与 `sanicGuider` 相同。
+用法示例见[第一个服务](first-service.md)。请在项目目录下执行命令；`python -m sanicbase` 与 `sanicGuider` 相同。
 项目里只有一个服务时，`[SERVICE]` 可以省略。提示信息使用终端的语言：
-`LC_ALL`、`LC_MESSAGES` 或 `LANG` 以 `zh` 开头时用中文。
+`LC_ALL`、`LC_MESSAGES` 或 `LANG` 以 `zh` 开头时使用中文。
 
-bash 的命令补全如下；zsh 和 fish 把 `bash` 换成各自的名字：
+以下命令启用 bash 的命令补全；使用 zsh 或 fish 时，请把 `bash` 换成它们的名字：
 
 ```sh
 eval "$(_SANICGUIDER_COMPLETE=bash_source sanicGuider)"

@@ -10,18 +10,18 @@ __all__ = ["StatusError", "status_code"]
 class StatusError(ErrorCode):
     """What every service may answer. The code is the status."""
 
-    BAD_REQUEST = 400, 400, "The request is malformed.", "请求无法识别。"
+    BAD_REQUEST = 400, 400, "The request is malformed.", "请求格式有误。"
     UNAUTHORIZED = 401, 401, "Authentication is required.", "需要身份认证。"
     FORBIDDEN = 403, 403, "You do not have permission.", "没有权限。"
     NOT_FOUND = 404, 404, "The resource was not found.", "资源不存在。"
     METHOD_NOT_ALLOWED = 405, 405, "The method is not allowed for this path.", "此路径不支持该请求方法。"
-    NOT_ACCEPTABLE = 406, 406, "No acceptable representation is available.", "没有可供返回的格式。"
-    REQUEST_TIMEOUT = 408, 408, "The request was not received in time.", "请求没有在限定时间内发完。"
+    NOT_ACCEPTABLE = 406, 406, "No acceptable representation is available.", "没有可接受的响应格式。"
+    REQUEST_TIMEOUT = 408, 408, "The request was not received in time.", "接收请求超时。"
     CONFLICT = 409, 409, "The request conflicts with existing data.", "与现有数据冲突。"
-    GONE = 410, 410, "The resource is no longer available.", "此内容已不存在。"
-    PRECONDITION_FAILED = 412, 412, "The resource was modified in the meantime.", "内容在此期间已被修改。"
+    GONE = 410, 410, "The resource is no longer available.", "资源已不存在。"
+    PRECONDITION_FAILED = 412, 412, "The resource was modified in the meantime.", "资源在此期间已被修改。"
     CONTENT_TOO_LARGE = 413, 413, "The request is too large.", "请求过大。"
-    URI_TOO_LONG = 414, 414, "The URL is too long.", "请求地址过长。"
+    URI_TOO_LONG = 414, 414, "The URL is too long.", "URL 过长。"
     UNSUPPORTED_MEDIA_TYPE = 415, 415, "The content type is not supported.", "不支持该内容类型。"
     RANGE_NOT_SATISFIABLE = 416, 416, "The requested range is not available.", "请求的范围无效。"
     EXPECTATION_FAILED = 417, 417, "The expectation cannot be met.", "无法满足 Expect 请求头的要求。"
@@ -32,9 +32,9 @@ class StatusError(ErrorCode):
         500,
         500,
         "The service failed. Its log has the reason.",
-        "服务出错了，原因已记入日志。",
+        "服务内部错误，原因已写入日志。",
     )
-    NOT_IMPLEMENTED = 501, 501, "This is not implemented.", "尚未实现。"
+    NOT_IMPLEMENTED = 501, 501, "This is not implemented.", "功能尚未实现。"
     BAD_GATEWAY = 502, 502, "An upstream service sent an invalid response.", "上游服务响应异常。"
     SERVICE_UNAVAILABLE = (
         503,

@@ -55,7 +55,7 @@ def test_the_guide_speaks_chinese_and_takes_other_answers(folder: Folder) -> Non
         for prompt in (
             "编号：",
             "需要迁移",
-            "由别处迁移",
+            "由其他服务迁移",
             "数据库地址：",
             "HTTP 服务的端口：",
             "工作进程数：",

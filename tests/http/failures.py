@@ -55,8 +55,8 @@ class Case(NamedTuple):
 
 INVALID = ("The parameters are not valid.", "参数有误。")
 BUSY = ("The service is temporarily unavailable. Try again later.", "服务暂时不可用，请稍后再试。")
-BROKEN = ("The service failed. Its log has the reason.", "服务出错了，原因已记入日志。")
-STALE = ("The resource was modified by another request. Read it again.", "内容已被其他请求修改，请重新读取。")
+BROKEN = ("The service failed. Its log has the reason.", "服务内部错误，原因已写入日志。")
+STALE = ("The resource was modified by another request. Read it again.", "资源已被其他请求修改，请重新读取。")
 MISSING = ("The resource was not found.", "资源不存在。")
 SOON = {"Retry-After": "1"}
 
@@ -75,7 +75,7 @@ CASES = {
         LockTaken(SECRET),
         409,
         "Another request is working on this resource. Try again later.",
-        "正在被其他请求处理，请稍后再试。",
+        "资源正在被其他请求处理，请稍后再试。",
         SOON,
     ),
     "conflict": Case(IntegrityError(SECRET), 409, "The request conflicts with existing data.", "与现有数据冲突。"),
@@ -95,13 +95,13 @@ CASES = {
         InvalidQuery("There is no order x.", path="order", code="unknown_order", context={"name": "x", "allowed": "a"}),
         400,
         *INVALID,
-        errors=(("order", "unknown_order", "There is no order x.", "没有排序 x，可用的有：a。"),),
+        errors=(("order", "unknown_order", "There is no order x.", "不支持按 x 排序，可用的有：a。"),),
     ),
     "column": Case(
         InvalidValue("'slug' is too long.", path="slug", code="too_long"),
         422,
         *INVALID,
-        errors=(("slug", "too_long", "'slug' is too long.", "过长。"),),
+        errors=(("slug", "too_long", "'slug' is too long.", "长度超过限制。"),),
     ),
     "model of Tortoise's": Case(
         tortoise_exceptions.ValidationError(f"slug: {SECRET}"),
