@@ -207,7 +207,7 @@ def test_the_sentences_of_commands_are_in_it(
     first = (project / "shop/__init__.py").read_text()
     assert first == f'"""{widened("The service ")}shop."""\n'
     guider("add", "model", "order")  # in the language of the service's comments
-    assert widened("Further columns stand below the title.") in (project / "shop/model_db/main.py").read_text()
+    assert widened("Add further columns below the title.") in (project / "shop/model_db/main.py").read_text()
     assert left(guider("add", "model", "order")) == []
     assert left(guider("doctor", "nothing"), "sanicGuider doctor", "nothing", "shop", "--help", "-h") == []
     assert left(guider("deploy", "systemd", "shop", "--user", "a", "--account"), "shop") == []
