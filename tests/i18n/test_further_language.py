@@ -223,12 +223,12 @@ def test_the_questions_are_in_it(folder: Folder, library: Path) -> None:
         for prompt in ("Which database?", "Which Redis?", "Who has access?"):
             terminal.expect(widened(prompt))
             terminal.type(ENTER)
-        for prompt in ("Number of", "are migrated", "else migrates", "HTTP service:", "WebSocket service:", "Worker"):
+        for prompt in ("Number of", "are migrated", "another service", "HTTP service:", "WebSocket service:", "Worker"):
             terminal.expect(widened(prompt))
             terminal.type(ENTER)
         terminal.expect(widened("Version in"))
         terminal.type(ENTER)
-        terminal.expect(widened("In which language"))
+        terminal.expect(widened("Language of the comments"))
         terminal.expect(widened("English"))
         terminal.type(ENTER)
         terminal.expect(widened("Write these files?"))
