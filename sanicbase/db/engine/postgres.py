@@ -13,6 +13,7 @@ from tortoise.backends.base_postgres.schema_generator import BasePostgresSchemaG
 from sanicbase.config.tls import TLS, Level, TLSFailure
 from sanicbase.db.engine.pool import CLOSE_TIMEOUT, Driver
 from sanicbase.db.engine.pooled import PooledClient
+from sanicbase.db.engine.session_state import TrackedConnection
 from sanicbase.db.engine.timeouts import Timeouts
 from sanicbase.db.engine.tls import POSTGRES_TLS, ssl_context, translated_tls_errors
 from sanicbase.db.engine.transactions import EngineTransaction, transaction
@@ -57,7 +58,8 @@ class _Driver(Driver):
         return known and not wrong and not connection.is_closed()
 
     async def reset(self, connection: Any, limit: float | None) -> None:
-        await connection.reset(timeout=limit)
+        if getattr(connection, "needs_reset", True):  # credentials may name another class of connections
+            await connection.reset(timeout=limit)
 
     async def recover(self, connection: Any) -> None:
         await connection.execute("ROLLBACK")  # waits for asyncpg's cancellation
@@ -87,6 +89,7 @@ BasePostgresSchemaGenerator._escape_comment = _escaped  # type: ignore[assignmen
 class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise looks for an engine's client by this name)
     """PostgreSQL; every session is in UTC, with a statement timeout."""
 
+    connection_class = TrackedConnection
     translate = staticmethod(postgres_error)
 
     def __init__(self, **credentials: Any) -> None:
