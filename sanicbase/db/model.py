@@ -14,10 +14,12 @@ from tortoise.fields.base import DatabaseDefault
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from sanicbase.db.conversion import CONVERSION_ERRORS, native_type, to_column_type
+from sanicbase.db.conversion import CONVERSION_ERRORS, EXPRESSIONS, native_type, to_column_type
 from sanicbase.db.errors import DeadlockError, NotFoundError, SerializationError
 from sanicbase.db.hooks import ModelHooks
-from sanicbase.db.keys import attribute, attributes, check_unique_together, normalize_values, unique_sets
+from sanicbase.db.instances import instance_factory
+from sanicbase.db.key_select import key_select
+from sanicbase.db.keys import attribute, attributes, check_unique_together, normalize_values, pk_field, unique_sets
 from sanicbase.db.observers import Row, is_deletion_watched, is_watched
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
 from sanicbase.db.transaction import LONGEST_PAUSE, PAUSE
@@ -164,7 +166,15 @@ class DBModel(ModelHooks):
     @classmethod
     async def get_by_pk(cls, pk: object, *, using_db: Using = None) -> Self | None:
         """The row with that primary key, None when there is none."""
-        return await cls._get_single({"pk": pk}, using_db)
+        if isinstance(pk, (Model, *EXPRESSIONS)):
+            return await cls._get_single({"pk": pk}, using_db)
+        if not is_valid_value(pk_field(cls), pk):
+            return None
+        connection = using_db or cls._choose_db()
+        if (select := key_select(cls, pk, connection)) is None:
+            return await cls.get_or_none(using_db=using_db, pk=pk)
+        row: Self | None = await select.get_or_none(cls, pk, connection)
+        return row
 
     @classmethod
     async def get_by_pk_or_fail(cls, pk: object, *, using_db: Using = None) -> Self:
@@ -341,6 +351,15 @@ class DBModel(ModelHooks):
             raise SanicBaseError(f"The condition is empty. For every row, write {cls.__name__}.all().")
         queryset: QuerySet[Self] = cls.filter(condition).using_db(using_db)
         return queryset  # type: ignore[return-value]
+
+    @classmethod
+    def _init_from_db(cls, **kwargs: Any) -> Self:
+        factory = instance_factory(cls)
+        if factory is None or not factory.fits(kwargs):
+            return super()._init_from_db(**kwargs)
+        instance = cls.__new__(cls)
+        factory.fill(instance, kwargs)
+        return instance
 
     @classmethod
     def _db_queryset(cls, using_db: Using = None, for_write: bool = False) -> QuerySet[Self]:

@@ -1,0 +1,208 @@
+"""Reads by key, and the instances of a list, are what Tortoise's own queryset and its own instances are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tortoise.connection import get_connection
+from tortoise.expressions import F, RawSQL
+from tortoise.models import Model
+from tortoise.transactions import in_transaction
+
+from sanicbase.db import DBModel, instances
+from sanicbase.db.queryset import DBQuerySet
+from tests.db import keyed
+from tests.db.every import Colour, Every, Size
+from tests.db.keyed import ByBig, ByChar, ByColour, ByDay, ByDecimal, ByInt, ByMoment, ByOther, BySize, ByUUID, OfTenant
+from tests.db.opening import Store, opened
+from tests.db.test_columns import VALUES
+
+MODULES = ("tests.db.every", "tests.db.keyed")
+MOMENT = datetime(2026, 3, 29, 1, 30, 15, 123456, tzinfo=UTC)
+KEYS: dict[type[DBModel], list[Any]] = {
+    ByInt: [1, 2, -7],
+    ByBig: [1, 2**63 - 1],
+    ByChar: ["1", "*", "中 '\" % \\"],
+    ByUUID: [UUID(int=1)],
+    ByDecimal: [Decimal("1.00"), Decimal("-2.50")],
+    ByMoment: [MOMENT],
+    ByDay: [date(2026, 3, 29)],
+    BySize: [Size.SMALL],
+    ByColour: [Colour.RED],
+    ByOther: ["1"],
+    OfTenant: [1, 2],
+}
+CANDIDATES: list[Any] = [
+    *itertools.chain(*KEYS.values()),
+    *(
+        None,
+        True,
+        1.0,
+        1.5,
+        "1.0",
+        " 1",
+        "x" * 50,
+        "\0",
+        2**70,
+        b"1",
+        [],
+        {},
+        (1,),
+        object(),
+        float("nan"),
+        "red",
+        "nope",
+    ),
+    *(UUID(int=1).hex, MOMENT.isoformat(), "2026-03-29", MOMENT.replace(tzinfo=None), Decimal("1.005"), Decimal("NaN")),
+    *(F("id"), RawSQL("1")),
+]
+SETTINGS = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+ROWS = st.fixed_dictionaries({}, optional={name: st.sampled_from([None, *values]) for name, values in VALUES.items()})
+
+keys_of_rows = itertools.count(1)
+
+
+@contextmanager
+def tortoises_own() -> Iterator[None]:
+    """Instances are made by Tortoise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DBModel, "_init_from_db", classmethod(vars(Model)["_init_from_db"].__func__))
+        yield
+
+
+async def outcome(read: Awaitable[Any]) -> Any:
+    """What a read returns, with all types, or the error that it raises."""
+    try:
+        rows = await read
+    except Exception as exc:
+        return type(exc), str(exc)
+    return [shown(row) for row in rows] if isinstance(rows, list) else shown(rows)
+
+
+def shown(row: Any) -> Any:
+    if row is None:
+        return None
+    state = row if isinstance(row, dict) else vars(row)
+    return type(row), {name: (type(value), value) for name, value in state.items()}
+
+
+async def fill() -> None:
+    for model, keys in KEYS.items():
+        for key in keys:
+            values: dict[str, Any] = {"tenant": "a" if key == 1 else "b"} if model is OfTenant else {}
+            await model.create(**{model._meta.pk_attr: key}, **values)
+    await ByInt.create(id=3, loud="loud")
+    await ByInt.delete_by_pk(2)
+    await ByChar.create(id="child", parent_id="1")
+
+
+@pytest.fixture
+async def reads(store: Store) -> AsyncIterator[Store]:
+    async with opened(store, *MODULES):
+        yield store
+
+
+async def test_read_by_any_key_is_what_the_queryset_of_the_manager_reads(reads: Store) -> None:
+    await fill()
+    objects = [await ByChar.get(id="1"), await ByInt.get(id=1), ByChar(id="unsaved")]
+    for name in ("a", "b"):  # while the statement is built, and afterwards for other visible rows
+        token = keyed.tenant.set(name)
+        for model in KEYS:
+            for key in [*CANDIDATES, *objects]:
+                with tortoises_own():
+                    expected = await outcome(model._get_single({"pk": key}, None))
+                assert await outcome(model.get_by_pk(key)) == expected, (model, key)
+        keyed.tenant.reset(token)
+
+
+async def test_read_by_key_builds_no_query_after_the_first(reads: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill()
+    first = {model: keys[0] for model, keys in KEYS.items() if model is not OfTenant}
+    for model, key in first.items():
+        assert await model.get_by_pk(key) == await model.get(pk=key)
+
+    def refuse(self: object) -> None:
+        raise AssertionError("The query is built again.")
+
+    monkeypatch.setattr(DBQuerySet, "_make_query", refuse)
+    for model, key in first.items():
+        assert (await model.get_by_pk_or_fail(key)).pk == key
+
+
+@SETTINGS
+@given(st.lists(ROWS, min_size=1, max_size=4))
+async def test_instances_are_those_of_tortoise(reads: Store, rows: list[dict[str, Any]]) -> None:
+    keys = [next(keys_of_rows) for _ in rows]
+    await Every.bulk_create([Every(id=key, **row) for key, row in zip(keys, rows, strict=True)])
+    among = Every.filter(id__in=keys)
+    variants: list[Callable[[], Awaitable[Any]]] = [
+        among.all,
+        lambda: among.only("id", "at", "data"),
+        lambda: among.annotate(twice=F("id") * 2),
+        lambda: Every.raw(f"SELECT * FROM every WHERE id = {keys[0]}"),
+        lambda: Every.raw(f"SELECT *, 1 AS more FROM every WHERE id = {keys[0]}"),
+        *(lambda key=key: Every.get_by_pk(key) for key in keys),
+    ]
+    for read in variants:
+        with tortoises_own():
+            expected = await outcome(read())
+        assert await outcome(read()) == expected
+
+
+async def test_related_instances_are_those_of_tortoise(reads: Store) -> None:
+    await fill()
+    with tortoises_own():
+        (expected,) = await ByChar.filter(id="child").select_related("parent")
+    (child,) = await ByChar.filter(id="child").select_related("parent")
+    assert shown(child.parent) == shown(expected.parent)
+    assert isinstance(child.parent, ByChar)
+    assert shown(child)[1].keys() == shown(expected)[1].keys()
+    child.parent_id = None  # as on any other instance
+    await child.save()
+    assert (await ByChar.get_by_pk_or_fail("child")).parent_id is None
+
+
+async def test_property_in_place_of_an_attribute_is_set_as_by_tortoise(
+    reads: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill()
+    monkeypatch.setattr(
+        ByBig, "text", property(lambda row: "got", lambda row, value: vars(row).update(given=value)), raising=False
+    )
+    monkeypatch.setattr(instances, "_factories", {})
+    row = await ByBig.get_by_pk_or_fail(1)
+    assert (row.text, vars(row)["given"]) == ("got", None)
+
+
+async def test_read_by_key_takes_the_open_transaction(reads: Store) -> None:
+    await fill()
+    with pytest.raises(ZeroDivisionError):
+        async with in_transaction() as connection:
+            await ByInt.create(id=10)
+            assert await ByInt.get_by_pk(10) is not None
+            assert await ByInt.get_by_pk(10, using_db=connection) is not None
+            raise ZeroDivisionError
+    assert await ByInt.get_by_pk(10) is None
+
+
+async def test_statement_is_that_of_the_database_that_is_open(store: Store, tmp_path: Path) -> None:
+    for other in (Store("sqlite", f"sqlite://{tmp_path / 'other.sqlite3'}"), store):
+        async with opened(other, *MODULES):
+            await fill()
+            assert [await model.get_by_pk(keys[0]) is not None for model, keys in KEYS.items()] == [True] * len(KEYS)
+
+
+async def test_error_of_a_read_by_key_is_that_of_the_queryset(reads: Store) -> None:
+    await ByChar.create(id="1")
+    await get_connection("default").execute_query("DROP TABLE byint")
+    assert await outcome(ByInt.get_by_pk(1)) == await outcome(ByInt._get_single({"pk": 1}, None))
