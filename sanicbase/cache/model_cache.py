@@ -22,6 +22,8 @@ from sanicbase.cache.serialization import LoadedValues, describe_loss, dump_loss
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.unique_index import IndexEntry, UniqueIndex, index_codec
 from sanicbase.db.engine.transactions import EngineTransaction
+from sanicbase.db.keys import attribute
+from sanicbase.db.model import DBModel
 from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.routing import use_primary
 from sanicbase.rc.clients import get_redis, namespace
@@ -171,7 +173,7 @@ class ModelCache:
         index_entries: dict[str, IndexEntry[Any] | LoadFailure] = {}
         for start in range(0, len(keys), MAX_OR_CONDITIONS):
             batch = keys[start : start + MAX_OR_CONDITIONS]
-            for row in await source.filter(_condition(index, batch)).using_db(primary_connection(source)):
+            for row in await _select(source, index, batch):
                 index_entries[encode_key(index.converted(index.of(row)))] = self._index_entry(row)
         return index_entries
 
@@ -249,6 +251,14 @@ def _value_or_raise(value: Any) -> Any:
 def primary_connection(model: type[Model]) -> BaseDBAsyncClient:
     """The connection for writes to the model, or the caller's transaction on it."""
     return model._choose_db(for_write=True)
+
+
+async def _select(source: type[Model], index: KeyFields, keys: Sequence[KeyValues]) -> list[Model]:
+    connection = primary_connection(source)
+    if len(keys) == 1 and issubclass(source, DBModel) and index.names == (attribute(source, "pk"),):
+        row = await source.get_by_pk(keys[0][0], using_db=connection)
+        return [] if row is None else [row]
+    return await source.filter(_condition(index, keys)).using_db(connection)
 
 
 def _condition(index: KeyFields, keys: Sequence[KeyValues]) -> Q:

@@ -10,6 +10,7 @@ from tortoise.connection import get_connection
 
 from sanicbase import NotFoundError, NotOpenError, SanicBaseError, get_redis, transaction
 from sanicbase.cache.model_cache import ModelCache
+from sanicbase.db.queryset import DBQuerySet
 from tests.cache.models import AuthorRC, BookRC, ShelfRC, TallyRC
 from tests.cache.opening import commands, past_the_model
 from tests.db.library import Author, Book, Shelf, Tally
@@ -52,6 +53,19 @@ async def test_a_miss_is_a_look_a_lease_and_a_fill(shelves: None, redis_url: str
     async with commands(redis_url) as said:
         await AuthorRC.get(author.id)
     assert said == ["MGET", "LEASE", "FILL"]
+
+
+async def test_a_miss_builds_no_query_after_the_first(shelves: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["ann", "bob"]
+    authors = [await Author.create(name=name) for name in names]
+    await AuthorRC.get(authors[0].id)
+
+    def refuse(self: object) -> None:
+        raise AssertionError("The query is built again.")
+
+    monkeypatch.setattr(DBQuerySet, "_make_query", refuse)
+    assert await AuthorRC.get(authors[1].id) == AuthorRC(id=authors[1].id, name="bob")
+    assert await AuthorRC.get(authors[1].id + 1) is None
 
 
 async def test_a_write_is_a_closing_and_an_opening(shelves: None, redis_url: str) -> None:
