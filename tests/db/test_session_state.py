@@ -77,6 +77,12 @@ async def by_a_listener(client: Any) -> None:
         await connection.add_listener("news", lambda *_: None)
 
 
+async def by_keywords(client: Any) -> None:
+    async with client.acquire_connection() as connection:
+        assert await connection.fetchval(query="SELECT 1") == 1
+        await connection.execute(query="SET work_mem = '79MB'")
+
+
 async def by_a_prepared_statement(client: Any) -> None:
     async with client.acquire_connection() as connection:
         await (await connection.prepare("SELECT set_config('my.mark', $1, false)")).fetch("left")
@@ -119,6 +125,7 @@ CHANGES: dict[str, Act] = {
     "annotation": in_an_annotation,
     "filter": in_a_filter,
     "listener": by_a_listener,
+    "keywords": by_keywords,
     "prepared statement": by_a_prepared_statement,
     "error": with_an_error_afterwards,
 }

@@ -15,7 +15,7 @@ import asyncpg  # type: ignore[import-untyped]
 
 __all__ = ["TrackedConnection", "is_plain"]
 
-MAX_LENGTH = 8192  # characters of a statement that is examined; longer ones count as changing the session
+MAX_LENGTH = 4096  # characters of a statement that is examined; longer ones count as changing the session
 
 ESCAPE = " ESCAPE '\\'"  # Tortoise's, the only backslash in a plain statement
 COMMENT_OR_ESCAPE = re.compile(r"--|/\*|\\|\$(?![0-9])|;(?=\s*\S)")
@@ -61,7 +61,7 @@ END LOOP; END $$;
 """DISCARD ALL without the prepared statements of asyncpg's cache."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def is_plain(statement: str) -> bool:
     """Whether a statement leaves the session as it was.
 
@@ -105,10 +105,11 @@ class TrackedConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ha
 
 def _tracking_statement(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
-    def call(self: TrackedConnection, statement: str, *args: Any, **options: Any) -> Any:
-        if not self._is_changed and not is_plain(statement):
-            self._is_changed = True
-        return method(self, statement, *args, **options)
+    def call(self: TrackedConnection, *args: Any, **options: Any) -> Any:
+        if not self._is_changed:
+            statement = args[0] if args else options.get("query", options.get("command"))
+            self._is_changed = not (isinstance(statement, str) and is_plain(statement))
+        return method(self, *args, **options)
 
     return call
 
