@@ -6,6 +6,7 @@ only the fields that need it are converted, by the same functions of the fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +20,9 @@ from tortoise.timezone import get_default_timezone, get_use_tz
 __all__ = ["InstanceFactory", "instance_factory"]
 
 Converter = Callable[[Any], Any]
+
+UTC_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?\+00:00")
+"""What SQLite keeps of a datetime in UTC."""
 
 
 class InstanceFactory:
@@ -87,13 +91,18 @@ def _is_moment(field: Field[Any]) -> bool:
 
 
 def _moment_converter(field: Field[Any]) -> Converter:
-    """Tortoise's, with a shorter way for what drivers return mostly: a datetime in UTC."""
+    """Tortoise's, with a shorter way for what drivers return mostly: a datetime in UTC, or SQLite's text of one."""
     convert = field.to_python_value
     if not get_use_tz():
         return convert
     zone = get_default_timezone()
 
     def moment(value: Any) -> Any:
+        if type(value) is str and UTC_TEXT.fullmatch(value):
+            try:
+                return datetime.fromisoformat(value).astimezone(zone)
+            except ValueError:
+                return convert(value)
         return value.astimezone(zone) if type(value) is datetime and value.tzinfo is UTC else convert(value)
 
     return moment

@@ -159,6 +159,20 @@ async def test_instances_are_those_of_tortoise(reads: Store, rows: list[dict[str
         assert await outcome(read()) == expected
 
 
+async def test_texts_of_datetimes_are_read_as_by_tortoise(tmp_path: Path) -> None:
+    texts = ["2026-03-29 01:30:15+00:00", "2026-03-29T01:30:15.123456+00:00", "2026-03-29 01:30:15.12345678+00:00"]
+    texts += ["2026-03-29 01:30:15", "2026-03-29 01:30:15.5+00:00", "2026-03-29", "2026-03-29 09:30:15+08:00"]
+    texts += ["20260329 01:30:15.12+00:00", "2026-W13-7T01:30:15+00:00", "2026-13-29 01:30:15+00:00", "no", "0" * 19]
+    texts += ["0" * 19 + "+00:00", "9999-12-31 23:59:59.999999+00:00", "0001-01-01 00:00:00+00:00", ""]
+    async with opened(Store("sqlite", f"sqlite://{tmp_path / 'texts.sqlite3'}"), *MODULES):
+        await Every.create(id=1)
+        for text in texts:
+            await get_connection("default").execute_query("UPDATE every SET at = ?", [text])
+            with tortoises_own():
+                expected = await outcome(Every.get(id=1))
+            assert await outcome(Every.get_by_pk(1)) == expected, text
+
+
 async def test_related_instances_are_those_of_tortoise(reads: Store) -> None:
     await fill()
     with tortoises_own():
