@@ -78,7 +78,7 @@ def _changed_fence(entry: Any, row: Fenced) -> dict[str, int]:
     kind = type(entry)
     if "fence" not in kind.model_fields:
         raise SanicBaseError(
-            f"{type(row).__name__} is Fenced, and {kind.__name__} shows no token to write with. Declare `fence: int` "
+            f"{type(row).__name__} is Fenced, and {kind.__name__} has no token for the write. Declare `fence: int` "
             f"in it, or write by {type(row).__name__}.update_fenced."
         )
     return {} if entry.fence == row.fence else {"fence": entry.fence}

@@ -27,8 +27,8 @@ def unserializable_field(cls: type[BaseModel]) -> str | None:
     for name, field in cls.model_fields.items():
         if field.exclude:
             return (
-                f"{name!r} has exclude=True, so entries in Redis would lack it. Drop that, and exclude it where you "
-                f"answer: model_dump(exclude={{{name!r}}})"
+                f"{name!r} has exclude=True, so entries in Redis would lack it. Remove it, and exclude the "
+                f"field from the response: model_dump(exclude={{{name!r}}})"
             )
         if any(issubclass(kind, Secret | SecretStr | SecretBytes) for kind in _types(field.annotation)):
             return f"{name!r} is a secret, which is not written in JSON. Leave it out, and read it from the database"

@@ -51,7 +51,7 @@ class Store:
         if not await self._redis.set(name, _dump(entry), px=self._ttl_ms, nx=True):
             names = ", ".join(self._options.key.names)
             raise IntegrityError(
-                f"A {self._cls.__name__} with this {names} exists already.", columns=self._options.key.names
+                f"A {self._cls.__name__} with this {names} already exists.", columns=self._options.key.names
             )
 
     async def save(self, entry: BaseModel) -> None:

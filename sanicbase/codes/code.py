@@ -79,7 +79,7 @@ class CodedError(SanicBaseError):
     def __init__(self, code: ErrorCode, values: dict[str, object]) -> None:
         if values.keys() != code.placeholders:
             wanted = ", ".join(sorted(code.placeholders)) or "nothing"
-            raise TypeError(f"{code} takes {wanted}, and was given {', '.join(sorted(values)) or 'nothing'}.")
+            raise TypeError(f"{code} takes {wanted}, but got {', '.join(sorted(values)) or 'nothing'}.")
         super().__init__(code.en.format(**values))
         self.code = code
         self.values = values
@@ -106,9 +106,9 @@ def _check(place: str, member: ErrorCode, name: str) -> None:
                 f"{place} has the code {member.code} of {other} ({type(other).__module__}). Give it another number."
             )
     if member.code < FIRST and cls.__module__ != OWN:
-        raise SanicBaseError(f"{place} has the code {member.code}: a service's own codes begin with {FIRST}.")
+        raise SanicBaseError(f"{place} has the code {member.code}: the codes of a service start at {FIRST}.")
     if member.status not in range(400, 600) or member.status not in list(HTTPStatus):
-        raise SanicBaseError(f"{place} has the status {member.status}: take one of HTTP's from 400 on.")
+        raise SanicBaseError(f"{place} has the status {member.status}: use an HTTP status of 400 or above.")
     member.placeholders = _placeholders(place, member.message.en)
     if member.message.zh and _placeholders(place, member.message.zh) != member.placeholders:
         raise SanicBaseError(f"{place} has other placeholders in Chinese than in English. Write the same in both.")
@@ -124,7 +124,7 @@ def _placeholders(place: str, text: str) -> frozenset[str]:
     try:
         found = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as exc:
-        raise SanicBaseError(f"{place}: {exc} in {text!r}. Write a brace that is meant as {{{{ or }}}}.") from exc
+        raise SanicBaseError(f"{place}: {exc} in {text!r}. Write a literal brace as {{{{ or }}}}.") from exc
     if strange := [name for name in found if not name.isidentifier()]:
-        raise SanicBaseError(f"{place} has the placeholder {strange[0]!r}: write a plain name.")
+        raise SanicBaseError(f"{place} has the placeholder {strange[0]!r}: use a plain name.")
     return frozenset(found)

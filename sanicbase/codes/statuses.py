@@ -31,7 +31,7 @@ class StatusError(ErrorCode):
     INTERNAL_SERVER_ERROR = (
         500,
         500,
-        "The service failed. Its log has the reason.",
+        "An internal server error occurred. The log has the details.",
         "服务内部错误，原因已写入日志。",
     )
     NOT_IMPLEMENTED = 501, 501, "This is not implemented.", "功能尚未实现。"

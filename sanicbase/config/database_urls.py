@@ -113,7 +113,7 @@ def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, S
             raise ValueError(f"DB_REPLICAS: {name!r} cannot have replicas, only a {', '.join(KINDS)} can")
         for number, connection in enumerate(connections, 1):
             if _kind(connection) != kind:
-                raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same kind, which is {kind}")
+                raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same type, which is {kind}")
 
 
 def tortoise_connection(

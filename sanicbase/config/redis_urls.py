@@ -141,7 +141,7 @@ def _address(host: str, default: int) -> tuple[str, int]:
     if not name or (":" in name) != (name.startswith("[") and name.endswith("]")):
         raise ValueError(f"a host is missing or misspelt; {ESCAPES}; write {EXAMPLES}")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"a port is no number from 1 to 65535; {ESCAPES}")
+        raise ValueError(f"a port is not a number from 1 to 65535; {ESCAPES}")
     return unquote(name.strip("[]")), int(port)
 
 
@@ -150,9 +150,9 @@ def _path(kind: Kind, path: str) -> tuple[str, int]:
     service, _, database = path.partition("/") if kind == "sentinel" else ("", "", path)
     database = database.strip("/")
     if kind == "sentinel" and not service:
-        raise ValueError("it names no service; write redis+sentinel://host:26379,host:26379/service/0")
+        raise ValueError("the service name is missing; write redis+sentinel://host:26379,host:26379/service/0")
     if not (database or "0").isdecimal():
-        raise ValueError("its database is no number from 0 on; write it last, as in redis://host:6379/0")
+        raise ValueError("its database is not a number from 0 on; put it last, as in redis://host:6379/0")
     if kind == "cluster" and int(database or 0):
         raise ValueError("a Cluster has database 0 only; leave the number out")
     return unquote(service), int(database or 0)

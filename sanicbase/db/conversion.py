@@ -76,7 +76,7 @@ def to_column_type(field: Field[Any], value: Any, *, exact: bool = True) -> Any:
         raise InvalidValue(f"{name!r} cannot hold so large a value.", path=name, code="out_of_range") from exc
     except CONVERSION_ERRORS as exc:
         kind = getattr(field.field_type, "__name__", "JSON")
-        raise InvalidValue(f"{name!r} takes a value of type {kind}.", path=name, code="wrong_type") from exc
+        raise InvalidValue(f"{name!r} must be a value of type {kind}.", path=name, code="wrong_type") from exc
     if exact and isinstance(field, fields.DecimalField):
         return _quantized(field, converted)
     return converted
@@ -121,7 +121,7 @@ def _quantized(field: Any, value: Decimal) -> Decimal:
     converted = value.quantize(field.quant, context=Context(prec=digits + field.max_digits + field.decimal_places))
     if converted != value:
         name, places = field.model_field_name, field.decimal_places
-        message = f"{name!r} takes {places} digits after the point at most. Round the value first."
+        message = f"{name!r} may have at most {places} digits after the decimal point. Round the value first."
         raise InvalidValue(message, path=name, code="out_of_range")
     return converted or converted + 0  # columns have no -0
 

@@ -376,4 +376,4 @@ class DBModel(ModelHooks):
         unique = unique_sets(cls, hidden_by=cls._visible_filter())
         if frozenset(attributes(cls, names)) not in unique:
             known = ", ".join(" + ".join(sorted(names)) for names in sorted({*unique, frozenset({"pk"})}, key=sorted))
-            raise SanicBaseError(f"{' + '.join(names)} is not unique in {cls.__name__}. Unique are: {known}.")
+            raise SanicBaseError(f"{' + '.join(names)} is not unique in {cls.__name__}. Unique sets: {known}.")

@@ -60,7 +60,7 @@ class ColumnValidator(Validator):
             self._check_text(value)
         elif isinstance(value, float):
             if not math.isfinite(value):
-                raise self._invalid_value(f"takes no {value}", "not_finite")
+                raise self._invalid_value(f"must not be {value}", "not_finite")
         elif isinstance(value, Decimal):
             self._check_decimal(value)
         elif isinstance(value, int):
@@ -72,25 +72,25 @@ class ColumnValidator(Validator):
 
     def _check_text(self, text: str) -> None:
         if self._length is not None and len(text) > self._length:
-            raise self._invalid_value(f"takes {self._length} characters at most, and there are {len(text)}", "too_long")
+            raise self._invalid_value(f"may have at most {self._length} characters, but has {len(text)}", "too_long")
         if character := unstorable_character(text):
-            raise self._invalid_value(f"takes no {character}", "invalid_text")
+            raise self._invalid_value(f"must not contain {character}", "invalid_text")
 
     def _check_span(self, span: timedelta) -> None:
         if not -(2**63) <= span // MICROSECOND < 2**63:
-            raise self._invalid_value("takes spans of up to 106751991 days", "out_of_range")
+            raise self._invalid_value("must be at most 106751991 days", "out_of_range")
 
     def _check_number(self, number: int) -> None:
         if not self._min <= number <= self._max:
-            raise self._invalid_value(f"takes numbers from {self._min} to {self._max}", "out_of_range")
+            raise self._invalid_value(f"must be between {self._min} and {self._max}", "out_of_range")
 
     def _check_decimal(self, number: Decimal) -> None:
         if not number.is_finite():
-            raise self._invalid_value(f"takes no {number}", "not_finite")
+            raise self._invalid_value(f"must not be {number}", "not_finite")
         if self._decimal is not None:
             whole = self._decimal.max_digits - self._decimal.decimal_places
             if number and number.adjusted() >= whole:
-                raise self._invalid_value(f"takes {whole} digits before the point at most", "out_of_range")
+                raise self._invalid_value(f"may have at most {whole} digits before the decimal point", "out_of_range")
 
     def _check_json(self, value: dict[Any, Any] | list[Any]) -> None:
         level: list[Any] = [value]  # not recursive: JSON may be nested deeper than Python's limit
@@ -98,7 +98,7 @@ class ColumnValidator(Validator):
             level = [part for container in level for part in self._parts(container)]
             if not level:
                 return
-        raise self._invalid_value(f"takes {MAX_JSON_DEPTH} levels of JSON at most", "too_deep")
+        raise self._invalid_value(f"may have at most {MAX_JSON_DEPTH} levels of JSON", "too_deep")
 
     def _parts(self, value: dict[Any, Any] | list[Any]) -> list[Any]:
         """The nested dictionaries and lists; other values are checked."""
@@ -109,9 +109,9 @@ class ColumnValidator(Validator):
             elif isinstance(part, str):
                 self._check_text(part)
             elif isinstance(part, float) and not math.isfinite(part):
-                raise self._invalid_value(f"takes no {part}", "not_finite")
+                raise self._invalid_value(f"must not contain {part}", "not_finite")
             elif isinstance(part, int) and not JSON_NUMBERS[0] <= part <= JSON_NUMBERS[1]:
-                raise self._invalid_value("takes whole numbers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
+                raise self._invalid_value("may contain integers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
         return result
 
     def _invalid_value(self, what: str, code: str) -> InvalidValue:

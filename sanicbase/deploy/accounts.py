@@ -46,5 +46,5 @@ def why_out_of_reach(path: Path, account: str) -> str | None:
             allowed = status.st_mode >> 3 if status.st_gid in groups else status.st_mode
         if not allowed & wanted:
             mode = f"{status.st_mode & 0o777:o}"
-            return _("{folder} is closed to it (mode {mode})", folder=place, mode=mode)
+            return _("no access to {folder} (mode {mode})", folder=place, mode=mode)
     return None

@@ -28,7 +28,7 @@ HEALTH = (
 def image(deployment: Deployment, to: Path, *, python: str) -> Rendering:
     """A Dockerfile for all launch files of the service; the command decides which one runs."""
     if not PYTHON.fullmatch(python):
-        raise DeployError(_("{python!r} is no version of Python: write one such as 3.13.", python=python))
+        raise DeployError(_("{python!r} is not a version of Python. Write one such as 3.13.", python=python))
     name = f"docker/{deployment.service}.Dockerfile"
     text = render(
         "docker/dockerfile.j2",
@@ -85,8 +85,8 @@ def missing_migrations(deployment: Deployment) -> list[str]:
     commands = f"aerich init -t {deployment.service}.config.migrate_db && aerich init-db"
     return [
         _(
-            "There is no {folder} yet, and `sanicGuider migrate up` needs it: run {commands} on a database of the "
-            "same kind.",
+            "`sanicGuider migrate up` needs {folder}, which does not exist. Run {commands} on a database of the "
+            "same type.",
             folder=folder,
             commands=commands,
         )
@@ -114,8 +114,8 @@ def _requirements(here: Path) -> str:
     if not project.get("dependencies"):
         raise DeployError(
             _(
-                "Neither a requirements.txt nor a pyproject.toml in {folder} names the packages that an image "
-                "needs: write one of them.",
+                "{folder} has neither a requirements.txt nor a pyproject.toml that lists the packages of the "
+                "image. Create one of them.",
                 folder=here,
             )
         )

@@ -128,7 +128,7 @@ def inspect_deployment(
         names = ", ".join(Launch(kind, service).file for kind in KINDS)
         raise DeployError(
             _(
-                "There is no launch file of {service} in {folder}: write one of {names}.",
+                "{folder} has no launch file of {service}. Create one of {names}.",
                 service=service,
                 folder=here,
                 names=names,
@@ -143,16 +143,19 @@ def inspect_deployment(
 
 def _check_paths(deployment: Deployment) -> None:
     if deployment.account and not ACCOUNT.fullmatch(deployment.account):
-        raise DeployError(_("{account!r} is no name of an account.", account=deployment.account))
+        raise DeployError(_("{account!r} is not a valid account name.", account=deployment.account))
     for path in (deployment.directory, deployment.python, *deployment.writable):
         if not path.is_absolute():
             raise DeployError(
-                _("{path} is no absolute path: write it in full, for it is read in another folder.", path=path)
+                _(
+                    "{path} is not an absolute path. Write the full path: the files are used in another folder.",
+                    path=path,
+                )
             )
         if match := FORBIDDEN.search(str(path)):
             raise DeployError(
                 _(
-                    "{path!r} holds {character!r}, which such files cannot carry: use another path.",
+                    "{path!r} contains {character!r}, which the files do not support. Use another path.",
                     path=str(path),
                     character=match[0],
                 )
@@ -160,23 +163,23 @@ def _check_paths(deployment: Deployment) -> None:
 
 
 def _check_machine(deployment: Deployment) -> None:
-    hint = _(" Correct that, or say --elsewhere when the files are for another machine.")
+    hint = _(" Correct this, or pass --elsewhere if the files are for another machine.")
     for launch in deployment.launches:
         if not (deployment.directory / launch.file).is_file():
             file = deployment.directory / launch.file
-            raise DeployError(_("There is no {file}.", file=file) + hint)
+            raise DeployError(_("{file} does not exist.", file=file) + hint)
     if not os.access(deployment.python, os.X_OK) or deployment.python.is_dir():
-        raise DeployError(_("{python} is no interpreter that can be run.", python=deployment.python) + hint)
+        raise DeployError(_("{python} is not an executable interpreter.", python=deployment.python) + hint)
     if not deployment.account:
         return
     if home_of(deployment.account) is None:
-        missing = _("This machine has no account {account}: make it (useradd --system).", account=deployment.account)
+        missing = _("The account {account} does not exist. Create it (useradd --system).", account=deployment.account)
         raise DeployError(missing + hint)
     for path in (deployment.python, *(deployment.directory / launch.file for launch in deployment.launches)):
         if reason := why_out_of_reach(path, deployment.account):
             raise DeployError(
                 _(
-                    "{account} cannot reach {path}: {reason}. Move it, or open the way.",
+                    "{account} cannot access {path}: {reason}. Move it, or change the permissions.",
                     account=deployment.account,
                     path=path,
                     reason=reason,
@@ -192,6 +195,6 @@ def account_for(directory: Path) -> str:
     owner = owner_of(directory)
     if owner in (None, "root"):
         raise DeployError(
-            _("{directory} is root's: name the account that the service runs as, by --user.", directory=directory)
+            _("{directory} belongs to root. Pass the account that runs the service with --user.", directory=directory)
         )
     return str(owner)

@@ -23,7 +23,7 @@ def manifests(deployment: Deployment, to: Path, *, image: str, replicas: int) ->
     if not IMAGE.fullmatch(image):
         raise DeployError(
             _(
-                "{image!r} is no name of an image: write one such as {service}:1.",
+                "{image!r} is not an image name. Write one such as {service}:1.",
                 image=image,
                 service=deployment.service,
             )

@@ -26,13 +26,13 @@ def proxy(
     """
     if not SERVER_NAME.fullmatch(server_name):
         raise DeployError(
-            _("{server_name!r} is no name of a server: write one such as example.com.", server_name=server_name)
+            _("{server_name!r} is not a server name. Write one such as example.com.", server_name=server_name)
         )
     upstreams = {"http": _upstream(deployment, "http", http), "ws": _upstream(deployment, "ws", ws)}
     if not any(upstreams.values()):
         raise DeployError(
             _(
-                "{service} has neither an HTTP nor a WebSocket service: nginx has nothing to pass on.",
+                "{service} has neither an HTTP nor a WebSocket service, so nginx has nothing to proxy.",
                 service=deployment.service,
             )
         )
@@ -60,7 +60,7 @@ def _upstream(deployment: Deployment, kind: Kind, addresses: Sequence[str]) -> l
         if addresses:
             raise DeployError(
                 _(
-                    "There is no {kind}_{service}.py: {address} leads to nothing.",
+                    "{kind}_{service}.py does not exist, so {address} has no target.",
                     kind=kind,
                     service=deployment.service,
                     address=addresses[0],
@@ -72,6 +72,10 @@ def _upstream(deployment: Deployment, kind: Kind, addresses: Sequence[str]) -> l
         if match is None or not 0 < int(match[1]) < 65536:
             example = f"10.0.0.1:{deployment.port(kind)}"
             raise DeployError(
-                _("{address!r} is no address: write HOST:PORT, such as {example}.", address=address, example=example)
+                _(
+                    "{address!r} is not an address. Write HOST:PORT, such as {example}.",
+                    address=address,
+                    example=example,
+                )
             )
     return list(addresses) or [f"127.0.0.1:{deployment.port(kind)}"]

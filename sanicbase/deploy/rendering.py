@@ -52,7 +52,7 @@ def write(files: Mapping[str, str], to: Path, *, force: bool = False) -> list[Pa
     except (OSError, UnicodeDecodeError) as exc:
         raise DeployError(
             _(
-                "{folder} cannot be written to ({error}): correct that, or name another folder by --to.",
+                "{folder} is not writable ({error}). Correct this, or pass another folder with --to.",
                 folder=to,
                 error=exc,
             )
@@ -84,9 +84,9 @@ def _differences(changed: Mapping[Path, str]) -> str:
     diff: list[str] = []
     for path, text in changed.items():
         old = (_current(path) or "").splitlines(keepends=True)
-        diff += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path}, as it would be written")
+        diff += difflib.unified_diff(old, text.splitlines(keepends=True), str(path), f"{path} (rendered)")
     names = ", ".join(str(path) for path in changed)
-    sentence = _("{names} was changed by somebody, or is of other settings: say --force to replace it.", names=names)
+    sentence = _("{names} was edited, or rendered with other settings. Pass --force to replace it.", names=names)
     return f"{sentence}\n{''.join(diff)}"
 
 

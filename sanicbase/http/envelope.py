@@ -204,4 +204,6 @@ def _response(content: object, status: int, headers: Mapping[str, str] | None, m
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump()
-    raise TypeError(f"A view returned {type(value).__name__}, which JSON does not have. Return a pydantic model.")
+    raise TypeError(
+        f"A view returned {type(value).__name__}, which cannot be serialized as JSON. Return a pydantic model."
+    )

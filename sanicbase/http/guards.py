@@ -80,12 +80,14 @@ class Admission:
         """
         if self.public:
             if takes_user:
-                raise SanicBaseError(f"{takes_user} takes a user, and {name} is public: remove one of the two.")
+                raise SanicBaseError(f"{takes_user} takes a user, but {name} is public. Remove one of the two.")
             return ()
         if self.admit is None:
-            raise SanicBaseError(f"{name} admits nobody: give it an `admit`, or make it public by public=True.")
+            raise SanicBaseError(f"{name} admits nobody. Define `admit`, or set public=True.")
         if takes_user and getattr(self.admit, "__annotations__", {}).get("return", "") in ("None", None):
-            raise SanicBaseError(f"{takes_user} takes a user, and its admit returns none: return and annotate one.")
+            raise SanicBaseError(
+                f"{takes_user} takes a user, but its admit returns none. Return a user, and annotate the return type."
+            )
         scheme = authentication_scheme(self.security)
         return (Authentication(self.admit, frozenset(methods_for_users), scheme),)
 
@@ -120,7 +122,7 @@ class GuardedView:
         super().__init_subclass__(**kwargs)
         overrides = "admit" in vars(cls)
         if public and overrides:
-            raise SanicBaseError(f"{cls.__name__} is public and has an admit: remove one of the two.")
+            raise SanicBaseError(f"{cls.__name__} is public and defines an admit. Remove one of the two.")
         if public is not None or overrides:
             cls._public = bool(public)
 
@@ -172,4 +174,4 @@ def _check_handshake(request: Request) -> None:
         Headers(request.headers)
     except InvalidHeader as exc:
         name = printable(exc.name)
-        raise BadRequest(f"The header {name} holds a character that a WebSocket handshake cannot have.") from None
+        raise BadRequest(f"The header {name} contains a character that a WebSocket handshake must not have.") from None

@@ -40,7 +40,7 @@ class Operation:
         sources = signature.sources()
         responses = Responses.of(name, signature.returns)
         if inspect.isasyncgenfunction(function) and responses.stream is None:
-            raise SanicBaseError(f"{name} yields, so it is a stream: -> AsyncIterator[bytes].")
+            raise SanicBaseError(f"{name} yields, so it must be annotated as a stream: -> AsyncIterator[bytes].")
         return cls(name, function, signature, sources, responses, signature.user is not None, raised_by(function))
 
     def arguments(self, request: Request) -> dict[str, Any]:

@@ -53,6 +53,6 @@ def _codes(error: object) -> Iterator[ErrorCode]:
         yield status_code(error.status_code)
     else:
         raise SanicBaseError(
-            f"raises({error!r}): give a code (ShopError.SOLD_OUT), an enumeration of codes, or an exception of Sanic's "
+            f"raises({error!r}): pass a code (ShopError.SOLD_OUT), an enumeration of codes, or an exception of Sanic's "
             "with a status (NotFound)."
         )

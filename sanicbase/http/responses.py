@@ -82,7 +82,7 @@ class Responses:
         if typing.get_origin(annotation) in STREAMS or annotation in STREAMS:
             kind = (*typing.get_args(annotation), bytes)[0]
             if kind not in (bytes, str):
-                raise SanicBaseError(f"{owner}: a stream is of bytes or of str: -> AsyncIterator[bytes].")
+                raise SanicBaseError(f"{owner}: a stream yields bytes or str: -> AsyncIterator[bytes].")
             return cls(stream=kind)
         parts = typing.get_args(annotation) if typing.get_origin(annotation) in UNIONS else (annotation,)
         raw = [part for part in parts if isinstance(part, type) and issubclass(part, RESPONSES)]
@@ -120,7 +120,7 @@ def _is_with_status(annotation: Any) -> bool:
 def _model_with_status(owner: str, annotation: Any) -> ResponseModel:
     kind = typing.get_origin(annotation)
     if kind is None:
-        raise SanicBaseError(f"{owner}: say of what: {annotation.__name__}[Article].")
+        raise SanicBaseError(f"{owner}: declare the type: {annotation.__name__}[Article].")
     return _model(owner, HTTPStatus(kind.status), typing.get_args(annotation)[0])
 
 
@@ -189,7 +189,9 @@ def location_header(text: str) -> str:
     Escapes stay. Raises SanicBaseError for control characters, which would end the header, and for an invalid URL.
     """
     if CONTROLS.search(text):
-        raise SanicBaseError(f"A Location cannot have control characters: {text!r}. Quote what a client sent.")
+        raise SanicBaseError(
+            f"A Location must not contain control characters: {text!r}. URL-encode values that clients sent."
+        )
     try:
         parts = urlsplit(text)
         authority = _authority(parts) if parts.netloc else ""

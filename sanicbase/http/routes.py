@@ -90,7 +90,9 @@ def register(app: App, blueprint: Blueprint) -> None:
     try:
         app.blueprint(blueprint)
     except RouteExists as exc:
-        raise SanicBaseError(f"Two routes are the same: {_both(app, blueprint)}. Give one another path.") from exc
+        raise SanicBaseError(
+            f"Two routes have the same path: {_both(app, blueprint)}. Change one of the paths."
+        ) from exc
 
 
 def finish_routes(app: App) -> None:
@@ -109,7 +111,7 @@ def finish_routes(app: App) -> None:
 def _check_guards(route: Route) -> None:
     """Refuse the former name of `ctx_guards`, because a route whose guards do not run is open to everybody."""
     if hasattr(route.ctx, "rules"):
-        raise SanicBaseError(f"/{route.path} has ctx_rules, which do not run. Name them ctx_guards.")
+        raise SanicBaseError(f"/{route.path} has ctx_rules, which are ignored. Use ctx_guards.")
 
 
 def _groups(app: App) -> Iterator[RouteGroup]:

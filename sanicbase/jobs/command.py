@@ -55,7 +55,7 @@ def run_command(path: str, argv: Sequence[str]) -> None:
 
 def _imported(name: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(_("{name!r} is no module: write package.module or package.module:function.", name=name))
+        raise UsageError(_("{name!r} is not a module. Write package.module or package.module:function.", name=name))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
@@ -79,7 +79,7 @@ def _function(module: ModuleType, name: str, path: str) -> Function:
 
 def _no_function(module: ModuleType, names: Sequence[str], functions: Sequence[str]) -> str:
     listed = ", ".join(functions)
-    existing = _("It has {listed}.", listed=listed) if functions else _("It has no `async def` of its own.")
+    existing = _("It has {listed}.", listed=listed) if functions else _("It defines no `async def`.")
     wanted = _(" or ").join(names)
     return _("{module} has no function {wanted}. {existing}", module=module.__name__, wanted=wanted, existing=existing)
 
@@ -92,5 +92,5 @@ def service_config(package: str) -> Config:
     """The settings of the service with that package. Raises UsageError when there are none."""
     config = getattr(_imported(f"{package}.config"), "config", None)
     if not isinstance(config, Config):
-        raise UsageError(_("{package}.config has no `config` that is a Config of sanicbase.", package=package))
+        raise UsageError(_("{package}.config has no `config` of type sanicbase.Config.", package=package))
     return config

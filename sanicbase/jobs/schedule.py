@@ -67,9 +67,9 @@ class Cron:
         try:
             next(CronSim(self.line, EPOCH))
         except CronSimError as exc:
-            raise ValueError(f"`cron={self.line!r}` is no crontab line: {str(exc).lower()}") from exc
+            raise ValueError(f"`cron={self.line!r}` is not a valid crontab line: {str(exc).lower()}") from exc
         except StopIteration:
-            raise ValueError(f"`cron={self.line!r}` names no day that ever comes") from None
+            raise ValueError(f"`cron={self.line!r}` never matches a date") from None
 
     def after(self, moment: datetime) -> datetime:
         """The first tick later than an aware `moment`, in UTC."""

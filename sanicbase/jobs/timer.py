@@ -124,7 +124,7 @@ def check_timers(timers: Sequence[Timer]) -> None:
     """Raise ConfigError when two timers have the same name, because they would take each other's ticks."""
     twice = [name for name, count in Counter(timer.name for timer in timers).items() if count > 1]
     if twice:
-        raise ConfigError(f"There are several timers named {', '.join(twice)}: give each a `name=` of its own.")
+        raise ConfigError(f"There are several timers named {', '.join(twice)}: give each a unique `name=`.")
 
 
 def _full_name(function: Callable[..., object]) -> str:
@@ -151,4 +151,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        raise ValueError(f"{name!r} is no time zone; write a name such as UTC or Asia/Shanghai") from None
+        raise ValueError(f"{name!r} is not a time zone; write a name such as UTC or Asia/Shanghai") from None

@@ -59,7 +59,7 @@ class Rotation:
 
 
 def rotated_name(current: Path, label: str) -> Path:
-    """The name of the rotated file: `run.log.2026-11-23`, with a number when that file exists already."""
+    """The name of the rotated file: `run.log.2026-11-23`, with a number when that file already exists."""
     numbers = [number for path in rotated_files(current) for other, number in [_split(current, path)] if other == label]
     suffix = f".{max(numbers) + 1}" if numbers else ""
     return current.with_name(f"{current.name}.{label}{suffix}")

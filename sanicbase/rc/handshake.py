@@ -70,7 +70,7 @@ class Handshake:
         except AuthenticationError as exc:
             raise self._error(f"refuses the password ({exc})", "Correct") from exc
         except MasterNotFoundError as exc:
-            reason = f"has no master: its Sentinels see that of {self.service!r} down, or know no such service"
+            reason = f"has no master: its Sentinels report {self.service!r} as down, or do not know it"
             raise self._error(reason, "Start it, or correct") from exc
         except ResponseError as exc:
             # Every account may send HELLO, and a server without it is older than Redis 6.

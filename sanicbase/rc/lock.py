@@ -110,9 +110,9 @@ async def lock(
     more, ValueError for a wrong `ttl` or `wait`, and NotOpenError outside a lifespan.
     """
     if not MIN_TTL <= ttl <= MAX_TTL:
-        raise ValueError(f"`ttl` is a number of seconds from {MIN_TTL:g} to {MAX_TTL:g}, not {ttl!r}.")
+        raise ValueError(f"`ttl` must be a number of seconds from {MIN_TTL:g} to {MAX_TTL:g}, not {ttl!r}.")
     if wait is not None and not wait >= 0:
-        raise ValueError(f"`wait` is a number of seconds, 0 or more, or None to wait for ever, not {wait!r}.")
+        raise ValueError(f"`wait` must be a number of seconds, 0 or more, or None to wait forever, not {wait!r}.")
     lease = _Lease(name, ttl, connection)
     deadline = inf if wait is None else asyncio.get_running_loop().time() + wait
     async with _local_lock(lease, deadline):

@@ -29,9 +29,7 @@ def pack(value: object, *, compress_above: int = 1024) -> bytes:
     try:
         raw = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
     except TypeError as exc:
-        raise SanicBaseError(
-            f"A {type(value).__name__} cannot be packed ({exc}). Convert it to types of JSON."
-        ) from exc
+        raise SanicBaseError(f"A {type(value).__name__} cannot be packed ({exc}). Convert it to JSON types.") from exc
     if len(raw) <= compress_above:
         return raw
     compressed = COMPRESSED + zlib.compress(raw, LEVEL)
@@ -78,7 +76,7 @@ def _decompress(compressed: bytes, max_size: int) -> bytes:
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is not a type of JSON")
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
 @lru_cache(maxsize=256)

@@ -16,13 +16,13 @@ def refuse_unsupported(app: App) -> None:
     """Raise ConfigError when the app uses the inspector, auto-reload, or a start method other than spawn."""
     if app.config.INSPECTOR:
         raise ConfigError(
-            _("INSPECTOR is on, and serve() has no inspector. Switch it off, or run the app by the sanic command.")
+            _("INSPECTOR is on, and serve() has no inspector. Switch it off, or run the app with the sanic command.")
         )
     if app.state.auto_reload:
         raise ConfigError(
             _(
-                "auto_reload is on, and serve() does not watch files. Switch it off and reload by SIGHUP, or run "
-                "the app by the sanic command with --reload."
+                "auto_reload is on, and serve() does not watch files. Switch it off and reload with SIGHUP, or run "
+                "the app with the sanic command and --reload."
             )
         )
     method = Sanic.start_method

@@ -26,6 +26,6 @@ def wait_until(condition: Callable[[], T], timeout: float = 60.0, *, what: str =
     while not (answer := condition()):
         waited = time.monotonic() - start
         if waited > timeout:
-            raise TimeoutError(f"{what} did not come true within {timeout:g} seconds; last answer: {answer!r}")
+            raise TimeoutError(f"{what} was not true within {timeout:g} seconds; last result: {answer!r}")
         time.sleep(min(max(_MIN_DELAY, waited / 10), _MAX_DELAY))
     return answer

@@ -31,7 +31,9 @@ def free_port() -> int:
         if port not in _used and _is_free(port):
             _used.add(port)
             return port
-    raise OSError(f"All ports from {first} to {first + _PORTS_OF_A_WORKER - 1} are taken: end what listens there.")
+    raise OSError(
+        f"All ports from {first} to {first + _PORTS_OF_A_WORKER - 1} are in use. Stop the processes that listen there."
+    )
 
 
 def _first_port() -> int:

@@ -112,13 +112,13 @@ class Rooms:
         """
         data = TEXT + message.encode() if isinstance(message, str) else BINARY + message
         if len(data) > MAX_MESSAGE + 1:
-            raise ValueError(f"A message of a room has up to {MAX_MESSAGE} bytes.")
+            raise ValueError(f"A room message may have at most {MAX_MESSAGE} bytes.")
         self._open()
         await get_redis(self._redis).publish(self._prefix + name, data)
 
     def _open(self) -> Subscriber:
         if self._subscriber is None:
-            raise NotOpenError("The rooms are not open. Pass them on: `create_app(…, resources=(rooms,))`.")
+            raise NotOpenError("The rooms are not open. Pass them to the app: `create_app(…, resources=(rooms,))`.")
         return self._subscriber
 
     def _expect(self, name: str) -> None:
@@ -144,4 +144,4 @@ class Rooms:
             member.send_nowait(message)
 
     def _on_messages_lost(self) -> None:
-        logger.warning("Messages of %d rooms may be lost: Redis was away.", len(self._members))
+        logger.warning("Messages of %d rooms may be lost: Redis was unavailable.", len(self._members))

@@ -117,7 +117,7 @@ class WSView(GuardedView):
             return get_type_hints(cls)["user"]
         except (NameError, TypeError) as exc:
             raise SanicBaseError(
-                f"{cls.__name__}: an annotation cannot be understood: {exc}. Define or import it in the view's module."
+                f"{cls.__name__}: an annotation cannot be resolved: {exc}. Define or import it in the view's module."
             ) from exc
 
     _connection: Connection

@@ -38,7 +38,7 @@ def test_a_value_is_data_and_no_template() -> None:
 
 @pytest.mark.parametrize("values", [{}, {"hours": 7}, {"hour": 7, "day": 1}])
 def test_a_call_with_other_values_than_the_message_has_is_a_mistake(values: dict[str, int]) -> None:
-    with pytest.raises(TypeError, match=r"TollError\.BARRIER_DOWN takes hour, and was given "):
+    with pytest.raises(TypeError, match=r"TollError\.BARRIER_DOWN takes hour, but got "):
         TollError.BARRIER_DOWN(**values)
 
 
@@ -64,11 +64,11 @@ BROKEN: list[tuple[dict[str, tuple[object, ...]], str]] = [
         {"ONE": (91003, 409, "a", "b"), "TWO": (91003, 410, "c", "d")},
         r"BrokenError\.TWO has the code 91003 of BrokenError\.ONE\. Give it another number\.",
     ),
-    ({"LOW": (418, 418, "a", "b")}, r"LOW has the code 418: a service's own codes begin with 1000\."),
-    ({"FINE": (91003, 200, "a", "b")}, r"FINE has the status 200: take one of HTTP's from 400 on\."),
+    ({"LOW": (418, 418, "a", "b")}, r"LOW has the code 418: the codes of a service start at 1000\."),
+    ({"FINE": (91003, 200, "a", "b")}, r"FINE has the status 200: use an HTTP status of 400 or above\."),
     ({"ODD": (91003, 499, "a", "b")}, r"ODD has the status 499"),
     ({"HALF": (91003, 409, "a {x}", "b")}, r"HALF has other placeholders in Chinese than in English"),
-    ({"DEEP": (91003, 409, "{x.y}", "{x.y}")}, r"DEEP has the placeholder 'x\.y': write a plain name\."),
+    ({"DEEP": (91003, 409, "{x.y}", "{x.y}")}, r"DEEP has the placeholder 'x\.y': use a plain name\."),
     ({"NUMBERED": (91003, 409, "{0}", "{0}")}, r"NUMBERED has the placeholder '0'"),
     ({"EMPTY": (91003, 409, "{}", "{}")}, r"EMPTY has the placeholder ''"),
     ({"OPEN": (91003, 409, "a {x", "b")}, r"OPEN: expected '}' before end of string"),

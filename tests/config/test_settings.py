@@ -114,11 +114,11 @@ def test_settings_are_frozen() -> None:
         ({"DB_REPLICAS": {"default": ["sqlite:///a"]}}, "DB_REPLICAS: 'default' cannot have replicas, only a SQLite,"),
         (
             {"DB_URL": "postgres://u:geheim@h/d", "DB_REPLICAS": {"default": ["postgresql://h/d", "mysql://h/d"]}},
-            "DB_REPLICAS: replica 2 of 'default' is not of the same kind, which is PostgreSQL",
+            "DB_REPLICAS: replica 2 of 'default' is not of the same type, which is PostgreSQL",
         ),
         (
             {"DB_URL": "sqlite:///a", "DB_REPLICAS": {"default": ["embedded://"]}},
-            "DB_REPLICAS: replica 1 of 'default' is not of the same kind, which is SQLite",
+            "DB_REPLICAS: replica 1 of 'default' is not of the same type, which is SQLite",
         ),
         (
             {

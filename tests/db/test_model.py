@@ -49,7 +49,7 @@ async def test_a_key_that_no_row_can_have_finds_none(key: object) -> None:
 
 
 async def test_only_what_is_unique_gets_a_single_row() -> None:
-    with pytest.raises(SanicBaseError, match=r"title is not unique in Book\. Unique are: id, pk, slug\."):
+    with pytest.raises(SanicBaseError, match=r"title is not unique in Book\. Unique sets: id, pk, slug\."):
         await Book.get_by_unique(title="x")
     await Book.create(slug="a")
     assert await Book.get_by_unique(slug="a") is not None

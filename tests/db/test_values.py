@@ -337,9 +337,9 @@ async def test_flags_and_floats_are_no_keys() -> None:
         assert await Every.update_by_pk(key, number=8) is False
         assert await Every.delete_by_pk(key) is False
     for wrong in (True, 1.0, 1.5):
-        with pytest.raises(InvalidValue, match="'id' takes a value of type int"):
+        with pytest.raises(InvalidValue, match="'id' must be a value of type int"):
             await Every.delete_by({"id": wrong})
-        with pytest.raises(InvalidValue, match="'id' takes a value of type int"):
+        with pytest.raises(InvalidValue, match="'id' must be a value of type int"):
             await Every.filter(id__in=[wrong]).update(number=8)
     row = await Every.get_by_pk("1")
     assert row is not None

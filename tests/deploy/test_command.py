@@ -92,14 +92,14 @@ def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("systemd xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
-        ("systemd xi_test --account --python /nowhere/python", "/nowhere/python is no interpreter that can be run."),
+        ("systemd xi_test --user nobody-here", "The account nobody-here does not exist. Create it"),
+        ("systemd xi_test --account --python /nowhere/python", "/nowhere/python is not an executable interpreter."),
         ("systemd xi_test --account --python venv/python", "venv/python is no absolute path"),
-        ("systemd xi_test --account --directory /nowhere", "There is no /nowhere/http_xi_test.py."),
+        ("systemd xi_test --account --directory /nowhere", "/nowhere/http_xi_test.py does not exist."),
         ("systemd xi_test --account --directory '/a;b' --elsewhere", "which such files cannot carry"),
         ("systemd xi_test --account --user root", "Use either --user, for files of root, or --account."),
-        ("systemd xi_test --elsewhere --user 'a b'", "'a b' is no name of an account."),
-        ("supervisor xi_test --user nobody-here", "This machine has no account nobody-here: make it"),
+        ("systemd xi_test --elsewhere --user 'a b'", "'a b' is not a valid account name."),
+        ("supervisor xi_test --user nobody-here", "The account nobody-here does not exist. Create it"),
         ("nginx xi_test --http nonsense", "'nonsense' is no address: write HOST:PORT"),
         ("nginx xi_test --http 10.0.0.1:99999", "is no address: write HOST:PORT"),
         ("nginx xi_test --server-name 'a;b'", "'a;b' is no name of a server"),
@@ -122,7 +122,7 @@ def test_a_service_without_launch_files_is_a_sentence(tell: Tell, project: Proje
         file.unlink()
     told = tell("systemd", "xi_test", "--account")
     assert told.returncode == 1
-    assert "There is no launch file of xi_test" in told.stderr
+    assert "has no launch file of xi_test" in told.stderr
 
 
 def test_scripts_alone_need_no_nginx(tell: Tell, project: Project) -> None:

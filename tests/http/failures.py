@@ -55,7 +55,7 @@ class Case(NamedTuple):
 
 INVALID = ("The parameters are not valid.", "参数有误。")
 BUSY = ("The service is temporarily unavailable. Try again later.", "服务暂时不可用，请稍后再试。")
-BROKEN = ("The service failed. Its log has the reason.", "服务内部错误，原因已写入日志。")
+BROKEN = ("An internal server error occurred. The log has the details.", "服务内部错误，原因已写入日志。")
 STALE = ("The resource was modified by another request. Read it again.", "资源已被其他请求修改，请重新读取。")
 MISSING = ("The resource was not found.", "资源不存在。")
 SOON = {"Retry-After": "1"}

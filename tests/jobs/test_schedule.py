@@ -138,12 +138,12 @@ def test_where_the_clocks_are_changed(line: str, start: datetime, expected: list
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("", "is no crontab line: wrong number of fields"),
-        ("* * * *", "is no crontab line: wrong number of fields"),
-        ("61 * * * *", "is no crontab line: bad minute"),
-        ("* * * * MOON", "is no crontab line: bad day-of-week"),
-        ("0 0 31 2 *", "is no crontab line: bad day-of-month"),
-        ("@daily", "is no crontab line: wrong number of fields"),
+        ("", "is not a valid crontab line: wrong number of fields"),
+        ("* * * *", "is not a valid crontab line: wrong number of fields"),
+        ("61 * * * *", "is not a valid crontab line: bad minute"),
+        ("* * * * MOON", "is not a valid crontab line: bad day-of-week"),
+        ("0 0 31 2 *", "is not a valid crontab line: bad day-of-month"),
+        ("@daily", "is not a valid crontab line: wrong number of fields"),
     ],
 )
 def test_a_wrong_line_is_told_in_a_sentence(line: str, sentence: str) -> None:

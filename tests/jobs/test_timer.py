@@ -53,9 +53,9 @@ def test_a_crontab_line_is_read_in_its_own_zone_or_in_the_service_s() -> None:
         (refresh, {"every": float("nan")}, "`every` must be between"),
         (refresh, {"every": 1e300}, "`every` must be between"),
         (refresh, {"every": 1, "tz": "UTC"}, "`tz` belongs to `cron`"),
-        (refresh, {"cron": "61 * * * *"}, "no crontab line: bad minute"),
-        (refresh, {"cron": "0 0 30 2 *"}, "no crontab line: bad day-of-month"),
-        (refresh, {"cron": "0 0 * 2 MON#5", "tz": "Mars/Base"}, "'Mars/Base' is no time zone"),
+        (refresh, {"cron": "61 * * * *"}, "not a valid crontab line: bad minute"),
+        (refresh, {"cron": "0 0 30 2 *"}, "not a valid crontab line: bad day-of-month"),
+        (refresh, {"cron": "0 0 * 2 MON#5", "tz": "Mars/Base"}, "'Mars/Base' is not a time zone"),
         (refresh, {"every": 1, "timeout": 0}, "`timeout` must be a number of seconds above 0"),
         (refresh, {"every": 1, "grace": 0.5}, "`grace` must be at least 1 second"),
         (refresh, {"every": 1, "overlap": "wait"}, "`overlap` must be one of skip, allow"),
@@ -75,7 +75,7 @@ def test_arguments_may_be_bound_beforehand() -> None:
 
 def test_two_timers_of_one_name_are_refused() -> None:
     check_timers([Timer(refresh, every=1), Timer(refresh, every=60, name="hourly")])
-    with pytest.raises(ConfigError, match=r"several timers named \S+refresh: give each a `name=`"):
+    with pytest.raises(ConfigError, match=r"several timers named \S+refresh: give each a unique `name=`"):
         check_timers([Timer(refresh, every=1), Timer(refresh, every=60)])
 
 

@@ -131,14 +131,14 @@ def test_two_timers_of_one_name_end_the_process_with_a_sentence(tmp_path: Path, 
     report = run_to_exit(service, cwd=tmp_path, prefix="SHOP_", env={"SHOP_REDIS_URL": redis_url})
     assert report.code == 1
     assert report.output.splitlines()[-1] == (
-        "There are several timers named __main__.note: give each a `name=` of its own."
+        "There are several timers named __main__.note: give each a unique `name=`."
     )
 
 
 def test_a_timer_that_cannot_be_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
     report = run_to_exit(write_service(tmp_path, "Timer(note, cron='61 * * * *')"), cwd=tmp_path, prefix="SHOP_")
     assert report.code == 1
-    assert report.output == "The timer __main__.note: `cron='61 * * * *'` is no crontab line: bad minute.\n"
+    assert report.output == "The timer __main__.note: `cron='61 * * * *'` is not a valid crontab line: bad minute.\n"
 
 
 def test_a_private_valkey_is_said_to_be_this_machine_s_own(tmp_path: Path) -> None:

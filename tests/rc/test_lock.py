@@ -91,7 +91,7 @@ class TestHolding:
 
     @pytest.mark.parametrize("ttl", [0, -1, 0.01, nan, inf, -inf, 86401, 1e300])
     async def test_a_ttl_that_cannot_be_is_refused(self, ttl: float) -> None:
-        with pytest.raises(ValueError, match=r"`ttl` is a number of seconds from 0\.1 to 86400"):
+        with pytest.raises(ValueError, match=r"`ttl` must be a number of seconds from 0\.1 to 86400"):
             async with lock("rebuild", ttl=ttl):
                 pytest.fail("taken")
 

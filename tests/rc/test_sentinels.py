@@ -168,7 +168,7 @@ async def test_what_is_wrong_is_a_sentence(sentinels: Sentinels, redis_url: str)
             await opened.ping()
     async with clients(sentinels.url.replace(SERVICE, "stranger")) as opened:
         with pytest.raises(
-            ResourceError, match="has no master: its Sentinels see that of 'stranger' down, or know no such service"
+            ResourceError, match="has no master: its Sentinels report 'stranger' as down, or do not know it"
         ):
             await opened.ping()
     async with clients(f"redis+sentinel://{redis_url.split('/')[2]}/mymaster") as opened:

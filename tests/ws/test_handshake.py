@@ -143,4 +143,4 @@ async def test_the_header_that_a_handshake_cannot_have_is_named(serve: Serve) ->
         answer = await asyncio.to_thread(exchange, port, request(b"/open", *WHOLE, "Cookie: name=茶".encode()))
     assert answer.status == 400
     said = json.loads(answer.body)["msg"]
-    assert said == "The header cookie holds a character that a WebSocket handshake cannot have."
+    assert said == "The header cookie contains a character that a WebSocket handshake must not have."

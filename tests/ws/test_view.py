@@ -356,7 +356,7 @@ def test_a_user_needs_an_admit_that_returns_one() -> None:
         @classmethod
         async def admit(cls, request: Request) -> None: ...
 
-    with pytest.raises(SanicBaseError, match="NobodyWS takes a user, and its admit returns none"):
+    with pytest.raises(SanicBaseError, match="NobodyWS takes a user, but its admit returns none"):
         NobodyWS.attach(Blueprint("ws"), "/ws")
 
 

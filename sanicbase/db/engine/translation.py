@@ -42,7 +42,7 @@ MESSAGES = {
     "too_long": "is too long",
     "out_of_range": "is out of range",
     "invalid_text": "has characters that cannot be stored",
-    "invalid_datetime": "is no date or time that can be stored",
+    "invalid_datetime": "is not a date or time that can be stored",
     "invalid_value": "does not fit its column",
 }
 

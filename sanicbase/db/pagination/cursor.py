@@ -19,7 +19,7 @@ class InvalidCursor(InvalidQuery):
 
     def __init__(self) -> None:
         super().__init__(
-            "This cursor does not belong to this list in this order. Take it from an answer, or begin without one.",
+            "The cursor does not belong to this list in this order. Use one from a response, or start without one.",
             path="cursor",
             code="invalid_cursor",
         )

@@ -42,7 +42,7 @@ class Declaration:
             raise SanicBaseError(f"{owner}: Meta has no option {unknown[0]!r}. Allowed: {', '.join(OPTIONS)}.")
         source = given.get("source")
         if not (isinstance(source, type) and issubclass(source, Model)):
-            raise SanicBaseError(f"{owner}: say in Meta which model the list is of: source = Article.")
+            raise SanicBaseError(f"{owner}: declare the model of the list in Meta: source = Article.")
         return cls(
             source=source,
             filters=tuple(Filter(owner, source, entry) for entry in _names(owner, given, "filters")),
@@ -74,9 +74,9 @@ class Declaration:
 def _names(owner: str, given: dict[str, Any], option: str) -> tuple[str, ...]:
     names = given.get(option, ())
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise SanicBaseError(f"{owner}: {option} is a tuple of names; of a single one: {option} = ({names!r},).")
+        raise SanicBaseError(f"{owner}: {option} must be a tuple of names; for a single name: {option} = ({names!r},).")
     if len(set(names)) < len(names):
-        raise SanicBaseError(f"{owner}: {option} names something twice: {', '.join(names)}.")
+        raise SanicBaseError(f"{owner}: {option} contains duplicates: {', '.join(names)}.")
     return tuple(names)
 
 

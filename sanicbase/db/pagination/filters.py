@@ -76,7 +76,7 @@ class Filter:
         if isinstance(relation, ForeignKeyFieldInstance):
             return annotated(Any, _Later(self))
         if not more and is_to_many(self.source, first):
-            raise self._wrong(f"{first} leads to several rows, so a row would be in the list several times")
+            raise self._wrong(f"{first} is a to-many relation, so a row would appear in the list several times")
         raise self._wrong(f"{self.source.__name__} has no column or foreign key {first!r}")
 
     @cached_property
@@ -96,7 +96,7 @@ class Filter:
         return TypeAdapter(self._type(column))
 
     def _unknown(self) -> NoReturn:
-        raise self._wrong("it leads to another model, and the database is not open")
+        raise self._wrong("it is a relation, and the database is not open")
 
     def _type(self, column: Column[Any]) -> Any:
         """The type of the operator's right-hand side."""
@@ -104,7 +104,7 @@ class Filter:
             return Annotated[bool, BeforeValidator(single_value)]
         kind = column_type(column)
         if kind is None:
-            raise self._wrong(f"{type(column).__name__} is not filtered by")
+            raise self._wrong(f"{type(column).__name__} does not support filters")
         if self.operator in LISTS:
             several: Any = list[annotated(_read(kind), AfterValidator(_sendable))]  # type: ignore[misc]
             return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(split_commas))
@@ -113,16 +113,16 @@ class Filter:
     def _single(self, column: Column[Any], kind: ColumnType) -> Any:
         if self.operator in TEXTUAL:
             if not kind.text:
-                raise self._wrong(f"{self.operator} is for text, and {column.model_field_name} is none")
+                raise self._wrong(f"{self.operator} requires text, and {column.model_field_name} is not text")
             return Annotated[str, Field(max_length=getattr(column, "max_length", MAX_TEXT))]
         if self.operator in ORDERED and not kind.ordered:
-            raise self._wrong(f"{column.model_field_name} is not compared by {self.operator}")
+            raise self._wrong(f"{self.operator} does not apply to {column.model_field_name}")
         return _read(kind)
 
     def _wrong(self, reason: str) -> SanicBaseError:
         return SanicBaseError(
             f"{self.owner}: the filter {self.entry!r} is not possible: {reason}. A filter is a column, or a column "
-            f"behind foreign keys, and one of these: {', '.join(OPERATORS)}."
+            f"behind foreign keys, with one of these operators: {', '.join(OPERATORS)}."
         )
 
 

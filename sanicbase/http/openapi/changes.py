@@ -28,12 +28,12 @@ class _Documents:
         for path, methods in self._old.get("paths", {}).items():
             methods_now = self._new.get("paths", {}).get(path)
             if methods_now is None:
-                yield f"{path} is gone."
+                yield f"{path} was removed."
                 continue
             for method, operation in methods.items():
                 where = f"{method.upper()} {path}"
                 if method not in methods_now:
-                    yield f"{where} is gone."
+                    yield f"{where} was removed."
                 else:
                     yield from self._operation(operation, methods_now[method], where)
 
@@ -49,7 +49,7 @@ class _Documents:
         for key, parameter in before.items():
             place = f"{where}: the {key[0]} parameter {key[1]}"
             if key not in after:
-                yield f"{place} is gone."
+                yield f"{place} was removed."
                 continue
             if after[key].get("required") and not parameter.get("required"):
                 yield f"{place} is required now."
@@ -63,7 +63,7 @@ class _Documents:
             yield f"{where}: the body is required now."
         for kind, content in old.get("content", {}).items():
             if kind not in new.get("content", {}):
-                yield f"{where}: the body is not taken as {kind} any more."
+                yield f"{where}: the body is no longer accepted as {kind}."
             else:
                 yield from self._compare.taken(
                     content.get("schema", {}), new["content"][kind].get("schema", {}), f"{where}: body"
@@ -75,12 +75,12 @@ class _Documents:
                 continue
             place = f"{where}: {status}"
             if status not in new:
-                yield f"{place} is gone."
+                yield f"{place} was removed."
                 continue
             before, after = resolved(self._old, response), resolved(self._new, new[status])
             for kind, content in before.get("content", {}).items():
                 if kind not in after.get("content", {}):
-                    yield f"{place} is not {kind} any more."
+                    yield f"{place} is no longer returned as {kind}."
                 else:
                     yield from self._compare.given(
                         content.get("schema", {}), after["content"][kind].get("schema", {}), place

@@ -65,7 +65,7 @@ class Comparison:
         for this in each_of:
             pairs = [(this, other) if taken else (other, this) for other in one_of]
             if all(any(self._single(old, new, where, taken=taken)) for old, new in pairs):
-                yield f"{where} {'takes no' if taken else 'may be'} {_named(this)} {'any more' if taken else 'now'}."
+                yield f"{where} {'no longer accepts' if taken else 'can now be'} {_named(this)}."
 
     def _single(self, old: Schema, new: Schema, where: str, *, taken: bool) -> Iterator[str]:
         if problem := _kind(old, new, taken=taken):
@@ -84,15 +84,15 @@ class Comparison:
         before, after = old.get("properties", {}), new.get("properties", {})
         must, must_now = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(before.keys() - after.keys()):
-            yield f"{where}.{name} is gone."
+            yield f"{where}.{name} was removed."
         for name in sorted((must_now - must) if taken else ()):
             yield f"{where}.{name} is {'required now' if name in before else 'new and required'}."
         for name in sorted(() if taken else (must - must_now) & after.keys()):
-            yield f"{where}.{name} may be missing now."
+            yield f"{where}.{name} can now be missing."
         for name in sorted(before.keys() & after.keys()):
             yield from self._compare(before[name], after[name], f"{where}.{name}", taken=taken)
         if taken and old.get("additionalProperties", True) is not False and new.get("additionalProperties") is False:
-            yield f"{where} takes no unknown fields any more."
+            yield f"{where} no longer accepts unknown fields."
 
 
 def _kind(old: Schema, new: Schema, *, taken: bool) -> str:
@@ -118,11 +118,11 @@ def _values(old: Schema, new: Schema, *, taken: bool) -> Iterator[str]:
     if taken and after is not None:
         gone = "some values" if before is None else ", ".join(repr(value) for value in before if value not in after)
         if gone:
-            yield f"takes {gone} no more"
+            yield f"no longer accepts {gone}"
     if not taken and before is not None:
         more = "anything" if after is None else ", ".join(repr(value) for value in after if value not in before)
         if more:
-            yield f"may be {more} now"
+            yield f"can now be {more}"
     for name in ("pattern", "format"):
         if old.get(name) != new.get(name) and (new.get(name) if taken else old.get(name)):
             yield f"has another {name}"

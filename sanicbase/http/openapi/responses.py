@@ -27,7 +27,7 @@ ERRORS = {
     413: ("TooLarge", "The body is too large."),
     415: ("UnsupportedContentType", "The content type of the body is not supported."),
     422: ("Invalid", "The request is not valid; `data` has an error for each invalid value."),
-    500: ("Failed", "The service failed. Its log has the reason, with the id of the request."),
+    500: ("Failed", "An internal server error occurred. The log has the details, with the id of the request."),
     503: ("Unavailable", "The service is temporarily unavailable."),
 }
 """By status, the name and the description of each error response."""

@@ -21,7 +21,7 @@ __all__ = ["MULTIPART", "URL_ENCODED", "FormBody", "FormPart", "UploadedFile"]
 
 def _file(value: object) -> File:
     if not isinstance(value, File):
-        raise ValueError("this is no file")
+        raise ValueError("this is not a file")
     return value
 
 

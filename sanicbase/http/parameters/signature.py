@@ -67,14 +67,14 @@ class Signature:
             return get_type_hints(self.function, include_extras=True)
         except (NameError, TypeError) as exc:
             raise SanicBaseError(
-                f"{self.owner}: an annotation cannot be understood: {exc}. Define or import it in the view's module."
+                f"{self.owner}: an annotation cannot be resolved: {exc}. Define or import it in the view's module."
             ) from exc
 
     @cached_property
     def returns(self) -> Any:
         """The annotation of what it returns."""
         if "return" not in self.hints:
-            raise SanicBaseError(f"{self.owner}: annotate what it returns; `-> None` for nothing.")
+            raise SanicBaseError(f"{self.owner}: annotate the return type; use `-> None` if it returns nothing.")
         return self.hints["return"]
 
     @cached_property
@@ -82,24 +82,24 @@ class Signature:
         """All of them but the request."""
         parameters = list(inspect.signature(self.function).parameters.values())[1 if self.bound else 0 :]
         if not parameters or not _is_positional(parameters[0]):
-            raise SanicBaseError(f"{self.owner}: it takes the request first: request: Request.")
+            raise SanicBaseError(f"{self.owner}: the first parameter must be the request: `request: Request`.")
         first = parameters[0].name
         if first != "request" and not _is_request(hint := self.hints.get(first, SanicRequest)):
-            raise SanicBaseError(f"{self.owner}: it takes the request first, and {first!r} is a {hint}.")
+            raise SanicBaseError(f"{self.owner}: the first parameter must be the request, but {first!r} is a {hint}.")
         return {parameter.name: self._parameter(parameter) for parameter in parameters[1:]}
 
     def _parameter(self, parameter: inspect.Parameter) -> Parameter:
         name = parameter.name
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            self._refuse(name, "name each parameter that it takes")
+            self._refuse(name, "declare each parameter by name, without *args, **kwargs or positional-only ones")
         if name not in self.hints:
             self._refuse(name, "annotate it")
         annotation = self.hints[name]
         params = params_of(annotation)
         if len(params) > 1:
-            self._refuse(name, "it comes from one place only")
+            self._refuse(name, "declare only one source")
         if params and name in (*MODELS, "user"):
-            self._refuse(name, "this name is taken; give the value another one, and the alias of this name")
+            self._refuse(name, "this name is reserved; use another one, with this name as its alias")
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         return Parameter(name, annotation, default, params[0] if params else None)
 
@@ -114,7 +114,9 @@ class Signature:
         }
         for name, parameter in path.items():
             if not parameter.required:
-                self._refuse(name, "a parameter of the path has no default; or say Annotated[…, Query()]")
+                self._refuse(
+                    name, "a path parameter cannot have a default; for a query parameter, write Annotated[…, Query()]"
+                )
         return path
 
     @property
@@ -153,7 +155,7 @@ class Signature:
         if "query" not in self.parameters:
             return self._singles(Query)
         if singles := self.single(Query):
-            self._refuse(next(iter(singles)), "`query` takes the whole query string; make this a field of it")
+            self._refuse(next(iter(singles)), "`query` takes the whole query string; make this a field of its model")
         model = self._model("query")
         if issubclass(model, ListQuery):
             return ListParameters(model, TypeAdapter(model))

@@ -86,11 +86,11 @@ class PathParameters:
         """Add the arguments. Raises NotFound."""
         path = request.match_info
         if any(isinstance(value, str) and unstorable_character(value) for value in path.values()):
-            raise NotFound("There is nothing at this path.")
+            raise NotFound("The path was not found.")
         try:
             arguments.update(vars(self.type.validate_python(path)))
         except ValidationError as exc:
-            raise NotFound("There is nothing at this path.") from exc
+            raise NotFound("The path was not found.") from exc
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,11 @@ def without_field(made: Document, name: str, field: str) -> None:
 
 
 BREAKING: list[tuple[Callable[[Document], Any], str]] = [
-    (lambda made: made["paths"].pop(ONE), f"{ONE} is gone."),
-    (lambda made: made["paths"][ONE].pop("patch"), f"PATCH {ONE} is gone."),
+    (lambda made: made["paths"].pop(ONE), f"{ONE} was removed."),
+    (lambda made: made["paths"][ONE].pop("patch"), f"PATCH {ONE} was removed."),
     (
         lambda made: made["paths"][LIST]["get"]["parameters"].remove(parameter(made, "size")),
-        f"GET {LIST}: the query parameter size is gone.",
+        f"GET {LIST}: the query parameter size was removed.",
     ),
     (
         lambda made: parameter(made, "page").update(required=True),
@@ -63,14 +63,14 @@ BREAKING: list[tuple[Callable[[Document], Any], str]] = [
     ),
     (
         lambda made: parameter(made, "order")["schema"]["items"]["enum"].remove("title"),
-        f"GET {LIST}: the query parameter order[] takes 'title' no more.",
+        f"GET {LIST}: the query parameter order[] no longer accepts 'title'.",
     ),
     (lambda made: new_field(made, COMMENT, required=True), f"POST {ONE}/comments: body.new is new and required."),
     (
         lambda made: schema(made, "ArticleIn")["required"].append("body"),
         f"POST {LIST}: body.body is required now.",
     ),
-    (lambda made: without_field(made, "ArticleIn", "published"), f"POST {LIST}: body.published is gone."),
+    (lambda made: without_field(made, "ArticleIn", "published"), f"POST {LIST}: body.published was removed."),
     (
         lambda made: schema(made, COMMENT)["properties"]["body"].update(maxLength=5),
         f"POST {ONE}/comments: body.body has a lower maxLength: 5.",
@@ -81,33 +81,33 @@ BREAKING: list[tuple[Callable[[Document], Any], str]] = [
     ),
     (
         lambda made: schema(made, COMMENT).update(additionalProperties=False),
-        f"POST {ONE}/comments: body takes no unknown fields any more.",
+        f"POST {ONE}/comments: body no longer accepts unknown fields.",
     ),
     (
         lambda made: schema(made, "ArticlePatch")["properties"].update(title={"type": "string"}),
-        f"PATCH {ONE}: body.title takes no null any more.",
+        f"PATCH {ONE}: body.title no longer accepts null.",
     ),
-    (lambda made: without_field(made, "ArticleLine", "slug"), f"GET {LIST}: 200.data[].slug is gone."),
+    (lambda made: without_field(made, "ArticleLine", "slug"), f"GET {LIST}: 200.data[].slug was removed."),
     (
         lambda made: schema(made, "ArticleLine")["required"].remove("slug"),
-        f"GET {LIST}: 200.data[].slug may be missing now.",
+        f"GET {LIST}: 200.data[].slug can now be missing.",
     ),
     (
         lambda made: schema(made, "ArticleLine")["properties"].update(slug={"type": ["string", "null"]}),
-        f"GET {LIST}: 200.data[].slug may be null now.",
+        f"GET {LIST}: 200.data[].slug can now be null.",
     ),
     (
         lambda made: schema(made, "ArticleLine")["properties"].update(id={"type": "number"}),
         f"GET {LIST}: 200.data[].id was integer and is number.",
     ),
-    (lambda made: made["paths"][LIST]["post"]["responses"].pop("201"), f"POST {LIST}: 201 is gone."),
+    (lambda made: made["paths"][LIST]["post"]["responses"].pop("201"), f"POST {LIST}: 201 was removed."),
     (
         lambda made: made["paths"][LIST]["get"].update(security=[{"bearer": []}]),
         f"GET {LIST} requires authentication now.",
     ),
     (
         lambda made: made["paths"][LIST]["post"]["requestBody"]["content"].pop("application/json"),
-        f"POST {LIST}: the body is not taken as application/json any more.",
+        f"POST {LIST}: the body is no longer accepted as application/json.",
     ),
 ]
 
