@@ -97,7 +97,7 @@ class TestHolding:
 
     @pytest.mark.parametrize("wait", [-1, -0.001, nan, -inf])
     async def test_a_wait_that_cannot_be_is_refused(self, wait: float) -> None:
-        with pytest.raises(ValueError, match="`wait` is a number of seconds, 0 or more"):
+        with pytest.raises(ValueError, match="`wait` must be a number of seconds, 0 or more"):
             async with lock("rebuild", wait=wait):
                 pytest.fail("taken")
 
