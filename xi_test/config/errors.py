@@ -10,4 +10,4 @@ class XiTestError(ErrorCode):
     SLUG_TAKEN = 1002, 409, "Another article has the slug {slug}.", "slug {slug} 已被另一篇文章占用。"
 
     COMMENT_NOT_FOUND = 1101, 404, "There is no such comment.", "没有这条评论。"
-    WORD_BANNED = 1102, 422, "The comment holds a banned word.", "评论中含有违禁词。"
+    WORD_BANNED = 1102, 422, "The comment contains a banned word.", "评论中含有违禁词。"
