@@ -138,7 +138,8 @@ def test_an_account_that_cannot_reach_the_project_is_told_so(tell: Tell, project
     told = tell("systemd", "xi_test", "--user", "nobody", "--python", sys.executable)
     assert told.returncode == 1
     assert "nobody cannot access" in told.stderr
-    assert "(mode 700)" in told.stderr and "no access to" in told.stderr
+    assert "(mode 700)" in told.stderr
+    assert "no access to" in told.stderr
 
 
 def test_a_root_folder_needs_an_account_by_name(tell: Tell, project: Project) -> None:

@@ -111,7 +111,7 @@ async def test_paths_queries_headers_and_files_are_sent_as_they_were_filled_in(
             await operation.locator("summary").first.click()
         await room.locator("input[name=number]").fill("")
         await room.locator(".send").click()
-        assert await room.locator(".answer").inner_text() == "Fill in what is required."
+        assert await room.locator(".answer").inner_text() == "Fill in the required fields."
         await room.locator("input[name=number]").fill("7")
         await room.locator(".send").click()
         await room.locator(".answer .status").wait_for()

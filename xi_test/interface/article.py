@@ -53,7 +53,7 @@ class ArticlesAPI(BaseAPI):
     """All articles."""
 
     async def get(self, request: Request, query: articles.ArticleQuery) -> Page[ArticleLine]:
-        """One page of the published articles, newest first by default."""
+        """List the published articles, newest first by default."""
         page = await articles.published_articles(query)
         comments = await counts_below([article.id for article in page.items])
         return page.map(lambda article: _line(article, comments[article.id]))
@@ -72,11 +72,11 @@ class ArticleAPI(BaseAPI):
         return _read(await ArticleRC.get(article_id))
 
     async def patch(self, request: Request, article_id: Key, body: ArticlePatch, user: UserRC) -> ArticleRC:
-        """Update some of its fields."""
+        """Update an article."""
         return _found(await articles.change_article(article_id, body.model_dump(exclude_none=True)))
 
     async def delete(self, request: Request, article_id: Key, user: UserRC) -> None:
-        """Delete the article and its comments."""
+        """Delete an article and its comments."""
         if not await articles.delete_article(article_id):
             raise XiTestError.ARTICLE_NOT_FOUND()
 

@@ -37,14 +37,14 @@ class CommentsAPI(BaseAPI):
     """The comments of an article."""
 
     async def get(self, request: Request, article_id: Key, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
-        """One page of the comments, oldest first."""
+        """List the comments of an article, oldest first."""
         page = await comments.comments_below(article_id, query)
         if not page.items and await ArticleRC.get(article_id) is None:
             raise XiTestError.ARTICLE_NOT_FOUND()
         return page.map(CommentOut.model_validate)
 
     async def post(self, request: Request, article_id: Key, body: CommentIn, user: UserRC) -> Created[CommentOut]:
-        """Add a comment."""
+        """Add a comment to an article."""
         comment = await comments.add_comment(user, article_id, body.body)
         if comment is None:
             raise XiTestError.ARTICLE_NOT_FOUND()
@@ -55,6 +55,6 @@ class CommentAPI(BaseAPI):
     """One comment."""
 
     async def delete(self, request: Request, article_id: Key, comment_id: Key, user: UserRC) -> None:
-        """Delete the comment."""
+        """Delete a comment."""
         if not await comments.delete_comment(article_id, comment_id):
             raise XiTestError.COMMENT_NOT_FOUND()

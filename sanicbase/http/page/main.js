@@ -19,7 +19,7 @@ async function start() {
     draw(await response.json());
   } catch (error) {
     document.body.replaceChildren(
-      h("p", { class: "wrong", id: "broken" }, _("The document could not be read: "), error.message),
+      h("p", { class: "wrong", id: "broken" }, _("The document could not be loaded: "), error.message),
     );
   }
 }
@@ -77,7 +77,7 @@ function grouped(operations, tags) {
 }
 
 function sidebar(groups, api, main) {
-  const none = h("p", { class: "facts", hidden: true }, _("Nothing matches."));
+  const none = h("p", { class: "facts", hidden: true }, _("No matches."));
   const hint = _("Filter operations");
   const filter = h("input", { type: "search", id: "filter", placeholder: hint, "aria-label": hint });
   const lists = groups.map(([tag, members]) =>
@@ -154,7 +154,7 @@ function tokenField(operations) {
         keepToken("");
       },
     },
-    _("Forget"),
+    _("Clear"),
   );
   // Browsers keep passwords of forms only, and warn of those outside.
   return h(

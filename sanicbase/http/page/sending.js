@@ -30,7 +30,7 @@ export function tryForm(operation, schemas, base) {
     event.preventDefault();
     if (!form.checkValidity()) {
       form.reportValidity();
-      answer.replaceChildren(h("p", { class: "wrong" }, _("Fill in what is required.")));
+      answer.replaceChildren(h("p", { class: "wrong" }, _("Fill in the required fields.")));
       return;
     }
     button.disabled = true;
@@ -188,14 +188,14 @@ async function ask(asked, place) {
   try {
     response = await fetch(url, { ...options, credentials: "same-origin" });
   } catch (error) {
-    place.replaceChildren(h("p", { class: "wrong" }, _("No answer: "), error.message));
+    place.replaceChildren(h("p", { class: "wrong" }, _("No response: "), error.message));
     return;
   }
   const content = await response.blob();
   const took = Math.round(performance.now() - begun);
   const kind = response.ok ? "good" : "wrong";
   place.replaceChildren(
-    h("h4", {}, _("Answer")),
+    h("h4", {}, _("Response")),
     h(
       "p",
       { class: "status" },
