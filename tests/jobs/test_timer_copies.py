@@ -143,4 +143,4 @@ def test_a_timer_that_cannot_be_ends_the_process_with_a_sentence(tmp_path: Path)
 
 def test_a_private_valkey_is_said_to_be_this_machine_s_own(tmp_path: Path) -> None:
     with copy(write_service(tmp_path), "") as only:
-        assert wait_until(lambda: "this machine is alone. Set SHOP_REDIS_URL" in only.output(), SOON)
+        assert wait_until(lambda: "on this machine only. Set SHOP_REDIS_URL" in only.output(), SOON)
