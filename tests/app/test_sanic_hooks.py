@@ -188,7 +188,10 @@ if __name__ == "__main__":
     ("start", "said"),
     [
         ("raise LookupError('no price list')", "LookupError: no price list"),
-        ("app.shared_ctx.lock_of_a_thread = __import__('threading').Lock()", "Store only objects of multiprocessing in it"),
+        (
+            "app.shared_ctx.lock_of_a_thread = __import__('threading').Lock()",
+            "Store only objects of multiprocessing in it",
+        ),
         ("raise SystemExit('The price list is missing.')", "The price list is missing.\n"),
     ],
     ids=["exception", "shared_ctx", "SystemExit"],

@@ -275,7 +275,8 @@ def test_websockets_and_http_share_one_valkey_and_scripts_run_beside(project: Pr
                 assert command.wait() == 0
             wait_until(lambda: "Deleted 0 old access records." in project.log.read_text())
             wait_until(
-                lambda: "Timers are coordinated" in project.log.read_text(), what="the scripts, which listen to signals by then"
+                lambda: "Timers are coordinated" in project.log.read_text(),
+                what="the scripts, which listen to signals by then",
             )
             assert len(project.valkeys()) == 1
             assert scripts.terminate() == 0
