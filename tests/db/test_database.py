@@ -240,7 +240,7 @@ async def test_database_is_closed_when_another_does_not_open(
 
 async def test_sqlite_file_that_cannot_be_made_is_a_sentence(service: Service) -> None:
     config = service.config(DB_URL="sqlite:///no_such_folder/shop.sqlite3")
-    await assert_does_not_open(config, "DB_URL", "the folder /no_such_folder does not exist. Make it")
+    await assert_does_not_open(config, "DB_URL", "the folder /no_such_folder does not exist. Create it")
     await assert_opens(service.config())
 
 
