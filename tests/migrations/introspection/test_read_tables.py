@@ -296,5 +296,5 @@ async def test_what_tortoise_makes_is_read_as_its_models_say(store: Store) -> No
     assert held[("shelf_id",)] == ("NO ACTION" if dialect == "mysql" else "RESTRICT")
     defaults = {name: each.default for name, each in tables["stock_holding"].columns.items() if each.default}
     assert defaults.keys() == {"state", "report", "amount", "price", "ratio", "ready", "big", "at", "later", "rank"}
-    assert defaults["told"] == "'it''s new'"
+    assert defaults["report"] == "'it''s new'"
     assert (defaults["amount"], defaults["big"], defaults["rank"]) == ("-3", str(2**40), "7")
