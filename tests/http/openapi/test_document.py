@@ -266,7 +266,7 @@ def test_declared_errors_are_told_with_their_codes(made: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("wrong", [404, "NotFound", ValueError, NotFound("gone")])
 def test_only_an_error_with_a_status_can_be_declared(wrong: Any) -> None:
-    with pytest.raises(SanicBaseError, match="give a code"):
+    with pytest.raises(SanicBaseError, match="pass a code"):
         raises(wrong)
 
 
