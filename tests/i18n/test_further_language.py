@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,9 +192,17 @@ def library(further_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def test_the_sentences_of_commands_are_in_it(
-    further_terminal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def forgotten_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands import the service here, in the tests' process; a later test may create one of the same name."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("further_terminal", "forgotten_service")
+def test_the_sentences_of_commands_are_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
