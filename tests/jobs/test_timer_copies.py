@@ -98,7 +98,7 @@ def test_a_run_that_was_stopped_is_cancelled_when_a_later_one_took_its_place(
         has_runs(client, 2)
         os.kill(stopped.pid, signal.SIGCONT)
         has_runs(client, 3)
-        wait_until(lambda: "a later run took its place: it is cancelled" in stopped.output(), SOON)
+        wait_until(lambda: "lost its lease to a later run and is cancelled" in stopped.output(), SOON)
     events = [(run.pid, run.event) for run in runs(client)]
     assert events[:3] == [(stopped.pid, "begins"), (other.pid, "begins"), (stopped.pid, "ends")]
 
@@ -122,7 +122,7 @@ def test_a_stop_lets_the_run_end_in_its_finally(tmp_path: Path, redis_url: str, 
     with copy(service, redis_url, SHOP_GRACEFUL_SHUTDOWN_TIMEOUT="0.5") as only:
         has_runs(client, 1)
         assert only.terminate() == 0
-        assert "Waiting for __main__.long, 0.5 seconds at most." in only.output()
+        assert "Waiting for __main__.long for at most 0.5 seconds." in only.output()
     assert [run.event for run in runs(client)] == ["begins", "ends"]
 
 
