@@ -10,10 +10,11 @@ import pytest
 from sanicbase.testing.plugin import _or_skip
 from sanicbase.testing.private_server import PrivateServer
 from tests.cache.opening import library
+from tests.db.conftest import no_scope
 from tests.rc import kinds
 from tests.rc.conftest import cluster, opened, sentinels
 
-__all__ = ["cluster", "db_url", "opened", "own_redis", "sentinels", "shelves"]
+__all__ = ["cluster", "db_url", "no_scope", "opened", "own_redis", "sentinels", "shelves"]
 
 
 @pytest.fixture

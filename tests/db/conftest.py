@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from sanicbase.db import routing
 from tests.db.fragile import fragile, fragile_servers
 from tests.db.opening import STORES, Store
 
-__all__ = ["fragile", "fragile_servers", "store"]
+__all__ = ["fragile", "fragile_servers", "no_scope", "store"]
+
+
+@pytest.fixture(autouse=True)
+def no_scope() -> None:
+    """Start outside of a scope of read-your-writes: a request that a test makes without a loop begins one for good."""
+    routing._pinned.set(None)
 
 
 @pytest.fixture(params=STORES)

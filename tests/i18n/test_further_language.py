@@ -71,6 +71,7 @@ def further_terminal(further_language: str, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("LANGUAGE", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LC_ALL", f"{further_language}.UTF-8")
+    monkeypatch.setattr(main, "_help_option", None)  # click keeps its own option in the language of the first help
     return further_language
 
 
