@@ -17,7 +17,7 @@ from sanicbase.config import Config
 from sanicbase.config.redis_urls import RedisAddress, parse_redis_url
 from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc.cluster import BoundedCluster
-from sanicbase.rc.connections import SentinelPool, cancellation_safe, sentinel_connection_class
+from sanicbase.rc.connections import RetryUnlessRefused, SentinelPool, cancellation_safe, sentinel_connection_class
 from sanicbase.rc.handshake import Handshake
 from sanicbase.rc.notifier import Notifier
 
@@ -219,7 +219,7 @@ class RedisClients:
             "timeout": self._config.CONNECT_TIMEOUT,
             "socket_connect_timeout": self._config.CONNECT_TIMEOUT,
             "socket_timeout": socket_timeout,
-            "retry": Retry(BACKOFF, RETRIES),
+            "retry": RetryUnlessRefused(BACKOFF, RETRIES),
             "client_name": self._config.SERVER_NAME,
         }
 

@@ -4,18 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection, SSLConnection
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
     SentinelConnectionPool,
     SentinelManagedConnection,
     SentinelManagedSSLConnection,
 )
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["SentinelPool", "cancellation_safe", "cluster_connection_class", "sentinel_connection_class"]
+__all__ = [
+    "RetryUnlessRefused",
+    "SentinelPool",
+    "cancellation_safe",
+    "cluster_connection_class",
+    "sentinel_connection_class",
+]
+
+T = TypeVar("T")
+
+
+class RetryUnlessRefused(Retry):
+    """Retries everything but a refused password.
+
+    redis-py takes that for a lost connection: ten attempts may last longer than CONNECT_TIMEOUT, and the start would
+    report a server that does not answer.
+    """
+
+    async def call_with_retry(
+        self,
+        do: Callable[[], Awaitable[T]],
+        fail: Callable[[Exception], Any] | Callable[[Exception, int], Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """Return the result of `do`, or raise its last error."""
+
+        def may_pass(error: Exception) -> bool:
+            return not isinstance(error, AuthenticationError) and (is_retryable is None or is_retryable(error))
+
+        return await super().call_with_retry(do, fail, may_pass, with_failure_count)
 
 
 def cancellation_safe(connection: type[AbstractConnection]) -> type[AbstractConnection]:

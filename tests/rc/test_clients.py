@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from sanicbase import Config, NotOpenError, get_blocking_redis, get_redis, lifespan
+from sanicbase import Config, NotOpenError, ResourceError, get_blocking_redis, get_redis, lifespan
+from tests.rc.kinds import server, url
 
 
 class ShopConfig(Config):
@@ -64,3 +66,15 @@ class TestClients:
         number = await redis.client_id()
         await get_redis("locks").client_kill_filter(_id=str(number))
         assert await redis.ping()
+
+
+async def test_a_refused_password_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten attempts could last longer than CONNECT_TIMEOUT, and the error would be that nobody answers."""
+    monkeypatch.chdir(tmp_path)
+    with server() as private:
+        wrong = url(private).replace("redis://", "redis://nobody:geheim@")
+        with pytest.raises(ResourceError, match="refuses the password"):
+            async with lifespan(ShopConfig(REDIS_URL=wrong)):
+                raise AssertionError("open")
+        async with Redis.from_url(url(private)) as redis:
+            assert (await redis.info("errorstats"))["errorstat_WRONGPASS"]["count"] == 1
