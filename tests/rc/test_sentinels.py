@@ -82,8 +82,7 @@ async def names_at(server: PrivateServer) -> int:
         return sum(client["name"] == "shop" for client in await redis.client_list())
 
 
-# "frozen" fails in some runs of all tests, never alone: a connection to the frozen server stays, and why is not known.
-@pytest.mark.parametrize("death", ["killed", pytest.param("frozen", marks=pytest.mark.long)])
+@pytest.mark.parametrize("death", ["killed", "frozen"])
 async def test_a_master_that_dies_has_a_successor(sentinels: Sentinels, opened: Opened, death: str) -> None:
     load = Load()
     old = sentinels.master()
@@ -103,7 +102,7 @@ async def test_a_master_that_dies_has_a_successor(sentinels: Sentinels, opened: 
         async with asyncio.timeout(30):
             while await names_at_replicas(sentinels):  # a connection is checked when it is acquired: so acquire all
                 await asyncio.gather(*(get_redis().execute_command("PING") for _ in range(50)))
-        assert await names_at(await asyncio.to_thread(sentinels.master)) > 0
+        await load.goes_on()
 
 
 async def test_a_command_s_next_try_goes_to_the_new_master(sentinels: Sentinels, opened: Opened) -> None:
@@ -163,7 +162,7 @@ async def test_one_sentinel_that_is_away_is_a_line_in_the_log(
     lines = [record.getMessage() for record in caplog.records if "Sentinels" in record.getMessage()]
     assert [f"the Sentinels 127.0.0.1:{first.port} do not answer" in line for line in lines] == [True, False]
     wait_until(lambda: sentinels.master() in sentinels.servers, 10, what="the Sentinel")
-    assert role(sentinels.master()) == "master"
+    await until(lambda: role(sentinels.master()) == "master")  # which another one may become on a busy machine
 
 
 async def test_what_is_wrong_is_a_sentence(sentinels: Sentinels, redis_url: str) -> None:
