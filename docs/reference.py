@@ -141,7 +141,7 @@ def _pages(language: str, head: str, commands_head: str, options_head: str) -> d
 
 @contextmanager
 def terminal_in(language: str) -> Iterator[None]:
-    """Whoever writes the pages: texts are in that language."""
+    """Write the pages with texts in that language."""
     before = os.environ.get("LC_ALL")
     os.environ["LC_ALL"] = language
     try:

@@ -1,4 +1,4 @@
-"""Processes for which modes of files hold, whoever runs the tests."""
+"""Processes that obey file modes, even when root runs the tests."""
 
 from __future__ import annotations
 

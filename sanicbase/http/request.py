@@ -128,7 +128,7 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
 # A process counts from a number of 127 random bits. Two processes have the same id only if their numbers are closer to
 # each other than the requests that they serve: for a billion starts of processes that serve 2**40 requests each, the
 # probability is about 2**60 * 2**40 / 2**127, less than one in a hundred million. A fork would count on from its
-# parent's number, so it takes a new one. An id is no secret: whoever sees two knows how many requests came in between.
+# parent's number, so it takes a new one. An id is no secret: two of them tell how many requests came in between.
 _numbers = count(randbits(127))
 
 

@@ -33,7 +33,7 @@ class RenameAnswers:
 
 
 def ask_at_terminal(old: str, new: str) -> bool:
-    """Ask whoever runs the command; raises click.Abort where nobody answers."""
+    """Ask at the terminal; raises click.Abort if there is no answer."""
     return click.confirm(
         _(
             "{old} was removed and {new} was added. Rename {old} to {new}? (no: the data of {old} is lost)",

@@ -72,7 +72,7 @@ def _model(target: TargetService, values: dict[str, Any], file: str) -> Texts:
     module = existing.module if existing else f"{target.name}.model_db.{file}"
     values |= {"module": module, "Thing": existing.model if existing else values["Thing"]}
     test = _test(values, "model")
-    if existing:  # whoever wrote its columns knows what to test
+    if existing:  # the author of its columns knows what to test
         return (
             {test: _text_or_rendered(target, test, "components/test_model.py.j2", values)}
             if _is_unchanged(existing)

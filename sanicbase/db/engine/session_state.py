@@ -1,7 +1,7 @@
 """Which PostgreSQL sessions must be reset before their next user: those whose statements may have changed them.
 
 A reset costs a round trip after each statement. A connection records instead whether anything but plain statements went
-through it, whoever sent them: a queryset, raw SQL, or code that acquired the connection itself.
+through it, no matter what sent them: a queryset, raw SQL, or code that acquired the connection itself.
 """
 
 from __future__ import annotations
