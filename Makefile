@@ -25,7 +25,7 @@ prove: setup  ## what takes long: transactions, kills, the cache's protocol, dep
 		SANICBASE_TEST_WAYS=500 SANICBASE_TEST_CARDS=300 SANICBASE_TEST_COHERENCE=60 $(BIN)/python -m pytest \
 		--timeout 3600 -m 'long or not long' tests/db/test_transaction_machine.py tests/db/test_transaction_crash.py \
 		tests/cache tests/deploy tests/cli/test_add.py tests/app/test_supervision.py tests/app/test_orphans.py \
-		tests/examples tests/migrations tests/cli/test_from_table.py
+		tests/examples tests/migrations tests/cli/test_from_table.py tests/jobs
 
 generate: setup  ## every service that sanicGuider can make: booted, migrated, tested, linted
 	SANICBASE_TEST_GENERATED=all $(BIN)/python -m pytest --timeout 3600 tests/cli/test_generated.py
