@@ -1,4 +1,4 @@
-"""Pings, which detect clients that have gone without closing the connection."""
+"""Pings, which detect clients that have disappeared without closing the connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class KeepAlive:
             self._next = asyncio.get_running_loop().call_later(self._interval, self._tick)
 
     def stop(self) -> None:
-        """Send no more pings."""
+        """Stop sending pings."""
         self.received()
         if self._next:
             self._next.cancel()

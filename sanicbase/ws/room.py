@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from sanic.exceptions import BadRequest, ServiceUnavailable
 
 from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc import get_redis
-from sanicbase.rc.clients import namespace
+from sanicbase.rc.room_messages import ROOM_NAME, decode_room_message, publish_to_room, room_prefix
 from sanicbase.rc.subscriber import Subscriber
+from sanicbase.ws.view import Member, send_to_all
 
 __all__ = ["Member", "Rooms"]
 
 logger = logging.getLogger("sanicbase.ws")
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-MAX_MESSAGE = 64 * 1024  # bytes of a message
 JOIN_TIMEOUT = 10.0  # seconds from the admission of a client until it joins
-TEXT, BINARY = b"t", b"b"
-
-
-class Member(Protocol):
-    """A member of a room, such as a WSView."""
-
-    def send_nowait(self, message: str | bytes) -> None: ...
+MAX_WAITING = 100  # messages that a listener has not read
 
 
 class Rooms:
@@ -39,8 +33,9 @@ class Rooms:
         app = create_app(config, ws, resources=(rooms,))
 
     A worker has one connection to Redis for all of its rooms, and subscribes to those that have a member there. The
-    messages of one publisher arrive in their order, and all members receive the same order. A member that reads slowly
-    or has gone delays no other. Nothing is stored: while Redis is away messages are lost, which is logged.
+    messages of one publisher arrive in their order, and all members receive the same order. A message is encoded once
+    for all members of a worker. A member that reads slowly or has disconnected does not delay others. Nothing is
+    stored: messages are lost while Redis is unavailable, and the log says so.
 
     A name has up to 64 ASCII letters, digits, dots, underscores and hyphens.
     """
@@ -54,7 +49,7 @@ class Rooms:
         self._subscriber: Subscriber | None = None
 
     async def __aenter__(self) -> Self:
-        self._prefix = f"{namespace()}:room:"
+        self._prefix = room_prefix()
         self._subscriber = await Subscriber(get_redis(self._redis), self._deliver, self._on_messages_lost).__aenter__()
         return self
 
@@ -66,6 +61,7 @@ class Rooms:
             await subscriber.__aexit__(kind, error, trace)
         for handle in set().union(*self._expected.values()):
             handle.cancel()
+        self._end_listeners()
         self._members.clear()
         self._expected.clear()
 
@@ -76,9 +72,9 @@ class Rooms:
         """Subscribe to the room before its client is admitted, so that the client misses no message. Call it in the
         view's `admit`.
 
-        Raises Sanic's BadRequest for an invalid name, ServiceUnavailable while Redis is away.
+        Raises Sanic's BadRequest for an invalid name, ServiceUnavailable while Redis is unavailable.
         """
-        if not NAME.fullmatch(name):
+        if not ROOM_NAME.fullmatch(name):
             raise BadRequest("A room's name has up to 64 letters, digits, dots, underscores and hyphens.")
         self._expect(name)
         try:
@@ -87,8 +83,8 @@ class Rooms:
             raise ServiceUnavailable("The room is temporarily unavailable. Try again later.") from exc
 
     async def join(self, name: str, member: Member) -> None:
-        """Add a member. Raises ValueError for an invalid name, ResourceError while Redis is away."""
-        if not NAME.fullmatch(name):
+        """Add a member. Raises ValueError for an invalid name, ResourceError while Redis is unavailable."""
+        if not ROOM_NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is not a valid room name: up to 64 letters, digits, dots, underscores, hyphens."
             )
@@ -99,22 +95,37 @@ class Rooms:
             self.leave(name, member)
             raise
 
+    @asynccontextmanager
+    async def listen(self, name: str) -> AsyncIterator[AsyncIterator[str | bytes]]:
+        """The messages of a room, for readers other than WebSockets:
+
+            async with rooms.listen("articles") as messages:
+                async for message in messages: ...
+
+        They end when the reader is more than 100 messages behind, and when Redis was unavailable and some may be lost.
+        Raises ValueError for an invalid name, ResourceError while Redis is unavailable.
+        """
+        listener = Listener()
+        await self.join(name, listener)
+        try:
+            yield listener
+        finally:
+            self.leave(name, listener)
+
     def leave(self, name: str, member: Member) -> None:
-        """Remove a member. Does nothing when it is not one."""
+        """Remove a member, if it is one."""
         if name in self._members:
             self._members[name].discard(member)
             self._close_if_empty(name)
 
     async def publish(self, name: str, message: str | bytes) -> None:
-        """Send text or bytes to every member on every worker; it returns when Redis has accepted it.
+        """Send text or bytes to every member on every worker; it returns when Redis has accepted it. Processes without
+        rooms use `sanicbase.rc.publish_to_room`.
 
-        Raises ValueError above 64 KiB, and redis-py's errors while Redis is away.
+        Raises ValueError above 64 KiB, and redis-py's errors while Redis is unavailable.
         """
-        data = TEXT + message.encode() if isinstance(message, str) else BINARY + message
-        if len(data) > MAX_MESSAGE + 1:
-            raise ValueError(f"A room message may have at most {MAX_MESSAGE} bytes.")
         self._open()
-        await get_redis(self._redis).publish(self._prefix + name, data)
+        await publish_to_room(name, message, redis=self._redis)
 
     def _open(self) -> Subscriber:
         if self._subscriber is None:
@@ -139,9 +150,47 @@ class Rooms:
                 self._subscriber.unsubscribe(self._prefix + name)
 
     def _deliver(self, channel: str, data: bytes) -> None:
-        message = data[1:].decode() if data[:1] == TEXT else data[1:]
-        for member in tuple(self._members.get(channel.removeprefix(self._prefix), ())):
-            member.send_nowait(message)
+        members = tuple(self._members.get(channel.removeprefix(self._prefix), ()))
+        send_to_all(members, decode_room_message(data))
 
     def _on_messages_lost(self) -> None:
         logger.warning("Messages of %d rooms may be lost: Redis was unavailable.", len(self._members))
+        self._end_listeners()
+
+    def _end_listeners(self) -> None:
+        for member in [member for members in self._members.values() for member in members]:
+            if isinstance(member, Listener):
+                member.end()
+
+
+class Listener:
+    """A member that keeps its messages until they are read. It belongs to one task."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str | bytes] = deque()
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def send_nowait(self, message: str | bytes) -> None:
+        """Keep a message."""
+        if len(self._waiting) >= MAX_WAITING:
+            self.end()
+        if not self._ended:
+            self._waiting.append(message)
+            self._changed.set()
+
+    def end(self) -> None:
+        """Deliver the messages that have already arrived, and no others."""
+        self._ended = True
+        self._changed.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._waiting.popleft()

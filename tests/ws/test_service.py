@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from sanicbase.testing import ServiceProcess
+from tests.preloaded import PreloadedService
 from tests.ws.frames import TEXT, frame, raw_client
 from tests.ws.restartable import restartable_redis
 
@@ -26,7 +27,7 @@ ROOM = "/xi_test/room/lobby"
 @asynccontextmanager
 async def running(project: Path, redis_url: str) -> AsyncIterator[ServiceProcess]:
     env = {"XI_TEST_WORKERS": str(WORKERS), "XI_TEST_REDIS_URL": redis_url}
-    with ServiceProcess(project / "ws_xi_test.py", cwd=project, env=env, kind="ws") as service:
+    with PreloadedService(project / "ws_xi_test.py", cwd=project, env=env, kind="ws") as service:
         await asyncio.to_thread(service.wait_ready)
         yield service
 
@@ -47,7 +48,7 @@ async def on_every_worker(stack: AsyncExitStack, service: ServiceProcess, redis_
     return clients
 
 
-async def heard_by(clients: list[ClientConnection]) -> list[str | bytes]:
+async def received_by(clients: list[ClientConnection]) -> list[str | bytes]:
     async with asyncio.timeout(30):
         return [await client.recv() for client in clients]
 
@@ -57,7 +58,7 @@ async def test_a_room_spans_all_workers_and_survives_the_death_of_one(project: P
         clients = await on_every_worker(stack, service, redis_url)
         for number, client in enumerate(clients):
             await client.send(f"from {number}")
-            assert await heard_by(clients) == [f"from {number}"] * len(clients)
+            assert await received_by(clients) == [f"from {number}"] * len(clients)
 
         mate = next(pid for pid in sorted(service.pids()) if serves(pid, clients[0]))
         theirs = [client for client in clients if serves(mate, client)]
@@ -70,7 +71,7 @@ async def test_a_room_spans_all_workers_and_survives_the_death_of_one(project: P
                 await asyncio.wait_for(client.recv(), 30)
         for number, client in enumerate(others):
             await client.send(f"still {number}")
-            assert await heard_by(others) == [f"still {number}"] * len(others)
+            assert await received_by(others) == [f"still {number}"] * len(others)
 
 
 async def test_a_room_works_again_after_a_restart_of_redis(project: Path) -> None:
@@ -83,10 +84,10 @@ async def test_a_room_works_again_after_a_restart_of_redis(project: Path) -> Non
                 while await listening_workers(server.url) < WORKERS:
                     await asyncio.sleep(0.01)
             await clients[0].send("again")
-            assert await heard_by(clients) == ["again"] * len(clients)
+            assert await received_by(clients) == ["again"] * len(clients)
 
 
-async def test_thirty_clients_are_told_1001_when_the_service_stops(project: Path, redis_url: str) -> None:
+async def test_thirty_clients_get_1001_when_the_service_stops(project: Path, redis_url: str) -> None:
     async with running(project, redis_url) as service, AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(connect(service.ws_url + path)) for path in ["/xi_test/echo", ROOM] * 15

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from sanicbase.errors import SanicBaseError
 from sanicbase.ws import WSView, view
 from tests.ws.conftest import Serve
-from tests.ws.frames import BINARY, CONT, PING, PONG, TEXT, close, frame, raw_client
+from tests.ws.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, close, frame, raw_client
 from tests.ws.recording import RecordingWS, recording_view, until
 
 
@@ -44,23 +44,25 @@ ENDS = {
     "a frame without a mask": ([frame(TEXT, b"x", masked=False)], 1002, 1002),
     "an unknown opcode": ([frame(3, b"x")], 1002, 1002),
     "a continuation of nothing": ([frame(CONT, b"x")], 1002, 1002),
-    "a close in the midst of a message": ([frame(TEXT, b"x", fin=False), close(1000)], 1002, 1000),
+    "a close in the midst of a message": ([frame(TEXT, b"x", fin=False), close(1000)], 1000, 1000),
     "a close with a code that nobody may send": ([close(1005)], 1002, 1002),
     "a view that fails": ([frame(TEXT, b"fail"), HELLO], 1011, 1011),
     "a view that closes": ([frame(TEXT, b"close"), HELLO], 4000, 4000),
 }
 
 
-@pytest.mark.parametrize(("frames", "answered", "told"), ENDS.values(), ids=ENDS.keys())
-async def test_every_end_is_told_once_to_both(serve: Serve, frames: list[bytes], answered: int, told: int) -> None:
+@pytest.mark.parametrize(("frames", "answered", "close_code"), ENDS.values(), ids=ENDS.keys())
+async def test_every_end_is_reported_once_to_both_sides(
+    serve: Serve, frames: list[bytes], answered: int, close_code: int
+) -> None:
     recorder = recording_view()
     async with serve(blueprint_of(recorder)) as port, raw_client(port, "/ws") as client:
         client.write(HELLO, *frames)
         async with asyncio.timeout(5):
             assert await client.read_close() == answered
         client.cut()
-        await until(lambda: recorder.log[-1:] == [told])
-    assert recorder.log.count(told) == 1
+        await until(lambda: recorder.log[-1:] == [close_code])
+    assert recorder.log.count(close_code) == 1
     assert recorder.log[:2] == ["connect", "hello"]
     assert recorder.log.count("hello") == 1
     assert [task for task, of in view._views.items() if isinstance(of, recorder)] == []
@@ -113,7 +115,21 @@ async def test_a_view_that_does_not_finish_is_ended(serve: Serve, monkeypatch: p
     assert recorder.log == ["connect", 1000]
 
 
-async def test_a_failing_on_connect_is_told_and_ends_with_on_disconnect(serve: Serve) -> None:
+async def test_a_client_that_breaks_the_protocol_instead_of_closing_is_not_waited_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sanicbase.edge.closing.CLOSE_TIMEOUT", 3600)
+    recorder = recording_view()
+    async with serve(blueprint_of(recorder)) as port, raw_client(port, "/ws") as client:
+        client.write(frame(TEXT, b"close"))
+        assert await client.read_frame() == (CLOSE, b"\x0f\xa0as told")
+        client.write(frame(TEXT, b"x", masked=False), HELLO)
+        async with asyncio.timeout(5):
+            assert await client.reader.read() == b""
+    assert recorder.log == ["connect", "close", 4000]
+
+
+async def test_a_failing_on_connect_is_logged_and_calls_on_disconnect(serve: Serve) -> None:
     ended: list[int] = []
 
     class FailingWS(WSView, public=True):
@@ -133,7 +149,7 @@ async def test_a_failing_on_connect_is_told_and_ends_with_on_disconnect(serve: S
     assert (closed.value.rcvd.code, ended) == (1011, [1011])
 
 
-async def test_a_stop_is_told_and_waited_for(serve: Serve) -> None:
+async def test_a_stop_is_announced_and_waited_for(serve: Serve) -> None:
     recorder = recording_view()
     async with serve(blueprint_of(recorder)) as port:
         clients = [await connect(f"ws://127.0.0.1:{port}/ws") for _ in range(30)]
@@ -257,10 +273,10 @@ def test_a_message_arrives_as_it_was_sent_however_it_is_cut(serve: Serve) -> Non
             for start in range(0, len(stream), size):
                 client.write(stream[start : start + size])
                 await asyncio.sleep(0)
-            answers = [(await client.read_frame())[0] for piece in pieces if piece[0] == PING]
+            responses = [(await client.read_frame())[0] for piece in pieces if piece[0] == PING]
             assert await client.read_close() == 1000
         await until(lambda: recorder.log[-1:] == [1000])
-        return answers
+        return responses
 
     with asyncio.Runner() as runner:
         server = serve(blueprint_of(recorder))
@@ -271,8 +287,8 @@ def test_a_message_arrives_as_it_was_sent_however_it_is_cut(serve: Serve) -> Non
         def arrives(cut: tuple[list[str | bytes], list[Piece]], size: int) -> None:
             messages, pieces = cut
             recorder.log.clear()
-            answers = runner.run(said(port, pieces, size))
-            assert answers == [PONG] * len(answers)
+            responses = runner.run(said(port, pieces, size))
+            assert responses == [PONG] * len(responses)
             assert recorder.log == ["connect", *messages, 1000]
 
         try:
@@ -299,7 +315,7 @@ class GuardedWS(WSView):
 
 
 @pytest.mark.parametrize(("door", "status"), [("locked", 401), ("forbidden", 403)])
-async def test_who_is_refused_is_answered_in_http(serve: Serve, door: str, status: int) -> None:
+async def test_a_refused_client_gets_an_http_response(serve: Serve, door: str, status: int) -> None:
     async with serve(blueprint_of(GuardedWS, "/doors/<door:str>/<number:int>")) as port:
         with pytest.raises(InvalidStatus) as refused:
             await connect(f"ws://127.0.0.1:{port}/doors/{door}/7")
