@@ -2,6 +2,7 @@
 
 from sanicbase.db.background import spawn
 from sanicbase.db.database import Database
+from sanicbase.db.idempotency import IdempotencyRecord
 from sanicbase.db.mixins import Fenced, SoftDelete, Timestamps, Versioned
 from sanicbase.db.model import DBModel
 from sanicbase.db.pagination import KeysetPage, KeysetQuery, OffsetQuery, Page, PageQuery, keyset_page
@@ -9,6 +10,7 @@ from sanicbase.db.queryset import DBManager, DBQuerySet
 from sanicbase.db.raw_writes import raw_write
 from sanicbase.db.routing import use_primary
 from sanicbase.db.transaction import on_commit, transaction
+from sanicbase.db.typed_rows import fetch_models
 
 __all__ = [
     "DBManager",
@@ -16,6 +18,7 @@ __all__ = [
     "DBQuerySet",
     "Database",
     "Fenced",
+    "IdempotencyRecord",
     "KeysetPage",
     "KeysetQuery",
     "OffsetQuery",
@@ -24,6 +27,7 @@ __all__ = [
     "SoftDelete",
     "Timestamps",
     "Versioned",
+    "fetch_models",
     "keyset_page",
     "on_commit",
     "raw_write",

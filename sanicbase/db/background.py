@@ -43,7 +43,7 @@ async def wait_for_background_tasks(seconds: float) -> None:
         remaining = deadline - asyncio.get_running_loop().time()
         _, late = await asyncio.wait(running, timeout=max(0, remaining))
         for task in late:
-            logger.warning("The background task %s was cancelled, since the databases are closed.", task.get_name())
+            logger.warning("The background task %s was cancelled, because the databases are closed.", task.get_name())
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=CANCEL_TIMEOUT)

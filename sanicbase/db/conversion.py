@@ -73,7 +73,7 @@ def to_column_type(field: Field[Any], value: Any, *, exact: bool = True) -> Any:
     try:
         converted = field.to_python_value(value) if convert is None else convert(field, value)
     except OverflowError as exc:
-        raise InvalidValue(f"{name!r} cannot hold so large a value.", path=name, code="out_of_range") from exc
+        raise InvalidValue(f"{name!r} cannot hold such a large value.", path=name, code="out_of_range") from exc
     except CONVERSION_ERRORS as exc:
         kind = getattr(field.field_type, "__name__", "JSON")
         raise InvalidValue(f"{name!r} must be a value of type {kind}.", path=name, code="wrong_type") from exc

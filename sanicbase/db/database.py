@@ -22,6 +22,8 @@ from sanicbase.config.database_urls import embedded_name
 from sanicbase.config.secrets import shown_connection
 from sanicbase.db.background import wait_for_background_tasks
 from sanicbase.db.engine.outage import reason
+from sanicbase.db.engine.pooled import PooledClient, set_pool_gauges
+from sanicbase.db.engine.watching import open_watch
 from sanicbase.db.errors import DatabaseTLSError
 from sanicbase.db.model import DBModel
 from sanicbase.db.observers import open_models, watched_dependents
@@ -31,6 +33,8 @@ from sanicbase.db.relations import check_relations, check_watched_models
 from sanicbase.db.replication.replicas import Replicas, Router
 from sanicbase.db.values import prepare_relations
 from sanicbase.errors import ResourceError
+from sanicbase.i18n import gettext as _
+from sanicbase.metrics.sampling import sampled
 from sanicbase.private_directory import access_problem, make_private_directory
 
 __all__ = ["Database", "models_initialized"]
@@ -64,6 +68,12 @@ class Database:
 
     async def __aenter__(self) -> Self:
         _check_not_open()
+        config = self._config
+        open_watch(
+            slow=config.DB_SLOW_STATEMENT,
+            repeats=config.DB_REPEATED_STATEMENTS if config.ENV != "prod" else 0,
+            refuses=config.DB_REPEATED_STATEMENTS_FAIL,
+        )
         await self._init()  # it does not connect yet, so a failure leaves nothing to close
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._context.close_connections)
@@ -72,6 +82,7 @@ class Database:
             for replicas in self.replicas:
                 await stack.enter_async_context(replicas)
             stack.push_async_callback(wait_for_background_tasks, BACKGROUND_TASKS_TIMEOUT)
+            stack.enter_context(sampled(self._set_gauges))
             self._stack = stack.pop_all()
         return self
 
@@ -87,6 +98,10 @@ class Database:
         failures = [answer for answer in answers if answer is not None]
         if failures:
             raise ResourceError("\n".join(map(str, failures))) from failures[0]
+
+    def _set_gauges(self) -> None:
+        connections = self._context.connections.all()
+        set_pool_gauges(client for client in connections if isinstance(client, PooledClient))
 
     async def _init(self) -> None:
         _clear_caches()
@@ -165,8 +180,18 @@ class Database:
         address = shown_connection(self._config.databases()[name])
         if isinstance(error, DatabaseTLSError):
             cause, remedy = error.failure
-            return f"The database {address} cannot be used with TLS: {cause}. {remedy.format(setting=setting)}."
-        return f"The database {address} does not answer: {reason(error)}. Start it, or correct {setting}."
+            return _(
+                "The database {address} cannot be used with TLS: {cause}. {remedy}.",
+                address=address,
+                cause=cause,
+                remedy=remedy.format(setting=setting),
+            )
+        return _(
+            "The database {address} does not answer: {cause}. Start it, or correct {setting}.",
+            address=address,
+            cause=_(reason(error)),
+            setting=setting,
+        )
 
 
 @asynccontextmanager
@@ -185,8 +210,8 @@ def _check_not_open() -> None:
     # Before anything else: initializing the models again would take them from the open Database.
     if get_current_context() is not None:
         raise ResourceError(
-            "The databases of this process are open already, and Tortoise supports one set of them. Close the other "
-            "lifespan first, or the code that called Tortoise.init."
+            "The databases of this process are already open, and Tortoise supports only one set of them. Close the "
+            "other lifespan first, or the code that called Tortoise.init."
         )
 
 

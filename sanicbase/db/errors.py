@@ -1,16 +1,17 @@
 """The errors of databases, the same for every driver.
 
 SanicBaseError
- └── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
-      ├── DatabaseUnavailable  the server is unreachable, read-only, full or refuses connections (HTTP 503)
-      │    └── DatabaseTLSError the server cannot be reached with the requested TLS (HTTP 503)
-      ├── DatabaseTimeout      a statement, or the wait for a connection, timed out (HTTP 503)
-      ├── IntegrityError       the write violates a constraint (HTTP 409)
-      ├── SerializationError   a conflict with another transaction: retry the whole transaction (HTTP 503)
-      ├── DeadlockError        two transactions waited for each other: retry the whole transaction (HTTP 503)
-      ├── StaleVersionError    the row was changed since it was read (HTTP 409)
-      │    └── StaleTokenError a later holder of the lock has written the row (HTTP 409)
-      └── NotFoundError        the row does not exist (HTTP 404)
+ ├── DatabaseError             a statement failed; the drivers' own exception is its `__cause__`
+ │    ├── DatabaseUnavailable  the server is unreachable, read-only, full or refuses connections (HTTP 503)
+ │    │    └── DatabaseTLSError the server cannot be reached with the requested TLS (HTTP 503)
+ │    ├── DatabaseTimeout      a statement, or the wait for a connection, timed out (HTTP 503)
+ │    ├── IntegrityError       the write violates a constraint (HTTP 409)
+ │    ├── SerializationError   a conflict with another transaction: retry the whole transaction (HTTP 503)
+ │    ├── DeadlockError        two transactions waited for each other: retry the whole transaction (HTTP 503)
+ │    ├── StaleVersionError    the row was changed since it was read (HTTP 409)
+ │    │    └── StaleTokenError a later holder of the lock has written the row (HTTP 409)
+ │    └── NotFoundError        the row does not exist (HTTP 404)
+ └── RepeatedStatements        a request repeats a statement too often, where DB_REPEATED_STATEMENTS_FAIL is on
 
 Each is one of Tortoise's exceptions as well, so `except tortoise.exceptions.IntegrityError` catches it.
 """
@@ -23,6 +24,7 @@ from tortoise import exceptions
 
 from sanicbase.config.tls import TLSFailure
 from sanicbase.errors import SanicBaseError
+from sanicbase.i18n import gettext as _
 
 __all__ = [
     "DatabaseError",
@@ -32,6 +34,7 @@ __all__ = [
     "DeadlockError",
     "IntegrityError",
     "NotFoundError",
+    "RepeatedStatements",
     "SerializationError",
     "StaleTokenError",
     "StaleVersionError",
@@ -66,7 +69,8 @@ class DatabaseTLSError(DatabaseUnavailable):
     """
 
     def __init__(self, failure: TLSFailure) -> None:
-        super().__init__(f"{failure.cause}. {failure.remedy.format(setting='the URL of the database')}.")
+        remedy = failure.remedy.format(setting=_("the URL of the database"))
+        super().__init__(_("{cause}. {remedy}.", cause=failure.cause, remedy=remedy))
         self.failure = failure
 
 
@@ -96,7 +100,14 @@ class DeadlockError(DatabaseError):
 
 
 class StaleVersionError(DatabaseError):
-    """The row was changed or deleted since it was read; nothing was written."""
+    """The row was changed or deleted since it was read; nothing was written.
+
+    `version` is its current version, where it is known.
+    """
+
+    def __init__(self, message: object, *, version: int | None = None) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class StaleTokenError(StaleVersionError):
@@ -105,3 +116,7 @@ class StaleTokenError(StaleVersionError):
 
 class NotFoundError(DatabaseError, exceptions.DoesNotExist):
     """The row does not exist."""
+
+
+class RepeatedStatements(SanicBaseError):
+    """A request executes the same statement once for each row of another one (N+1), instead of once for all."""

@@ -18,6 +18,8 @@ __all__ = ["ModelHooks"]
 class ModelHooks(Model):
     """The base of DBModel, below its querysets, so that neither imports the other."""
 
+    _no_comments = True
+
     class Meta:
         abstract = True
 

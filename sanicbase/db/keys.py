@@ -8,15 +8,17 @@ It also works before Tortoise is open, when models do not have the attributes of
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tortoise.expressions import Q
 from tortoise.fields.base import Field
 from tortoise.fields.relational import ForeignKeyFieldInstance, OneToOneFieldInstance, RelationalField
-from tortoise.migrations.constraints import UniqueConstraint
 from tortoise.models import Model
 
 from sanicbase.errors import InvalidValue, SanicBaseError
+
+if TYPE_CHECKING:
+    from tortoise.migrations.constraints import UniqueConstraint
 
 __all__ = [
     "are_normalized",
@@ -148,13 +150,17 @@ def unique_keys(model: type[Model]) -> list[tuple[str, ...]]:
     meta = model._meta
     fields: Mapping[str, Field[Any]] = meta.fields_map
     single = [(name,) for name, field in fields.items() if _is_unique(field)]
-    constraints = [
-        constraint.fields
-        for constraint in meta.constraints
-        if isinstance(constraint, UniqueConstraint) and not constraint.condition
-    ]
+    constraints = [constraint.fields for constraint in _unique_constraints(model) if not constraint.condition]
     keys = [(meta.pk_attr,), *single, *meta.unique_together, *constraints]
     return list(dict.fromkeys(tuple(attribute(model, name) for name in names) for names in keys))
+
+
+def _unique_constraints(model: type[Model]) -> list[UniqueConstraint]:
+    if not model._meta.constraints:
+        return []
+    from tortoise.migrations.constraints import UniqueConstraint  # with its package, which few models need
+
+    return [constraint for constraint in model._meta.constraints if isinstance(constraint, UniqueConstraint)]
 
 
 def unique_sets(model: type[Model], *, hidden_by: Collection[str] = ()) -> set[frozenset[str]]:
@@ -168,7 +174,7 @@ def check_unique_together(model: type[Model]) -> None:
     Tortoise expects a relation's name with `_id` as its column, whatever `source_field` is.
     """
     meta = model._meta
-    constraints = [rule.fields for rule in meta.constraints if isinstance(rule, UniqueConstraint)]
+    constraints = [constraint.fields for constraint in _unique_constraints(model)]
     options = {"unique_together": meta.unique_together, "indexes": meta.indexes, "constraints": constraints}
     for option, sets in options.items():
         for name in (name for names in sets if isinstance(names, list | tuple) for name in names):

@@ -1,6 +1,7 @@
 """Mixins for models: timestamps, soft deletion, optimistic locking by a version, and fencing tokens.
 
 Type checkers see only DBModel's Meta here: with one in each mixin, a model could not combine two of them.
+`_no_comments` keeps Tortoise from parsing the source of the class for comments on its fields, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Timestamps(DBModel):
     updated_at = fields.DatetimeField(auto_now=True)
 
     if not TYPE_CHECKING:
+        _no_comments = True
 
         class Meta:
             abstract = True
@@ -46,6 +48,7 @@ class SoftDelete(DBModel):
     deleted_at = fields.DatetimeField(null=True)
 
     if not TYPE_CHECKING:
+        _no_comments = True
 
         class Meta:
             abstract = True
@@ -88,6 +91,7 @@ class ConditionalSave(DBModel):
     """The base of mixins with a condition on updates: `save` checks and writes in one statement."""
 
     if not TYPE_CHECKING:
+        _no_comments = True
 
         class Meta:
             abstract = True
@@ -142,6 +146,7 @@ class Versioned(ConditionalSave):
     version = fields.IntField(default=1)
 
     if not TYPE_CHECKING:
+        _no_comments = True
 
         class Meta:
             abstract = True
@@ -182,6 +187,7 @@ class Fenced(ConditionalSave):
     fence = fields.BigIntField(default=0)
 
     if not TYPE_CHECKING:
+        _no_comments = True
 
         class Meta:
             abstract = True

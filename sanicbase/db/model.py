@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import Any, Self, TypeVar
 
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.context import get_current_context
 from tortoise.exceptions import OperationalError
 from tortoise.expressions import Q
 from tortoise.fields.base import DatabaseDefault
@@ -16,13 +17,12 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db.conversion import CONVERSION_ERRORS, EXPRESSIONS, native_type, to_column_type
 from sanicbase.db.errors import DeadlockError, NotFoundError, SerializationError
-from sanicbase.db.hooks import ModelHooks
 from sanicbase.db.instances import instance_factory
-from sanicbase.db.key_select import key_select
+from sanicbase.db.key_select import ReadByKey, is_stored_key, key_select
 from sanicbase.db.keys import attribute, attributes, check_unique_together, normalize_values, pk_field, unique_sets
 from sanicbase.db.observers import Row, is_deletion_watched, is_watched
 from sanicbase.db.queryset import BATCH, DBManager, DBQuerySet
-from sanicbase.db.transaction import LONGEST_PAUSE, PAUSE
+from sanicbase.db.transaction import MAX_PAUSE, PAUSE
 from sanicbase.db.upsert import Upsert
 from sanicbase.db.values import assignable_values, check_field_names, convert_values, is_valid_value, prepare_field
 from sanicbase.db.writes import watched_upsert, watched_write
@@ -39,7 +39,7 @@ MAX_ATTEMPTS = 10  # of an upsert with conflicts
 MAX_OR_CONDITIONS = 200  # SQLite allows a depth of 1000
 
 
-class DBModel(ModelHooks):
+class DBModel(ReadByKey):
     """The base of a service's models, with all features of Tortoise's Model.
 
         class Article(Timestamps, SoftDelete):
@@ -55,6 +55,8 @@ class DBModel(ModelHooks):
     In every method, condition, order and unique set, a foreign key is named by its relation or its column, `author` or
     `author_id`, and its value is a related object or its key.
     """
+
+    _no_comments = True  # on fields, for which Tortoise would parse the source of this class
 
     class Meta:
         abstract = True
@@ -166,10 +168,11 @@ class DBModel(ModelHooks):
     @classmethod
     async def get_by_pk(cls, pk: object, *, using_db: Using = None) -> Self | None:
         """The row with that primary key, None when there is none."""
-        if isinstance(pk, (Model, *EXPRESSIONS)):
-            return await cls._get_single({"pk": pk}, using_db)
-        if not is_valid_value(pk_field(cls), pk):
-            return None
+        if not is_stored_key(cls, pk):
+            if isinstance(pk, (Model, *EXPRESSIONS)):
+                return await cls._get_single({"pk": pk}, using_db)
+            if not is_valid_value(pk_field(cls), pk):
+                return None
         connection = using_db or cls._choose_db()
         if (select := key_select(cls, pk, connection)) is None:
             return await cls.get_or_none(using_db=using_db, pk=pk)
@@ -311,7 +314,7 @@ class DBModel(ModelHooks):
                 if isinstance(client, TransactionalDBClient):
                     raise
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  (no secret)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
         return await write()
 
     @classmethod
@@ -357,15 +360,21 @@ class DBModel(ModelHooks):
         factory = instance_factory(cls)
         if factory is None or not factory.fits(kwargs):
             return super()._init_from_db(**kwargs)
-        instance = cls.__new__(cls)
-        factory.fill(instance, kwargs)
-        return instance
+        return factory.instance(cls, kwargs)
 
     @classmethod
     def _db_queryset(cls, using_db: Using = None, for_write: bool = False) -> QuerySet[Self]:
         """Tortoise's, but the connection is chosen when the query runs: only then it is known whether it writes."""
-        queryset: QuerySet[Self] = cls._meta.manager.get_queryset().using_db(using_db)
-        return queryset
+        queryset: QuerySet[Self] = cls._meta.manager.get_queryset()
+        return queryset if using_db is None else queryset.using_db(using_db)
+
+    @classmethod
+    def _choose_db(cls, for_write: bool = False) -> BaseDBAsyncClient:
+        """Tortoise's, in half of its time where there are no routers."""
+        context, name = get_current_context(), cls._meta.default_connection
+        if context is None or context.routers or name is None:
+            return super()._choose_db(for_write)
+        return context.connections.get(name)
 
     @classmethod
     def _connection(cls, using_db: Using) -> BaseDBAsyncClient:

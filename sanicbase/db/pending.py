@@ -123,13 +123,13 @@ async def run_effect(effect: Effect) -> None:
 
 
 @contextmanager
-def _logged(what: str) -> Iterator[None]:
+def _logged(action: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.exception("%s failed.", what)
+        logger.exception("%s failed.", action)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        logger.exception("%s failed.", what)  # an awaited task was cancelled, not this one
+        logger.exception("%s failed.", action)  # an awaited task was cancelled, not this one

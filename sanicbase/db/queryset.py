@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from types import LambdaType
+from typing import Any, NamedTuple, TypeVar
 
 from pypika_tortoise.enums import Order
 from pypika_tortoise.terms import Field
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.executor import BaseExecutor
+from tortoise.exceptions import DoesNotExist, MultipleObjectsReturned
 from tortoise.expressions import Expression, Q
 from tortoise.manager import Manager
 from tortoise.queryset import (
@@ -25,6 +29,13 @@ from tortoise.queryset import (
 from sanicbase.db.conversion import CONVERSION_ERRORS
 from sanicbase.db.hooks import ModelHooks
 from sanicbase.db.inserts import insert_rows
+from sanicbase.db.instances import (
+    ColumnConverter,
+    as_dictionaries,
+    column_converter,
+    instance_factory,
+    make_instances,
+)
 from sanicbase.db.keys import attribute_path, attributes, normalize_condition, normalize_filter, pk_field
 from sanicbase.db.observers import Row, is_deletion_watched, is_watched
 from sanicbase.db.routing import has_replicas, is_select
@@ -36,6 +47,7 @@ from sanicbase.errors import SanicBaseError
 __all__ = ["BATCH", "DBManager", "DBQuerySet"]
 
 BATCH = 1000  # rows of one statement
+YIELD_EVERY = 2000  # rows, after which other tasks run; Tortoise's
 
 M = TypeVar("M", bound=ModelHooks)
 
@@ -50,7 +62,33 @@ class DBQuerySet(QuerySet[M]):
         # Tortoise stores the chosen connection, and would use the same replica for a later read or write of this
         # queryset.
         given: BaseDBAsyncClient | None = self._db
-        return QuerySet.__await__(self._clone() if given is None and has_replicas() else self)
+        query: Any = self._clone() if given is None and has_replicas() else self
+        query._choose_db_if_not_chosen(query._select_for_update)
+        if not query._makes_plain_instances():
+            return QuerySet.__await__(query)
+        query.query = _Built(*_statement(query, ()))
+        rows: Generator[Any, None, list[M]] = query._execute().__await__()
+        return rows
+
+    async def _execute(self) -> Any:
+        """Fill the instances of a plain list at once; Tortoise makes all others."""
+        if not self._makes_plain_instances():
+            return await super()._execute()
+        instances: list[M] = []
+        _, rows = await self._db.execute_query(*self.query.get_parameterized_sql())
+        for place in range(0, len(rows), YIELD_EVERY):
+            if place:
+                await asyncio.sleep(0)
+            instances += make_instances(self.model, rows[place : place + YIELD_EVERY])
+        return instances
+
+    def _makes_plain_instances(self) -> bool:
+        """Whether the result is a list with an instance of the model for each row, and nothing else is fetched."""
+        if self._single or self._select_related or self._prefetch_map or self._prefetch_queries:
+            return False
+        if self._fields_for_select or self._annotations or instance_factory(self.model) is None:
+            return False
+        return self._db.executor_class.execute_select is BaseExecutor.execute_select
 
     def only(self, *fields_for_select: str) -> QuerySet[M]:
         """Fetch only these columns; a relation means its column."""
@@ -77,7 +115,9 @@ class DBQuerySet(QuerySet[M]):
         relations = {name: path for name in args if (path := attribute_path(self.model, name)) != name}
         renamed = {name: attribute_path(self.model, path) for name, path in kwargs.items()}
         self._check_grouped([name for name in args if name not in relations] + [*relations.values(), *renamed.values()])
-        return super().values(*(name for name in args if name not in relations), **relations, **renamed)
+        query = super().values(*(name for name in args if name not in relations), **relations, **renamed)
+        query.__class__ = _Values  # Tortoise names its own class
+        return query
 
     def _check_grouped(self, names: Sequence[str]) -> None:
         """Refuse columns outside the group, as PostgreSQL and MySQL do; SQLite and MariaDB return any row's value."""
@@ -180,7 +220,116 @@ class DBManager(Manager):
     def get_queryset(self) -> QuerySet[Any]:
         """A queryset of all visible rows."""
         model: type[ModelHooks] = self._model
-        return DBQuerySet(model).filter(**model._visible_filter())
+        queryset: DBQuerySet[Any] = DBQuerySet(model)
+        visible = model._visible_filter()
+        return queryset.filter(**visible) if visible else queryset
+
+
+MAX_KEPT = 1000  # statements, and selections, of all models
+
+_Statement = tuple[object, str, tuple[Any, ...]]
+_statements: dict[tuple[Any, ...], _Statement] = {}
+
+
+def _statement(query: Any, columns: tuple[tuple[str, str], ...]) -> tuple[str, list[Any]]:
+    """The SQL of a list, and its values. That of a list without conditions is kept: it depends on few things."""
+    model = query.model
+    conditions = query._q_objects or query._annotations or query._custom_filters or query._group_bys
+    if conditions or query._force_indexes or query._use_indexes or getattr(query, "_select_for_update", False):
+        return _built(query)
+    key = type(query), model, columns, tuple(query._orderings), query._limit, query._offset, query._distinct
+    known = _statements.get(key)
+    if known is None or known[0] is not model._meta.basequery_all_fields:  # Tortoise was initialized again
+        if len(_statements) >= MAX_KEPT:  # offsets that clients choose
+            _statements.clear()
+        sql, values = _built(query)
+        known = _statements[key] = model._meta.basequery_all_fields, sql, tuple(values)
+    return known[1], list(known[2])
+
+
+def _built(query: Any) -> tuple[str, list[Any]]:
+    query._make_query()
+    sql, values = query.query.get_parameterized_sql()
+    return sql, values
+
+
+class _Built(NamedTuple):
+    """Takes the place of a query whose SQL is known."""
+
+    sql: str
+    values: list[Any]
+
+    def get_parameterized_sql(self) -> tuple[str, list[Any]]:
+        return self.sql, self.values
+
+
+_Selection = tuple[object, list[Field]]
+_selections: dict[tuple[type[Any], tuple[tuple[str, str], ...]], _Selection] = {}
+
+_Conversions = tuple[object, list[tuple[str, ColumnConverter]]]
+_conversions: dict[tuple[type[Any], tuple[tuple[str, str], ...]], _Conversions] = {}
+
+
+class _Values(ValuesQuery[Any]):
+    """Dictionaries. The columns that are selected are kept, and whole columns converted."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        self._choose_db_if_not_chosen()
+        self.query = _Built(*_statement(self, tuple(self._fields_for_select.items())))  # type: ignore[assignment]
+        return self._execute().__await__()
+
+    def add_field_to_select_query(self, field: str, return_as: str) -> None:
+        """Called for one column after another, on the query without columns at first."""
+        names, meta = self._fields_for_select, self.model._meta
+        if self._annotations or not all(name in meta.fields_db_projection for name in names.values()):
+            super().add_field_to_select_query(field, return_as)
+            return
+        if self.query._selects:  # all of them, by the first call
+            return
+        key = self.model, tuple(names.items())
+        known = _selections.get(key)
+        if known is None or known[0] is not meta.basequery_all_fields:  # Tortoise was initialized again
+            if len(_selections) >= MAX_KEPT:  # columns that clients choose
+                _selections.clear()
+            columns = [meta.basetable[meta.fields_db_projection[name]].as_(alias) for alias, name in names.items()]
+            known = _selections[key] = meta.basequery_all_fields, columns
+        self.query._selects = list(known[1])
+
+    async def _execute(self) -> Any:
+        rows = as_dictionaries((await self._db.execute_query(*self.query.get_parameterized_sql()))[1])
+        if rows:
+            for alias, convert in self._conversions():
+                convert(rows, alias)
+        if not self._single:
+            return rows
+        if len(rows) > 1:
+            raise MultipleObjectsReturned(self.model)
+        if not rows and self._raise_does_not_exist:
+            raise DoesNotExist(self.model)
+        return rows[0] if rows else None
+
+    def _conversions(self) -> list[tuple[str, ColumnConverter]]:
+        """The columns that need a conversion, which are kept unless annotations decide it."""
+        if self._annotations:
+            return self._find_conversions()
+        key = self.model, tuple(self._fields_for_select.items())
+        known = _conversions.get(key)
+        if known is None or known[0] is not self.model._meta.basequery_all_fields:  # Tortoise was initialized again
+            if len(_conversions) >= MAX_KEPT:  # columns that clients choose
+                _conversions.clear()
+            known = _conversions[key] = self.model._meta.basequery_all_fields, self._find_conversions()
+        return known[1]
+
+    def _find_conversions(self) -> list[tuple[str, ColumnConverter]]:
+        """Tortoise says by a lambda that values stay as they are."""
+        conversions = []
+        for alias, name in self._fields_for_select.items():
+            convert = self.resolve_to_python_value(self.model, name)
+            if not isinstance(convert, LambdaType):
+                conversions.append((alias, column_converter(convert)))
+        return conversions
 
 
 class _Raw(RawSQLQuery):

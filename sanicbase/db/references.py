@@ -16,6 +16,7 @@ from tortoise.models import Model
 from sanicbase.config import Config
 from sanicbase.db.labels import assign_labels, models_in
 from sanicbase.errors import ConfigError
+from sanicbase.i18n import gettext as _
 
 __all__ = ["check_references"]
 
@@ -30,8 +31,7 @@ def check_references(config: Config) -> None:
     labels = _labels(config)
     sentences = [*_stray(config)]
     sentences += [
-        f"{model.__name__}.{name} in {model.__module__} is a relation to {reference!r}, {_cause(reference, labels)}. "
-        f"{_remedy(reference, labels, config)}"
+        _sentence(model, name, reference, labels, config)
         for app in labels.values()
         for model in app.values()
         for name, reference in _references(model)
@@ -39,6 +39,18 @@ def check_references(config: Config) -> None:
     ]
     if sentences:
         raise ConfigError("\n".join(sentences))
+
+
+def _sentence(model: type[Model], name: str, reference: str, labels: Labels, config: Config) -> str:
+    return _(
+        "{model}.{field} in {module} is a relation to {reference!r}, {cause}. {remedy}",
+        model=model.__name__,
+        field=name,
+        module=model.__module__,
+        reference=reference,
+        cause=_cause(reference, labels),
+        remedy=_remedy(reference, labels, config),
+    )
 
 
 def _labels(config: Config) -> Labels:
@@ -65,9 +77,13 @@ def _stray(config: Config) -> Iterator[str]:
                     and ".model_db." in model.__module__
                     and model._meta.app in (None, label)
                 ):
-                    yield (
-                        f"{module} imports {model.__name__} of {model.__module__}, whose tables aerich would migrate "
-                        f"with those of {config.SERVER_NAME}. Add {model.__module__!r} to MODEL_EXTRA."
+                    yield _(
+                        "{module} imports {model} of {origin}, whose tables aerich would migrate with those of "
+                        "{service}. Add {origin!r} to MODEL_EXTRA.",
+                        module=module,
+                        model=model.__name__,
+                        origin=model.__module__,
+                        service=config.SERVER_NAME,
                     )
 
 
@@ -80,35 +96,39 @@ def _references(model: type[Model]) -> Iterator[tuple[str, str]]:
 
 
 def _is_known(reference: str, labels: Labels) -> bool:
-    label, _, name = reference.partition(".")
+    label, name = [*reference.split(".", 1), ""][:2]
     return name in labels.get(label, ())
 
 
 def _cause(reference: str, labels: Labels) -> str:
     label = reference.partition(".")[0]
-    if label in labels:
-        return f"and the label {label!r} has {_listed(labels[label])}"
-    return f"and there is no label {label!r}, only {', '.join(map(repr, labels))}"
-
-
-def _listed(app: Mapping[str, object]) -> str:
-    names = [name for name in app if name != "Aerich"]
-    return f"only {', '.join(names)}" if names else "no models"
+    if label not in labels:
+        return _("and there is no label {label!r}, only {labels}", label=label, labels=", ".join(map(repr, labels)))
+    if names := [name for name in labels[label] if name != "Aerich"]:
+        return _("and the label {label!r} has only {models}", label=label, models=", ".join(names))
+    return _("and the label {label!r} has no models", label=label)
 
 
 def _remedy(reference: str, labels: Labels, config: Config) -> str:
-    label, _, name = reference.rpartition(".")
+    label, name = ["", *reference.rsplit(".", 1)][-2:]
     if written := [f"{other}.{name}" for other, app in labels.items() if name in app]:
-        return f"Write {' or '.join(map(repr, written))}."
+        return _("Write {references}.", references=_(" or ").join(map(repr, written)))
     if module := _defining(config.project_dir(), label, name, config.SERVER_NAME):
-        owner, _, file = module.partition(".model_db.")
-        if owner == config.SERVER_NAME:
-            return f"It is in {module}: add {file!r} to MODEL_LIST, and write '{owner}.{name}'."
-        return f"It is in {module}: add {module!r} to MODEL_EXTRA, and write '{owner}.{name}'."
+        owner, file = module.split(".model_db.")
+        setting, entry = ("MODEL_LIST", file) if owner == config.SERVER_NAME else ("MODEL_EXTRA", module)
+        return _(
+            "It is in {module}: add {entry!r} to {setting}, and write {reference!r}.",
+            module=module,
+            entry=entry,
+            setting=setting,
+            reference=".".join((owner, name)),
+        )
     references = [f"{other}.{model}" for other, app in labels.items() for model in app if model != "Aerich"]
     if near := difflib.get_close_matches(reference, references, n=1):
-        return f"Did you mean {near[0]!r}?"
-    return f"Correct it, or add the file that has {name} to MODEL_LIST, or another service's to MODEL_EXTRA."
+        return _("Did you mean {reference!r}?", reference=near[0])
+    return _(
+        "Correct it, or add the file that has {name} to MODEL_LIST, or another service's to MODEL_EXTRA.", name=name
+    )
 
 
 def _defining(project: Path, label: str, name: str, service: str) -> str:

@@ -14,6 +14,7 @@ from sanicbase.config import Config
 from sanicbase.db.model import DBModel
 from sanicbase.db.observers import is_changed_on_delete, is_watched, open_models
 from sanicbase.errors import ConfigError
+from sanicbase.i18n import gettext as _
 
 __all__ = ["check_relations", "check_watched_models", "migrated_models", "referenced_models"]
 
@@ -44,14 +45,24 @@ def check_relations(config: Config) -> None:
                 continue
             if target not in migrated and target._meta.app not in shared:
                 raise ConfigError(
-                    f"{model.__name__}.{name} is a relation to {target.__name__}, a model of MODEL_EXTRA, "
-                    "whose table the migrations do not create. Store its key in a plain column instead."
+                    _(
+                        "{model}.{field} is a relation to {target}, a model of MODEL_EXTRA, whose table the migrations "
+                        "do not create. Store its key in a plain column instead.",
+                        model=model.__name__,
+                        field=name,
+                        target=target.__name__,
+                    )
                 )
             if target._meta.default_connection != model._meta.default_connection and _is_constrained(field):
                 raise ConfigError(
-                    f"{model.__name__}.{name} is a relation to {target.__name__}, whose table is in another database, "
-                    f"{target._meta.default_connection}. Declare a foreign key with db_constraint=False, or store its "
-                    "key in a plain column instead."
+                    _(
+                        "{model}.{field} is a relation to {target}, whose table is in another database, {connection}. "
+                        "Declare a foreign key with db_constraint=False, or store its key in a plain column instead.",
+                        model=model.__name__,
+                        field=name,
+                        target=target.__name__,
+                        connection=target._meta.default_connection,
+                    )
                 )
 
 
@@ -70,9 +81,14 @@ def check_watched_models() -> None:
     """Raise ConfigError when the database would change rows of a watched model without a notification."""
     for model, name, parent in _unseen_parents():
         raise ConfigError(
-            f"{model.__name__}.{name} references {parent.__name__}, which is not a DBModel: when a row of it is "
-            "deleted, the database changes rows of a watched model without a notification. Make "
-            f"{parent.__name__} a DBModel, or declare the key with on_delete=RESTRICT."
+            _(
+                "{model}.{field} references {parent}, which is not a DBModel: when a row of it is deleted, the "
+                "database changes rows of a watched model without a notification. Make {parent} a DBModel, or declare "
+                "the key with on_delete=RESTRICT.",
+                model=model.__name__,
+                field=name,
+                parent=parent.__name__,
+            )
         )
 
 

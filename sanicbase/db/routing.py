@@ -9,9 +9,11 @@ from contextvars import ContextVar
 
 from tortoise.context import get_current_context
 
-__all__ = ["has_replicas", "is_select", "may_use_replica", "pin_to_primary", "unpin_from_primary", "use_primary"]
+from sanicbase.db.engine.watching import count_statements_anew
 
-SELECT = re.compile(r"[\s(]*SELECT\b", re.IGNORECASE)
+__all__ = ["has_replicas", "is_select", "may_use_replica", "pin_to_primary", "start_scope", "use_primary"]
+
+SELECT = re.compile(r"(?:EXPLAIN (?:\(FORMAT JSON\) |EXTENDED )?)?[\s(]*SELECT\b", re.IGNORECASE)
 
 _primary_only: ContextVar[bool] = ContextVar("primary_only", default=False)
 _pinned: ContextVar[set[str] | None] = ContextVar("written", default=None)
@@ -31,9 +33,11 @@ def use_primary() -> Iterator[None]:
         _primary_only.reset(token)
 
 
-def unpin_from_primary() -> None:
-    """Start a new scope of read-your-writes: a request, a WebSocket message, a job run."""
+def start_scope() -> None:
+    """Start a new scope of read-your-writes: a request, a WebSocket message, a job run. Its statements are counted anew
+    as well."""
     _pinned.set(set())
+    count_statements_anew()
 
 
 def pin_to_primary(connection: str) -> None:
@@ -54,7 +58,7 @@ def may_use_replica(connection: str) -> bool:
 
 
 def is_select(statement: str) -> bool:
-    """Whether the statement is a SELECT."""
+    """Whether the statement is a SELECT, or the EXPLAIN of one that does not execute it."""
     return SELECT.match(statement) is not None
 
 

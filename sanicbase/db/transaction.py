@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
-PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds before a retry; the pause doubles
+PAUSE, MAX_PAUSE = 0.02, 1.0  # seconds before a retry; the pause doubles
 
 
 class transaction:  # noqa: N801  (used like contextlib's own context managers)
@@ -80,7 +80,7 @@ class transaction:  # noqa: N801  (used like contextlib's own context managers)
                         raise
                 left -= 1
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  (no secret)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE)
 
         return run
 

@@ -114,8 +114,8 @@ class ColumnValidator(Validator):
                 raise self._invalid_value("may contain integers from {} to {}".format(*JSON_NUMBERS), "out_of_range")
         return result
 
-    def _invalid_value(self, what: str, code: str) -> InvalidValue:
-        return InvalidValue(f"{self._path!r} {what}.", path=self._path, code=code)
+    def _invalid_value(self, problem: str, code: str) -> InvalidValue:
+        return InvalidValue(f"{self._path!r} {problem}.", path=self._path, code=code)
 
 
 def unstorable_character(text: str) -> Literal["NUL character", "lone surrogate"] | None:

@@ -1,4 +1,4 @@
-"""Migrations: which there are, which a database has, and what it takes to apply them."""
+"""Migrations: reads the files, compares them with the databases, writes new ones, and applies them."""
 
 from sanicbase.migrations.data import DataMigration, Rows
 from sanicbase.migrations.pending import prepare_tables

@@ -1,8 +1,7 @@
-"""What Tortoise imports beside aerich's model: by it the `aerich` command and every service have this package.
+"""The module that Tortoise imports besides aerich's model, so the `aerich` command and every service load this package.
 
 `Config` names this module among the models of each service, as it names the database engines. So aerich's own commands
-work as its guide has them, on the same files, and write the SQL of this package: theirs loses rows and constraints
-where tables have them.
+work on the same files as documented, and write the SQL of this package: aerich's SQL loses rows and constraints.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _upgrade, _downgrade_all, _upgrade_all = Command._upgrade, Command.downgrade, Co
 
 
 class _CommandError(ClickException, MigrationError):
-    """An error that the `aerich` command shows as a sentence."""
+    """An error that the `aerich` command prints as a sentence."""
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def _connection(label: str) -> str:
 
 
 def _schema_sql(client: Any, safe: bool) -> str:
-    """`aerich init-db`: what makes the tables of the label."""
+    """`aerich init-db`: the statements that create the tables of the label."""
     return join_statements(_initial_draft(Migrate.app, safe=safe).upgrade)
 
 
@@ -99,7 +98,7 @@ def _file_text(
 async def _migrate(
     cls: type[Migrate], name: str, empty: bool, no_input: bool = False, offline: bool = False
 ) -> str | None:
-    """`aerich migrate`: the next file, from the last one's state. No file is replaced, and no rename is guessed."""
+    """`aerich migrate`: the next file, from the state in the last one. It replaces no file and guesses no rename."""
     with _as_command_error():
         last = _last_state(cls, offline=offline)
         dialect: Any = cls.dialect
@@ -111,7 +110,7 @@ async def _migrate(
 
 
 def _last_state(migrate: type[Migrate], *, offline: bool) -> Mapping[str, Any]:
-    """What the last file says the models were; aerich's table has it for files of its old versions."""
+    """The state of the models in the last file; aerich's table has it for files of old versions."""
     try:
         state = last_state(migrate.migrate_location)
     except MigrationError:
@@ -124,9 +123,9 @@ def _last_state(migrate: type[Migrate], *, offline: bool) -> Mapping[str, Any]:
 async def _upgrade_whole(
     self: Command, conn: Any, version_file: str, fake: bool = False, version_module: Any = None
 ) -> None:
-    """aerich's own method of that name, for what it can carry out as a whole.
+    """Replaces aerich's method of the same name; refuses migrations that aerich cannot apply completely.
 
-    It knows nothing of migrations of rows, nor of those that `sanicGuider migrate up` has begun.
+    aerich does not support data migrations, or migrations that `sanicGuider migrate up` has partly applied.
     """
     if fake:
         return await _upgrade(self, conn, version_file, fake, version_module)
@@ -162,7 +161,7 @@ async def _refuse_interrupted(migration: Migration, conn: Any, label: str) -> No
             )
         )
     if dialect != "mysql" and migration.in_transaction:
-        return  # which has left nothing
+        return  # the rollback has removed everything
     steps = (await Journal(conn, label, dialect).read())[0]
     if any(note.migration == name for note in steps):
         raise MigrationError(
@@ -173,7 +172,7 @@ async def _refuse_interrupted(migration: Migration, conn: Any, label: str) -> No
         )
 
 
-# `init-db` has begun when Tortoise imports this: these are the names by which it goes on.
+# `init-db` is already running when Tortoise imports this module: it looks these names up later.
 vars(aerich).update(get_schema_sql=_schema_sql, generate_schema_for_client=_make_schema, get_models_describe=_describe)
 Migrate.build_migration_file_text = classmethod(_file_text)  # type: ignore[assignment]
 Command._upgrade = _upgrade_whole  # type: ignore[method-assign]

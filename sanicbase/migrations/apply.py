@@ -1,4 +1,4 @@
-"""Applying migrations and taking them back, once over all machines."""
+"""Applies and reverts migrations, in one process at a time across all machines."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["apply", "revert"]
 
 
 async def apply(config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True) -> int:
-    """Apply what the labels' databases, which are open, lack, and return how many migrations that were.
+    """Apply the pending migrations of the labels, whose databases must be open, and return their number.
 
-    Without `lock` the caller has seen to it that nobody else does the same.
+    Without `lock`, the caller ensures that no other process migrates.
 
-    Raises MigrationError when one cannot be applied: the sentence says what was done of it. Raises MigrationLockTimeout
-    when another process keeps the databases for too long.
+    Raises MigrationError when a migration cannot be applied; the message says what was executed. Raises
+    MigrationLockTimeout when another process holds the lock for too long.
     """
     applied = 0
     for label in labels:
@@ -48,7 +48,7 @@ async def apply(config: Config, labels: Sequence[Label], options: Options, repor
 
 
 async def revert(config: Config, label: Label, options: Options, report: Report) -> int:
-    """Take back the last migration of the label, or all after `options.to`; return how many that were."""
+    """Revert the last migration of the label, or all after `options.to`; return their number."""
     async with _locked_databases(config, [label], options, report) as sessions:
         run = MigrationRunner(label, sessions, options, report)
         migrations = migrations_to_revert(await run.status(), options)
@@ -61,7 +61,7 @@ async def revert(config: Config, label: Label, options: Options, report: Report)
 async def _locked_databases(
     config: Config, labels: Sequence[Label], options: Options, report: Report, *, lock: bool = True
 ) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
-    """The sessions of all databases that are concerned, locked, and with the tables in which notes are made."""
+    """Sessions of all databases involved, locked, with the tables that record migrations."""
     default = config.migrate_db()["apps"][config.SERVER_NAME]["default_connection"]
     connections = dict.fromkeys([default, *(label.connection for label in labels)])
     opened = (
@@ -76,7 +76,7 @@ async def _locked_databases(
 
 
 async def _create_aerich_table(client: BaseDBAsyncClient) -> None:
-    """aerich's own table."""
+    """Create aerich's table."""
     dialect: Dialect = client.capabilities.dialect  # type: ignore[assignment]
     table_changes = diff_schemas({}, schema_of_models([Aerich], client), Renames(), dialect)
     for statement in statements_of(table_changes, dialect, safe=True):

@@ -1,4 +1,4 @@
-"""The next migration of a label, from the state that the last one has left to the models as they are."""
+"""Generates the next migration of a label from the difference between the last state and the models."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class Draft:
     state: Mapping[str, Any]
 
     def text(self) -> str:
-        """The file."""
+        """The content of the file."""
         state = get_formatted_compressed_data(dict(self.state))
         return render_file(self.dialect, join_statements(self.upgrade), join_statements(self.downgrade), state)
 
 
 def initial_draft(label: str, connection: str, dialect: Dialect, *, safe: bool = False) -> Draft:
-    """The migration that makes all tables of a label; `safe` leaves those that are there as they are.
+    """The migration that creates all tables of a label; `safe` skips existing ones.
 
-    It has no way back, which would be to drop them all.
+    It has no downgrade, which would drop all tables.
     """
     state = state_of_models(label, connection)
     new = schema_of_state(state, dialect)
@@ -93,7 +93,7 @@ def next_draft(
 ) -> Draft:
     """The migration from the last state to the models; without statements when nothing has changed.
 
-    Raises MigrationError when something may have been renamed and nobody can be asked, or when no statement makes it.
+    Raises MigrationError when a possible rename cannot be confirmed, or when no statement can make the change.
     """
     state = state_of_models(label, connection)
     old, new = schema_of_state(last, dialect), schema_of_state(state, dialect)
@@ -110,14 +110,14 @@ def next_draft(
 
 
 def empty_draft(dialect: Dialect, last: Mapping[str, Any]) -> Draft:
-    """A migration to be written by hand: the tables stay as the last one has left them."""
+    """A migration to be written by hand: it keeps the state of the last one."""
     return Draft(dialect, Changes((), (), ()), (), (), last)
 
 
 def last_state(folder: Path) -> Mapping[str, Any] | None:
-    """The state that the last file of a folder has left; None when there are no files.
+    """The state in the last file of a folder; None when there are no files.
 
-    Raises MigrationError when the file says nothing of it, as those of old versions of aerich.
+    Raises MigrationError when the file has no state, as those of old versions of aerich.
     """
     files = migrations_in(folder)
     if not files:
@@ -125,7 +125,7 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
     if (state := files[-1].models_state) is None:
         raise MigrationError(
             _(
-                "{path} has no MODELS_STATE, as files of aerich before 0.9.2. Run: aerich fix-migrations",
+                "{path} has no MODELS_STATE, like files of aerich before 0.9.2. Run: aerich fix-migrations",
                 path=files[-1].path,
             )
         )
@@ -133,7 +133,7 @@ def last_state(folder: Path) -> Mapping[str, Any] | None:
 
 
 def next_file_name(folder: Path, name: str) -> str:
-    """The name of the next file: its number is above all that are there, whether or not they are applied."""
+    """The name of the next file: its number is higher than all existing ones, applied or not."""
     if not NAME.fullmatch(name):
         raise MigrationError(_("{name} is not valid in a file name. Use letters, digits and _.", name=name))
     number = max((migration.number for migration in migrations_in(folder)), default=-1) + 1
@@ -142,35 +142,35 @@ def next_file_name(folder: Path, name: str) -> str:
     if len(version) > MAX_VERSION_LENGTH:
         raise MigrationError(
             _(
-                "The name {name} is too long: {version} has more than {longest} characters.",
+                "The name {name} is too long: {version} is longer than {max_length} characters.",
                 name=name,
                 version=version,
-                longest=MAX_VERSION_LENGTH,
+                max_length=MAX_VERSION_LENGTH,
             )
         )
     return version
 
 
 def write_draft(folder: Path, name: str, draft: Draft) -> Path:
-    """Write the file as the next one of the folder: whole, or not at all. What is there is never replaced."""
+    """Write the file as the next one of the folder, atomically. An existing file is never replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / next_file_name(folder, name)
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         part.write_text(draft.text(), encoding="utf-8")
-        os.link(part, path)  # unlike a rename, it fails where the file is there
+        os.link(part, path)  # unlike a rename, it fails when the file exists
     finally:
         part.unlink(missing_ok=True)
     return path
 
 
 def join_statements(statements: Sequence[str]) -> str:
-    """The statements one after another."""
+    """The statements as one script."""
     return "".join(f"\n{statement};" for statement in statements)
 
 
 def render_file(dialect: Dialect, upgrade: str, downgrade: str, state: str) -> str:
-    """A migration's file: the two scripts, and the state as aerich keeps it."""
+    """The content of a migration file: both scripts, and the state in aerich's format."""
     return FILE.format(
         dialect=dialect,
         in_transaction=dialect != "mysql",
@@ -181,6 +181,6 @@ def render_file(dialect: Dialect, upgrade: str, downgrade: str, state: str) -> s
 
 
 def _quoted(text: str) -> str:
-    """The text as it stands between three quotes."""
+    """The text, escaped for a triple-quoted string."""
     code = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return code[:-1] + '\\"' if code.endswith('"') and not code.endswith('\\"') else code

@@ -1,4 +1,4 @@
-"""Migrations of rows: what a file's `migrate_data` is given."""
+"""Data migrations: the argument of a file's `migrate_data`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BatchFunction", "DataMigration", "Rows"]
 
 Rows = list[dict[str, Any]]
 BatchFunction = Callable[[BaseDBAsyncClient, Rows], Awaitable[None]]
-"""What is done to the rows of one batch, by statements of the client."""
+"""Changes the rows of one batch with statements of the client."""
 
 SavePosition = Callable[[BaseDBAsyncClient, str], Awaitable[None]]
 
@@ -31,7 +31,7 @@ PLACEHOLDERS: dict[Dialect, str] = {"postgres": "$1", "mysql": "%s", "sqlite": "
 
 @dataclass(frozen=True)
 class _Scan:
-    """One way along a table; by its name the journal knows it again."""
+    """One pass over a table; the journal identifies it by its name."""
 
     name: str
     table: str
@@ -44,8 +44,8 @@ class _Scan:
 class DataMigration:
     """The rows of a database, for a migration's `migrate_data`.
 
-    `db` is Tortoise's client: of the transaction that the whole migration is in, or, with DATA_IN_TRANSACTION = False,
-    outside of any. `dialect` is "postgres", "mysql" or "sqlite". Use SQL rather than models, which change later on.
+    `db` is Tortoise's client: in the transaction of the whole migration, or, with DATA_IN_TRANSACTION = False, outside
+    of any transaction. `dialect` is "postgres", "mysql" or "sqlite". Use SQL rather than models, which change later.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DataMigration:
         self.db = db
         self.dialect: Dialect = dialect
         self._report = report
-        self._save_position = save_position  # None inside of a transaction
+        self._save_position = save_position  # None inside a transaction
         self._positions: dict[str, Any] = json.loads(position or "{}")
         self._scans = 0
 
@@ -74,13 +74,12 @@ class DataMigration:
         columns: Sequence[str] = (),
         size: int = 1000,
     ) -> int:
-        """Walk along the rows of a table by its `key`, a unique column of integers, texts or UUIDs, and return their
-        number.
+        """Call `function` for the rows of a table in batches, and return the number of rows.
 
-        `work` is given the client and up to `size` rows with these columns, all of them by default, which are locked
-        on PostgreSQL and MySQL. `where` is a condition in SQL. With DATA_IN_TRANSACTION = False each batch is a
-        transaction of its own, which also notes how far it has come: after a failure or a kill, the next `up` goes on
-        behind the last batch that was committed, and no row is migrated twice.
+        `key` is a unique column of integers, strings or UUIDs, which orders the batches. `function` gets the client and
+        up to `size` rows with `columns`, by default all; the rows are locked on PostgreSQL and MySQL. `where` is an SQL
+        condition. With DATA_IN_TRANSACTION = False, each batch is a transaction that also records the position: after
+        a failure or a kill, the next `up` continues after the last committed batch, and no row is migrated twice.
         """
         self._scans += 1
         scan = _Scan(f"{self._scans}:{table}", table, where, key, tuple(columns), size)

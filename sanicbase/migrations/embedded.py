@@ -1,4 +1,4 @@
-"""The tables of an embedded SQLite, made at its first start. Other databases are never changed without being asked."""
+"""Creates the tables of an embedded SQLite when a service starts. Other databases change only on command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from aerich import Command
 from aerich.models import Aerich
-from filelock import AsyncFileLock, Timeout
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connection
@@ -20,6 +19,7 @@ from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import ResourceError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.apply import apply
 from sanicbase.migrations.execution import execute
 from sanicbase.migrations.journal import TABLE as JOURNAL
@@ -43,18 +43,18 @@ __all__ = ["create_embedded_tables", "missing_columns"]
 
 logger = logging.getLogger("sanicbase.db")
 
-LOCK_TIMEOUT = 30.0  # seconds; another process of the service may be making the tables
+LOCK_TIMEOUT = 30.0  # seconds; another process of the service may be creating the tables
 
 
 async def create_embedded_tables(config: Config) -> None:
-    """Make the tables that an embedded database lacks, and say so.
+    """Create the missing tables of embedded databases, and log their names.
 
-    Committed migrations that were written for SQLite are applied to an empty one; those of another database cannot
-    be, so the tables are built from the models and the migrations marked as applied. Afterwards, migrated tables are
-    left to the migrations; without any, tables of models that were added since are made as well. So are those of
-    MODEL_EXTRA always, for nobody else would. Models of another service are made as that service would make them, for
-    either may be started first. A lock file keeps the processes apart: ResourceError when another keeps it for too
-    long.
+    Committed migrations for SQLite are applied to an empty database. Migrations for another database cannot be
+    applied: the tables are created from the models, and the migrations are marked as applied. After that, only
+    migrations change migrated tables. Without migrations, tables of new models are created as well; tables of
+    MODEL_EXTRA always are. Models of another service get the tables that this service would create, since either
+    service may start first. A lock file serializes the processes. Raises ResourceError when another process holds it
+    for too long.
     """
     tortoise = config.tortoise()
     for label in [*config.shared_labels(), *migrated_apps(config)]:
@@ -65,37 +65,42 @@ async def create_embedded_tables(config: Config) -> None:
                 before = await _tables(client)
                 await _create(config, tortoise, label, client)
                 if created := sorted(await _tables(client) - before - {JOURNAL}):
-                    logger.info("Made the tables %s in the embedded database %s.", ", ".join(created), file)
+                    logger.info("Created the tables %s in the embedded database %s.", ", ".join(created), file)
 
 
 async def missing_columns(config: Config, label: str) -> list[str]:
-    """The columns of the label's models that its embedded database lacks: `["xi_article.slug"]`."""
+    """The columns of the label's models that its embedded database does not have: `["xi_article.slug"]`."""
     client = get_connection(config.tortoise()["apps"][label]["default_connection"])
     missing = []
     for model in Tortoise.apps[label].values():
         rows = await client.execute_query_dict(f'PRAGMA table_info("{model._meta.db_table}")')
-        columns = {row["name"] for row in rows}
-        database_problems = (
-            model._meta.db_fields - columns if columns else ()
-        )  # a table that is missing is made by the next start
-        missing += [f"{model._meta.db_table}.{column}" for column in sorted(database_problems)]
+        if columns := {row["name"] for row in rows}:  # the next start creates a missing table
+            missing += [f"{model._meta.db_table}.{column}" for column in sorted(model._meta.db_fields - columns)]
     return missing
 
 
 @asynccontextmanager
 async def _file_lock(file: Path) -> AsyncIterator[None]:
+    from filelock import AsyncFileLock, Timeout  # with which other databases do nothing
+
     lock = AsyncFileLock(file.with_suffix(".lock"), timeout=LOCK_TIMEOUT)
     try:
         await lock.acquire()
     except Timeout as exc:
         raise ResourceError(
-            f"Another process has been making the tables of {file} for {LOCK_TIMEOUT:g} seconds. "
-            "End it and start again."
+            _(
+                "Another process has been creating the tables of {file} for {seconds:g} seconds. Stop it and start "
+                "again.",
+                file=file,
+                seconds=LOCK_TIMEOUT,
+            )
         ) from exc
     except OSError as exc:
         refusal = access_problem(Path(lock.lock_file))
-        cause, remedy = refusal or (f"{exc.strerror}: {lock.lock_file}", "Correct that")
-        raise ResourceError(f"The tables of {file} cannot be made: {cause}. {remedy}.") from exc
+        cause, remedy = refusal or (f"{exc.strerror}: {lock.lock_file}", _("Correct this"))
+        raise ResourceError(
+            _("The tables of {file} cannot be created: {cause}. {remedy}.", file=file, cause=cause, remedy=remedy)
+        ) from exc
     try:
         yield
     finally:
@@ -119,7 +124,7 @@ async def _create(config: Config, tortoise: dict[str, Any], label: str, client: 
 
 
 async def _is_fresh(label: str, client: BaseDBAsyncClient) -> bool:
-    """Whether the file has nothing of the label yet; another service may have tables in it."""
+    """Whether the file has no tables of the label yet. It may have tables of another service."""
     tables = {model._meta.db_table for model in Tortoise.apps[label].values() if model is not Aerich}
     return not tables & await _tables(client) and not await applied_migrations(label)
 
@@ -136,7 +141,7 @@ async def _tables(client: BaseDBAsyncClient) -> set[str]:
 
 
 async def _create_missing(client: BaseDBAsyncClient, models: Iterable[type[Model]]) -> None:
-    """Make the missing tables, with their indexes; one that is there may lack the column of an index."""
+    """Create missing tables with their indexes. An existing table may lack the column of an index."""
     existing = await _tables(client)
     tables = {table.name: table for model in models for table in tables_of_model(model, client)}
     missing = {name: table for name, table in tables.items() if name not in existing}

@@ -1,4 +1,4 @@
-"""How a statement of a migration is sent."""
+"""Sends the statements of a migration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["check_foreign_keys", "execute", "without_foreign_keys"]
 
 
 async def execute(db: BaseDBAsyncClient, statement: str) -> None:
-    """Carry out one statement, inside of the transaction that is open."""
-    # A script commits what is open on SQLite; elsewhere it is sent as it is, without a look for placeholders.
+    """Execute one statement in the open transaction."""
+    # On SQLite, a script commits the open transaction; on other databases it is sent without placeholder parsing.
     if db.capabilities.dialect == "sqlite":
         await db.execute_query(statement)
     else:
@@ -25,9 +25,9 @@ async def execute(db: BaseDBAsyncClient, statement: str) -> None:
 
 @asynccontextmanager
 async def without_foreign_keys(client: BaseDBAsyncClient) -> AsyncIterator[None]:
-    """On SQLite a table is rebuilt by dropping it, which must not delete what refers to it.
+    """Disable foreign keys on SQLite, where rebuilding a table drops it, which would delete referencing rows.
 
-    The setting is the connection's, and can be changed outside of transactions only.
+    The setting belongs to the connection and can only be changed outside transactions.
     https://www.sqlite.org/lang_altertable.html#otheralter
     """
     if client.capabilities.dialect != "sqlite":
@@ -37,12 +37,12 @@ async def without_foreign_keys(client: BaseDBAsyncClient) -> AsyncIterator[None]
     try:
         yield
     finally:
-        with suppress(DatabaseError):  # of a session that is lost, and with it the setting
+        with suppress(DatabaseError):  # the session is lost, and its setting with it
             await client.execute_query("PRAGMA foreign_keys = ON")
 
 
 async def check_foreign_keys(db: BaseDBAsyncClient) -> None:
-    """Raise MigrationError, before the end of the transaction, for references that nobody has looked at on SQLite."""
+    """Raise MigrationError before the commit if rows violate foreign keys, which SQLite has not checked."""
     if db.capabilities.dialect != "sqlite":
         return
     rows = await db.execute_query_dict("PRAGMA foreign_key_check")

@@ -1,4 +1,4 @@
-"""The files of a label's migrations: where they are, which database they are written for, and what is in them."""
+"""The migration files of a label: their folder, the dialect they are written for, and their content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Migration", "check_dialect", "dialect_of_files", "folder_of", "migra
 
 VERSION = re.compile(r"\d+_.*\.py")
 
-# What one database spells and the others do not, in what aerich has written. Strings and comments are no signs.
+# Syntax of one database only, as aerich writes it. Strings and comments are ignored.
 DIALECT_SIGNS: dict[Dialect, re.Pattern[str]] = {
     "mysql": re.compile(r"`|\bAUTO_INCREMENT\b|\bMODIFY COLUMN\b"),
     "sqlite": re.compile(r"\bAUTOINCREMENT\b|\bPRAGMA\b"),
@@ -40,23 +40,23 @@ ScriptFunction = Callable[[BaseDBAsyncClient], Awaitable[str]]
 
 @dataclass(frozen=True)
 class Migration:
-    """One file. What is in it is read when it is asked for, and raises MigrationError when that cannot be used."""
+    """A migration file. Its content is read on access; MigrationError is raised when it is not valid."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """The name by which aerich's table has it: `0_20260101000000_init.py`."""
+        """The name in aerich's table: `0_20260101000000_init.py`."""
         return self.path.name
 
     @property
     def number(self) -> int:
-        """Its place in the order."""
+        """The number that orders the files."""
         return int(self.name.split("_")[0])
 
     @property
     def dialect(self) -> Dialect | None:
-        """The database it is written for: its DIALECT, else what its SQL spells; None where nothing tells."""
+        """The dialect: DIALECT, or else inferred from the SQL; None when the SQL does not show it."""
         declared = self._constant("DIALECT")
         if declared is None:
             return self._detected_dialect
@@ -75,38 +75,39 @@ class Migration:
 
     @property
     def digest(self) -> str:
-        """What is in the file, however it is formatted: another one when something else would be carried out."""
+        """A digest of the file's content, without its formatting: it changes when other statements would be
+        executed."""
         return hashlib.sha256(ast.dump(self._tree).encode()).hexdigest()
 
     @property
     def in_transaction(self) -> bool:
-        """Whether the SQL goes into one transaction, where the database can."""
+        """Whether the SQL runs in one transaction, where the database supports that."""
         return bool(getattr(self._module, "RUN_IN_TRANSACTION", True))
 
     @property
     def migrate_data(self) -> Callable[..., Awaitable[None]] | None:
-        """The function that migrates the rows, if there is one."""
+        """The function that migrates data; None if the file has none."""
         function: Callable[..., Awaitable[None]] | None = getattr(self._module, "migrate_data", None)
         return function
 
     @property
     def migrates_data(self) -> bool:
-        """Whether there is such a function in it; the file is not run for it."""
+        """Whether the file has such a function. The file is not executed."""
         return any(getattr(statement, "name", "") == "migrate_data" for statement in self._tree.body)
 
     @property
     def data_in_transaction(self) -> bool:
-        """Whether the rows go into one transaction, with the SQL where the database can."""
+        """Whether the data is migrated in one transaction, together with the SQL where the database supports that."""
         return bool(getattr(self._module, "DATA_IN_TRANSACTION", True))
 
     @property
     def models_state(self) -> dict[str, Any] | None:
-        """The models as they are after it; None in files of aerich before 0.6."""
+        """The models after the migration; None in files of aerich before 0.6."""
         state = self._constant("MODELS_STATE")
         return decompress_dict(str(state)) if state else None
 
     def script_function(self, direction: str) -> ScriptFunction:
-        """Its function `upgrade` or `downgrade`."""
+        """The function `upgrade` or `downgrade`."""
         function: ScriptFunction | None = getattr(self._module, direction, None)
         if function is None:
             raise MigrationError(
@@ -133,7 +134,7 @@ class Migration:
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except Exception as exc:  # whatever the author's file raises
+        except Exception as exc:  # the author's file can raise anything
             raise self._unusable(exc) from exc
         return module
 
@@ -148,7 +149,7 @@ class Migration:
         )
 
     def _constant(self, name: str) -> object:
-        """The plain value of a name at the top of the file, which is not run for it."""
+        """The constant value of a name at the top of the file, which is not executed."""
         for statement in self._tree.body:
             targets = statement.targets if isinstance(statement, ast.Assign) else []
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
@@ -170,20 +171,20 @@ class Migration:
 
 
 def migrations_in(folder: Path) -> list[Migration]:
-    """The migrations of a folder in their order."""
+    """The migrations of a folder in order."""
     files = [Migration(path) for path in folder.glob("*.py") if VERSION.fullmatch(path.name)]
     return sorted(files, key=lambda migration: (migration.number, migration.name))
 
 
 def dialect_of_files(folder: Path) -> Dialect | None:
-    """The database that a folder's migrations are written for, by the first that tells; None where none does."""
+    """The dialect of a folder's migrations, from the first one that shows it; otherwise None."""
     return next((dialect for migration in migrations_in(folder) if (dialect := migration.dialect)), None)
 
 
 def folder_of(migrations: Path, label: str, dialect: Dialect) -> Path:
-    """The folder of a label's migrations for a database of that dialect, whether or not it has files yet.
+    """The folder of a label's migrations for a database of that dialect, even if it has no files yet.
 
-    `<label>`, as aerich makes it; `<dialect>/<label>` when that has files, or when `<label>` is of another dialect.
+    `<label>`, as aerich creates it; `<dialect>/<label>` when that has files, or when `<label>` is of another dialect.
     """
     plain, nested = migrations / label, migrations / dialect / label
     if not migrations_in(nested) and dialect_of_files(plain) in (None, dialect):
@@ -192,15 +193,15 @@ def folder_of(migrations: Path, label: str, dialect: Dialect) -> Path:
 
 
 def check_dialect(migration: Migration, label: str, dialect: Dialect) -> None:
-    """Raise MigrationError when the migration of a label is written for another kind of database than that."""
+    """Raise MigrationError when the label's migration is written for another kind of database."""
     if (written := migration.dialect) in (None, dialect):
         return
     expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[dialect]
     raise MigrationError(
         _(
             "{migration} of {label} is written for {written}, and the database is {database}. Move the files for "
-            "{written} to migrations/{written_folder}/{label}, and make those for this database: sanicGuider "
-            "migrate init, or make",
+            "{written} to migrations/{written_folder}/{label}, and create those for this database: "
+            "sanicGuider migrate init, or make",
             migration=migration.name,
             label=label,
             written=expected,

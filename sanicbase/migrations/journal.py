@@ -1,8 +1,8 @@
-"""What was carried out of a migration, statement by statement, in the database that it changes.
+"""The journal of a migration: its executed statements, in the database that it changes.
 
-aerich's table says which migrations a database has. MySQL commits each change of a table by itself, so a migration may
-stop half-way, and a second beginning would fail. The journal says where to go on. It also has when a migration was
-applied, and what was in its file then.
+aerich's table lists the applied migrations. MySQL commits each change of a table on its own, so a migration may stop
+between statements, and starting it again would fail. The journal says where to continue. It also has the time at which
+a migration was applied, and a digest of its file.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ TABLE = "sanicbase_journal"
 Direction = Literal["up", "down"]
 State = Literal["started", "failed", "done"]
 
-WHOLE_MIGRATION = 0  # the step that stands for a whole migration, which was applied
+WHOLE_MIGRATION = 0  # the step number of a whole migration that was applied
 
 TIMESTAMP: dict[Dialect, str] = {
     "postgres": "TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP",
     "mysql": "DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)",
     "sqlite": "TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP",
 }
-TEXT: dict[Dialect, str] = {"postgres": "TEXT", "mysql": "LONGTEXT", "sqlite": "TEXT"}  # MySQL's ends at 64 KB
+TEXT: dict[Dialect, str] = {"postgres": "TEXT", "mysql": "LONGTEXT", "sqlite": "TEXT"}  # the limit of MySQL is 64 KB
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (
     label VARCHAR(100) NOT NULL,
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """What the journal has about one step of a migration, counted from 1."""
+    """The journal's record of one step of a migration, counted from 1."""
 
     migration: str
     step: int
@@ -62,14 +62,14 @@ class JournalEntry:
     digest: str
     statement: str
     fingerprint: str
-    """What the statement's tables were like before it, see `doubts`."""
+    """The state of the statement's tables before it, see recovery.py."""
     position: str
-    """Where a migration of rows has come to, as JSON."""
+    """The position of a data migration, as JSON."""
     recorded_at: object
 
 
 class Journal:
-    """The journal of one label, in the label's own database."""
+    """The journal of one label, in the label's database."""
 
     def __init__(self, client: BaseDBAsyncClient, label: str, dialect: Dialect) -> None:
         self._client = client
@@ -77,11 +77,11 @@ class Journal:
         self._dialect = dialect
 
     async def create(self) -> None:
-        """Make the table where it is missing."""
+        """Create the table if it is missing."""
         await self._client.execute_query(CREATE.format(moment=TIMESTAMP[self._dialect], text=TEXT[self._dialect]))
 
     async def read(self) -> tuple[list[JournalEntry], dict[str, JournalEntry]]:
-        """The steps of the migration that is half-way, and the whole ones by their names."""
+        """The steps of the partly applied migration, and the applied migrations by name."""
         sql = f"SELECT * FROM {TABLE} WHERE label = ? ORDER BY migration, step"  # noqa: S608
         try:
             rows = await self._client.execute_query_dict(self._with_placeholders(sql), [self._label])
@@ -97,33 +97,33 @@ class Journal:
     async def record(
         self, migration: str, step: int, direction: Direction, state: State, statement: str, fingerprint: str = ""
     ) -> None:
-        """Write down how a step stands, outside of any transaction."""
+        """Record the state of a step, outside any transaction."""
         await self._delete_step(self._client, migration, step)
         await self._insert(self._client, migration, step, direction, state, digest(statement), statement, fingerprint)
 
     async def mark_failed(self, migration: str, step: int) -> None:
-        """Write down that a step has failed; a migration of rows keeps its place."""
+        """Record that a step failed; a data migration keeps its position."""
         sql = f"UPDATE {TABLE} SET state = 'failed' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
         await self._client.execute_query(self._with_placeholders(sql), [self._label, migration, step])
 
     async def mark_done(self, client: BaseDBAsyncClient, migration: str, step: int) -> None:
-        """Write down that a step is done, on the connection or transaction that has carried it out."""
+        """Record that a step is done, on the connection or transaction that executed it."""
         sql = f"UPDATE {TABLE} SET state = 'done', position = '' WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
         await client.execute_query(self._with_placeholders(sql), [self._label, migration, step])
 
     async def save_position(self, client: BaseDBAsyncClient, migration: str, step: int, position: str) -> None:
-        """Write down where the migration of rows has come to, in the transaction of those rows."""
+        """Record the position of a data migration, in the transaction of its rows."""
         sql = f"UPDATE {TABLE} SET position = ? WHERE label = ? AND migration = ? AND step = ?"  # noqa: S608
         await client.execute_query(self._with_placeholders(sql), [position, self._label, migration, step])
 
     async def finish(self, client: BaseDBAsyncClient, migration: str, direction: Direction, contents: str) -> None:
-        """Replace the steps of a migration by one note about the whole, or by none when it was taken back."""
+        """Replace the steps of a migration by one record of the whole, or by none when it was reverted."""
         await self.delete(client, migration)
         if direction == "up":
             await self._insert(client, migration, WHOLE_MIGRATION, direction, "done", contents, "", "")
 
     async def delete(self, client: BaseDBAsyncClient, migration: str) -> None:
-        """Delete all about a migration."""
+        """Delete all records of a migration."""
         sql = f"DELETE FROM {TABLE} WHERE label = ? AND migration = ?"  # noqa: S608
         await client.execute_query(self._with_placeholders(sql), [self._label, migration])
 
@@ -146,7 +146,7 @@ class Journal:
 
 
 def digest(text: str) -> str:
-    """A short text that another one would not have."""
+    """A short digest of the text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""One process at a time changes the tables of a database: an advisory lock of the server's, or a file's.
+"""Lets one process at a time change the tables of a database: an advisory lock of the server, or a file lock.
 
-The lock belongs to the session that changes the tables. It ends with that session, also when its process is killed, and
-not before the last statement of a killed process has ended, which a server may go on with for a while.
+The lock belongs to the session that changes the tables. It ends with that session, also when the process is killed. It
+outlives the last statement of a killed process, which a server may continue for a while.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from tortoise.backends.base.client import BaseDBAsyncClient
 
 from sanicbase.db.engine.session import session
@@ -27,31 +26,31 @@ from sanicbase.migrations.statements import Dialect
 __all__ = ["LOCK_TIMEOUT", "MigrationLockTimeout", "dialect_of", "locked_sessions", "open_sessions"]
 
 LOCK_TIMEOUT = 300.0  # seconds
-POLL = 0.25  # seconds between two tries
-IDLE = 86_400  # seconds that MySQL keeps a session that waits for the statement of another
+POLL = 0.25  # seconds between two attempts
+IDLE = 86_400  # seconds that MySQL keeps a session waiting for another session's statement
 NAME = "sanicbase.migrations"
 
 OnWait = Callable[[str], None]
-"""Told once, in a sentence, that another process has the lock."""
+"""Called once with a sentence when another process holds the lock."""
 
 
 class MigrationLockTimeout(MigrationError):
-    """Another process has changed the tables of the database for longer than the caller would wait."""
+    """Another process has held the migration lock for longer than the timeout."""
 
 
 @asynccontextmanager
 async def locked_sessions(
     connections: Iterable[str], *, seconds: float = LOCK_TIMEOUT, on_wait: OnWait = lambda sentence: None
 ) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
-    """A session with each of these connections, and the lock of each database, to the end of the block.
+    """A session for each of these connections, and the lock of each database, until the block ends.
 
-    Raises MigrationLockTimeout when a lock was not free within `seconds`, all of them together.
+    Raises MigrationLockTimeout when the locks are not acquired within `seconds` in total.
     """
     deadline = time.monotonic() + seconds
     async with open_sessions(connections) as sessions, AsyncExitStack() as stack:
         locks = {name: LOCKS[dialect_of(client)](client) for name, client in sessions.items()}
         databases = {await lock.database(): lock for lock in locks.values()}
-        for _, lock in sorted(databases.items()):  # all processes in one order, so that no two wait for each other
+        for _, lock in sorted(databases.items()):  # all processes lock in the same order, which prevents deadlocks
             await lock.acquire(seconds, deadline, on_wait)
             stack.push_async_callback(lock.release)
         yield sessions
@@ -59,42 +58,42 @@ async def locked_sessions(
 
 @asynccontextmanager
 async def open_sessions(connections: Iterable[str]) -> AsyncIterator[dict[str, BaseDBAsyncClient]]:
-    """The same without the locks."""
+    """The same without locks."""
     async with AsyncExitStack() as stack:
         yield {name: await stack.enter_async_context(session(name)) for name in connections}
 
 
 def dialect_of(client: BaseDBAsyncClient) -> Dialect:
-    """The dialect that the client's database speaks."""
+    """The dialect of the client's database."""
     dialect: Dialect = client.capabilities.dialect  # type: ignore[assignment]  # one of Tortoise's, which are more
     return dialect
 
 
 class _DatabaseLock(ABC):
-    """The lock of one database, asked for until it is had."""
+    """The lock of one database; `acquire` polls it."""
 
     def __init__(self, client: BaseDBAsyncClient) -> None:
         self.client: Any = client
 
     @abstractmethod
     async def database(self) -> tuple[str, ...]:
-        """What tells the database apart from every other one, whatever its URL says."""
+        """A name that identifies the database, whatever its URL is."""
 
     @abstractmethod
     async def try_acquire(self) -> bool:
-        """Whether the lock is had now."""
+        """Try to acquire the lock; return whether it succeeded."""
 
     @abstractmethod
     async def holder(self) -> tuple[str, str]:
-        """Who has it, and how to end that; in the language of the terminal."""
+        """The holder of the lock, and how to end it, in the language of the terminal."""
 
     @abstractmethod
     async def release(self) -> None:
-        """Let it go, as far as the database can still be told."""
+        """Release the lock, if the database can still be reached."""
 
     async def acquire(self, seconds: float, deadline: float, on_wait: OnWait) -> None:
         reported = False
-        # No call that waits: PostgreSQL's would hold a snapshot, for which a CREATE INDEX CONCURRENTLY waits in turn.
+        # Polls, since a blocking call of PostgreSQL would hold a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         while not await self.try_acquire():
             if time.monotonic() >= deadline:
                 raise await self._timeout(seconds)
@@ -115,12 +114,12 @@ class _DatabaseLock(ABC):
         return str(self.client.database)
 
     async def _timeout(self, seconds: float) -> MigrationLockTimeout:
-        who, remedy = await self.holder()
+        holder, remedy = await self.holder()
         return MigrationLockTimeout(
             _(
                 "{holder} has held the migration lock of {database} for longer than {seconds:g} seconds. Nothing "
                 "was changed. Wait for it with a higher --timeout, or end it: {remedy}",
-                holder=who,
+                holder=holder,
                 database=self.database_name,
                 seconds=seconds,
                 remedy=remedy,
@@ -132,7 +131,7 @@ class _PostgresLock(_DatabaseLock):
     key = int.from_bytes(hashlib.sha256(NAME.encode()).digest()[:8], signed=True)
 
     async def database(self) -> tuple[str, ...]:
-        # A server that is restarted is another one, which ends the session anyway.
+        # A restarted server has another id; the restart has ended the session anyway.
         (row,) = await self.client.execute_query_dict(
             "SELECT current_database()::text AS name, pg_postmaster_start_time()::text AS server"
         )
@@ -156,7 +155,7 @@ class _PostgresLock(_DatabaseLock):
         return _session_holder(rows, "SELECT pg_terminate_backend({pid})")
 
     async def release(self) -> None:
-        with suppress(DatabaseError):  # the session's end releases it as well
+        with suppress(DatabaseError):  # the end of the session releases it as well
             await self.client.execute_query_dict(f"SELECT pg_advisory_unlock({self.key})")
 
 
@@ -165,7 +164,7 @@ class _MySQLLock(_DatabaseLock):
         (row,) = await self.client.execute_query_dict(
             "SELECT DATABASE() AS name, CONCAT(@@hostname, ':', @@port) AS server"
         )
-        # Names of locks are the server's, and at most 64 characters long.
+        # Lock names belong to the server, and have at most 64 characters.
         self._name = f"{NAME}.{hashlib.sha256(row['name'].encode()).hexdigest()[:32]}"
         await self.client.execute_script(f"SET SESSION wait_timeout = {IDLE}")
         return "mysql", row["server"], row["name"]
@@ -188,9 +187,11 @@ class _MySQLLock(_DatabaseLock):
 
 
 class _FileLock(_DatabaseLock):
-    """SQLite's: a file beside the database, whose lock the kernel drops with the process."""
+    """The lock for SQLite: a file beside the database, whose lock the kernel releases with the process."""
 
     def __init__(self, client: BaseDBAsyncClient) -> None:
+        from filelock import FileLock  # with which the other databases do nothing
+
         super().__init__(client)
         self._file = Path(self.client.filename)
         self._lock = FileLock(self._file.with_suffix(".lock"))
@@ -200,7 +201,9 @@ class _FileLock(_DatabaseLock):
         return "sqlite", "", str(self._file.resolve())
 
     async def try_acquire(self) -> bool:
-        if self._in_memory:  # which nobody else can reach
+        from filelock import Timeout
+
+        if self._in_memory:  # no other process can reach it
             return True
         try:
             self._lock.acquire(timeout=0)
@@ -221,7 +224,7 @@ class _FileLock(_DatabaseLock):
 
 
 def _session_holder(rows: list[dict[str, Any]], remedy: str) -> tuple[str, str]:
-    if not rows:  # it has just ended, or may not be seen by this account
+    if not rows:  # it has just ended, or this account may not see it
         return _("another session"), _("end that session")
     pid, client = rows[0]["pid"], rows[0]["client"]
     return _("the session {pid} from {client}", pid=pid, client=client), remedy.format(pid=pid)

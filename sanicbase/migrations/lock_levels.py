@@ -1,4 +1,4 @@
-"""What a statement of a migration keeps others from while it runs, by the databases' manuals.
+"""The locks that a statement of a migration takes, according to the databases' manuals.
 
 PostgreSQL: https://www.postgresql.org/docs/current/explicit-locking.html; MySQL and MariaDB: "Online DDL Operations"
 and "InnoDB Online DDL Overview"; SQLite: https://www.sqlite.org/lockingv3.html.
@@ -17,8 +17,8 @@ from sanicbase.migrations.statements import Dialect
 __all__ = ["Blocks", "LockLevel", "lock_level"]
 
 Blocks = Literal["nothing", "rows", "short", "writes", "all"]
-"""What has to wait: nothing; writers of the same rows; everybody, for a moment; writers, for as long as it takes;
-everybody, for as long as it takes."""
+"""What the lock blocks: nothing; writers of the same rows; everything, briefly; writes, until it is done; everything,
+until it is done."""
 
 BLOCKED: dict[Blocks, str] = {
     "nothing": gettext_noop("blocks nothing"),
@@ -30,13 +30,13 @@ BLOCKED: dict[Blocks, str] = {
 
 
 class LockLevel(NamedTuple):
-    """A lock of a statement: what the database calls it, and who has to wait."""
+    """The lock of a statement: its name in the database, and what it blocks."""
 
     mode: str
     blocks: Blocks
 
     def sentence(self) -> str:
-        """In the language of the terminal: `ACCESS EXCLUSIVE: reads and writes wait for a moment`."""
+        """A description in the language of the terminal: `ACCESS EXCLUSIVE: blocks reads and writes briefly`."""
         return _("{lock}: {effect}", lock=self.mode, effect=_(BLOCKED[self.blocks]))
 
 
@@ -51,7 +51,7 @@ POSTGRES: Rules = (
     (r"ALTER TABLE\b.*\bFOREIGN KEY\b", LockLevel("SHARE ROW EXCLUSIVE", "writes")),
     (r"ALTER TABLE\b.*\bNOT VALID\b", LockLevel("ACCESS EXCLUSIVE", "short")),
     (r"ALTER TABLE\b.*\bUSING INDEX\b", LockLevel("ACCESS EXCLUSIVE", "short")),
-    # It reads or writes every row, or makes an index.
+    # It reads or writes every row, or creates an index.
     (
         r"ALTER TABLE\b.*(\bTYPE\b|\bSET NOT NULL\b|\bADD (CONSTRAINT\b.*)?(UNIQUE|PRIMARY|CHECK|EXCLUDE)\b"
         r"|\bADD\b.*\b(SERIAL|BIGSERIAL|SMALLSERIAL|GENERATED)\b|\bADD\b.*\bDEFAULT (?!now\()[\w.]+\()",
@@ -65,7 +65,7 @@ POSTGRES: Rules = (
 MYSQL: Rules = (
     (r"ALTER TABLE\b.*\bALGORITHM ?=? ?(COPY)\b", LockLevel("SHARED_NO_WRITE", "writes")),
     (r"ALTER TABLE\b.*\bLOCK ?=? ?(EXCLUSIVE)\b", LockLevel("EXCLUSIVE", "all")),
-    # The table is copied, row by row.
+    # The table is copied row by row.
     (r"ALTER TABLE\b.*\b(MODIFY|CHANGE|CONVERT TO)\b", LockLevel("SHARED_NO_WRITE", "writes")),
     (r"ALTER TABLE\b.*\bADD (CONSTRAINT\b.*)?FOREIGN KEY\b", LockLevel("SHARED_NO_WRITE", "writes")),
     (r"(ALTER TABLE\b.*\b|CREATE )(FULLTEXT|SPATIAL)\b", LockLevel("SHARED_NO_WRITE", "writes")),
@@ -77,14 +77,14 @@ SQLITE: Rules = (
     (r"", LockLevel("RESERVED", "writes")),
 )
 FREE: Rules = ((r"(SELECT|SET|DO|CREATE)\b", LockLevel("no lock", "nothing")),)
-"""What is new waits for nobody. On PostgreSQL DO runs what nobody knows."""
+"""Whether the statement creates an object, for which nothing waits. On PostgreSQL, the effect of DO is unknown."""
 
 UNKNOWN = LockLevel("unknown lock", "all")
 RULES: dict[Dialect, Rules] = {"postgres": (*POSTGRES, *FREE), "mysql": (*MYSQL, *FREE), "sqlite": SQLITE}
 
 
 def lock_level(statement: str, dialect: Dialect) -> LockLevel:
-    """The strongest lock that the statement takes, as far as its text tells."""
+    """The strongest lock that the statement takes, as far as its text shows."""
     text = " ".join(re.sub(r"'(?:[^']|'')*'", "''", statement).split())
     if dialect == "postgres" and re.match(r"DO\b", text, re.IGNORECASE):
         return UNKNOWN

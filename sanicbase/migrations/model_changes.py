@@ -1,4 +1,4 @@
-"""Whether the models have changed since their last migration, which is what `migrate make` finds out."""
+"""Checks whether models have changed since their last migration, as `migrate make` does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tortoise.exceptions import FieldError
 from sanicbase.config import Config
 from sanicbase.db.engine.embedded import embedded_file
 from sanicbase.errors import MigrationError
+from sanicbase.i18n import gettext as _
 from sanicbase.migrations.autogenerate import last_state, next_draft
 from sanicbase.migrations.pickles import UnsafePickle
 from sanicbase.migrations.versions import (
@@ -28,37 +29,42 @@ __all__ = ["ModelChanges", "UnreadableRecord", "model_changes"]
 
 @dataclass(frozen=True)
 class ModelChanges:
-    """What `migrate make` would write now, or why it would have to ask."""
+    """The statements that `migrate make` would write, or the question that it would ask."""
 
     statements: tuple[str, ...] = ()
     question: str = ""
-    """Sentences, the last of which is the remedy."""
+    """Sentences; the last one is the remedy."""
 
 
 class UnreadableRecord(MigrationError):
-    """The note in aerich's table about the last migration of a label cannot be read, or is not safe to read.
+    """The record of a label's last migration in aerich's table cannot be read, or is not safe to read.
 
-    `row` is its number in the table, `reason` what is wrong with it.
+    `row` is its id in the table, `reason` the cause.
     """
 
     def __init__(self, label: str, row: int, reason: str) -> None:
-        super().__init__(
-            f"In the table aerich of the default database, row {row}, which is about {label}, was not read: {reason}. "
-            "Find out who may write to the table, then delete the row and have aerich write it again. "
-            f"Run: aerich --app {label} upgrade --fake"
+        sentence = _(
+            "In the table aerich of the default database, row {row} of {label} was not read: {reason}.",
+            row=row,
+            label=label,
+            reason=reason,
         )
+        aerich = f"aerich --app {label}"
+        remedy = _(
+            "Find out who may write to the table, then delete the row and run: {aerich} upgrade --fake", aerich=aerich
+        )
+        super().__init__(_("{cause} {remedy}", cause=sentence, remedy=remedy))
         self.label = label
         self.row = row
         self.reason = reason
 
 
 async def model_changes(config: Config) -> dict[str, ModelChanges]:
-    """What `migrate make` would write now, by the label.
+    """The changes that `migrate make` would write, by label.
 
-    The databases are open without the service's own files of MODEL_EXTRA.
-
-    Labels without migrations, or whose database lacks one, are left out: `lacking` has told of them. Raises
-    UnreadableNote when what aerich has noted about a label cannot be read, or when reading it would run code.
+    The databases must be open, without the files of MODEL_EXTRA. The result does not contain labels without migrations
+    or with pending ones: `database_problems` reports those. Raises UnreadableRecord when aerich's record of a label
+    cannot be read, or when reading it would run code.
     """
     labels = [label for label in migrated_apps(config) if await _is_up_to_date(config, label)]
     by_label = {label: await _changes(config, label) for label in labels}
@@ -76,24 +82,24 @@ async def _changes(config: Config, label: str) -> ModelChanges:
     tortoise = config.migrate_db()
     try:
         last = last_state(migrations_dir(config, label))
-    except MigrationError:  # of an old version of aerich: its table has what the file lacks
+    except MigrationError:  # an old version of aerich wrote the file; the table has the state
         last = recorded
     connection = tortoise["apps"][label]["default_connection"]
     try:
         draft = next_draft(label, connection, dialect_of_label(config, label), last or {})
-    except MigrationError as exc:  # a change all the same, that somebody has to be asked about
+    except MigrationError as exc:  # the models have changed, and `migrate make` has a question
         return ModelChanges(question=str(exc))
     return ModelChanges(draft.upgrade)
 
 
 async def _recorded_state(label: str) -> Mapping[str, Any]:
-    """What aerich has noted of the models. Reading it would run code, if somebody else has written it."""
+    """The state of the models that aerich recorded. Reading a record of someone else could run code."""
     try:
-        note = await Aerich.filter(app=label).first()
-    except FieldError as exc:  # Tortoise's, for a JSON column that its decoder has refused
-        refused = exc.__cause__
-        reason = refused.reason if isinstance(refused, UnsafePickle) else f"{refused}"
+        record = await Aerich.filter(app=label).first()
+    except FieldError as exc:  # Tortoise raises it when the decoder of a JSON column fails
+        cause = exc.__cause__
+        reason = cause.reason if isinstance(cause, UnsafePickle) else f"{cause}"
         row = await Aerich.filter(app=label).first().values("id")
         raise UnreadableRecord(label, row["id"], reason) from exc
-    content: Mapping[str, Any] = note.content if note else {}
+    content: Mapping[str, Any] = record.content if record else {}
     return content

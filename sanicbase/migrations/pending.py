@@ -1,4 +1,4 @@
-"""Whether the databases are at the version of the models. Nothing is ever applied here."""
+"""Checks whether databases have all migrations and tables. It never applies any."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from sanicbase.db.engine.outage import reason
 from sanicbase.db.errors import DatabaseError
 from sanicbase.db.relations import migrated_models
 from sanicbase.errors import MigrationError, ResourceError
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import ngettext
 from sanicbase.migrations.embedded import create_embedded_tables, missing_columns
 from sanicbase.migrations.files import Migration
 from sanicbase.migrations.journal import Journal
@@ -41,35 +43,41 @@ __all__ = ["DatabaseProblem", "aerich_command", "database_problems", "prepare_ta
 
 logger = logging.getLogger("sanicbase.db")
 
-REBUILD = "Delete the file: the next start builds it from the models."
-
 
 @dataclass(frozen=True)
 class DatabaseProblem:
-    """What a database lacks, and what to do about it."""
+    """A migration or table that a database does not have, and the remedy."""
 
     sentence: str
     remedy: str
 
 
 async def prepare_tables(config: Config) -> None:
-    """Make the tables of embedded databases, and look at the migrations of all, which are open.
+    """Create the tables of embedded databases, and check the migrations of all databases, which must be open.
 
-    Warns in dev and test, and raises MigrationError in prod, when a database lacks a migration or its tables. Raises
-    ResourceError when the account may not read them.
+    When a database lacks a migration or a table, it logs a warning in dev and test, and raises MigrationError in prod.
+    Raises ResourceError when the account has no permission to read the tables.
     """
     try:
         await create_embedded_tables(config)
         await _check_migrations(config)
     except DatabaseError as exc:
+        setting = f"{config.env_prefix()}DB_URL"
         raise ResourceError(
-            f"The tables of {config.SERVER_NAME} cannot be looked at: {reason(exc)}. Let the account in "
-            f"{config.env_prefix()}DB_URL read them."
+            _(
+                "The tables of {service} cannot be read: {reason}. Grant the account in {setting} read access.",
+                service=config.SERVER_NAME,
+                reason=reason(exc),
+                setting=setting,
+            )
         ) from exc
 
 
 async def _check_migrations(config: Config) -> None:
-    sentences = [f"{problem.sentence} {problem.remedy}" for problem in await database_problems(config)]
+    sentences = [
+        _("{cause} {remedy}", cause=problem.sentence, remedy=problem.remedy)
+        for problem in await database_problems(config)
+    ]
     if sentences and config.ENV == "prod":
         raise MigrationError("\n".join(sentences))
     for sentence in sentences:
@@ -77,9 +85,9 @@ async def _check_migrations(config: Config) -> None:
 
 
 async def database_problems(config: Config, among: Container[str] | None = None) -> list[DatabaseProblem]:
-    """What each label's database, which is open, lacks of its migrations or its tables; of all labels, or those.
+    """The problems of the databases, which must be open, for all labels or those `among` them.
 
-    Models of other services are looked at as well: their tables are what this service's refer to.
+    This includes models of other services, because tables of this service refer to theirs.
     """
     known = Tortoise.apps if among is None else among
     shared = config.shared_labels()
@@ -90,94 +98,129 @@ async def database_problems(config: Config, among: Container[str] | None = None)
 
 async def _shared_problem(config: Config, label: str, owner: str) -> DatabaseProblem | None:
     files = expected_migrations(config, label)
-    up = f"Run: sanicGuider migrate up {owner}"
+    apply = _run(f"sanicGuider migrate up {owner}")
     if missing := await missing_tables(Tortoise.apps[label].values()):
-        first = f"Run: aerich init -t {owner}.config.migrate_db && aerich init-db"
-        return DatabaseProblem(
-            f"The database has no table {', '.join(missing)}, which {owner} migrates.", up if files else first
+        init = _run(f"aerich init -t {owner}.config.migrate_db && aerich init-db")
+        sentence = _(
+            "The database has no table {tables}, which {owner} migrates.", tables=", ".join(missing), owner=owner
         )
+        return DatabaseProblem(sentence, apply if files else init)
     if label != owner or config.tortoise()["apps"][label]["default_connection"] != "default":
-        return None  # aerich's notes about it are in the owner's default database
+        return None  # aerich records its migrations in the default database of the owner
     if dialect_mismatch(config, label):
-        return None  # its owner's start tells of it
+        return None  # the owner reports it when it starts
     applied = await applied_migrations(label)
     pending = [name for name in files if name not in applied]
-    return DatabaseProblem(_not_applied_message(label, pending), up) if pending else None
+    return DatabaseProblem(_not_applied_message(label, pending), apply) if pending else None
 
 
 def _not_applied_message(label: str, pending: Sequence[str]) -> str:
-    return f"{len(pending)} migration{'s' * (len(pending) > 1)} of {label} not applied ({', '.join(pending)})."
+    return ngettext(
+        "{count} migration of {label} is not applied ({names}).",
+        "{count} migrations of {label} are not applied ({names}).",
+        len(pending),
+        count=len(pending),
+        label=label,
+        names=", ".join(pending),
+    )
 
 
 async def _problem(config: Config, label: str) -> DatabaseProblem | None:
     file = embedded_file(config.tortoise(), label)
     if files := expected_migrations(config, label):
         if not file and (foreign := dialect_mismatch(config, label)):
-            return DatabaseProblem(foreign, f"Run: {await aerich_command(config, label, has_migrations=False)} init-db")
+            return DatabaseProblem(foreign, await _init_remedy(config, label))
         applied = await applied_migrations(label)
         pending = [name for name in files if name not in applied]
         return await _pending(config, label, pending, file) if pending else None
-    if not file and (
-        missing := await missing_tables(_own_models(config, label))
-    ):  # an embedded one is given them at the start
-        return DatabaseProblem(
-            f"The database has no table {', '.join(missing)}, and {label} has no migrations.",
-            f"Run: {await aerich_command(config, label, has_migrations=False)} init-db",
-        )
+    if not file and (missing := await missing_tables(_own_models(config, label))):  # the start creates embedded ones
+        tables = ", ".join(missing)
+        sentence = _("The database has no table {tables}, and {label} has no migrations.", tables=tables, label=label)
+        return DatabaseProblem(sentence, await _init_remedy(config, label))
     if file and (columns := await missing_columns(config, label)):
         return DatabaseProblem(
-            f"The tables in the embedded database {file} were made without {', '.join(columns)}.",
-            f"{REBUILD} Rows survive a change of the models only with migrations.",
+            _(
+                "The tables in the embedded database {file} do not have {columns}.",
+                file=file,
+                columns=", ".join(columns),
+            ),
+            _("Delete the file: the next start creates it from the models. Only migrations keep existing rows."),
         )
     return None
 
 
+def _run(command: str) -> str:
+    return _("Run: {command}", command=command)
+
+
+async def _init_remedy(config: Config, label: str) -> str:
+    return _run(f"{await aerich_command(config, label, has_migrations=False)} init-db")
+
+
 async def _pending(config: Config, label: str, pending: list[str], file: Path | None) -> DatabaseProblem:
-    names = _not_applied_message(label, pending)
+    sentence = _not_applied_message(label, pending)
     if file and not has_sqlite_migrations(config, label):
+        init = f"sanicGuider migrate init {config.SERVER_NAME}"
         return DatabaseProblem(
-            f"{names} Written for another database, they cannot be applied to the embedded {file}.",
-            f"{REBUILD} To have migrations for SQLite as well, run before it: sanicGuider migrate init "
-            f"{config.SERVER_NAME}",
+            _(
+                "{sentence} They are written for another database and cannot be applied to the embedded {file}.",
+                sentence=sentence,
+                file=file,
+            ),
+            _(
+                "Delete the file: the next start creates it from the models. To have migrations for SQLite as well, "
+                "run before that: {command}",
+                command=init,
+            ),
         )
     if foreign := _dialect_problem(config, label, pending):
         return foreign
     if await _needs_sanic_guider(config, label, pending):
-        return DatabaseProblem(names, f"Run: sanicGuider migrate up {config.SERVER_NAME}")
-    return DatabaseProblem(names, f"Run: {await aerich_command(config, label)} upgrade")
+        return DatabaseProblem(sentence, _run(f"sanicGuider migrate up {config.SERVER_NAME}"))
+    return DatabaseProblem(sentence, _run(f"{await aerich_command(config, label)} upgrade"))
 
 
 def _dialect_problem(config: Config, label: str, pending: list[str]) -> DatabaseProblem | None:
-    """What to do about one that is written for another database than those before it."""
+    """The problem of a pending migration that is written for another database than the applied ones."""
     dialect, folder = dialect_of_label(config, label), migrations_dir(config, label)
+    make = f"sanicGuider migrate make {config.SERVER_NAME}"
     for name in pending:
         if (written := Migration(folder / name).dialect) not in (None, dialect):
             return DatabaseProblem(
-                f"{name} of {label} is not applied: it is written for {DATABASE_NAMES[written]}, and {label} is on "
-                f"{DATABASE_NAMES[dialect]}.",
-                f"Move it to migrations/{written}/{label} and make one for this database: sanicGuider migrate make "
-                f"{config.SERVER_NAME}",
+                _(
+                    "{migration} of {label} is not applied: it is written for {expected}, but {label} uses {actual}.",
+                    migration=name,
+                    label=label,
+                    expected=DATABASE_NAMES[written],
+                    actual=DATABASE_NAMES[dialect],
+                ),
+                _(
+                    "Move it to {folder}, and create one for this database: {command}",
+                    folder=Path("migrations", written, label),
+                    command=make,
+                ),
             )
     return None
 
 
 async def _needs_sanic_guider(config: Config, label: str, pending: list[str]) -> bool:
-    """Whether aerich would refuse one of them: it migrates rows, or is half-way."""
+    """Whether aerich would refuse a pending migration: it migrates data, or was interrupted."""
     folder = migrations_dir(config, label)
     if any(Migration(folder / name).migrates_data for name in pending):
         return True
     connection = config.tortoise()["apps"][label]["default_connection"]
     journal = Journal(get_connection(connection), label, dialect_of_label(config, label))
-    with suppress(DatabaseError):  # of an account that may not read it
-        steps, _ = await journal.read()
+    with suppress(DatabaseError):  # the account may have no permission to read the journal
+        steps = (await journal.read())[0]
         return bool(steps)
     return False
 
 
 async def aerich_command(config: Config, label: str, *, has_migrations: bool = True) -> str:
-    """How aerich is called for the label: it follows the service that the project's last `aerich init` has named.
+    """The aerich command for the label, with the `aerich init` that it needs first.
 
-    What it did to any database it notes in a table of the default one. `begun` says whether there are migrations.
+    aerich uses the configuration that the last `aerich init` of the project named, and records the migrations of every
+    database in a table of the default one. `has_migrations` says whether the label has migrations.
     """
     target, location = f"{config.SERVER_NAME}.config.migrate_db", _location(config, label)
     configured, folder = aerich_target(config)

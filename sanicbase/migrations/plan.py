@@ -1,4 +1,4 @@
-"""What `up` or `down` would carry out, and what that locks. Nothing is changed, and no lock is taken."""
+"""The plan of `up` or `down`: the statements that would be executed, and their locks. It changes and locks nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_ONLY: dict[Dialect, str] = {
 
 @dataclass(frozen=True)
 class PlannedStatement:
-    """A statement that would be carried out, and its lock."""
+    """A statement that would be executed, and its lock."""
 
     sql: str
     lock: LockLevel
@@ -41,17 +41,17 @@ class PlannedMigration:
     migration: Migration
     statements: tuple[PlannedStatement, ...]
     done: int
-    """So many of the statements were carried out by a run that has stopped."""
+    """The number of its statements that an interrupted run has executed."""
     is_transaction: bool
-    """Whether all of it, or nothing, will be there."""
+    """Whether the migration is applied completely or not at all."""
 
 
 async def plan(status: MigrationStatus, options: Options) -> list[PlannedMigration]:
-    """What `apply` would carry out now. Raises MigrationError where it would raise it before the first statement."""
+    """The migrations that `apply` would execute. Raises MigrationError where `apply` would do so before it starts."""
     label = status.label
-    wanted = migrations_to_apply(status, options)
+    pending = migrations_to_apply(status, options)
     async with read_only_session(label.connection, label.dialect) as db:
-        return [await _plan(migration, status, db) for migration in wanted]
+        return [await _plan(migration, status, db) for migration in pending]
 
 
 async def _plan(migration: Migration, status: MigrationStatus, db: BaseDBAsyncClient) -> PlannedMigration:
@@ -68,11 +68,11 @@ async def _plan(migration: Migration, status: MigrationStatus, db: BaseDBAsyncCl
 
 @asynccontextmanager
 async def read_only_session(connection: str, dialect: Dialect) -> AsyncIterator[BaseDBAsyncClient]:
-    """A session that cannot write: a file's `upgrade` may run statements of its own to find its SQL."""
+    """A read-only session: the `upgrade` of a file may execute statements to generate its SQL."""
     async with session(connection) as db:
         client: Any = db
         await client.execute_query(READ_ONLY[dialect])
-        if dialect == "mysql":  # whose changes of tables are refused in a transaction only
+        if dialect == "mysql":  # MySQL rejects DDL only in a read-only transaction
             async with client._in_transaction() as inside:
                 yield inside
         else:

@@ -1,7 +1,7 @@
-"""Whether a statement was carried out that no transaction holds, when its process has gone before it could say so.
+"""Determines whether a statement outside a transaction was executed by a process that ended before recording it.
 
-Before such a statement the journal has a digest of what it is about; afterwards the same is looked at again. Under the
-migration lock nobody else migrates these tables, so a difference is the statement's.
+Before such a statement, the journal gets a digest of the objects that it changes; recovery compares it with the current
+digest. The migration lock keeps others from migrating these tables, so a difference comes from the statement.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WHERE c.relname = $1 AND pg_table_is_visible(c.oid)
 
 
 async def fingerprint(client: BaseDBAsyncClient, dialect: Dialect, statement: str) -> str:
-    """What the statement is about, as it is now, in short."""
+    """A digest of the current state of what the statement changes."""
     if dialect == "mysql":
         return digest("\n".join(await _tables(client, statement)))
     index = INDEX.match(statement)
@@ -41,9 +41,10 @@ async def fingerprint(client: BaseDBAsyncClient, dialect: Dialect, statement: st
 
 
 async def was_executed(client: BaseDBAsyncClient, dialect: Dialect, statement: str, earlier: str) -> bool:
-    """Whether the statement was carried out; `then` is what `before` has said.
+    """Whether the statement was executed; `earlier` is the digest from before it.
 
-    An index that PostgreSQL has half made is dropped, to be made again. Raises MigrationError where nothing tells.
+    An index that PostgreSQL has built only partly is dropped and built again. Raises MigrationError when it cannot be
+    determined.
     """
     now = await fingerprint(client, dialect, statement)
     if dialect == "mysql":
@@ -61,7 +62,7 @@ async def was_executed(client: BaseDBAsyncClient, dialect: Dialect, statement: s
 
 
 async def _tables(client: BaseDBAsyncClient, statement: str) -> list[str]:
-    """The definitions of all tables that the statement names, be it as they are called before it or after it."""
+    """The definitions of all tables that the statement names, under their old or new names."""
     rows = await client.execute_query_dict(
         "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
     )
@@ -69,8 +70,8 @@ async def _tables(client: BaseDBAsyncClient, statement: str) -> list[str]:
     definitions = []
     for name in sorted(row["name"] for row in rows if row["name"].casefold() in names):
         quoted = name.replace("`", "``")
-        shown: list[dict[str, Any]] = await client.execute_query_dict(f"SHOW CREATE TABLE `{quoted}`")
-        definitions.append(COUNTER.sub("", "\n".join(map(str, shown[0].values()))))
+        result: list[dict[str, Any]] = await client.execute_query_dict(f"SHOW CREATE TABLE `{quoted}`")
+        definitions.append(COUNTER.sub("", "\n".join(map(str, result[0].values()))))
     return definitions
 
 

@@ -1,12 +1,10 @@
-"""Whether what is gone and what is new are one thing with another name. It is asked, and never guessed."""
+"""Detects renames between two states of tables. The user is asked about each; nothing is guessed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-
-import click
 
 from sanicbase.errors import MigrationError
 from sanicbase.i18n import gettext as _
@@ -15,25 +13,27 @@ from sanicbase.migrations.schema.tables import Column, Schema, Table
 
 __all__ = ["Ask", "RenameAnswers", "ask_at_terminal", "detect_renames"]
 
-ALIKE = 0.5  # of the columns of two tables, for the one to be perhaps the other
+ALIKE = 0.5  # the share of equal columns at which two tables may be the same
 
 
 class Ask(Protocol):
-    """Somebody who can be asked whether `old` is `new` now; both are tables, or columns as `table.column`."""
+    """Asks whether `old` was renamed to `new`; both are tables, or columns as `table.column`."""
 
     def __call__(self, old: str, new: str) -> bool: ...
 
 
 @dataclass(frozen=True)
 class RenameAnswers:
-    """What was said beforehand: `renames` as `{"goods": "product", "product.title": "name"}`, and what is `dropped`."""
+    """The answers from options: `renames` as `{"goods": "product", "product.title": "name"}`, and `dropped` names."""
 
     renames: Mapping[str, str] = field(default_factory=dict)
     dropped: Sequence[str] = ()
 
 
 def ask_at_terminal(old: str, new: str) -> bool:
-    """Ask at the terminal; raises click.Abort if there is no answer."""
+    """Ask in the terminal; raises click.Abort without an answer."""
+    import click  # services import this module and never ask
+
     return click.confirm(
         _(
             "{old} was removed and {new} was added. Rename {old} to {new}? (no: the data of {old} is lost)",
@@ -45,9 +45,9 @@ def ask_at_terminal(old: str, new: str) -> bool:
 
 
 def detect_renames(old: Schema, new: Schema, answers: RenameAnswers, ask: Ask | None) -> Renames:
-    """What has another name in the new tables.
+    """The renames between two states.
 
-    Raises MigrationError when it must be asked and there is nobody to ask, or when an answer names what is not there.
+    Raises MigrationError when a question cannot be asked, or when an answer contains an unknown name.
     """
     questions = _Questions(answers, ask)
     tables = questions.tables(old, new)
@@ -91,7 +91,7 @@ class _Questions:
             names = ", ".join(unused)
             raise MigrationError(
                 _(
-                    "{names} was not removed from the models, or nothing was added that it could be. Specify what "
+                    "{names} was not removed from the models, or nothing was added that matches it. Specify what "
                     "the last migration has and the models do not: table, or table.column with the current name of "
                     "the table.",
                     names=names,
@@ -123,11 +123,11 @@ class _Questions:
                 self._used.add(name)
             else:
                 free = [candidate for candidate in candidates if candidate not in renames.values()]
-                if new := self._asked(name, prefix, free):
+                if new := self._confirmed(name, prefix, free):
                     renames[old] = new
         return renames
 
-    def _asked(self, name: str, prefix: str, candidates: list[str]) -> str | None:
+    def _confirmed(self, name: str, prefix: str, candidates: list[str]) -> str | None:
         if self._ask is None:
             self._open += [(name, prefix + candidate) for candidate in candidates[:1]]
             return None
@@ -135,7 +135,7 @@ class _Questions:
 
 
 def _candidates(table: Table, added: Mapping[str, Table]) -> Iterator[str]:
-    """New tables that are much like the one that is gone, the most alike first."""
+    """The new tables that are similar to the removed one, the most similar first."""
     shapes = {(column.name, column.type) for column in table.columns}
     alike = {
         name: len(shapes & {(column.name, column.type) for column in other.columns})
@@ -150,7 +150,7 @@ def _alike(old: Column, new: Column) -> bool:
 
 
 def _renamed_join_tables(old: Schema, new: Schema, tables: Mapping[str, str]) -> dict[str, str]:
-    """Tables between two models, which have another name because a model has one."""
+    """Tables of many-to-many relations that are renamed because a model is."""
     removed = {name: table for name, table in old.items() if name not in new and not table.model}
     added = {name: table for name, table in new.items() if name not in old and not table.model}
     renames: dict[str, str] = {}
@@ -164,7 +164,7 @@ def _renamed_join_tables(old: Schema, new: Schema, tables: Mapping[str, str]) ->
 
 
 def _renamed_join_columns(before: Table, new: Table, tables: Mapping[str, str]) -> dict[str, str]:
-    """The columns of a table between two models by what they refer to; of a table that refers to itself, in order."""
+    """The columns of a many-to-many table by the tables that they reference; in order if both are the same."""
     names = {key.column for key in new.foreign_keys} & {key.column for key in before.foreign_keys}
     renames: dict[str, str] = {}
     for key in before.foreign_keys:

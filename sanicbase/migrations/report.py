@@ -1,4 +1,4 @@
-"""What whoever waits for migrations is told while they run."""
+"""Reports the progress of migrations to the caller."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ __all__ = ["Report"]
 
 
 class Report:
-    """Says nothing; override what is to be shown."""
+    """A report that does nothing. Override the methods whose events you show."""
 
     def waiting(self, sentence: str) -> None:
-        """Another process has the lock."""
+        """Override to show that another process holds the lock."""
 
     def warning(self, sentence: str) -> None:
-        """Something is not as it should be, and keeps nothing from being applied."""
+        """Override to show a problem that does not prevent migrations."""
 
     def migration_started(self, migration: str, direction: Direction, step: int) -> None:
-        """A migration, `label/file.py`, begins or goes on at this statement."""
+        """Override to show that a migration, `label/file.py`, starts or continues at this statement."""
 
     def statement_started(self, step: int, steps: int, sql: str) -> None:
-        """A statement begins, or the migration of rows, which has no SQL to show."""
+        """Override to show that a statement or a data migration, which has no SQL, has started."""
 
     def statement_finished(self, step: int, steps: int, seconds: float) -> None:
-        """A statement has ended."""
+        """Override to show that a statement has finished."""
 
     def rows_migrated(self, table: str, done: int, total: int) -> None:
-        """So many rows of a table are migrated."""
+        """Override to show how many rows of a table are migrated."""
 
     def migration_finished(self, migration: str, direction: Direction, seconds: float, *, fake: bool) -> None:
-        """A migration has ended, or was only noted."""
+        """Override to show that a migration was applied, or only recorded."""

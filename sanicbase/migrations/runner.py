@@ -1,7 +1,7 @@
-"""Carrying out one migration, and never half of one in silence.
+"""Applies one migration, and never leaves it partly applied without a record.
 
-Where the database can, a migration is one transaction. Elsewhere the journal is written before and after each
-statement: on MySQL, whose changes of tables commit by themselves, and where a file asks for no transaction.
+Where the database supports it, a migration is one transaction. Otherwise the journal is written before and after each
+statement: on MySQL, which commits each change of a table on its own, and when a file asks for no transaction.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from sanicbase.migrations.status import Label, MigrationStatus, read_status
 __all__ = ["MigrationRunner"]
 
 TRANSACTIONAL = {"INSERT", "UPDATE", "DELETE", "REPLACE", "SELECT", "WITH", "DO"}
-"""What MySQL does inside of a transaction."""
+"""Statements that MySQL executes inside a transaction."""
 OUTSIDE_TRANSACTION = {"VACUUM", "PRAGMA", "ATTACH", "DETACH"}
-"""What SQLite does outside of one."""
+"""Statements that SQLite executes outside a transaction."""
 OWN_TRANSACTION = {"BEGIN", "START", "COMMIT", "END"}
 MIGRATE_DATA = "migrate_data"
 INCONCLUSIVE = (DatabaseUnavailable, DatabaseTimeout)
-OUTSIDE_TRANSACTION_ONLY = "25001"  # PostgreSQL's code for a statement that runs outside of transactions only
+OUTSIDE_TRANSACTION_ONLY = "25001"  # PostgreSQL's error code for a statement that cannot run in a transaction
 
 FUNCTIONS: dict[Direction, str] = {"up": "upgrade", "down": "downgrade"}
 
@@ -54,7 +54,7 @@ class _Step:
 
 
 class MigrationRunner:
-    """The migrations of one label, under its lock."""
+    """Applies the migrations of one label, under its lock."""
 
     def __init__(self, label: Label, sessions: dict[str, BaseDBAsyncClient], options: Options, report: Report) -> None:
         self._label = label
@@ -66,7 +66,7 @@ class MigrationRunner:
         self._status: MigrationStatus
 
     async def status(self) -> MigrationStatus:
-        """How the database stands, after what an earlier run had no time for is noted."""
+        """The status of the database, after records that an earlier run could not write are completed."""
         await self._journal.create()
         self._status = await read_status(self._label)
         if self._status.steps and self._status.is_finished:
@@ -80,7 +80,7 @@ class MigrationRunner:
         await self._run(migration, "down")
 
     async def _clear_finished(self) -> None:
-        """Note the end of a migration that is in aerich's table, which is in another database, already."""
+        """Record the end of a migration that is already in aerich's table, which is in another database."""
         last = self._status.steps[-1]
         files = {migration.name: migration for migration in self._status.migrations}
         if last.direction == "up" and last.migration in files:
@@ -110,7 +110,8 @@ class MigrationRunner:
         return self._label.dialect != "mysql" and here and migration.in_transaction and data_inside
 
     async def _run_in_transaction(self, migration: Migration, direction: Direction) -> None:
-        """All of it in one transaction, which takes itself back when something fails or the process is killed."""
+        """Apply the migration in one transaction, which is rolled back when a statement fails or the process is
+        killed."""
         self._report.migration_started(self._display_name(migration), direction, 1)
         progress = _Progress()
         try:
@@ -133,7 +134,8 @@ class MigrationRunner:
             raise self._failure(migration, progress, exc, kept=False) from exc
 
     async def _run_step_by_step(self, migration: Migration, direction: Direction) -> None:
-        """Step by step, each with a note before and after it, from the one at which the last run has stopped."""
+        """Apply step by step, each recorded before and after it, starting with the step at which the last run
+        stopped."""
         steps = self._steps(await self._statements(migration, direction, self._client), migration, direction)
         entries = self._entries_of(migration)
         self._check_unchanged(migration, steps, [entry for entry in entries.values() if entry.state == "done"])
@@ -144,7 +146,7 @@ class MigrationRunner:
             progress = _Progress(number, len(steps), step.text)
             if number not in done:
                 await self._run_step(progress, step, migration, direction, entries.get(number))
-            elif step.mode == "setting":  # of a session that is no more
+            elif step.mode == "setting":  # the session is lost
                 await execute(self._client, step.text)
         await self._record(migration, direction)
 
@@ -197,7 +199,7 @@ class MigrationRunner:
     async def _finished_steps(
         self, migration: Migration, steps: list[_Step], entries: dict[int, JournalEntry]
     ) -> set[int]:
-        """The steps that need not be carried out, after doubts about one are settled."""
+        """The steps to skip, once the outcome of an interrupted one is determined."""
         done = {number for number, entry in entries.items() if entry.state == "done"}
         for number in entries.keys() - done:
             entry = entries[number]
@@ -214,9 +216,9 @@ class MigrationRunner:
     async def _was_executed(self, entry: JournalEntry) -> bool:
         mysql = self._label.dialect == "mysql"
         if entry.statement == MIGRATE_DATA or (mysql and self._mode_of(entry.statement) == "transaction"):
-            return False  # its end is noted in its own transaction
+            return False  # the transaction of the step records its end
         if mysql and entry.state == "failed":
-            return False  # a statement is done or not, and the server has said that it is not
+            return False  # the server has reported the failure, so the statement was not executed
         return await was_executed(self._client, self._label.dialect, entry.statement, entry.fingerprint)
 
     async def _run_step(
@@ -233,7 +235,7 @@ class MigrationRunner:
                 await self._statement_step(progress, step, migration)
         except Exception as exc:
             if not isinstance(exc, INCONCLUSIVE):
-                with suppress(DatabaseError):  # of a session that is lost: the step stays in doubt
+                with suppress(DatabaseError):  # the session is lost, so the outcome of the step stays open
                     await self._journal.mark_failed(migration.name, progress.step)
             raise self._failure(migration, progress, exc, kept=True) from exc
 
@@ -282,7 +284,8 @@ class MigrationRunner:
         self._report.statement_finished(progress.step, progress.steps, time.monotonic() - begin)
 
     async def _record(self, migration: Migration, direction: Direction) -> None:
-        """Note the whole migration: in one transaction where the entries are in one database, else aerich's first."""
+        """Record the migration as applied: in one transaction if both tables are in one database, else aerich's
+        first."""
         if self._client is self._default_client:
             async with self._client._in_transaction() as db:
                 await self._record_in_aerich(db, migration, direction)
@@ -305,7 +308,7 @@ class MigrationRunner:
 
 @dataclass
 class _Progress:
-    """Where a migration is at the moment."""
+    """The current position in a migration."""
 
     step: int = 0
     steps: int = 0
@@ -335,7 +338,7 @@ def _failure_message(name: str, progress: _Progress, cause: str, label: Label, *
         else _("Nothing was executed.")
     )
     return failed + _(
-        "\n{before} Correct the cause, or the file from this statement on, then run: {command}. It goes on at "
+        "\n{before} Correct the cause, or the file from this statement on, then run: {command}. It continues at "
         "statement {step}.",
         before=before_it,
         command=command,

@@ -1,4 +1,4 @@
-"""Which migrations are to be applied or taken back, and when neither may be done."""
+"""Selects the migrations to apply or revert, and rejects what is not allowed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["Options", "migrations_to_apply", "migrations_to_revert"]
 
 @dataclass(frozen=True)
 class Options:
-    """How migrations are applied."""
+    """Options for applying migrations."""
 
     to: str = ""
-    """The last one to be applied, or to be kept, by its number or its name; the last there is by default."""
+    """The last migration to apply or to keep, by number or name; by default the last one."""
     fake: bool = False
-    """Note them without carrying them out."""
+    """Record the migrations without executing them."""
     out_of_order: bool = False
-    """Apply also what comes before one that is applied."""
+    """Also apply migrations that precede an applied one."""
     skip_statement: bool = False
-    """Go on behind the statement at which the last run has stopped, which was carried out by hand."""
+    """Continue after the statement that failed in the last run, which was executed by hand."""
     lock_timeout: float = LOCK_TIMEOUT
 
 
 def migrations_to_apply(status: MigrationStatus, options: Options) -> list[Migration]:
-    """The migrations that are to be applied. Raises MigrationError where they cannot."""
+    """The migrations to apply. Raises MigrationError when they cannot be applied."""
     interrupted = status.interrupted
     if interrupted and interrupted.direction == "down":
-        raise _half_way(status.label, interrupted, "down")
+        raise _interrupted_error(status.label, interrupted, "down")
     if interrupted and interrupted.migration not in {migration.name for migration in status.migrations}:
         raise MigrationError(
             _(
@@ -69,18 +69,18 @@ def migrations_to_apply(status: MigrationStatus, options: Options) -> list[Migra
 
 
 def migrations_to_revert(status: MigrationStatus, options: Options) -> list[Migration]:
-    """The migrations that `take_back` takes back, the last one first. Raises MigrationError where it cannot."""
+    """The migrations to revert, the last one first. Raises MigrationError when they cannot be reverted."""
     files = {migration.name: migration for migration in status.migrations}
     if (interrupted := status.interrupted) and interrupted.direction == "up":
-        raise _half_way(status.label, interrupted, "up")
+        raise _interrupted_error(status.label, interrupted, "up")
     names = [*reversed(status.applied)]
     if interrupted:
         names = names[: names.index(interrupted.migration) + 1]
     elif options.to:
-        kept = _named(status, options.to).name
-        if kept not in names:
-            raise MigrationError(_("{migration} is not applied.", migration=kept))
-        names = names[: names.index(kept)]
+        target = _named(status, options.to).name
+        if target not in names:
+            raise MigrationError(_("{migration} is not applied.", migration=target))
+        names = names[: names.index(target)]
     else:
         names = names[:1]
     for name in names:
@@ -95,7 +95,7 @@ def migrations_to_revert(status: MigrationStatus, options: Options) -> list[Migr
     return [files[name] for name in names]
 
 
-def _half_way(label: Label, interrupted: JournalEntry, command: Direction) -> MigrationError:
+def _interrupted_error(label: Label, interrupted: JournalEntry, command: Direction) -> MigrationError:
     return MigrationError(
         _(
             "{migration} of {label} is partly applied: it stopped at statement {step}. Finish it: "
@@ -109,16 +109,18 @@ def _half_way(label: Label, interrupted: JournalEntry, command: Direction) -> Mi
     )
 
 
-def _named(status: MigrationStatus, wanted: str) -> Migration:
+def _named(status: MigrationStatus, name_or_number: str) -> Migration:
     for migration in status.migrations:
-        if wanted in (migration.name, migration.path.stem) or (wanted.isdigit() and int(wanted) == migration.number):
+        if name_or_number in (migration.name, migration.path.stem) or (
+            name_or_number.isdigit() and int(name_or_number) == migration.number
+        ):
             return migration
     label = status.label
     raise MigrationError(
         _(
             "{label} has no migration {migration}. See: sanicGuider migrate history {service}",
             label=label.name,
-            migration=wanted,
+            migration=name_or_number,
             service=label.service,
         )
     )

@@ -1,4 +1,4 @@
-"""The statements of a script, one by one, so that each can be shown, timed and noted by itself."""
+"""Splits a script into statements, so that each can be shown, timed and recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["DATABASE_NAMES", "Dialect", "comments_before", "leading_keywords", "
 Dialect = Literal["postgres", "mysql", "sqlite"]
 
 DATABASE_NAMES: dict[Dialect, str] = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "sqlite": "SQLite"}
-"""What people call them."""
+"""The names of the databases in messages."""
 
 WORD = r"(?P<word>[^\W\d]\w*)"
 SPACE = r"(?P<space>\s+)"
@@ -20,12 +20,12 @@ DOUBLE = r'"(?:[^"]|"")*"'
 BACKQUOTED = r"`(?:[^`]|``)*`"
 BLOCK = r"(?P<comment>/\*.*?\*/)"
 
-# What stands for itself, whatever is in it. A semicolon ends a statement only outside of these.
+# Tokens whose content is not parsed. A semicolon ends a statement only outside them.
 TOKENS: dict[Dialect, str] = {
     "postgres": "|".join(
         [
             r"(?P<line>--[^\n]*)",
-            r"(?P<nested>/\*)",  # comments of PostgreSQL are nested, so its end is looked for by itself
+            r"(?P<nested>/\*)",  # comments of PostgreSQL are nested, so their end is searched separately
             r"[eE]'(?:[^'\\]|\\.|'')*'",
             SINGLE,
             DOUBLE,
@@ -37,7 +37,7 @@ TOKENS: dict[Dialect, str] = {
     "mysql": "|".join(
         [
             r"(?P<line>--(?=\s|$)[^\n]*|\#[^\n]*)",
-            r"(?P<hint>/\*M?!.*?\*/)",  # which MySQL carries out, in spite of its looks
+            r"(?P<hint>/\*M?!.*?\*/)",  # MySQL executes this kind of comment
             BLOCK,
             r"'(?:[^'\\]|\\.|'')*'",
             r'"(?:[^"\\]|\\.|"")*"',
@@ -51,21 +51,21 @@ TOKENS: dict[Dialect, str] = {
 PATTERNS = {dialect: re.compile(f"{tokens}|(?P<other>.)", re.DOTALL) for dialect, tokens in TOKENS.items()}
 
 COMPOUND = {"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT"}
-"""What is created with a body in which semicolons end statements of its own."""
-NO_END_OF_A_BLOCK = {"IF", "WHILE", "LOOP", "REPEAT", "FOR"}  # of `END IF`
+"""Objects whose definition has a body in which semicolons end inner statements."""
+NO_END_OF_A_BLOCK = {"IF", "WHILE", "LOOP", "REPEAT", "FOR"}  # `END IF`
 NESTED = re.compile(r"/\*|\*/")
 
 
 def split_statements(script: str, dialect: Dialect) -> list[str]:
-    """The statements of the script without their semicolons; comments around them are left out, those inside stay.
+    """The statements of the script without semicolons. Comments around a statement are removed, those in it are kept.
 
-    Strings, quoted names, comments, PostgreSQL's dollar quotes, and the bodies of triggers and routines are kept whole.
+    Strings, quoted names, comments, dollar quotes of PostgreSQL, and bodies of triggers and routines are not split.
     """
     return [text for statement in _split(script, dialect) if (text := statement.text())]
 
 
 def comments_before(script: str, dialect: Dialect) -> list[list[str]]:
-    """The comments that stand before each statement, as they are written; and at the end, those behind the last one."""
+    """The comments before each statement, unchanged; the last item contains those after the last statement."""
     comments: list[list[str]] = [[]]
     for statement in _split(script, dialect):
         comments[-1] += statement.comments
@@ -85,13 +85,13 @@ def _split(script: str, dialect: Dialect) -> list[_Statement]:
 
 
 def leading_keywords(statement: str, count: int = 2) -> str:
-    """What a statement begins with, in capitals, without comments: `CREATE TABLE`."""
+    """The start of a statement in upper case, without comments: `CREATE TABLE`."""
     bare = re.sub(r"\s*(?:--[^\n]*\n|/\*(?!M?!).*?\*/)", " ", statement, flags=re.DOTALL)
     return " ".join(re.findall(r"\w+", bare)[:count]).upper()
 
 
 class _Statement:
-    """A statement as it is read, and the comments before it; `depth` says in how many BEGIN … END of a body it is."""
+    """The statement being read, and the comments before it; `depth` counts open BEGIN blocks."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -117,21 +117,21 @@ class _Statement:
         if not self._is_compound():
             return
         if last == "END" and word in NO_END_OF_A_BLOCK:
-            self.depth += 1  # which that END has not closed
+            self.depth += 1  # the END does not close it
         elif word == "END":
             self.depth = max(0, self.depth - 1)
         elif word == "BEGIN" or (word == "CASE" and last != "END"):
             self.depth += 1
 
     def _is_compound(self) -> bool:
-        # PostgreSQL's bodies are strings, but for BEGIN ATOMIC, which is one as well.
+        # PostgreSQL's bodies are strings, except BEGIN ATOMIC, which is handled as well
         return self.words[0] == "CREATE" and bool(COMPOUND.intersection(self.words[:12]))
 
 
 def tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str | None]]:
-    """The pieces of the script, each with its kind: `word`, `space`, `line` and `comment`, `other` for a single letter.
+    """The tokens of the script with their kinds: `word`, `space`, `line`, `comment`, and `other` for a character.
 
-    Strings and quoted names have another kind. Together the pieces are the script.
+    Strings and quoted names have kinds of their own. The joined tokens are the script.
     """
     pattern, position = PATTERNS[dialect], 0
     while position < len(script):

@@ -1,4 +1,4 @@
-"""How a label's database stands to its migrations. Nothing is changed here."""
+"""Compares a label's database with its migrations, without changing anything."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["Label", "MigrationStatus", "check_label_dialect", "labels_of", "migr
 
 @dataclass(frozen=True)
 class Label:
-    """A label of a service: the models of one connection, and where their migrations are."""
+    """A label of a service: the models on one connection, and the folder of their migrations."""
 
     name: str
     service: str
@@ -42,38 +42,38 @@ class Label:
     dialect: Dialect
     folder: Path
     needs_migrations: bool = True
-    """Whether it has models whose tables nobody else makes."""
+    """Whether it has models whose tables only its migrations create."""
 
 
 @dataclass(frozen=True)
 class MigrationStatus:
-    """What a database has of the migrations of a label, as read at one moment."""
+    """The migrations that a database has of a label, as read at one moment."""
 
     label: Label
     migrations: tuple[Migration, ...]
     applied: tuple[str, ...]
-    """By aerich's table, in the order in which they were applied."""
+    """From aerich's table, in the order in which they were applied."""
     applied_entries: Mapping[str, JournalEntry]
-    """What the journal has about those that `up` has applied."""
+    """The journal's records of migrations that `up` has applied."""
     steps: tuple[JournalEntry, ...]
-    """What the journal has about the one that is half-way."""
+    """The journal's record of the partly applied migration."""
     other_dialect_files: frozenset[str] = frozenset()
-    """The label's files for other kinds of databases: an embedded one notes them when it is built from the models."""
+    """The label's files for other databases: an embedded database that is created from the models records them."""
 
     @property
     def pending(self) -> list[Migration]:
-        """What is not applied, in order."""
+        """The migrations that are not applied, in order."""
         return [migration for migration in self.migrations if migration.name not in self.applied]
 
     @property
     def missing(self) -> list[str]:
-        """What is applied, and has no file any more."""
+        """The applied migrations whose files are missing."""
         names = {migration.name for migration in self.migrations} | self.other_dialect_files
         return [name for name in self.applied if name not in names]
 
     @property
     def changed(self) -> list[Migration]:
-        """What is applied, and has another file since; as far as `up` has applied it."""
+        """The applied migrations whose files have changed since; only those that `up` has applied."""
         return [
             migration
             for migration in self.migrations
@@ -82,24 +82,24 @@ class MigrationStatus:
 
     @property
     def out_of_order(self) -> list[Migration]:
-        """What is not applied though a later one is."""
+        """The migrations that are not applied although a later one is."""
         numbers = [migration.number for migration in self.migrations if migration.name in self.applied]
         return [migration for migration in self.pending if migration.number <= max(numbers, default=-1)]
 
     @property
     def interrupted(self) -> JournalEntry | None:
-        """The step at which a migration has stopped, or the last one that is done; None when none is half-way."""
+        """The step at which a migration stopped, or the last one that is done; None when none is partly applied."""
         if not self.steps or self.is_finished:
             return None
         return next((entry for entry in self.steps if entry.state != "done"), self.steps[-1])
 
     @property
     def is_finished(self) -> bool:
-        """Whether all steps that the journal has are of a migration that aerich's table has noted as ended."""
+        """Whether all steps in the journal belong to a migration that aerich's table records as applied."""
         return all((entry.migration in self.applied) == (entry.direction == "up") for entry in self.steps)
 
     def warnings(self) -> list[str]:
-        """A sentence for each thing that is not as it should be."""
+        """A warning for each irregularity."""
         missing = [
             _(
                 "{migration} of {label} is applied, but its file is missing. Restore it from version control, "
@@ -130,8 +130,8 @@ class MigrationStatus:
 
 @asynccontextmanager
 async def migration_databases(config: Config) -> AsyncIterator[Config]:
-    """The databases of a service, open for its migrations: its migrated models, those of other services to which they
-    may have relations, and no limit for a statement."""
+    """The databases of a service, opened for its migrations: its migrated models, those of other services that they may
+    reference, and no statement timeout."""
     update: dict[str, object] = {"MODEL_EXTRA": config.shared_models, "DB_REPLICAS": {}, "DB_STATEMENT_TIMEOUT": None}
     unlimited = config.model_copy(update=update)
     async with Database(unlimited):
@@ -139,7 +139,8 @@ async def migration_databases(config: Config) -> AsyncIterator[Config]:
 
 
 def labels_of(config: Config, connection: str | None = None) -> list[Label]:
-    """The labels of a service that have models, or the one on that connection. Raises MigrationError without one."""
+    """The labels of a service that have models, or the one on that connection. Raises MigrationError if there is
+    none."""
     apps = migrated_apps(config)
     followed = {name: app["default_connection"] for name, app in apps.items() if not is_built_from_models(config, name)}
     labels = [
@@ -168,7 +169,7 @@ def labels_of(config: Config, connection: str | None = None) -> list[Label]:
 
 
 async def read_status(label: Label) -> MigrationStatus:
-    """How the label's database stands now."""
+    """The status of the label's database."""
     steps, whole = await Journal(get_connection(label.connection), label.name, label.dialect).read()
     return MigrationStatus(
         label=label,
@@ -188,7 +189,7 @@ def _other_dialect_files(label: Label) -> frozenset[str]:
 
 
 def check_label_dialect(config: Config, label: Label) -> None:
-    """Raise MigrationError when the label has migrations, and all of them are written for another database."""
+    """Raise MigrationError when all migrations of the label are written for another database."""
     if migrations_in(label.folder) or (written := dialect_of_migrations(config, label.name)) in (None, label.dialect):
         return
     expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[label.dialect]
@@ -205,7 +206,7 @@ def check_label_dialect(config: Config, label: Label) -> None:
 
 
 def _init_command(label: Label) -> str:
-    """How aerich makes the first migration of a label for its dialect."""
+    """The aerich command that creates the first migration of a label for its dialect."""
     app = "" if label.name == label.service else f"--app {label.name} "
     folder = label.folder.parent.name
     location = "" if folder == "migrations" else f" --location ./migrations/{folder}"

@@ -1,4 +1,4 @@
-"""Which migrations a service has committed, and which of them a database has, by aerich's own table."""
+"""The migrations that a service has committed, and those that aerich has recorded as applied."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def dialect_of_label(config: Config, label: str) -> Dialect:
-    """The dialect of the label's database, which is not asked for it."""
+    """The dialect of the label's database, without a query."""
     tortoise = config.tortoise()
     engine = tortoise["connections"][tortoise["apps"][label]["default_connection"]]["engine"]
     dialect: Dialect = importlib.import_module(engine).client_class.capabilities.dialect
@@ -50,64 +50,70 @@ def dialect_of_label(config: Config, label: str) -> Dialect:
 
 
 def migrated_apps(config: Config) -> dict[str, dict[str, Any]]:
-    """The labels that the service migrates, as Tortoise takes them, its default one first."""
+    """The labels that the service migrates, in Tortoise's format; the default one comes first."""
     shared = config.shared_labels()
     return {label: app for label, app in config.migrate_db()["apps"].items() if label not in shared}
 
 
 def dialect_folder(config: Config, label: str) -> Path:
-    """Where migrations of the label for its database are or will be: `<label>`, or `<dialect>/<label>`."""
+    """The folder for migrations of the label for its database: `<label>`, or `<dialect>/<label>`."""
     return folder_of(config.project_dir() / "migrations", label, dialect_of_label(config, label))
 
 
 def migrations_dir(config: Config, label: str) -> Path:
-    """The folder of the migrations of one label: its own, or the one of another dialect while that is the only one."""
+    """The folder with the migrations of a label; that of another dialect when there is no other."""
     target, plain = dialect_folder(config, label), config.project_dir() / "migrations" / label
     return target if migrations_in(target) or not migrations_in(plain) else plain
 
 
 def migration_files(config: Config, label: str) -> list[str]:
-    """The committed migrations in their order: `["0_20260101000000_init.py"]`."""
+    """The committed migrations in order: `["0_20260101000000_init.py"]`."""
     return [migration.name for migration in migrations_in(migrations_dir(config, label))]
 
 
 def is_built_from_models(config: Config, label: str) -> bool:
-    """Whether the label's tables are made from its models, whatever migrations there are.
+    """Whether the label's tables are created from its models even if there are migrations.
 
-    So for an embedded database beside a default one on a server: aerich notes in the default database what it did to
-    the others, and a note that all machines share says nothing about a file that each of them has.
+    This is so for an embedded database when the default one is on a server: aerich records the migrations of all
+    databases in the default one, and a record that all machines share cannot describe a file of each machine.
     """
     tortoise = config.tortoise()
     return bool(embedded_file(tortoise, label)) and not embedded_file(tortoise, config.SERVER_NAME)
 
 
 def expected_migrations(config: Config, label: str) -> list[str]:
-    """The committed migrations that the label's database is to have."""
+    """The committed migrations that the label's database should have."""
     return [] if is_built_from_models(config, label) else migration_files(config, label)
 
 
 def dialect_of_migrations(config: Config, label: str) -> Dialect | None:
-    """The dialect of the label's migrations; None when nothing in them tells."""
+    """The dialect of the label's migrations; None when they do not show it."""
     return dialect_of_files(migrations_dir(config, label))
 
 
 def dialect_mismatch(config: Config, label: str) -> str:
-    """A sentence when the label has migrations for another database only; empty when it has its own, or none."""
+    """A sentence when the label only has migrations for another database; otherwise empty."""
     written, dialect = dialect_of_migrations(config, label), dialect_of_label(config, label)
     if written in (None, dialect):
         return ""
     folder = migrations_dir(config, label).relative_to(config.project_dir())
     expected, actual = DATABASE_NAMES[written], DATABASE_NAMES[dialect]
-    return f"The migrations in {folder} are written for {expected}, and {label} is on {actual}."
+    return _(
+        "The migrations in {folder} are written for {expected}, but {label} uses {actual}.",
+        folder=folder,
+        expected=expected,
+        label=label,
+        actual=actual,
+    )
 
 
 def has_sqlite_migrations(config: Config, label: str) -> bool:
-    """Whether the label's migrations are SQLite's. False when nothing tells: tables built from the models are right."""
+    """Whether the label's migrations are for SQLite. False when they do not show it: then models are the source."""
     return dialect_of_migrations(config, label) == "sqlite"
 
 
 async def applied_migrations(label: str) -> set[str]:
-    """The migrations that the database has, none where aerich never was."""
+    """The migrations that the database has; none when aerich has never been used."""
     try:
         return set(await Aerich.filter(app=label).values_list("version", flat=True))  # type: ignore[arg-type]
     except DatabaseError as exc:
@@ -117,9 +123,9 @@ async def applied_migrations(label: str) -> set[str]:
 
 
 def aerich_target(config: Config) -> tuple[str, str]:
-    """The configuration and the folder that `aerich init` has named last in the project's pyproject.toml.
+    """The configuration and the folder that the last `aerich init` wrote to the project's pyproject.toml.
 
-    Empty when nothing there can be read.
+    Both are empty when they cannot be read.
     """
     try:
         tools = tomllib.loads((config.project_dir() / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
@@ -130,7 +136,7 @@ def aerich_target(config: Config) -> tuple[str, str]:
 
 
 async def aerich_has_table() -> bool:
-    """Whether the default database, where aerich takes its notes about all of them, has the table for it."""
+    """Whether the default database has the table in which aerich records all migrations."""
     try:
         await Aerich.exists()
     except DatabaseError as exc:
@@ -141,7 +147,7 @@ async def aerich_has_table() -> bool:
 
 
 async def missing_tables(models: Iterable[type[Model]]) -> list[str]:
-    """The tables of these models that their databases, which are open, do not have."""
+    """The tables of these models that do not exist. The databases must be open."""
     missing = []
     for model in models:
         try:
@@ -154,7 +160,7 @@ async def missing_tables(models: Iterable[type[Model]]) -> list[str]:
 
 
 async def check_referenced_tables(label: str, migrated: Iterable[type[Model]]) -> None:
-    """Raise MigrationError when the label's tables refer to those of another service that are not there yet."""
+    """Raise MigrationError when the label's tables refer to tables of another service that do not exist yet."""
     for model in referenced_models(migrated):
         if missing := await missing_tables([model]):
             table, owner = missing[0], owner_of(model.__module__)

@@ -57,7 +57,7 @@ def programs() -> st.SearchStrategy[Program]:
 def _writes(names: tuple[str, ...]) -> st.SearchStrategy[Step]:
     name = st.sampled_from(names)
     single = st.builds(lambda kind, one: Step(kind, (one,)), st.sampled_from(["create", "update", "delete"]), name)
-    many = st.lists(name, min_size=1, max_size=2, unique=True).map(lambda found: Step("bulk_create", tuple(found)))
+    many = st.lists(name, min_size=1, max_size=2, unique=True).map(lambda names: Step("bulk_create", tuple(names)))
     return st.one_of(single, single, many, name.map(lambda one: Step("upsert", (one,))))
 
 

@@ -78,8 +78,8 @@ class Pair(NamedTuple):
 @contextmanager
 def postgres_pair() -> Iterator[Pair]:
     """Both running, the standby with all that the primary has."""
-    found = find_binaries("initdb", "postgres", "pg_basebackup", together=True)
-    initdb, postgres, pg_basebackup = found or _give_up("PostgreSQL with pg_basebackup", "postgresql")
+    binaries = find_binaries("initdb", "postgres", "pg_basebackup", together=True)
+    initdb, postgres, pg_basebackup = binaries or _give_up("PostgreSQL with pg_basebackup", "postgresql")
     accounts = ("postgres", "nobody")
     with (
         private_server("PostgreSQL", accounts=accounts) as one,

@@ -47,8 +47,8 @@ COMPARABLE = VALUES.keys() - {"data", "blob"}  # Tortoise filters by neither
 
 
 def test_table_has_every_type_of_column_that_tortoise_has() -> None:
-    kinds = {each for each in vars(tortoise_fields).values() if isinstance(each, type) and issubclass(each, Field)}
-    relations = {each for each in kinds if "relational" in each.__module__} | {Field}
+    kinds = {kind for kind in vars(tortoise_fields).values() if isinstance(kind, type) and issubclass(kind, Field)}
+    relations = {kind for kind in kinds if "relational" in kind.__module__} | {Field}
     seen = {type(field) for field in Every._meta.fields_map.values()}
     assert kinds - relations <= seen
     assert {IntEnumFieldInstance, CharEnumFieldInstance} <= seen

@@ -13,7 +13,7 @@ from sanicbase.db import on_commit, transaction
 from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable
 from tests.db.library import Tally
 from tests.db.opening import STORES, Store, opened
-from tests.db.test_writes import Ears, before, watching
+from tests.db.test_writes import Recorder, before, watching
 from tests.db.wire import Proxy, Trick, proxy
 
 POOL = 3
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.parametrize("store", [store for store in STORES if stor
 @pytest.fixture
 async def line(store: Store) -> AsyncIterator[Proxy]:
     limits = {"DB_POOL_SIZE": POOL, "DB_STATEMENT_TIMEOUT": 1, "CONNECT_TIMEOUT": 5}
-    async with proxy(store.url) as made, opened(store._replace(url=made.url), "tests.db.library", **limits):
-        yield made
+    async with proxy(store.url) as line, opened(store._replace(url=line.url), "tests.db.library", **limits):
+        yield line
 
 
 async def write(name: str, ran: list[str]) -> None:
@@ -34,12 +34,12 @@ async def write(name: str, ran: list[str]) -> None:
         await on_commit(partial(ran.append, name))
 
 
-async def told(ears: Ears) -> list[object]:
-    """What was heard, as soon as an ending was."""
+async def announcements(recorder: Recorder) -> list[object]:
+    """The notifications, once they include an outcome."""
     async with asyncio.timeout(10):
-        while len(ears.heard) < 2:
+        while len(recorder.events) < 2:
             await asyncio.sleep(0.01)
-    return list(ears.take())
+    return list(recorder.take())
 
 
 async def check_pool() -> None:
@@ -58,7 +58,7 @@ async def check_pool() -> None:
 @pytest.mark.parametrize("trick", get_args(Trick))
 async def test_the_end_is_unknown(line: Proxy, trick: Trick) -> None:
     ran: list[str] = []
-    with watching(Tally) as ears:
+    with watching(Tally) as recorder:
         for name in ("a", "b"):
             line.trick = trick
             line.tricked.clear()
@@ -66,7 +66,7 @@ async def test_the_end_is_unknown(line: Proxy, trick: Trick) -> None:
                 async with asyncio.timeout(20):
                     await write(name, ran)
             assert line.tricked.is_set()
-            assert await told(ears) == [before(name), ("unknown", 1)]
+            assert await announcements(recorder) == [before(name), ("unknown", 1)]
     assert ran == []
     there = sorted([row.name for row in await Tally.all()])
     assert there == (["a", "b"] if trick.endswith("after") else [])
@@ -77,21 +77,21 @@ async def test_the_end_is_unknown(line: Proxy, trick: Trick) -> None:
 async def test_it_is_unknown_also_when_the_caller_was_cancelled(line: Proxy, trick: Trick) -> None:
     ran: list[str] = []
     line.trick = trick
-    with watching(Tally) as ears:
+    with watching(Tally) as recorder:
         task = asyncio.create_task(write("a", ran))
         await line.tricked.wait()
         task.cancel()
         with pytest.raises((asyncio.CancelledError, DatabaseUnavailable)):  # a cut may be faster
             async with asyncio.timeout(20):
                 await task
-        assert await told(ears) == [before("a"), ("unknown", 1)]
+        assert await announcements(recorder) == [before("a"), ("unknown", 1)]
     assert ran == []
     assert await Tally.exists(name="a") == trick.endswith("after")
     await check_pool()
 
 
 @pytest.mark.parametrize("trick", ["cut before", "cut after"])
-async def test_who_has_nothing_to_lose_is_told_as_well(line: Proxy, trick: Trick) -> None:
+async def test_a_cut_commit_without_watchers_raises_as_well(line: Proxy, trick: Trick) -> None:
     line.trick = trick
     with pytest.raises(DatabaseUnavailable):
         async with transaction():

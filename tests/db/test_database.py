@@ -69,8 +69,8 @@ def make_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
 
 @pytest.fixture
 def service(make_service: Any) -> Service:
-    made: Service = make_service()
-    return made
+    service: Service = make_service()
+    return service
 
 
 @contextmanager
@@ -180,12 +180,12 @@ async def test_wrong_password_is_a_sentence_without_it(
 
 
 @pytest.mark.xdist_group("postgres")
-async def test_table_that_may_not_be_read_is_not_taken_for_a_missing_one(
+async def test_an_unreadable_table_is_not_reported_as_missing(
     service: Service, user: str, request: pytest.FixtureRequest
 ) -> None:
     store = Store.of("postgres", service, request)
     store.ask("CREATE TABLE article (id INT PRIMARY KEY, title VARCHAR(100))")
-    with pytest.raises(ResourceError, match=r"cannot be looked at: .*permission denied.* Let the account in .*DB_URL"):
+    with pytest.raises(ResourceError, match=r"cannot be read: .*permission denied.* Grant the account in .*DB_URL"):
         await assert_opens(service.config(DB_URL=_as(store.where, user, SECRET)))
     await assert_opens(service.config())
 
@@ -310,16 +310,16 @@ async def test_second_lifespan_is_refused_and_the_first_unharmed(service: Servic
         article = service.model("main", "Article")
         await article.create(title="one")
         for second in (service.config(), other):
-            with pytest.raises(ResourceError, match=r"open already, .* Close the other lifespan first"):
+            with pytest.raises(ResourceError, match=r"are already open, .* Close the other lifespan first"):
                 await assert_opens(second)
-            with pytest.raises(ResourceError, match="open already"):
+            with pytest.raises(ResourceError, match="are already open"):
                 async with lifespan(second):
                     pass
         assert await article.all().count() == 1
     await assert_opens(other)
 
 
-async def test_context_of_somebody_else_is_a_sentence(service: Service) -> None:
+async def test_a_foreign_context_is_an_error_message(service: Service) -> None:
     async with TortoiseContext():
         with pytest.raises(ResourceError, match=r"the code that called Tortoise\.init"):
             await assert_opens(service.config())
@@ -341,7 +341,7 @@ async def test_tables_that_another_process_keeps_making_are_not_waited_for_for_e
     file = Path(Store.embedded(service).where)
     with (
         FileLock(file.with_suffix(".lock")),
-        pytest.raises(ResourceError, match=r"making the tables of .* for 0\.1 seconds"),
+        pytest.raises(ResourceError, match=r"creating the tables of .* for 0\.1 seconds"),
     ):
         await assert_opens(service.config())
     await assert_opens(service.config())

@@ -79,7 +79,7 @@ async def test_a_missing_value_names_its_column(database: BaseDBAsyncClient) -> 
         assert caught.value.columns == ("email",)
 
 
-async def test_a_value_that_does_not_fit_is_said_without_quoting_it(database: BaseDBAsyncClient) -> None:
+async def test_an_invalid_value_is_reported_without_quoting_it(database: BaseDBAsyncClient) -> None:
     async def mistake(statement: str) -> InvalidValue:
         with pytest.raises(InvalidValue) as caught:
             await sql(database, statement)
@@ -175,9 +175,9 @@ async def test_transaction_that_is_over_takes_no_more_statements(database: BaseD
         task = asyncio.create_task(late())
         await asyncio.sleep(0)
     over.set()
-    with pytest.raises(DatabaseError, match="This transaction is over"):
+    with pytest.raises(DatabaseError, match="This transaction has ended"):
         await task
-    with pytest.raises(DatabaseError, match="This transaction is over"):
+    with pytest.raises(DatabaseError, match="This transaction has ended"):
         await connection.execute_query("SELECT 1")
     assert await Entry.all().count() == 0
 
@@ -187,7 +187,7 @@ async def _two_owners() -> None:
         await Owner.create(id=number, email=str(number))
 
 
-async def test_a_deadlock_can_be_told_apart(store: Store, database: BaseDBAsyncClient) -> None:
+async def test_a_deadlock_has_its_own_error(store: Store, database: BaseDBAsyncClient) -> None:
     if store.kind == "sqlite":
         pytest.skip("SQLite has one writer at a time.")
     await _two_owners()

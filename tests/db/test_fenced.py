@@ -133,7 +133,7 @@ async def test_whatever_the_order_the_highest_token_stays() -> None:
     assert await bodies() == [("20", 20)]
 
 
-async def test_mistakes_are_named() -> None:
+async def test_errors_name_the_cause() -> None:
     await Report.create()
     with pytest.raises(InvalidValue, match="fence"):
         await Report.update_fenced({"id": 1}, {"body": "x"}, token=2**63)
@@ -164,7 +164,7 @@ class Notes:
     async def unknown(self, writes: Sequence[Write]) -> None: ...
 
 
-async def test_who_watches_a_model_hears_of_these_writes_too() -> None:
+async def test_watchers_get_these_writes_too() -> None:
     await Report.bulk_create([Report(fence=1), Report(fence=3)])
     notes = Notes()
     watch(Report, notes)

@@ -61,7 +61,7 @@ def _all_are_free(client: BaseDBAsyncClient) -> bool:
 
 
 async def test_statement_that_takes_too_long_is_a_timeout(store: Store) -> None:
-    async with limited(store) as client:
+    async with limited(store, DB_ACQUIRE_TIMEOUT=30) as client:
         for run in (client.execute_query, client.execute_query_dict, client.execute_script):
             with pytest.raises(DatabaseTimeout):
                 async with asyncio.timeout(LIMIT + SLACK):
@@ -70,7 +70,7 @@ async def test_statement_that_takes_too_long_is_a_timeout(store: Store) -> None:
 
 
 async def test_transaction_in_which_a_statement_took_too_long_is_rolled_back(store: Store) -> None:
-    async with limited(store) as client:
+    async with limited(store, DB_ACQUIRE_TIMEOUT=30) as client:
 
         async def write() -> None:
             async with asyncio.timeout(LIMIT + SLACK), in_transaction() as connection:
@@ -191,7 +191,7 @@ async def _bulk(entries: list[Entry]) -> None:
 
 
 async def test_statements_of_one_transaction_take_turns(store: Store) -> None:
-    async with limited(store) as client:
+    async with limited(store, DB_ACQUIRE_TIMEOUT=30) as client:
         async with in_transaction() as connection:
 
             async def ask(number: int) -> None:
@@ -211,7 +211,7 @@ async def test_statements_of_one_transaction_take_turns(store: Store) -> None:
 
 async def test_begin_that_fails_gives_its_connection_back(store: Store) -> None:
     """A pool of one, so that the first that was lost would be the last."""
-    async with limited(store, DB_POOL_SIZE=1) as client:
+    async with limited(store, DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30, DB_POOL_SIZE=1) as client:
         for _ in range(3):
             task = asyncio.create_task(_transaction())
             await asyncio.sleep(0)
@@ -242,15 +242,15 @@ async def test_sqlite_that_another_process_has_locked_is_a_timeout(store: Store)
         await answers(client)
 
 
-async def test_server_is_told_of_the_limit_on_every_connection(store: Store) -> None:
+async def test_every_connection_sets_the_statement_timeout(store: Store) -> None:
     question = {
         "sqlite": "SELECT timeout / 1000.0 AS it FROM pragma_busy_timeout",
         "postgres": "SELECT setting::float / 1000 AS it FROM pg_settings WHERE name = 'statement_timeout'",
         "mysql": "SELECT @@max_statement_time + 0.0 AS it",
     }["mysql" if "my" in store.kind else store.kind]
     async with limited(store, DB_STATEMENT_TIMEOUT=7.5) as client:
-        for answer in await asyncio.gather(*[client.execute_query_dict(question) for _ in range(6)]):
-            assert float(answer[0]["it"]) == 7.5
+        for rows in await asyncio.gather(*[client.execute_query_dict(question) for _ in range(6)]):
+            assert float(rows[0]["it"]) == 7.5
 
 
 async def test_limit_ends_only_what_outlasts_it() -> None:
@@ -323,7 +323,7 @@ async def silent_server() -> AsyncIterator[int]:
             end.transport.abort()
 
 
-async def test_silent_server_keeps_nobody_longer_than_the_limit(store: Store) -> None:
+async def test_a_silent_server_blocks_callers_no_longer_than_the_timeout(store: Store) -> None:
     """Some inherit a place at their deadline, and are cancelled at whichever turn of the loop the driver connects."""
     if store.kind == "sqlite":
         pytest.skip("SQLite connects to nothing.")
@@ -338,7 +338,7 @@ async def test_silent_server_keeps_nobody_longer_than_the_limit(store: Store) ->
                 callers += [asyncio.create_task(pool.acquire()) for _ in range(3)]
                 async with asyncio.timeout(SLACK):
                     ended = await asyncio.gather(*callers, return_exceptions=True)
-                assert all(isinstance(each, DatabaseTimeout | DatabaseUnavailable) for each in ended), ended
+                assert all(isinstance(error, DatabaseTimeout | DatabaseUnavailable) for error in ended), ended
             async with asyncio.timeout(SLACK):
                 while pool._taken:
                     await asyncio.sleep(0.01)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from sanicbase import ConfigError
+from sanicbase import ConfigError, DatabaseUnavailable
 from sanicbase.db import DBModel, background, database, on_commit, spawn, transaction
+from sanicbase.db.engine.sqlite import client_class
 from sanicbase.db.observers import unwatch, watch, watched_dependents
 from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened
@@ -78,7 +81,7 @@ def test_leftovers_of_one_loop_do_not_disturb_the_next(store: Store) -> None:
     assert not background._tasks
 
 
-async def test_what_changes_with_a_model_is_asked_anew_when_other_databases_are_opened(store: Store) -> None:
+async def test_facts_about_a_model_are_computed_again_for_other_databases(store: Store) -> None:
     with watching(Book):
         async with opened(store, "tests.db.unseen"):
             assert watched_dependents(Author) == set()
@@ -100,12 +103,24 @@ async def test_a_watched_model_whose_parents_cannot_go_is_fine(store: Store, mod
             assert await model.all().count() == 0
 
 
-async def test_a_watched_model_of_another_service_is_nobodys_here(store: Store) -> None:
-    ears = object()
-    watch(Room, ears)  # type: ignore[arg-type]
+async def test_a_watched_model_of_another_service_is_ignored(store: Store) -> None:
+    recorder = object()
+    watch(Room, recorder)  # type: ignore[arg-type]
     try:
         async with opened(store, "tests.db.library"):
             await Tally.create(name="a")
             assert await Tally.all().count() == 1
     finally:
-        unwatch(Room, ears)  # type: ignore[arg-type]
+        unwatch(Room, recorder)  # type: ignore[arg-type]
+
+
+async def test_a_file_that_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
+    """A thread of aiosqlite that ends after its loop writes a traceback."""
+    client = client_class(str(tmp_path), connection_name="default")
+    before = set(threading.enumerate())
+    for _ in range(20):
+        with pytest.raises(DatabaseUnavailable):
+            await client.acquire()
+        assert [thread for thread in threading.enumerate() if "connection_worker" in thread.name] == [
+            thread for thread in before if "connection_worker" in thread.name
+        ]

@@ -88,11 +88,11 @@ async def test_every_way_to_update_moves_timestamps_and_version_on() -> None:
     long_ago = datetime(2001, 1, 1, tzinfo=UTC)
 
     async def moved(version: int) -> None:
-        found = await Book.get(id=book.id)
-        assert found.version == version
-        assert found.updated_at - datetime.now(UTC) < timedelta(minutes=1)
-        assert found.updated_at.year > 2001
-        assert found.created_at == book.created_at
+        saved = await Book.get(id=book.id)
+        assert saved.version == version
+        assert saved.updated_at - datetime.now(UTC) < timedelta(minutes=1)
+        assert saved.updated_at.year > 2001
+        assert saved.created_at == book.created_at
         await Book.filter(id=book.id).update(updated_at=long_ago)
 
     await Book.filter(id=book.id).update(updated_at=long_ago)
@@ -201,8 +201,8 @@ async def test_bulk_create_is_all_or_nothing_over_many_batches() -> None:
 
 
 async def test_upsert_inserts_then_updates() -> None:
-    made = await Tally.upsert({"name": "a", "n": 1}, on=["name"])
-    assert (made.name, made.n) == ("a", 1)
+    tally = await Tally.upsert({"name": "a", "n": 1}, on=["name"])
+    assert (tally.name, tally.n) == ("a", 1)
     again = await Tally.upsert({"name": "a", "n": 2}, on=["name"])
     assert again.n == 2
     kept = await Tally.upsert({"name": "a", "n": 3}, on=["name"], update=())
@@ -226,12 +226,12 @@ async def test_bulk_upsert_takes_the_last_of_equal_rows() -> None:
     await Tally.bulk_create([Tally(name="a", n=1), Tally(name="b", n=2)])
     rows = [Tally(name="b", n=20), Tally(name="c", n=3), Tally(name="b", n=21), Tally(name="d", n=4)]
     assert await Tally.bulk_upsert(rows, on=["name"], batch_size=2) == 3
-    found = {row.name: row.n for row in await Tally.all()}
-    assert found == {"a": 1, "b": 21, "c": 3, "d": 4}
+    numbers = {row.name: row.n for row in await Tally.all()}
+    assert numbers == {"a": 1, "b": 21, "c": 3, "d": 4}
     assert await Tally.bulk_upsert([], on=["name"]) == 0
 
 
-async def test_upsert_where_mysql_cannot_tell_the_keys_apart(store: Store) -> None:
+async def test_upsert_if_mysql_cannot_distinguish_the_keys(store: Store) -> None:
     first = {"id": uuid.uuid4(), "code": "a", "label": "x"}
     if store.kind in ("aiomysql", "asyncmy"):
         with pytest.raises(SanicBaseError, match="MySQL and MariaDB cannot upsert"):
@@ -260,9 +260,9 @@ async def test_verbs_take_a_connection() -> None:
     async with in_transaction() as connection:
         await Tally.upsert({"name": "d"}, on=["name"], using_db=connection)
         assert await Tally.update_by_pk("d", n=5, using_db=connection)
-        found = await Tally.get_by_pk("d", using_db=connection)
-        assert found is not None
-        assert found.n == 5
+        tally = await Tally.get_by_pk("d", using_db=connection)
+        assert tally is not None
+        assert tally.n == 5
         assert await Tally.delete_by_pk("d", using_db=connection)
 
 
@@ -366,8 +366,8 @@ async def test_a_moment_of_another_zone_is_the_same_moment() -> None:
     async def kept() -> None:
         assert await Book.filter(deleted_at=moment).count() == 1
         assert await Book.filter(deleted_at__gt=moment - timedelta(microseconds=1)).count() == 1
-        found = await Book.get(slug="a")
-        assert (found.deleted_at, found.deleted_at and found.deleted_at.utcoffset()) == (moment, timedelta(0))
+        deleted = await Book.get(slug="a")
+        assert (deleted.deleted_at, deleted.deleted_at and deleted.deleted_at.utcoffset()) == (moment, timedelta(0))
         await Book.filter(slug="a").update(deleted_at=None)
 
     await Book.filter(slug="a").update(deleted_at=moment)
@@ -385,10 +385,10 @@ async def test_a_moment_of_another_zone_is_the_same_moment() -> None:
 
 
 async def test_plain_tortoise_calls_keep_working() -> None:
-    book, made = await Book.get_or_create({"title": "x"}, slug="a")
-    assert made
-    book, made = await Book.update_or_create({"title": "y"}, slug="a")
-    assert (made, book.title) == (False, "y")
+    book, created = await Book.get_or_create({"title": "x"}, slug="a")
+    assert created
+    book, created = await Book.update_or_create({"title": "y"}, slug="a")
+    assert (created, book.title) == (False, "y")
     assert await Book.filter(title__icontains="Y").values_list("slug") == [("a",)]
     assert await Book.in_bulk([book.id]) == {book.id: book}
     assert await Book.first() == book

@@ -75,7 +75,7 @@ def test_each_state_ends_with_what_proves_it(log: pytest.LogCaptureFixture) -> N
     assert lines == [
         "does not answer: OSError: gone.",
         "answers again",
-        "takes no more connections: OSError: why.",
+        "accepts no more connections: OSError: why.",
         "takes connections again",
         "is read-only: OSError: why.",
         "takes writes again",
@@ -88,7 +88,7 @@ def test_each_state_ends_with_what_proves_it(log: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
 @pytest.mark.parametrize("driver", ["aiomysql", "asyncmy"])
-async def test_nothing_tells_the_password(
+async def test_nothing_reveals_the_password(
     log: pytest.LogCaptureFixture, scheme: str, driver: Literal["aiomysql", "asyncmy"]
 ) -> None:
     url = f"{scheme}://someone:{SECRET}@127.0.0.1:{free_port()}/shop"

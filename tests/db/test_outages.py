@@ -21,7 +21,7 @@ from tests.db.outages import proxied
 
 TASKS = 20
 LIMIT = 1.0
-LONGEST = 3 * (LIMIT + 0.5) + 5  # for a connection, a statement and its end, and a bound on hanging above that
+MAX_WAIT = 3 * (LIMIT + 0.5) + 5  # for a connection, a statement and its end, and a bound on hanging above that
 BACK = 20.0  # seconds in which writes must be possible again; what it took is recorded
 
 Record = Callable[[str, object], None]
@@ -43,7 +43,7 @@ class Load:
 
     async def __aexit__(self, *error: object) -> None:
         self._ends.set()
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(MAX_WAIT):
             await asyncio.gather(*self._tasks)
 
     async def progress(self) -> float:
@@ -58,7 +58,7 @@ class Load:
     async def failing(self) -> None:
         """Wait until a write fails."""
         count = len(self.failures)
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(MAX_WAIT):
             while len(self.failures) < count + TASKS:
                 await asyncio.sleep(0.01)
 
@@ -86,7 +86,7 @@ class Load:
     async def assert_kept_its_word(self) -> None:
         kinds = {type(failure) for failure in self.failures}
         assert kinds <= {DatabaseUnavailable, DatabaseTimeout}, self.failures
-        assert self.longest < LONGEST
+        assert self.longest < MAX_WAIT
         there: set[str] = {entry.id for entry in await Entry.all().only("id")}
         assert self.acknowledged.keys() - there == set()
         halves = {name.partition("-")[0] for name in there if name.endswith("-2")}
@@ -137,7 +137,8 @@ async def test_server_that_hangs_and_goes_on(
             record_property("longest call", load.longest)
         await load.assert_kept_its_word()
     gone, back = lines(caplog)
-    assert gone.endswith("does not answer: no answer in time.")
+    # The second where a new connection was wanted at that moment.
+    assert gone.endswith(("does not answer: no answer in time.", "The server accepted no connection within 1 seconds."))
     assert "answers again" in back
 
 
@@ -157,14 +158,15 @@ async def test_connections_that_are_reset(fragile: Fragile, record_property: Rec
             assert proxy.cut >= 10
 
 
-async def test_frozen_server_holds_nobody_who_is_cancelled(fragile: Fragile) -> None:
-    async with opened(fragile.store, "tests.db.ledger", DB_STATEMENT_TIMEOUT=30, DB_ACQUIRE_TIMEOUT=30):
+async def test_a_frozen_server_does_not_hold_cancelled_callers(fragile: Fragile) -> None:
+    timeouts = dict.fromkeys(("DB_STATEMENT_TIMEOUT", "DB_ACQUIRE_TIMEOUT", "CONNECT_TIMEOUT"), 30)
+    async with opened(fragile.store, "tests.db.ledger", **timeouts):
         with fragile.server.frozen():
             tasks = [asyncio.create_task(Load()._write(uuid4().hex, inside=bool(n % 2))) for n in range(TASKS)]
             await asyncio.sleep(0.05)
             for task in tasks:
                 task.cancel()
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(MAX_WAIT):
                 results = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(result, asyncio.CancelledError) for result in results)
         async with asyncio.timeout(BACK):
@@ -175,7 +177,7 @@ async def test_first_statements_wait_for_a_silent_server_side_by_side(fragile: F
     config = library_config(fragile.store, "tests.db.ledger", **settings())
     async with Database(config, connect=False):
         with fragile.server.frozen():
-            async with asyncio.timeout(LONGEST):  # one after another they would wait for TASKS times the limit
+            async with asyncio.timeout(MAX_WAIT):  # one after another they would wait for TASKS times the limit
                 results = await asyncio.gather(*(Entry.all().count() for _ in range(TASKS)), return_exceptions=True)
         assert {type(result) for result in results} <= {DatabaseUnavailable, DatabaseTimeout}
         async with asyncio.timeout(BACK):
@@ -184,7 +186,7 @@ async def test_first_statements_wait_for_a_silent_server_side_by_side(fragile: F
 
 
 async def test_closing_does_not_wait_for_a_server_that_hangs(fragile: Fragile) -> None:
-    async with asyncio.timeout(LONGEST + 10):
+    async with asyncio.timeout(MAX_WAIT + 10):
         async with opened(fragile.store, "tests.db.ledger", **settings()):
             await asyncio.gather(*[Entry.create(id=str(number)) for number in range(10)])
             frozen = fragile.server.frozen()

@@ -34,6 +34,8 @@ max_client_conn = 100
 """
 IGNORING = "ignore_startup_parameters = statement_timeout"
 
+pytestmark = pytest.mark.xdist_group("pgbouncer")  # one process starts the server behind it
+
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[int]:
@@ -67,7 +69,7 @@ async def ask_side_by_side(url: str) -> set[tuple[bool, str, str]]:
             row = (await connection.execute_query_dict(QUERY, [number]))[0]
             return row["number"] == number, row["zone"], row["patience"]
 
-        return {answer for _ in range(20) for answer in await asyncio.gather(*map(ask, range(10)))}
+        return {response for _ in range(20) for response in await asyncio.gather(*map(ask, range(10)))}
 
 
 QUERY = (
@@ -76,7 +78,7 @@ QUERY = (
 
 
 @pytest.mark.parametrize("bouncer", [IGNORING], indirect=True)
-async def test_statements_that_nobody_keeps_are_right_in_utc_and_limited(bouncer: str) -> None:
+async def test_statements_that_are_not_cached_use_utc_and_the_timeout(bouncer: str) -> None:
     assert await ask_side_by_side(f"{bouncer}?statement_cache_size=0") == {(True, "UTC", "15s")}
 
 
@@ -87,7 +89,7 @@ async def test_kept_statements_meet_connections_that_do_not_have_them(bouncer: s
 
 
 @pytest.mark.parametrize("bouncer", [""], indirect=True)
-async def test_a_bouncer_that_does_not_ignore_the_limit_lets_nobody_in(bouncer: str) -> None:
+async def test_a_bouncer_that_rejects_the_timeout_is_an_error(bouncer: str) -> None:
     with pytest.raises(ResourceError, match="unsupported startup parameter: statement_timeout"):
         await ask_side_by_side(f"{bouncer}?statement_cache_size=0")
 

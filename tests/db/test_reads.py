@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tortoise.connection import get_connection
 from tortoise.expressions import F, RawSQL
+from tortoise.functions import Count
 from tortoise.models import Model
+from tortoise.queryset import QuerySet, ValuesQuery
 from tortoise.transactions import in_transaction
 
-from sanicbase.db import DBModel, instances
+from sanicbase.db import DBModel, instances, queryset
 from sanicbase.db.queryset import DBQuerySet
 from tests.db import keyed
 from tests.db.every import Colour, Every, Size
@@ -74,8 +77,11 @@ keys_of_rows = itertools.count(1)
 
 @contextmanager
 def tortoises_own() -> Iterator[None]:
-    """Instances are made by Tortoise."""
+    """Instances and dictionaries are made by Tortoise."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DBQuerySet, "__await__", QuerySet.__await__)
+        patch.setattr(DBQuerySet, "_execute", QuerySet._execute)
+        patch.setattr(queryset, "_Values", ValuesQuery)
         patch.setattr(DBModel, "_init_from_db", classmethod(vars(Model)["_init_from_db"].__func__))
         yield
 
@@ -93,7 +99,13 @@ def shown(row: Any) -> Any:
     if row is None:
         return None
     state = row if isinstance(row, dict) else vars(row)
-    return type(row), {name: (type(value), value) for name, value in state.items()}
+    return type(row), {name: (type(value), value, zone(value)) for name, value in state.items()}
+
+
+def zone(value: Any) -> Any:
+    """The zone of a datetime or a time. Tortoise has another object for UTC."""
+    zone = getattr(value, "tzinfo", None)
+    return UTC if getattr(zone, "key", "") == "UTC" else zone
 
 
 async def fill() -> None:
@@ -147,6 +159,8 @@ async def test_instances_are_those_of_tortoise(reads: Store, rows: list[dict[str
     among = Every.filter(id__in=keys)
     variants: list[Callable[[], Awaitable[Any]]] = [
         among.all,
+        among.values,
+        lambda: among.values("id", "at", moment="at", more="data"),
         lambda: among.only("id", "at", "data"),
         lambda: among.annotate(twice=F("id") * 2),
         lambda: Every.raw(f"SELECT * FROM every WHERE id = {keys[0]}"),
@@ -157,6 +171,63 @@ async def test_instances_are_those_of_tortoise(reads: Store, rows: list[dict[str
         with tortoises_own():
             expected = await outcome(read())
         assert await outcome(read()) == expected
+
+
+LISTS: list[Callable[[], Awaitable[Any]]] = [
+    lambda: ByChar.all(),
+    lambda: ByChar.all().order_by("-id"),
+    lambda: ByChar.all().order_by("id").limit(1),
+    lambda: ByChar.all().order_by("id").offset(1).limit(2),
+    lambda: ByChar.all().order_by("parent__id", "id"),
+    lambda: ByChar.all().distinct().order_by("id"),
+    lambda: ByChar.filter(parent_id="1"),
+    lambda: ByChar.all().order_by("id").only("id"),
+    lambda: ByChar.all().order_by("id").prefetch_related("parent"),
+    lambda: ByChar.all().order_by("id").first(),
+    lambda: ByChar.all().order_by("id").annotate(twice=Count("id")),
+    lambda: ByInt.all(),
+    lambda: ByBig.all().order_by("key"),
+    lambda: ByBig.all().order_by("key").values(),
+    lambda: ByBig.all().order_by("-key").values("text", number="key"),
+    lambda: ByChar.all().order_by("id").values(),
+    lambda: ByChar.all().order_by("id").limit(2).values("parent", "id"),
+    lambda: ByChar.all().order_by("id").limit(1).values("parent", "id"),
+    lambda: ByChar.all().order_by("id").values("parent__id"),
+    lambda: ByChar.annotate(n=Count("id")).group_by("parent_id").order_by("parent_id").values("parent_id", "n"),
+    lambda: ByChar.all().order_by("id").first().values("id"),
+    lambda: ByInt.all().values(),
+    lambda: OfTenant.all().values("id"),
+    lambda: ByMoment.all().values(),
+    lambda: ByChar.all().values("nothing"),
+]
+
+
+async def test_lists_are_those_of_tortoise(reads: Store) -> None:
+    await fill()
+    for number, read in enumerate(LISTS * 2):  # the second time by the statements that are kept
+        with tortoises_own():
+            expected = await outcome(read())
+        assert await outcome(read()) == expected, number
+
+
+async def test_statement_of_a_list_is_built_once(reads: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill()
+    read: list[Callable[[], Awaitable[Any]]] = [
+        lambda: ByChar.all().order_by("id").limit(2),
+        lambda: ByChar.all().order_by("id").limit(2).values("id"),
+    ]
+    expected = [await outcome(one()) for one in read]
+    monkeypatch.setattr(queryset, "_built", lambda query: pytest.fail("It is built again."))
+    assert [await outcome(one()) for one in read] == expected
+
+
+async def test_statements_that_are_kept_are_bounded(reads: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queryset, "MAX_KEPT", 5)
+    for number in range(1, 20):
+        await ByChar.all().limit(number)
+        await ByChar.all().values(**{f"name_{number}": "id"})
+        assert len(queryset._statements) <= 5
+        assert len(queryset._selections) <= 5
 
 
 async def test_texts_of_datetimes_are_read_as_by_tortoise(tmp_path: Path) -> None:
@@ -171,6 +242,17 @@ async def test_texts_of_datetimes_are_read_as_by_tortoise(tmp_path: Path) -> Non
             with tortoises_own():
                 expected = await outcome(Every.get(id=1))
             assert await outcome(Every.get_by_pk(1)) == expected, text
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_dictionaries_have_the_columns_of_the_rows_whatever_their_names(names: list[str]) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        quoted = [name.replace('"', '""') for name in names]
+        columns = ", ".join(f'{place} AS "{name}"' for place, name in enumerate(quoted))
+        rows = connection.execute(f"SELECT {columns} UNION ALL SELECT {columns}").fetchall()
+    assert instances.as_dictionaries(rows) == [dict(zip(names, range(len(names)), strict=True))] * 2
 
 
 async def test_related_instances_are_those_of_tortoise(reads: Store) -> None:
@@ -213,6 +295,7 @@ async def test_statement_is_that_of_the_database_that_is_open(store: Store, tmp_
     for other in (Store("sqlite", f"sqlite://{tmp_path / 'other.sqlite3'}"), store):
         async with opened(other, *MODULES):
             await fill()
+            assert [row["id"] for row in await ByChar.all().order_by("id").limit(1).values("id")] == ["*"]
             assert [await model.get_by_pk(keys[0]) is not None for model, keys in KEYS.items()] == [True] * len(KEYS)
 
 

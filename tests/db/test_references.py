@@ -97,7 +97,7 @@ async def test_a_model_in_a_file_that_is_not_listed_is_found(written: Written) -
             pass
 
 
-async def test_after_the_mistake_is_corrected_the_same_process_opens_the_models(written: Written) -> None:
+async def test_after_the_error_is_fixed_the_same_process_opens_the_models(written: Written) -> None:
     with pytest.raises(ConfigError):
         async with Database(written('ForeignKeyField("depot.Goods")')):
             pass
@@ -106,7 +106,7 @@ async def test_after_the_mistake_is_corrected_the_same_process_opens_the_models(
         assert order.Order._meta.fields_map["goods"].related_model.__module__ == "depot.model_db.main"
 
 
-async def test_an_imported_model_that_nobody_has_listed_is_named(written: Written) -> None:
+async def test_an_imported_model_that_is_not_listed_is_named(written: Written) -> None:
     imports = "from depot.model_db.main import Goods\n" + HEAD + MODEL.format(name="Order", relation="")
     config = written("", {"bureau/model_db/main.py": imports})
     with pytest.raises(ConfigError, match=r"bureau\.model_db\.main imports Goods of depot\.model_db\.main, whose .*"):
@@ -114,7 +114,7 @@ async def test_an_imported_model_that_nobody_has_listed_is_named(written: Writte
             pass
 
 
-async def test_a_model_keeps_its_label_whoever_imports_it(written: Written) -> None:
+async def test_a_model_keeps_its_label_whichever_module_imports_it(written: Written) -> None:
     imports = "from depot.model_db.main import Goods\n" + HEAD + MODEL.format(name="Order", relation="")
     async with Database(written("", {"bureau/model_db/main.py": imports}, **SHARED)):
         depot: ModuleType = sys.modules["depot.model_db.main"]

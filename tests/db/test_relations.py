@@ -21,7 +21,7 @@ from sanicbase.db.keys import attribute, attribute_path, unique_keys
 from sanicbase.errors import InvalidValue, SanicBaseError
 from tests.db.archive import Article, Desk, Loan, Profile, Reader, Tagging, Topic, Vote
 from tests.db.opening import Store, opened
-from tests.db.test_writes import Ears, watching
+from tests.db.test_writes import Recorder, watching
 
 EXAMPLES = int(os.environ.get("SANICBASE_TEST_VOTES", "25"))
 
@@ -46,9 +46,9 @@ async def people(archive: Store) -> People:
     return People(ann, ben, await Article.create(slug="first"), await Article.create(slug="second"))
 
 
-def seen(ears: Ears) -> list[dict[str, Any]]:
+def seen(recorder: Recorder) -> list[dict[str, Any]]:
     """The rows that were announced, each once, without the order that a database has them in."""
-    announced = [row for kind, rows in ears.take() if kind == "before" for row in rows]
+    announced = [row for kind, rows in recorder.take() if kind == "before" for row in rows]
     return sorted([row for place, row in enumerate(announced) if row not in announced[:place]], key=str)
 
 
@@ -204,7 +204,7 @@ async def test_orders_and_selected_columns_name_relations(people: People) -> Non
 
 async def test_a_column_outside_of_the_group_is_refused_on_every_database(people: People) -> None:
     ann, _, first, second = people
-    await Vote.bulk_create([Vote(who=ann, article=each, value=4) for each in (first, second)])
+    await Vote.bulk_create([Vote(who=ann, article=article, value=4) for article in (first, second)])
     grouped = Vote.annotate(n=Count("id"), value=Max("value")).group_by("who")
     for refused in (
         lambda: grouped.values(),
@@ -230,10 +230,10 @@ async def test_a_relation_is_changed_by_object_key_or_name(people: People) -> No
     assert (await Vote.get(pk=vote.pk)).who_id == ben.id
     vote.who, vote.article = ann, second
     await vote.save(update_fields=["who"])
-    found = await Vote.get(pk=vote.pk)
-    assert (found.who_id, found.article_id) == (ann.id, first.id)
-    await found.update_from_dict({"who": ben, "article_id": second}).save(update_fields=["who_id", "article"])
-    assert found.who is ben
+    saved = await Vote.get(pk=vote.pk)
+    assert (saved.who_id, saved.article_id) == (ann.id, first.id)
+    await saved.update_from_dict({"who": ben, "article_id": second}).save(update_fields=["who_id", "article"])
+    assert saved.who is ben
     assert (await Vote.get(pk=vote.pk)).article_id == second.id
     vote.who_id, vote.value = ben.id, 4
     assert await Vote.bulk_update([vote], fields=["who", "value"]) == 1
@@ -392,7 +392,7 @@ async def test_what_is_deleted_is_out_of_the_way_of_the_living(people: People) -
         await loan.restore()
 
 
-async def test_a_watcher_hears_of_keys_before_and_after(people: People) -> None:
+async def test_a_watcher_gets_old_and_new_keys(people: People) -> None:
     ann, ben, first, second = people
     vote = await Vote.create(who=ann, article=first)
 
@@ -400,40 +400,40 @@ async def test_a_watcher_hears_of_keys_before_and_after(people: People) -> None:
         return {"id": vote.id, "who_id": who.id, "article_id": article.id}
 
     def both(*rows: dict[str, int]) -> list[dict[str, int]]:
-        return sorted(({name: each[name] for name in ("article_id", "id", "who_id")} for each in rows), key=str)
+        return sorted(({name: row[name] for name in ("article_id", "id", "who_id")} for row in rows), key=str)
 
-    with watching(Vote) as ears:
+    with watching(Vote) as recorder:
         vote.who = ben
         await vote.save()
-        assert seen(ears) == both(row(ann, first), row(ben, first))
+        assert seen(recorder) == both(row(ann, first), row(ben, first))
         vote.article = second
         await vote.save(update_fields=["article"])
-        assert seen(ears) == both(row(ben, first), row(ben, second))
+        assert seen(recorder) == both(row(ben, first), row(ben, second))
         await Vote.filter(who=ben).update(who=ann)
-        assert seen(ears) == both(row(ben, second), row(ann, second))
+        assert seen(recorder) == both(row(ben, second), row(ann, second))
         await Vote.update_by({"who": ann}, article=first, value=3)
-        assert seen(ears) == both(row(ann, second), row(ann, first))
+        assert seen(recorder) == both(row(ann, second), row(ann, first))
         await Vote.bulk_update([vote.update_from_dict({"who": ben, "article": first})], fields=["who"])
-        assert seen(ears) == both(row(ann, first), row(ben, first))
+        assert seen(recorder) == both(row(ann, first), row(ben, first))
         await Vote.upsert({"who": ben, "article": first, "value": 8}, on=["who", "article"])
-        assert seen(ears) == both(row(ben, first))
+        assert seen(recorder) == both(row(ben, first))
         part = await Vote.all().only("id", "value").get()
         part.value = 9
         await part.save(update_fields=["value"])
-        assert seen(ears) == both(row(ben, first))
+        assert seen(recorder) == both(row(ben, first))
         await Vote.filter(who__mentor=ann).update(value=10)
-        assert seen(ears) == both(row(ben, first))
+        assert seen(recorder) == both(row(ben, first))
         await (await Vote.all().select_related("who").prefetch_related("article").get()).delete()
-        assert seen(ears) == both(row(ben, first))
+        assert seen(recorder) == both(row(ben, first))
 
 
-async def test_a_watcher_hears_of_what_a_deletion_takes_along(people: People) -> None:
+async def test_a_watcher_gets_rows_of_cascading_deletions(people: People) -> None:
     ann, ben, first, _ = people
     await Vote.create(who=ben, article=first)
     await Desk.create(reader=ann)
-    with watching(Vote, Desk, Profile, Reader) as ears:
+    with watching(Vote, Desk, Profile, Reader) as recorder:
         await ann.delete()
-        assert [rows for kind, rows in ears.take() if kind == "before"] == [
+        assert [rows for kind, rows in recorder.take() if kind == "before"] == [
             [{"id": ann.id, "card": "ann"}],
             [{"id": 1, "reader_id": ann.id}],
             [{"id": 1, "reader_id": None}],
@@ -447,25 +447,25 @@ async def test_a_watcher_hears_of_what_a_deletion_takes_along(people: People) ->
 async def test_a_tree_is_changed_through_its_own_relation(people: People) -> None:
     ann, ben, *_ = people
     cat = await Reader.create(card="cat", mentor=ben)
-    with watching(Reader) as ears:
+    with watching(Reader) as recorder:
         assert await Reader.filter(mentor__mentor=ann).update(mentor=ann) == 1
-        assert [row["card"] for row in seen(ears)] == ["cat"]
+        assert [row["card"] for row in seen(recorder)] == ["cat"]
         assert await Reader.filter(pupils=cat).count() == 1
         await ann.pupils.filter(card="ben").update(mentor=cat)
-        assert [row["card"] for row in seen(ears)] == ["ben"]
+        assert [row["card"] for row in seen(recorder)] == ["ben"]
     pupils = Reader.filter(mentor__in=[ann, cat]).order_by("mentor")
-    assert [each.card for each in await pupils] == ["cat", "ben"]
+    assert [pupil.card for pupil in await pupils] == ["cat", "ben"]
 
 
 async def test_the_table_between_two_models_is_a_model(people: People) -> None:
     first, second = people.first, people.second
     tags = [await Topic.create(name="a"), await Topic.create(name="b")]
     await first.topics.add(*tags)
-    with watching(Tagging) as ears:
+    with watching(Tagging) as recorder:
         tagging = await Tagging.upsert({"article": first, "topic": tags[0], "weight": 5}, on=["article", "topic"])
         await Tagging.create(article=second, topic=tags[1])
         await Tagging.filter(topic=tags[1], article=first).delete()
-        assert len(seen(ears)) == 3
+        assert len(seen(recorder)) == 3
     assert tagging.weight == 5
     assert await first.topics.all() == [tags[0]]
     assert await Article.filter(topics=tags[1]) == [second]
@@ -492,7 +492,7 @@ async def test_whatever_the_names_rows_and_announcements_are_those_of_the_model(
     """A vote is a pair of keys; each write names them in a way of its own."""
     await Vote.all().delete()
     rows: set[tuple[int, int]] = set()
-    with watching(Vote) as ears:
+    with watching(Vote) as recorder:
         for kind, *places, naming in steps:
             old, new = _pair(people, *places[:2]), _pair(people, *places[2:])
             expected = _expected(rows, kind, old, new)
@@ -500,10 +500,10 @@ async def test_whatever_the_names_rows_and_announcements_are_those_of_the_model(
                 with pytest.raises(IntegrityError):
                     async with transaction():
                         await _write(people, kind, old, new, naming)
-                ears.take()
+                recorder.take()
             else:
                 await _write(people, kind, old, new, naming)
-                announced = {(row["who_id"], row["article_id"]) for row in seen(ears)}
+                announced = {(row["who_id"], row["article_id"]) for row in seen(recorder)}
                 assert announced == (rows ^ expected) | ({new} if kind == "upsert" else announced & {old})
                 rows = expected
             assert set(await Vote.all().values_list("who", "article")) == rows
@@ -531,8 +531,8 @@ def _expected(
 
 async def _write(people: People, kind: str, old: tuple[int, int], new: tuple[int, int], naming: Any) -> None:
     who, who_is_object, article, article_is_object = naming
-    readers = {each.id: each for each in (people.ann, people.ben)}
-    articles = {each.id: each for each in (people.first, people.second)}
+    readers = {person.id: person for person in (people.ann, people.ben)}
+    articles = {article.id: article for article in (people.first, people.second)}
 
     def named(pair: tuple[int, int]) -> dict[str, Any]:
         return {

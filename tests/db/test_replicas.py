@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect
 
 from sanicbase import Timer, WSView, create_app, use_primary
 from sanicbase.db import Database, spawn, transaction
-from sanicbase.db.routing import unpin_from_primary
+from sanicbase.db.routing import start_scope
 from sanicbase.errors import ResourceError
 from sanicbase.jobs.executor import _call
 from sanicbase.jobs.schedule import EPOCH
@@ -61,7 +61,7 @@ async def database(files: tuple[str, str]) -> AsyncIterator[Database]:
     primary, replica = files
     store = Store("sqlite", primary)
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [replica]}) as database:
-        unpin_from_primary()
+        start_scope()
         yield database
 
 
@@ -183,7 +183,7 @@ async def test_writes_go_to_the_primary_and_reads_follow(write: Do, database: Da
     await write()
     assert await where() != "replica"
     assert _content(files[1]) == before
-    unpin_from_primary()
+    start_scope()
     assert await where() == "replica"
 
 
@@ -211,7 +211,7 @@ async def test_a_queryset_is_not_bound_to_the_server_that_answered_first() -> No
     assert _name(await authors) == "replica"
     await authors.update(name="changed")
     assert _name(await authors) == "changed"
-    unpin_from_primary()
+    start_scope()
     authors.sql()
     await authors.update(name="again")
     assert await where() == "again"
@@ -247,7 +247,7 @@ async def test_a_write_in_a_task_is_known_to_the_whole_request() -> None:
 
     await asyncio.gather(asyncio.create_task(write()), asyncio.sleep(0))
     assert await where() == "primary"
-    unpin_from_primary()
+    start_scope()
     await spawn(write_tally())
     assert await where() == "primary"
 
@@ -284,9 +284,9 @@ async def test_requests_on_one_connection_know_only_their_own_writes(redis_url: 
     )
     async with client(create_app(config, http)) as browser:
         ports = set()
-        for method, answer in (("GET", "replica"), ("POST", "replica primary"), ("GET", "replica")):
+        for method, expected in (("GET", "replica"), ("POST", "replica primary"), ("GET", "replica")):
             response = await browser.request(method, "/")
-            assert response.text == answer
+            assert response.text == expected
             ports.add(response.extensions["network_stream"].get_extra_info("client_addr"))
         assert len(ports) == 1
         assert (await browser.get("/readyz")).json()["status"] == "ready"
@@ -308,9 +308,9 @@ async def test_each_message_of_a_websocket_knows_only_its_own_writes(redis_url: 
         client(create_app(config, ws)) as http,
         connect(f"ws://127.0.0.1:{http.base_url.port}/ws") as browser,
     ):
-        for message, answer in (("read", "replica"), ("write", "primary"), ("read", "replica")):
+        for message, expected in (("read", "replica"), ("write", "primary"), ("read", "replica")):
             await browser.send(message)
-            assert await browser.recv() == answer
+            assert await browser.recv() == expected
 
 
 @pytest.mark.usefixtures("database")
@@ -376,13 +376,13 @@ async def test_a_replica_that_is_down_does_not_keep_a_service_from_starting(
         assert not getattr(replicas, "critical", True)
 
 
-def _name(found: Any) -> Any:
+def _name(result: Any) -> Any:
     """The name in what a read has returned, whatever its shape is."""
-    while isinstance(found, list | tuple):
-        found = found[0]
-    if isinstance(found, dict):
-        found = next(iter(found.values()))
-    return found if isinstance(found, str) else found.name
+    while isinstance(result, list | tuple):
+        result = result[0]
+    if isinstance(result, dict):
+        result = next(iter(result.values()))
+    return result if isinstance(result, str) else result.name
 
 
 def _content(url: str) -> list[Any]:

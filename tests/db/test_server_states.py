@@ -26,9 +26,9 @@ MANY = 200_000  # locks, more than any server's table of them holds
 @pytest.fixture
 async def client(fragile: Fragile) -> AsyncIterator[EngineClient]:
     async with opened(fragile.store, "tests.db.ledger", DB_STATEMENT_TIMEOUT=30, DB_POOL_SIZE=2):
-        found = get_connection("default")
-        assert isinstance(found, EngineClient)
-        yield found
+        client = get_connection("default")
+        assert isinstance(client, EngineClient)
+        yield client
 
 
 async def refused(call: Awaitable[object]) -> State:
@@ -89,7 +89,7 @@ async def test_a_session_that_an_administrator_ends_was_away(fragile: Fragile, c
     assert await Entry.filter(id="locked").update(text="z") == 1
 
 
-async def test_a_server_that_is_read_only_is_connected_to_anew(
+async def test_a_read_only_server_is_reconnected(
     fragile: Fragile, client: EngineClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.db")
@@ -138,7 +138,7 @@ async def test_a_database_that_is_dropped_and_made_again(fragile: Fragile, clien
     await Entry.create(id="one")
 
 
-async def test_a_row_that_another_has_locked_is_a_timeout_for_those_who_do_not_wait(
+async def test_a_row_locked_by_another_transaction_is_a_timeout_for_nowait(
     fragile: Fragile, client: EngineClient
 ) -> None:
     await Entry.create(id="locked")
@@ -177,7 +177,7 @@ async def test_a_sqlite_that_may_not_grow_is_full(file: Path, caplog: pytest.Log
     assert [record.getMessage().count("has no space left") for record in caplog.records] == [1, 0]
 
 
-async def test_a_sqlite_that_is_read_only_is_opened_anew(file: Path) -> None:
+async def test_a_read_only_sqlite_is_reopened(file: Path) -> None:
     file.parent.mkdir()
     async with opened(Store("sqlite", f"sqlite://{file}"), "tests.db.ledger"):
         await get_connection("default").execute_query("PRAGMA query_only = ON")  # of this connection

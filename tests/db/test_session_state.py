@@ -19,6 +19,7 @@ from tortoise.transactions import in_transaction
 from sanicbase.db.engine import session_state
 from sanicbase.db.engine.postgres import _Driver
 from sanicbase.db.engine.session_state import TrackedConnection, is_plain
+from sanicbase.db.pagination.totals import estimated_total
 from tests.db.every import Every
 from tests.db.opening import Store, opened
 
@@ -142,6 +143,7 @@ PLAIN: dict[str, Act] = {
     "bulk create": lambda client: Every.bulk_create([Every(number=4), Every(number=5)]),
     "upsert": lambda client: Every.upsert({"id": 100, "number": 6}, on=["id"]),
     "raw": lambda client: Every.raw("SELECT * FROM every WHERE id > 0"),
+    "estimate": lambda client: estimated_total(Every.filter(number__gt=1)),
 }
 
 

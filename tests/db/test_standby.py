@@ -16,7 +16,7 @@ from tortoise.expressions import RawSQL
 from sanicbase.db import Database
 from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
 from sanicbase.db.replication.lag import STOPPED, MySQLLag, PostgresLag
-from sanicbase.db.routing import unpin_from_primary
+from sanicbase.db.routing import start_scope
 from sanicbase.errors import ResourceError
 from sanicbase.testing.databases import ask_mysql
 from tests.db.library import Author
@@ -34,8 +34,8 @@ def pair() -> Iterator[Pair]:
 
 async def port() -> int:
     """The port of the server that answers a plain select."""
-    found: Any = await Author.filter(id=1).annotate(port=RawSQL("inet_server_port()")).values_list("port", flat=True)
-    return int(found[0])
+    ports: Any = await Author.filter(id=1).annotate(port=RawSQL("inet_server_port()")).values_list("port", flat=True)
+    return int(ports[0])
 
 
 async def until(fact: Callable[[], Awaitable[bool]]) -> None:
@@ -51,7 +51,7 @@ async def service(pair: Pair, **settings: Any) -> AsyncIterator[Database]:
     settings |= {"DB_REPLICAS": {"default": [pair.standby.url]}, "DB_REPLICA_MAX_LAG": 1}
     async with opened(store, "tests.db.library", **settings) as database:
         await Author.get_or_create(id=1, defaults={"name": "first"})
-        unpin_from_primary()
+        start_scope()
         yield database
 
 
@@ -233,7 +233,7 @@ async def test_a_mariadb_replica_is_left_out_while_its_replication_stands_still(
         settings: dict[str, Any] = {"DB_REPLICAS": {"default": [replica]}, "DB_REPLICA_MAX_LAG": 1}
         async with opened(Store("aiomysql", url), "tests.db.library", **settings) as database:
             await Author.create(name="first")
-            unpin_from_primary()
+            start_scope()
             await answers_from("default replica 1")
             await until(has_first)
             await asyncio.to_thread(ask_mysql, replica, "STOP SLAVE SQL_THREAD")
@@ -243,7 +243,7 @@ async def test_a_mariadb_replica_is_left_out_while_its_replication_stands_still(
             await asyncio.to_thread(ask_mysql, replica, "STOP SLAVE")
             await asyncio.to_thread(ask_mysql, replica, "CHANGE MASTER TO MASTER_DELAY=3")
             await Author.create(name="second")
-            unpin_from_primary()
+            start_scope()
             await asyncio.to_thread(ask_mysql, replica, "START SLAVE")
             await until(lambda: has_two(replica))
             await answers_from("default replica 1")
@@ -270,14 +270,14 @@ async def answers_from(connection: str) -> None:
 
 @pytest.mark.parametrize("store", ["aiomysql", "asyncmy"], indirect=True)
 @pytest.mark.xdist_group("mysql")
-async def test_a_mysql_without_replication_is_taken_for_current_and_said_once(
+async def test_a_mysql_without_replication_counts_as_current_and_is_logged_once(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [store.url]}) as database:
         await database.replicas[0].ping()
         await database.replicas[0].check()
         await Author.create(name="first")
-        unpin_from_primary()
+        start_scope()
         assert Author.all()._choose_db() is get_connection("default replica 1")
         assert [author.name for author in await Author.all()] == ["first"]
     said = [record.message for record in caplog.records if record.name == "sanicbase.db"]
@@ -307,12 +307,12 @@ async def test_what_mysql_says_of_its_replication(rows: list[dict[str, Any]], fa
             raise DatabaseError("You have an error in your SQL syntax")
         return rows
 
-    found = await MySQLLag(10).fault("replica", ask)
-    assert (fault is None) == (found is None)
-    assert fault is None or (found is not None and fault in found)
+    reported = await MySQLLag(10).fault("replica", ask)
+    assert (fault is None) == (reported is None)
+    assert fault is None or (reported is not None and fault in reported)
 
 
-async def test_a_server_that_tells_nothing_of_its_lag_is_taken_for_current(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_server_that_does_not_report_its_lag_counts_as_current(caplog: pytest.LogCaptureFixture) -> None:
     async def refuse(statement: str) -> list[dict[str, Any]]:
         raise DatabaseError("permission denied")
 

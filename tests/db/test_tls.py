@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <:pytest.P
 
 
 @pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
+def collected(frozen: None) -> Iterator[None]:
     """So that no other test is told of it."""
     yield
     gc.collect()
@@ -168,13 +168,13 @@ async def test_each_option_means_the_same_for_every_driver(
     driver: str, options: str, servers: Servers, files: Files
 ) -> None:
     right, wrong = options.format(ca=files.ca), options.format(ca=files.other_ca)
-    found = (
+    outcomes = (
         await outcome(driver, f"{servers.plain_url}?{right}"),
         await outcome(driver, f"{servers.tls_url}?{right}"),
         await outcome(driver, f"{servers.tls_url}?{wrong}"),
         await outcome(driver, f"{named(servers.tls_url, '127.0.0.1')}?{right}"),
     )
-    assert found == TABLE[options]
+    assert outcomes == TABLE[options]
 
 
 async def test_without_an_option_postgres_prefers_tls_and_mysql_does_not_use_it(driver: str, servers: Servers) -> None:
@@ -250,7 +250,7 @@ async def test_a_socket_of_this_machine_needs_no_tls(driver: str, servers: Serve
 
 @MYSQL
 @pytest.mark.parametrize("mysql_driver", ["aiomysql", "asyncmy"])
-async def test_no_login_is_sent_where_somebody_hides_the_server_s_tls(
+async def test_no_login_is_sent_if_a_proxy_hides_the_servers_tls(
     mysql_driver: str, mysql_servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "sanicbase.db")

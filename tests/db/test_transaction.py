@@ -274,7 +274,7 @@ async def test_cancelled_at_any_moment_the_effects_agree_with_the_row() -> None:
         assert written == (ran == [moment]), (moment, result)
 
 
-async def test_a_plain_task_that_outlives_the_transaction_is_told_of_spawn() -> None:
+async def test_a_plain_task_that_outlives_the_transaction_raises_an_error_that_names_spawn() -> None:
     go_on = asyncio.Event()
     late: list[asyncio.Task[object]] = []
 

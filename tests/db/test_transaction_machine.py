@@ -34,27 +34,27 @@ class Failed(Exception):
     pass
 
 
-class Ears:
-    """Hears of every write, with the transaction that it is in, and how it ended."""
+class Recorder:
+    """Records every write with its transaction, and how it ended."""
 
     def __init__(self) -> None:
         self.announced: list[tuple[str, Write]] = []
-        self.heard: list[tuple[str, Write]] = []
+        self.events: list[tuple[str, Write]] = []
 
     async def before_write(self, write: Write) -> None:
         self.announced.append((HERE.get(), write))
 
-    async def before_commit(self, told: Sequence[Write]) -> None:
+    async def before_commit(self, writes: Sequence[Write]) -> None:
         """Nothing is refused here."""
 
-    async def committed(self, told: Sequence[Write]) -> None:
-        self.heard += [("committed", write) for write in told]
+    async def committed(self, writes: Sequence[Write]) -> None:
+        self.events += [("committed", write) for write in writes]
 
-    async def rolled_back(self, told: Sequence[Write]) -> None:
-        self.heard += [("rolled back", write) for write in told]
+    async def rolled_back(self, writes: Sequence[Write]) -> None:
+        self.events += [("rolled back", write) for write in writes]
 
-    async def unknown(self, told: Sequence[Write]) -> None:
-        self.heard += [("unknown", write) for write in told]
+    async def unknown(self, writes: Sequence[Write]) -> None:
+        self.events += [("unknown", write) for write in writes]
 
 
 class Actual:
@@ -203,15 +203,15 @@ def how(error: BaseException) -> str:
 
 
 @contextmanager
-def listening(*models: type[DBModel]) -> Iterator[Ears]:
-    ears = Ears()
+def listening(*models: type[DBModel]) -> Iterator[Recorder]:
+    recorder = Recorder()
     for model in models:
-        watch(model, ears)
+        watch(model, recorder)
     try:
-        yield ears
+        yield recorder
     finally:
         for model in models:
-            unwatch(model, ears)
+            unwatch(model, recorder)
 
 
 def in_branch(label: str) -> str:
@@ -245,7 +245,7 @@ async def test_a_program_comes_to_what_the_model_says(library: Store, program: P
     await Tally.all().delete()
     expected = Expected(library.kind)
     expected.run(program)
-    with listening(Tally) as ears:
+    with listening(Tally) as recorder:
         actual = Actual()
         await actual.run(program)
 
@@ -256,9 +256,9 @@ async def test_a_program_comes_to_what_the_model_says(library: Store, program: P
         same = [[label for label in some if in_branch(label) == branch] for some in (expected.effects, actual.effects)]
         assert same[0] == same[1]
 
-    assert sorted(id(write) for _, write in ears.heard) == sorted(id(write) for _, write in ears.announced)
-    endings = {id(write): ending for ending, write in ears.heard}
-    for here, announced in ears.announced:
+    assert sorted(id(write) for _, write in recorder.events) == sorted(id(write) for _, write in recorder.announced)
+    endings = {id(write): ending for ending, write in recorder.events}
+    for here, announced in recorder.announced:
         if here in expected.committed:
             assert endings[id(announced)] == ("committed" if expected.committed[here] else "rolled back")
     await check_pool(library)

@@ -52,7 +52,7 @@ async def caller(name: str, ran: list[str]) -> None:
 async def test_rows_and_effects_agree_after_a_storm_of_cancellations(store: Store, watched: bool) -> None:
     chance = random.Random(f"{store.kind} {watched}{SEED}")
     ran: list[str] = []
-    with listening(*([Tally] if watched else [])) as ears:
+    with listening(*([Tally] if watched else [])) as recorder:
         tasks = [asyncio.create_task(caller(str(number), ran)) for number in range(CALLERS)]
         waiting = list(tasks)
         while waiting:
@@ -72,12 +72,12 @@ async def test_rows_and_effects_agree_after_a_storm_of_cancellations(store: Stor
         if end is None:
             assert str(number) in rows
         assert (str(number) in rows) == (f"{number}-kept" in rows)
-    assert sorted(id(write) for _, write in ears.heard) == sorted(id(write) for _, write in ears.announced)
-    told = {id(write): ending for ending, write in ears.heard}
-    for _, write in ears.announced:
+    assert sorted(id(write) for _, write in recorder.events) == sorted(id(write) for _, write in recorder.announced)
+    outcomes = {id(write): ending for ending, write in recorder.events}
+    for _, write in recorder.announced:
         for row in write.rows or ():
             whole = row["name"].partition("-")[0]
-            assert told[id(write)] == ("committed" if whole in rows else "rolled back")
+            assert outcomes[id(write)] == ("committed" if whole in rows else "rolled back")
 
 
 async def test_rows_and_effects_agree_when_savepoints_run_out_of_time(store: Store) -> None:

@@ -30,25 +30,25 @@ class Slow:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
-        self.heard: list[str] = []
+        self.events: list[str] = []
 
     async def before_write(self, write: Write) -> None:
-        self.heard.append("before")
+        self.events.append("before")
         self.asked.set()
         await self.go_on.wait()
-        self.heard.append("and its end")
+        self.events.append("and its end")
 
-    async def before_commit(self, told: Sequence[Write]) -> None:
+    async def before_commit(self, writes: Sequence[Write]) -> None:
         """Nothing is refused here."""
 
-    async def committed(self, told: Sequence[Write]) -> None:
-        self.heard.append("committed")
+    async def committed(self, writes: Sequence[Write]) -> None:
+        self.events.append("committed")
 
-    async def rolled_back(self, told: Sequence[Write]) -> None:
-        self.heard.append("rolled back")
+    async def rolled_back(self, writes: Sequence[Write]) -> None:
+        self.events.append("rolled back")
 
-    async def unknown(self, told: Sequence[Write]) -> None:
-        self.heard.append("unknown")
+    async def unknown(self, writes: Sequence[Write]) -> None:
+        self.events.append("unknown")
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ async def test_a_savepoint_takes_nothing_along_that_another_task_writes() -> Non
     assert ran == ["outside"]
 
 
-async def test_who_waits_inside_of_a_savepoint_for_a_task_outside_of_it_is_told() -> None:
+async def test_waiting_inside_a_savepoint_for_a_task_outside_raises() -> None:
     async with transaction():
         task = asyncio.create_task(asyncio.sleep(0.01))
         late = asyncio.create_task(after(task, partial(Tally.create, name="outside")))
@@ -145,7 +145,7 @@ async def test_a_transaction_named_inside_of_its_savepoint_is_the_savepoint() ->
     assert await names() == ["d"]
 
 
-async def test_a_task_that_outlives_its_savepoint_is_told() -> None:
+async def test_a_task_that_outlives_its_savepoint_raises() -> None:
     go_on = asyncio.Event()
 
     async def late() -> None:
@@ -173,7 +173,7 @@ async def test_a_savepoint_that_was_rolled_back_by_hand_is_over() -> None:
         async with in_transaction() as savepoint:
             await Tally.create(name="b")
             await savepoint.rollback()
-            with pytest.raises(DatabaseError, match="is over"):
+            with pytest.raises(DatabaseError, match="has ended"):
                 await Tally.create(name="c")
     assert await names() == ["a"]
 
@@ -205,10 +205,10 @@ async def test_nothing_is_committed_while_another_task_writes() -> None:
                 task = asyncio.create_task(Tally.create(name="a"))
                 await first.asked.wait()
                 asyncio.get_running_loop().call_later(0.1, first.go_on.set)
-        assert first.heard == ["before", "and its end", "rolled back"]  # never the other way round
-        with pytest.raises(DatabaseError, match="is over"):
+        assert first.events == ["before", "and its end", "rolled back"]  # never the other way round
+        with pytest.raises(DatabaseError, match="has ended"):
             await task
-        assert second.heard == []  # nobody is told of a write that can have no end
+        assert second.events == []  # nobody is told of a write that can have no end
     finally:
         unwatch(Tally, first)
         unwatch(Tally, second)
@@ -299,22 +299,22 @@ async def test_an_effect_that_waits_for_what_was_cancelled_holds_up_nothing(capl
 async def test_watchers_that_are_equal_or_have_no_hash_hear_each_for_itself() -> None:
     @dataclass
     class Equal:
-        heard: list[str]
+        events: list[str]
 
         async def before_write(self, write: Write) -> None:
             """Nothing."""
 
-        async def before_commit(self, told: Sequence[Write]) -> None:
+        async def before_commit(self, writes: Sequence[Write]) -> None:
             """Nothing is refused here."""
 
-        async def committed(self, told: Sequence[Write]) -> None:
-            self.heard.append("committed")
+        async def committed(self, writes: Sequence[Write]) -> None:
+            self.events.append("committed")
 
-        async def rolled_back(self, told: Sequence[Write]) -> None:
-            self.heard.append("rolled back")
+        async def rolled_back(self, writes: Sequence[Write]) -> None:
+            self.events.append("rolled back")
 
-        async def unknown(self, told: Sequence[Write]) -> None:
-            self.heard.append("unknown")
+        async def unknown(self, writes: Sequence[Write]) -> None:
+            self.events.append("unknown")
 
     watchers = [Equal([]), Equal([])]
     ran: list[str] = []
@@ -327,7 +327,7 @@ async def test_watchers_that_are_equal_or_have_no_hash_hear_each_for_itself() ->
     finally:
         for watcher in watchers:
             unwatch(Tally, watcher)
-    assert [watcher.heard for watcher in watchers] == [["committed"], ["committed"]]
+    assert [watcher.events for watcher in watchers] == [["committed"], ["committed"]]
     assert ran == ["effect"]
 
 

@@ -128,7 +128,7 @@ def test_each_error_of_asyncpg_has_its_kind(error: Exception, expected: type[Exc
 @pytest.mark.parametrize(
     "error", [KeyError("x"), TypeError("x"), asyncio.CancelledError(), RuntimeError("x")], ids=repr
 )
-def test_mistakes_of_the_program_stay_what_they_are(translate: object, error: BaseException) -> None:
+def test_programming_errors_are_not_translated(translate: object, error: BaseException) -> None:
     assert callable(translate)
     assert translate(error) is None
 

@@ -12,7 +12,7 @@ from tortoise.queryset import QuerySet
 
 from sanicbase.db import DBModel
 from tests.db.opening import Store, opened
-from tests.db.test_writes import Ears, watching
+from tests.db.test_writes import Recorder, watching
 from tests.db.twins import Mark, Other, OtherMark, Twin
 
 Queryset = QuerySet[Any]
@@ -60,14 +60,14 @@ async def rows(model: type[DBModel]) -> list[Any]:
 async def test_a_watched_model_is_written_as_an_unwatched_one_and_as_it_is_read(store: Store, name: str) -> None:
     queryset = QUERYSETS[name]
     read = {row.id for row in await queryset(Twin.all())}
-    with watching(Other) as ears:
+    with watching(Other) as recorder:
         for change in ({"m": 1}, {"m": F("m") + 10}):
             counts = [await queryset(model.all()).update(**change) for model in (Twin, Other)]
             assert await rows(Twin) == await rows(Other)
             assert counts == [len(read), len(read)]
         assert {row["m"] for row in await Twin.filter(id__in=read).values("m")} <= {11}
         assert {row["m"] for row in await Twin.exclude(id__in=read).values("m")} <= {0}
-        assert heard(ears) == read
+        assert announced_ids(recorder) == read
         counts = [await queryset(model.all()).delete() for model in (Twin, Other)]
         assert counts[0] == counts[1]
         assert store.kind == "sqlite" or counts[0] == len(
@@ -85,5 +85,5 @@ async def test_an_annotation_is_a_value() -> None:
     assert [m for _, _, m, _ in await rows(Twin)] == [0, 0, 6, 0, 6, 8, 10, 8]
 
 
-def heard(ears: Ears) -> set[int]:
-    return {row["id"] for kind, told in ears.take() if kind == "before" for row in told}
+def announced_ids(recorder: Recorder) -> set[int]:
+    return {row["id"] for kind, announced in recorder.take() if kind == "before" for row in announced}

@@ -12,7 +12,7 @@ from sanicbase.db import observers
 from tests.db.archive import Article, Reader, Vote
 from tests.db.library import Tally
 from tests.db.opening import Store, opened
-from tests.db.test_writes import Ears, watching
+from tests.db.test_writes import Recorder, watching
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ async def archive(store: Store) -> AsyncIterator[None]:
 
 
 async def test_upserts_of_one_key_do_not_collide(library: None) -> None:
-    with watching(Tally) as ears:
-        found = await asyncio.gather(*(Tally.upsert({"name": "a", "n": n}, on=["name"]) for n in range(400)))
-    assert {row.name for row in found} == {"a"}
+    with watching(Tally) as recorder:
+        tallies = await asyncio.gather(*(Tally.upsert({"name": "a", "n": n}, on=["name"]) for n in range(400)))
+    assert {row.name for row in tallies} == {"a"}
     assert await Tally.all().count() == 1
-    assert ears.take().count(("before", [{"name": "a"}])) == 400
+    assert recorder.take().count(("before", [{"name": "a"}])) == 400
 
 
 async def test_upserts_of_neighbouring_keys_do_not_collide(library: None) -> None:
@@ -50,13 +50,13 @@ async def test_upserts_that_change_what_is_watched_do_not_collide(archive: None)
     """Each caller hears of the value that it has replaced, whoever wrote it."""
     ann = await Reader.create(card="ann")
     article = await Article.create(slug="first")
-    ears = Ears()
-    observers.watch(Vote, ears, columns=["value"])
+    recorder = Recorder()
+    observers.watch(Vote, recorder, columns=["value"])
     try:
         await asyncio.gather(*(_vote(ann, article, value) for value in range(30)))
-        rows = [row for kind, told in ears.take() if kind == "before" for row in told]
+        rows = [row for kind, announced in recorder.take() if kind == "before" for row in announced]
     finally:
-        observers.unwatch(Vote, ears)
+        observers.unwatch(Vote, recorder)
     (vote,) = await Vote.all()
     assert {row["value"] for row in rows} == set(range(30))
     replaced = {row["value"] for row in rows} - {vote.value}
@@ -84,6 +84,6 @@ async def test_a_row_that_others_create_and_delete_again_and_again(
     assert (await Tally.update_or_create({"n": 2}, name="a"))[0].n == 2
 
 
-async def test_what_the_database_refuses_is_told_as_it_is(library: None) -> None:
+async def test_errors_of_the_database_are_raised_unchanged(library: None) -> None:
     with pytest.raises(InvalidValue, match="n"):
         await Tally.update_or_create({"n": "many"}, name="a")

@@ -131,7 +131,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 COMPARABLE = {name for name, _, _ in KEPT} - {"data", "blob"}  # Tortoise filters by neither
 
 
-class Ears:
+class Recorder:
     """Keeps the last value of `name` that was announced."""
 
     def __init__(self) -> None:
@@ -234,15 +234,15 @@ def own(value: Any) -> tuple[type, Any]:
     return UUID if isinstance(value, UUID) else type(value), value
 
 
-async def heard(verb: Verb, row: Every, values: dict[str, Any]) -> dict[str, Any]:
+async def announced_row(verb: Verb, row: Every, values: dict[str, Any]) -> dict[str, Any]:
     """What is announced last of a row."""
-    ears = Ears()
-    watch(Every, ears, columns=values)
+    recorder = Recorder()
+    watch(Every, recorder, columns=values)
     try:
         await verb(row, values)
     finally:
-        unwatch(Every, ears)
-    return ears.rows[-1]
+        unwatch(Every, recorder)
+    return recorder.rows[-1]
 
 
 def rows_of(cases: list[tuple[str, Any, Any]]) -> list[dict[str, tuple[Any, Any]]]:
@@ -260,10 +260,10 @@ def rows_of(cases: list[tuple[str, Any, Any]]) -> list[dict[str, tuple[Any, Any]
 async def test_what_is_announced_and_read_is_the_columns_own_value(verb: Verb) -> None:
     for key, cases in enumerate(rows_of(KEPT), 1):
         row = await Every.create(id=key)
-        told = await heard(verb, row, {name: value for name, (value, _) in cases.items()})
-        found = await Every.get(id=key)
+        announced = await announced_row(verb, row, {name: value for name, (value, _) in cases.items()})
+        saved = await Every.get(id=key)
         for name, (value, expected) in cases.items():
-            assert own(getattr(found, name)) == own(told[name]) == own(expected), (name, value)
+            assert own(getattr(saved, name)) == own(announced[name]) == own(expected), (name, value)
 
 
 async def test_an_object_that_was_saved_has_the_columns_own_values() -> None:
@@ -313,21 +313,23 @@ async def test_a_bulk_with_one_wrong_row_writes_none() -> None:
     assert await Every.all().count() == 0
 
 
-async def test_a_bulk_with_generated_keys_writes_and_tells_every_type() -> None:
-    ears = Ears()
+async def test_a_bulk_with_generated_keys_writes_and_announces_every_type() -> None:
+    recorder = Recorder()
     names = sorted({name for name, _, _ in KEPT})
-    watch(Every, ears, columns=names)
+    watch(Every, recorder, columns=names)
     try:
         rows = rows_of(KEPT)
         await Every.bulk_create([assigned(Every(), {name: case[0] for name, case in row.items()}) for row in rows])
     finally:
-        unwatch(Every, ears)
-    told = {row["id"]: row for row in ears.rows}
-    found = await Every.all().order_by("id")
-    assert [told[row.id] for row in found] == [{name: getattr(row, name) for name in ["id", *names]} for row in found]
-    for row, cases in zip(found, rows, strict=True):
+        unwatch(Every, recorder)
+    announced = {row["id"]: row for row in recorder.rows}
+    saved = await Every.all().order_by("id")
+    assert [announced[row.id] for row in saved] == [
+        {name: getattr(row, name) for name in ["id", *names]} for row in saved
+    ]
+    for row, cases in zip(saved, rows, strict=True):
         for name, (value, expected) in cases.items():
-            assert own(getattr(row, name)) == own(told[row.id][name]) == own(expected), (name, value)
+            assert own(getattr(row, name)) == own(announced[row.id][name]) == own(expected), (name, value)
 
 
 async def test_flags_and_floats_are_no_keys() -> None:
@@ -373,12 +375,12 @@ GIVEN = st.sampled_from(sorted(LAWS)).flatmap(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GIVEN, st.sampled_from(VERBS))
-async def test_every_verb_writes_tells_and_finds_the_columns_own_value(case: tuple[str, Any], verb: Verb) -> None:
+async def test_every_verb_writes_announces_and_finds_the_columns_own_value(case: tuple[str, Any], verb: Verb) -> None:
     name, value = case
     expected = column_value(Every._meta.fields_map[name], value)
     await Every.all().delete()
-    told = await heard(verb, await Every.create(id=1), {name: value})
-    assert own(told[name]) == own(getattr(await Every.get(id=1), name)) == own(expected)
+    announced = await announced_row(verb, await Every.create(id=1), {name: value})
+    assert own(announced[name]) == own(getattr(await Every.get(id=1), name)) == own(expected)
     assert await Every.filter(**{name: value}).exists()
 
 

@@ -21,45 +21,45 @@ from tests.db.library import Author, Book, Tally
 from tests.db.opening import Store, opened
 
 
-class Ears:
-    """Hears everything, in order: `("before", {keys})`, then `("committed", how many)`."""
+class Recorder:
+    """Records all notifications in order: `("before", {keys})`, then `("committed", how many)`."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, Any]] = []
+        self.events: list[tuple[str, Any]] = []
         self.refuses = False
 
     async def before_write(self, write: Write) -> None:
         if self.refuses:
             raise PermissionError
-        self.heard.append(("before", write.rows and [dict(row) for row in write.rows]))
+        self.events.append(("before", write.rows and [dict(row) for row in write.rows]))
 
-    async def before_commit(self, told: Sequence[Write]) -> None:
+    async def before_commit(self, writes: Sequence[Write]) -> None:
         """Nothing is refused here."""
 
-    async def committed(self, told: Sequence[Write]) -> None:
-        self.heard.append(("committed", len(told)))
+    async def committed(self, writes: Sequence[Write]) -> None:
+        self.events.append(("committed", len(writes)))
 
-    async def rolled_back(self, told: Sequence[Write]) -> None:
-        self.heard.append(("rolled back", len(told)))
+    async def rolled_back(self, writes: Sequence[Write]) -> None:
+        self.events.append(("rolled back", len(writes)))
 
-    async def unknown(self, told: Sequence[Write]) -> None:
-        self.heard.append(("unknown", len(told)))
+    async def unknown(self, writes: Sequence[Write]) -> None:
+        self.events.append(("unknown", len(writes)))
 
     def take(self) -> list[tuple[str, Any]]:
-        heard, self.heard = self.heard, []
-        return heard
+        events, self.events = self.events, []
+        return events
 
 
 @contextmanager
-def watching(*models: type[DBModel]) -> Iterator[Ears]:
-    ears = Ears()
+def watching(*models: type[DBModel]) -> Iterator[Recorder]:
+    recorder = Recorder()
     for model in models:
-        watch(model, ears)
+        watch(model, recorder)
     try:
-        yield ears
+        yield recorder
     finally:
         for model in models:
-            unwatch(model, ears)
+            unwatch(model, recorder)
 
 
 @contextmanager
@@ -80,22 +80,22 @@ async def library(store: Store) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def tallies() -> Iterator[Ears]:
-    with watching(Tally) as ears:
-        yield ears
+def tallies() -> Iterator[Recorder]:
+    with watching(Tally) as recorder:
+        yield recorder
 
 
 @pytest.fixture
-def authors() -> Iterator[Ears]:
-    with watching(Author) as ears:
-        yield ears
+def authors() -> Iterator[Recorder]:
+    with watching(Author) as recorder:
+        yield recorder
 
 
 def before(*names: str) -> tuple[str, Any]:
     return "before", [{"name": name} for name in names]
 
 
-async def test_single_rows_are_announced(tallies: Ears) -> None:
+async def test_single_rows_are_announced(tallies: Recorder) -> None:
     row = await Tally.create(name="a")
     assert tallies.take() == [before("a"), ("committed", 1)]
     row.n = 1
@@ -119,7 +119,7 @@ async def test_single_rows_are_announced(tallies: Ears) -> None:
     assert tallies.take() == []
 
 
-async def test_many_rows_are_announced_together(tallies: Ears) -> None:
+async def test_many_rows_are_announced_together(tallies: Recorder) -> None:
     await Tally.bulk_create([Tally(name="a"), Tally(name="b"), Tally(name="c")])
     assert tallies.take() == [before("a", "b", "c"), ("committed", 1)]
     await Tally.filter(name__in=["a", "b"]).update(n=F("n") + 1)
@@ -132,7 +132,7 @@ async def test_many_rows_are_announced_together(tallies: Ears) -> None:
     assert sorted([row["name"] for row in tallies.take()[0][1]]) == ["a", "b", "c", "d"]
 
 
-async def test_old_and_new_unique_values_are_announced(authors: Ears) -> None:
+async def test_old_and_new_unique_values_are_announced(authors: Recorder) -> None:
     author = await Author.create(name="old")
     authors.take()
     author.name = "new"
@@ -148,7 +148,7 @@ async def test_old_and_new_unique_values_are_announced(authors: Ears) -> None:
     assert authors.take() == [("before", [{"id": x.id, "name": "x"}]), ("committed", 1)]
 
 
-async def test_too_many_rows_are_unbounded(tallies: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_rows_are_unbounded(tallies: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writes, "MAX_WATCHED_ROWS", 3)
     await Tally.bulk_create([Tally(name=str(number)) for number in range(5)])
     tallies.take()
@@ -177,7 +177,7 @@ async def test_relations_and_what_the_database_deletes_are_announced() -> None:
         assert books.take() == [("before", [image | {"living": None}]), ("committed", 1)]
 
 
-async def test_a_transaction_tells_once_how_it_ended(tallies: Ears) -> None:
+async def test_the_outcome_of_a_transaction_is_announced_once(tallies: Recorder) -> None:
     async with transaction():
         await Tally.create(name="a")
         async with in_transaction():
@@ -198,7 +198,7 @@ async def test_a_transaction_tells_once_how_it_ended(tallies: Ears) -> None:
     assert (await Tally.get(name="a")).n == 1
 
 
-async def test_a_raw_statement_is_announced_or_refused(tallies: Ears) -> None:
+async def test_a_raw_statement_is_announced_or_refused(tallies: Recorder) -> None:
     await Tally.create(name="a")
     tallies.take()
     rows: list[Tally] = await Tally.raw("SELECT * FROM tally")
@@ -216,7 +216,7 @@ async def test_a_raw_statement_is_announced_or_refused(tallies: Ears) -> None:
     assert books.take() == [("before", None), ("rolled back", 1)]
 
 
-async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
+async def test_a_watcher_can_keep_a_write_from_happening(tallies: Recorder) -> None:
     await Tally.create(name="a")
     tallies.take()
     tallies.refuses = True
@@ -233,7 +233,7 @@ async def test_a_watcher_can_keep_a_write_from_happening(tallies: Ears) -> None:
     assert [(row.name, row.n) for row in await Tally.all()] == [("a", 0)]
 
 
-async def test_a_failing_write_is_rolled_back(authors: Ears) -> None:
+async def test_a_failing_write_is_rolled_back(authors: Recorder) -> None:
     await Author.create(name="a")
     authors.take()
     with pytest.raises(IntegrityError):
@@ -246,7 +246,7 @@ async def test_a_failing_write_is_rolled_back(authors: Ears) -> None:
     assert authors.take() == [("before", [{"id": other.id, "name": "b"}]), ("rolled back", 1)]
 
 
-async def test_nothing_is_paid_where_nobody_watches(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_write_without_watchers_is_one_statement(caplog: pytest.LogCaptureFixture) -> None:
     row = await Tally.create(name="a")
     with watching(Author), counted(caplog) as sent:
         await row.save()
@@ -256,7 +256,7 @@ async def test_nothing_is_paid_where_nobody_watches(caplog: pytest.LogCaptureFix
     assert sent == ["UPDATE", "INSERT", "UPDATE", "DELETE"]
 
 
-async def test_what_is_paid_where_somebody_does(tallies: Ears, caplog: pytest.LogCaptureFixture) -> None:
+async def test_statements_of_watched_writes(tallies: Recorder, caplog: pytest.LogCaptureFixture) -> None:
     """Besides BEGIN and COMMIT, which Tortoise does not log."""
     with counted(caplog) as sent:
         row = await Tally.create(name="a")

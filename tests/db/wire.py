@@ -115,10 +115,10 @@ class _Line:
 @asynccontextmanager
 async def proxy(url: str) -> AsyncIterator[Proxy]:
     """A proxy to the server of this URL."""
-    made = Proxy(url)
-    server = await made.listen()
+    proxy = Proxy(url)
+    server = await proxy.listen()
     try:
-        yield made
+        yield proxy
     finally:
         server.close()
-        await made.close()
+        await proxy.close()

@@ -70,8 +70,8 @@ async def test_migrations_are_applied_once_in_order_and_taken_back(config: DeskC
     ]
     assert await ask(config, "SELECT name, ink FROM pen") == [{"name": "a;b'%s", "ink": None}]
     assert await up(config) == 0
-    found = await status(config)
-    assert (found.applied, found.pending, found.interrupted, found.warnings()) == (
+    state = await status(config)
+    assert (state.applied, state.pending, state.interrupted, state.warnings()) == (
         ("0_20990101000000_init.py", "1_19700101000000_more.py"),
         [],
         None,
@@ -91,12 +91,12 @@ async def test_failure_says_what_was_done_and_the_next_run_goes_on(config: DeskC
     write("1_1_more", f"{adds}; {inserts}; INSERT INTO pen (id) VALUES (1); ALTER TABLE pen ADD cap INT")
     with pytest.raises(MigrationError) as caught:
         await up(config)
-    said = str(caught.value)
-    assert said.startswith("1_1_more.py of desk failed at statement 3 of 4: ")
-    assert "INSERT INTO pen (id) VALUES (1)" in said
-    assert said.endswith("sanicGuider migrate up desk" + (". It goes on at statement 3." if mysql(store) else ""))
-    assert ("Statements 1 to 2 were executed and are kept." in said) == mysql(store)
-    assert ("nothing of it was applied" in said) != mysql(store)
+    message = str(caught.value)
+    assert message.startswith("1_1_more.py of desk failed at statement 3 of 4: ")
+    assert "INSERT INTO pen (id) VALUES (1)" in message
+    assert message.endswith("sanicGuider migrate up desk" + (". It continues at statement 3." if mysql(store) else ""))
+    assert ("Statements 1 to 2 were executed and are kept." in message) == mysql(store)
+    assert ("nothing of it was applied" in message) != mysql(store)
     assert await names(config) == (["a", "b"] if mysql(store) else ["a"])
 
     write("1_1_more", f"{adds}; {inserts}; INSERT INTO pen (id, name) VALUES (3, 'c'); ALTER TABLE pen ADD cap INT")
@@ -112,7 +112,7 @@ def mysql(store: Store) -> bool:
     return store.kind in ("aiomysql", "asyncmy")
 
 
-async def test_files_that_are_not_as_they_were_are_told(config: DeskConfig) -> None:
+async def test_changed_files_are_reported(config: DeskConfig) -> None:
     first = write("0_1_init", f"CREATE TABLE pen ({KEY})")
     second = write("1_1_more", "ALTER TABLE pen ADD ink INT")
     await up(config)
@@ -156,7 +156,7 @@ async def test_target_is_named_by_its_number_or_its_name(config: DeskConfig) -> 
         await down(config, to="2")
 
 
-async def test_service_without_migrations_is_told_how_to_begin(config: DeskConfig) -> None:
+async def test_a_service_without_migrations_gets_the_first_command(config: DeskConfig) -> None:
     async with migration_databases(config) as opened:
         label = replace(labels_of(opened)[0], needs_migrations=True)
         report = RecordingReport()

@@ -26,9 +26,9 @@ def test_nothing_is_left_of_a_file_for_which_there_is_no_room(tmp_path: Path) ->
 
 
 def test_a_file_that_is_there_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = tmp_path / "0_1_first.py"
-    there.write_text("mine")
-    monkeypatch.setattr("sanicbase.migrations.autogenerate.next_file_name", lambda folder, name: there.name)
+    existing = tmp_path / "0_1_first.py"
+    existing.write_text("mine")
+    monkeypatch.setattr("sanicbase.migrations.autogenerate.next_file_name", lambda folder, name: existing.name)
     with pytest.raises(FileExistsError):
         write_draft(tmp_path, "first", empty_draft("sqlite", {}))
-    assert (there.read_text(), list(tmp_path.iterdir())) == ("mine", [there])
+    assert (existing.read_text(), list(tmp_path.iterdir())) == ("mine", [existing])

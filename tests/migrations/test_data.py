@@ -51,7 +51,7 @@ async def pens(config: DeskConfig, store: Store, key: str = "int") -> None:
     """Five pens without slugs."""
     kind, keys = KEYS[key]
     rows = "; ".join(
-        f"INSERT INTO pen VALUES ('{each}', '{name}', NULL)" for each, name in zip(keys, "ABCDE", strict=True)
+        f"INSERT INTO pen VALUES ('{key}', '{name}', NULL)" for key, name in zip(keys, "ABCDE", strict=True)
     )
     write("0_1_init", PENS.format(kind=kind.format(uuid="UUID" if store.kind == "postgres" else "CHAR(36)"), rows=rows))
     await up(config)

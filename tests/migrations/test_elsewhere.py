@@ -31,9 +31,9 @@ class LogConfig(DeskConfig):
     def migrate_db(self) -> dict[str, Any]:
         return self._with_log(super().migrate_db())
 
-    def _with_log(self, found: dict[str, Any]) -> dict[str, Any]:
-        found["apps"]["desk_log"] = {"models": ["tests.migrations.desk"], "default_connection": "log"}
-        return found
+    def _with_log(self, settings: dict[str, Any]) -> dict[str, Any]:
+        settings["apps"]["desk_log"] = {"models": ["tests.migrations.desk"], "default_connection": "log"}
+        return settings
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
@@ -68,15 +68,15 @@ async def status(config: LogConfig) -> tuple[MigrationStatus, int]:
     """How the log's label stands, and how many visits there are."""
     async with migration_databases(config) as opened:
         (label,) = labels_of(opened, "log")
-        found = await read_status(label)
+        state = await read_status(label)
         rows = await get_connection("log").execute_query_dict("SELECT id FROM visit")
-        return found, len(rows)
+        return state, len(rows)
 
 
 async def test_tables_and_notes_are_each_in_their_database(config: LogConfig) -> None:
     assert (await up(config), await up(config)) == (1, 0)
-    found, visits = await status(config)
-    assert (found.applied, found.interrupted, visits) == (("0_1_init.py",), None, 1)
+    state, visits = await status(config)
+    assert (state.applied, state.interrupted, visits) == (("0_1_init.py",), None, 1)
     async with migration_databases(config) as opened:
         assert await revert(opened, labels_of(opened, "log")[0], Options(), RecordingReport()) == 1
         assert await Aerich.filter(app="desk_log").count() == 0
@@ -93,12 +93,12 @@ async def test_killed_around_the_note_it_is_not_repeated(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         killed(patched, owner, name)
         await up(config)
-    found, _ = await status(config)
-    assert len(found.steps) == 1
+    state, _ = await status(config)
+    assert len(state.steps) == 1
     assert await up(config) == (1 if name == "_record_in_aerich" else 0)
-    found, visits = await status(config)
-    assert (found.applied, found.steps, visits) == (("0_1_init.py",), (), 1)
-    assert found.applied_entries["0_1_init.py"].digest == found.migrations[0].digest
+    state, visits = await status(config)
+    assert (state.applied, state.steps, visits) == (("0_1_init.py",), (), 1)
+    assert state.applied_entries["0_1_init.py"].digest == state.migrations[0].digest
 
 
 async def test_one_database_by_two_names_is_locked_once(postgres_url: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.db.project import ARTICLE, SERVERS, WORD, Project, Store, shop
 
 TABLES = {"aerich", "article", "visit", "foreign_word"}
-MADE = "INFO Made the tables aerich, article, foreign_word, visit in the embedded database "
+MADE = "INFO Created the tables aerich, article, foreign_word, visit in the embedded database "
 INIT = "aerich init -t shop.config.migrate_db && aerich init-db"
 SLUG = "    slug = fields.CharField(max_length=50, null=True, db_index=True)\n"
 
@@ -20,7 +20,7 @@ def forget(project: Project) -> None:
     shutil.rmtree(project.folder / ".sanicbase")
 
 
-def test_first_start_makes_the_tables_and_says_so(tmp_path: Path) -> None:
+def test_the_first_start_creates_the_tables_and_logs_it(tmp_path: Path) -> None:
     project = shop(tmp_path)
     assert project.start() == f"{MADE}{tmp_path}/.sanicbase/shop.sqlite3.\n"
     assert Store.embedded(project).tables() == TABLES
@@ -35,7 +35,7 @@ def test_later_start_makes_the_tables_of_new_models(tmp_path: Path) -> None:
         '    articles = fields.ManyToManyField("shop.Article")\n'
     )
     project.models("main", ARTICLE, tag)
-    assert "Made the tables tag, tag_article in" in project.start()
+    assert "Created the tables tag, tag_article in" in project.start()
     assert project.start() == ""
 
 
@@ -43,9 +43,9 @@ def test_changed_model_without_migrations_is_a_sentence_to_follow(tmp_path: Path
     project = shop(tmp_path)
     project.start()
     project.models("main", ARTICLE + SLUG)
-    said = project.start()
+    output = project.start()
     file = tmp_path / ".sanicbase" / "shop.sqlite3"
-    assert said.startswith(f"WARNING The tables in the embedded database {file} were made without article.slug. Delete")
+    assert output.startswith(f"WARNING The tables in the embedded database {file} do not have article.slug. Delete")
     file.unlink()
     assert project.start() == f"{MADE}{file}.\n"
     assert "article.slug" in Store.embedded(project).columns()
@@ -74,9 +74,11 @@ def test_migrations_are_not_applied_to_a_database_that_has_tables(tmp_path: Path
     project.models("main", ARTICLE + SLUG)
     project.models("extra", WORD, WORD.replace("Word", "Name").replace("foreign_word", "foreign_name"))
     project.aerich("migrate")
-    said = project.start()
-    assert "Made the tables foreign_name, foreign_word in" in said
-    assert f"WARNING 1 migration of shop not applied ({project.migrations()[-1].name}). Run: aerich upgrade" in said
+    output = project.start()
+    assert "Created the tables foreign_name, foreign_word in" in output
+    assert (
+        f"WARNING 1 migration of shop is not applied ({project.migrations()[-1].name}). Run: aerich upgrade" in output
+    )
     assert "article.slug" not in Store.embedded(project).columns()
     project.aerich("upgrade")
     assert project.start() == ""
@@ -107,9 +109,9 @@ def assert_later_one_cannot_be_followed(project: Project) -> None:
     later = last.with_name(last.name.replace("1_", "2_", 1))
     shutil.copy(last, later)
     file = project.folder / ".sanicbase" / "shop.sqlite3"
-    said = project.start()
-    assert f"WARNING 1 migration of shop not applied ({later.name}). Written for another database" in said
-    assert f"cannot be applied to the embedded {file}. Delete the file" in said
+    output = project.start()
+    assert f"WARNING 1 migration of shop is not applied ({later.name}). They are written for another database" in output
+    assert f"cannot be applied to the embedded {file}. Delete the file" in output
     file.unlink()
     assert project.start() == f"{MADE}{file}.\n"
 
@@ -136,8 +138,8 @@ def test_processes_that_start_at_once_make_the_tables_once(tmp_path: Path, migra
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate(timeout=60)[0] for process in processes]
-    assert sorted(said)[:3] == ["", "", ""]
-    assert sorted(said)[3].startswith(MADE)
+    output = [process.communicate(timeout=60)[0] for process in processes]
+    assert sorted(output)[:3] == ["", "", ""]
+    assert sorted(output)[3].startswith(MADE)
     assert {process.returncode for process in processes} == {0}
     assert Store.embedded(project).ask("SELECT count(*) FROM aerich") == [(int(migrated),)]

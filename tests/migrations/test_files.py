@@ -44,7 +44,7 @@ def test_order_is_by_number_and_not_by_a_clock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", STORES[:3])
-async def test_files_of_aerich_tell_their_dialect(
+async def test_files_of_aerich_reveal_their_dialect(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

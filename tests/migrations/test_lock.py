@@ -53,22 +53,22 @@ async def ten_at_once(config: DeskConfig) -> list[int]:
 @pytest.mark.parametrize("config", SERVERS, indirect=True)
 async def test_holder_that_hangs_is_named_when_the_time_is_over(config: DeskConfig) -> None:
     async with migration_databases(config):
-        report, taken, over = RecordingReport(), asyncio.get_running_loop().create_future(), asyncio.Event()
+        report, acquired, over = RecordingReport(), asyncio.get_running_loop().create_future(), asyncio.Event()
 
         async def hold() -> None:
             async with locked_sessions(["default"]) as sessions:
-                taken.set_result(await sessions["default"].execute_query_dict(PID[dialect_of(sessions["default"])]))
+                acquired.set_result(await sessions["default"].execute_query_dict(PID[dialect_of(sessions["default"])]))
                 await over.wait()
 
         holder = asyncio.create_task(hold())
-        pid = (await taken)[0]["pid"]
+        pid = (await acquired)[0]["pid"]
         with pytest.raises(MigrationLockTimeout) as caught:
             async with locked_sessions(["default"], seconds=0.5, on_wait=report.waiting):
                 raise AssertionError("two have the lock")
-        said = str(caught.value)
-        assert f"the session {pid} from " in said
-        assert "for longer than 0.5 seconds. Nothing was changed." in said
-        assert said.endswith((f"SELECT pg_terminate_backend({pid})", f"KILL {pid}"))
+        message = str(caught.value)
+        assert f"the session {pid} from " in message
+        assert "for longer than 0.5 seconds. Nothing was changed." in message
+        assert message.endswith((f"SELECT pg_terminate_backend({pid})", f"KILL {pid}"))
         assert [line.partition(" from ")[0] for line in report.lines] == [f"waiting Waiting for the session {pid}"]
         over.set()
         await holder
@@ -113,7 +113,7 @@ async def test_file_lock_is_waited_for_and_named(config: DeskConfig, tmp_path: P
 
 @pytest.mark.parametrize("config", ["postgres"], indirect=True)
 @pytest.mark.xdist_group("postgres")
-async def test_those_who_wait_do_not_keep_an_index_from_being_made(config: DeskConfig) -> None:
+async def test_waiting_processes_do_not_block_an_index(config: DeskConfig) -> None:
     """CREATE INDEX CONCURRENTLY waits for every older snapshot, and a statement that waits for a lock has one."""
     write("0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1)")
     head = "RUN_IN_TRANSACTION = False"

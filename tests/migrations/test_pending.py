@@ -25,9 +25,9 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def follow(project: Project, said: str) -> None:
+def follow(project: Project, output: str) -> None:
     """Do what the sentences say, in their order."""
-    commands = re.findall(r"Run: (.*)", said)
+    commands = re.findall(r"Run: (.*)", output)
     assert commands
     for command in commands:
         project.shell(command)
@@ -47,7 +47,7 @@ def test_start_names_the_command_and_applies_nothing(tmp_path: Path, kind: str, 
 
     project.models("main", ARTICLE + SLUG)
     project.aerich("migrate")
-    sentence = f"1 migration of shop not applied ({project.migrations()[-1].name}). Run: aerich upgrade\n"
+    sentence = f"1 migration of shop is not applied ({project.migrations()[-1].name}). Run: aerich upgrade\n"
     assert project.start() == f"MigrationError {sentence}"
     project.set(ENV="dev")
     assert project.start() == f"WARNING {sentence}"
@@ -77,12 +77,12 @@ def test_named_connection_has_migrations_of_its_own(
 ) -> None:
     project = shop(tmp_path)
     default, log = named(project, kind, request, stack)
-    said = project.start()
+    output = project.start()
     if kind == "embedded":
-        assert "Made the tables visit in" in said
-        said = f"Run: {INIT} && aerich --app shop_log init-db"
+        assert "Created the tables visit in" in output
+        output = f"Run: {INIT} && aerich --app shop_log init-db"
     # The last sentence will do, for aerich needs its own table, which is in the default database, first.
-    follow(project, said.splitlines()[-1])
+    follow(project, output.splitlines()[-1])
     extra = {"foreign_word"} if kind == "embedded" else set()
     assert default.tables() == {"aerich", "article"} | extra
     assert log.tables() == {"visit"}
@@ -91,10 +91,10 @@ def test_named_connection_has_migrations_of_its_own(
 
     project.models("records", VISIT + SLUG)
     project.aerich("--app", "shop_log", "migrate")
-    said = project.start()
+    output = project.start()
     name = project.migrations("shop_log")[-1].name
-    assert said == f"WARNING 1 migration of shop_log not applied ({name}). Run: aerich --app shop_log upgrade\n"
-    follow(project, said)
+    assert output == f"WARNING 1 migration of shop_log is not applied ({name}). Run: aerich --app shop_log upgrade\n"
+    follow(project, output)
     assert "visit.slug" in log.columns()
     assert_new_databases_are_migrated(project, kind, request, stack)
 
@@ -107,11 +107,11 @@ def assert_new_databases_are_migrated(
     if kind == "embedded":
         Path(default.where).unlink()
         Path(log.where).unlink()
-        assert "Made the tables visit" in project.start()
+        assert "Created the tables visit" in project.start()
     else:
-        said = project.start()
-        assert said.count("WARNING") == 2
-        follow(project, said.splitlines()[-1])
+        output = project.start()
+        assert output.count("WARNING") == 2
+        follow(project, output.splitlines()[-1])
     assert "visit.slug" in log.columns()
     assert project.start() == ""
 
@@ -123,9 +123,9 @@ def test_service_with_named_models_only_is_migrated(
     project = shop(tmp_path)
     default, log = named(project, kind, request, stack)
     project.set(MODEL_LIST="records")
-    said = project.start()
-    assert said.count("WARNING") == 1
-    follow(project, said)
+    output = project.start()
+    assert output.count("WARNING") == 1
+    follow(project, output)
     assert (default.tables(), log.tables()) == ({"aerich"}, {"visit"})
     assert project.start() == ""
 
@@ -137,10 +137,10 @@ def test_embedded_default_notes_what_was_done_to_a_server(
     project = shop(tmp_path)
     _, log = named(project, "postgres", request, stack)
     project.set(DB_URL="embedded://")
-    said = project.start()
-    assert "Made the tables aerich, article, foreign_word in the embedded database" in said
+    output = project.start()
+    assert "Created the tables aerich, article, foreign_word in the embedded database" in output
     project.shell(INIT)
-    follow(project, said)
+    follow(project, output)
     assert log.tables() == {"visit"}
     assert project.start() == ""
 
@@ -153,7 +153,7 @@ def test_embedded_database_beside_a_server_follows_the_models(
     named(project, "postgres", request, stack)
     project.shell(f"{INIT} && aerich --app shop_log init-db")
     project.set(DB_CONNECTIONS=json.dumps({"log": "embedded://"}))
-    assert "Made the tables visit in the embedded database" in project.start()
+    assert "Created the tables visit in the embedded database" in project.start()
     assert project.start() == ""
 
 
@@ -162,21 +162,21 @@ def test_service_that_began_on_sqlite_goes_to_a_server(tmp_path: Path, request: 
     project = shop(tmp_path)
     project.shell(INIT)
     store = Store.of("postgres", project, request)
-    said = project.start()
-    assert said.startswith(
-        "WARNING The migrations in migrations/shop are written for SQLite, and shop is on PostgreSQL. "
+    output = project.start()
+    assert output.startswith(
+        "WARNING The migrations in migrations/shop are written for SQLite, but shop uses PostgreSQL. "
         "Run: aerich init -t shop.config.migrate_db --location ./migrations/postgres && aerich init-db"
     )
-    follow(project, said)
+    follow(project, output)
     assert "article" in store.tables()
     assert project.start() == ""
     assert len(list((tmp_path / "migrations" / "postgres" / "shop").glob("0_*.py"))) == 1
 
     project.models("main", ARTICLE + SLUG)
     project.aerich("migrate")
-    said = project.start()
-    assert said.endswith(" Run: aerich upgrade\n")
-    follow(project, said)
+    output = project.start()
+    assert output.endswith(" Run: aerich upgrade\n")
+    follow(project, output)
     assert project.start() == ""
 
     project.set(DB_URL="embedded://")  # a colleague's machine, which goes on with SQLite

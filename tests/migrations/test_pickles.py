@@ -83,7 +83,7 @@ def test_a_malicious_pickle_is_named_and_not_run(tmp_path: Path, kind: str, requ
     assert f"migrations.unreadable: In the table aerich of the default database, row {row} of" in doctor
     assert "it names posix.system" in doctor
     assert doctor.endswith("Find out who may write to the table, then delete the row and run: aerich upgrade --fake\n")
-    assert "UnsafePickle: The table aerich holds a pickle" in refused(project, "aerich", "upgrade")
+    assert "UnsafePickle: The table aerich contains a pickle" in refused(project, "aerich", "upgrade")
     started = project.start()
     assert "Error" not in started
     assert "WARNING" not in started

@@ -42,7 +42,7 @@ async def test_plan_of_an_empty_database_changes_nothing(store: Store) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1)")
     write("1_1_rows", "", head="DATA_IN_TRANSACTION = False", tail="async def migrate_data(data): ...")
     status, plans = await planned(store)
-    assert [[statement.sql for statement in each.statements] for each in plans] == [
+    assert [[statement.sql for statement in plan.statements] for plan in plans] == [
         ["CREATE TABLE pen (id INT)", "INSERT INTO pen VALUES (1)"],
         [],
     ]
@@ -68,21 +68,21 @@ async def test_file_that_writes_by_itself_cannot_do_so_while_it_is_planned(store
 
 
 @pytest.mark.parametrize("store", STORES[2:3], indirect=True)
-async def test_what_is_carried_out_already_is_said(store: Store) -> None:
+async def test_statements_executed_already_are_marked(store: Store) -> None:
     config = DeskConfig.on(store)
     write("0_1_init", "CREATE TABLE pen (id INT); SELECT nothing", head="RUN_IN_TRANSACTION = False")
     with pytest.raises(MigrationError):
         await up(config)
     status, plans = await planned(store)
     assert script_of(status, plans).splitlines()[3:] == [
-        "-- statement 1 was executed already",
+        "-- statement 1 was already executed",
         "-- no lock: blocks nothing",
         "SELECT nothing;",
     ]
     assert history_of(status).splitlines()[2:] == ["0_1_init.py  stopped at statement 2"]
 
 
-async def test_history_tells_what_is_not_as_it_was(store: Store) -> None:
+async def test_history_reports_changes(store: Store) -> None:
     config = DeskConfig.on(store)
     first, *_ = [write(f"{number}_1_t", f"CREATE TABLE t{number} (id INT)") for number in range(4)]
     await up(config, to="2")

@@ -158,7 +158,7 @@ async def test_statement_in_doubt_that_was_carried_out_must_not_be_changed(
 
 
 @pytest.mark.xdist_group("postgres")
-async def test_file_that_asks_for_a_transaction_when_it_is_half_way_is_not_begun_anew(postgres: DeskConfig) -> None:
+async def test_a_partly_applied_file_cannot_become_a_transaction(postgres: DeskConfig) -> None:
     write("0_1_init", "INSERT INTO pen VALUES (1); SELECT 1 / 0", head=OUTSIDE)
     await ask(postgres, "CREATE TABLE pen (id INT)")
     with pytest.raises(MigrationError, match="failed at statement 2"):
@@ -210,7 +210,7 @@ async def test_outside_of_a_transaction_each_statement_is_one(postgres: DeskConf
 
 
 @pytest.mark.xdist_group("postgres")
-async def test_index_that_is_half_made_is_made_anew(postgres: DeskConfig) -> None:
+async def test_a_partly_built_index_is_rebuilt(postgres: DeskConfig) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1), (1)")
     await up(postgres)
     index = 'CREATE UNIQUE INDEX CONCURRENTLY "pen_ID" ON pen (id)'

@@ -162,13 +162,13 @@ def test_a_service_that_its_owner_has_left_behind_says_so(tmp_path: Path, reques
     initialized(project, "shop", "office")
     project.write("shop/model_db/main.py", GOODS + "    price = fields.IntField(default=0)\n")
     project.shell("aerich init -t shop.config.migrate_db && aerich migrate --name price")
-    assert "1 migration of shop not applied" in project.start()
+    assert "1 migration of shop is not applied" in project.start()
     assert "Run: sanicGuider migrate up shop" in project.start()
 
 
 @pytest.mark.parametrize("first", ["shop", "office"])
 @pytest.mark.parametrize("migrations", [False, True])
-def test_an_embedded_file_is_made_by_whoever_starts_first(tmp_path: Path, first: str, *, migrations: bool) -> None:
+def test_the_first_process_creates_an_embedded_file(tmp_path: Path, first: str, *, migrations: bool) -> None:
     project = office(tmp_path)
     store = Store("embedded", str(tmp_path / ".sanicbase" / "shop.sqlite3"))
     if migrations:

@@ -23,7 +23,7 @@ DOLLARS = "CREATE FUNCTION f() RETURNS void AS $body$ BEGIN PERFORM ';$$'; END; 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_statements_are_told_apart(dialect: Dialect) -> None:
+def test_statements_are_split(dialect: Dialect) -> None:
     script = """
         CREATE TABLE a (b VARCHAR(9) DEFAULT 'it''s; a %s');  -- a comment; it is left out
         /* so; is this */

@@ -6,6 +6,7 @@ from typing import Any
 
 from sanicbase.db.engine.mysql import PooledMySQLClient, PooledMySQLDriver, TLSConnection, in_utc
 from sanicbase.errors import ConfigError
+from sanicbase.i18n import gettext as _
 
 try:
     import asyncmy
@@ -13,7 +14,7 @@ try:
     from asyncmy.cursors import Cursor
 except ImportError as exc:
     raise ConfigError(
-        "DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql."
+        _("DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql.")
     ) from exc
 
 __all__ = ["client_class"]

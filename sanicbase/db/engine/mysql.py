@@ -104,9 +104,6 @@ class PooledMySQLDriver(Driver):
             return False
         return (answered or isinstance(error, UnicodeEncodeError)) and not self.is_closed(connection)
 
-    async def reset(self, connection: Any, limit: float | None) -> None:
-        """Nothing: a session keeps its variables, as with the drivers' own pools."""
-
     def _limits(self, version: str) -> dict[str, str]:
         if self._statement is None:
             return {}

@@ -7,17 +7,20 @@ import logging
 import time
 from dataclasses import dataclass
 
+from sanicbase.alerts import report_begun, report_ended
 from sanicbase.db.errors import DatabaseTLSError, State
+from sanicbase.i18n import gettext_noop
 
 __all__ = ["Outage", "reason"]
 
 logger = logging.getLogger("sanicbase.db")
 
+NO_ANSWER = gettext_noop("no answer in time")
 LOG_INTERVAL = 10.0  # seconds between two lines about the same state of a server
 
 MESSAGES: dict[State, tuple[str, str]] = {
     "away": ("does not answer", "answers again"),
-    "refusing": ("takes no more connections", "takes connections again"),
+    "refusing": ("accepts no more connections", "takes connections again"),
     "read_only": ("is read-only", "takes writes again"),
     "full": ("has no space left", "has space again"),
     "exhausted": ("cannot execute statements", "executes statements again"),
@@ -57,7 +60,9 @@ class Outage:
             episode.logged, episode.since = False, now
         if not episode.logged and now - episode.logged_at >= LOG_INTERVAL:
             episode.logged, episode.logged_at = True, now
-            logger.warning("The database %s %s: %s.", self.name, MESSAGES[state][0], reason(error))
+            text = f"The database {self.name} {MESSAGES[state][0]}: {reason(error)}."
+            logger.warning("%s", text)
+            report_begun("server", self._subject(state), text)
 
     def answered(self) -> None:
         """Record that a statement was executed."""
@@ -78,7 +83,12 @@ class Outage:
             episode = self._episodes[state]
             if episode.logged:
                 seconds = time.monotonic() - episode.since
-                logger.warning("The database %s %s, after %.1f s.", self.name, MESSAGES[state][1], seconds)
+                text = f"The database {self.name} {MESSAGES[state][1]}, after {seconds:.1f} s."
+                logger.warning("%s", text)
+                report_ended("server", self._subject(state), text)
+
+    def _subject(self, state: State) -> str:
+        return f"database {self.name}" if state == "away" else f"database {self.name} ({state})"
 
 
 def reason(error: BaseException) -> str:
@@ -88,6 +98,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, DatabaseTLSError):
         return error.failure.cause
     if isinstance(error, TimeoutError | asyncio.CancelledError):
-        return "no answer in time"
+        return NO_ANSWER
     text = str(error.args[-1] if error.args else error).strip().rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,16 +11,24 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable, State
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["Driver", "Pool"]
+__all__ = ["Driver", "Pool", "PoolUsage"]
 
 CLOSE_TIMEOUT = 2.0  # seconds to close a connection, and for connections in use to be released
 RECOVERY_TIMEOUT = 2.0  # seconds to cancel an abandoned statement
 CANCEL_EVERY = 0.1  # seconds between two cancellations of a connecting driver
+
+
+class PoolUsage(NamedTuple):
+    """The state of a pool: its connections, and the callers that wait for one."""
+
+    in_use: int
+    idle: int
+    waiting: int
 
 
 class Driver(ABC):
@@ -51,9 +59,12 @@ class Driver(ABC):
     def is_in_sync(self, connection: Any, error: BaseException) -> bool:
         """Whether the connection can be used after this error: the answer was read completely."""
 
-    @abstractmethod
-    async def reset(self, connection: Any, limit: float | None) -> None:
-        """Reset the session, within `limit` seconds."""
+    def needs_reset(self, connection: Any) -> bool:
+        """Override when the next user of a connection could see something of the last one."""
+        return False
+
+    async def reset(self, connection: Any, limit: float | None) -> None:  # noqa: B027  (only where it is needed)
+        """Override to reset the session, within `limit` seconds."""
 
     async def recover(self, connection: Any) -> None:
         """Override to restore a connection whose statement was cancelled; by default it is closed."""
@@ -82,6 +93,11 @@ class Pool:
         self._closed = False
         self._all_closed: asyncio.Future[None] | None = None
 
+    @property
+    def usage(self) -> PoolUsage:
+        """Its connections now."""
+        return PoolUsage(len(self._used), len(self._free), sum(not waiter.done() for waiter in self._waiters))
+
     def take_idle(self) -> Any:
         """An idle connection, or None."""
         while self._free:
@@ -102,10 +118,19 @@ class Pool:
             self._used.add(connection)
         return connection
 
+    def give_back(self, connection: Any) -> bool:
+        """Return a connection, unless it needs a reset: False leaves it to `release`."""
+        if self.driver.needs_reset(connection):
+            return False
+        self._return(connection)
+        return True
+
     async def release(self, connection: Any, limit: float | None) -> None:
         """Reset and return a connection; one that cannot be reset within `limit` seconds is closed."""
         if self.driver.is_closed(connection):
             self.invalidate(connection)
+            return
+        if self.give_back(connection):
             return
         try:
             await self.driver.reset(connection, limit)

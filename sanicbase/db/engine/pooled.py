@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from sanicbase.db.engine.outage import Outage
-from sanicbase.db.engine.pool import Driver, Pool
+from sanicbase.db.engine.pool import Driver, Pool, PoolUsage
 from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.engine.timeouts import Timeouts
 from sanicbase.db.errors import DatabaseUnavailable
+from sanicbase.metrics import Gauge
 
-__all__ = ["PooledClient"]
+__all__ = ["PooledClient", "set_pool_gauges"]
+
+CONNECTIONS = Gauge(
+    "sanicbase_db_pool_connections", "Connections to a server, `in_use` or `idle`.", ["database", "state"]
+)
+WAITING = Gauge("sanicbase_db_pool_waiting", "Callers that wait for a connection.", ["database"])
 
 
 class PooledClient(EngineClient):
@@ -39,18 +46,28 @@ class PooledClient(EngineClient):
         self._pool = Pool(driver, size=self.pool_maxsize, timeout=timeouts.acquire, idle=timeouts.idle)
         await self._post_connect()
 
+    @property
+    def usage(self) -> PoolUsage:
+        """The state of the pool."""
+        return PoolUsage(0, 0, 0) if self._pool is None else self._pool.usage
+
     async def close(self) -> None:
         """Close the pool."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
 
+    def take_idle(self) -> Any:
+        return None if self._pool is None else self._pool.take_idle()
+
+    def give_back(self, connection: Any) -> bool:
+        return self._pool is None or self._pool.give_back(connection)
+
     async def acquire(self) -> Any:
-        pool = self._pool
-        if pool is not None and (connection := pool.take_idle()) is not None:
+        if (connection := self.take_idle()) is not None:
             return connection
         try:
-            connection = await (pool or await self._opened()).acquire()
+            connection = await (await self._opened()).acquire()
         except DatabaseUnavailable as exc:
             self.outage.failed(exc, exc.state)
             raise
@@ -76,3 +93,12 @@ class PooledClient(EngineClient):
             await self.create_connection(with_db=True)
         assert self._pool is not None  # noqa: S101  (no await in between)
         return self._pool
+
+
+def set_pool_gauges(clients: Iterable[PooledClient]) -> None:
+    """Set the gauges of the pools of these clients."""
+    for client in clients:
+        name, usage = client.connection_name, client.usage
+        CONNECTIONS.set(usage.in_use, name, "in_use")
+        CONNECTIONS.set(usage.idle, name, "idle")
+        WAITING.set(usage.waiting, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from sanicbase.db.engine.timeouts import Timeouts
 from sanicbase.db.engine.tls import POSTGRES_TLS, ssl_context, translated_tls_errors
 from sanicbase.db.engine.transactions import EngineTransaction, transaction
 from sanicbase.db.engine.translation import postgres_error
+from sanicbase.db.engine.watching import watched
 from sanicbase.db.errors import DatabaseError, DatabaseTLSError
 
 __all__ = ["client_class"]
@@ -57,9 +59,11 @@ class _Driver(Driver):
         wrong = isinstance(error, TimeoutError | asyncpg.InternalClientError | asyncpg.ReadOnlySQLTransactionError)
         return known and not wrong and not connection.is_closed()
 
+    def needs_reset(self, connection: Any) -> bool:
+        return bool(getattr(connection, "needs_reset", True))  # credentials may name another class of connections
+
     async def reset(self, connection: Any, limit: float | None) -> None:
-        if getattr(connection, "needs_reset", True):  # credentials may name another class of connections
-            await connection.reset(timeout=limit)
+        await connection.reset(timeout=limit)
 
     async def recover(self, connection: Any) -> None:
         await connection.execute("ROLLBACK")  # waits for asyncpg's cancellation
@@ -128,6 +132,18 @@ class client_class(PooledClient, AsyncpgDBClient):  # noqa: N801  (Tortoise look
                 **self._tls(),
             }
         )
+
+    def execute_query(self, query: str, values: list[Any] | None = None) -> Coroutine[Any, Any, Any]:
+        if query.startswith("SELECT"):
+            return watched(self.connection_name, query, self._select(query, values or ()))
+        return super().execute_query(query, values)
+
+    async def _select(self, query: str, values: Sequence[Any]) -> tuple[int, list[Any]]:
+        """What Tortoise does for a SELECT, without its translation of errors, of which `translate` leaves none."""
+        async with self.acquire_connection() as connection:
+            self.log.debug("%s: %s", query, values)
+            rows: list[Any] = await connection.fetch(query, *values)
+        return len(rows), rows
 
     def _in_transaction(self) -> TransactionContext:
         return transaction(_Transaction(self))

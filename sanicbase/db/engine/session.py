@@ -34,7 +34,9 @@ async def session(connection_name: str) -> AsyncIterator[BaseDBAsyncClient]:
     pinned_connection = _PinnedConnection(await client.acquire())
     error: BaseException | None = None
     pinned: Any = copy.copy(client)
-    pinned.acquire, pinned.release = pinned_connection.acquire, pinned_connection.release
+    pinned.is_session = True
+    for method in ("take_idle", "give_back", "acquire", "release"):
+        setattr(pinned, method, getattr(pinned_connection, method))
     token = get_connections().set(connection_name, pinned)
     try:
         yield pinned
@@ -53,6 +55,12 @@ class _PinnedConnection:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self._lost = False
+
+    def take_idle(self) -> Any:
+        return None if self._lost else self.connection
+
+    def give_back(self, connection: Any) -> bool:
+        return True
 
     async def acquire(self) -> Any:
         if self._lost:

@@ -23,6 +23,7 @@ QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 TRANSACTION = re.compile(
     r"BEGIN(?: ISOLATION LEVEL [A-Z ]+)?;?|COMMIT;?|ROLLBACK;?|(?:RELEASE |ROLLBACK TO )?SAVEPOINT \w+;?", re.IGNORECASE
 )
+EXPLAIN = "EXPLAIN (FORMAT JSON) "
 INSERT = re.compile(r'\s*INSERT\s+INTO\s+"(?:\.")?\s*\(', re.IGNORECASE)
 SELECT = re.compile(r"[\s(]*SELECT\b", re.IGNORECASE)
 WRITE = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
@@ -72,6 +73,10 @@ def is_plain(statement: str) -> bool:
         return False
     if TRANSACTION.fullmatch(statement):
         return True
+    if statement.startswith(EXPLAIN):  # without ANALYZE, which would execute it
+        statement = statement.removeprefix(EXPLAIN)
+        if not SELECT.match(statement):
+            return False
     if COMMENT_OR_ESCAPE.search(statement.replace(ESCAPE, "")):
         return False
     bare = QUOTED.sub(lambda quoted: quoted[0][0], statement)

@@ -12,6 +12,7 @@ import sqlite3
 from datetime import datetime, time
 from typing import Any
 
+import aiosqlite
 from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
@@ -59,6 +60,22 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
             credentials.setdefault("busy_timeout", max(1, int(self.timeouts.statement * 1000)))
         super().__init__(file_path, **credentials)
         self.outage = Outage(f"{self.connection_name} in {file_path}")
+
+    async def create_connection(self, with_db: bool) -> None:
+        """As Tortoise's, but when it fails, the thread of the connection has ended: one that is still ending when the
+        loop is closed would write a traceback."""
+        if self._connection is not None:
+            return
+        opened = aiosqlite.connect(self.filename, isolation_level=None)
+        try:
+            self._connection = await opened
+        except BaseException:
+            await asyncio.to_thread(opened._thread.join)
+            raise
+        opened.row_factory = sqlite3.Row
+        for pragma, value in self.pragmas.items():
+            await opened.execute_fetchall(f"PRAGMA {pragma}={value}")
+        await self._post_connect()
 
     async def acquire(self) -> Any:
         await self._acquire_lock()

@@ -16,18 +16,20 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from sanicbase.db import labels  # noqa: F401  (for its effect on Tortoise, see there)
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.timeouts import TaskTimeout, Timeouts
+from sanicbase.db.engine.watching import watched
 from sanicbase.db.errors import DatabaseUnavailable
 from sanicbase.errors import SanicBaseError
 
-__all__ = ["EngineClient", "OutageTrackingClient", "raise_translated"]
+__all__ = ["EngineClient", "WatchedClient", "raise_translated"]
 
 T = TypeVar("T")
 
 WRITE = re.compile(r"[\s(]*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 
-class OutageTrackingClient(BaseDBAsyncClient):
-    """Records a successful write while the server is known to be read-only or full: that state has ended."""
+class WatchedClient(BaseDBAsyncClient):
+    """Its statements are watched, if statements are, and a successful write is recorded while the server is known to be
+    read-only or full: that state has ended."""
 
     @property
     def server(self) -> Outage:
@@ -47,7 +49,9 @@ class OutageTrackingClient(BaseDBAsyncClient):
         return self._watched(query, super().execute_query_dict(query, values))
 
     def _watched(self, query: str, call: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-        return self._noting_write(query, call) if self.server.states else call
+        if self.server.states:
+            call = self._noting_write(query, call)
+        return watched(self.connection_name, query, call)
 
     async def _noting_write(self, query: str, call: Coroutine[Any, Any, T]) -> T:
         result = await call
@@ -56,11 +60,13 @@ class OutageTrackingClient(BaseDBAsyncClient):
         return result
 
 
-class EngineClient(OutageTrackingClient):
+class EngineClient(WatchedClient):
     """The common part of all drivers' clients, mixed into Tortoise's client."""
 
     timeouts: Timeouts
     outage: Outage
+    is_session = False
+    """Whether all statements take one connection, see session.py."""
 
     @property
     def server(self) -> Outage:
@@ -70,6 +76,14 @@ class EngineClient(OutageTrackingClient):
     def translate(error: BaseException) -> SanicBaseError | None:
         """The exception of `sanicbase.db.errors` for the driver's error; None for other errors."""
         raise NotImplementedError
+
+    def take_idle(self) -> Any:
+        """Override to return an idle connection without waiting for it; None when `acquire` has to get one."""
+        return None
+
+    def give_back(self, connection: Any) -> bool:
+        """Override to return a connection without waiting, after success; False when it needs `release`."""
+        return False
 
     async def acquire(self) -> Any:
         """A connection for exclusive use until `release`, within `timeouts.acquire`."""
@@ -97,7 +111,8 @@ class _Statement:
 
     async def __aenter__(self) -> Any:
         client = self._client
-        self._connection = await client.acquire()
+        connection = client.take_idle()
+        self._connection = await client.acquire() if connection is None else connection
         self._timeout = TaskTimeout(client.timeouts.client)
         return self._connection
 
@@ -109,7 +124,8 @@ class _Statement:
         if error is None:
             if client.outage.states:
                 client.outage.answered()
-            await client.release(connection, None, lost=False)
+            if not client.give_back(connection):
+                await client.release(connection, None, lost=False)
             return
         await client.release(connection, error, lost=not client.is_in_sync(connection, error))
         raise_translated(client, error)

@@ -47,7 +47,7 @@ class TaskTimeout:
             return
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("A database can be used only in a task.")
+            raise RuntimeError("A database can only be used in a task.")
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False

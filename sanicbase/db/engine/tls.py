@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ssl import SSLContext
 
-from sanicbase.config.tls import TLS, TLSFailure, TLSOptions, explain
+from sanicbase.config.tls import SETTING, TLS, TLSFailure, TLSOptions, explain
 from sanicbase.db.errors import DatabaseTLSError
+from sanicbase.i18n import gettext as _
 
 __all__ = ["MYSQL_TLS", "POSTGRES_TLS", "ssl_context", "translated_tls_errors"]
 
@@ -22,7 +23,7 @@ def ssl_context(tls: TLS | SSLContext) -> SSLContext:
     try:
         return tls.context()
     except ValueError as exc:
-        raise DatabaseTLSError(TLSFailure(str(exc), "Correct {setting}")) from exc
+        raise DatabaseTLSError(TLSFailure(str(exc), _("Correct {setting}", setting=SETTING))) from exc
 
 
 @contextmanager

@@ -266,7 +266,7 @@ def _mysql_constraint(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _unique_columns(key: str) -> tuple[str, ...]:
     """The columns of a model's unique key by its name in Tortoise or MySQL."""
-    for app in (Tortoise.apps or {}).values():  # None outside of its context
+    for app in (Tortoise.apps or {}).values():  # None outside its context
         for model in app.values():
             for names in unique_keys(model):
                 columns = [model._meta.fields_db_projection.get(name, name) for name in names]

@@ -13,6 +13,7 @@ from tortoise.models import Model
 from sanicbase.db.keys import attributes, foreign_key
 from sanicbase.db.pagination.columns import column_of
 from sanicbase.db.pagination.filters import Filter
+from sanicbase.db.pagination.totals import TOTALS, Total
 from sanicbase.errors import SanicBaseError
 
 __all__ = ["DEFAULT_SIZE", "MAX_NAME_LENGTH", "MAX_SIZE", "NO_DECLARATION", "Declaration"]
@@ -20,7 +21,7 @@ __all__ = ["DEFAULT_SIZE", "MAX_NAME_LENGTH", "MAX_SIZE", "NO_DECLARATION", "Dec
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 MAX_NAME_LENGTH = 50  # characters of a client's name in a message
-OPTIONS = ("source", "filters", "orders", "default_order", "size", "max_size")
+OPTIONS = ("source", "filters", "orders", "default_order", "size", "max_size", "total")
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,25 @@ class Declaration:
     default_order: tuple[str, ...] = ()
     size: int = DEFAULT_SIZE
     max_size: int = MAX_SIZE
+    totals: tuple[Total, ...] = ("exact",)
+    """What a request may ask for; the first one is the default."""
 
     @classmethod
     def of(cls, owner: str, meta: type) -> Declaration:
         """Read a Meta. Raises SanicBaseError, which names the class and the entry."""
-        given = {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
-        if unknown := sorted(given.keys() - set(OPTIONS)):
+        options = {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
+        if unknown := sorted(options.keys() - set(OPTIONS)):
             raise SanicBaseError(f"{owner}: Meta has no option {unknown[0]!r}. Allowed: {', '.join(OPTIONS)}.")
-        source = given.get("source")
+        source = options.get("source")
         if not (isinstance(source, type) and issubclass(source, Model)):
             raise SanicBaseError(f"{owner}: declare the model of the list in Meta: source = Article.")
         return cls(
             source=source,
-            filters=tuple(Filter(owner, source, entry) for entry in _names(owner, given, "filters")),
-            orders=_orders(owner, source, _names(owner, given, "orders")),
-            default_order=_default_order(owner, given),
-            **_sizes(owner, given),
+            filters=tuple(Filter(owner, source, entry) for entry in _names(owner, options, "filters")),
+            orders=_orders(owner, source, _names(owner, options, "orders")),
+            default_order=_default_order(owner, options),
+            **_sizes(owner, options),
+            totals=_totals(owner, options),
         )
 
     def check_order(self, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,8 +75,8 @@ class Declaration:
                 check(self.source, name)
 
 
-def _names(owner: str, given: dict[str, Any], option: str) -> tuple[str, ...]:
-    names = given.get(option, ())
+def _names(owner: str, options: dict[str, Any], option: str) -> tuple[str, ...]:
+    names = options.get(option, ())
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise SanicBaseError(f"{owner}: {option} must be a tuple of names; for a single name: {option} = ({names!r},).")
     if len(set(names)) < len(names):
@@ -95,21 +99,32 @@ def _orders(owner: str, source: type[Model], names: Sequence[str]) -> tuple[str,
     return tuple(names)
 
 
-def _default_order(owner: str, given: dict[str, Any]) -> tuple[str, ...]:
-    default = given.get("default_order", ())
+def _default_order(owner: str, options: dict[str, Any]) -> tuple[str, ...]:
+    default = options.get("default_order", ())
     names = (default,) if isinstance(default, str) else tuple(default)
     for name in names:
-        if name.removeprefix("-") not in given.get("orders", ()):
+        if name.removeprefix("-") not in options.get("orders", ()):
             raise SanicBaseError(f"{owner}: default_order {name!r} is not among the orders. Add it to them.")
     return names
 
 
-def _sizes(owner: str, given: dict[str, Any]) -> dict[str, int]:
-    most = given.get("max_size", MAX_SIZE)
-    size = given.get("size", min(DEFAULT_SIZE, most))
-    if not 1 <= size <= most <= 10_000:
-        raise SanicBaseError(f"{owner}: size is {size} and max_size {most}. Set 1 <= size <= max_size <= 10000.")
-    return {"size": size, "max_size": most}
+def _sizes(owner: str, options: dict[str, Any]) -> dict[str, int]:
+    max_size = options.get("max_size", MAX_SIZE)
+    size = options.get("size", min(DEFAULT_SIZE, max_size))
+    if not 1 <= size <= max_size <= 10_000:
+        raise SanicBaseError(f"{owner}: size is {size} and max_size {max_size}. Set 1 <= size <= max_size <= 10000.")
+    return {"size": size, "max_size": max_size}
+
+
+def _totals(owner: str, options: dict[str, Any]) -> tuple[Total, ...]:
+    asked = options.get("total", "exact")
+    totals: tuple[Any, ...] = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
+    if not totals or len(set(totals)) < len(totals) or not set(totals) <= set(TOTALS):
+        allowed = ", ".join(map(repr, TOTALS))
+        raise SanicBaseError(
+            f"{owner}: total is {asked!r}. Set one of {allowed}, or a tuple that begins with the default."
+        )
+    return totals
 
 
 NO_DECLARATION = Declaration()

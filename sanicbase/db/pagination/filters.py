@@ -106,8 +106,8 @@ class Filter:
         if kind is None:
             raise self._wrong(f"{type(column).__name__} does not support filters")
         if self.operator in LISTS:
-            several: Any = list[annotated(_read(kind), AfterValidator(_sendable))]  # type: ignore[misc]
-            return annotated(several, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(split_commas))
+            list_type: Any = list[annotated(_read(kind), AfterValidator(_sendable))]  # type: ignore[misc]
+            return annotated(list_type, Field(min_length=1, max_length=MAX_LIST), BeforeValidator(split_commas))
         return annotated(self._single(column, kind), AfterValidator(_sendable), BeforeValidator(single_value))
 
     def _single(self, column: Column[Any], kind: ColumnType) -> Any:

@@ -31,7 +31,7 @@ M = TypeVar("M", bound=Model)
 Where = Literal[">", ">=", "<", "<="]  # the rows of a cursor, relative to its position
 
 CURSOR = ConfigDict(strict=True, ser_json_inf_nan="constants")
-LONGEST_TEXT = 500  # characters; MySQL sorts text by its first 1024 bytes only
+MAX_TEXT_LENGTH = 500  # characters; MySQL sorts text by its first 1024 bytes only
 
 
 async def keyset_page(
@@ -154,10 +154,10 @@ def check_position(model: type[Model], name: str) -> tuple[Any, int, bool]:
     if column is None:
         raise SanicBaseError(f"{model.__name__} has no column {name!r} to be ordered by.")
     kind = column_type(column)
-    if kind is None or kind.size is None or getattr(column, "max_length", 0) > LONGEST_TEXT:
+    if kind is None or kind.size is None or getattr(column, "max_length", 0) > MAX_TEXT_LENGTH:
         raise SanicBaseError(
             f"{model.__name__}.{name} cannot hold a position. Order by numbers, times, or text of at most "
-            f"{LONGEST_TEXT} characters."
+            f"{MAX_TEXT_LENGTH} characters."
         )
     return (kind.annotation | None if column.null else kind.annotation), kind.size, column.null
 

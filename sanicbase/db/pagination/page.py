@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["KeysetPage", "Page"]
+__all__ = ["EstimatedPage", "KeysetPage", "Page"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -14,14 +14,29 @@ U = TypeVar("U")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """A page of a list. The envelope has `items` as `data`, and `total`, the length of the list."""
+    """A page of a list. The envelope has `items` as `data`, and `total`, the length of the list.
+
+    `total` is None when the list's `Meta.total` and the request leave it out.
+    """
 
     items: Sequence[T]
-    total: int
+    total: int | None
 
     def map(self, function: Callable[[T], U]) -> Page[U]:
         """The page with the function applied to each item."""
-        return Page([function(item) for item in self.items], self.total)
+        page: Any = replace(self, items=cast(Any, [function(item) for item in self.items]))
+        mapped: Page[U] = page
+        return mapped
+
+
+@dataclass(frozen=True)
+class EstimatedPage(Page[T]):
+    """A page of a list whose `Meta.total` is not always exact. The envelope has `estimated` as well.
+
+    `estimated` is whether `total` is an estimate of the database's optimizer.
+    """
+
+    estimated: bool = False
 
 
 @dataclass(frozen=True)

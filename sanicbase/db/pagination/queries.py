@@ -6,6 +6,7 @@
             filters = ("title__icontains", "created_at__gte", "author_id", "status__in")
             orders = ("created_at", "title")  # each also descending: "-created_at"
             default_order = "-created_at"
+            total = ("exact", "estimate", "none")  # the first is the default; the others by ?total=
 
 A class is checked when it is defined, and its filters on related models when the database is opened. SanicBaseError
 names the class and the wrong entry.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
@@ -29,7 +30,8 @@ from sanicbase.db.pagination.cursor import MAX_LENGTH
 from sanicbase.db.pagination.declaration import DEFAULT_SIZE, MAX_NAME_LENGTH, MAX_SIZE, NO_DECLARATION, Declaration
 from sanicbase.db.pagination.filters import single_value, split_commas
 from sanicbase.db.pagination.keyset import check_position, keyset_page, unique_order
-from sanicbase.db.pagination.page import KeysetPage, Page
+from sanicbase.db.pagination.page import EstimatedPage, KeysetPage, Page
+from sanicbase.db.pagination.totals import Total, estimated_total
 from sanicbase.errors import InvalidQuery, SanicBaseError
 from sanicbase.numerals import integer_text
 
@@ -39,7 +41,7 @@ M = TypeVar("M", bound=Model)
 
 MAX_ROWS = 10_000_000  # the largest offset: the database reads all rows that it skips
 MAX_ERRORS = 20
-FIRST_PARAMETERS = ("page", "cursor", "offset", "size", "limit")  # listed first in messages
+FIRST_PARAMETERS = ("page", "cursor", "offset", "size", "limit", "total")  # listed first in messages
 COUNT = (BeforeValidator(integer_text), BeforeValidator(single_value))
 CURSOR: JsonDict = {
     "anyOf": [
@@ -96,9 +98,20 @@ class ListQuery(BaseModel):
 
     async def _fetch_page(self, queryset: QuerySet[M], *, offset: int, limit: int) -> Page[M]:
         filtered = self.filter_queryset(queryset)
-        total = await filtered.count()
         order = unique_order(queryset.model, self.order)
-        return Page(await filtered.order_by(*order).offset(offset).limit(limit), total)
+        rows = await filtered.order_by(*order).offset(offset).limit(limit)
+        end = offset + len(rows)
+        if len(rows) < limit and (rows or not offset):  # the last page, whose end is that of the list
+            return self._page(rows, end)
+        asked: Total = getattr(self, "total", self.declaration.totals[0])
+        if asked == "none":
+            return self._page(rows, None)
+        if asked == "estimate" and (total := await estimated_total(filtered)) is not None:
+            return self._page(rows, max(total, end), estimated=True)
+        return self._page(rows, await filtered.count())
+
+    def _page(self, rows: list[M], total: int | None, *, estimated: bool = False) -> Page[M]:
+        return Page(rows, total) if self.declaration.totals == ("exact",) else EstimatedPage(rows, total, estimated)
 
 
 class PageQuery(ListQuery):
@@ -110,7 +123,8 @@ class PageQuery(ListQuery):
     async def fetch(self, queryset: QuerySet[M]) -> Page[M]:
         """The page of the queryset, filtered and ordered by the request, with the total number of rows.
 
-        One COUNT and one SELECT. The primary key is the last part of the order, so that no row is on two pages while
+        One SELECT, and a COUNT or an EXPLAIN for the total as `Meta.total` says, except on the last page, whose end is
+        the total. The primary key is the last part of the order, so that no row is on two pages while
         nothing is written; use KeysetQuery for a list that changes while it is read. The order replaces that of the
         queryset, which must have no limit and no offset.
         """
@@ -181,6 +195,16 @@ def _add_fields(cls: type[ListQuery], declared: Declaration) -> None:
     for name in limits.keys() & inherited:
         annotations[name], default = limits[name]
         setattr(cls, name, default)
+    if "cursor" in inherited and declared.totals != ("exact",):
+        raise SanicBaseError(f"{cls.__name__}: pages with cursors have no total. Remove it from Meta.")
+    if len(declared.totals) > 1:
+        if "total" in annotations:
+            raise SanicBaseError(
+                f"{cls.__name__}: 'total' is a filter, so a request cannot choose the total. Set a single one in Meta."
+            )
+        literal: Any = Literal.__getitem__(declared.totals)
+        annotations["total"] = annotated(literal, BeforeValidator(single_value))
+        setattr(cls, "total", declared.totals[0])  # noqa: B010
     cls.__annotations__ = annotations
     if "cursor" in inherited:
         declared.for_each_order(check_position)
@@ -202,7 +226,7 @@ def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
     """All errors of the query as one exception."""
     names = list(cls.model_fields)
     allowed = ", ".join(sorted(names, key=lambda name: (*FIRST_PARAMETERS, name).index(name)))
-    mistakes: list[InvalidQuery] = []
+    errors: list[InvalidQuery] = []
     for item in reversed(error.errors(include_url=False, include_input=False)[:MAX_ERRORS]):
         path, code, message = ".".join(map(str, item["loc"])), item["type"], item["msg"]
         context = item.get("ctx", {})
@@ -210,6 +234,6 @@ def _invalid(cls: type[ListQuery], error: ValidationError) -> InvalidQuery:
             path, code = path[:MAX_NAME_LENGTH].encode(errors="replace").decode(), "unknown_parameter"
             message = f"There is no filter {path!r}. Allowed: {allowed}."
             context = {"name": repr(path), "allowed": allowed}
-        others = mistakes[-1].mistakes if mistakes else ()
-        mistakes.append(InvalidQuery(message, path=path, code=code, context=context, others=others))
-    return mistakes[-1]
+        others = errors[-1].errors if errors else ()
+        errors.append(InvalidQuery(message, path=path, code=code, context=context, others=others))
+    return errors[-1]

@@ -47,11 +47,11 @@ class Lag:
         """The fault of a replica behind the limit."""
         return f"it is more than {self.limit:g} s behind its primary"
 
-    def warn_unknown(self, name: str, why: object) -> None:
+    def warn_unknown(self, name: str, reason: object) -> None:
         """Log once that a replica's lag is unknown."""
         if name not in self._warned:
             self._warned.add(name)
-            logger.warning("The replication lag of %s is unknown (%s): no lag is assumed.", name, why)
+            logger.warning("The replication lag of %s is unknown (%s): no lag is assumed.", name, reason)
 
 
 class PostgresLag(Lag):

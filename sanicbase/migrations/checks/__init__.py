@@ -1,1 +1,1 @@
-"""What may go wrong when migrations are applied to the databases as they are, found before it does."""
+"""Checks migrations before they are applied: finds what may fail, lose data or block others."""

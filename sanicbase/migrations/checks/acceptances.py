@@ -1,4 +1,4 @@
-"""Findings that the author of a migration has accepted: a comment before the statement, `-- accept: CODE (REASON)`."""
+"""Findings that the author of a migration has accepted with a comment: `-- accept: CODE (REASON)`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATTERN = re.compile(r"\baccept:\s*(?P<code>[\w.-]+)[ \t]*(?:\((?P<reason>.*)\))
 
 @dataclass(frozen=True)
 class Acceptance:
-    """An accepted finding of one statement; for one about the whole file it stands before the first."""
+    """An accepted finding of one statement; one about the whole file precedes the first statement."""
 
     code: str
     reason: str
@@ -30,13 +30,13 @@ class Acceptance:
         return self.script.direction
 
     def matches(self, finding: Finding) -> bool:
-        """Whether it is this finding."""
+        """Whether it accepts this finding."""
         place = (finding.file, finding.direction, max(finding.statement, 1), finding.code)
         return place == (self.script.file, self.direction, self.statement, self.code)
 
 
 def acceptances_of(script: Script, dialect: Dialect) -> list[Acceptance]:
-    """What is accepted in a script."""
+    """The acceptances in a script."""
     return [
         Acceptance(match["code"], (match["reason"] or "").strip(), script, number)
         for number, comments in enumerate(comments_before(script.text, dialect), 1)
@@ -48,10 +48,10 @@ def acceptances_of(script: Script, dialect: Dialect) -> list[Acceptance]:
 def apply_acceptances(
     findings: Sequence[Finding], possible: Sequence[Finding], acceptances: Sequence[Acceptance]
 ) -> Iterator[Finding]:
-    """The findings that nobody has accepted, and those about acceptances.
+    """The findings that are not accepted, and those about acceptances.
 
-    `possible` is what would be found if all tables were filled: that this database has no rows makes no acceptance
-    idle.
+    `possible` contains the findings if all tables had rows: an acceptance is not unused just because this database is
+    empty.
     """
     justified = [acceptance for acceptance in acceptances if acceptance.reason]
     yield from (finding for finding in findings if not any(acceptance.matches(finding) for acceptance in justified))

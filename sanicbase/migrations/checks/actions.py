@@ -1,4 +1,4 @@
-"""What a statement may do to tables: plain values."""
+"""The effects of a statement on tables, as plain values."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Column:
     type: str
     null: bool = True
     default: bool = False
-    """Whether the database gives it a value that is not NULL."""
+    """Whether the database gives it a value other than NULL."""
     generated: bool = False
     unique: bool = False
 
 
 @dataclass(frozen=True)
 class CreateTable:
-    """A table is made."""
+    """A table is created."""
 
     table: str
     columns: tuple[Column, ...]
@@ -48,14 +48,14 @@ class CreateTable:
 
 @dataclass(frozen=True)
 class DropTable:
-    """A table goes."""
+    """A table is dropped."""
 
     table: str
 
 
 @dataclass(frozen=True)
 class RenameTable:
-    """A table has another name from now on."""
+    """A table is renamed."""
 
     table: str
     to: str
@@ -71,7 +71,7 @@ class AddColumn:
 
 @dataclass(frozen=True)
 class DropColumn:
-    """A column goes."""
+    """A column is dropped."""
 
     table: str
     name: str
@@ -79,7 +79,7 @@ class DropColumn:
 
 @dataclass(frozen=True)
 class RenameColumn:
-    """A column has another name from now on."""
+    """A column is renamed."""
 
     table: str
     name: str
@@ -88,7 +88,7 @@ class RenameColumn:
 
 @dataclass(frozen=True)
 class AlterColumn:
-    """A column has another type, or takes NULL or not, or has a default or none; None for what stays."""
+    """The type, NULL or default of a column changes; None means unchanged."""
 
     table: str
     name: str
@@ -99,37 +99,37 @@ class AlterColumn:
 
 @dataclass(frozen=True)
 class AddIndex:
-    """An index is made, or a constraint that has one."""
+    """An index is created, or a constraint with an index."""
 
     table: str
     columns: tuple[str, ...]
     unique: bool = False
     constraint: bool = False
     concurrent: bool = False
-    """Whether the statement says that others may write meanwhile: CONCURRENTLY, LOCK=NONE, USING INDEX."""
+    """Whether the statement allows concurrent writes: CONCURRENTLY, LOCK=NONE, USING INDEX."""
 
 
 @dataclass(frozen=True)
 class CopyRows:
-    """The rows of a table are written to another one: each column, what it is taken from, and whether that is all."""
+    """The rows of a table are copied to another: each target column, its source, and whether it replaces NULL."""
 
     table: str
     source: str
     columns: tuple[tuple[str, str, bool], ...]
-    """`("price", "cost", True)`: `price` is the column `cost`, or another value where that is NULL.
-    `("price", "", True)`: a value."""
+    """`("price", "cost", True)`: `price` is the column `cost`, or another value where that is NULL. `("price", "",
+    True)`: a value."""
 
 
 @dataclass(frozen=True)
 class SaveRows:
-    """Rows of a table are written elsewhere, in a way that is not told here."""
+    """Rows of a table are copied elsewhere, in a way that is not analyzed."""
 
     table: str
 
 
 @dataclass(frozen=True)
 class FillColumns:
-    """Rows are given values in these columns."""
+    """Rows get values in these columns."""
 
     table: str
     names: tuple[str, ...]
@@ -137,12 +137,12 @@ class FillColumns:
 
 @dataclass(frozen=True)
 class SetTimeout:
-    """The session does not wait for locks without an end."""
+    """The session sets a lock timeout."""
 
 
 @dataclass(frozen=True)
 class OtherChange:
-    """A table is changed in a way that is not told here."""
+    """A table is changed in a way that is not analyzed."""
 
     table: str
 

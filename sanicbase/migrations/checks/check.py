@@ -1,4 +1,4 @@
-"""The check of a label: its pending migrations, its models and its database."""
+"""Checks a label: its pending migrations, its models and its database."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ LARGE = 100_000
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """How a database is looked at."""
+    """Options of the check."""
 
     large: int = LARGE
-    """Rows of a table on which locks are felt."""
+    """The number of rows from which a table is large, so that locks matter."""
     filled: bool = False
-    """Whether every table counts as a large one, as where a test's database is empty."""
+    """Whether every table counts as large, for example when the database of a test is empty."""
 
 
 async def check_label(config: Config, label: Label, options: CheckOptions) -> list[Finding]:
-    """What is found about a label of a service, whose databases are open: about its database, its migrations in their
-    order, and the models. What is accepted is left out. Nothing is changed."""
+    """The findings about a label of a service, whose databases must be open: about the database, the migrations in
+    order, and the models. Accepted findings are omitted. Nothing is changed."""
     root = config.project_dir()
     try:
         check_label_dialect(config, label)
@@ -56,7 +56,7 @@ async def check_label(config: Config, label: Label, options: CheckOptions) -> li
     tables = await read_tables(get_connection(label.connection), label.dialect)
     pending, findings = await _pending(status, root)
     async with read_only_session(label.connection, label.dialect) as db:
-        # What the models were after a file for another database cannot be compared with what they are for this one.
+        # The state of models in a file for another database cannot be compared with that for this one.
         foreign = any(finding.code == "dialect.other" for finding in findings)
         unwritten, draft = ([], None) if foreign else _unwritten(status)
         drafted = [draft] if draft else []
@@ -89,7 +89,7 @@ class _Check:
     async def findings(
         self, pending: Sequence[PendingMigration], statistics: TableStatistics
     ) -> AsyncIterator[Finding]:
-        """What is found about migrations that are applied one after another to these tables."""
+        """The findings about migrations that are applied in order to these tables."""
         tables = database_state(self.tables.values())
         for migration in pending:
             upgrade_effects = simulate(migration.up.statements, tables, self.dialect, done=migration.done)
@@ -105,7 +105,7 @@ class _Check:
 
 
 async def _pending(status: MigrationStatus, root: Path) -> tuple[list[PendingMigration], list[Finding]]:
-    """The pending migrations that can be read, and the findings about files as such."""
+    """The pending migrations that can be read, and the findings about the files."""
     label = status.label
     findings = [*check_numbers(status, root), *check_dialects(status, root)]
     foreign = {finding.file for finding in findings if finding.code == "dialect.other"}
@@ -114,7 +114,7 @@ async def _pending(status: MigrationStatus, root: Path) -> tuple[list[PendingMig
         if relative_path(migration.path, root) in foreign:
             continue
         try:
-            async with read_only_session(label.connection, label.dialect) as db:  # an error may end a transaction on it
+            async with read_only_session(label.connection, label.dialect) as db:  # an error may abort a transaction
                 pending.append(await read_pending(migration, db, status, root))
         except (MigrationError, DatabaseError) as exc:
             findings.append(_unreadable(relative_path(migration.path, root), exc))
@@ -134,13 +134,13 @@ def _unreadable(file: str, error: Exception) -> Finding:
 
 
 def _unwritten(status: MigrationStatus) -> tuple[list[Finding], PendingMigration | None]:
-    """Whether the models have changed since the last file, and the migration that this would be."""
+    """Whether the models have changed since the last file, and the migration that would be written."""
     label = status.label
     if not status.migrations:
         return [_finding("models.unwritten", sentence) for sentence in status.warnings()], None
     try:
         draft = next_draft(label.name, label.connection, label.dialect, last_state(label.folder) or {})
-    except MigrationError as exc:  # which somebody has to be asked about
+    except MigrationError as exc:  # `migrate make` has a question
         return [_finding("models.unwritten", str(exc))], None
     if not draft.upgrade:
         return [], None
@@ -162,7 +162,7 @@ def _finding(code: str, message: str) -> Finding:
 
 
 def _drift(status: MigrationStatus, tables: dict[str, TableInfo], root: Path) -> Iterator[Finding]:
-    """Nothing is said of a database in which a migration is half-way or missing."""
+    """A database with a partly applied or missing migration is not checked."""
     applied = [migration for migration in status.migrations if migration.name in status.applied]
     if not applied or status.interrupted or status.missing or status.out_of_order:
         return

@@ -1,4 +1,4 @@
-"""Migrations that come from two branches, or from another kind of database."""
+"""Finds migrations that come from two branches, or are written for another kind of database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["check_dialects", "check_numbers"]
 
 
 def check_numbers(status: MigrationStatus, root: Path) -> Iterator[Finding]:
-    """Pending migrations whose number another one has, or that come before one that is applied."""
+    """Pending migrations with the number of another one, or with a lower number than an applied one."""
     for migration in status.pending:
         same = [other.name for other in status.migrations if other.number == migration.number and other != migration]
         file = relative_path(migration.path, root)
@@ -25,8 +25,7 @@ def check_numbers(status: MigrationStatus, root: Path) -> Iterator[Finding]:
                 "number.twice",
                 file,
                 _(
-                    "{migrations} has the number {number} as well: two branches created migrations without knowing "
-                    "of each other.",
+                    "{migrations} has the number {number} as well: two branches created migrations independently.",
                     migrations=", ".join(same),
                     number=migration.number,
                 ),

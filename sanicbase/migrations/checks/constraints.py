@@ -1,4 +1,4 @@
-"""What the models promise, and a database does not get from a migration; who inserts rows relies on it."""
+"""Finds guarantees of the models that no migration creates in the database."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["check_constraints", "column_key"]
 
 
 def column_key(event: ColumnAdded | ColumnAltered) -> tuple[str, str]:
-    """The table and the column, in small letters."""
+    """The table and the column in lower case."""
     return event.table.name.lower(), event.column.name.lower()
 
 
 def check_constraints(
     pending: PendingMigration, events: Sequence[Event], after: DatabaseState, refused: Set[tuple[str, str]]
 ) -> Iterator[Finding]:
-    """The findings about the upgrade, which leaves these tables; none about columns that the database refuses."""
+    """The findings about the tables after the upgrade, except for columns that the database rejects."""
     return _ConstraintCheck(pending, events, after).findings(refused)
 
 
@@ -33,7 +33,7 @@ class _ConstraintCheck:
     after: DatabaseState
 
     def findings(self, refused: Set[tuple[str, str]]) -> Iterator[Finding]:
-        """What the models have and the database does not get, besides columns that are refused."""
+        """What the models declare and the database does not get, except for rejected columns."""
         seen = set(refused)
         for event in self.events:
             if isinstance(event, TableCreated):

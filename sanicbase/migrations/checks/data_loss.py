@@ -1,4 +1,4 @@
-"""What an upgrade would do to the rows that are there."""
+"""Finds effects of an upgrade on existing rows."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from sanicbase.migrations.statements import DATABASE_NAMES, Dialect
 
 __all__ = ["check_data_loss", "rows_of"]
 
-ALIKE = 0.5  # of the columns of two tables, for the one to be perhaps the other
+ALIKE = 0.5  # the share of equal columns at which two tables may be the same
 
 
 async def rows_of(table: TableState, statistics: TableStatistics) -> int:
-    """How many rows a table has when the migration begins."""
+    """The number of rows that a table has when the migration starts."""
     return 0 if table.is_new and not table.origin else await statistics.row_count(table.origin)
 
 
@@ -41,7 +41,7 @@ async def check_data_loss(
     statistics: TableStatistics,
     dialect: Dialect,
 ) -> AsyncIterator[Finding]:
-    """The findings about the upgrade, whose steps have left these tables."""
+    """The findings about the upgrade, whose steps have produced these tables."""
     events = [event for statement in upgrade_effects for event in statement.events]
     check = _DataLossCheck(pending, events, after, statistics, dialect)
     async for finding in check.tables():
@@ -76,7 +76,7 @@ class _DataLossCheck:
                 yield self._dropped_table(event, rows)
 
     async def columns(self, refused: set[tuple[str, str]]) -> AsyncIterator[Finding]:
-        """Adds to `refused` the columns that are not to be had, so that nothing else is said of them."""
+        """Adds columns that cannot be created to `refused`, so that no other finding is about them."""
         added = [event for event in self.events if isinstance(event, ColumnAdded)]
         for event in self.events:
             if event.table.is_new and not event.table.origin:
@@ -226,7 +226,7 @@ class _DataLossCheck:
             "error",
             event.number,
             _(
-                "{table}.{name} becomes NOT NULL, and rows have or may have NULL in it: the statement fails on them.",
+                "{table}.{name} becomes NOT NULL, but rows contain or may contain NULL: the statement fails on these.",
                 table=table,
                 name=name,
             ),

@@ -1,4 +1,4 @@
-"""What the way back of a migration would cost."""
+"""Finds what a downgrade would lose."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def check_downgrade(
     upgrade_effects: Sequence[StatementEffects],
     downgrade_effects: Sequence[StatementEffects],
 ) -> Iterator[Finding]:
-    """The findings about the downgrade, whose steps begin where those of the upgrade have ended."""
+    """The findings about the downgrade, whose steps start where those of the upgrade end."""
     if pending.down is None:
         return
     if not pending.down.statements:
         if pending.up.statements and not pending.is_first:
-            yield _empty(pending.down)
+            yield _empty_downgrade(pending.down)
         return
     dropped = {
         _name(event)
@@ -45,9 +45,9 @@ def check_downgrade(
             if isinstance(event, ColumnAdded | TableCreated) and _name(event) in dropped
         ]
         if lost:
-            yield _lost(pending.down, lost)
+            yield _drops_data(pending.down, lost)
         elif recreated:
-            yield _bare(pending.down, recreated)
+            yield _recreated_empty(pending.down, recreated)
 
 
 def _loses(event: Event) -> bool:
@@ -62,7 +62,7 @@ def _name(event: Event) -> str:
     )
 
 
-def _empty(down: Script) -> Finding:
+def _empty_downgrade(down: Script) -> Finding:
     return down.finding(
         "downgrade.empty",
         "warning",
@@ -72,27 +72,27 @@ def _empty(down: Script) -> Finding:
     )
 
 
-def _lost(down: Script, events: Sequence[Event]) -> Finding:
+def _drops_data(down: Script, events: Sequence[Event]) -> Finding:
     listed = ", ".join(dict.fromkeys(map(_name, events)))
     return down.finding(
         "downgrade.loses-data",
         "warning",
         events[0].number,
         _("The downgrade drops {listed} with everything written there since the upgrade.", listed=listed),
-        _kept(),
+        _copy_remedy(),
     )
 
 
-def _bare(down: Script, events: Sequence[Event]) -> Finding:
+def _recreated_empty(down: Script, events: Sequence[Event]) -> Finding:
     listed = ", ".join(dict.fromkeys(map(_name, events)))
     return down.finding(
         "downgrade.loses-data",
         "warning",
         events[0].number,
         _("The downgrade recreates {listed} without the data that the upgrade dropped.", listed=listed),
-        _kept(),
+        _copy_remedy(),
     )
 
 
-def _kept() -> str:
+def _copy_remedy() -> str:
     return _("Keep a copy of the data for a downgrade, and accept this finding.")

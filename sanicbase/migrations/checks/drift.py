@@ -1,4 +1,4 @@
-"""Where the tables of a database differ from what its applied migrations say."""
+"""Compares the tables of a database with its applied migrations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["check_drift"]
 
 
 def check_drift(expected: Schema, actual: Mapping[str, TableInfo], dialect: Dialect, file: str) -> Iterator[Finding]:
-    """The findings about the tables; `file` is the migration that has said last what they are. Tables that no migration
-    knows are somebody else's, as are those of another schema."""
+    """The findings about the tables; `file` is the last applied migration. Tables that no migration created, and those
+    of other schemas, are ignored."""
     check = _DriftCheck(dialect, file)
     by_name = {name.lower(): table for name, table in actual.items()}
     for table in expected.values():
@@ -28,7 +28,7 @@ def check_drift(expected: Schema, actual: Mapping[str, TableInfo], dialect: Dial
             yield check.finding(
                 "error",
                 _("The database has no table {table}.", table=table.name),
-                _by_hand(),
+                _drift_remedy(),
             )
         else:
             yield from check.table(table, table_info)
@@ -49,9 +49,9 @@ class _DriftCheck:
                 yield from self._column(table, column, actual)
             else:
                 name = f"{table.name}.{column.name}"
-                yield self.finding("error", _("The database has no column {name}.", name=name), _by_hand())
+                yield self.finding("error", _("The database has no column {name}.", name=name), _drift_remedy())
         for extra in columns.values():
-            yield self._more(table, extra)
+            yield self._surplus_column(table, extra)
         for index in table.indexes:
             yield from self._index(table, index, real)
         keys = {(key.columns, key.table.lower()) for key in real.foreign_keys}
@@ -66,7 +66,7 @@ class _DriftCheck:
                         column=key.column,
                         target_table=key.table,
                     ),
-                    _by_hand(),
+                    _drift_remedy(),
                 )
 
     def _column(self, table: Table, column: Column, real: ColumnInfo) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ class _DriftCheck:
                     type=real.type,
                     declared_type=column.type,
                 ),
-                _by_hand(),
+                _drift_remedy(),
             )
         if column.name != table.key and not column.generated and column.null != real.nullable:
             actual, expected = ("NULL", "NOT NULL") if real.nullable else ("NOT NULL", "NULL")
@@ -92,7 +92,7 @@ class _DriftCheck:
                     nullability=actual,
                     declared=expected,
                 ),
-                _by_hand(),
+                _drift_remedy(),
             )
         if column.default and column.default.upper() != "NULL" and real.default is None and not real.generated:
             yield self.finding(
@@ -102,10 +102,10 @@ class _DriftCheck:
                     name=name,
                     default=column.default,
                 ),
-                _by_hand(),
+                _drift_remedy(),
             )
 
-    def _more(self, table: Table, column: ColumnInfo) -> Finding:
+    def _surplus_column(self, table: Table, column: ColumnInfo) -> Finding:
         required = not (column.nullable or column.generated or column.computed or column.default is not None)
         fails = _(", and inserts without it fail") if required else ""
         return self.finding(
@@ -116,19 +116,19 @@ class _DriftCheck:
                 column=column.name,
                 consequence=fails,
             ),
-            _by_hand(),
+            _drift_remedy(),
         )
 
     def _index(self, table: Table, index: Index, real: TableInfo) -> Iterator[Finding]:
         if index.kind or index.extra or any("(" in name for name in index.columns):
             return
-        wanted = tuple(name.lower() for name in index.columns)
+        index_columns = tuple(name.lower() for name in index.columns)
         if index.unique:
             sets = [{name.lower() for name in unique_set} for unique_set in (*real.unique_sets, real.key)]
-            missing = set(wanted) not in sets
+            missing = set(index_columns) not in sets
         else:
-            leading = [tuple(name.lower() for name in other.columns[: len(wanted)]) for other in real.indexes]
-            missing = wanted not in leading
+            leading = [tuple(name.lower() for name in other.columns[: len(index_columns)]) for other in real.indexes]
+            missing = index_columns not in leading
         if not missing:
             return
         listed = ", ".join(index.columns)
@@ -150,7 +150,7 @@ class _DriftCheck:
         )
 
 
-def _by_hand() -> str:
+def _drift_remedy() -> str:
     return _(
         "The database was changed by hand, or a migration was faked. Bring the database to the state of the migrations."
     )

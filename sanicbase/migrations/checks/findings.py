@@ -1,4 +1,4 @@
-"""A finding: what may go wrong, where, and what to do about it."""
+"""A finding: the problem, its location, and the remedy."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Direction = Literal["upgrade", "downgrade"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One danger. An `error` loses rows, fails, or keeps others waiting; a `warning` may do so."""
+    """One risk. An `error` loses rows, fails, or blocks others; a `warning` may do so."""
 
     code: str
     severity: Severity
     file: str
-    """The migration, from the project's folder; empty for what is in no file."""
+    """The migration, relative to the project's folder; empty if the finding is about no file."""
     direction: Direction
     statement: int
     """The number of the statement in the SQL of that function, from 1; 0 for the whole file."""
@@ -29,7 +29,7 @@ class Finding:
 
     @property
     def location(self) -> str:
-        """Where it is, for people."""
+        """The location, for people."""
         parts = [self.file] if self.file else []
         if self.direction == "downgrade":
             parts.append(self.direction)

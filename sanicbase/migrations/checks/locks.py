@@ -1,4 +1,4 @@
-"""Whom an upgrade keeps waiting, on tables that are large."""
+"""Finds locks that an upgrade holds on large tables."""
 
 from __future__ import annotations
 
@@ -25,23 +25,28 @@ async def check_locks(
     dialect: Dialect,
     large: int,
 ) -> AsyncIterator[Finding]:
-    """The findings about statements on tables of that many rows, and more."""
+    """The findings about statements on tables with at least that many rows."""
     check = _LockCheck(pending, dialect)
     waits = False
     for effects in all_effects:
-        tables = {table.name: await rows_of(table, statistics) for table in _written(effects, dialect)}
+        tables = {table.name: await rows_of(table, statistics) for table in _written_tables(effects, dialect)}
         name = next((name for name, rows in tables.items() if rows >= large), None)
         if name is None:
             continue
         for finding in check.findings(effects, name, tables[name]):
             yield finding
-        if not waits and not effects.has_lock_timeout and check.queues(effects) and await statistics.waits_for_locks():
+        if (
+            not waits
+            and not effects.has_lock_timeout
+            and check.blocks_queue(effects)
+            and await statistics.waits_for_locks()
+        ):
             waits = True
-            yield check.endless(effects, name)
+            yield check.missing_timeout(effects, name)
 
 
-def _written(effects: StatementEffects, dialect: Dialect) -> list[TableState]:
-    """On SQLite it takes long only where rows are read: there every other change is one of the schema."""
+def _written_tables(effects: StatementEffects, dialect: Dialect) -> list[TableState]:
+    """On SQLite, only statements that read rows take long: all others change only the schema."""
     if dialect != "sqlite":
         return list(effects.touched)
     return [event.table for event in effects.events if isinstance(event, IndexCreated | TableRebuilt)]
@@ -63,8 +68,8 @@ class _LockCheck:
             return [self._locked(effects, table, rows)]
         return []
 
-    def queues(self, effects: StatementEffects) -> bool:
-        """Whether others wait behind the statement while that waits for its lock."""
+    def blocks_queue(self, effects: StatementEffects) -> bool:
+        """Whether others wait behind the statement while it waits for its lock."""
         return self.dialect != "sqlite" and lock_level(effects.sql, self.dialect).blocks in ("short", "writes", "all")
 
     def _index(self, event: IndexCreated, table: str, rows: int) -> Finding:
@@ -81,11 +86,11 @@ class _LockCheck:
                 table=table,
                 rows=rows,
             )
-        return self.pending.up.finding("index.locks", severity, event.number, danger, self._beside(event))
+        return self.pending.up.finding("index.locks", severity, event.number, danger, self._online_remedy(event))
 
-    def _beside(self, event: IndexCreated) -> str:
+    def _online_remedy(self, event: IndexCreated) -> str:
         if self.dialect == "sqlite":
-            return _at_rest()
+            return _sqlite_remedy()
         if self.dialect == "mysql":
             return _(
                 "End the statement with ALGORITHM=INPLACE LOCK=NONE (after a comma in ALTER TABLE). The server "
@@ -114,12 +119,12 @@ class _LockCheck:
                 rows=rows,
                 lock=lock.sentence(),
             ),
-            self._otherwise(effects),
+            self._lock_remedy(effects),
         )
 
-    def _otherwise(self, effects: StatementEffects) -> str:
+    def _lock_remedy(self, effects: StatementEffects) -> str:
         if self.dialect == "sqlite":
-            return _at_rest()
+            return _sqlite_remedy()
         altered = [event for event in effects.events if isinstance(event, ColumnAltered)]
         if self.dialect == "postgres" and any(event.column.null and not event.now.null for event in altered):
             return _(
@@ -133,7 +138,7 @@ class _LockCheck:
             "apply this while the service is stopped, and accept the finding."
         )
 
-    def endless(self, effects: StatementEffects, table: str) -> Finding:
+    def missing_timeout(self, effects: StatementEffects, table: str) -> Finding:
         return self.pending.up.finding(
             "lock.no-timeout",
             "warning",
@@ -152,5 +157,5 @@ class _LockCheck:
         return f"SET {'LOCAL ' * self.pending.in_transaction}lock_timeout = '5s';"
 
 
-def _at_rest() -> str:
+def _sqlite_remedy() -> str:
     return _("SQLite locks the whole file for it. Apply it while the service is stopped.")

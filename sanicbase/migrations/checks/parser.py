@@ -1,4 +1,4 @@
-"""What a statement does to tables, read from its text. What is not understood is left out, and never refused."""
+"""Parses the effects of a statement on tables. What it does not understand is omitted, never rejected."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CONSTRAINTS = {
     "CHECK", "CONSTRAINT", "EXCLUDE", "FOREIGN", "FULLTEXT", "INDEX", "KEY", "LIKE", "PERIOD", "PRIMARY", "SPATIAL",
     "UNIQUE",
 }  # fmt: skip
-"""What a part of a table begins with that is no column."""
+"""The first words of a table element that is not a column."""
 SERIALS = {"SERIAL", "BIGSERIAL", "SMALLSERIAL"}
 GENERATED = {"AUTO_INCREMENT", "AUTOINCREMENT", "GENERATED", "AS"}
 TIMEOUTS = {"LOCK_TIMEOUT", "LOCK_WAIT_TIMEOUT"}
 
 
 def parse_actions(statement: str, dialect: Dialect) -> list[Action]:
-    """What the statement does, in order; nothing for a statement that is not understood."""
+    """The effects of the statement in order; none if it is not understood."""
     reader = read_tokens(statement, dialect)
     try:
         return list(_read(reader))
@@ -100,7 +100,7 @@ def _create_index(reader: TokenReader, *, unique: bool) -> AddIndex:
     reader.skip("IF", "NOT", "EXISTS")
     if not reader.next_is("ON"):
         reader.name()
-    if reader.skip("USING"):  # of MySQL, before ON
+    if reader.skip("USING"):  # MySQL's option before ON
         reader.name()
     reader.expect("ON")
     reader.skip("ONLY")
@@ -118,7 +118,7 @@ def _is_online(reader: Sequence[str]) -> bool:
 
 
 def _names(elements: list[TokenReader]) -> tuple[str, ...]:
-    """The columns of an index; an expression as nothing."""
+    """The columns of an index; an expression is an empty name."""
     names = []
     for element in elements:
         try:
@@ -130,7 +130,7 @@ def _names(elements: list[TokenReader]) -> tuple[str, ...]:
 
 
 def _unique(part: TokenReader) -> list[tuple[str, ...]]:
-    """The columns of a unique constraint, or of none."""
+    """The columns of a unique constraint; none for other constraints."""
     if part.skip("CONSTRAINT") and not part.next_is("UNIQUE"):
         part.name()
     if not part.skip("UNIQUE"):

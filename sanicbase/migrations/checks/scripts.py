@@ -1,4 +1,4 @@
-"""A migration as it is checked: its two scripts, and the tables of the models after it."""
+"""A migration to check: its two scripts, and the state of the models after it."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ class Script:
 
 @dataclass(frozen=True)
 class PendingMigration:
-    """A migration that is not applied; also one that is not written yet, whose file has no name."""
+    """A pending migration, or one that is not written yet and has no file name."""
 
     up: Script
     down: Script | None = None
     state: Schema = field(default_factory=dict)
-    """The tables of the models after it; empty when the file tells nothing of them."""
+    """The tables of the models after it; empty when the file has no state."""
     in_transaction: bool = True
     migrates_data: bool = False
     done: int = 0
-    """So many of its statements were carried out by a run that has stopped."""
+    """The number of its statements that an interrupted run has executed."""
     is_first: bool = False
-    """Whether it is the first of its folder, which makes the tables and has no way back."""
+    """Whether it is the first of its folder, which creates the tables and has no downgrade."""
 
 
 async def read_pending(
     migration: Migration, db: BaseDBAsyncClient, status: MigrationStatus, root: Path
 ) -> PendingMigration:
-    """What the file would have carried out; it is run for that, by a client that cannot write."""
+    """The scripts of the file. Its functions run with a read-only client."""
     dialect = status.label.dialect
     up, down = [await _script(migration, direction, db, dialect, root) for direction in DIRECTIONS]
     return PendingMigration(
@@ -75,12 +75,12 @@ async def _script(
 
 
 def relative_path(path: Path, root: Path) -> str:
-    """The file from the project's folder."""
+    """The path of the file, relative to the project's folder."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def schema_after(migration: Migration, dialect: Dialect) -> Schema:
-    """The tables of the models after a migration; none when its file does not tell."""
+    """The tables of the models after a migration; none when its file has no state."""
     try:
         return schema_of_state(migration.models_state or {}, dialect)
     except (KeyError, TypeError, ValueError, zlib.error):  # a state of another version of aerich, or edited by hand

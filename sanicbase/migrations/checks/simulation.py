@@ -1,4 +1,4 @@
-"""The statements of a migration one after another, and what each does to the tables as they are by then."""
+"""Simulates the statements of a migration in order, with the tables as each statement finds them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens to a table, which is as it was before. `number` is the statement's, from 1."""
+    """A change of a table; `table` is the state before it. `number` is that of the statement, from 1."""
 
     number: int
     table: TableState
@@ -48,7 +48,7 @@ class Event:
 
 @dataclass(frozen=True)
 class TableCreated(Event):
-    """The table is made."""
+    """The table is created."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class TableDropped(Event):
 
 @dataclass(frozen=True)
 class TableRebuilt(Event):
-    """Its rows are written to a new table, which takes its name."""
+    """Its rows are copied to a new table, which gets its name."""
 
 
 @dataclass(frozen=True)
 class ColumnAdded(Event):
-    """The column comes; `filled` says that the rows get a value in it."""
+    """The column is added; `filled` says that existing rows get a value."""
 
     column: ColumnState
     filled: bool
@@ -71,14 +71,14 @@ class ColumnAdded(Event):
 
 @dataclass(frozen=True)
 class ColumnDropped(Event):
-    """The column goes with its values."""
+    """The column is dropped with its values."""
 
     column: ColumnState
 
 
 @dataclass(frozen=True)
 class ColumnAltered(Event):
-    """The column becomes another; `filled` says that the statement writes a value where it was NULL."""
+    """The column is altered; `filled` says that the statement replaces NULL with a value."""
 
     column: ColumnState
     now: ColumnState
@@ -87,14 +87,14 @@ class ColumnAltered(Event):
 
 @dataclass(frozen=True)
 class IndexCreated(Event):
-    """An index is made, or a constraint that has one."""
+    """An index is created, or a constraint with an index."""
 
     index: AddIndex
 
 
 @dataclass(frozen=True)
 class StatementEffects:
-    """A statement: what happens by it, which tables it is about, and whether waiting for locks has an end."""
+    """A statement: its changes, its tables, and whether a lock timeout is set."""
 
     number: int
     sql: str
@@ -105,21 +105,21 @@ class StatementEffects:
 
 @dataclass(frozen=True)
 class _Copy:
-    """Rows of a table that were written to another one, which may take its place."""
+    """Rows that were copied to another table, which may replace the source."""
 
     number: int
     action: CopyRows
     before: TableState
-    """The new table, before the rows came."""
+    """The new table before the copy."""
     target: str
-    """What it is called by now."""
+    """Its current name."""
 
 
 def simulate(
     statements: Sequence[str], tables: DatabaseState, dialect: Dialect, *, done: int = 0
 ) -> list[StatementEffects]:
-    """What the statements do, apart from so many at the beginning, which are carried out already. The tables are then
-    as they leave them."""
+    """The effects of the statements, without the first ones that were already executed. The tables then have the
+    resulting state."""
     simulator = _Simulator(tables)
     return [simulator.apply(number, sql, dialect) for number, sql in enumerate(statements, 1) if number > done]
 
@@ -127,7 +127,7 @@ def simulate(
 class _Simulator:
     def __init__(self, tables: DatabaseState) -> None:
         self._tables = tables
-        self._copies: dict[str, _Copy] = {}  # by the table that was copied
+        self._copies: dict[str, _Copy] = {}  # by the name of the source table
         self._kept: set[str] = set()
         self._rebuilt: set[str] = set()
         self._has_lock_timeout = False
@@ -206,7 +206,7 @@ class _Simulator:
                 self._tables.put(table.with_column(now))
 
     def _index(self, number: int, table: TableState, action: AddIndex) -> Iterator[Event]:
-        if not table.origin or table.origin not in self._rebuilt:  # where it is a part of that
+        if not table.origin or table.origin not in self._rebuilt:  # if it is a part of the expression
             yield IndexCreated(number, table, action)
         if action.unique:
             self._tables.put(table.with_unique(action.columns))
@@ -259,7 +259,7 @@ class _Simulator:
 
 
 def _differences(table: TableState, copy: _Copy) -> Iterator[Event]:
-    """What the new table has not, or has otherwise."""
+    """The differences of the new table from the source."""
     taken = {source.lower() for _, source, _ in copy.action.columns}
     given = {name.lower(): (source, filled) for name, source, filled in copy.action.columns}
     for key, column in table.columns.items():

@@ -1,4 +1,4 @@
-"""The tables of a database as they are, and as they will be between the statements of migrations."""
+"""The tables of a database, now and between the statements of migrations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sanicbase.migrations.introspection import ColumnInfo, TableInfo
 __all__ = ["ColumnState", "DatabaseState", "TableState", "database_state", "new_column"]
 
 NOT_NULL = re.compile(r'CHECK \(\("?(?P<name>.+?)"? IS NOT NULL\)\)')
-"""As PostgreSQL has it, which reads no row for SET NOT NULL then. One that is not validated ends in NOT VALID."""
+"""PostgreSQL's spelling. With such a CHECK, SET NOT NULL reads no rows. An unvalidated one ends in NOT VALID."""
 
 Nulls = Literal["none", "all", "database"]
-"""Which rows have NULL in a column: none, all, or what the database says."""
+"""Which rows have NULL in a column: none, all, or as the database says."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class ColumnState:
     generated: bool = False
     nulls: Nulls = "none"
     origin: str = ""
-    """What the database calls it now; empty when it is not there yet."""
+    """Its name in the database; empty when it does not exist there yet."""
     is_proven: bool = False
-    """Whether a CHECK of the database has seen to it that no row has NULL."""
+    """Whether a CHECK of the database excludes NULL."""
 
     @property
     def needs_value(self) -> bool:
-        """Whether whoever inserts a row has to give it a value."""
+        """Whether an INSERT must provide a value."""
         return not (self.null or self.default or self.generated)
 
 
@@ -46,47 +46,47 @@ class TableState:
 
     name: str
     columns: Mapping[str, ColumnState] = field(default_factory=dict)
-    """By their names in small letters."""
+    """The columns by lower-case name."""
     uniques: frozenset[frozenset[str]] = frozenset()
-    """Columns that are unique together, in small letters."""
+    """Sets of columns that are unique together, in lower case."""
     origin: str = ""
-    """The table in the database whose rows it has; empty when it is not there yet."""
+    """The table in the database that has its rows; empty when it does not exist there yet."""
     is_new: bool = False
-    """Whether the migration that is looked at has made it."""
+    """Whether the migration being checked creates it."""
 
     def column(self, name: str) -> ColumnState | None:
-        """The column of that name, capitals aside."""
+        """The column with that name, case-insensitively."""
         return self.columns.get(name.lower())
 
     def with_column(self, column: ColumnState) -> TableState:
-        """The same table with that column, in place of one of its name."""
+        """The table with that column added or replaced."""
         return replace(self, columns={**self.columns, column.name.lower(): column})
 
     def without_column(self, name: str) -> TableState:
-        """The same table without that column, and what is unique with it."""
+        """The table without that column and its unique sets."""
         columns = {key: column for key, column in self.columns.items() if key != name.lower()}
         return replace(
-            self, columns=columns, uniques=frozenset(each for each in self.uniques if name.lower() not in each)
+            self, columns=columns, uniques=frozenset(unique for unique in self.uniques if name.lower() not in unique)
         )
 
     def with_column_renamed(self, old: str, new: str) -> TableState:
-        """The same table, in which a column has another name."""
+        """The table with a column renamed."""
         moved = {old.lower(): new.lower()}
         columns = {
             moved.get(key, key): replace(column, name=new) if key == old.lower() else column
             for key, column in self.columns.items()
         }
-        uniques = frozenset(frozenset(moved.get(name, name) for name in each) for each in self.uniques)
+        uniques = frozenset(frozenset(moved.get(name, name) for name in unique) for unique in self.uniques)
         return replace(self, columns=columns, uniques=uniques)
 
     def with_unique(self, columns: Iterable[str]) -> TableState:
-        """The same table, in which these columns are unique together; an expression is no column."""
+        """The table with these columns unique together; an expression is not a column."""
         names = frozenset(name.lower() for name in columns)
         return replace(self, uniques=self.uniques | ({names} if all(names) else set()))
 
 
 class DatabaseState:
-    """Tables by their names, capitals aside."""
+    """Tables by case-insensitive name."""
 
     def __init__(self, tables: Iterable[TableState] = ()) -> None:
         self._tables = {table.name.lower(): table for table in tables}
@@ -95,23 +95,23 @@ class DatabaseState:
         return iter(self._tables.values())
 
     def get(self, name: str) -> TableState | None:
-        """The table of that name."""
+        """The table with that name."""
         return self._tables.get(name.lower())
 
     def put(self, table: TableState) -> None:
-        """Have a table, in place of one of its name."""
+        """Add or replace a table."""
         self._tables[table.name.lower()] = table
 
     def drop(self, name: str) -> None:
-        """Have it no more."""
+        """Remove the table."""
         self._tables.pop(name.lower(), None)
 
     def copy(self) -> DatabaseState:
-        """The same tables, which may go on differently."""
+        """A copy, which can change independently."""
         return DatabaseState(self)
 
     def finish_migration(self, *, filled: bool = False) -> None:
-        """A migration has ended: nothing is new any more. `filled` says that a function of it may have filled any
+        """End a migration: nothing is new any more. `filled` says that its `migrate_data` may have filled any
         column."""
         for table in self:
             columns = {key: replace(column, nulls="none") for key, column in table.columns.items()}
@@ -119,12 +119,12 @@ class DatabaseState:
 
 
 def database_state(tables: Iterable[TableInfo]) -> DatabaseState:
-    """The tables as the database has them."""
+    """The current tables of the database."""
     return DatabaseState(
         TableState(
             name=table.name,
             columns={name.lower(): _column_state(column, table.checks) for name, column in table.columns.items()},
-            uniques=frozenset(frozenset(name.lower() for name in each) for each in (*table.unique_sets, table.key)),
+            uniques=frozenset(frozenset(name.lower() for name in unique) for unique in (*table.unique_sets, table.key)),
             origin=table.name,
         )
         for table in tables
@@ -146,7 +146,7 @@ def _column_state(column: ColumnInfo, checks: Iterable[str]) -> ColumnState:
 
 
 def new_column(column: Column) -> ColumnState:
-    """A column that a statement defines: rows that are there get its default, else NULL."""
+    """A column that a statement defines: existing rows get its default, or else NULL."""
     empty = column.null and not (column.default or column.generated)
     return ColumnState(
         column.name, column.type, column.null, column.default, column.generated, nulls="all" if empty else "none"

@@ -1,4 +1,4 @@
-"""What a database says about the rows of its tables. It is asked little, and never counts a large table."""
+"""Statistics about the rows of tables. Large tables are never counted."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ ROW_ESTIMATES: dict[Dialect, str] = {
 }
 WAITS_FOR_HOURS: dict[Dialect, str] = {
     "postgres": "SELECT current_setting('lock_timeout') = '0' AS n",
-    "mysql": "SELECT @@lock_wait_timeout >= 3600 AS n",  # a year on MySQL and a day on MariaDB when nobody has set it
+    "mysql": "SELECT @@lock_wait_timeout >= 3600 AS n",  # a year on MySQL and a day on MariaDB by default
 }
 
 
 class TableStatistics(Protocol):
-    """What is asked about the tables of a database, by their names there."""
+    """Statistics about the tables of a database, by their names there."""
 
     async def row_count(self, table: str) -> int:
-        """How many rows a table has; of a large one an estimate. One without a name is made by a pending migration."""
+        """The number of rows of a table; an estimate for large ones. A table without a name does not exist yet."""
 
     async def has_null(self, table: str, column: str) -> bool:
-        """Whether a row has NULL in the column. A large table is not searched, and may have one."""
+        """Whether a row has NULL in the column. A large table is not searched and may have one."""
 
     async def waits_for_locks(self) -> bool:
-        """Whether a session waits for a lock for hours when it says nothing about it."""
+        """Whether a session waits for locks for hours by default."""
 
 
 class DatabaseStatistics:
-    """Facts of a database as it is."""
+    """Statistics of a real database."""
 
     def __init__(self, client: BaseDBAsyncClient, dialect: Dialect, large: int) -> None:
         self._client = client
@@ -64,7 +64,7 @@ class DatabaseStatistics:
         return bool(row["n"])
 
     async def _count(self, table: str) -> int:
-        """The estimate may be old, so a table that is not large by it is counted as far as it could be."""
+        """An estimate may be outdated, so a table that is small by it is counted, up to the limit."""
         table_name = quote_name(table, self._dialect)
         if sql := ROW_ESTIMATES.get(self._dialect):
             named = table_name if self._dialect == "postgres" else table
@@ -76,7 +76,7 @@ class DatabaseStatistics:
 
 
 class WorstCaseStatistics:
-    """As if every table were large, and every column that may have NULL had it."""
+    """Statistics as if every table were large and every nullable column had NULL."""
 
     def __init__(self, large: int) -> None:
         self._large = large

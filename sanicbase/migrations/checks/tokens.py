@@ -1,4 +1,4 @@
-"""The words of a statement, read one after another."""
+"""Reads the tokens of a statement in order."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ END_OF_TYPE = {
     "FIRST", "GENERATED", "INVISIBLE", "KEY", "NOT", "NULL", "ON", "PRIMARY", "REFERENCES", "STORAGE", "STORED",
     "UNIQUE", "USING", "VIRTUAL",
 }  # fmt: skip
-"""What follows the type of a column."""
+"""Words that can follow the type of a column."""
 
 
 class ParseError(Exception):
-    """The statement is none of those that are read here."""
+    """The statement is not one that is parsed here."""
 
 
 def read_tokens(statement: str, dialect: Dialect) -> TokenReader:
-    """The words of a statement, none of which is read yet. Reading behind the last one raises IndexError."""
+    """A reader for the tokens of a statement. Reading past the last one raises IndexError."""
     return TokenReader(list(_pieces(statement, dialect)), dialect)
 
 
 class TokenReader:
-    """The words of a statement, and how far they are read."""
+    """The tokens of a statement, and the read position."""
 
     def __init__(self, words: Sequence[str], dialect: Dialect) -> None:
         self._words = words
@@ -40,21 +40,21 @@ class TokenReader:
         return self.position >= len(self._words)
 
     def remaining(self) -> list[str]:
-        """What is not read yet, in capitals."""
+        """The remaining tokens in upper case."""
         return [word.upper() for word in self._words[self.position :]]
 
     def next_is(self, *words: str) -> bool:
-        """Whether these come next, in capitals."""
+        """Whether these tokens, in upper case, come next."""
         return [word.upper() for word in self._words[self.position : self.position + len(words)]] == list(words)
 
     def skip(self, *words: str) -> bool:
-        """Read these where they come next."""
+        """Read these tokens if they come next."""
         if matched := self.next_is(*words):
             self.position += len(words)
         return matched
 
     def one_of(self, *words: str) -> str:
-        """Read one of these where it comes next."""
+        """Read one of these tokens if it comes next."""
         return next((word for word in words if self.skip(word)), "")
 
     def expect(self, *words: str) -> None:
@@ -62,14 +62,14 @@ class TokenReader:
             raise ParseError
 
     def name(self) -> str:
-        """A name; of a table with a schema it is `schema.table`."""
+        """Read a name; with a schema it is `schema.table`."""
         parts = [self._part()]
         while self.skip("."):
             parts.append(self._part())
         return ".".join(part for part in parts if part != "public" or len(parts) == 1)
 
     def elements(self) -> list[TokenReader]:
-        """What stands between two brackets, apart at the commas."""
+        """Read a parenthesized list, split at its commas."""
         self.expect("(")
         start, depth = self.position, 1
         while depth:
@@ -78,7 +78,7 @@ class TokenReader:
         return TokenReader(self._words[start : self.position - 1], self.dialect).parts()
 
     def until(self, word: str) -> TokenReader:
-        """What comes before that word, which is read as well, and stands in no brackets."""
+        """Read up to and including that word, outside parentheses; return what precedes it."""
         start, depth = self.position, 0
         while depth or not self.next_is(word):
             depth += DEPTHS.get(self._words[self.position], 0)
@@ -87,7 +87,7 @@ class TokenReader:
         return TokenReader(self._words[start : self.position - 1], self.dialect)
 
     def parts(self) -> list[TokenReader]:
-        """The rest, apart at the commas."""
+        """The remaining tokens, split at the commas."""
         parts: list[list[str]] = [[]]
         depth = 0
         for word in self._words[self.position :]:
@@ -99,7 +99,7 @@ class TokenReader:
         return [TokenReader(part, self.dialect) for part in parts]
 
     def type(self) -> str:
-        """A type as it is written, with single spaces."""
+        """Read a type, with single spaces."""
         parts: list[str] = []
         depth = 0
         while not self.ended:
@@ -124,7 +124,7 @@ class TokenReader:
 
 
 def _pieces(statement: str, dialect: Dialect) -> Iterator[str]:
-    """The words, quoted names, strings and brackets; numbers and operators are whole."""
+    """The tokens: words, quoted names, strings, parentheses, and complete numbers and operators."""
     whole = ""
     for piece, kind in tokens(statement, dialect):
         if kind == "other" and piece not in "(),.":

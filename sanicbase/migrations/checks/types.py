@@ -1,4 +1,4 @@
-"""Types of columns as values, whoever spells them, and whether what one holds fits into another."""
+"""Types of columns as values, for any spelling, and whether values of one fit into another."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ PLAIN: dict[str, Family] = {
     "jsonb": "json",
 }
 TEXTS: dict[str, float] = {"date": 10, "time": 15, "datetime": 32, "uuid": 36, "boolean": 5}
-"""How long these are as a text."""
+"""The lengths of these types as text."""
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type: `size` is bits of an integer or a float, digits before the point of a decimal, characters or bytes,
-    digits of a second."""
+    """A type: `size` is the bits of an integer or a float, the digits before the point of a decimal, characters, bytes,
+    or the digits of a second."""
 
     family: Family
     size: float = 0
     scale: float = 0
-    """Digits behind the point."""
+    """Digits after the point."""
     variant: str = ""
-    """What makes two types differ that hold the same: `unsigned`, `fixed`, `zone`, `jsonb`."""
+    """What distinguishes types with equal sizes: `unsigned`, `fixed`, `zone`, `jsonb`."""
 
 
 def parse_type(written: str, dialect: Dialect) -> ColumnType | None:
-    """The type that is spelt so; None when it is not known here."""
+    """The type with that spelling; None if it is unknown."""
     match = PATTERN.fullmatch(" ".join(written.lower().split()).replace('"', ""))
     if not match:
         return None
@@ -111,48 +111,48 @@ def _other(name: str, arguments: list[int], rest: str, dialect: Dialect) -> Colu
 
 
 def types_differ(one: str, other: str, dialect: Dialect) -> bool:
-    """Whether two types are certainly not the same; a type that is not known here is any."""
+    """Whether two types certainly differ; an unknown type may equal any."""
     first, second = parse_type(one, dialect), parse_type(other, dialect)
     return first is not None and second is not None and first != second
 
 
 def is_narrowed(old: str, new: str, dialect: Dialect) -> bool:
-    """Whether there are values of the old type that the new one does not hold as they are."""
-    was, now = parse_type(old, dialect), parse_type(new, dialect)
-    if was is None or now is None:
+    """Whether the new type cannot store all values of the old one unchanged."""
+    before, after = parse_type(old, dialect), parse_type(new, dialect)
+    if before is None or after is None:
         return False
-    if was.family == now.family:
-        return _holds_less(was, now)
-    match was.family, now.family:
+    if before.family == after.family:
+        return _has_smaller_range(before, after)
+    match before.family, after.family:
         case "integer", "decimal":
-            return now.size < _digits(was)
+            return after.size < _digits(before)
         case "integer", "float":
-            return now.size < was.size - (was.variant == "")
+            return after.size < before.size - (before.variant == "")
         case "float", "decimal":
             return True
         case ("boolean", "integer" | "decimal") | ("date", "datetime"):
             return False
         case "decimal", "integer":
-            return was.scale > 0 or was.size >= _digits(now)
+            return before.scale > 0 or before.size >= _digits(after)
         case _, "text":
-            return now.size < _length(was)
+            return after.size < _length(before)
     return True
 
 
-def _holds_less(was: ColumnType, now: ColumnType) -> bool:
-    if was.family == "integer":
-        signs = was.variant != now.variant and (now.variant == "unsigned" or now.size <= was.size)
-        return signs or now.size < was.size
-    return now.size < was.size or now.scale < was.scale
+def _has_smaller_range(before: ColumnType, after: ColumnType) -> bool:
+    if before.family == "integer":
+        signs = before.variant != after.variant and (after.variant == "unsigned" or after.size <= before.size)
+        return signs or after.size < before.size
+    return after.size < before.size or after.scale < before.scale
 
 
 def _digits(kind: ColumnType) -> int:
-    """How many digits an integer of that many bits has."""
+    """The number of digits of an integer with that many bits."""
     return len(str(2 ** int(kind.size - (kind.variant == ""))))
 
 
 def _length(kind: ColumnType) -> float:
-    """How many characters a value has as a text."""
+    """The number of characters of a value as text."""
     match kind.family:
         case "integer":
             return _digits(kind) + (kind.variant == "")

@@ -1,4 +1,4 @@
-"""What tables a database has, read from its catalogue: columns, keys, indexes, foreign keys and comments."""
+"""Reads the tables of a database from its catalog: columns, keys, indexes, foreign keys and comments."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ READERS: dict[Dialect, Reader] = {
 async def read_tables(
     client: BaseDBAsyncClient, dialect: Dialect, names: Collection[str] | None = None
 ) -> dict[str, TableInfo]:
-    """The tables of the database that the client is on, by their names; all of them, or those of `names` that exist.
+    """The tables of the client's database by name: all, or those of `names` that exist.
 
-    On PostgreSQL they are those of the schema in which the client makes tables. Views and partitions are none.
+    On PostgreSQL, these are the tables of the current schema. Views and partitions are omitted.
     """
     return await READERS[dialect](client, names)

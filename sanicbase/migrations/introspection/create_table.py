@@ -1,4 +1,4 @@
-"""What SQLite keeps in the text of a CREATE TABLE only: comments, collations, checks, and how columns are computed."""
+"""Parses CREATE TABLE of SQLite for what only its text contains: comments, collations, checks, computed columns."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sanicbase.migrations.statements import tokens
 __all__ = ["ColumnDefinition", "CreateTable", "parse_create_table", "significant_tokens", "split_brackets", "unquoted"]
 
 ESCAPES = {"n": "\n", "r": "\r", "0": "\0", "Z": "\032", "\\": "\\", "/": "/"}
-"""As Tortoise writes comments, for there is no other way to have `*/` in one."""
+"""Tortoise escapes `*/` in comments like this."""
 
 DEPTHS = {"(": 1, ")": -1}
 
 CONSTRAINTS = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"}
-"""What a definition begins with that is no column's."""
+"""The first words of a definition that is not a column."""
 
 
 @dataclass(frozen=True)
 class ColumnDefinition:
-    """What is told about a column."""
+    """The properties of a column."""
 
     tokens: tuple[str, ...] = ()
     comment: str = ""
 
     @property
     def collation(self) -> str:
-        """In capitals; empty for SQLite's usual one."""
+        """In upper case; empty for SQLite's default."""
         tokens = _tokens_after(self.tokens, "COLLATE")
         name = unquoted(tokens[0]).upper() if tokens else ""
         return "" if name == "BINARY" else name
@@ -42,19 +42,19 @@ class ColumnDefinition:
 
 @dataclass(frozen=True)
 class CreateTable:
-    """A table's statement, taken apart."""
+    """The parsed statement of a table."""
 
     columns: Mapping[str, ColumnDefinition] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
     without_rowid: bool = False
 
     def column(self, name: str) -> ColumnDefinition:
-        """What is told about the column of that name, capitals aside; nothing for an expression."""
+        """The properties of the column with that name, case-insensitively; empty for an expression."""
         return self.columns.get(name.lower(), ColumnDefinition())
 
 
 def parse_create_table(sql: str) -> CreateTable:
-    """The parts of a CREATE TABLE."""
+    """Parse a CREATE TABLE."""
     definitions, tail = _definitions(sql)
     columns = {unquoted(tokens[0]).lower(): ColumnDefinition(tuple(tokens), comment) for tokens, comment in definitions}
     return CreateTable(
@@ -67,12 +67,12 @@ def parse_create_table(sql: str) -> CreateTable:
 
 
 def significant_tokens(sql: str) -> list[str]:
-    """The pieces of a statement that mean something."""
+    """The tokens of a statement without white space."""
     return [piece for piece, kind in _pieces(sql) if kind not in ("space", "line", "comment")]
 
 
 def split_brackets(tokens: Sequence[str], start: int) -> tuple[list[list[str]], int]:
-    """The elements between the bracket that opens at `start` and the one that closes it, and where it goes on."""
+    """The elements between the parenthesis at `start` and its closing one, and the position after it."""
     elements: list[list[str]] = [[]]
     depth = 0
     for position in range(start, len(tokens)):
@@ -88,14 +88,14 @@ def split_brackets(tokens: Sequence[str], start: int) -> tuple[list[list[str]], 
 
 
 def unquoted(name: str) -> str:
-    """A name without its quotes."""
+    """A name without quotes."""
     if name[:1] in ('"', "`", "'"):
         return name[1:-1].replace(name[0] * 2, name[0])
     return name[1:-1] if name.startswith("[") else name
 
 
 def _definitions(sql: str) -> tuple[list[tuple[list[str], str]], list[str]]:
-    """The words and the comment of each definition, and the words behind the bracket: comments there are not kept."""
+    """The words and the comment of each definition, and the words after the parenthesis, without comments."""
     parts: list[tuple[list[str], list[str]]] = [([], [])]
     depth, passed = 0, False
     for piece, kind in _pieces(sql):
@@ -103,7 +103,7 @@ def _definitions(sql: str) -> tuple[list[tuple[list[str], str]], list[str]]:
         if kind == "space":
             passed = passed and "\n" not in piece
         elif kind in ("line", "comment"):
-            # Behind the comma, on the same line, it is about what stands before the comma.
+            # After a comma, a comment on the same line describes what precedes the comma.
             (parts[-2][1] if passed else comments).append(_comment(piece))
         else:
             depth += DEPTHS.get(piece, 0)
@@ -117,7 +117,7 @@ def _definitions(sql: str) -> tuple[list[tuple[list[str], str]], list[str]]:
 
 
 def _pieces(sql: str) -> Iterator[tuple[str, str | None]]:
-    """The tokens; numbers and operators are whole."""
+    """The tokens; numbers and operators are complete."""
     whole = ""
     for piece, kind in tokens(sql, "sqlite"):
         if kind == "other" and piece not in "(),":
@@ -134,11 +134,11 @@ def _pieces(sql: str) -> Iterator[tuple[str, str | None]]:
 def _comment(piece: str) -> str:
     if piece.startswith("--"):
         return piece[2:].strip()
-    return re.sub(r"\\(.)", lambda found: ESCAPES.get(found[1], found[0]), re.sub("^ | $", "", piece[2:-2]))
+    return re.sub(r"\\(.)", lambda match: ESCAPES.get(match[1], match[0]), re.sub("^ | $", "", piece[2:-2]))
 
 
 def _tokens_after(tokens: Sequence[str], keyword: str) -> list[str]:
-    """The words behind that one, which stands in no brackets; none when it does not stand there."""
+    """The words after that one, outside parentheses; none when it does not occur."""
     depth = 0
     for position, current in enumerate(tokens):
         depth += DEPTHS.get(current, 0)

@@ -1,4 +1,4 @@
-"""The tables of MySQL and MariaDB, from `information_schema`; where the two spell differently, as MariaDB does."""
+"""Reads the tables of MySQL and MariaDB from `information_schema`; where spellings differ, MariaDB's is used."""
 
 from __future__ import annotations
 
@@ -120,12 +120,12 @@ def _column(row: Row, table: Row, *, maria: bool, json: bool) -> ColumnInfo:
 
 
 def _text(value: object) -> str | None:
-    """MySQL has some of its catalogue's texts as bytes."""
+    """MySQL returns some texts of the catalog as bytes."""
     return value.decode() if isinstance(value, bytes) else None if value is None else str(value)
 
 
 def _quoted(value: str | None, kind: str) -> str | None:
-    """A literal that MySQL reports bare, as MariaDB reports it."""
+    """A literal that MySQL reports without quotes, in MariaDB's spelling."""
     if value is None or not TEXTUAL.match(kind) or NOW.fullmatch(value):
         return _default(value)
     return "'" + value.replace("'", "\\'") + "'"
@@ -143,7 +143,7 @@ def _index(rows: list[Row]) -> IndexInfo:
     first = rows[0]
     method = first["method"].lower()
     columns = tuple(row["plain"] or f"({row['expression']})" for row in rows)
-    # A full text or a spatial index has a prefix or an order of its own making.
+    # Full-text and spatial indexes have a prefix or an order that the server chooses.
     marks = [_mark(row) if method == "btree" else "" for row in rows]
     return IndexInfo(
         columns=columns,

@@ -1,4 +1,4 @@
-"""The tables of PostgreSQL, from its catalogue."""
+"""Reads the tables of PostgreSQL from its catalog."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _column(row: Row) -> ColumnInfo:
 
 
 def _default(expression: str, kind: str) -> str | None:
-    """The expression without the casts that PostgreSQL puts to literals."""
+    """The expression without the casts that PostgreSQL adds to literals."""
     if not expression or expression.startswith("NULL::"):
         return None
     if match := LITERAL.fullmatch(expression):

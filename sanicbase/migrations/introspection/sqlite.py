@@ -1,4 +1,4 @@
-"""The tables of SQLite, from its pragmas; what they leave out is read from the statement that SQLite keeps."""
+"""Reads the tables of SQLite from its pragmas, and the rest from the statement that SQLite keeps."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def _key(client: BaseDBAsyncClient, table: str) -> tuple[str, ...]:
 
 def _column(row: Row, creation: CreateTable, *, counted: bool) -> ColumnInfo:
     kind = _spelt(row["type"])
-    generated = counted and kind == "INTEGER"  # then it is another name of the rowid
+    generated = counted and kind == "INTEGER"  # then it is an alias of the rowid
     definition = creation.column(row["name"])
     return ColumnInfo(
         name=row["name"],
@@ -79,7 +79,7 @@ def _column(row: Row, creation: CreateTable, *, counted: bool) -> ColumnInfo:
 
 
 def _spelt(kind: str) -> str:
-    """A type in capitals with single spaces, and with none within brackets: SQLite keeps it as it was written."""
+    """A type in upper case with normalized spaces: SQLite keeps it as it was written."""
     return " ".join(kind.upper().split()).replace(" (", "(").replace("( ", "(").replace(", ", ",").replace(" )", ")")
 
 
@@ -120,7 +120,7 @@ def _parse_index(sql: str) -> tuple[list[str], str]:
 
 
 def _without_direction(element: list[str]) -> str:
-    """An expression without its direction, and without brackets around all of it."""
+    """An expression without its direction and outer parentheses."""
     if element[-1].upper() in ("ASC", "DESC"):
         element = element[:-1]
     if element[0] == "(" and split_brackets(element, 0)[1] == len(element):

@@ -1,7 +1,7 @@
-"""Tables as a database reports them: equal when they are, whoever made them and whatever their constraints are called.
+"""Tables as a database reports them. Two are equal whichever tool created them and named their constraints.
 
-The spelling of types, defaults and expressions is the database's own, one for each meaning: those of different
-dialects do not compare.
+Types, defaults and expressions have the database's spelling, one for each meaning: those of different dialects are not
+comparable.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ class ColumnInfo:
     """With its length or precision: `character varying(80)`, `bigint unsigned`, `VARCHAR(80)`."""
     nullable: bool = True
     default: str | None = None
-    """An SQL expression without a cast to the column's type; None when there is none, or it is NULL."""
+    """An SQL expression without a cast to the column's type; None when there is no default, or it is NULL."""
     generated: bool = False
-    """Whether the database counts it up: a serial, an identity, AUTO_INCREMENT, SQLite's rowid."""
+    """Whether the database generates it: a serial, an identity, AUTO_INCREMENT, SQLite's rowid."""
     computed: str = ""
-    """The SQL expression that it always is; empty for a column that is written."""
+    """The SQL expression of a computed column; empty for a column that is written."""
     on_update: str = ""
-    """What MySQL sets it to when the row is changed: `CURRENT_TIMESTAMP`."""
+    """The value that MySQL sets when the row is changed: `CURRENT_TIMESTAMP`."""
     collation: str = ""
-    """Empty for that of the table, or of the database."""
+    """Empty for the default of the table or the database."""
     comment: str = ""
 
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """An index, or a unique constraint, which is one as well; the primary key is none of them."""
+    """An index; unique constraints are indexes, primary keys are not."""
 
     columns: tuple[str, ...]
-    """In their order; an expression stands in brackets: `(lower(name))`."""
+    """In order; an expression is in parentheses: `(lower(name))`."""
     unique: bool = False
     method: str = "btree"
-    """Lower-case: `gin`, `fulltext`."""
+    """Lower case: `gin`, `fulltext`."""
     condition: str = ""
-    """Of a partial index, the SQL expression that its rows fulfil."""
+    """The SQL condition of a partial index."""
     options: tuple[str, ...] = ()
-    """What is not usual about it: `name DESC`, `name (10)` for a prefix, a class of operators, `INCLUDE name`."""
+    """Its options: `name DESC`, `name (10)` for a prefix, an operator class, `INCLUDE name`."""
     name: str = field(default="", compare=False)
     constraint: bool = field(default=False, compare=False, repr=False)
-    """Whether it was made as a constraint, and has to be dropped as one."""
+    """Whether it was created as a constraint, and must be dropped as one."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether its columns and its uniqueness are all there is to say about it."""
+        """Whether it has no properties besides its columns and its uniqueness."""
         expressions = any(column.startswith("(") for column in self.columns)
         return self.method == "btree" and not (self.condition or self.options or expressions)
 
@@ -63,44 +63,44 @@ class ForeignKeyInfo:
 
     columns: tuple[str, ...]
     table: str
-    """Of another schema it is `schema.table`."""
+    """For another schema, `schema.table`."""
     targets: tuple[str, ...]
-    """The columns there, one for each."""
+    """The referenced columns, in the order of `columns`."""
     on_delete: str = "NO ACTION"
-    """`CASCADE`, `RESTRICT`, `SET NULL`, `SET DEFAULT` or `NO ACTION`, which is what MySQL's RESTRICT is, too."""
+    """`CASCADE`, `RESTRICT`, `SET NULL`, `SET DEFAULT`, or `NO ACTION`, which includes MySQL's RESTRICT."""
     on_update: str = "NO ACTION"
     name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table. The order of its columns is that of the table, and makes no difference between two."""
+    """A table. The order of columns is that of the table, and is not compared."""
 
     name: str
     columns: Mapping[str, ColumnInfo]
     key: tuple[str, ...] = ()
-    """The columns of the primary key, in its order."""
+    """The columns of the primary key in order."""
     indexes: tuple[IndexInfo, ...] = ()
-    """In no order of anybody's."""
+    """Unordered."""
     foreign_keys: tuple[ForeignKeyInfo, ...] = ()
     checks: tuple[str, ...] = ()
     """The SQL of check and exclusion constraints."""
     collation: str = ""
-    """MySQL's for the columns that name none."""
+    """MySQL's collation for columns without one."""
     comment: str = ""
-    """SQLite keeps none."""
+    """SQLite has none."""
 
     def __post_init__(self) -> None:
-        # One order for each set, so that equal sets are equal.
+        # A canonical order, so that equal sets are equal.
         for name in ("indexes", "foreign_keys", "checks"):
             object.__setattr__(self, name, tuple(sorted(getattr(self, name), key=_rank)))
 
     @property
     def unique_sets(self) -> list[tuple[str, ...]]:
-        """The sets of columns that are unique together, besides the primary key."""
+        """The sets of columns that are unique together, without the primary key."""
         return [index.columns for index in self.indexes if index.unique and index.is_plain]
 
 
 def _rank(part: IndexInfo | ForeignKeyInfo | str) -> str:
-    """A text that is the same for equal parts."""
+    """A text that is equal for equal parts."""
     return part if isinstance(part, str) else repr(replace(part, name=""))

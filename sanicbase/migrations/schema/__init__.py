@@ -1,1 +1,1 @@
-"""What the tables of models are, how two states of them differ, and the SQL that makes the one from the other."""
+"""The tables of models, the differences between two states of them, and the SQL that migrates between them."""

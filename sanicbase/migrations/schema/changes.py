@@ -1,4 +1,4 @@
-"""How two states of a label's tables differ."""
+"""The differences between two states of a label's tables."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["Changes", "Renames", "TableChange", "diff_schemas", "has_index"]
 
 @dataclass(frozen=True)
 class Renames:
-    """What has another name now, and is the same."""
+    """The renames between two states."""
 
     tables: Mapping[str, str] = field(default_factory=dict)
     """`{"goods": "product"}`"""
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """`{("product", "title"): "name"}`, by the table's name now."""
+    """`{("product", "title"): "name"}`, with the new name of the table."""
 
     def inverted(self) -> Renames:
-        """The way back."""
+        """The reverse renames."""
         tables = {new: old for old, new in self.tables.items()}
         return Renames(tables, {(tables.get(table, table), new): old for (table, old), new in self.columns.items()})
 
 
 @dataclass(frozen=True)
 class TableChange:
-    """A table that stays. What is dropped is named as it was before; what is added or altered, as it is now."""
+    """A table in both states. Dropped parts have their old names, added and altered parts their new ones."""
 
     before: Table
     old: Table
-    """As before, but with the new names of tables and columns."""
+    """The old state, with the new names of tables and columns."""
     new: Table
     renamed_columns: tuple[tuple[str, str], ...]
     dropped_columns: tuple[Column, ...]
@@ -75,7 +75,7 @@ class TableChange:
 
 @dataclass(frozen=True)
 class Changes:
-    """What makes one state of the tables out of another. References go from later tables to earlier ones."""
+    """The changes from one state to another. Tables are ordered: they reference only earlier ones."""
 
     created: tuple[Table, ...]
     dropped: tuple[Table, ...]
@@ -83,7 +83,7 @@ class Changes:
 
 
 def diff_schemas(old: Schema, new: Schema, renames: Renames, dialect: Dialect) -> Changes:
-    """What is to be done to the old tables for them to be the new ones."""
+    """The changes that turn the old tables into the new ones."""
     moved = _moved(old, renames)
     kept = {name: pair for name, pair in moved.items() if name in new}
     retyped = {
@@ -107,7 +107,7 @@ def _type(column: Column) -> str:
 
 
 def _moved(old: Schema, renames: Renames) -> dict[str, tuple[Table, Table]]:
-    """Each old table as it was, and with the new names in it; by its new name."""
+    """Each old table unchanged, and with the new names; by its new name."""
     moved = {}
     for before in old.values():
         if (name := _name(before, renames)) is None:
@@ -122,7 +122,7 @@ def _moved(old: Schema, renames: Renames) -> dict[str, tuple[Table, Table]]:
 
 
 def _name(before: Table, renames: Renames) -> str | None:
-    """What the table is called from now on; None when another one takes its name."""
+    """The new name of the table; None when another table takes its name."""
     name = renames.tables.get(before.name, before.name)
     return None if name == before.name and name in renames.tables.values() else name
 
@@ -166,7 +166,7 @@ class _Indexes:
 
 
 class _ForeignKeys:
-    """On MySQL, which cannot rename one, it is made anew; so it is when the type of one of its columns changes."""
+    """MySQL cannot rename a foreign key, so it is recreated; also when the type of one of its columns changes."""
 
     def __init__(self, before: Table, old: Table, new: Table, retyped: set[tuple[str, str]], dialect: Dialect) -> None:
         was = {moved.identity: key for key, moved in zip(before.foreign_keys, old.foreign_keys, strict=True)}
@@ -188,13 +188,13 @@ def _must_be_recreated(was: ForeignKey, now: ForeignKey, before: Table, new: Tab
 
 
 def has_index(table: Table, column: str) -> bool:
-    """Whether a reference of the column needs no index of its own, which MySQL makes else, and drops for a better."""
+    """Whether a foreign key needs no index of its own, which MySQL otherwise creates and replaces automatically."""
     leading = [index.columns[0] for index in table.indexes if not index.kind]
     return column == table.key or column in leading
 
 
 def _sorted(tables: Mapping[str, Table]) -> list[Table]:
-    """Tables behind those that they refer to."""
+    """Tables after those that they reference."""
     graph = {
         name: [key.table for key in table.foreign_keys if key.table in tables and key.table != name]
         for name, table in tables.items()

@@ -15,13 +15,13 @@ __all__ = ["literal", "quote_name", "quote_text"]
 
 
 def quote_name(name: str, dialect: Dialect) -> str:
-    """The name of a table, a column or an index."""
+    """The quoted name of a table, a column or an index."""
     mark = "`" if dialect == "mysql" else '"'
     return f"{mark}{name.replace(mark, mark * 2)}{mark}"
 
 
 def quote_text(value: str, dialect: Dialect) -> str:
-    """A string. A backslash means something to MySQL only."""
+    """A string. Only MySQL treats backslashes specially."""
     if "\0" in value:
         raise MigrationError(
             _("{value!r} contains a NUL, which no database allows in a default or a comment. Remove it.", value=value)
@@ -32,13 +32,13 @@ def quote_text(value: str, dialect: Dialect) -> str:
 
 
 def literal(value: object, dialect: Dialect) -> str:
-    """The value, as a model writes it to that database. Raises TypeError for what has no literal."""
+    """The SQL literal of a value as a model writes it. Raises TypeError for a value without a literal."""
     match value:
         case None:
             return "NULL"
         case bool():
             return str(value).upper() if dialect == "postgres" else str(int(value))
-        case decimal.Decimal() if dialect == "sqlite":  # which has no exact numbers
+        case decimal.Decimal() if dialect == "sqlite":  # SQLite has no exact decimals
             return quote_text(str(value), dialect)
         case int() | decimal.Decimal():
             return str(value)
@@ -56,7 +56,7 @@ def literal(value: object, dialect: Dialect) -> str:
 
 
 def _moment(value: datetime.datetime | datetime.date | datetime.time, dialect: Dialect) -> str:
-    """As the database's driver writes it; PostgreSQL knows zones."""
+    """As the database's driver writes it; PostgreSQL has time zones."""
     if isinstance(value, datetime.datetime | datetime.time) and dialect != "postgres":
         value = to_utc(value)
     if isinstance(value, datetime.datetime | datetime.time) and dialect == "mysql":

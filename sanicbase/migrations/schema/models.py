@@ -1,4 +1,4 @@
-"""The tables that Tortoise's models are to have."""
+"""The tables of Tortoise's models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOW: dict[Dialect, str] = {
 UUID: dict[Dialect, str] = {
     "postgres": "gen_random_uuid()",
     "mysql": "(UUID())",
-    # Version 4, variant 1 (RFC 9562), as uuid4 makes them.
+    # Version 4, variant 1 (RFC 9562), like uuid4.
     "sqlite": (
         "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-' || "
         "substr('89ab', 1 + (abs(random()) % 4), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
@@ -40,24 +40,24 @@ UUID: dict[Dialect, str] = {
 
 
 def is_managed(model: type[Model]) -> bool:
-    """Whether migrations make the model's table: not when its `class Meta` says `managed = False`."""
+    """Whether migrations create the model's table: not with `managed = False` in its `class Meta`."""
     return getattr(model.Meta, "managed", None) is not False
 
 
 def schema_of_models(models: Iterable[type[Model]], client: BaseDBAsyncClient) -> Schema:
-    """The tables of the models in a database of that dialect, those between two models among them."""
+    """The tables of the models in a database of that dialect, including many-to-many tables."""
     managed = [model for model in models if is_managed(model)]
     model_tables = {model._meta.db_table for model in managed}
     tables: dict[str, Table] = {}
     for model in managed:
         for table in tables_of_model(model, client):
-            if table.model or table.name not in model_tables:  # a model may be the table between two others
+            if table.model or table.name not in model_tables:  # a model may be the table of a many-to-many relation
                 tables[table.name] = table
     return tables
 
 
 def tables_of_model(model: type[Model], client: BaseDBAsyncClient) -> list[Table]:
-    """The model's own table, and those between it and others."""
+    """The table of the model, and those of its many-to-many relations."""
     reader = _Reader(model, client)
     return [reader.table(), *reader.join_tables()]
 
@@ -136,7 +136,7 @@ class _Reader:
         return self._literal(field, default)
 
     def _filling(self, field: Field[Any]) -> str:
-        """SQL for the rows that are there before the column; empty where the model tells nothing."""
+        """SQL for existing rows in a new column; empty when the model does not define it."""
         if field.null or field.pk or field.has_db_default():
             return ""
         if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
@@ -148,7 +148,7 @@ class _Reader:
             return ""
         try:
             return self._literal(field, default() if callable(default) else default)
-        except (TypeError, ValueError, SanicBaseError):  # a function that wants more, a value without a literal
+        except (TypeError, ValueError, SanicBaseError):  # a function with parameters, or a value without a literal
             return ""
 
     def _literal(self, field: Field[Any], value: object) -> str:
@@ -181,7 +181,7 @@ class _Reader:
         return Index(name, columns, kind=index.INDEX_TYPE, extra=index.extra)
 
     def _columns(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The columns of fields, also where a relation is named and not its column."""
+        """The columns of fields; a relation stands for its column."""
         projection = self._meta.fields_db_projection
         columns = []
         for name in names:
@@ -208,7 +208,7 @@ class _Reader:
 
 
 def _distinct(indexes: Iterable[Index]) -> Iterator[Index]:
-    """Each index once, and each with a name of its own: two on the same columns differ in what follows them."""
+    """Each index once, with a unique name: two on the same columns differ in their options."""
     once = {index.identity: index for index in indexes}
     names: set[str] = set()
     for index in once.values():

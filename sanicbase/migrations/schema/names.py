@@ -1,4 +1,4 @@
-"""The names that a database gives to what has none, and Tortoise to the rest. Tables made by either are the same."""
+"""The default names of the database and of Tortoise, so that tables of either tool are the same."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from sanicbase.migrations.statements import Dialect
 
 __all__ = ["foreign_key_name", "primary_key_name", "unique_name"]
 
-MAX_NAME_BYTES = 63  # bytes of a name of PostgreSQL
+MAX_NAME_BYTES = 63  # bytes of a name in PostgreSQL
 
 
 def unique_name(table: str, column: str, dialect: Dialect) -> str:
-    """The constraint that `UNIQUE` behind a column makes; on SQLite nothing has this name."""
+    """The constraint of `UNIQUE` after a column; SQLite has no name for it."""
     return _postgres(table, column, "key") if dialect == "postgres" else column
 
 
 def foreign_key_name(table: str, column: str, hashed: str, dialect: Dialect) -> str:
-    """The constraint of a reference: Tortoise names it on MySQL only."""
+    """The constraint of a foreign key: Tortoise names it on MySQL only."""
     return _postgres(table, column, "fkey") if dialect == "postgres" else hashed
 
 
@@ -25,13 +25,13 @@ def primary_key_name(table: str) -> str:
 
 
 def _postgres(table: str, column: str, label: str) -> str:
-    """`makeObjectName` of PostgreSQL: the longer of the two gives way.
+    """`makeObjectName` of PostgreSQL: the longer part is truncated.
 
     https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c
     """
     first, second = table.encode(), column.encode()
-    room = MAX_NAME_BYTES - len(label) - 1 - (1 if column else 0)
-    while len(first) + len(second) > room:
+    available = MAX_NAME_BYTES - len(label) - 1 - (1 if column else 0)
+    while len(first) + len(second) > available:
         if len(first) > len(second):
             first = first[:-1]
         else:

@@ -1,4 +1,4 @@
-"""The state of the models that a migration keeps: aerich's description of them, with the tables as they are."""
+"""The state of the models in a migration file: aerich's description of them, with their tables."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from sanicbase.migrations.statements import Dialect
 __all__ = ["schema_of_state", "state_of_models"]
 
 TABLES = "tables"
-"""Beside the models in the state; no model's name is without a dot."""
+"""The key beside the models in the state; names of models contain a dot."""
 UNSET = "__NOT_SET__"
 
 
 def state_of_models(label: str, connection: str) -> dict[str, Any]:
-    """What the migrations of a label keep about its models as they are now."""
+    """The current state of a label's models, as its migrations record it."""
     schema = schema_of_models(Tortoise.apps[label].values(), get_connection(connection))
     return {**get_models_describe(label), TABLES: [table.to_json() for table in schema.values()]}
 
 
 def schema_of_state(state: Mapping[str, Any], dialect: Dialect) -> Schema:
-    """The tables that a migration has left; of a file that aerich alone has made, as far as its description tells."""
+    """The tables after a migration; for a file that aerich wrote, as far as its description contains them."""
     if TABLES in state:
         return {read["name"]: Table.from_json(read) for read in state[TABLES]}
     described = _AerichDescription(state, dialect)
@@ -40,7 +40,7 @@ def schema_of_state(state: Mapping[str, Any], dialect: Dialect) -> Schema:
 
 
 class _AerichDescription:
-    """Tables out of aerich's description of models."""
+    """Tables from aerich's description of models."""
 
     def __init__(self, state: Mapping[str, Any], dialect: Dialect) -> None:
         self._state = state
@@ -99,7 +99,7 @@ class _AerichDescription:
         return f"{serial} NOT NULL PRIMARY KEY"
 
     def _default(self, default: object) -> str:
-        """What Tortoise described by its `repr` was an expression; of another one nothing is known."""
+        """The SQL of a default. Tortoise describes an expression by its `repr`; `Now()` is the only one known here."""
         if default == "Now()":
             return "CURRENT_TIMESTAMP(6)" if self._dialect == "mysql" else "CURRENT_TIMESTAMP"
         return literal(default, self._dialect)
@@ -150,7 +150,7 @@ class _AerichDescription:
         columns = tuple(Column(column, self._type(end["pk_field"])) for column, end in ends)
         index = replace(self._plain("uidx", name, tuple(column for column, _ in ends)), unique=True)
         keys = tuple(self._reference(name, column, end, field["on_delete"]) for column, end in ends)
-        if self._dialect == "mysql":  # which has named them itself
+        if self._dialect == "mysql":  # MySQL has chosen the names
             keys = tuple(replace(key, name=f"{name}_ibfk_{number}") for number, key in enumerate(keys, 1))
             index = replace(index, constraint=True)
         return Table(
@@ -163,5 +163,5 @@ class _AerichDescription:
 
 
 def _hash(length: int, *parts: str) -> str:
-    """As in Tortoise's names of indexes and references."""
+    """How Tortoise names indexes and foreign keys."""
     return sha256(";".join(parts).encode()).hexdigest()[:length]

@@ -1,4 +1,4 @@
-"""A table as a database has it: plain values, which a migration keeps as the state of the models."""
+"""A table as a database has it: plain values, which a migration records as the state of the models."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ __all__ = ["Column", "ForeignKey", "Index", "Schema", "Table"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column. `default` and `filling` are SQL; so is `generated`, all that follows the name of a generated key."""
+    """A column. `default` and `filling` are SQL; `generated` is the definition of a generated key after its name."""
 
     name: str
     type: str
     null: bool = False
     default: str = ""
-    """The database's own default."""
+    """The default in the database."""
     filling: str = ""
-    """What rows get that were there before the column: the default that the model has in Python."""
+    """The value of existing rows in a new column: the model's default in Python."""
     generated: str = ""
     comment: str = ""
 
     @property
     def identity(self) -> tuple[str, str, bool, str, str, str]:
-        """What makes two columns the same for a database."""
+        """What distinguishes two columns for a database."""
         return self.name, self.type, self.null, self.default, self.generated, self.comment
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index, or a unique constraint. Expressions stand among the columns in parentheses."""
+    """An index, or a unique constraint. Expressions are in parentheses among the columns."""
 
     name: str
     columns: tuple[str, ...]
     unique: bool = False
     constraint: bool = False
-    """Whether it is a part of the table, and not an index beside it."""
+    """Whether it is a part of the table, and not a separate index."""
     kind: str = ""
     """GIN, FULLTEXT and the like."""
     extra: str = ""
-    """What follows the columns: ` WHERE …`."""
+    """The options after the columns: ` WHERE …`."""
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two indexes the same, whatever they are called."""
+        """What distinguishes two indexes besides their names."""
         return self.columns, self.unique, self.constraint, self.kind, self.extra
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A reference of one column to a column of a table."""
+    """A foreign key of one column to a column of a table."""
 
     name: str
     column: str
@@ -62,13 +62,13 @@ class ForeignKey:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two of them the same, whatever they are called."""
+        """What distinguishes two foreign keys besides their names."""
         return self.column, self.schema, self.table, self.to_column, self.on_delete
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with all that belongs to it."""
+    """A table with all its parts."""
 
     name: str
     columns: tuple[Column, ...]
@@ -79,14 +79,14 @@ class Table:
     comment: str = ""
     schema: str | None = None
     model: str = ""
-    """The model it is made from: `shop.Goods`; empty for a table between two models."""
+    """The model: `shop.Goods`; empty for a many-to-many table."""
 
     def column(self, name: str) -> Column | None:
-        """The column of that name."""
+        """The column with that name."""
         return next((column for column in self.columns if column.name == name), None)
 
     def renamed(self, name: str) -> Table:
-        """The same table with another name."""
+        """The table with another name."""
         references = tuple(
             replace(key, table=name) if (key.table, key.schema) == (self.name, self.schema) else key
             for key in self.foreign_keys
@@ -94,7 +94,7 @@ class Table:
         return replace(self, name=name, foreign_keys=references)
 
     def with_column_renamed(self, old: str, new: str) -> Table:
-        """The same table, in which a column has another name."""
+        """The table with a column renamed."""
         return replace(
             self,
             columns=tuple(replace(part, name=new) if part.name == old else part for part in self.columns),
@@ -107,12 +107,12 @@ class Table:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The table as JSON takes it."""
+        """The table in JSON form."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Table:
-        """The table of such JSON."""
+        """The table from its JSON form."""
         return cls(
             **{
                 **data,
@@ -124,4 +124,4 @@ class Table:
 
 
 Schema = Mapping[str, Table]
-"""The tables of one label by their names."""
+"""The tables of one label by name."""

@@ -180,9 +180,9 @@ async def test_filters_relations_and_other_queries_go_together_with_a_cursor(she
     writer = await Writer.create(name="Ann")
     keys = [UUID(int=n) for n in range(6)]
     await Book.bulk_create([Book(id=key, title="t", writer_id=writer.id if key.int % 2 else None) for key in keys])
-    found = Book.filter(writer__name="Ann").select_related("writer")
-    first = await keyset_page(found, ("writer_id", "-title"), size=2)
-    second = await keyset_page(found, ("writer_id", "-title"), cursor=first.next, size=2)
+    books = Book.filter(writer__name="Ann").select_related("writer")
+    first = await keyset_page(books, ("writer_id", "-title"), size=2)
+    second = await keyset_page(books, ("writer_id", "-title"), cursor=first.next, size=2)
     assert [book.id.int for book in [*first.items, *second.items]] == [5, 3, 1]
     assert second.items[0].writer == writer
     pages = await asyncio.gather(*(keyset_page(Book.all(), size=2) for _ in range(3)))
@@ -194,12 +194,12 @@ async def test_numbers_that_only_some_databases_have_are_positions_there(shelf: 
         pytest.skip("only PostgreSQL keeps them all")
     weights = [None, math.nan, math.inf, -math.inf, 0.0]
     await Book.bulk_create([Book(id=UUID(int=n), title="t", weight=weight) for n, weight in enumerate(weights)])
-    found, cursor = [], None
+    ids, cursor = [], None
     for _ in weights:
         page = await keyset_page(Book.all(), ("weight",), cursor=cursor, size=1)
-        found += [book.id.int for book in page.items]
+        ids += [book.id.int for book in page.items]
         cursor = page.next
-    assert (found, cursor) == ([3, 4, 2, 1, 0], None)
+    assert (ids, cursor) == ([3, 4, 2, 1, 0], None)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def asked(cls: Any = BookQuery, **arguments: str | list[str]) -> Any:
 def refused(cls: Any = BookQuery, **arguments: str | list[str]) -> list[tuple[str, str]]:
     with pytest.raises(InvalidQuery) as caught:
         asked(cls, **arguments)
-    assert all(str(mistake) for mistake in caught.value.mistakes)
-    return [(mistake.path, mistake.code) for mistake in caught.value.mistakes]
+    assert all(str(error) for error in caught.value.errors)
+    return [(error.path, error.code) for error in caught.value.errors]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def refused(cls: Any = BookQuery, **arguments: str | list[str]) -> list[tuple[st
     ],
 )
 def test_text_becomes_what_the_column_has(name: str, text: str | list[str], value: object) -> None:
-    found = getattr(asked(**{name: text}), name)
-    assert (type(found), found) == (type(value), value)
+    parsed = getattr(asked(**{name: text}), name)
+    assert (type(parsed), parsed) == (type(value), value)
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_lists_are_bounded_and_each_value_is_looked_at() -> None:
     assert refused(title__not_in=["a", "b\0"]) == [("title__not_in.1", "nul_character")]
 
 
-def test_all_mistakes_are_told_at_once_with_what_is_allowed() -> None:
+def test_all_errors_are_reported_at_once_with_the_allowed_values() -> None:
     with pytest.raises(InvalidQuery) as caught:
         asked(NoteQuery, titel="x", order="size", size="1000")
-    told = {mistake.path: str(mistake) for mistake in caught.value.mistakes}
-    assert told["titel"] == "There is no filter 'titel'. Allowed: cursor, size, order, text__icontains, id__in."
-    assert told["order"] == "There is no order 'size'. Allowed: text, -text."
-    assert "100" in told["size"]
+    messages = {error.path: str(error) for error in caught.value.errors}
+    assert messages["titel"] == "There is no filter 'titel'. Allowed: cursor, size, order, text__icontains, id__in."
+    assert messages["order"] == "There is no order 'size'. Allowed: text, -text."
+    assert "100" in messages["size"]
     assert len(refused(**{f"x{n}": "" for n in range(1000)})) == 20
 
 
@@ -354,9 +354,9 @@ async def test_wildcards_are_characters_like_others(shelf: Store) -> None:
     for operator in TEXTUAL:
         for part in parts:
             page = await asked(size="50", **{f"title__{operator}": part}).fetch(Book.all())
-            found = sorted(book.title for book in page.items)
+            titles = sorted(book.title for book in page.items)
             wanted = sorted(text for text in texts if meant[operator.removeprefix("i")](text, part))
-            assert found == wanted, (operator, part)
+            assert titles == wanted, (operator, part)
 
 
 SUSPECTS = ["", "\0", "\ud800", "0", "-1", "1.5", "1e400", "nan", "inf", "true", "null", "\\", "%", "'", '"', "{x}"]
@@ -378,7 +378,7 @@ async def rows_or_refusal(arguments: dict[str, list[str]]) -> bool:
     try:
         query = BookQuery.parse(arguments)
     except InvalidQuery as exc:
-        str([(mistake.path, mistake.code, str(mistake)) for mistake in exc.mistakes]).encode()  # as an answer must be
+        str([(error.path, error.code, str(error)) for error in exc.errors]).encode()  # as an answer must be
         return True
     assert len((await query.fetch(Book.all())).items) <= 1
     return False

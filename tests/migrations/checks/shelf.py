@@ -30,8 +30,8 @@ async def filled(store: Store, *, rows: bool = True, more: str = "") -> DeskConf
 
 async def checked(config: DeskConfig, **depth: Any) -> list[Finding]:
     """What is found about upgrades of the service's own label. Its files tell nothing of models."""
-    found = await everything(config, **depth)
-    return [each for each in found if each.direction == "upgrade" and each.code != "models.unwritten"]
+    findings = await everything(config, **depth)
+    return [finding for finding in findings if finding.direction == "upgrade" and finding.code != "models.unwritten"]
 
 
 async def everything(config: DeskConfig, **depth: Any) -> list[Finding]:
@@ -43,4 +43,4 @@ async def everything(config: DeskConfig, **depth: Any) -> list[Finding]:
 
 def codes(findings: list[Finding]) -> list[tuple[str, int]]:
     """The findings in short: `("column.drop", 1)`."""
-    return [(each.code, each.statement) for each in findings]
+    return [(finding.code, finding.statement) for finding in findings]

@@ -14,7 +14,7 @@ LOST = "-- accept: downgrade.loses-data (there is a dump)\n" + BACK
 
 
 async def left(config: DeskConfig) -> list[tuple[str, int]]:
-    return [each for each in codes(await everything(config)) if each[0] != "models.unwritten"]
+    return [code for code in codes(await everything(config)) if code[0] != "models.unwritten"]
 
 
 async def test_a_finding_that_is_accepted(store: Store) -> None:

@@ -13,12 +13,12 @@ async def test_two_files_with_one_number(store: Store) -> None:
     config = await filled(store)
     write("1_1_one", "SELECT 1", "SELECT 1")
     write("1_2_other", "SELECT 1", "SELECT 1")
-    found = await checked(config)
-    assert [(each.code, each.file) for each in found] == [
+    findings = await checked(config)
+    assert [(finding.code, finding.file) for finding in findings] == [
         ("number.twice", "migrations/desk/1_1_one.py"),
         ("number.twice", "migrations/desk/1_2_other.py"),
     ]
-    assert "1_2_other.py has the number 1 as well" in found[0].sentence
+    assert "1_2_other.py has the number 1 as well" in findings[0].sentence
     await up(config)
     assert await checked(config) == []
 

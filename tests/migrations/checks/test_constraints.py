@@ -12,34 +12,34 @@ from sanicbase.migrations.status import labels_of, migration_databases
 from tests.db.opening import Store, library_config
 
 
-async def found(store: Store, taken_out: str = "") -> list[Finding]:
+async def findings_of(store: Store, taken_out: str = "") -> list[Finding]:
     """What is found about the first migration of the models, without what is taken out of one statement."""
     async with migration_databases(library_config(store, "tests.migrations.checks.goods")) as opened:
         (label,) = labels_of(opened)
-        made = initial_draft(label.name, label.connection, label.dialect)
-        statements = [re.sub(taken_out, "", statement) for statement in made.upgrade]
-        assert sum(one != other for one, other in zip(statements, made.upgrade, strict=True)) == bool(taken_out)
-        write_draft(label.folder, "init", replace(made, upgrade=tuple(filter(None, statements))))
+        draft = initial_draft(label.name, label.connection, label.dialect)
+        statements = [re.sub(taken_out, "", statement) for statement in draft.upgrade]
+        assert sum(one != other for one, other in zip(statements, draft.upgrade, strict=True)) == bool(taken_out)
+        write_draft(label.folder, "init", replace(draft, upgrade=tuple(filter(None, statements))))
         return await check_label(opened, label, CheckOptions())
 
 
 async def test_what_the_models_have_is_made(store: Store) -> None:
-    assert await found(store) == []
+    assert await findings_of(store) == []
 
 
 async def test_a_default_that_the_database_does_not_get(store: Store) -> None:
-    (finding,) = await found(store, " DEFAULT 7")
+    (finding,) = await findings_of(store, " DEFAULT 7")
     assert (finding.code, finding.severity) == ("column.no-default", "error")
     assert finding.sentence.startswith("The model has a database default for goods.stock (7), ")
 
 
 async def test_a_table_between_two_models_without_its_unique_index(store: Store) -> None:
     part = r"UNIQUE KEY `uidx_goods_maker\w*` \([^)]*\),\s*"
-    (finding,) = await found(store, part if store.kind == "aiomysql" else "CREATE UNIQUE INDEX .*goods_maker.*")
+    (finding,) = await findings_of(store, part if store.kind == "aiomysql" else "CREATE UNIQUE INDEX .*goods_maker.*")
     assert (finding.code, finding.severity) == ("index.missing", "error")
     assert finding.sentence.startswith("In the models goods_id, maker_id are unique together in goods_maker, ")
 
 
 async def test_a_column_that_is_not_unique(store: Store) -> None:
-    (finding,) = await found(store, r',\s*(CONSTRAINT "\w+" )?UNIQUE (KEY `\w+` )?\(["`]name["`]\)')
+    (finding,) = await findings_of(store, r',\s*(CONSTRAINT "\w+" )?UNIQUE (KEY `\w+` )?\(["`]name["`]\)')
     assert (finding.code, "name are unique together in maker" in finding.sentence) == ("index.missing", True)

@@ -34,7 +34,7 @@ PEN = "id INT PRIMARY KEY, name VARCHAR(40), price DECIMAL(10,2) NOT NULL, note 
 async def test_a_dropped_column_that_has_rows(store: Store) -> None:
     config = await filled(store)
     write("1_1_drop", "UPDATE pen SET name = 'c'; ALTER TABLE pen DROP COLUMN note")
-    (finding,) = [each for each in await checked(config) if each.code == "column.drop"]
+    (finding,) = [finding for finding in await checked(config) if finding.code == "column.drop"]
     assert (finding.severity, finding.file, finding.statement) == ("error", "migrations/desk/1_1_drop.py", 2)
     assert finding.sentence.startswith("pen.note is dropped with the values of 2 rows, ")
 
@@ -49,9 +49,9 @@ async def test_a_dropped_column_of_an_empty_table(store: Store) -> None:
 async def test_a_dropped_table(store: Store) -> None:
     config = await filled(store, more="CREATE TABLE cap (size INT)")
     write("1_1_drop", "DROP TABLE cap; DROP TABLE IF EXISTS lid; DROP TABLE pen")
-    found = await checked(config)
-    assert codes(found) == [("table.drop", 3)]
-    assert found[0].sentence.startswith("pen is dropped with its 2 rows, ")
+    findings = await checked(config)
+    assert codes(findings) == [("table.drop", 3)]
+    assert findings[0].sentence.startswith("pen is dropped with its 2 rows, ")
 
 
 async def test_a_column_that_is_dropped_and_added_with_another_name(store: Store) -> None:
@@ -104,8 +104,8 @@ async def test_not_null_without_a_default_on_an_empty_table(store: Store) -> Non
 async def test_a_column_that_is_required_and_has_null(store: Store) -> None:
     config = await filled(store)
     write("1_1_require", REQUIRED[store.kind])
-    found = [code for code, _ in codes(await checked(config))]
-    assert found == ["column.not-null"]
+    found_codes = [code for code, _ in codes(await checked(config))]
+    assert found_codes == ["column.not-null"]
     with pytest.raises(MigrationError):
         await up(config)
     write("1_1_require", f"UPDATE pen SET note = 'n' WHERE note IS NULL; {REQUIRED[store.kind]}")
@@ -136,8 +136,8 @@ async def test_a_column_that_an_earlier_migration_of_rows_has_filled(store: Stor
 async def test_a_type_that_holds_less(store: Store, column: str, type_: str, is_found: bool) -> None:
     config = await filled(store)
     write("1_1_type", NARROWED[store.kind].format(column, type_, column, type_))
-    found = [each for each in await checked(config) if each.code == "column.narrowed"]
-    assert [each.severity for each in found] == ["warning" if store.kind == "sqlite" else "error"] * is_found
+    findings = [finding for finding in await checked(config) if finding.code == "column.narrowed"]
+    assert [finding.severity for finding in findings] == ["warning" if store.kind == "sqlite" else "error"] * is_found
 
 
 async def test_a_rebuilt_table_loses_what_is_not_copied(store: Store) -> None:

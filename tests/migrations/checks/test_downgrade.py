@@ -11,7 +11,9 @@ ADD, DROP = "ALTER TABLE pen ADD COLUMN {}", "ALTER TABLE pen DROP COLUMN {}"
 
 async def back(config: DeskConfig) -> list[tuple[str, int]]:
     """What is found about downgrades."""
-    return [(each.code, each.statement) for each in await everything(config) if each.direction == "downgrade"]
+    return [
+        (finding.code, finding.statement) for finding in await everything(config) if finding.direction == "downgrade"
+    ]
 
 
 async def test_an_empty_downgrade(store: Store) -> None:
@@ -33,14 +35,14 @@ async def test_a_downgrade_that_drops_what_the_upgrade_has_made(store: Store) ->
 async def test_a_downgrade_that_makes_again_what_was_dropped(store: Store) -> None:
     config = await filled(store)
     write("1_1_drop", DROP.format("note"), ADD.format("note TEXT"))
-    (finding,) = [each for each in await everything(config) if each.direction == "downgrade"]
+    (finding,) = [item for item in await everything(config) if item.direction == "downgrade"]
     assert (finding.code, finding.statement) == ("downgrade.loses-data", 1)
     assert finding.sentence.startswith("The downgrade recreates pen.note without ")
 
 
 async def test_a_downgrade_that_loses_nothing(store: Store) -> None:
     config = await filled(store)
-    there = "ALTER TABLE pen RENAME COLUMN name TO title; CREATE INDEX pen_title ON pen (title)"
-    gone = "DROP INDEX pen_title" + " ON pen" * (store.kind == "aiomysql")
-    write("1_1_rename", there, f"{gone}; ALTER TABLE pen RENAME COLUMN title TO name")
+    upgrade = "ALTER TABLE pen RENAME COLUMN name TO title; CREATE INDEX pen_title ON pen (title)"
+    drop_index = "DROP INDEX pen_title" + " ON pen" * (store.kind == "aiomysql")
+    write("1_1_rename", upgrade, f"{drop_index}; ALTER TABLE pen RENAME COLUMN title TO name")
     assert await back(config) == []

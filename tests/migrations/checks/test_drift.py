@@ -20,7 +20,7 @@ from tests.migrations.desk import write
 MODULE = "tests.migrations.checks.goods"
 
 
-async def found(store: Store, *changes: str, module: str = MODULE) -> list[Finding]:
+async def findings_of(store: Store, *changes: str, module: str = MODULE) -> list[Finding]:
     """What is found after the first migration was applied, and the tables were changed by hand."""
     config = library_config(store, MODULE)
     async with migration_databases(config) as opened:
@@ -36,7 +36,7 @@ async def found(store: Store, *changes: str, module: str = MODULE) -> list[Findi
 
 
 async def test_a_database_that_its_migration_has_made(store: Store) -> None:
-    assert await found(store) == []
+    assert await findings_of(store) == []
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ async def test_a_database_that_its_migration_has_made(store: Store) -> None:
     ],
 )
 async def test_a_table_that_was_changed(store: Store, change: str, severity: str, sentence: str) -> None:
-    findings = await found(store, change)
-    assert [(each.code, each.severity) for each in findings] == [("database.drift", severity)] * bool(severity)
-    assert all(each.sentence.startswith(sentence) for each in findings)
+    findings = await findings_of(store, change)
+    assert [(finding.code, finding.severity) for finding in findings] == [("database.drift", severity)] * bool(severity)
+    assert all(finding.sentence.startswith(sentence) for finding in findings)
 
 
 @pytest.mark.parametrize(
@@ -93,51 +93,55 @@ async def test_a_column_that_was_changed(store: Store, postgres: str, mysql: str
     change = {"postgres": postgres, "aiomysql": mysql}.get(store.kind)
     if not change:
         pytest.skip("there is no such statement, or the name of the constraint is a hash")
-    (finding,) = await found(store, change)
+    (finding,) = await findings_of(store, change)
     assert re.match(sentence, finding.sentence), finding.sentence
 
 
 async def test_an_index_that_was_dropped(store: Store) -> None:
     async with migration_databases(library_config(store, MODULE)) as opened:
         (label,) = labels_of(opened)
-        made = initial_draft(label.name, label.connection, label.dialect)
-        name = next(each.name for table in made.changes.created for each in table.indexes if each.columns == ("title",))
-    (finding,) = await found(store, f"DROP INDEX {name}" + " ON goods" * (store.kind == "aiomysql"))
+        draft = initial_draft(label.name, label.connection, label.dialect)
+        name = next(
+            index.name for table in draft.changes.created for index in table.indexes if index.columns == ("title",)
+        )
+    (finding,) = await findings_of(store, f"DROP INDEX {name}" + " ON goods" * (store.kind == "aiomysql"))
     assert finding.sentence.startswith("The table goods has no index on title in the database: ")
     assert f"INDEX {name} ON goods (title)" in re.sub('["`]', "", finding.remedy)
 
 
 async def test_models_that_have_changed(store: Store) -> None:
-    findings = await found(store, module="tests.migrations.checks.other_makers")
-    assert sorted(each.code for each in findings) == ["column.drop", "column.not-null", "models.unwritten"]
-    assert [each.file for each in findings] == [""] * 3
+    findings = await findings_of(store, module="tests.migrations.checks.other_makers")
+    assert sorted(finding.code for finding in findings) == ["column.drop", "column.not-null", "models.unwritten"]
+    assert [finding.file for finding in findings] == [""] * 3
     assert findings[-1].remedy == "Write the next one: sanicGuider migrate make library"
 
 
 async def test_models_that_have_more(store: Store) -> None:
-    found_before = await found(store, module="tests.migrations.checks.more_makers")
-    assert {each.code for each in found_before if each.severity == "error"} == {"models.unwritten"}
-    warned = [each.sentence.partition(" ")[0] for each in found_before if each.code == "column.no-default"]
+    found_before = await findings_of(store, module="tests.migrations.checks.more_makers")
+    assert {finding.code for finding in found_before if finding.severity == "error"} == {"models.unwritten"}
+    warned = [finding.sentence.partition(" ")[0] for finding in found_before if finding.code == "column.no-default"]
     assert sorted(warned) == ["maker.country", "maker.motto"]
     async with migration_databases(library_config(store, "tests.migrations.checks.more_makers")) as opened:
         (label,) = labels_of(opened)
         write_draft(
             label.folder, "more", next_draft(label.name, "default", label.dialect, last_state(label.folder) or {})
         )
-        pending = [each for each in await check_label(opened, label, CheckOptions()) if each.direction == "upgrade"]
-        assert {each.code for each in pending} == {"column.no-default"}
+        pending = [
+            finding for finding in await check_label(opened, label, CheckOptions()) if finding.direction == "upgrade"
+        ]
+        assert {finding.code for finding in pending} == {"column.no-default"}
         await apply(opened, [label], Options(), Report())
         assert await check_label(opened, label, CheckOptions()) == []
 
 
 async def test_models_that_may_have_another_name(store: Store) -> None:
-    (finding,) = await found(store, module="tests.migrations.checks.products")
+    (finding,) = await findings_of(store, module="tests.migrations.checks.products")
     assert finding.sentence.startswith("goods was removed and product was added. Is it a rename? ")
     assert "sanicGuider migrate make --rename goods:product" in finding.remedy
 
 
 async def test_models_are_not_compared_with_those_of_another_database(store: Store) -> None:
-    assert await found(store) == []
+    assert await findings_of(store) == []
     other = {"sqlite": "postgres", "postgres": "mysql", "aiomysql": "sqlite"}[store.kind]
     write("1_1_other", "SELECT 1", head=f"DIALECT = {other!r}", label="library")
     async with migration_databases(library_config(store, MODULE)) as opened:

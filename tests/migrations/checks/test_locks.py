@@ -52,7 +52,7 @@ async def test_an_index_that_is_made_beside_writes(store: Store) -> None:
 async def test_a_statement_that_goes_through_a_large_table(store: Store) -> None:
     config = await filled(store)
     write("1_1_type", LONG[store.kind])
-    (finding,) = [each for each in await checked(config, large=2) if each.code != "lock.no-timeout"]
+    (finding,) = [item for item in await checked(config, large=2) if item.code != "lock.no-timeout"]
     assert (finding.code, finding.sentence.startswith("pen has 2 rows, ")) == ("table.locks", True)
     assert await checked(config, large=3) == []
 

@@ -163,15 +163,15 @@ PEN: dict[Dialect, TableInfo] = {
 
 async def test_everything_about_a_table_is_read(store: Store) -> None:
     dialect = DIALECTS[store.kind]
-    found = await tables_after(store, MAKER[dialect])
-    assert found.keys() == {"pen", "maker"}
-    assert found["pen"] == PEN[dialect]
-    assert list(found["pen"].columns) == list(PEN[dialect].columns)
-    assert found["pen"].unique_sets == [("colour", "price")]
-    assert found["maker"].columns["id"].generated
+    tables = await tables_after(store, MAKER[dialect])
+    assert tables.keys() == {"pen", "maker"}
+    assert tables["pen"] == PEN[dialect]
+    assert list(tables["pen"].columns) == list(PEN[dialect].columns)
+    assert tables["pen"].unique_sets == [("colour", "price")]
+    assert tables["maker"].columns["id"].generated
     collations = {"sqlite": "NOCASE", "postgres": "C", "mysql": "utf8mb4_bin"}
-    assert found["maker"].columns["name"].collation == collations[dialect]
-    assert await tables_after(store, names=["pen", "cap"]) == {"pen": found["pen"]}
+    assert tables["maker"].columns["name"].collation == collations[dialect]
+    assert await tables_after(store, names=["pen", "cap"]) == {"pen": tables["pen"]}
     assert await tables_after(store, names=[]) == {}
 
 
@@ -283,7 +283,7 @@ async def test_what_tortoise_makes_is_read_as_its_models_say(store: Store) -> No
     dialect = DIALECTS[store.kind]
     async with opened(store, STOCK):
         tables = await read_tables(get_connection("default"), dialect)
-    counted = {name for name, table in tables.items() if any(each.generated for each in table.columns.values())}
+    counted = {name for name, table in tables.items() if any(column.generated for column in table.columns.values())}
     assert counted - {"aerich"} == {"stock_depot", "stock_article", "stock_term"}
     if dialect != "sqlite":  # which keeps none
         assert tables["stock_depot"].comment == "仓库：that's where C:\\things are"
@@ -294,7 +294,7 @@ async def test_what_tortoise_makes_is_read_as_its_models_say(store: Store) -> No
     held = {key.columns: key.on_delete for key in tables["stock_holding"].foreign_keys}
     assert held[("depot_id",)] == "SET NULL"
     assert held[("shelf_id",)] == ("NO ACTION" if dialect == "mysql" else "RESTRICT")
-    defaults = {name: each.default for name, each in tables["stock_holding"].columns.items() if each.default}
+    defaults = {name: column.default for name, column in tables["stock_holding"].columns.items() if column.default}
     assert defaults.keys() == {"state", "report", "amount", "price", "ratio", "ready", "big", "at", "later", "rank"}
     assert defaults["report"] == "'it''s new'"
     assert (defaults["amount"], defaults["big"], defaults["rank"]) == ("-3", str(2**40), "7")

@@ -66,7 +66,7 @@ class Described:
     @property
     def plain(self) -> list[str]:
         """Fields that hold a value."""
-        return [name for name, each in self.attributes.items() if each.kind != "ManyToMany" and not each.is_relation]
+        return [name for name, item in self.attributes.items() if item.kind != "ManyToMany" and not item.is_relation]
 
     def uses(self, name: str) -> bool:
         return name in self.unique or any(name in index for index in self.indexes)
@@ -129,8 +129,8 @@ def models_of(models: Models) -> ModuleType:
             "unique_together": (model.unique,) if model.unique else (),
             "indexes": tuple(Index(fields=list(index)) for index in model.indexes),
         }
-        made = type(name, (Model,), {**attributes, "__module__": "program", "Meta": type("Meta", (), meta)})
-        setattr(module, name, made)
+        model_class = type(name, (Model,), {**attributes, "__module__": "program", "Meta": type("Meta", (), meta)})
+        setattr(module, name, model_class)
     return module
 
 
@@ -153,18 +153,18 @@ def programs(length: int) -> st.SearchStrategy[list[Change]]:
 def _program(draw: st.DrawFn, length: int) -> list[Change]:
     names = (f"thing{number}" for number in itertools.count())
     models: Models = {"Shop": Described({"name": Attribute("Char")}), "Goods": Described({})}
-    made = [Change("made", models)]
-    while len(made) < length:
+    program = [Change("made", models)]
+    while len(program) < length:
         verb = draw(st.sampled_from(VERBS))
-        change = verb(draw, made[-1].models, names)
+        change = verb(draw, program[-1].models, names)
         if change is not None:
-            made.append(change)
-    return made
+            program.append(change)
+    return program
 
 
-def _pick(draw: st.DrawFn, models: Models, wanted: Callable[[Described, str], bool]) -> tuple[str, str] | None:
-    found = [(name, each) for name, model in models.items() for each in model.attributes if wanted(model, each)]
-    return draw(st.sampled_from(found)) if found else None
+def _pick(draw: st.DrawFn, models: Models, is_wanted: Callable[[Described, str], bool]) -> tuple[str, str] | None:
+    candidates = [(name, item) for name, model in models.items() for item in model.attributes if is_wanted(model, item)]
+    return draw(st.sampled_from(candidates)) if candidates else None
 
 
 def _put(models: Models, name: str, attribute: str, value: Attribute) -> Models:
@@ -184,7 +184,7 @@ def _drop(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | Non
     if picked is None:
         return None
     model, name = picked
-    left = {each: value for each, value in models[model].attributes.items() if each != name}
+    left = {item: value for item, value in models[model].attributes.items() if item != name}
     return Change(f"drop {model}.{name}", {**models, model: replace(models[model], attributes=left)})
 
 
@@ -196,9 +196,9 @@ def _rename(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | N
     described = models[model]
 
     def renamed(many: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if each == name else each for each in many)
+        return tuple(new if item == name else item for item in many)
 
-    attributes = {new if each == name else each: value for each, value in described.attributes.items()}
+    attributes = {new if item == name else item: value for item, value in described.attributes.items()}
     moved = replace(
         described,
         attributes=attributes,
@@ -289,14 +289,14 @@ def _unique_together(draw: st.DrawFn, models: Models, names: Iterator[str]) -> C
 def _relation(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change:
     model, name = draw(st.sampled_from(sorted(models))), next(names)
     # In one direction, and to itself: Tortoise makes no tables in circles.
-    to = draw(st.sampled_from([each for each in models if list(models).index(each) <= list(models).index(model)]))
+    to = draw(st.sampled_from([item for item in models if list(models).index(item) <= list(models).index(model)]))
     if draw(st.booleans()):
         options = {"to": to, "null": True, "on_delete": draw(st.sampled_from([fields.CASCADE, fields.SET_NULL]))}
         attribute = Attribute("ForeignKey", options)
     else:
         attribute = Attribute("ManyToMany", {"to": to})
-        same = [each for each in models[model].attributes.values() if each == attribute]
-        back = [each for each in models[to].attributes.values() if each == Attribute("ManyToMany", {"to": model})]
+        same = [item for item in models[model].attributes.values() if item == attribute]
+        back = [item for item in models[to].attributes.values() if item == Attribute("ManyToMany", {"to": model})]
         if same or back:  # they would share a table
             attribute = Attribute("ForeignKey", {"to": to, "null": True})
     return Change(f"relate {model}.{name} {attribute}", _put(models, model, name, attribute))
@@ -355,16 +355,16 @@ def _add_model(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change:
 
 def _drop_model(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change | None:
     used = {
-        each.options["to"]
+        item.options["to"]
         for name, model in models.items()
-        for each in model.attributes.values()
-        if "to" in each.options and each.options["to"] != name
+        for item in model.attributes.values()
+        if "to" in item.options and item.options["to"] != name
     }
     free = sorted(set(models) - used)
     if len(models) < 2 or not free:
         return None
-    gone = draw(st.sampled_from(free))
-    return Change(f"no model {gone}", {name: model for name, model in models.items() if name != gone})
+    dropped = draw(st.sampled_from(free))
+    return Change(f"no model {dropped}", {name: model for name, model in models.items() if name != dropped})
 
 
 def _rename_model(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Change:
@@ -372,7 +372,7 @@ def _rename_model(draw: st.DrawFn, models: Models, names: Iterator[str]) -> Chan
 
     def moved(model: Described) -> Described:
         attributes = {
-            name: each.but(to=new) if each.options.get("to") == old else each for name, each in model.attributes.items()
+            name: item.but(to=new) if item.options.get("to") == old else item for name, item in model.attributes.items()
         }
         return replace(model, attributes=attributes)
 

@@ -58,7 +58,7 @@ class Bench:
 
     async def _state(self, change: Change) -> tuple[Schema, Mapping[str, TableInfo]]:
         module = models_of(change.models)
-        models: list[type[Model]] = [each for each in vars(module).values() if isinstance(each, type)]
+        models: list[type[Model]] = [value for value in vars(module).values() if isinstance(value, type)]
         Tortoise.init_models([module], "models", _init_relations=False)
         for model in models:
             model._meta.default_connection = "default"
@@ -68,9 +68,9 @@ class Bench:
         generator = self.client.schema_generator(self.client)
         generator._get_models_to_create = lambda: models
         await self.client.execute_script(generator.get_create_schema_sql(False))
-        made = await self.tables()
+        tables = await self.tables()
         await self.empty()
-        return schema, made
+        return schema, tables
 
     async def tables(self) -> Mapping[str, TableInfo]:
         """What is there; on SQLite without comments, for which no table is rebuilt."""
@@ -108,8 +108,10 @@ class Bench:
 
     async def _insert(self, table: Table, number: int) -> None:
         references = {key.column for key in table.foreign_keys}
-        there = [each for each in table.columns if not each.generated]
-        values = {each.name: number if each.name in references else self._value(each, number) for each in there}
+        existing = [column for column in table.columns if not column.generated]
+        values = {
+            column.name: number if column.name in references else self._value(column, number) for column in existing
+        }
         if not values:
             values = {table.key: number}
         names = ", ".join(quote_name(name, self.dialect) for name in values)
@@ -156,24 +158,24 @@ async def run(bench: Bench, program: Sequence[Change]) -> None:
     await bench.carry_out(statements_of(diff_schemas({}, states[0][0], Renames(), bench.dialect), bench.dialect))
     assert await bench.tables() == states[0][1]
     await bench.fill(states[0][0])
-    for change, (old, _), (new, made) in zip(program[1:], states, states[1:], strict=False):
+    for change, (old, _), (new, tables) in zip(program[1:], states, states[1:], strict=False):
         renames = detect_renames(old, new, RenameAnswers(change.renames), None)
         note(f"-- {change.said}")
         before = await bench.counts(old)
         await bench.carry_out(statements_of(diff_schemas(old, new, renames, bench.dialect), bench.dialect))
-        assert await bench.tables() == made
+        assert await bench.tables() == tables
         after = await bench.counts(new)
         kept = {renames.tables.get(name, name): count for name, count in before.items()}
         assert {name: after[name] for name in kept if name in after} == {n: c for n, c in kept.items() if n in after}
         await bench.fill(new)
         ways.append((diff_schemas(new, old, renames.inverted(), bench.dialect), renames.inverted()))
-    for (way, back), (old, made), (new, _) in zip(
+    for (way, back), (old, tables), (new, _) in zip(
         reversed(ways), reversed(states[:-1]), reversed(states), strict=False
     ):
         note("-- back")
         before = await bench.counts(new)
         await bench.carry_out(statements_of(way, bench.dialect, reverse=True))
-        assert await bench.tables() == made
+        assert await bench.tables() == tables
         after = await bench.counts(old)
         kept = {back.tables.get(name, name): count for name, count in before.items()}
         assert {name: after[name] for name in kept if name in after} == {n: c for n, c in kept.items() if n in after}

@@ -31,18 +31,18 @@ GOODS, PRODUCT = schema(table("goods", TITLE)), schema(table("product", TITLE))
 
 
 def test_yes_is_a_rename_and_no_is_another_table() -> None:
-    asked = []
+    questions = []
 
     def ask(old: str, new: str) -> bool:
-        asked.append((old, new))
-        return len(asked) == 1
+        questions.append((old, new))
+        return len(questions) == 1
 
     assert detect_renames(GOODS, PRODUCT, RenameAnswers(), ask) == Renames({"goods": "product"}, {})
     assert detect_renames(GOODS, PRODUCT, RenameAnswers(), ask) == Renames({}, {})
-    assert asked == [("goods", "product"), ("goods", "product")]
+    assert questions == [("goods", "product"), ("goods", "product")]
 
 
-def test_without_anybody_to_ask_it_is_said_beforehand_or_refused() -> None:
+def test_without_a_terminal_answers_come_from_options_or_it_is_refused() -> None:
     with pytest.raises(MigrationError, match="--rename goods:product  or  --drop goods"):
         detect_renames(GOODS, PRODUCT, RenameAnswers(), None)
     assert detect_renames(GOODS, PRODUCT, RenameAnswers({"goods": "product"}), None).tables == {"goods": "product"}
@@ -51,20 +51,20 @@ def test_without_anybody_to_ask_it_is_said_beforehand_or_refused() -> None:
 
 def test_a_column_is_asked_by_the_name_that_its_table_has_now() -> None:
     new = schema(table("product", NAME, PRICE))
-    asked = []
+    questions = []
 
     def ask(old: str, new: str) -> bool:
-        asked.append((old, new))
+        questions.append((old, new))
         return True
 
-    found = detect_renames(GOODS, new, RenameAnswers({"goods": "product"}), ask)
-    assert found.columns == {("product", "title"): "name"}
-    assert asked == [("product.title", "product.name")]
+    renames = detect_renames(GOODS, new, RenameAnswers({"goods": "product"}), ask)
+    assert renames.columns == {("product", "title"): "name"}
+    assert questions == [("product.title", "product.name")]
     with pytest.raises(MigrationError, match=r"--rename product\.title:product\.name"):
         detect_renames(GOODS, new, RenameAnswers({"goods": "product"}), None)
-    said = RenameAnswers({"goods": "product", "product.title": "product.name"})
-    assert detect_renames(GOODS, new, said, None) == found
-    assert detect_renames(GOODS, new, RenameAnswers({"goods": "product", "product.title": "name"}), None) == found
+    answers = RenameAnswers({"goods": "product", "product.title": "product.name"})
+    assert detect_renames(GOODS, new, answers, None) == renames
+    assert detect_renames(GOODS, new, RenameAnswers({"goods": "product", "product.title": "name"}), None) == renames
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_an_answer_to_no_question_is_refused(answers: RenameAnswers) -> None:
 def test_a_table_between_two_models_follows_them() -> None:
     old = schema(table("goods", TITLE), table("tag", NAME), link("goods_tag", "goods", "tag"))
     new = schema(table("product", TITLE), table("tag", NAME), link("product_tag", "product", "tag"))
-    found = detect_renames(old, new, RenameAnswers({"goods": "product"}), None)
-    assert found.tables == {"goods": "product", "goods_tag": "product_tag"}
-    assert found.columns == {("product_tag", "goods_id"): "product_id"}
-    assert found.inverted() == Renames(
+    renames = detect_renames(old, new, RenameAnswers({"goods": "product"}), None)
+    assert renames.tables == {"goods": "product", "goods_tag": "product_tag"}
+    assert renames.columns == {("product_tag", "goods_id"): "product_id"}
+    assert renames.inverted() == Renames(
         {"product": "goods", "product_tag": "goods_tag"}, {("goods_tag", "product_id"): "goods_id"}
     )

@@ -52,23 +52,23 @@ async def test_tables_are_read_as_they_were_written(dialect: Dialect) -> None:
     assert len(of_models()) > 10
 
 
-async def test_a_description_alone_tells_nearly_as_much(dialect: Dialect) -> None:
+async def test_a_description_alone_is_nearly_complete(dialect: Dialect) -> None:
     described = schema_of_state(as_in_a_file(get_models_describe("library")), dialect)
     models = of_models()
     assert described.keys() == models.keys()
     for name, table in models.items():
-        report, columns = described[name], [replace(each, filling="") for each in table.columns]
-        assert {each.name: each.type for each in report.columns} == {each.name: each.type for each in columns}
-        assert {each.name: each.null for each in report.columns} == {each.name: each.null for each in columns}
-        assert {each.name: each.comment for each in report.columns} == {each.name: each.comment for each in columns}
-        assert {each.name: each.generated for each in report.columns} == {each.name: each.generated for each in columns}
+        report, columns = described[name], [replace(item, filling="") for item in table.columns]
+        assert {item.name: item.type for item in report.columns} == {item.name: item.type for item in columns}
+        assert {item.name: item.null for item in report.columns} == {item.name: item.null for item in columns}
+        assert {item.name: item.comment for item in report.columns} == {item.name: item.comment for item in columns}
+        assert {item.name: item.generated for item in report.columns} == {item.name: item.generated for item in columns}
         assert (report.key, report.comment, report.model) == (table.key, table.comment, table.model)
-        assert {each.identity for each in report.indexes} == {each.identity for each in table.indexes}
-        assert {each.name for each in report.indexes} == {each.name for each in table.indexes}
+        assert {item.identity for item in report.indexes} == {item.identity for item in table.indexes}
+        assert {item.name for item in report.indexes} == {item.name for item in table.indexes}
         if table.model:  # those between two models were named by MySQL itself
             assert set(report.foreign_keys) == set(table.foreign_keys)
 
 
 async def test_nothing_has_changed_between_the_same_models(dialect: Dialect) -> None:
-    found = diff_schemas(of_models(), of_models(), Renames(), dialect)
-    assert (found.created, found.dropped, found.changed) == ((), (), ())
+    changes = diff_schemas(of_models(), of_models(), Renames(), dialect)
+    assert (changes.created, changes.dropped, changes.changed) == ((), (), ())

@@ -39,13 +39,13 @@ class Bench:
 
     def pen(self, *columns: Column, generated: str | None = None, key: str = "id", name: str = "pen") -> Schema:
         generated = self.small if generated is None else generated
-        there = Column("id", "BIGINT", generated=generated)
-        return {name: Table(name, (there, *columns), key, model="shop.Pen")}
+        key_column = Column("id", "BIGINT", generated=generated)
+        return {name: Table(name, (key_column, *columns), key, model="shop.Pen")}
 
     async def change(self, old: Schema, new: Schema, renames: Renames | None = None, *, back: bool = False) -> None:
-        found = diff_schemas(old, new, renames or Renames(), self.dialect)
+        changes = diff_schemas(old, new, renames or Renames(), self.dialect)
         async with without_foreign_keys(self.client), self.client._in_transaction() as db:
-            for statement in statements_of(found, self.dialect, reverse=back):
+            for statement in statements_of(changes, self.dialect, reverse=back):
                 await execute(db, statement)
             await check_foreign_keys(db)
 
@@ -77,13 +77,13 @@ async def test_a_number_that_was_given_is_not_given_again(bench: Bench) -> None:
 
 
 async def test_a_key_that_becomes_generated_goes_on_behind_the_highest(bench: Bench) -> None:
-    given, counted = bench.pen(SIZE, generated=""), bench.pen(SIZE, generated=bench.large)
-    await bench.change({}, given)
+    plain, counted = bench.pen(SIZE, generated=""), bench.pen(SIZE, generated=bench.large)
+    await bench.change({}, plain)
     await execute(bench.client, "INSERT INTO pen (id, size) VALUES (41, 1)")
-    await bench.change(given, counted)
+    await bench.change(plain, counted)
     await execute(bench.client, "INSERT INTO pen (size) VALUES (2)")
     assert await bench.rows("SELECT id, size FROM pen ORDER BY id") == [(41, 1), (42, 2)]
-    await bench.change(counted, given)
+    await bench.change(counted, plain)
     await execute(bench.client, "INSERT INTO pen (id, size) VALUES (7, 3)")
     assert await bench.rows("SELECT id FROM pen ORDER BY id") == [(7,), (41,), (42,)]
 
@@ -141,7 +141,7 @@ def test_a_nul_is_refused_with_a_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         (unique_name("goods", "slug", "postgres"), "goods_slug_key"),
         (unique_name("t" * 70, "c" * 20, "postgres"), "t" * 38 + "_" + "c" * 20 + "_key"),
@@ -151,8 +151,8 @@ def test_a_nul_is_refused_with_a_remedy() -> None:
         (primary_key_name("t" * 70), "t" * 58 + "_pkey"),
     ],
 )
-def test_names_are_those_of_the_databases(name: str, wanted: str) -> None:
-    assert name == wanted
+def test_names_are_those_of_the_databases(name: str, expected: str) -> None:
+    assert name == expected
 
 
 async def test_postgres_gives_these_names(postgres_url: str) -> None:
@@ -162,9 +162,9 @@ async def test_postgres_gives_these_names(postgres_url: str) -> None:
         script = f'CREATE TABLE "{table}" (id INT PRIMARY KEY, "{column}" INT UNIQUE REFERENCES "{table}" (id))'
         await client.execute_script(script)
         rows = await client.execute_query_dict("SELECT conname AS name FROM pg_constraint WHERE conname LIKE 'tttt%'")
-    wanted = {
+    expected = {
         primary_key_name(table),
         unique_name(table, column, "postgres"),
         foreign_key_name(table, column, "", "postgres"),
     }
-    assert {row["name"] for row in rows} == wanted
+    assert {row["name"] for row in rows} == expected

@@ -1,4 +1,4 @@
-"""The SQL of changes, a writer for each kind of database."""
+"""Generates the SQL of changes, with a writer for each kind of database."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ WRITERS: dict[Dialect, type[Writer]] = {"postgres": PostgresWriter, "mysql": MyS
 
 
 def statements_of(changes: Changes, dialect: Dialect, *, safe: bool = False, reverse: bool = False) -> list[str]:
-    """The statements that carry the changes out, in order, without semicolons.
+    """The statements that make the changes, in order, without semicolons.
 
-    `safe` leaves tables that are there as they are. `reverse` fills a required column that comes back with the neutral
-    value of its type, for its own are gone. Raises MigrationError for a change that no statement makes.
+    `safe` skips existing tables. `reverse` fills a required column that is added again with the neutral value of its
+    type, because its values are lost. Raises MigrationError for a change that no statement can make.
     """
     return list(WRITERS[dialect](safe=safe, reverse=reverse).script(changes))

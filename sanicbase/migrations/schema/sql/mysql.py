@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: each statement commits itself, and is about one table."""
+"""MySQL and MariaDB: each statement changes one table and commits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sanicbase.migrations.statements import Dialect
 __all__ = ["MySQLWriter"]
 
 NO_DEFAULT = re.compile(r"(TINY|MEDIUM|LONG)?(TEXT|BLOB)\b|JSON\b|GEOMETRY\b", re.IGNORECASE)
-"""Types for which MySQL takes no constant as a default."""
+"""Types that cannot have a constant default in MySQL."""
 
 
 class MySQLWriter(ServerWriter):
@@ -36,7 +36,7 @@ class MySQLWriter(ServerWriter):
         return f" COMMENT {self.quote_text(column.comment)}" if column.comment else ""
 
     def _drop_references(self, change: TableChange) -> Iterator[str]:
-        """The index that the server has made for a reference stays when that goes, so it is dropped as well."""
+        """The index that the server created for a foreign key stays when that is dropped, so it is dropped as well."""
         table = self.table_name(change.before)
         for key in change.dropped_foreign_keys:
             yield f"ALTER TABLE {table} DROP FOREIGN KEY {self.quote_name(key.name)}"
@@ -62,7 +62,7 @@ class MySQLWriter(ServerWriter):
             yield from self._alter_column(table, was, now)
         for column in change.added_columns:
             yield from self._add_column(table, column)
-        for column in change.dropped_columns:  # last, for a table has one column at least
+        for column in change.dropped_columns:  # last, since a table needs at least one column
             yield f"ALTER TABLE {table} DROP COLUMN {self.quote_name(column.name)}"
         for index in change.added_indexes:
             yield f"ALTER TABLE {table} ADD {self._index(index)}"
@@ -70,13 +70,14 @@ class MySQLWriter(ServerWriter):
             yield f"ALTER TABLE {table} COMMENT={self.quote_text(change.new.comment)}"
 
     def _add_column(self, table: str, column: Column) -> Iterator[str]:
-        """The server fills a required column with what it calls implicit defaults; here it has to be told, or fails."""
+        """The server would fill a required column with its implicit default; instead, a value is set or the statement
+        fails."""
         name = self.quote_name(column.name)
         if column.null or column.default or column.generated:
             yield f"ALTER TABLE {table} ADD COLUMN {self.column(column)}"
             return
         filling = self.filling(column)
-        if filling and "(" not in filling and not NO_DEFAULT.match(column.type):  # without touching the rows
+        if filling and "(" not in filling and not NO_DEFAULT.match(column.type):  # without rewriting the rows
             comment = self.column_comment(column)
             yield f"ALTER TABLE {table} ADD COLUMN {name} {column.type} NOT NULL DEFAULT {filling}{comment}"
             yield f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT"

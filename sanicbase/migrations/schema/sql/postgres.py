@@ -1,4 +1,4 @@
-"""PostgreSQL: every change has a statement, and all are in one transaction."""
+"""PostgreSQL: every change is a statement, and all are in one transaction."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class PostgresWriter(ServerWriter):
         yield from self._comments(new, change.old)
 
     def _add_column(self, table: str, column: Column) -> Iterator[str]:
-        """A constant default costs no rewrite of the table; it is taken away again, for the model has none there."""
+        """A constant default does not rewrite the table; it is removed again, because the model has no database
+        default."""
         needs_value = not (column.null or column.default or column.generated)
         filling = self.filling(column) if needs_value else ""
         default = f" DEFAULT {filling}" if filling else ""
@@ -113,7 +114,7 @@ class PostgresWriter(ServerWriter):
             yield f"{alter} DROP NOT NULL"
 
     def _generate(self, table: Table, was: Column, now: Column, alter: str) -> Iterator[str]:
-        """A key whose numbers a sequence gives has no type of its own: it is its type, the sequence and a default."""
+        """A serial is not a type of its own: it is an integer type, a sequence and a default."""
         old, new = _serial(was), _serial(now)
         sequence = f"{table.name}_{now.name}_seq"[:63]
         if was.generated and not now.generated:
@@ -132,7 +133,7 @@ class PostgresWriter(ServerWriter):
             yield f"{alter} SET DEFAULT nextval({self.quote_text(here)})"
 
     def _on_sequence(self, table: Table, column: Column, verb: str, more: str = "") -> str:
-        """A statement about the sequence of a column, which may be called otherwise than the column by now."""
+        """A statement about the sequence of a column, whose name may differ from that of the column."""
         sequence = f"pg_get_serial_sequence({self.quote_text(self.table_name(table))}, {self.quote_text(column.name)})"
         return f"DO $$ BEGIN EXECUTE format('{verb} %s{more}', {sequence}); END $$"
 

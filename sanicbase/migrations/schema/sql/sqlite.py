@@ -1,4 +1,4 @@
-"""SQLite: what its ALTER TABLE cannot do is done by a new table that takes the rows and then the name."""
+"""SQLite: a change that its ALTER TABLE does not support creates a new table, copies the rows and renames it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sanicbase.migrations.statements import Dialect
 __all__ = ["SQLiteWriter"]
 
 ESCAPES = str.maketrans({"\\": "\\\\", "/": "\\/", "\n": "\\n", "\r": "\\r"})
-"""As Tortoise writes comments, in which `*/` would end them."""
+"""Tortoise escapes `*/` in comments like this."""
 
 
 class SQLiteWriter(Writer):
-    """Foreign keys are off while the statements run, for a table is dropped.
+    """Foreign keys are disabled while the statements run, because a table is dropped.
 
     https://www.sqlite.org/lang_altertable.html#otheralter
     """
@@ -57,7 +57,7 @@ class SQLiteWriter(Writer):
         return _comment(column.comment)
 
     def constraint(self, name: str) -> str:
-        return ""  # nobody ever asks for it
+        return ""  # never executed
 
     def _rename(self, change: TableChange) -> Iterator[str]:
         table = self.table_name(change.new)
@@ -89,7 +89,7 @@ class SQLiteWriter(Writer):
         ]
         names, selected = (", ".join(part) for part in zip(*values, strict=True))
         yield f"INSERT INTO {new} ({names}) SELECT {selected} FROM {old}"
-        if _is_counted(table) and _is_counted(change.old):  # a number that was given is not given again
+        if _is_counted(table) and _is_counted(change.old):  # so that numbers are not reused
             yield f"DELETE FROM sqlite_sequence WHERE name = {self.quote_text(name)}"
             yield (
                 f"INSERT INTO sqlite_sequence (name, seq) SELECT {self.quote_text(name)}, seq FROM sqlite_sequence "
@@ -100,7 +100,7 @@ class SQLiteWriter(Writer):
         yield from self._indexes(table)
 
     def _value(self, column: Column, was: Column | None) -> str:
-        """What the rows get in the column; empty to leave it to its default."""
+        """The value of existing rows in the column; empty for its default."""
         name = self.quote_name(column.name)
         value = "" if column.null or column.generated else column.default or self.filling(column)
         if was is None:
@@ -121,7 +121,7 @@ class SQLiteWriter(Writer):
 
 
 def _needs_rebuild(change: TableChange) -> bool:
-    """Comments alone are no reason: SQLite has none but in the text of its statements."""
+    """A comment alone does not rebuild the table: SQLite keeps comments only in the text of its statements."""
     retyped = [was for was, now in change.altered_columns if was.identity[:-1] != now.identity[:-1]]
     added = [column for column in change.added_columns if not column.null or column.default or column.generated]
     indexes = [column for column in (*change.dropped_indexes, *change.added_indexes) if column.constraint]

@@ -1,4 +1,4 @@
-"""What the databases' statements have in common."""
+"""The statements that all databases have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sanicbase.migrations.statements import Dialect
 
 __all__ = ["ServerWriter", "Writer"]
 
-# What a column of a type is filled with that nobody knows a value for.
+# Fills a column of that type when no value is known.
 NEUTRAL: tuple[tuple[str, str], ...] = (
     (r"JSON|.*\[\]", "'{}'"),
     (r"UUID", "'00000000-0000-0000-0000-000000000000'"),
@@ -40,10 +40,10 @@ class Writer(ABC):
 
     @abstractmethod
     def script(self, changes: Changes) -> Iterator[str]:
-        """All statements, in order."""
+        """All statements in order."""
 
     def create(self, table: Table, name: str | None = None) -> Iterator[str]:
-        """A table, under another name if one is given, and the indexes that are not part of it."""
+        """A table, optionally under another name, and the indexes that are separate statements."""
         parts = [
             *(self.column(column, is_key=column.name == table.key) for column in table.columns),
             *self.constraints(table),
@@ -54,14 +54,14 @@ class Writer(ABC):
 
     @abstractmethod
     def constraints(self, table: Table) -> Iterator[str]:
-        """What a table has inside of its parentheses behind the columns."""
+        """The table elements after the columns."""
 
     def table_options(self, table: Table) -> str:
-        """What follows the parentheses."""
+        """The table options after the closing parenthesis."""
         return ""
 
     def column(self, column: Column, *, is_key: bool = False) -> str:
-        """A column as CREATE TABLE and ADD COLUMN take it."""
+        """A column definition for CREATE TABLE and ADD COLUMN."""
         if column.generated:
             return f"{self.quote_name(column.name)} {column.generated}{self.column_comment(column)}"
         null = "" if column.null else " NOT NULL"
@@ -70,11 +70,11 @@ class Writer(ABC):
         return f"{self.quote_name(column.name)} {column.type}{null}{key}{default}{self.column_comment(column)}"
 
     def column_comment(self, column: Column) -> str:
-        """The comment where it is a part of the column."""
+        """The comment as a part of the column definition."""
         return ""
 
     def reference(self, key: ForeignKey) -> str:
-        """A reference as a part of a table."""
+        """A foreign key as a table element."""
         target = self.name(key.table, key.schema)
         return (
             f"{self.constraint(key.name)}FOREIGN KEY ({self.quote_name(key.column)}) "
@@ -82,17 +82,17 @@ class Writer(ABC):
         )
 
     def constraint(self, name: str) -> str:
-        """How the name of a part of a table is given."""
+        """The name of a constraint in a definition."""
         return f"CONSTRAINT {self.quote_name(name)} "
 
     def filling(self, column: Column) -> str:
-        """What rows get in a required column that comes, or is required from now on; empty where nothing is known."""
+        """The value of existing rows in a column that is added as required or becomes required; empty if unknown."""
         if column.filling or not self._reverse:
             return column.filling
         return next(value for pattern, value in NEUTRAL if re.match(pattern, column.type, re.IGNORECASE))
 
     def columns(self, index: Index) -> str:
-        """The columns of an index, and expressions as they are."""
+        """The columns of an index, and expressions unchanged."""
         return ", ".join(column if _is_expression(column) else self.quote_name(column) for column in index.columns)
 
     def quote_name(self, name: str) -> str:
@@ -109,7 +109,7 @@ class Writer(ABC):
         return self.name(table.name, table.schema)
 
     def refuse_other_key(self, change: TableChange) -> None:
-        """Raise MigrationError when another column is the primary key, which has no statement that keeps all rows."""
+        """Raise MigrationError when the primary key changes to another column, which no statement does for all rows."""
         if change.old.key != change.new.key:
             table, old, new = change.new.name, change.old.key, change.new.key
             raise MigrationError(
@@ -124,7 +124,8 @@ class Writer(ABC):
 
 
 class ServerWriter(Writer):
-    """PostgreSQL's and MySQL's order: what is in the way goes first, under its old name; references come last."""
+    """The order for PostgreSQL and MySQL: obstacles are dropped first, under their old names; foreign keys come
+    last."""
 
     def script(self, changes: Changes) -> Iterator[str]:
         for change in changes.changed:
@@ -146,21 +147,21 @@ class ServerWriter(Writer):
 
     @abstractmethod
     def _drop_references(self, change: TableChange) -> Iterator[str]:
-        """Foreign keys that go, or are made anew."""
+        """Drop foreign keys that are removed or recreated."""
 
     @abstractmethod
     def _drop_indexes(self, change: TableChange) -> Iterator[str]:
-        """Indexes that go."""
+        """Drop removed indexes."""
 
     @abstractmethod
     def _rename(self, change: TableChange) -> Iterator[str]:
-        """The table, its columns and its constraints."""
+        """Alter the table, its columns and its constraints."""
 
     @abstractmethod
     def _alter(self, change: TableChange) -> Iterator[str]:
-        """Columns, indexes and comments."""
+        """Add columns, indexes and comments."""
 
 
 def _is_expression(column: str) -> bool:
-    """As Tortoise tells them apart."""
+    """How Tortoise distinguishes them."""
     return any(mark in column for mark in ("(", ")", " ", '"', ".", ":"))
