@@ -1,4 +1,4 @@
-"""The size of one request to Redis, which blocks all other clients while Redis answers it.
+"""The size of one request to Redis. While Redis handles a request, all other clients wait.
 
 Writes are bounded by the number of keys and by bytes. Readers do not know the size of an entry in advance: they assume
 that of the last entries, so one request for much larger entries may return BATCH * MAX_VALUE_BYTES bytes.
@@ -20,17 +20,19 @@ MAX_VALUE_BYTES = 256 * 1024  # bytes of a value that is stored
 T = TypeVar("T")
 
 
-def in_batches(items: Sequence[T], *, size: Callable[[T], int] | None = None, most: int = BATCH) -> Iterator[list[T]]:
-    """The items in batches of at most `most` items and, by their `size`, BATCH_BYTES bytes; one item may be larger."""
+def in_batches(
+    items: Sequence[T], *, size: Callable[[T], int] | None = None, max_items: int = BATCH
+) -> Iterator[list[T]]:
+    """The items in batches of at most `max_items` and, by their `size`, BATCH_BYTES bytes; one item may be larger."""
     remaining = iter(items)
     if size is None:
-        while batch := list(islice(remaining, most)):
+        while batch := list(islice(remaining, max_items)):
             yield batch
         return
     batch, total = [], 0
     for item in remaining:
         item_size = size(item)
-        if batch and (len(batch) == most or total + item_size > BATCH_BYTES):
+        if batch and (len(batch) == max_items or total + item_size > BATCH_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(item)

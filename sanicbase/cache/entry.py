@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import struct
-import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
+from zlib import crc32
 
 from sanicbase.errors import CorruptValue
 
-__all__ = ["EPOCH", "GENERATION", "HEADER_SIZE", "NOT_STORED", "Entry", "pack_entry", "unpack_entry"]
+__all__ = [
+    "EPOCH",
+    "GENERATION",
+    "HEADER_SIZE",
+    "NOT_STORED",
+    "Entry",
+    "entry_start",
+    "pack_entry",
+    "unpack_entry",
+    "unpack_times",
+]
 
 EPOCH, GENERATION = 9, 8  # bytes; the scripts find them by their offsets
-HEADER = struct.Struct(f">2s{EPOCH}s{GENERATION}sdfI")
-HEADER_SIZE = HEADER.size
 FORMAT = b"\xc1\x01"  # no JSON and no text starts with it
+TIMES = struct.Struct(">dfI")  # the expiry, the cost and the checksum
+START_SIZE = len(FORMAT) + EPOCH + GENERATION
+HEADER_SIZE = START_SIZE + TIMES.size
 NOT_STORED = b"\xc1"  # the payload of an entry whose value is not stored
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A stored value. `payload` is JSON; None says that the row does not exist."""
 
     epoch: bytes
@@ -31,17 +41,31 @@ class Entry:
 def pack_entry(entry: Entry) -> bytes:
     """The bytes of an entry."""
     payload = b"" if entry.payload is None else entry.payload
-    head = (FORMAT, entry.epoch, entry.generation, entry.expires, entry.cost, zlib.crc32(payload))
-    return HEADER.pack(*head) + payload
+    start = FORMAT + entry.epoch.ljust(EPOCH, b"\0") + entry.generation.ljust(GENERATION, b"\0")
+    return start + TIMES.pack(entry.expires, entry.cost, crc32(payload)) + payload
+
+
+def entry_start(epoch: bytes, generation: bytes) -> bytes:
+    """The first bytes of each entry that is valid in this epoch and generation."""
+    return FORMAT + epoch + generation[:GENERATION]
+
+
+def unpack_times(raw: bytes) -> tuple[float, float, bytes]:
+    """The expiry, the cost and the payload of an entry, for readers that know its start.
+
+    Raises CorruptValue when the payload is damaged.
+    """
+    expires, cost, checksum = TIMES.unpack_from(raw, START_SIZE)
+    payload = raw[HEADER_SIZE:]
+    if crc32(payload) != checksum:
+        raise CorruptValue("The entry is damaged.")
+    return expires, cost, payload
 
 
 def unpack_entry(raw: bytes) -> Entry:
     """The entry in these bytes. Raises CorruptValue for other bytes."""
-    try:
-        form, epoch, generation, expires, cost, checksum = HEADER.unpack_from(raw)
-    except struct.error as exc:
-        raise CorruptValue(f"{len(raw)} bytes are not an entry of a cache model.") from exc
-    payload = raw[HEADER_SIZE:]
-    if form != FORMAT or zlib.crc32(payload) != checksum:
-        raise CorruptValue("These bytes are not an entry of a cache model, or they are damaged.")
-    return Entry(epoch, generation, expires, cost, payload or None)
+    if len(raw) < HEADER_SIZE or not raw.startswith(FORMAT):
+        raise CorruptValue(f"{len(raw)} bytes are not an entry of a cache model.")
+    expires, cost, payload = unpack_times(raw)
+    epoch_end = len(FORMAT) + EPOCH
+    return Entry(raw[len(FORMAT) : epoch_end], raw[epoch_end:START_SIZE], expires, cost, payload or None)

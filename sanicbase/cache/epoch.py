@@ -1,19 +1,19 @@
-"""The epoch of a cache: whether this process may trust the entries in one Redis, and what it does when it may not.
+"""The epoch of a cache: whether this process may trust the entries in one Redis, and what it does otherwise.
 
 Every entry belongs to an epoch, a key in Redis that lives for EPOCH_TTL seconds. Each member process extends its life
-by a heartbeat four times a second. When Redis was unreachable for all processes for longer, the epoch has expired by
-Redis' own clock before anybody can read again; so it has when Redis was emptied. A server other than the one that
-created the epoch, since it was restarted or promoted, ends it with the first heartbeat, which is the first command on
-every connection.
+by a heartbeat four times a second. If Redis is unreachable for all processes for longer, the epoch expires by the clock
+of Redis before a process can read again. It is also gone if Redis was emptied. A server other than the one that created
+the epoch, because it was restarted or promoted, ends it at the first heartbeat, which is the first command on every
+connection.
 
 Heartbeats are sent by a thread with its own connections, see heartbeat.py. While the event loop is blocked, none of its
-writers continues, so a heartbeat in that time is no false promise. When some connections reach Redis and others do not,
-the epoch lives by those that do. Therefore a writer does not decide by its own requests alone: Redis is silent when it
-answers neither a request nor a heartbeat of this process. A writer whose requests fail while heartbeats are answered
-waits, and then raises ResourceError.
+writers continues, so a heartbeat at that time is safe. If only some connections reach Redis, these keep the epoch
+alive. A writer therefore does not decide by its own requests alone: Redis counts as silent when it answers neither a
+request nor a heartbeat of this process. A writer whose requests fail while heartbeats are answered waits, and then
+raises ResourceError.
 
-A new epoch makes all members settle: they store nothing while there may be commits without a closing. The time depends
-on what Redis has lost:
+In a new epoch, all members settle: they store nothing while there may be commits without a closing. The time depends on
+what Redis has lost:
 
 | why there is a new epoch | all settle for | because |
 |---|---|---|
@@ -32,7 +32,7 @@ have sent a commit without a closing.
 | Redis refuses writes: it is full | reads the database, as heartbeats fail | ends the epoch |
 | Redis refuses everything | reads the database | raises ResourceError |
 | the event loop is blocked | reads the database once; heartbeats go on | repeats |
-| all threads are: SIGSTOP, or one long call in C | the same; the epoch ends unless others send heartbeats | repeats |
+| all threads are (SIGSTOP, a long call in C) | the same; the epoch ends unless others send heartbeats | repeats |
 """
 
 from __future__ import annotations
@@ -43,18 +43,23 @@ import os
 import secrets
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoScriptError, RedisError, ResponseError
 
+from sanicbase.alerts import report_begun, report_ended
+from sanicbase.cache.entry_requests import EntryRequests, EpochEnded
 from sanicbase.cache.heartbeat import HeartbeatThread
+from sanicbase.cache.local import LocalLimits, LocalTier
 from sanicbase.cache.scripts import HEARTBEAT, LEAVE
 from sanicbase.errors import ResourceError
 from sanicbase.rc.clients import low_timeout_redis, namespace
+from sanicbase.rc.multiplexed import MultiplexedConnection, pack
 
 __all__ = ["EpochClient", "RedisUnavailable"]
 
@@ -119,16 +124,20 @@ class EpochClient:
         self._heartbeat_at = monotonic()
         self._stopped_for = 0.0  # seconds between the last two heartbeats
         self._expires_on_close = False
+        self._local_tier: LocalTier | None = None
         prefix = f"{namespace()}:rc:"
         self.keys = [prefix + name for name in ("epoch", "server", "settling", "members")]
 
     async def __aenter__(self) -> EpochClient:
         self.reading: Redis = low_timeout_redis(self._name, timeout=self._timeout, on_connect=self._on_connect)
         self.writing: Redis = low_timeout_redis(self._name, timeout=self._silence_limit)
+        self._connection = MultiplexedConnection(self.reading.connection_pool)
+        self.entry_requests = EntryRequests(self.keys[0], lambda: self.valid_epoch, self._send, self.distrust)
         heartbeat_redis = low_timeout_redis(self._name, timeout=self._timeout)
         self._heartbeat_thread = HeartbeatThread(self._name, heartbeat_redis, self._heartbeat, pause=PROBE_INTERVAL)
         self._heartbeat_script = self.reading.register_script(HEARTBEAT)
         deadline = monotonic() + self._start
+        await self._connection.connect(within=self._timeout)  # the first read need not
         await self._send_heartbeat()
         while self.epoch is None and monotonic() < deadline:
             await asyncio.sleep(PROBE_INTERVAL)
@@ -143,11 +152,20 @@ class EpochClient:
         await self._heartbeat_thread.close()
         if self.epoch is not None and not self._expires_on_close:
             await self._leave()
+        if self._local_tier is not None:
+            await self._local_tier.close()
+        await self._connection.close()
         await self.reading.aclose(close_connection_pool=True)
         await self.writing.aclose(close_connection_pool=True)
 
+    def local_tier(self, limits: LocalLimits) -> LocalTier:
+        """The local entries of this Redis, opened by the first class that has some."""
+        if self._local_tier is None:
+            self._local_tier = LocalTier(self.reading.connection_pool, self.keys[0], limits, self)
+        return self._local_tier
+
     async def request(self, request: Awaitable[T]) -> T:
-        """The answer to a reader's request. RedisUnavailable ends the trust in all entries until the next heartbeat."""
+        """The answer to a reader's request. After RedisUnavailable, no entry is trusted until the next heartbeat."""
         sent = monotonic()
         try:
             async with asyncio.timeout(self._timeout):
@@ -158,10 +176,32 @@ class EpochClient:
         self._record_answer()
         return answer
 
+    async def evaluate(self, script: AsyncScript, keys: list[str], args: list[Any]) -> Any:
+        """The answer to a reader's script, on the connection of all readers. Raises RedisUnavailable as `request`."""
+        for name, text in (("EVALSHA", script.sha), ("EVAL", str(script.script))):
+            answer = await self._answer(pack(name, text, len(keys), *keys, *args))
+            if not isinstance(answer, NoScriptError):
+                break
+        if answer is None:
+            raise RedisUnavailable
+        return answer
+
+    async def _answer(self, command: bytes) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        self._send(command, partial(_set_result, future))
+        return await future
+
+    def send_on(self, connection: MultiplexedConnection, command: bytes, answered: Callable[[Any], None]) -> None:
+        """Send a reader's command; its answer is None when it fails as `request` does."""
+        connection.send(command, _Command(self, connection, answered).end)
+
+    def _send(self, command: bytes, answered: Callable[[Any], None]) -> None:
+        self.send_on(self._connection, command, answered)
+
     async def request_until_answered(self, request: Callable[[], Awaitable[object]]) -> bool:
         """Repeat a writer's request until it is answered; False when the epoch has ended, with all its entries.
 
-        Raises ResourceError when Redis answers other requests and refuses this one.
+        Raises ResourceError when Redis answers other requests but refuses this one.
         """
         started = monotonic()
         while self.silent_for() < self._silence_limit:
@@ -185,12 +225,22 @@ class EpochClient:
         return False
 
     def silent_for(self) -> float:
-        """The seconds in which Redis has answered neither requests nor heartbeats, though they were sent."""
+        """For how many seconds Redis has answered neither requests nor heartbeats that were sent."""
         with self._lock:
             now = monotonic()
             if self._silent_since is None or now - self._failed_at > self._max_gap:
                 return 0.0
             return now - self._silent_since
+
+    @property
+    def valid_epoch(self) -> bytes | None:
+        """The epoch whose entries are valid and in which something may be stored; None while there is none."""
+        return None if self.settling else self.epoch
+
+    def distrust(self) -> None:
+        """Redis has another epoch than this process: check it, on a connection to the server of this moment."""
+        self.check_now()
+        self._connection.abort(EpochEnded())
 
     def check_now(self) -> None:
         """Trust no entry until the next heartbeat, which is sent now."""
@@ -241,6 +291,7 @@ class EpochClient:
                 "its entries are still valid" if epoch == self._last_epoch else f"{self._cause(epoch)}, {CONSEQUENCE}"
             )
             logger.info("The Redis %s answers; %s.", self._name, consequence)
+            report_ended("server", f"redis {self._name}", f"The Redis {self._name} answers; {consequence}.")
         elif self._last_epoch and epoch != self._last_epoch:
             logger.warning("Cache models of the Redis %s: %s, %s.", self._name, self._cause(epoch), CONSEQUENCE)
         self.epoch = self._last_epoch = epoch
@@ -269,7 +320,9 @@ class EpochClient:
             self.check_now()
 
     def _log_unavailable(self, reason: str) -> None:
-        logger.warning("The Redis %s does not answer (%s): cache models read the database.", self._name, reason)
+        text = f"The Redis {self._name} does not answer ({reason}): cache models read the database."
+        logger.warning("%s", text)
+        report_begun("server", f"redis {self._name}", text)
 
     def _record_silence(self, sent: float, now: float) -> None:
         with self._lock:
@@ -302,6 +355,38 @@ class EpochClient:
                 )
         except CONNECTION_ERRORS as exc:
             logger.info("This process could not leave the epoch of the Redis %s (%s).", self._name, exc)
+
+
+class _Command:
+    """A command on the readers' connection, until it is answered, fails, or has taken too long."""
+
+    __slots__ = ("_answered", "_client", "_connection", "_sent", "_timer")
+
+    def __init__(self, client: EpochClient, connection: MultiplexedConnection, answered: Callable[[Any], None]) -> None:
+        self._client = client
+        self._connection = connection
+        self._answered = answered
+        self._sent = monotonic()
+        self._timer = asyncio.get_running_loop().call_later(client._timeout, self._expire)
+
+    def _expire(self) -> None:
+        self._connection.abort(TimeoutError())
+
+    def end(self, answer: Any) -> None:
+        self._timer.cancel()
+        client = self._client
+        if not isinstance(answer, Exception) or isinstance(answer, NoScriptError):
+            client._record_answer()
+        else:
+            if not isinstance(answer, EpochEnded):
+                client._record_error(answer, self._sent, limit=client._timeout)
+            answer = None
+        self._answered(answer)
+
+
+def _set_result(future: asyncio.Future[Any], answer: Any) -> None:
+    if not future.done():  # the caller was cancelled
+        future.set_result(answer)
 
 
 def _is_refusal(error: BaseException) -> bool:

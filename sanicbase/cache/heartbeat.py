@@ -21,7 +21,7 @@ SendHeartbeat = Callable[[Redis], Awaitable[float]]
 class HeartbeatThread:
     """Awaits `send(client)` repeatedly until it is closed: after `pause` seconds, then after the seconds it returns.
 
-    The thread owns the client from `start` on. Exceptions of `send` are logged.
+    The thread owns the client after `start`. Exceptions of `send` are logged.
     """
 
     def __init__(self, name: str, client: Redis, send: SendHeartbeat, *, pause: float) -> None:

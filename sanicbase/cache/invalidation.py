@@ -7,11 +7,11 @@
 | unknown, since the connection was lost | closed for as long as the server may still commit |
 | the process was killed | closed until their TTL expires |
 
-A request to close whose writer was cancelled, or had no answer in time, may reach Redis after the one to open. So the
-opening of its token is remembered for as long as a closing lives, and a late closing has no effect.
+A request to close whose writer was cancelled, or got no response in time, may reach Redis after the request to open.
+The opening of its token is therefore remembered for as long as a closing lives, and a late closing has no effect.
 
 A closing outlives the commit: a longer transaction closes its keys again before it. When Redis is unreachable, a write
-is executed after the epoch has ended, and all entries with it; see epoch.py.
+is executed after the epoch has ended, which invalidates all entries; see epoch.py.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import Any
 from tortoise.models import Model
 
 from sanicbase.cache.batches import CLOSING_BATCH, in_batches
+from sanicbase.cache.codec import Keyspace
 from sanicbase.cache.epoch import EpochClient
-from sanicbase.cache.reader import Keyspace
 from sanicbase.cache.scripts import CLOSE, OPEN
 from sanicbase.db.engine.transactions import TRANSACTION_ENDED, EngineTransaction
 from sanicbase.db.errors import DatabaseError
@@ -63,13 +63,21 @@ class Invalidation:
     """
 
     def __init__(
-        self, keyspace: Keyspace, epoch_client: EpochClient, keys: KeysOfWrite, *, life: float, commit: float
+        self,
+        keyspace: Keyspace,
+        epoch_client: EpochClient,
+        keys: KeysOfWrite,
+        *,
+        life: float,
+        commit: float,
+        drop_local: Callable[[Sequence[str]], None] = lambda keys: None,
     ) -> None:
         self._keyspace = keyspace
         self._epoch_client = epoch_client
         self._keys = keys
         self._life = life
         self._commit = commit  # seconds that a commit may take
+        self._drop_local = drop_local  # keys whose local entries are outdated, once Redis has no entry either
         self._closings: dict[int, _Closing] = {}  # by the identity of the write
         self._close_script = epoch_client.writing.register_script(CLOSE)
         self._open_script = epoch_client.writing.register_script(OPEN)
@@ -80,14 +88,14 @@ class Invalidation:
             await self._start_closing(write, keys)
 
     async def before_commit(self, writes: Sequence[Write]) -> None:
-        """Close again the keys that would open too early, or that Redis did not close."""
+        """Close the keys again that would open too early, or that Redis did not close."""
         latest = monotonic() - (self._life - self._commit)
         for closing in self._closings_of(writes):
             if closing.since is None or closing.since < latest:
                 await self._close(closing)
 
     async def committed(self, writes: Sequence[Write]) -> None:
-        """Open the keys, however long Redis takes: after that nobody reads the old values."""
+        """Open the keys, however long Redis takes: after that, no reader gets the old values."""
         await self._finish(writes)
 
     async def rolled_back(self, writes: Sequence[Write]) -> None:
@@ -128,10 +136,11 @@ class Invalidation:
         started = monotonic()
         life = int(self._life * 1000)
         closed = True
-        for keys in in_batches(closing.keys, most=CLOSING_BATCH):
+        for keys in in_batches(closing.keys, max_items=CLOSING_BATCH):
             args = [self._keyspace.prefix, closing.token, life, *keys]
             closed &= await self._epoch_client.request_until_answered(partial(self._request_closing, closing, args))
         closing.since = started if closed else None
+        self._drop_local(closing.keys)
 
     async def _request_closing(self, closing: _Closing, args: list[Any]) -> None:
         closing.unanswered += 1
@@ -153,9 +162,10 @@ class Invalidation:
     async def _open(self, closed: Sequence[tuple[str, str, int]]) -> None:
         """Open keys, each with its token, its name, and whether a closing of the token may still arrive."""
         life = int(self._life * 1000)
-        for batch in in_batches(closed, most=CLOSING_BATCH):
+        for batch in in_batches(closed, max_items=CLOSING_BATCH):
             args: list[Any] = [self._keyspace.prefix, life, *chain.from_iterable(batch)]
             request = partial(self._open_script, keys=[self._keyspace.generation], args=args)
             opened = await self._epoch_client.request_until_answered(request)
+            self._drop_local([key for _, key, _ in batch])
             if not opened:
                 self._epoch_client.expire_on_close()

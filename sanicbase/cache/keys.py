@@ -43,7 +43,7 @@ def encode_key(values: tuple[object, ...]) -> str:
     text = ",".join([_text(value) for value in values])
     if len(text) <= MAX_LENGTH:
         return text
-    # 160 bits, for which nobody finds a collision.
+    # 160 bits: finding a collision is infeasible.
     return "~" + hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Loads from the database: one query at a time for each class; the next query loads all keys requested meanwhile.
 
-Equal reads share a query, a slow database gets one query at a time, and no read joins a query that has already started,
+Equal reads share a query, and a slow database gets one query at a time. No read joins a query that has already started,
 so its value is never older than the read.
 
 An error of one key affects that key only. When a query fails, its keys are loaded one by one, unless the database is

@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 from weakref import WeakSet
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import ConfigDict
 from tortoise.models import Model
 
+from sanicbase.cache.loaded_entry import LoadedEntry, loaded_by
+from sanicbase.cache.local import NOT_LOCAL
 from sanicbase.cache.model_cache import ModelCache
 from sanicbase.cache.options import KeyFields, Options, parse_options
-from sanicbase.cache.saving import changed_columns, lock_row, rows_with_key, update_row
-from sanicbase.cache.serialization import LoadedValues
+from sanicbase.cache.saving import (
+    ExpectedVersion,
+    changed_columns,
+    lock_row,
+    require_version,
+    rows_with_key,
+    update_row,
+)
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.store import Store, key_error
 from sanicbase.db import DBModel
+from sanicbase.db.engine.transactions import may_be_in_transaction
 from sanicbase.db.errors import NotFoundError
 from sanicbase.db.keys import attribute, normalize_values
 from sanicbase.errors import NotOpenError, SanicBaseError
 
 __all__ = ["Key", "RCModel", "cache_models"]
+
+T = TypeVar("T")
 
 Part = int | str | UUID | date | Decimal | Model
 Key = Part | tuple[Part, ...]
@@ -32,7 +43,7 @@ Key = Part | tuple[Part, ...]
 cache_models: WeakSet[type[RCModel]]
 
 
-class RCModel(BaseModel):
+class RCModel(LoadedEntry):
     """A pydantic model that is read through Redis.
 
         class ArticleRC(RCModel):
@@ -46,24 +57,25 @@ class RCModel(BaseModel):
                 ttl = 3600              # seconds that an entry lives, minus up to a tenth
                 negative_ttl = 60       # seconds that a missing row is remembered; 0 does not remember it
                 connection = "default"  # the name of the Redis
+                local = False           # whether each process also keeps entries in its memory
 
     **After a write has returned, no `get` that starts later returns an older value**, in any process of the service.
     This holds for writes of this class and for all writes through the source's model. Inside a `transaction()` others
-    see the old value until the commit. Call `invalidate` after raw SQL.
+    see the old value until the commit. Call `invalidate` after raw SQL. With `local`, other processes usually learn of
+    a write within milliseconds, and return the old value for CACHE_LOCAL_MAX_LAG seconds at most.
 
     A field is the column of a foreign key, `author_id`, not the relation. The Meta and the key accept either name.
 
-    Instead of a source a class may define `load`, and name in `watches` the models whose writes change its result, with
-    the field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is stored in Redis only;
-    its `ttl` is None by default.
+    Instead of a source, a class can define `load`. `watches` names the models whose writes change its result, with the
+    field that holds the key: `watches = {Comment: "article_id"}`. A class with neither is stored in Redis only; its
+    `ttl` is None by default.
 
-    Raises SanicBaseError when the class is defined with a wrong Meta, and NotOpenError outside a lifespan.
+    Raises SanicBaseError for a class with an invalid Meta, and NotOpenError outside a lifespan.
     """
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
     _options: ClassVar[Options]
     _opened: ClassVar[ModelCache | Store | None] = None
-    _loaded: LoadedValues | None = PrivateAttr(default=None)  # part of copies and pickles, not of equality and dumps
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -81,35 +93,50 @@ class RCModel(BaseModel):
         return ()
 
     @classmethod
-    async def get(cls, key: Key) -> Self | None:
-        """The entry with that key; None when there is none. A hit is one request to Redis."""
+    async def get(cls, key: Key, *, fresh: bool = False) -> Self | None:
+        """The entry with that key; None when there is none. A hit is one request to Redis.
+
+        A class with `local` answers from the memory of the process if it can, unless `fresh` is set.
+        """
+        if isinstance(opened := cls._opened, ModelCache) and (not may_be_in_transaction() or not opened.transaction()):
+            if opened.is_local and not fresh and (local := opened.find_local(key)) is not NOT_LOCAL:
+                in_memory: Self | None = local
+                return in_memory
+            place = opened.locate(key)
+            entry: Self | None = None if place is None else await opened.entries.read(*place)
+            return entry
         values = cls._options.key.values(key)
-        return None if values is None else (await cls._read(cls._options.key, [values]))[0]
+        return None if values is None else (await cls._read([values]))[0]
 
     @classmethod
-    async def get_or_fail(cls, key: Key) -> Self:
-        """The entry with that key. Raises NotFoundError, which HTTP answers with 404."""
-        if (entry := await cls.get(key)) is None:
+    async def get_or_fail(cls, key: Key, *, fresh: bool = False) -> Self:
+        """The entry with that key, read as by `get`. Raises NotFoundError, which HTTP answers with 404."""
+        if (entry := await cls.get(key, fresh=fresh)) is None:
             raise NotFoundError(f"{cls.__name__} {key} does not exist.")
         return entry
 
     @classmethod
-    async def get_many(cls, keys: Sequence[Key]) -> list[Self | None]:
-        """The entries in the order of the keys; None where there is none.
+    async def get_many(cls, keys: Sequence[Key], *, fresh: bool = False) -> list[Self | None]:
+        """The entries in the order of the keys; None where there is none. Each is read as by `get`.
 
         One request to Redis for every 100 keys, and one query for the missing ones. Raises the error of a load.
         """
+        if isinstance(opened := cls._opened, ModelCache) and opened.transaction() is None:
+            if opened.is_local and not fresh:
+                return await cls._get_many_locally(opened, keys)
+            places = [opened.locate(key) for key in keys]
+            results: list[Self | None] = await opened.entries.read_many([place for place in places if place])
+            return results if None not in places else _in_place(results, places)
         values = [cls._options.key.values(key) for key in keys]
         possible = [parts for parts in values if parts is not None]
-        entries = iter(await cls._read(cls._options.key, possible) if possible else ())
-        return [None if parts is None else next(entries) for parts in values]
+        return _in_place(await cls._read(possible) if possible else [], values)
 
     @classmethod
     async def get_by(cls, /, **unique: Part) -> Self | None:
         """The entry with these values of a unique set: `await ArticleRC.get_by(slug="hello")`.
 
         A foreign key is named by its relation or its column, and its value is a related object or its key. Texts are
-        compared exactly, whatever the collation of the database is.
+        compared exactly, regardless of the database's collation.
         """
         index, values = cls._unique(unique)
         if values is None:
@@ -123,7 +150,7 @@ class RCModel(BaseModel):
 
     @classmethod
     async def create(cls, /, **values: Any) -> Self:
-        """Create a row, or an entry where there is no source, and return its entry.
+        """Create a row, or an entry if there is no source, and return its entry.
 
         Raises IntegrityError when it exists, and InvalidValue for an invalid value.
         """
@@ -135,10 +162,11 @@ class RCModel(BaseModel):
         return created
 
     @classmethod
-    async def update(cls, key: Key, /, **values: Any) -> Self | None:
+    async def update(cls, key: Key, if_match: ExpectedVersion | None = None, /, **values: Any) -> Self | None:
         """Update some fields of a row, and return its entry; None when there is none.
 
-        Raises as `create`, and InvalidValue for another key, which cannot be changed.
+        Raises as `create`, InvalidValue for another key, which cannot be changed, and StaleVersionError when the row
+        has none of the versions of `if_match`, which is an IfMatch of a view.
         """
         if (parts := cls._options.key.values(key)) is None:
             return None
@@ -146,21 +174,21 @@ class RCModel(BaseModel):
             changed: Self | None = await store.update(parts, values)
             return changed
         changed_columns = cls._without_key(parts, values)
-        if not changed_columns:
+        if not changed_columns and if_match is None:
             return await cls.get(key)
         source = cls._writable()
         async with source._connection(None)._in_transaction() as connection:
             rows = await rows_with_key(source, cls._options.key, parts, connection)
-            if not await rows.update(**changed_columns):
+            rows = await require_version(rows, if_match, connection)
+            if changed_columns and not await rows.update(**changed_columns):
                 return None
         return await cls.get(key)
 
     async def save(self) -> Self:
         """Write the fields that differ from their loaded values, and return the new entry.
 
-        An entry that was not loaded, or whose key was changed, writes all of its fields. Fields that others have
-        changed since are kept; the last write to one field wins, unless the class has the `version` of a Versioned
-        source.
+        All fields of an entry are written if it was not loaded, or if its key was changed. Concurrent changes to other
+        fields are kept; the last write to a field wins, unless the class has the `version` of a Versioned source.
 
         Raises NotFoundError when the row does not exist (without a source the entry is created), StaleVersionError when
         the row has another `version`, StaleTokenError when it was written with a higher `fence`, and SanicBaseError
@@ -170,7 +198,7 @@ class RCModel(BaseModel):
             await store.save(self)
             return self
         source, key = self._writable(), self._options.key
-        parts, values = key.of(self), changed_columns(self, self._loaded, source, key)
+        parts, values = key.of(self), changed_columns(self, loaded_by(self), source, key)
         async with source._connection(None)._in_transaction() as connection:
             row = await lock_row(source, key, parts, connection)
             if row is None:
@@ -179,8 +207,9 @@ class RCModel(BaseModel):
         return await self.get_or_fail(parts if len(parts) > 1 else parts[0])
 
     @classmethod
-    async def delete(cls, key: Key) -> bool:
-        """Delete the row, or the entry where there is no source; False when it does not exist."""
+    async def delete(cls, key: Key, if_match: ExpectedVersion | None = None) -> bool:
+        """Delete the row, or the entry if there is no source; False when it does not exist. `if_match` is that of
+        `update`."""
         if (parts := cls._options.key.values(key)) is None:
             return False
         if isinstance(store := cls._open(), Store):
@@ -188,7 +217,7 @@ class RCModel(BaseModel):
         source = cls._writable()
         async with source._connection(None)._in_transaction() as connection:
             rows = await rows_with_key(source, cls._options.key, parts, connection)
-            return await rows.delete() > 0
+            return await (await require_version(rows, if_match, connection)).delete() > 0
 
     @classmethod
     async def invalidate(cls, *keys: Key, **unique: Part) -> None:
@@ -212,7 +241,7 @@ class RCModel(BaseModel):
 
     @classmethod
     async def refresh(cls, key: Key) -> Self | None:
-        """Read the entry from its source, whatever Redis has, and store it unless a transaction is open."""
+        """Read the entry from its source, not from Redis, and store it unless a transaction is open."""
         opened = cls._cache()
         if (values := cls._options.key.values(key)) is None:
             return None
@@ -220,12 +249,12 @@ class RCModel(BaseModel):
         if opened.transaction() is not None:
             entry = (await opened.read_in_transaction(cls._options.key, [values]))[0]
         else:
-            entry = await opened.entries.refresh(values)
+            entry = await opened.refresh(values)
         return entry
 
     @classmethod
     async def warm(cls, keys: Iterable[Key], *, batch: int = 500) -> int:
-        """Read entries in advance; the number of existing ones."""
+        """Read entries in advance; returns the number of existing ones."""
         remaining, count = list(keys), 0
         for start in range(0, len(remaining), batch):
             count += sum(entry is not None for entry in await cls.get_many(remaining[start : start + batch]))
@@ -233,8 +262,13 @@ class RCModel(BaseModel):
 
     @classmethod
     async def stats(cls) -> Stats:
-        """Counters of all processes since Redis was empty, up to a second old."""
+        """The counters of all processes since Redis was last emptied, up to a second old."""
         return await cls._cache().all_stats()
+
+    @classmethod
+    def source(cls) -> type[Model] | None:
+        """The model of the table; None for a class without a source."""
+        return cls._options.source
 
     @classmethod
     def key_length(cls) -> int:
@@ -242,13 +276,22 @@ class RCModel(BaseModel):
         return len(cls._options.key.names)
 
     @classmethod
-    async def _read(cls, index: KeyFields, keys: list[tuple[Any, ...]]) -> list[Self | None]:
+    async def _get_many_locally(cls, opened: ModelCache, keys: Sequence[Key]) -> list[Self | None]:
+        entries: list[Any] = [opened.find_local(key) for key in keys]
+        unknown = [place for place, entry in enumerate(entries) if entry is NOT_LOCAL]
+        if unknown:
+            read = await cls.get_many([keys[place] for place in unknown], fresh=True)
+            for place, entry in zip(unknown, read, strict=True):
+                entries[place] = entry
+        return entries
+
+    @classmethod
+    async def _read(cls, keys: list[tuple[Any, ...]]) -> list[Self | None]:
+        """The entries of a class in Redis only, or those that the caller's transaction sees."""
         opened = cls._open()
         if isinstance(opened, Store):
             return await opened.get_many(keys)
-        if opened.transaction() is not None:
-            return await opened.read_in_transaction(index, keys)
-        return await opened.entries.get_many(keys)
+        return await opened.read_in_transaction(cls._options.key, keys)
 
     @classmethod
     def _open(cls) -> ModelCache | Store:
@@ -306,6 +349,12 @@ class RCModel(BaseModel):
     @classmethod
     def _loads(cls) -> bool:
         return cls.load.__func__ is not RCModel.load.__func__  # type: ignore[attr-defined]
+
+
+def _in_place(entries: list[T | None], places: Sequence[object]) -> list[T | None]:
+    """The entries in the order of all keys; None in place of a key that no entry can have."""
+    remaining = iter(entries)
+    return [None if place is None else next(remaining) for place in places]
 
 
 cache_models = WeakSet()

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.expressions import Q
 from tortoise.models import Model
 
+from sanicbase.cache.audit import Audit, Auditor, Sampler
+from sanicbase.cache.codec import Codec, Keyspace, NotSerializable
+from sanicbase.cache.copies import copier
 from sanicbase.cache.epoch import EpochClient, RedisUnavailable
 from sanicbase.cache.invalidation import WHOLE_CLASS, Invalidation
 from sanicbase.cache.keys import encode_key
+from sanicbase.cache.loaded_entry import LoadedEntry, loaded_by, loaded_values, set_loaded
 from sanicbase.cache.loader import Loader
+from sanicbase.cache.local import NOT_LOCAL, LocalEntries, LocalLimits
 from sanicbase.cache.options import KeyFields, Options, fingerprint
 from sanicbase.cache.pending_reads import KeyValues, LoadFailure
-from sanicbase.cache.reader import Codec, Keyspace, NotSerializable, Reader
-from sanicbase.cache.serialization import LoadedValues, describe_loss, dump_lossless, load_json
+from sanicbase.cache.reader import Reader
+from sanicbase.cache.serialization import describe_loss, dump_lossless
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.unique_index import IndexEntry, UniqueIndex, index_codec
-from sanicbase.db.engine.transactions import EngineTransaction
+from sanicbase.db.engine.transactions import EngineTransaction, may_be_in_transaction
 from sanicbase.db.keys import attribute
 from sanicbase.db.model import DBModel
 from sanicbase.db.observers import Write, unwatch, watch
 from sanicbase.db.routing import use_primary
+from sanicbase.metrics import Counter
 from sanicbase.rc.clients import get_redis, namespace
 
 __all__ = ["ModelCache"]
 
+READS = Counter(
+    "sanicbase_cache_reads_total", "Reads of cache models by their outcome, and audits.", ["model", "outcome"]
+)
+
+MAX_PLACES = 5000  # about a megabyte; more where more entries are in memory
+REMEMBERED = frozenset({int, str, UUID})  # no two of them are equal: `1 == True` would mix up two keys
 MAX_OR_CONDITIONS = 200  # of a condition; SQLite takes a depth of 1000
 
 Load = Callable[[list[Any]], Awaitable[Iterable[Any]]]
@@ -43,27 +57,43 @@ class ModelCache:
 
     def __init__(
         self,
-        cls: type[BaseModel],
+        cls: type[LoadedEntry],
         options: Options,
         load: Load | None,
         epoch_client: EpochClient,
         *,
         life: float,
         commit: float,
+        local: LocalLimits | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         self._cls = cls
+        self._validate_json = _json_validator(cls)
         self._options = options
         self._load = load
         self._epoch_client = epoch_client
         self.stats = Stats()
+        self._published: dict[str, int] = {}  # how much of them the metrics have
+        self._places: dict[object, tuple[str, KeyValues] | None] = {}  # of the last keys
         self.keyspace = Keyspace(f"{namespace()}:rc:{cls.__name__}:", fingerprint(cls))
         ttl = options.ttl or 0.0
-        codec: Codec[Any] = Codec(self._pack, self._unpack, ttl, options.negative_ttl)
+        self._copy: Callable[[Any], Any] | None = copier(cls)
+        codec: Codec[Any] = Codec(self._pack, self._unpack, ttl, options.negative_ttl, self._copy)
+        local_tier = epoch_client.local_tier(local) if options.local and local is not None else None
         self.entries: Reader[Any] = Reader(
-            "k", self.keyspace, epoch_client, Loader(self._load_by_key), codec, self.stats
+            "k", self.keyspace, epoch_client, Loader(self._load_by_key), codec, self.stats, local_tier
         )
+        self.is_local = local_tier is not None
+        self._max_lag = local.max_lag if local is not None else 0.0
+        self._max_places = MAX_PLACES if local is None else max(MAX_PLACES, 2 * local.entries)
+        if sampler is not None:
+            self.entries.auditor = Auditor(
+                cls.__name__, sampler, self.stats, self.entries.fetch, self._load_from_primary
+            )
         self.unique_indexes = {names: self._unique_index(index, codec) for names, index in options.unique.items()}
-        self.writes = Invalidation(self.keyspace, epoch_client, self._keys_of, life=life, commit=commit)
+        self.writes = Invalidation(
+            self.keyspace, epoch_client, self._keys_of, life=life, commit=commit, drop_local=self._drop_local
+        )
 
     def watch(self) -> None:
         """Start to watch writes to the models."""
@@ -78,8 +108,56 @@ class ModelCache:
             await reader.close()
         await self.count()
 
+    def locate(self, key: object) -> tuple[str, KeyValues] | None:
+        """The name of an entry within its class, and the values of its key; None for a key that no entry can have."""
+        if not _is_memorable(key):
+            return self._located(key)
+        try:
+            return self._places[key]
+        except KeyError:
+            place = self._located(key)
+        if len(self._places) >= self._max_places:
+            self._places.clear()
+        self._places[key] = place
+        return place
+
+    def find_local(self, key: object) -> Any:
+        """The entry in the memory of this process, for this caller alone; NOT_LOCAL when there is none."""
+        place = self._places.get(key) if type(key) in REMEMBERED or _is_memorable(key) else None
+        if place is None or (local := self.entries.local) is None or (entry := local.get(place[0])) is NOT_LOCAL:
+            return NOT_LOCAL
+        self.stats.local_hits += 1
+        if (auditor := self.entries.auditor) is not None and auditor.selects():
+            self._audit_local(auditor, local, place, entry)
+        return entry if entry is None or self._copy is None else self._copy(entry)
+
+    def _audit_local(
+        self, auditor: Auditor, local: LocalEntries[Any], place: tuple[str, KeyValues], entry: object
+    ) -> None:
+        key, values = place
+        auditor.start(Audit(key, values, None, entry, self._max_lag, lambda: local.get(key) is entry))
+
+    async def _load_from_primary(self, values: KeyValues) -> Any:
+        return (await self._load_by_key([values])).get(encode_key(values))
+
+    async def refresh(self, values: KeyValues) -> Any:
+        """Load an entry from its source."""
+        entry = await self.entries.refresh(values)
+        self._drop_local([self.entries.key(values)])
+        return entry
+
+    def _drop_local(self, keys: Sequence[str]) -> None:
+        if self.entries.local is not None:
+            self.entries.local.drop(keys)
+
+    def _located(self, key: object) -> tuple[str, KeyValues] | None:
+        values = self._options.key.values(key)
+        return None if values is None else (self.entries.key(values), values)
+
     def transaction(self) -> BaseDBAsyncClient | None:
         """The caller's transaction on a connection of the class's models, if there is one."""
+        if not may_be_in_transaction():
+            return None
         for model in self._options.watches:
             connection = primary_connection(model)
             if isinstance(connection, TransactionalDBClient):
@@ -108,10 +186,20 @@ class ModelCache:
             return index_entry and index_entry.entry
         return entry
 
+    def publish(self) -> None:
+        """Count as metrics what was counted since the last time."""
+        for field in fields(self.stats):
+            count = getattr(self.stats, field.name)
+            if (more := count - self._published.get(field.name, 0)) > 0:
+                READS.inc(self._cls.__name__, field.name, amount=more)
+                self._published[field.name] = count
+
     async def count(self) -> None:
         """Add the counters to those of all processes; they are lost when Redis is unavailable."""
+        self.publish()
         if self._epoch_client.epoch is None or not (counted := self.stats.take()):
             return
+        self._published.clear()
         pipeline = self._epoch_client.reading.pipeline(transaction=False)
         for name, count in counted.items():
             pipeline.hincrby(self.keyspace.stats, name, count)
@@ -166,7 +254,7 @@ class ModelCache:
     async def _rows_of(self, index: KeyFields, keys: list[KeyValues]) -> dict[str, IndexEntry[Any] | LoadFailure]:
         """The rows with these values, by the texts of the values; from the primary, since stale values would be stored.
 
-        The texts are compared exactly, whatever the collation is. A row that the class rejects is a LoadFailure.
+        The texts are compared exactly, regardless of the collation. A row that the class rejects is a LoadFailure.
         """
         source = self._options.source
         assert source is not None  # noqa: S101  (else the class has a load)
@@ -187,12 +275,12 @@ class ModelCache:
     def entry_of(self, row: Model) -> Any:
         """The entry of a row, with its loaded values. Raises the class's error for a row that it rejects."""
         entry: Any = self._cls.model_validate(row, by_alias=False, by_name=True)
-        entry._loaded = LoadedValues.of(entry)
+        set_loaded(entry, loaded_values(entry))
         return entry
 
     def _pack(self, entry: Any) -> bytes:
-        payload: bytes | None = dump_lossless(entry, self._cls) if self._load else entry._loaded.payload
-        if payload is None:
+        payload = dump_lossless(entry, self._cls) if self._load else loaded_by(entry)
+        if not isinstance(payload, bytes):
             raise NotSerializable(
                 f"it does not survive serialization to JSON ({describe_loss(entry, self._cls)}). Such entries are "
                 "loaded each time; further ones are only counted. Give the field of "
@@ -201,9 +289,9 @@ class ModelCache:
             )
         return payload
 
-    def _unpack(self, raw: bytes) -> Any:
-        entry: Any = load_json(self._cls, raw)
-        entry._loaded = LoadedValues(raw)
+    def _unpack(self, raw: bytes) -> LoadedEntry:
+        entry: LoadedEntry = self._validate_json(raw, by_alias=False, by_name=True)
+        set_loaded(entry, raw)
         return entry
 
     def _columns(self, model: type[Model]) -> set[str]:
@@ -228,6 +316,21 @@ class ModelCache:
         readers = [(self._options.key, self.entries)]
         readers += [(index, self.unique_indexes[names]) for names, index in self._options.unique.items()]
         return [_key_name(index, reader, tuple(row[name] for name in index.names)) for index, reader in readers]
+
+
+def _is_memorable(key: object) -> bool:
+    """Whether the key, or each part of it, has a type whose values never equal those of another type."""
+    if type(key) is tuple:
+        return all(type(part) in REMEMBERED for part in key)
+    return type(key) in REMEMBERED
+
+
+def _json_validator(cls: type[LoadedEntry]) -> Callable[..., Any]:
+    """The function that `model_validate_json` calls, or the method of a class that overrides it."""
+    if cls.model_validate_json.__func__ is BaseModel.model_validate_json.__func__:  # type: ignore[attr-defined]
+        cls.model_rebuild()
+        return cls.__pydantic_validator__.validate_json
+    return cls.model_validate_json
 
 
 def _key_name(index: KeyFields, reader: Reader[Any], values: KeyValues) -> str:

@@ -20,7 +20,7 @@ from sanicbase.errors import InvalidValue, SanicBaseError
 
 __all__ = ["KeyFields", "Options", "fingerprint", "parse_options"]
 
-NAMES = ("source", "key", "ttl", "unique", "negative_ttl", "connection", "watches")
+NAMES = ("source", "key", "ttl", "unique", "negative_ttl", "connection", "watches", "local")
 TTL, NEGATIVE_TTL = 3600.0, 60.0
 
 
@@ -92,6 +92,7 @@ class Options:
     negative_ttl: float
     connection: str
     watches: Mapping[type[Model], tuple[str, ...]]
+    local: bool = False
 
 
 def parse_options(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
@@ -121,14 +122,15 @@ def parse_options(cls: type[BaseModel], meta: type, *, loads: bool) -> Options:
         key=KeyFields(cls, key, source),
         unique={frozenset(names): KeyFields(cls, names, source) for names in unique},
         ttl=_seconds(cls, "ttl", given.get("ttl", TTL if source is not None or loads else None)),
-        negative_ttl=_seconds(cls, "negative_ttl", given.get("negative_ttl", NEGATIVE_TTL), least=0.0) or 0.0,
+        negative_ttl=_seconds(cls, "negative_ttl", given.get("negative_ttl", NEGATIVE_TTL), minimum=0.0) or 0.0,
         connection=given.get("connection", "default"),
         watches=watches if source is None else {source: (), **watches},
+        local=_local(cls, given.get("local", False), cached=source is not None or loads),
     )
 
 
 def fingerprint(cls: type[BaseModel]) -> str:
-    """Eight characters that change with the shape of the class."""
+    """A fingerprint of eight characters, which changes with the shape of the class."""
     return hashlib.blake2b(shape_of(cls).encode(errors="surrogatepass"), digest_size=4).hexdigest()
 
 
@@ -189,10 +191,18 @@ def _names(given: Any, model: Any = None) -> tuple[str, ...]:
     return names if model is None else tuple(attribute(model, name) for name in names)
 
 
-def _seconds(cls: type[BaseModel], name: str, value: Any, least: float = 0.001) -> float | None:
+def _local(cls: type[BaseModel], value: Any, *, cached: bool) -> bool:
+    if not isinstance(value, bool):
+        raise _error(cls, f"Meta.local must be True or False, not {value!r}")
+    if value and not cached:
+        raise _error(cls, "Meta.local needs a source or a load(): an entry that Redis alone has is read there")
+    return value
+
+
+def _seconds(cls: type[BaseModel], name: str, value: Any, minimum: float = 0.001) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 10**9:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= 10**9:
         raise _error(cls, f"Meta.{name} must be a number of seconds, not {value!r}")
     return float(value)
 

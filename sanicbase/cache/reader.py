@@ -1,4 +1,5 @@
-"""Reads of a class's entries; all reads of one iteration of the event loop share a request to Redis.
+"""Reads of a class's entries; all reads in one iteration of the event loop share a request to Redis, see
+entry_requests.py.
 
 A miss takes a lease, loads from the database and stores the value, which succeeds only while the lease is the newest
 and the key is not closed: the leases of Nishtala et al., Scaling Memcache at Facebook (NSDI 2013). A reader that finds
@@ -6,9 +7,9 @@ a lease taken polls for the entry until it is stored or the lease times out. An 
 early by one of its readers, with a probability that grows with the cost of its load: Vattani, Chierichetti, Lowenstein,
 Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
 
-Requests are bounded, see batches.py: BATCH keys at a time, fewer where entries are large. A value of more than
-MAX_VALUE_BYTES bytes is not stored, nor is one that serialization would change. Its entry says so, and its readers load
-at once.
+Requests are limited, see batches.py: BATCH keys at a time, fewer for large entries. A value of more than
+MAX_VALUE_BYTES bytes is not stored, and neither is one that serialization would change. Its entry records this, and its
+readers load immediately.
 """
 
 from __future__ import annotations
@@ -20,85 +21,73 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+from sanicbase.cache.audit import Audit, Auditor
 from sanicbase.cache.batches import BATCH, BATCH_BYTES, MAX_VALUE_BYTES, in_batches
-from sanicbase.cache.entry import GENERATION, NOT_STORED, Entry, pack_entry, unpack_entry
+from sanicbase.cache.codec import Codec, Keyspace, NotSerializable
+from sanicbase.cache.entry import NOT_STORED, Entry, entry_start, pack_entry, unpack_entry, unpack_times
 from sanicbase.cache.epoch import EpochClient, RedisUnavailable
 from sanicbase.cache.keys import encode_key
 from sanicbase.cache.loader import Loader
-from sanicbase.cache.pending_reads import FailOnError, KeyValues, LoadFailure, PendingRead, PendingReads
+from sanicbase.cache.local import LocalEntries, LocalTier
+from sanicbase.cache.pending_reads import (
+    KeyValues,
+    LoadFailure,
+    ManyReads,
+    PendingRead,
+    PendingReads,
+    Reads,
+    fail_all,
+    ignore_all,
+    wait_for_all,
+)
 from sanicbase.cache.scripts import FILL, LEASE
 from sanicbase.cache.stats import Stats
-from sanicbase.errors import CorruptValue
+from sanicbase.errors import NotOpenError
 
-__all__ = ["Codec", "Keyspace", "NotSerializable", "Reader"]
+__all__ = ["NOT_FOUND", "Reader"]
 
 logger = logging.getLogger("sanicbase.cache")
 
 JITTER = 0.1  # of the ttl, so that entries stored together do not expire together
 BETA = 1.0  # of XFetch; a higher value refreshes earlier
+MAX_EARLINESS = 37 * BETA  # times the cost of a load; the logarithm of a random number is not larger
 LEASE_TTL = 60.0  # seconds; a slower holder does not store
 LEASE_TIMEOUT = 1.0  # seconds after which a lease may be taken over; at least the time of two loads
-FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05  # seconds between two polls for another reader's load
-MAX_CONCURRENT_BATCHES = 4  # of one iteration
+FIRST_PAUSE, MAX_PAUSE = 0.002, 0.05  # seconds between two polls for another reader's load
 INITIAL_ENTRY_SIZE = 8 * 1024  # bytes, before the first entry was read
+CLOSED = "Redis was closed during this read."
 IN_FLIGHT = 0.1  # seconds in which a reader may still receive the old entry
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Keyspace:
-    """The keys of one class in Redis."""
-
-    prefix: str
-    shape: str
-
-    @property
-    def generation(self) -> str:
-        return self.prefix + "generation"
-
-    @property
-    def stats(self) -> str:
-        return self.prefix + "stats"
-
-    def entry(self, key: str) -> str:
-        return f"{self.prefix}v:{self.shape}:{key}"
-
-
-@dataclass(frozen=True, slots=True)
-class Codec(Generic[T]):
-    """How one kind of value is stored: as bytes and back, and for how long; `ttl_missing` is for missing rows.
-
-    `pack` raises NotSerializable for a value that serialization would change.
-    """
-
-    pack: Callable[[T], bytes]
-    unpack: Callable[[bytes], T]
-    ttl: float
-    ttl_missing: float
-
-
-class NotSerializable(Exception):
-    """Serialization would change the value; the message has the cause and the remedy."""
+NOT_FOUND = object()
 
 
 class Reader(Generic[T]):
     """Reads the entries of a class by one set of key fields, whose keys start with `name`."""
 
     def __init__(
-        self, name: str, keyspace: Keyspace, epoch_client: EpochClient, loader: Loader[T], codec: Codec[T], stats: Stats
+        self,
+        name: str,
+        keyspace: Keyspace,
+        epoch_client: EpochClient,
+        loader: Loader[T],
+        codec: Codec[T],
+        stats: Stats,
+        local_tier: LocalTier | None = None,
     ) -> None:
         self._name = name
         self._keyspace = keyspace
         self._epoch_client = epoch_client
         self._loader = loader
         self._codec = codec
+        self._unpack = codec.unpack
         self._stats = stats
         self._pending: PendingReads[T] = {}
+        self._many: ManyReads[T] | None = None  # the first `read_many` of this turn, when it is the first read
         self._tasks: set[asyncio.Task[None]] = set()
         self._refreshing: set[str] = set()
         self._load_time = 0.0  # seconds, a moving average
@@ -106,7 +95,17 @@ class Reader(Generic[T]):
         self._warned_of_corruption = False
         self._warned_of_size = False
         self._warned_of_loss = False
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()  # without a request, and outside every transaction
+        self.entry_prefix = keyspace.entry("")
+        self.generation_name = keyspace.generation
+        self._copy = codec.copy
+        self._requests = epoch_client.entry_requests if local_tier is None else local_tier.requests
+        self.auditor: Auditor | None = None
+        self.local: LocalEntries[T] | None = None
+        if local_tier is not None:
+            self.local = local_tier.add_class(self.generation_name, self.entry_prefix)
         self._shared = [epoch_client.keys[0], keyspace.generation]
         self._lease = epoch_client.reading.register_script(LEASE)
         self._fill = epoch_client.reading.register_script(FILL)
@@ -117,151 +116,214 @@ class Reader(Generic[T]):
 
     async def get(self, values: KeyValues) -> T | None:
         """The value, from Redis or loaded; None when there is none."""
-        return await self._enqueue(values)
+        return await self.read(self.key(values), values)
 
-    async def get_many(self, keys: list[KeyValues]) -> list[T | None]:
+    def read(self, key: str, values: KeyValues) -> asyncio.Future[T | None]:
+        """An awaitable value of the key with that name and those values."""
+        future: asyncio.Future[T | None] = self._loop.create_future()
+        read = self._pending.get(key)
+        if read is not None:
+            read.waiting.append(future)
+            return future
+        if not self._pending and self._many is None:
+            self._schedule()
+        self._pending[key] = PendingRead(values, [future])
+        return future
+
+    async def read_many(self, keys: Sequence[tuple[str, KeyValues]]) -> list[T | None]:
         """The values in the order of their keys: one request to Redis for each batch, and a query for the missing ones.
 
         Raises the error of a load.
         """
-        futures = [self._enqueue(values) for values in keys]
+        if self._pending or self._many is not None or not 1 < len(keys) <= self._max_items():
+            return await wait_for_all([self.read(key, values) for key, values in keys])
+        many = self._many = ManyReads(keys, self._loop.create_future())
+        self._schedule()
         try:
-            return [await future for future in futures]
+            values = await many.answer
         except BaseException:
-            for future in futures:
-                if not future.cancel() and not future.cancelled():
-                    future.exception()  # raised once, for all
+            ignore_all(many.futures)
             raise
+        return await wait_for_all(many.futures) if values is None else values
 
     async def refresh(self, values: KeyValues) -> T | None:
         """Load the value now; it is stored unless another reader holds the lease."""
-        read: PendingRead[T] = PendingRead(values, is_valid=False)
-        future = asyncio.get_running_loop().create_future()
-        read.waiting.append(future)
-        self._start(self._load_all({self.key(values): read}))
-        value: T | None = await future
-        return value
+        future: asyncio.Future[T | None] = self._loop.create_future()
+        reads = {self.key(values): PendingRead(values, [future], is_valid=False)}
+        self._start(self._load_all(reads), reads)
+        return await future
 
     async def close(self) -> None:
-        """Cancel running reads; their callers get NotOpenError."""
+        """Cancel running reads; their callers get NotOpenError, including those whose request has not been answered
+        yet."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._loader.close()
 
-    def _enqueue(self, values: KeyValues) -> asyncio.Future[T | None]:
-        if not self._pending:
-            self._start(self._answer_pending())  # in the next iteration of the event loop
-        key = self.key(values)
-        read = self._pending.get(key)
-        if read is None:
-            read = self._pending[key] = PendingRead(values)
-        future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
-        read.waiting.append(future)
-        return future
-
-    async def _answer_pending(self) -> None:
+    def take_pending(self) -> Iterator[tuple[Reads[T], float]]:
+        """See EntryReader."""
+        max_items = self._max_items()
+        many, self._many = self._many, None
+        if many is not None:
+            yield many, len(many) / max_items
         reads, self._pending = self._pending, {}
-        semaphore = asyncio.Semaphore(MAX_CONCURRENT_BATCHES)
+        if len(reads) <= max_items:
+            if reads:
+                yield reads, len(reads) / max_items
+            return
+        for batch in in_batches(list(reads.items()), max_items=max_items):
+            yield dict(batch), len(batch) / max_items
 
-        async def answer(batch: PendingReads[T]) -> None:
-            async with semaphore:
-                await self._answer(batch)
-
-        with FailOnError(reads):
-            await asyncio.gather(*map(answer, self._batches(reads)))
-
-    def _batches(self, reads: PendingReads[T]) -> Iterator[PendingReads[T]]:
-        most = max(1, min(BATCH, BATCH_BYTES // self._entry_size))
-        return map(dict, in_batches(list(reads.items()), most=most))
-
-    def _learn_sizes(self, raws: list[bytes | None]) -> None:
-        """Update the expected size: at once for larger entries, gradually for smaller ones."""
-        if sizes := [len(raw) for raw in raws if raw is not None]:
-            self._entry_size = max(1, *sizes, self._entry_size // 2)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(work, name="reads of a cache model", context=self._context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, reads: PendingReads[T]) -> None:
-        with FailOnError(reads):
-            epoch = self._epoch_client.epoch
-            if epoch is None or self._epoch_client.settling:
-                await self._bypass(reads)
+    def answer(self, reads: Reads[T], raws: list[bytes | None], epoch: bytes, generation: bytes | None) -> None:
+        """See EntryReader."""
+        if isinstance(reads, ManyReads):
+            values = self._values_of_hits(raws, epoch, generation)
+            if values is not None:
+                reads.set_result(values)
                 return
-            try:
-                missing = await self._from_redis(reads, epoch)
-            except RedisUnavailable:
-                missing = reads
-                epoch = None
-            if epoch is None:
-                await self._bypass(missing)
-            elif missing:
-                self._stats.misses += sum(not read.not_stored for read in missing.values())
-                await self._fill_all(missing, epoch)
+            raws = list(dict(zip(reads, raws, strict=True)).values())
+            reads = reads.one_by_one()
+        missing = self._answer_all(reads, raws, epoch, generation)
+        if missing:
+            self._start(self._answer_missing(missing, epoch), missing)
 
-    async def _from_redis(self, reads: PendingReads[T], epoch: bytes) -> PendingReads[T]:
-        """Answer the reads that Redis has, and return the others. Raises RedisUnavailable in another epoch."""
-        names = [*self._shared, *(self._keyspace.entry(key) for key in reads)]
-        answer: list[Any] = await self._epoch_client.request(self._epoch_client.reading.mget(names))
-        current, generation, *raws = answer
-        self._check_epoch(current, epoch)
+    def bypass(self, reads: Reads[T]) -> None:
+        """See EntryReader."""
+        if isinstance(reads, ManyReads):
+            reads = reads.one_by_one()
+        self._start(self._bypass(reads), reads)
+
+    def _max_items(self) -> int:
+        return max(1, min(BATCH, BATCH_BYTES // self._entry_size))
+
+    def _schedule(self) -> None:
+        """Override to answer pending reads by another request."""
+        self._requests.schedule(self)
+
+    def _learn_sizes(self, raws: Sequence[bytes | None]) -> None:
+        """Update the expected size: at once for larger entries, gradually for smaller ones."""
+        if largest := max(map(len, filter(None, raws)), default=0):
+            self._entry_size = max(1, largest, self._entry_size // 2)
+
+    def _start(self, work: Coroutine[Any, Any, None], reads: PendingReads[T]) -> None:
+        """Start a task that answers the reads. When it fails, their callers raise its error."""
+        if self._closed:
+            work.close()
+            fail_all(reads, NotOpenError(CLOSED))
+            return
+        task = self._loop.create_task(work, name="reads of a cache model", context=self._context)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._end, reads))
+
+    def _end(self, reads: PendingReads[T], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            fail_all(reads, NotOpenError(CLOSED))
+        elif error := task.exception():
+            fail_all(reads, error)
+
+    async def _answer_missing(self, reads: PendingReads[T], epoch: bytes) -> None:
+        self._stats.misses += sum(not read.not_stored for read in reads.values())
+        await self._fill_all(reads, epoch)
+
+    def _values_of_hits(
+        self, raws: Sequence[bytes | None], epoch: bytes, generation: bytes | None
+    ) -> list[T | None] | None:
+        """The values of the entries; None unless all of them are valid and need only decoding."""
+        if generation is None or self.local is not None or self.auditor is not None:
+            return None
+        start, now, unpack = entry_start(epoch, generation), time.time(), self._unpack
+        values: list[T | None] = []
+        try:
+            for raw in raws:
+                if raw is None or not raw.startswith(start):
+                    return None
+                expires, cost, payload = unpack_times(raw)
+                if payload == NOT_STORED or now + cost * MAX_EARLINESS >= expires:
+                    return None
+                values.append(unpack(payload) if payload else None)
+        except Exception:  # found again, and reported, for the key that has it
+            return None
         self._learn_sizes(raws)
+        self._stats.hits += len(values)
+        return values
+
+    def _answer_all(
+        self, reads: PendingReads[T], raws: Sequence[bytes | None], epoch: bytes, generation: bytes | None
+    ) -> PendingReads[T]:
+        """Answer the reads that Redis has, and return the others."""
+        self._learn_sizes(raws)
+        if generation is None:
+            return reads
+        start, now = entry_start(epoch, generation), time.time()
         missing: PendingReads[T] = {}
+        value_of, local, copy, auditor = self._value_of, self.local, self._copy, self.auditor
         for (key, read), raw in zip(reads.items(), raws, strict=True):
-            if raw is None or not self._answer_from(key, read, raw, epoch, generation):
+            if raw is None or (value := value_of(key, read, raw, start, now)) is NOT_FOUND:
                 missing[key] = read
+                continue
+            if local is not None:
+                self._keep_local(local, key, raw, value, now)
+                value = self._own(value)
+            read.answer(value, copy)
+            if auditor is not None and auditor.selects():
+                auditor.start(Audit(key, read.values, raw))
+        self._stats.hits += len(reads) - len(missing)
         return missing
 
-    def _check_epoch(self, current: bytes | None, epoch: bytes) -> None:
-        if current != epoch:
-            self._epoch_client.check_now()
-            raise RedisUnavailable
-
-    def _answer_from(
-        self,
-        key: str,
-        read: PendingRead[T],
-        raw: bytes,
-        epoch: bytes,
-        generation: bytes | None,
-        entry_value: object = None,
-    ) -> bool:
-        """Answer a read by an entry, if it is valid and current."""
+    async def fetch(self, key: str) -> tuple[bytes, T | None] | None:
+        """The entry in Redis with its value, if it is valid at this moment."""
+        epoch = self._epoch_client.valid_epoch
         try:
-            entry = unpack_entry(raw)
-            is_current = _is_current(entry, epoch, generation)
-            if is_current and entry.payload == NOT_STORED:
+            names = [*self._shared, self.entry_prefix + key]
+            answer: list[Any] = await self._epoch_client.request(self._epoch_client.reading.mget(names))
+        except RedisUnavailable:
+            return None
+        current, generation, raw = answer
+        if None in answer or current != epoch or not raw.startswith(entry_start(current, generation)):
+            return None
+        _, _, payload = unpack_times(raw)
+        return None if payload == NOT_STORED else (raw, self._unpack(payload) if payload else None)
+
+    def _keep_local(self, local: LocalEntries[T], key: str, raw: bytes, value: T | None, now: float) -> None:
+        """Keep an entry in memory until the readers begin to refresh it."""
+        expires, cost, payload = unpack_times(raw)
+        if (lifetime := expires - cost * MAX_EARLINESS - now) > 0:
+            local.keep(key, value, lifetime, len(payload))
+
+    def _own(self, value: T | None) -> T | None:
+        return value if self._copy is None or value is None else self._copy(value)
+
+    def _value_of(self, key: str, read: PendingRead[T], raw: bytes, start: bytes, now: float) -> Any:
+        """The value of an entry, or NOT_FOUND when it does not start as valid ones do, is corrupt, or has no value."""
+        try:
+            if not raw.startswith(start):
+                unpack_entry(raw)
+                return NOT_FOUND
+            expires, cost, payload = unpack_times(raw)
+            if payload == NOT_STORED:
                 read.not_stored = True
-                return False
-            value = self._codec.unpack(entry.payload) if is_current and entry.payload is not None else None
-        except (CorruptValue, ValueError) as exc:
+                return NOT_FOUND
+            value = self._unpack(payload) if payload else None
+        except Exception as exc:  # a validator may raise anything, and others wait for the same request
             self._record_corrupt(key, exc)
             read.is_valid = False
-            return False
-        if is_current:
-            self._stats.hits += 1
-            if _is_refresh_due(entry):
-                self._refresh_early(key, read.values)
-            read.answer(self._combined(value, entry_value))
-        return is_current
-
-    def decode(self, raw: bytes | None, epoch: bytes, generation: bytes | None) -> T | None:
-        """The value of an entry that another reader fetched, if it is current."""
-        try:
-            entry = None if raw is None else unpack_entry(raw)
-            if entry is None or entry.payload in (None, NOT_STORED) or not _is_current(entry, epoch, generation):
-                return None
-            return self._codec.unpack(entry.payload or b"")
-        except (CorruptValue, ValueError):
-            return None  # its own reader reports it
-
-    def _combined(self, value: T | None, entry_value: object) -> T | None:
-        """Override to combine the value with `entry_value`."""
+            return NOT_FOUND
+        if now + cost * MAX_EARLINESS >= expires and _is_refresh_due(expires, cost, now):
+            self._refresh_early(key, read.values)
         return value
+
+    def decode(self, raw: bytes | None, start: bytes) -> T | None:
+        """The value of an entry that another reader fetched, if it starts as valid ones do."""
+        if raw is None or not raw.startswith(start):
+            return None
+        try:
+            _, _, payload = unpack_times(raw)
+            return self._unpack(payload) if payload and payload != NOT_STORED else None
+        except Exception:
+            return None  # its own reader reports it
 
     def _record_corrupt(self, key: str, error: Exception) -> None:
         self._stats.corrupt += 1
@@ -276,24 +338,24 @@ class Reader(Generic[T]):
     def _refresh_early(self, key: str, values: KeyValues) -> None:
         if key not in self._refreshing:
             self._refreshing.add(key)
-            self._start(self._refresh(key, values))
+            reads: PendingReads[T] = {key: PendingRead(values, [], is_valid=False)}
+            self._start(self._refresh(key, reads), reads)
 
-    async def _refresh(self, key: str, values: KeyValues) -> None:
+    async def _refresh(self, key: str, reads: PendingReads[T]) -> None:
         try:  # errors are ignored: the reader that finds the entry expired raises them
-            await self._load_all({key: PendingRead(values, is_valid=False)}, only_leased=True)
+            await self._load_all(reads, only_leased=True)
         finally:  # readers may still receive the old entry
             asyncio.get_running_loop().call_later(IN_FLIGHT, self._refreshing.discard, key)
 
     async def _load_all(self, reads: PendingReads[T], *, only_leased: bool = False) -> None:
-        with FailOnError(reads):
-            epoch = self._epoch_client.epoch
-            if epoch is not None:
-                try:
-                    await self._fill_all(reads, epoch, wait=False, only_leased=only_leased)
-                except RedisUnavailable:
-                    epoch = None
-            if epoch is None and not only_leased:
-                await self._bypass(reads)
+        epoch = self._epoch_client.epoch
+        if epoch is not None:
+            try:
+                await self._fill_all(reads, epoch, wait=False, only_leased=only_leased)
+            except RedisUnavailable:
+                epoch = None
+        if epoch is None and not only_leased:
+            await self._bypass(reads)
 
     async def _fill_all(
         self, reads: PendingReads[T], epoch: bytes, *, wait: bool = True, only_leased: bool = False
@@ -312,13 +374,16 @@ class Reader(Generic[T]):
             if not generation:
                 await self._bypass(reads | closed)
                 return
+            start = entry_start(epoch, generation)
             leased: PendingReads[T] = {}
             waiting: PendingReads[T] = {}
             for (key, read), answer in zip(reads.items(), answers, strict=True):
                 if answer in LEASE_ANSWERS:
                     {b"lease": leased, b"closed": closed, b"wait": waiting if wait else closed}[answer][key] = read
-                elif not self._answer_from(key, read, answer, epoch, generation):
-                    # A corrupt entry is marked, and not requested again.
+                elif (value := self._value_of(key, read, answer, start, time.time())) is not NOT_FOUND:
+                    self._stats.hits += 1
+                    read.answer(value, self._copy)
+                else:  # a corrupt entry is marked, and not requested again
                     (closed if read.not_stored else waiting)[key] = read
             if only_leased:
                 closed = {}
@@ -328,7 +393,7 @@ class Reader(Generic[T]):
             if waiting:
                 self._stats.waits += len(waiting) if pause == FIRST_PAUSE else 0
                 await asyncio.sleep(pause * (1 + random.random()))  # noqa: S311  (no secret)
-                pause = min(pause * 1.5, LONGEST_PAUSE)
+                pause = min(pause * 1.5, MAX_PAUSE)
             reads = waiting
 
     async def _ask_lease(self, reads: PendingReads[T], epoch: bytes, lease: str) -> tuple[bytes, list[bytes]]:
@@ -364,7 +429,7 @@ class Reader(Generic[T]):
             self._stats.fills += stored
             self._stats.refused += sum(1 for entry in entries if entry[1]) - stored
         for key, read in reads.items():
-            read.answer(values[key])
+            read.answer(values[key], self._copy)
 
     def _stored_form(
         self, key: str, value: T | LoadFailure | None, epoch: bytes, generation: bytes, cost: float
@@ -420,21 +485,17 @@ class Reader(Generic[T]):
         self._stats.bypasses += len(reads)
         values = await self._load_values(reads)
         for key, read in reads.items():
-            read.answer(values[key])
+            read.answer(values[key], self._copy)
 
     async def _load_values(self, reads: PendingReads[T]) -> dict[str, T | LoadFailure | None]:
         values = await self._loader.get([read.values for read in reads.values()])
         return dict(zip(reads, values, strict=True))
 
 
-def _is_current(entry: Entry, epoch: bytes, generation: bytes | None) -> bool:
-    return entry.epoch == epoch and generation is not None and entry.generation == generation[:GENERATION]
-
-
 LEASE_ANSWERS = frozenset((b"lease", b"wait", b"closed"))
 
 
-def _is_refresh_due(entry: Entry) -> bool:
-    """XFetch: whether this reader refreshes the entry before it expires."""
-    early = -entry.cost * BETA * math.log(1.0 - random.random())  # noqa: S311  (no secret)
-    return time.time() + early >= entry.expires
+def _is_refresh_due(expires: float, cost: float, now: float) -> bool:
+    """XFetch: whether this reader refreshes an entry before it expires."""
+    early = -cost * BETA * math.log(1.0 - random.random())  # noqa: S311  (no secret)
+    return now + early >= expires

@@ -11,7 +11,9 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
+from sanicbase.cache.audit import Sampler
 from sanicbase.cache.epoch import START_TIMEOUT, EpochClient
+from sanicbase.cache.local import LocalLimits
 from sanicbase.cache.model import RCModel, cache_models
 from sanicbase.cache.model_cache import ModelCache
 from sanicbase.cache.store import Store
@@ -19,6 +21,8 @@ from sanicbase.config import Config
 from sanicbase.db.background import wait_for_background_tasks
 from sanicbase.db.observers import open_models
 from sanicbase.errors import ConfigError, NotOpenError, ResourceError
+from sanicbase.i18n import gettext as _
+from sanicbase.metrics.sampling import sampled
 from sanicbase.rc.clients import get_redis
 
 __all__ = ["CacheModels", "import_cache_models", "min_closed_ttl", "open_cache_models"]
@@ -31,8 +35,9 @@ STATS_INTERVAL = 1.0  # seconds
 class CacheModels:
     """Every RCModel in the service's `model_rc`, and others whose models are open.
 
-    Opened after the databases and Redis, in every process of a service, so that each one invalidates by its own writes.
-    Without `connect`, opening does not wait for Redis. Raises ConfigError for timeouts that contradict each other.
+    Opened after the databases and Redis, in every process of a service, so that the writes of each process invalidate
+    entries. Without `connect`, opening does not wait for Redis. Raises ConfigError for timeouts that contradict each
+    other.
     """
 
     name = "cache models"
@@ -42,17 +47,23 @@ class CacheModels:
         self._config = config
         self._connect = connect
         self._stack = AsyncExitStack()
+        self._limits = LocalLimits(config.CACHE_LOCAL_ENTRIES, config.CACHE_LOCAL_BYTES, config.CACHE_LOCAL_MAX_LAG)
+        self._sampler: Sampler | None = None
         self._epoch_clients: dict[str, EpochClient] = {}
         self._open: dict[type[RCModel], ModelCache] = {}
 
     async def __aenter__(self) -> Self:
         import_cache_models(self._config)
+        self._sampler = Sampler(self._config.CACHE_AUDIT_RATE) if self._config.CACHE_AUDIT_RATE else None
         async with AsyncExitStack() as stack:
             for cls in _check_names(self._classes_to_open()):
                 await self._open_class(stack, cls)
+            if self._sampler is not None:
+                stack.push_async_callback(self._sampler.close)
             if self._open:
                 flushing = asyncio.create_task(self._flush_stats(), name="counters of cache models")
                 stack.push_async_callback(_cancel, flushing)
+                stack.enter_context(sampled(self._publish_stats))
             self._stack = stack.pop_all()
         return self
 
@@ -74,7 +85,7 @@ class CacheModels:
         return [cls for cls in cache_models if cls._options.watches.keys() <= models and not self._is_foreign(cls)]
 
     def _is_foreign(self, cls: type[RCModel]) -> bool:
-        """Whether it is stored in Redis only and belongs to another service; tests import several services."""
+        """Whether the class is stored in Redis only and belongs to another service; tests import several services."""
         service, _, rest = cls.__module__.partition(".")
         return not cls._options.watches and rest.startswith("model_rc") and service != self._config.SERVER_NAME
 
@@ -88,7 +99,16 @@ class CacheModels:
         epoch_client = await self._epoch_client(stack, options.connection)
         load = cls.load if options.source is None else None
         commit = self._config.DB_STATEMENT_TIMEOUT + MARGIN
-        model_cache = ModelCache(cls, options, load, epoch_client, life=self._config.CACHE_CLOSED_TTL, commit=commit)
+        model_cache = ModelCache(
+            cls,
+            options,
+            load,
+            epoch_client,
+            life=self._config.CACHE_CLOSED_TTL,
+            commit=commit,
+            local=self._limits,
+            sampler=self._sampler,
+        )
         stack.push_async_callback(model_cache.close)
         model_cache.watch()
         cls._opened = self._open[cls] = model_cache
@@ -99,7 +119,7 @@ class CacheModels:
             try:
                 get_redis(connection)
             except NotOpenError as exc:
-                raise ConfigError(f"Cache models need one server, or Sentinels. {exc}") from exc
+                raise ConfigError(_("Cache models need one server, or Sentinels. {error}", error=exc)) from exc
             settle, commit = config.CACHE_CLOSED_TTL, config.DB_STATEMENT_TIMEOUT + MARGIN
             start = START_TIMEOUT if self._connect else 0.0
             client = EpochClient(
@@ -110,18 +130,34 @@ class CacheModels:
 
     def _check_times(self, cls: type[RCModel]) -> None:
         prefix, statement = self._config.env_prefix(), self._config.DB_STATEMENT_TIMEOUT
-        if (least := min_closed_ttl(self._config)) > self._config.CACHE_CLOSED_TTL:
+        if (min_ttl := min_closed_ttl(self._config)) > self._config.CACHE_CLOSED_TTL:
             raise ConfigError(
-                f"{prefix}CACHE_CLOSED_TTL is {self._config.CACHE_CLOSED_TTL:g} seconds, and a statement may take "
-                f"{statement:g}: a key could open before its write is committed. Set it to "
-                f"{least:g} or more, or lower {prefix}DB_STATEMENT_TIMEOUT."
+                _(
+                    "{prefix}CACHE_CLOSED_TTL is {ttl:g} seconds, and a statement may take {statement:g}: a key could "
+                    "open before its write is committed. Set it to {min_ttl:g} or more, or lower "
+                    "{prefix}DB_STATEMENT_TIMEOUT.",
+                    prefix=prefix,
+                    ttl=self._config.CACHE_CLOSED_TTL,
+                    statement=statement,
+                    min_ttl=min_ttl,
+                )
             )
         ttl = cls._options.ttl
         if ttl is not None and ttl < statement:
             raise ConfigError(
-                f"{cls.__name__}.Meta.ttl is {ttl:g} seconds, and loading an entry may take {statement:g}. Set it to "
-                f"that or more, or lower {prefix}DB_STATEMENT_TIMEOUT."
+                _(
+                    "{cls}.Meta.ttl is {ttl:g} seconds, and loading an entry may take {statement:g}. Set it to that or "
+                    "more, or lower {prefix}DB_STATEMENT_TIMEOUT.",
+                    cls=cls.__name__,
+                    ttl=ttl,
+                    statement=statement,
+                    prefix=prefix,
+                )
             )
+
+    def _publish_stats(self) -> None:
+        for model_cache in self._open.values():
+            model_cache.publish()
 
     async def _flush_stats(self) -> None:
         while True:
@@ -131,7 +167,7 @@ class CacheModels:
 
 
 def min_closed_ttl(config: Config) -> float:
-    """The least CACHE_CLOSED_TTL in seconds: a written key stays closed until its statement is committed."""
+    """The minimum of CACHE_CLOSED_TTL in seconds: a written key stays closed until its statement is committed."""
     return config.DB_STATEMENT_TIMEOUT + 2 * MARGIN
 
 
@@ -157,8 +193,10 @@ def _check_names(classes: Iterable[type[RCModel]]) -> list[type[RCModel]]:
     for cls in classes:
         other = named.setdefault(cls.__name__, cls)
         if other is not cls:
-            both = " and ".join(sorted(f"{same.__module__}.{same.__qualname__}" for same in (cls, other)))
-            raise ConfigError(f"Two cache models have the same name, and so the same keys: {both}. Rename one of them.")
+            both = _(" and ").join(sorted(f"{same.__module__}.{same.__qualname__}" for same in (cls, other)))
+            raise ConfigError(
+                _("Two cache models have the same name, and so the same keys: {both}. Rename one of them.", both=both)
+            )
     return [named[name] for name in sorted(named)]
 
 

@@ -9,15 +9,16 @@ Keys of a service:
 
 Keys of a class, behind `<service>:rc:<class>:`
 
-    generation              eight characters, and the shapes (fingerprints) that have entries v:<shape>:<key>         an
-    entry, see entry.py l:<shape>:<key>         the lease of the loading reader, and its time c:<key>                 a
-    sorted set: the writers that keep the key closed, each until its time; c:* is the whole class o:<token>
-    a writer that has opened its keys, while its request to close may still arrive
+    generation              eight characters, and the shapes (fingerprints) that have entries
+    v:<shape>:<key>         an entry, see entry.py
+    l:<shape>:<key>         the lease of the loading reader, and its time
+    c:<key>                 a sorted set: the writers that keep the key closed, each until its time; c:* is the class
+    o:<token>               a writer that has opened its keys, while its request to close may still arrive
 
-An entry is valid while the epoch and the generation are those that it has. Each script is atomic.
+An entry is valid while its epoch and its generation are the current ones. Each script is atomic.
 
-No script may run for long, since it blocks all clients. batches.py bounds the arguments, and SHAPES, the largest number
-of shapes in a generation, the work for each key.
+No script may run for long, because it blocks all clients. batches.py limits the arguments, and SHAPES, the maximum
+number of shapes in a generation, limits the work for each key.
 """
 
 from __future__ import annotations

@@ -1,48 +1,19 @@
-"""Entries as JSON and back, and the values that an entry was loaded with.
+"""Entries as JSON and back.
 
 The JSON has the fields by their names, not their aliases, and no computed fields. Serializers, validators and types
-unknown to JSON may still change a value. So each loaded entry is compared with what its JSON gives back, and stored
-only when both are equal.
+unknown to JSON may still change a value. Each loaded entry is therefore compared with the entry that its JSON produces,
+and stored only when both are equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import deepcopy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["LoadedValues", "describe_loss", "dump_json", "dump_lossless", "is_same_json", "load_json"]
+__all__ = ["describe_loss", "dump_json", "dump_lossless", "is_same_json", "load_json"]
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class LoadedValues:
-    """The values that an entry was loaded with: JSON, or copies where JSON would change them.
-
-    Any two are equal, so that entries are compared by their fields.
-    """
-
-    __slots__ = ("_copies", "payload")
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, payload: bytes | None, copies: Mapping[str, Any] | None = None) -> None:
-        self.payload = payload
-        self._copies = copies
-
-    @classmethod
-    def of(cls, entry: BaseModel) -> LoadedValues:
-        """The values of an entry that was just loaded."""
-        payload = dump_lossless(entry, type(entry))
-        return cls(payload, deepcopy(entry.__dict__) if payload is None else None)
-
-    def values(self, kind: type[BaseModel]) -> Mapping[str, Any]:
-        """The values by the names of their fields."""
-        return load_json(kind, self.payload).__dict__ if self.payload is not None else self._copies or {}
-
-    def __eq__(self, other: object) -> bool:
-        return other is None or isinstance(other, LoadedValues)
 
 
 def dump_json(entry: BaseModel) -> bytes:

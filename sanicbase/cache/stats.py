@@ -13,6 +13,8 @@ class Stats:
 
     hits: int = 0
     """Answered from Redis."""
+    local_hits: int = 0
+    """Answered from the memory of the process."""
     misses: int = 0
     """Not in Redis."""
     fills: int = 0
@@ -20,15 +22,22 @@ class Stats:
     waits: int = 0
     """Waited for another reader's load."""
     refused: int = 0
-    """Loaded and not stored, since the row was written meanwhile."""
+    """Loaded and not stored, because the row was written in the meantime."""
     bypasses: int = 0
     """Loaded without Redis, or during a write."""
     oversized: int = 0
-    """Loaded and not stored, since it is too large."""
+    """Loaded and not stored, because it is too large."""
     lossy: int = 0
-    """Loaded and not stored, since JSON would change it."""
+    """Loaded and not stored, because JSON would change it."""
     corrupt: int = 0
-    """Redis had other bytes than an entry."""
+    """The value in Redis was not an entry."""
+    audited: int = 0
+    """Hits that were compared with the database."""
+    mismatched: int = 0
+    """Audited hits that differed, although the entry was valid before and after the row was read."""
+    unaudited: int = 0
+    """Selected, but not compared: the entry changed in the meantime, too many audits were running, or the database did
+    not answer."""
 
     def take(self) -> dict[str, int]:
         """The counters since the last call, without zeros; they are reset."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -12,12 +13,21 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from sanicbase.config import Config
 from sanicbase.config.redis_urls import RedisAddress, parse_redis_url
 from sanicbase.errors import NotOpenError, ResourceError
+from sanicbase.metrics import Gauge
+from sanicbase.metrics.sampling import sampled
 from sanicbase.rc.cluster import BoundedCluster
-from sanicbase.rc.connections import RetryUnlessRefused, SentinelPool, cancellation_safe, sentinel_connection_class
+from sanicbase.rc.connections import (
+    RetryUnlessRefused,
+    SentinelPool,
+    cancellation_safe,
+    counted,
+    sentinel_connection_class,
+)
 from sanicbase.rc.handshake import Handshake
 from sanicbase.rc.notifier import Notifier
 
@@ -28,10 +38,15 @@ __all__ = [
     "get_notifier",
     "get_redis",
     "get_redis_cluster",
+    "has_client",
     "low_timeout_redis",
     "namespace",
+    "quick_client",
 ]
 
+CONNECTIONS = Gauge(
+    "sanicbase_redis_pool_connections", "Connections to a Redis, `in_use` or `idle`.", ["redis", "state"]
+)
 RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
 
@@ -43,6 +58,7 @@ _clients: dict[str, Redis] = {}
 _blocking: dict[str, Redis] = {}
 _clusters: dict[str, BoundedCluster] = {}
 _notifiers: dict[str, Notifier] = {}
+_quick: dict[str, Redis] = {}
 _namespace: list[str] = []
 _opened: list[RedisClients] = []
 
@@ -76,6 +92,11 @@ def any_client(name: str) -> Redis | RedisCluster:
     return _clusters[name] if name in _clusters else get_redis(name)
 
 
+def has_client(name: str) -> bool:
+    """Whether a Redis of that name is open."""
+    return name in _clients or name in _clusters
+
+
 def get_notifier(name: str = "default") -> Notifier:
     """The notifier of that Redis. Raises NotOpenError outside a lifespan."""
     return _get(_notifiers, name, f"get_redis_cluster({name!r})")
@@ -89,6 +110,17 @@ def low_timeout_redis(name: str, *, timeout: float, on_connect: OnConnect | None
     """
     get_redis(name)
     return _opened[0].low_timeout(name, timeout, on_connect)
+
+
+def quick_client(timeout: float, name: str = "default") -> Redis | RedisCluster:
+    """A client of that name for callers that would rather do without Redis than wait: shared, closed with the lifespan,
+    waiting `timeout` seconds for a connection and without retries. A Cluster has its one client, so the caller bounds
+    the time of each request. Raises NotOpenError as `get_redis`."""
+    if name in _clusters:
+        return _clusters[name]
+    if name not in _quick:
+        _quick[name] = low_timeout_redis(name, timeout=timeout)
+    return _quick[name]
 
 
 def namespace() -> str:
@@ -109,6 +141,7 @@ class RedisClients:
         self._urls = config.redis_urls(embedded_url)
         self._sentinels: list[Sentinel] = []
         self._handshakes: dict[str, Handshake] = {}
+        self._sampling = ExitStack()
 
     async def __aenter__(self) -> Self:
         if _namespace:
@@ -121,23 +154,27 @@ class RedisClients:
             else:
                 sentinel = handshake.sentinel = self._sentinel(place)
                 handshake.service = place.service
-                handshake.client = _clients[name] = self._client(place, sentinel, self._config.CONNECT_TIMEOUT)
-                _blocking[name] = self._client(place, sentinel, None)
+                handshake.client = _clients[name] = self._client(name, place, sentinel, self._config.CONNECT_TIMEOUT)
+                _blocking[name] = self._client(name, place, sentinel, None)
                 _notifiers[name] = await Notifier(_clients[name]).__aenter__()
             self._handshakes[name] = handshake
         _namespace.append(self._config.SERVER_NAME)
         _opened.append(self)
+        self._sampling.enter_context(sampled(_set_gauges))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._sampling.close()
         await asyncio.gather(*(notifier.__aexit__(kind, error, trace) for notifier in _notifiers.values()))
         sentinel_clients = [client for sentinel in self._sentinels for client in sentinel.sentinels]
-        clients, clusters = [*_clients.values(), *_blocking.values(), *sentinel_clients], [*_clusters.values()]
+        clients = [*_clients.values(), *_blocking.values(), *_quick.values(), *sentinel_clients]
+        clusters = [*_clusters.values()]
         for named in (
             _clients,
             _blocking,
+            _quick,
             _clusters,
             _notifiers,
             _namespace,
@@ -169,12 +206,13 @@ class RedisClients:
         place.options.update(single_try, socket_timeout=None)
         if on_connect:
             place.options["redis_connect_func"] = on_connect
-        return self._client(place, self._sentinel(place), timeout)
+        return self._client(name, place, self._sentinel(place), timeout)
 
-    def _client(self, place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
+    def _client(self, name: str, place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
         if sentinel is None:
-            return Redis.from_pool(self._pool(place.connection, place.options, socket_timeout))
-        options = self._common(socket_timeout) | {"connection_class": sentinel_connection_class(place.connection)}
+            return Redis.from_pool(self._pool(counted(place.connection, name), place.options, socket_timeout))
+        connection = counted(sentinel_connection_class(place.connection), name)
+        options = self._common(socket_timeout) | {"connection_class": connection}
         client: Redis = sentinel.master_for(
             place.service, connection_pool_class=SentinelPool, **{**options, **place.options}
         )
@@ -194,7 +232,8 @@ class RedisClients:
 
     def _cluster(self, place: RedisAddress) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
-        options = {name: common[name] for name in ("socket_timeout", "socket_connect_timeout", "client_name")}
+        names = ("socket_timeout", "socket_connect_timeout", "client_name", "maint_notifications_config")
+        options = {name: common[name] for name in names}
         return BoundedCluster(
             place.addresses,
             limit=place.options.pop("max_connections", self._config.REDIS_POOL_SIZE),
@@ -213,7 +252,7 @@ class RedisClients:
 
     def _common(self, socket_timeout: float | None) -> dict[str, Any]:
         """Options of every client, which those of the URL override. By default redis-py neither retries nor waits for a
-        free connection."""
+        free connection, and asks each new connection for notifications that only Redis Enterprise knows."""
         return {
             "max_connections": self._config.REDIS_POOL_SIZE,
             "timeout": self._config.CONNECT_TIMEOUT,
@@ -221,11 +260,20 @@ class RedisClients:
             "socket_timeout": socket_timeout,
             "retry": RetryUnlessRefused(BACKOFF, RETRIES),
             "client_name": self._config.SERVER_NAME,
+            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         }
 
     def _setting(self, name: str) -> str:
         prefix = self._config.env_prefix()
         return f"{prefix}REDIS_CONNECTIONS[{name}]" if name in self._config.REDIS_CONNECTIONS else f"{prefix}REDIS_URL"
+
+
+def _set_gauges() -> None:
+    """Set the gauges of the pools, without those of blocking commands."""
+    for name, client in _clients.items():
+        (idle, _), (in_use, _) = client.connection_pool.get_connection_count()
+        CONNECTIONS.set(idle, name, "idle")
+        CONNECTIONS.set(in_use, name, "in_use")
 
 
 def _get(clients: dict[str, Client], name: str, other: str) -> Client:

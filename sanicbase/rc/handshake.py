@@ -18,6 +18,8 @@ from sanicbase.config.database_urls import hide_password
 from sanicbase.config.redis_urls import RedisAddress
 from sanicbase.config.tls import TLSFailure, TLSOptions, explain, load_files
 from sanicbase.errors import ResourceError
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
 
 __all__ = ["MIN_VERSION", "Handshake"]
 
@@ -33,6 +35,9 @@ TLS_FILE_OPTIONS = {
     "key": "ssl_keyfile",
     "password": "ssl_password",
 }
+CORRECT = gettext_noop("Correct {setting}")
+START = gettext_noop("Start it, or correct {setting}")
+UPGRADE = gettext_noop("Upgrade it, or correct {setting}")
 SENTINEL_TIMEOUT = 0.5  # seconds that a Sentinel has to answer
 
 
@@ -44,9 +49,9 @@ class Handshake:
     service = ""
     cluster: RedisCluster | None = None
 
-    def __init__(self, url: str, place: RedisAddress, setting: str, *, timeout: float) -> None:
+    def __init__(self, url: str, address: RedisAddress, setting: str, *, timeout: float) -> None:
         self._url = hide_password(url)
-        self._place = place
+        self._redis_address = address
         self._files_checked = False
         self._setting = setting
         self._timeout = timeout
@@ -68,47 +73,50 @@ class Handshake:
                 if self.cluster:
                     await self._check_primaries(self.cluster)
         except AuthenticationError as exc:
-            raise self._error(f"refuses the password ({exc})", "Correct") from exc
+            raise self._error(_("refuses the password ({error})", error=exc), CORRECT) from exc
         except MasterNotFoundError as exc:
-            reason = f"has no master: its Sentinels report {self.service!r} as down, or do not know it"
-            raise self._error(reason, "Start it, or correct") from exc
+            reason = _(
+                "has no master: its Sentinels report {service!r} as down, or do not know it", service=self.service
+            )
+            raise self._error(reason, START) from exc
         except ResponseError as exc:
             # Every account may send HELLO, and a server without it is older than Redis 6.
             is_too_old = "unknown command" in (message := str(exc).lower()) and "hello" in message
-            reason = f"is older than Redis {MIN_VERSION}" if is_too_old else f"refuses the connection ({exc})"
-            raise self._error(reason, "Upgrade it, or correct" if is_too_old else "Correct") from exc
+            if is_too_old:
+                raise self._error(_("is older than Redis {version}", version=MIN_VERSION), UPGRADE) from exc
+            raise self._error(_("refuses the connection ({error})", error=exc), CORRECT) from exc
         except RedisClusterException as exc:  # not a RedisError
             self._explain(exc)
-            raise self._error(f"cannot be used: {str(exc).rstrip('.')}", "Start it, or correct") from exc
+            raise self._error(_("cannot be used: {error}", error=str(exc).rstrip(".")), START) from exc
         except (RedisError, OSError, TimeoutError) as exc:
             self._explain(exc)
             await self._check_plain_text(exc)
-            reason = f"does not answer: {str(exc).rstrip('.') or 'no answer in time'}"
-            raise self._error(reason, "Start it, or correct") from exc
+            error = str(exc).rstrip(".") or _("no answer in time")
+            raise self._error(_("does not answer: {error}", error=error), START) from exc
 
     def _check_files(self) -> None:
         """Read the certificates once, before redis-py would prompt for the password of a key on the terminal."""
-        if self._files_checked or not issubclass(self._place.connection, SSLConnection):
+        if self._files_checked or not issubclass(self._redis_address.connection, SSLConnection):
             return
-        for options in (self._place.options, self._place.sentinel_options):
+        for options in (self._redis_address.options, self._redis_address.sentinel_options):
             files = {name: options.get(option) or "" for name, option in TLS_FILE_OPTIONS.items()}
             try:
                 load_files(SSLContext(PROTOCOL_TLS_CLIENT), **files)
             except ValueError as exc:
-                raise self._error(f"cannot be used with TLS: {exc}", "Correct") from exc
+                raise self._error(_("cannot be used with TLS: {error}", error=exc), CORRECT) from exc
         self._files_checked = True
 
     def _explain(self, error: BaseException) -> None:
         """Raise ResourceError when the TLS handshake failed."""
-        if issubclass(self._place.connection, SSLConnection) and (failure := explain(error, TLS_OPTIONS)):
+        if issubclass(self._redis_address.connection, SSLConnection) and (failure := explain(error, TLS_OPTIONS)):
             raise self._tls_error(failure) from error
 
     async def _check_plain_text(self, error: BaseException) -> None:
         """Raise ResourceError when the server speaks plain text: it takes a TLS handshake for the start of a command
         and waits for the rest. Nothing secret is sent."""
-        if not issubclass(self._place.connection, SSLConnection):
+        if not issubclass(self._redis_address.connection, SSLConnection):
             return
-        host, port = self._place.addresses[0]
+        host, port = self._redis_address.addresses[0]
         try:
             async with asyncio.timeout(SENTINEL_TIMEOUT):
                 reader, writer = await asyncio.open_connection(host, port)
@@ -122,13 +130,14 @@ class Handshake:
 
     def _tls_error(self, failure: TLSFailure) -> ResourceError:
         remedy = failure.remedy.format(setting=self._setting)
-        return ResourceError(f"The Redis {self._url} cannot be used with TLS: {failure.cause}. {remedy}.")
+        problem = _("cannot be used with TLS: {error}", error=failure.cause)
+        return ResourceError(_("The Redis {url} {problem}. {remedy}.", url=self._url, problem=problem, remedy=remedy))
 
     async def _check_sentinels(self, sentinel: Sentinel) -> None:
         requests = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
         away = await _unanswered(requests, min(SENTINEL_TIMEOUT, self._timeout / 2))
         if len(away) == len(requests):
-            raise RedisError("none of its Sentinels does") from next(iter(away.values()))
+            raise RedisError(_("none of its Sentinels does")) from next(iter(away.values()))
         self._log_sentinels([*away])
         await self._find_master(sentinel)
 
@@ -153,7 +162,11 @@ class Handshake:
             await cluster.initialize()
             if unanswered := await self._unanswered_primaries(cluster):
                 raise RedisError(
-                    f"{', '.join(unanswered)} of its {len(cluster.get_primaries())} primaries do not answer"
+                    _(
+                        "{nodes} of its {number} primaries do not answer",
+                        nodes=", ".join(unanswered),
+                        number=len(cluster.get_primaries()),
+                    )
                 )
 
     async def _unanswered_primaries(self, cluster: RedisCluster) -> Mapping[str, BaseException]:
@@ -170,8 +183,9 @@ class Handshake:
                 logger.info("The Redis %s: all Sentinels answer again.", self._url)
         self._away = away
 
-    def _error(self, what: str, remedy: str) -> ResourceError:
-        return ResourceError(f"The Redis {self._url} {what}. {remedy} {self._setting}.")
+    def _error(self, problem: str, remedy: str) -> ResourceError:
+        remedy = _(remedy, setting=self._setting)
+        return ResourceError(_("The Redis {url} {problem}. {remedy}.", url=self._url, problem=problem, remedy=remedy))
 
 
 async def _unanswered(requests: Mapping[str, Awaitable[object]], seconds: float) -> dict[str, BaseException]:

@@ -39,7 +39,7 @@ PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MIN_TTL, MAX_TTL = 0.1, 86400.0  # seconds of a ttl
 TOKEN_TTL_MS = 86_400_000  # milliseconds
 ANSWER_TIMEOUT = 1.0  # seconds that Redis has to answer
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two attempts
+FIRST_PAUSE, MAX_PAUSE = 0.05, 1.0  # seconds between two attempts
 HANDOVER_PAUSE = 0.01  # seconds that a process leaves a released lock to waiting processes
 MARGIN = 0.005  # seconds to wait after the expected expiry
 EXPIRED = "it expired, or Redis was emptied"
@@ -175,8 +175,8 @@ class _Lease:
 
     async def _wait_until_free(self, deadline: float) -> None:
         self._check_deadline(deadline)
-        pause, longest = FIRST_PAUSE, min(max(self._ttl / 10, FIRST_PAUSE), LONGEST_PAUSE)
-        timeout = min(longest, deadline - self._clock())
+        pause, max_pause = FIRST_PAUSE, min(max(self._ttl / 10, FIRST_PAUSE), MAX_PAUSE)
+        timeout = min(max_pause, deadline - self._clock())
         async with get_notifier(self.connection).listen(self.key, confirm_timeout=timeout) as released:
             while not await run_shielded(self._try_acquire()):
                 self._check_deadline(deadline)
@@ -185,7 +185,7 @@ class _Lease:
                     async with asyncio.timeout(min(jittered, self._expires_in + MARGIN, deadline - self._clock())):
                         await released.wait()
                 released.clear()
-                pause = min(pause * 2, longest)
+                pause = min(pause * 2, max_pause)
 
     def _check_deadline(self, deadline: float) -> None:
         if self._clock() < deadline:

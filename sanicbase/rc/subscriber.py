@@ -29,7 +29,7 @@ logger = logging.getLogger("sanicbase.rc")
 
 CONFIRM_TIMEOUT = 5.0  # seconds
 PING_AFTER = 5.0  # seconds without a message
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two attempts to connect
+FIRST_PAUSE, MAX_PAUSE = 0.05, 1.0  # seconds between two attempts to connect
 
 
 class Subscriber:
@@ -108,7 +108,7 @@ class Subscriber:
             self._confirmed.clear()
             self._unconfirmed.clear()
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  (many workers, one server)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_PAUSE)
 
     async def _wait_for_channels(self) -> None:
         while not self._channels:

@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-
 from sanicbase.errors import ResourceError
 from sanicbase.private_directory import access_problem, make_private_directory
 from sanicbase.valkey.server import Server, ServerPaths, startup_error, valkey_binary
@@ -32,7 +30,7 @@ logger = logging.getLogger("sanicbase.valkey")
 _START_TIMEOUT = 8.0  # seconds for the server to answer
 _PING_INTERVAL = 0.02  # seconds between two pings of a starting server
 _POLL_INTERVAL = 0.2  # seconds between two checks of the lock or the server
-_LONGEST_PAUSE = 5.0  # seconds, the longest back-off
+_MAX_PAUSE = 5.0  # seconds, the longest back-off
 _STABLE_AFTER = 10.0  # seconds; a server that ran this long resets the back-off
 _STOP_TIMEOUT = 5.0  # seconds between SIGTERM and SIGKILL
 
@@ -43,12 +41,16 @@ class _OwnerLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: os.stat_result | None = None
+        from filelock import FileLock  # with which a service without an embedded store does nothing
+
         self._lock = FileLock(
             path, mode=0o600, fallback_to_soft=False, preserve_lock_file=True, on_acquired=self._write_pid
         )
 
     def acquire(self) -> bool:
         """Take the lock if it is free."""
+        from filelock import Timeout
+
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -98,7 +100,7 @@ class _OwnerThread(threading.Thread):
                 self._try_to_own()
             except ResourceError as exc:
                 wait = pause = (
-                    _POLL_INTERVAL if time.monotonic() - started > _STABLE_AFTER else min(pause * 2, _LONGEST_PAUSE)
+                    _POLL_INTERVAL if time.monotonic() - started > _STABLE_AFTER else min(pause * 2, _MAX_PAUSE)
                 )
                 logger.warning("%s Retrying in %.1f seconds.", exc, wait)
                 self.failure = str(exc)

@@ -80,12 +80,12 @@ class Delaying:
 @asynccontextmanager
 async def delaying(url: str) -> AsyncIterator[Delaying]:
     """A proxy to the Redis of this URL."""
-    made = Delaying(url)
-    listening = await asyncio.start_server(made.accept, "127.0.0.1", 0)
+    server = Delaying(url)
+    listening = await asyncio.start_server(server.accept, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    made.url = urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
+    server.url = urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
     try:
-        yield made
+        yield server
     finally:
         listening.close()
-        await made.close()
+        await server.close()

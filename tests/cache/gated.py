@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sanicbase import RCModel, get_redis
 from sanicbase.cache.entry import unpack_entry
-from sanicbase.cache.epoch import EpochClient, RedisUnavailable
+from sanicbase.cache.epoch import EpochClient
 from sanicbase.cache.model_cache import ModelCache
 from sanicbase.cache.pending_reads import PendingRead
 from sanicbase.db.observers import Write
@@ -196,23 +196,24 @@ class GatedReplay:
     async def _compare(self, state: State) -> None:
         keyspace = self._processes[0].cache.keyspace
         names = (self._epoch_client.keys[0], keyspace.generation, keyspace.entry("k:1"))
-        held: list[Any] = await get_redis().mget(names)
-        epoch, generation, raw = held
+        asked = get_redis().pipeline(transaction=False)
+        asked.mget(names)
+        asked.exists(self._epoch_client.keys[2])
+        held: list[Any] = await asked.execute()
+        (epoch, generation, raw), settling = held
         entry = None if raw is None or generation is None else unpack_entry(raw)
         counts = entry is not None and (entry.epoch, entry.generation) == (epoch, generation[:8])
         found = Count.model_validate_json(entry.payload or b"").n if counts and entry is not None else None
         assert found == state.entry
         assert await self._is_hit() == (state.epoch and state.entry is not None)
-        assert bool(await get_redis().exists(self._epoch_client.keys[2])) == state.settling
+        assert bool(settling) == state.settling
 
     async def _is_hit(self) -> bool:
         """Whether a get would be answered by Redis; nothing is changed by asking."""
-        epoch_client, read = self._epoch_client, PendingRead[Any](KEY)
-        epoch = epoch_client.epoch
-        if epoch is None:
+        epoch_client, entries = self._epoch_client, self._processes[0].entries
+        names = (epoch_client.keys[0], entries.generation_name, entries.entry_prefix + "k:1")
+        held: list[Any] = await get_redis().mget(names)
+        epoch, generation, raw = held
+        if epoch is None or epoch != epoch_client.epoch:
             return False
-        try:
-            return not await self._processes[0].entries._from_redis({"k:1": read}, epoch)
-        except RedisUnavailable:
-            epoch_client.epoch = epoch  # as it was before anybody asked
-            return False
+        return not entries._answer_all({"k:1": PendingRead[Any](KEY, [])}, [raw], epoch, generation)

@@ -66,7 +66,7 @@ async def commands(redis_url: str) -> AsyncIterator[list[str]]:
                 if "PING" in said:
                     break
                 await asyncio.sleep(0.01)
-            said[:] = [each for each in said if each not in BESIDES]
+            said[:] = [command for command in said if command not in BESIDES]
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)

@@ -19,9 +19,11 @@ writers are "deaf", their requests do not reach Redis, and those of the readers 
 
 from __future__ import annotations
 
+import gc
 import random
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -89,7 +91,7 @@ class Writer(NamedTuple):
     fresh: bool = False
     owed: bool = False  # a commit that settling has to outlast
     late: bool = False  # a closing of it is on its way still
-    told: bool = False  # Redis remembers that it has opened, for the late closing
+    remembered: bool = False  # Redis remembers that it has opened, for the late closing
     version: int = 0
 
 
@@ -135,12 +137,19 @@ def begun(limits: Limits) -> State:
     return State((Writer(),) * limits.writers, (Reader(),) * limits.readers, limits, entry=0)
 
 
-def steps(state: State, rules: Rules) -> Iterator[Step]:
-    """Everything that may happen next, by its name."""
+def steps(state: State, rules: Rules, *, twins: bool = True) -> Iterator[Step]:
+    """Everything that may happen next, by its name; without `twins` once only for those who are in the same situation.
+
+    What the second of two such writers does leads to the same state, but for who is who.
+    """
     for place, writer in enumerate(state.writers):
+        if not twins and writer in state.writers[:place]:
+            continue
         for name, after in _writer_steps(state, rules, place, writer):
             yield f"writer {place} {name}", after
     for place, reader in enumerate(state.readers):
+        if not twins and reader in state.readers[:place]:
+            continue
         for name, after in _reader_steps(state, rules, place, reader):
             yield f"reader {place} {name}", after
     yield from _time_steps(state, rules)
@@ -156,7 +165,7 @@ def wrong(before: State, name: str, after: State) -> str | None:
             return BACKWARDS
     if after.epoch and after.entry not in (None, after.row) and not any(one.step in WRITING for one in after.writers):
         return DIFFERENT
-    if any(writer.closed and writer.told for writer in after.writers):
+    if any(writer.closed and writer.remembered for writer in after.writers):
         return LOCKED
     return None
 
@@ -173,6 +182,21 @@ class Found:
 
 def explore(rules: Rules, limits: Limits, *, looking_for: Collection[str] = EVERYTHING) -> Found:
     """Look at every state, those that take the fewest steps first, until something is wrong."""
+    with _without_collector():
+        return _explored(rules, limits, looking_for)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """States are many, and no circle is among them that the garbage collector would find."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _explored(rules: Rules, limits: Limits, looking_for: Collection[str]) -> Found:
     start = begun(limits)
     came: dict[State, tuple[State, str] | None] = {start: None}
     known = {start.canonical()}
@@ -180,7 +204,7 @@ def explore(rules: Rules, limits: Limits, *, looking_for: Collection[str] = EVER
     while frontier:
         found: list[State] = []
         for state in frontier:
-            for name, after in steps(state, rules):
+            for name, after in steps(state, rules, twins=False):
                 taken += 1
                 if (mistake := wrong(state, name, after)) in looking_for:
                     return Found(len(known), taken, mistake, (*_way(came, state), name))
@@ -192,14 +216,25 @@ def explore(rules: Rules, limits: Limits, *, looking_for: Collection[str] = EVER
     return Found(len(known), taken)
 
 
-def sample(rules: Rules, limits: Limits, chance: random.Random) -> list[tuple[str, ...]]:
-    """The shortest ways by which each kind of step is taken in each kind of situation, each by one of chance."""
+def sample(rules: Rules, limits: Limits, chance: random.Random, *, each: bool = False) -> list[tuple[str, ...]]:
+    """Shortest ways on which each kind of step is taken in each kind of situation, at a place of chance.
+
+    A kind that is met on the way to another has no way of its own, unless `each` has one.
+    """
     came = _reached(rules, limits)
     kinds: dict[object, list[tuple[State, str]]] = {}
     for state in came:
         for name, _ in steps(state, rules):
             kinds.setdefault(_kind(state, name), []).append((state, name))
-    return [(*_way(came, state), name) for state, name in map(chance.choice, kinds.values())]
+    ways: list[tuple[str, ...]] = []
+    met: set[object] = set()
+    for kind, places in reversed(kinds.items()):  # those that are the farthest away first
+        if kind in met and not each:
+            continue
+        state, name = chance.choice(places)
+        ways.append((*_way(came, state), name))
+        met.update(_kind(before, step) for before, step, _ in follow(rules, limits, ways[-1]))
+    return ways
 
 
 def _kind(state: State, name: str) -> object:
@@ -242,7 +277,7 @@ def _reached(rules: Rules, limits: Limits) -> dict[State, tuple[State, str] | No
     waiting = deque([start])
     while waiting:
         state = waiting.popleft()
-        for name, after in steps(state, rules):
+        for name, after in steps(state, rules, twins=False):
             if (key := after.canonical()) not in known:
                 known.add(key)
                 came[after] = (state, name)
@@ -333,7 +368,7 @@ def _opening(state: State, rules: Rules, place: int, writer: Writer) -> Iterator
     if rules.after == "nothing":
         yield "returns", _with_writer(returned, place, over)
     elif state.reached and not state.deaf:
-        after = _with_writer(returned, place, over._replace(told=writer.late))
+        after = _with_writer(returned, place, over._replace(remembered=writer.late))
         if rules.after == "store":
             stored = writer.version if writer.step == "committed" else state.entry
             yield "stores and returns", after._replace(entry=stored)
@@ -386,7 +421,7 @@ def _time_steps(state: State, rules: Rules) -> Iterator[Step]:
 
 
 def _late_closing(state: State, rules: Rules, place: int, writer: Writer) -> State:
-    if writer.told and rules.remembers:
+    if writer.remembered and rules.remembers:
         return _with_writer(state, place, writer._replace(late=False))
     return _with_writer(_dropped(state, rules), place, writer._replace(late=False, closed=True))
 
@@ -416,8 +451,8 @@ def _epoch_steps(state: State, rules: Rules) -> Iterator[Step]:
     if not state.epoch or state.first:
         yield "a beat makes an epoch", _new_epoch(state, rules)
     if not state.epoch and state.empty and left.newcomers:
-        made = state._replace(epoch=True, empty=False, first=True, settling=rules.settles != "never")
-        yield "a newcomer makes an epoch", made._replace(left=_less(left, "newcomers"))
+        created = state._replace(epoch=True, empty=False, first=True, settling=rules.settles != "never")
+        yield "a newcomer makes an epoch", created._replace(left=_less(left, "newcomers"))
     if state.epoch and left.stalls:
         yield "the epoch ends", _without_epoch(state)._replace(left=_less(left, "stalls"))
 
@@ -453,7 +488,7 @@ def _without_epoch(state: State) -> State:
 
 
 def _emptied(state: State) -> State:
-    writers = tuple(writer._replace(closed=False, owed=False, told=False) for writer in state.writers)
+    writers = tuple(writer._replace(closed=False, owed=False, remembered=False) for writer in state.writers)
     return _without_epoch(state)._replace(writers=writers, settling=False, empty=True)
 
 
@@ -464,11 +499,11 @@ def _dropped(state: State, rules: Rules) -> State:
 
 
 def _with_writer(state: State, place: int, writer: Writer) -> State:
-    return state._replace(writers=(*state.writers[:place], writer, *state.writers[place + 1 :]))
+    return State((*state.writers[:place], writer, *state.writers[place + 1 :]), *state[1:])  # faster than _replace
 
 
 def _with_reader(state: State, place: int, reader: Reader) -> State:
-    return state._replace(readers=(*state.readers[:place], reader, *state.readers[place + 1 :]))
+    return State(state.writers, (*state.readers[:place], reader, *state.readers[place + 1 :]), *state[2:])
 
 
 def _less(limits: Limits, name: str) -> Limits:

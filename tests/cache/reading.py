@@ -28,8 +28,8 @@ async def read(db_url: str, redis_url: str, log: Path, gets: int) -> None:
     async with library(db_url, redis_url, schema=False, CACHE_TIMEOUT=5):
         say("ready")
         await asyncio.to_thread(sys.stdin.readline)
-        found = await asyncio.gather(*(after(number * 0.0005) for number in range(gets)))
-        say(str(sum(entry == AuthorRC(id=1, name="ann") for entry in found)))
+        values = await asyncio.gather(*(after(number * 0.0005) for number in range(gets)))
+        say(str(sum(entry == AuthorRC(id=1, name="ann") for entry in values)))
 
 
 def say(line: str) -> None:

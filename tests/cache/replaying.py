@@ -91,15 +91,19 @@ class Replay:
             await self._redis.flushdb()
 
     async def _compare(self, state: State) -> None:
-        found: list[Any] = await self._redis.mget(SHARED[0], GENERATION, ENTRY)
-        epoch, generation, raw = found
+        asked = self._redis.pipeline(transaction=False)  # nobody else is there who could come between
+        asked.mget(SHARED[0], GENERATION, ENTRY)
+        asked.exists(SHARED[2])
+        for place in range(len(state.writers)):
+            asked.zscore(self._closings(place), f"writer-{place}")
+        replies: list[Any] = await asked.execute()
+        (epoch, generation, raw), settling, *closings = replies
         assert (epoch is not None) == state.epoch
         entry = None if raw is None or generation is None else unpack_entry(raw)
         counts = entry is not None and (entry.epoch, entry.generation) == (epoch, generation[:8])
         assert (int(entry.payload or b"") if counts and entry is not None else None) == state.entry
-        assert bool(await self._redis.exists(SHARED[2])) == state.settling
-        for place, writer in enumerate(state.writers):
-            until = await self._redis.zscore(self._closings(place), f"writer-{place}")
+        assert bool(settling) == state.settling
+        for writer, until in zip(state.writers, closings, strict=True):
             assert (until is not None and until > 1) == writer.closed
         if state.epoch and state.entry is None:
             await self._compare_refusal(state)

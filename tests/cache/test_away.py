@@ -143,7 +143,7 @@ async def test_what_was_closed_in_a_redis_that_was_emptied_is_dropped_at_the_end
         assert await name() == "bea"
 
 
-async def test_a_newcomer_to_an_emptied_redis_waits_for_those_who_knew_it(
+async def test_a_new_process_waits_for_the_others_after_redis_was_emptied(
     db_url: str, own_redis: PrivateServer
 ) -> None:
     async with library(db_url, kinds.url(own_redis), **BRIEF):
@@ -160,7 +160,7 @@ async def test_a_newcomer_to_an_emptied_redis_waits_for_those_who_knew_it(
             assert await redis.pttl("library:rc:settling") > 1000
 
 
-async def test_a_spawned_write_is_heard_of_though_the_service_ends(db_url: str, own_redis: PrivateServer) -> None:
+async def test_a_spawned_write_is_announced_even_if_the_service_stops(db_url: str, own_redis: PrivateServer) -> None:
     url = kinds.url(own_redis)
 
     async def late() -> None:
@@ -220,9 +220,9 @@ async def test_equal_reads_share_their_queries_while_redis_is_away(
             await asyncio.sleep(after)
             return await name()
 
-        found = await asyncio.gather(*(read(n / 1000) for n in range(200)))
+        names = await asyncio.gather(*(read(n / 1000) for n in range(200)))
         took = monotonic() - begun
-    assert set(found) == {"ann"}
+    assert set(names) == {"ann"}
     assert queries <= took / 0.05 + 1
 
 
@@ -263,7 +263,7 @@ async def test_the_last_to_leave_keeps_the_cache_warm_for_the_next(db_url: str, 
     assert "LEASE" not in said
 
 
-async def test_whoever_did_not_leave_in_order_leaves_nothing(db_url: str, own_redis: PrivateServer) -> None:
+async def test_a_killed_process_leaves_nothing(db_url: str, own_redis: PrivateServer) -> None:
     url = kinds.url(own_redis)
     async with library(db_url, url, **BRIEF):
         await Author.create(id=1, name="ann")

@@ -18,13 +18,13 @@ from tests.rc.kinds import Cluster
 
 
 @pytest.fixture(autouse=True)
-def no_leftovers() -> Iterator[None]:
+def no_leftovers(frozen: None) -> Iterator[None]:
     """A class lives on until it is collected, and the next library would open it."""
     yield
     gc.collect()
 
 
-def made(fields: dict[str, Any], load: Any = None, **meta: Any) -> type[RCModel]:
+def declare(fields: dict[str, Any], load: Any = None, **meta: Any) -> type[RCModel]:
     inner = type("Meta", (), meta | {"__qualname__": "MadeRC.Meta"})
     body: dict[str, Any] = {"__annotations__": fields, "__module__": __name__, "__qualname__": "MadeRC", "Meta": inner}
     return type("MadeRC", (RCModel,), body | ({"load": classmethod(load)} if load else {}))
@@ -55,6 +55,8 @@ WRONG: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
         "Meta.negative_ttl must be a number of seconds",
     ),
     ({"id": int}, None, {"unique": ("id",)}, "Meta.unique needs a source"),
+    ({"id": int}, None, {"local": True}, "Meta.local needs a source or a load()"),
+    ({"id": int}, None, {"source": Author, "local": 60}, "Meta.local must be True or False, not 60"),
     ({"id": int}, None, {"watches": {Book: "id"}}, "Meta.watches needs a load()"),
     ({"id": int}, loading, {"watches": {Book: "autor_id"}}, "Meta.watches: Book has no field 'autor_id'"),
     ({"id": int}, loading, {"watches": {Book: ("id", "slug")}}, "Meta.watches names 2 fields of Book, and a key has 1"),
@@ -63,11 +65,11 @@ WRONG: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "load", "meta", "sentence"), WRONG)
-def test_a_mistake_is_a_sentence_that_names_the_class(
+def test_an_invalid_declaration_is_an_error_that_names_the_class(
     fields: dict[str, Any], load: Any, meta: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(SanicBaseError, match="MadeRC") as caught:
-        made(fields, load, **meta)
+        declare(fields, load, **meta)
     assert sentence in str(caught.value)
 
 
@@ -80,23 +82,23 @@ def test_a_class_without_meta_is_refused() -> None:
 
 def test_another_shape_has_another_fingerprint() -> None:
     shapes: list[dict[str, Any]] = [{"id": int}, {"id": str}, {"id": int, "name": str}, {"id": int, "name": str | None}]
-    prints = {fingerprint(made(shape, source=Author)) for shape in shapes}
+    prints = {fingerprint(declare(shape, source=Author)) for shape in shapes}
     assert len(prints) == len(shapes)
-    assert fingerprint(made({"id": int}, source=Author)) in prints
+    assert fingerprint(declare({"id": int}, source=Author)) in prints
 
 
 async def test_times_that_do_not_fit_are_refused_at_the_start(db_url: str, redis_url: str) -> None:
     with pytest.raises(ConfigError, match=r"LIBRARY_CACHE_CLOSED_TTL is 10 seconds, and a statement may take 15"):
         async with library(db_url, redis_url, CACHE_CLOSED_TTL=10):
             raise AssertionError("it has started")
-    hasty = made({"id": int}, source=Author, ttl=5)
+    hasty = declare({"id": int}, source=Author, ttl=5)
     with pytest.raises(ConfigError, match=r"MadeRC\.Meta\.ttl is 5 seconds, and loading an entry may take 15"):
         async with library(db_url, redis_url):
             raise AssertionError(f"it has started with {hasty}")
 
 
 async def test_two_classes_of_one_name_are_refused(db_url: str, redis_url: str) -> None:
-    both = made({"id": int}, source=Author), made({"id": int, "name": str}, source=Author)
+    both = declare({"id": int}, source=Author), declare({"id": int, "name": str}, source=Author)
     with pytest.raises(ConfigError, match="Two cache models have the same name"):
         async with library(db_url, redis_url):
             raise AssertionError(f"it has started with {both}")

@@ -32,8 +32,8 @@ async def seen(isolation: Isolation) -> int | None:
     async with transaction(isolation=isolation):
         await WordRC.get("two")
         await spawn(WordRC.update("one", n=7))
-        found = await WordRC.get("one")
-    return None if found is None else found.n
+        word = await WordRC.get("one")
+    return None if word is None else word.n
 
 
 async def test_read_committed_sees_a_write_that_has_returned(words: None) -> None:

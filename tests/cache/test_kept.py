@@ -25,7 +25,7 @@ from tests.db.library import Book
 
 
 @pytest.fixture(autouse=True)
-def no_leftovers() -> Iterator[None]:
+def no_leftovers(frozen: None) -> Iterator[None]:
     """A class lives on until it is collected, and the next library would open it."""
     yield
     gc.collect()

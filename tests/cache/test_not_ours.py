@@ -17,8 +17,8 @@ async def entry_key() -> bytes:
     """The key of author 1, once it is stored: a read does not wait for a Redis that is slow."""
     while not (keys := [key async for key in get_redis().scan_iter(match="library:rc:AuthorRC:v:*:k:1")]):
         await AuthorRC.get(1)
-    found: bytes = keys[0]
-    return found
+    key: bytes = keys[0]
+    return key
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
@@ -49,7 +49,7 @@ async def test_a_truncated_entry_is_a_miss(shelves: None, cut: int) -> None:
     assert await get_redis().strlen(key) == len(raw)
 
 
-async def test_an_entry_of_another_key_is_never_taken_for_a_pointer_s(shelves: None) -> None:
+async def test_the_entry_of_another_key_is_not_used_for_a_pointer(shelves: None) -> None:
     await Author.create(id=1, name="ann")
     await AuthorRC.get(1)
     await AuthorRC.get_by(name="ann")

@@ -33,9 +33,9 @@ FORGETFUL_OPENINGS = Rules(remembers=False)
 
 
 def test_every_state_keeps_the_promise() -> None:
-    found = explore(Rules(), USUAL._replace(crashes=MORE, flushes=MORE, outages=MORE, stalls=MORE))
-    assert found.wrong is None, found.trace
-    assert found.states > 100_000
+    exploration = explore(Rules(), USUAL._replace(crashes=MORE, flushes=MORE, outages=MORE, stalls=MORE))
+    assert exploration.wrong is None, exploration.trace
+    assert exploration.states > 100_000
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_every_state_keeps_the_promise() -> None:
     ],
 )
 def test_every_state_keeps_it_with(limits: Limits) -> None:
-    found = explore(Rules(), limits)
-    assert found.wrong is None, found.trace
-    assert found.states > 10_000
+    exploration = explore(Rules(), limits)
+    assert exploration.wrong is None, exploration.trace
+    assert exploration.states > 10_000
 
 
 def test_without_a_note_of_the_opening_a_delayed_closing_locks_the_key() -> None:
-    found = explore(FORGETFUL_OPENINGS, PLAIN._replace(delays=1), looking_for=[LOCKED])
-    assert found.wrong == LOCKED
-    assert found.trace[-1] == "the late closing of writer 0 comes"
+    exploration = explore(FORGETFUL_OPENINGS, PLAIN._replace(delays=1), looking_for=[LOCKED])
+    assert exploration.wrong == LOCKED
+    assert exploration.trace[-1] == "the late closing of writer 0 comes"
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_without_a_note_of_the_opening_a_delayed_closing_locks_the_key() -> None
     ],
 )
 def test_without_it_a_get_is_older_than_a_write_that_returned(rules: Rules, limits: Limits) -> None:
-    found = explore(rules, limits, looking_for=[STALE])
-    assert found.wrong == STALE
-    assert found.trace[-1].endswith("hits")
+    exploration = explore(rules, limits, looking_for=[STALE])
+    assert exploration.wrong == STALE
+    assert exploration.trace[-1].endswith("hits")
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_without_it_a_crash_leaves_an_entry_that_differs(rules: Rules, limits: L
     assert explore(rules, limits._replace(crashes=1), looking_for=[DIFFERENT]).wrong == DIFFERENT
 
 
-def test_the_shortest_way_to_what_is_wrong_is_told() -> None:
-    found = explore(LEASES_ALONE, PLAIN, looking_for=[BACKWARDS])
-    assert found.trace == (
+def test_the_shortest_path_to_a_violation_is_reported() -> None:
+    exploration = explore(LEASES_ALONE, PLAIN, looking_for=[BACKWARDS])
+    assert exploration.trace == (
         "writer 0 locks the row",
         "writer 0 goes on",
         "writer 0 goes to commit",
@@ -122,7 +122,7 @@ def test_the_shortest_way_to_what_is_wrong_is_told() -> None:
     )
 
 
-def test_a_newcomer_to_a_redis_that_was_emptied_waits_for_those_who_knew_it() -> None:
+def test_a_new_process_waits_for_the_others_after_redis_was_emptied() -> None:
     limits = PLAIN._replace(flushes=1, newcomers=1, crashes=1)
     assert explore(Rules(), limits).wrong is None
     assert explore(NOTHING_SETTLES, limits, looking_for=[BACKWARDS]).wrong == BACKWARDS

@@ -23,8 +23,8 @@ async def test_a_hit_is_one_request(shelves: None, redis_url: str) -> None:
     author = await Author.create(name="ann")
     await AuthorRC.get(author.id)
     async with commands(redis_url) as said:
-        found = await AuthorRC.get(author.id)
-    assert found == AuthorRC(id=author.id, name="ann")
+        cached = await AuthorRC.get(author.id)
+    assert cached == AuthorRC(id=author.id, name="ann")
     assert said == ["MGET"]
 
 
@@ -33,8 +33,8 @@ async def test_fifty_hits_are_one_request(shelves: None, redis_url: str) -> None
     keys = [author.id for author in await Author.all()]
     await AuthorRC.get_many(keys)
     async with commands(redis_url) as said:
-        found = await AuthorRC.get_many(keys)
-    assert [entry and entry.id for entry in found] == keys
+        cached = await AuthorRC.get_many(keys)
+    assert [entry and entry.id for entry in cached] == keys
     assert said == ["MGET"]
 
 
@@ -43,8 +43,8 @@ async def test_a_hit_by_a_unique_field_is_one_request(shelves: None, redis_url: 
     for _ in range(2):
         await AuthorRC.get_by(name="ann")
     async with commands(redis_url) as said:
-        found = await AuthorRC.get_by(name="ann")
-    assert found is not None
+        cached = await AuthorRC.get_by(name="ann")
+    assert cached is not None
     assert said == ["FOLLOW"]
 
 
@@ -100,8 +100,8 @@ async def test_what_is_asked_for_at_once_is_one_request_and_one_query(
     keys = [author.id for author in await Author.all()]
     queries = counted_queries(monkeypatch)
     async with commands(redis_url) as said:
-        found = await asyncio.gather(*(AuthorRC.get(key) for key in keys for _ in range(3)))
-    assert [entry and entry.id for entry in found] == [key for key in keys for _ in range(3)]
+        cached = await asyncio.gather(*(AuthorRC.get(key) for key in keys for _ in range(3)))
+    assert [entry and entry.id for entry in cached] == [key for key in keys for _ in range(3)]
     assert said == ["MGET", "LEASE", "FILL"]
     assert queries == [20]
 
@@ -109,8 +109,8 @@ async def test_what_is_asked_for_at_once_is_one_request_and_one_query(
 async def test_many_keep_their_order_their_doubles_and_their_misses(shelves: None) -> None:
     ann, bea = await Author.create(name="ann"), await Author.create(name="bea")
     for _ in range(2):
-        found = await AuthorRC.get_many([bea.id, 10**30, ann.id, 999, bea.id, "no number"])
-        assert [entry and entry.name for entry in found] == ["bea", None, "ann", None, "bea", None]
+        cached = await AuthorRC.get_many([bea.id, 10**30, ann.id, 999, bea.id, "no number"])
+        assert [entry and entry.name for entry in cached] == ["bea", None, "ann", None, "bea", None]
 
 
 async def test_what_is_not_there_is_remembered_until_it_is(shelves: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ async def test_any_text_is_a_key(shelves: None, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", IMPOSSIBLE_KEYS)
-async def test_a_key_that_no_row_can_have_asks_nobody(shelves: None, redis_url: str, key: str) -> None:
+async def test_a_key_that_no_row_can_have_sends_no_query(shelves: None, redis_url: str, key: str) -> None:
     async with commands(redis_url) as said:
         assert await TallyRC.get(key) is None
         assert await AuthorRC.get_by(name=key) is None
@@ -166,9 +166,9 @@ async def test_a_unique_value_that_is_null_leads_nowhere(shelves: None) -> None:
     await ShelfRC.get(shelf.id)
     assert await ShelfRC.get_by(label="None") is None
     await Shelf.filter(id=shelf.id).update(label="x")
-    found = await ShelfRC.get_by(label="x")
-    assert found is not None
-    assert found.id == shelf.id
+    cached = await ShelfRC.get_by(label="x")
+    assert cached is not None
+    assert cached.id == shelf.id
 
 
 async def test_a_soft_deleted_row_is_gone_and_its_unique_value_free(shelves: None) -> None:
@@ -178,9 +178,9 @@ async def test_a_soft_deleted_row_is_gone_and_its_unique_value_free(shelves: Non
     assert await BookRC.get(book.id) is None
     assert await BookRC.get_by(slug="old") is None
     heir = await Book.create(slug="old", title="New")
-    found = await BookRC.get_by(slug="old")
-    assert found is not None
-    assert found.id == heir.id
+    cached = await BookRC.get_by(slug="old")
+    assert cached is not None
+    assert cached.id == heir.id
 
 
 async def test_an_entry_that_must_be_there_is_an_error_otherwise(shelves: None) -> None:
@@ -199,7 +199,7 @@ async def test_inside_of_a_transaction_it_is_read_what_the_transaction_sees(shel
     assert (await AuthorRC.get_or_fail(author.id)).name == "bea"
 
 
-async def test_ahead_and_anew(shelves: None, redis_url: str) -> None:
+async def test_warm_and_refresh(shelves: None, redis_url: str) -> None:
     await Author.bulk_create([Author(name=f"a{n}") for n in range(5)])
     keys = [author.id for author in await Author.all()]
     assert await AuthorRC.warm([*keys, 999], batch=2) == 5
@@ -269,7 +269,7 @@ async def test_a_caller_that_is_cancelled_leaves_the_others_their_answer(
     assert first.cancelled()
 
 
-async def test_an_error_of_the_database_is_raised_by_all_that_wait_and_kept_by_nobody(shelves: None) -> None:
+async def test_a_database_error_is_raised_by_all_waiting_callers_and_not_kept(shelves: None) -> None:
     await get_connection("default").execute_script("ALTER TABLE author RENAME TO away")
     answers = await asyncio.gather(*(AuthorRC.get(1) for _ in range(3)), return_exceptions=True)
     assert all(isinstance(answer, Exception) for answer in answers)

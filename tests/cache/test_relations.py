@@ -16,7 +16,7 @@ from sanicbase.db import transaction
 from sanicbase.db.errors import IntegrityError
 from sanicbase.errors import InvalidValue
 from tests.cache.opening import library
-from tests.cache.test_declaring import made
+from tests.cache.test_declaring import declare
 from tests.db.archive import Article, Desk, Loan, Profile, Reader, Tagging, Vote
 from tests.db.opening import Store
 
@@ -230,13 +230,13 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 def test_the_alias_of_a_primary_key_is_a_field() -> None:
-    assert made({"id": int, "pk": int}, source=Vote)._options.key.names == ("id",)
+    assert declare({"id": int, "pk": int}, source=Vote)._options.key.names == ("id",)
 
 
 @pytest.mark.parametrize(("annotated", "meta", "sentence"), WRONG)
 def test_a_relation_is_no_field_of_a_class(annotated: dict[str, Any], meta: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SanicBaseError, match="MadeRC") as caught:
-        made(annotated, **meta)
+        declare(annotated, **meta)
     assert sentence in str(caught.value)
 
 
@@ -267,8 +267,8 @@ async def test_what_is_found_by_relations_is_what_was_written(people: People, st
         rows = after
         for who in people[:2]:
             for article in people[2:]:
-                found = await VoteRC.get_by(who=who, article_id=article.id)
-                assert (found is not None) == ((who.id, article.id) in rows)
+                vote = await VoteRC.get_by(who=who, article_id=article.id)
+                assert (vote is not None) == ((who.id, article.id) in rows)
                 assert (await BallotRC.get((article, who)) is not None) == ((who.id, article.id) in rows)
 
 
@@ -293,7 +293,7 @@ async def _write(
     vote = await Vote.get_or_none(who=old[0], article=old[1])
     if vote is None:
         return rows
-    readers = {each.id: each for each in people[:2]}
+    readers = {person.id: person for person in people[:2]}
     match kind:
         case "delete":
             await vote.delete()

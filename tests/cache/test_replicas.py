@@ -14,7 +14,7 @@ from tortoise.connection import get_connection
 
 from sanicbase import RCModel, transaction
 from sanicbase.cache.model import cache_models
-from sanicbase.db.routing import unpin_from_primary
+from sanicbase.db.routing import start_scope
 from tests.cache.models import AuthorRC
 from tests.cache.opening import library
 from tests.db.library import Author, Tally
@@ -72,7 +72,7 @@ async def replicated(tmp_path: Path, redis_url: str) -> AsyncIterator[None]:
         other.executescript("UPDATE author SET name = 'replica'")
     replicas = {"default": [f"sqlite://{replica}"]}
     async with library(f"sqlite://{primary}", redis_url, schema=False, DB_REPLICAS=replicas):
-        unpin_from_primary()
+        start_scope()
         assert (await Author.get(id=1)).name == "replica"
         yield
 
@@ -96,7 +96,7 @@ async def test_a_load_reads_the_primary(read: Callable[[], Awaitable[NameRC | No
 
 
 @pytest.mark.usefixtures("replicated")
-async def test_a_load_that_nobody_waits_for_reads_the_primary() -> None:
+async def test_a_load_without_waiting_callers_reads_the_primary() -> None:
     opened_class = NameRC._cache()
     opened_class.entries._refresh_early(opened_class.entries.key((1,)), (1,))
     await asyncio.gather(*opened_class.entries._tasks)
@@ -105,7 +105,7 @@ async def test_a_load_that_nobody_waits_for_reads_the_primary() -> None:
 
 
 @pytest.mark.usefixtures("replicated")
-async def test_who_asks_for_an_entry_goes_on_to_read_replicas() -> None:
+async def test_reading_an_entry_does_not_pin_the_caller_to_the_primary() -> None:
     await NameRC.get(1)
     assert (await Author.get(id=1)).name == "replica"
 
@@ -125,13 +125,13 @@ async def test_an_entry_is_not_filled_from_a_standby_that_replays_nothing(pair: 
         await asyncio.to_thread(pair.standby.ask, "SELECT pg_wal_replay_pause()")
         await asyncio.to_thread(pair.primary.ask, "INSERT INTO author (id, name) VALUES (7, 'ann')")
         await NameRC.invalidate(7)
-        unpin_from_primary()
+        start_scope()
         assert (await Author.all()._choose_db().execute_query_dict("SELECT * FROM author")) == []
         assert get_connection("default") is not Author.all()._choose_db()
         expected = NameRC(id=7, names=["ann"] * 5)
         assert await NameRC.get(7) == await NameRC.refresh(7) == expected
         await Author.create(id=8, name="bea")
-        unpin_from_primary()
+        start_scope()
         assert await NameRC.get(8) == NameRC(id=8, names=["bea"] * 5)
         await asyncio.to_thread(pair.standby.ask, "SELECT pg_wal_replay_resume()")
         await caught_up(pair)

@@ -69,8 +69,8 @@ async def test_of_savers_at_once_with_one_version_one_goes_through(guarded: None
     entry = await page()
     savers = [entry.model_copy(update={"title": f"t{number}"}).save() for number in range(5)]
     ended = await asyncio.gather(*savers, return_exceptions=True)
-    (saved,) = [each for each in ended if isinstance(each, PageRC)]
-    assert [type(each) for each in ended if each is not saved] == [StaleVersionError] * 4
+    (saved,) = [result for result in ended if isinstance(result, PageRC)]
+    assert [type(result) for result in ended if result is not saved] == [StaleVersionError] * 4
     assert await PageRC.get(entry.id) == saved
 
 
@@ -134,12 +134,12 @@ async def test_a_copy_knows_what_was_loaded(one: None, copied: Callable[[PageRC]
 
 async def test_what_was_loaded_is_no_part_of_an_entry(one: None) -> None:
     entry = await page()
-    made = PageRC(**dict(entry))
-    assert entry == made
+    constructed = PageRC(**dict(entry))
+    assert entry == constructed
     assert hash(ReportRC(id=1, body="", fence=0)) == hash(ReportRC(id=1, body="", fence=0))
-    assert entry.model_dump() == made.model_dump()
-    assert entry.model_dump_json() == made.model_dump_json()
-    assert repr(entry) == repr(made)
+    assert entry.model_dump() == constructed.model_dump()
+    assert entry.model_dump_json() == constructed.model_dump_json()
+    assert repr(entry) == repr(constructed)
     assert "_loaded" not in PageRC.model_json_schema()["properties"]
     with pytest.raises(ValidationError, match="frozen"):
         entry.title = "x"
@@ -191,9 +191,9 @@ async def test_what_is_saved_inside_of_a_transaction_is_taken_back_with_it(guard
 
 
 async def test_a_created_entry_knows_what_it_was_created_with(guarded: None) -> None:
-    made = await PageRC.create(slug="two", title="t", body="b")
-    await Page.filter(slug="two").update(body="theirs", version=made.version)
-    saved = await made.model_copy(update={"title": "mine"}).save()
+    created = await PageRC.create(slug="two", title="t", body="b")
+    await Page.filter(slug="two").update(body="theirs", version=created.version)
+    saved = await created.model_copy(update={"title": "mine"}).save()
     assert (saved.title, saved.body) == ("mine", "theirs")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sanicbase.cache.options import fingerprint
 from tests.cache.models import AuthorRC
 from tests.cache.opening import library
 from tests.db.library import Author
+from tests.preloaded import preloaded
 
 PROCESSES, GETS = 4, 50
 
@@ -33,7 +33,7 @@ async def test_two_hundred_gets_in_four_processes_are_one_query(db_url: str, red
 
 def started_at_once(arguments: list[str]) -> list[str]:
     """What the reading processes say, which begin when all of them are ready."""
-    command = [sys.executable, "-m", "tests.cache.reading", *arguments]
+    command = preloaded("-m", "tests.cache.reading", *arguments)
     pipe = subprocess.PIPE
     processes = [subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) for _ in range(PROCESSES)]
     try:
@@ -51,7 +51,7 @@ def started_at_once(arguments: list[str]) -> list[str]:
             process.wait()
 
 
-async def test_whoever_dies_while_it_loads_holds_up_the_others_for_a_moment_only(
+async def test_a_process_that_dies_while_loading_delays_others_briefly(
     shelves: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Author.create(id=1, name="ann")

@@ -59,11 +59,11 @@ async def test_an_assigned_text_of_a_uuid_hides_no_row(tickets: None, given: Cal
     row.code = given(new)  # type: ignore[assignment]
     row.price = "778.50"  # type: ignore[assignment]
     await row.save()
-    found = await TicketRC.get_by(code=new)
-    assert found == await TicketRC.get_by(code=str(new)) == await TicketRC.get(row.id)
-    assert found is not None
-    assert (found.code, found.price) == (new, Decimal("778.50"))
-    assert await TicketRC.get_by(price=Decimal("778.5")) == await TicketRC.get_by(price="778.5") == found
+    ticket = await TicketRC.get_by(code=new)
+    assert ticket == await TicketRC.get_by(code=str(new)) == await TicketRC.get(row.id)
+    assert ticket is not None
+    assert (ticket.code, ticket.price) == (new, Decimal("778.50"))
+    assert await TicketRC.get_by(price=Decimal("778.5")) == await TicketRC.get_by(price="778.5") == ticket
     assert await TicketRC.get_by(code=old) is None
 
 

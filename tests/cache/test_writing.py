@@ -64,8 +64,8 @@ async def test_an_insert_and_a_deletion_forget_what_they_write_and_nothing_else(
     assert await BookRC.get(beyond) is await BookRC.get_by(slug="new") is None
     before = await BookRC.stats()
     await Book.bulk_create([Book(slug="new"), Book(slug="newer")])
-    found = await BookRC.get_by(slug="new")
-    assert found is not None
+    book = await BookRC.get_by(slug="new")
+    assert book is not None
     assert await BookRC.get(beyond) is not None
     await Author.create(name="childless")
     await Author.filter(name="childless").delete()

@@ -58,14 +58,14 @@ def tls_cluster_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sentinels() -> Iterator[kinds.Sentinels]:
-    with _or_skip(kinds.sentinels()) as found:
-        yield found
+    with _or_skip(kinds.sentinels()) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[kinds.Cluster]:
-    with _or_skip(kinds.cluster()) as found:
-        yield found
+    with _or_skip(kinds.cluster()) as servers:
+        yield servers
 
 
 @pytest.fixture

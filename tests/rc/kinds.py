@@ -32,10 +32,10 @@ SLOTS = 16384
 
 
 def binary(name: str, package: str = "redis-server") -> str:
-    found = find_binaries(name)
-    if found is None:
+    binary = find_binaries(name)
+    if binary is None:
         raise ServerMissing(name, REDIS_URL, package)
-    return found[0]
+    return binary[0]
 
 
 @contextmanager
@@ -86,12 +86,12 @@ class Certificate:
 def certificate() -> Iterator[Certificate]:
     openssl = binary("openssl", "openssl")
     with private_server("certificate") as place:
-        made = Certificate(place.directory)
+        certificate = Certificate(place.directory)
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
         name = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
-        files = ("-keyout", made.files[1], "-out", made.files[0])
+        files = ("-keyout", certificate.files[1], "-out", certificate.files[0])
         subprocess.run([openssl, "req", "-x509", *curve, *name, *files], check=True, capture_output=True, timeout=30)
-        yield made
+        yield certificate
 
 
 @contextmanager
@@ -115,10 +115,22 @@ def tls_sentinel() -> Iterator[str]:
 def tls_cluster() -> Iterator[str]:
     alone = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", str(free_port()))
     with certificate() as own, server(*own.options(*alone)) as node:
-        single = f"rediss://127.0.0.1:{node.port}?{own.query}"
-        ask_redis(single, "CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
-        wait_until(lambda: ask_redis(single, "CLUSTER INFO")["cluster_state"] == "ok", 20, what="a Cluster")  # type: ignore[index]
+        assign_all_slots(f"rediss://127.0.0.1:{node.port}?{own.query}")
         yield f"rediss+cluster://127.0.0.1:{node.port}?{own.query}"
+
+
+@contextmanager
+def single_node_cluster() -> Iterator[str]:
+    """The smallest Cluster, for tests of commands only."""
+    with server("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as node:
+        assign_all_slots(url(node))
+        yield f"redis+cluster://127.0.0.1:{node.port}"
+
+
+def assign_all_slots(node: str) -> None:
+    """Give a single node all slots, and return when it serves them."""
+    ask_redis(node, "CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1))
+    wait_until(lambda: ask_redis(node, "CLUSTER INFO")["cluster_state"] == "ok", 20, what="a Cluster")  # type: ignore[index]
 
 
 @dataclass
@@ -131,9 +143,9 @@ class Sentinels:
 
     def master(self) -> PrivateServer:
         """The one that the Sentinels name."""
-        answer = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
-        port = int(answer["port"])  # type: ignore[index]
-        return next(each for each in self.servers if each.port == port)
+        response = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
+        port = int(response["port"])  # type: ignore[index]
+        return next(server for server in self.servers if server.port == port)
 
     def fail_over(self) -> None:
         """Have the other one promoted while both live, and return when the old one is a replica."""
@@ -156,13 +168,15 @@ class Sentinels:
     def _is_settled(self) -> bool:
         master = self.master()
         try:
-            replicas = [ask_redis(url(each), "INFO", "replication") for each in self.servers if each is not master]
+            replicas = [
+                ask_redis(url(server), "INFO", "replication") for server in self.servers if server is not master
+            ]
         except RedisConnectionError:  # its role changes at this moment, which cuts every connection
             return False
         followed = all(info["role"] == "slave" and info["master_link_status"] == "up" for info in replicas)  # type: ignore[index]
         known = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
-        told = known["num-slaves"] >= 1 and known["num-other-sentinels"] == 2  # type: ignore[index]
-        return followed and told and role(master) == "master"
+        is_known = known["num-slaves"] >= 1 and known["num-other-sentinels"] == 2  # type: ignore[index]
+        return followed and is_known and role(master) == "master"
 
 
 def role(started: PrivateServer) -> str:
@@ -184,15 +198,15 @@ def sentinels() -> Iterator[Sentinels]:
         for _ in range(3):
             one = stack.enter_context(private_server("Sentinel"))
             conf = one.directory / "sentinel.conf"
-            told = {"port": one.port, "directory": one.directory, "service": SERVICE, "master": master.port}
-            conf.write_text(SENTINEL_CONF.format(**told))
+            values = {"port": one.port, "directory": one.directory, "service": SERVICE, "master": master.port}
+            conf.write_text(SENTINEL_CONF.format(**values))
             one.start([program, str(conf), "--sentinel"], lambda: True)
             ask_redis(f"redis://127.0.0.1:{one.port}", "SENTINEL", "DEBUG", *BRISK)
             watching.append(one)
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in watching)
-        found = Sentinels(f"redis+sentinel://{hosts}/{SERVICE}/0", [master, replica], watching)
-        found.settled()
-        yield found
+        sentinels = Sentinels(f"redis+sentinel://{hosts}/{SERVICE}/0", [master, replica], watching)
+        sentinels.settled()
+        yield sentinels
 
 
 @dataclass
@@ -222,6 +236,6 @@ def cluster() -> Iterator[Cluster]:
             ask_redis(url(node), "CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
             ask_redis(url(nodes[0]), "CLUSTER", "MEET", "127.0.0.1", str(node.port), str(buses[number]))
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        found = Cluster(f"redis+cluster://{hosts}", nodes)
-        wait_until(found.whole, 30, what="a Cluster")
-        yield found
+        cluster = Cluster(f"redis+cluster://{hosts}", nodes)
+        wait_until(cluster.whole, 30, what="a Cluster")
+        yield cluster

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
@@ -54,14 +56,14 @@ class TestClients:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def test_a_blocking_command_outlasts_the_timeout_and_holds_nobody_up(self) -> None:
+    async def test_a_blocking_command_outlasts_the_timeout_and_blocks_no_other_command(self) -> None:
         waiting = asyncio.ensure_future(get_blocking_redis().blpop(["letters"], timeout=30))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 1.0)
         await get_redis().rpush("letters", "a")
         assert tuple(await waiting or ()) == (b"letters", b"a")
 
-    async def test_a_cut_connection_is_made_anew(self) -> None:
+    async def test_a_cut_connection_is_reopened(self) -> None:
         redis = get_redis()
         number = await redis.client_id()
         await get_redis("locks").client_kill_filter(_id=str(number))
@@ -78,3 +80,39 @@ async def test_a_refused_password_is_sent_once(tmp_path: Path, monkeypatch: pyte
                 raise AssertionError("open")
         async with Redis.from_url(url(private)) as redis:
             assert (await redis.info("errorstats"))["errorstat_WRONGPASS"]["count"] == 1
+
+
+@asynccontextmanager
+async def recording(redis_url: str) -> AsyncIterator[tuple[str, bytearray]]:
+    """The address of a proxy in front of a Redis, and what its clients send."""
+    target, sent = urlsplit(redis_url), bytearray()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                record += data
+                writer.write(data)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(carry(reader, requests, sent), carry(answers, writer, bytearray()))
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield target._replace(netloc=f"127.0.0.1:{port}").geturl(), sent
+
+
+async def test_a_new_connection_does_not_ask_for_notifications_of_redis_enterprise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    """Other servers refuse the command, after a round trip."""
+    monkeypatch.chdir(tmp_path)
+    async with recording(redis_url) as (proxy, sent):
+        async with lifespan(ShopConfig(REDIS_URL=proxy)):
+            await get_redis().ping()
+        assert b"HELLO" in sent
+        assert b"MAINT_NOTIFICATIONS" not in sent
+        async with Redis.from_url(proxy) as plain:
+            await plain.ping()
+        assert b"MAINT_NOTIFICATIONS" in sent

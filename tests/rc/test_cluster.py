@@ -12,7 +12,7 @@ from sanicbase.rc import RedisClients
 from sanicbase.testing import wait_until
 from tests.rc.conftest import Opened, ShopConfig
 from tests.rc.kinds import Cluster
-from tests.rc.test_subscriber import Ear, until
+from tests.rc.test_subscriber import RecordingSubscriber, until
 
 
 async def test_a_node_that_is_away_is_named_until_it_is_back(cluster: Cluster) -> None:
@@ -37,7 +37,7 @@ async def until_well(opened: RedisClients) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_whatever_is_no_cluster_says_so(redis_url: str) -> None:
+async def test_a_server_that_is_not_a_cluster_is_an_error_message(redis_url: str) -> None:
     single = redis_url.replace("redis://", "redis+cluster://")
     async with RedisClients(ShopConfig(REDIS_URL=single, CONNECT_TIMEOUT=3), "") as opened:
         with pytest.raises(ResourceError, match="Cluster mode is not enabled on this node"):
@@ -50,18 +50,18 @@ async def test_a_whole_cluster_that_is_away_says_so() -> None:
             await opened.ping()
 
 
-async def test_a_subscriber_hears_what_is_published_anywhere(cluster: Cluster, opened: Opened) -> None:
+async def test_a_subscriber_receives_messages_of_every_node(cluster: Cluster, opened: Opened) -> None:
     async with opened(cluster.url):
-        ear = Ear(get_redis_cluster())
-        async with ear.subscriber as subscriber:
+        recording = RecordingSubscriber(get_redis_cluster())
+        async with recording.subscriber as subscriber:
             await subscriber.subscribe("news")
             names = {node.name.encode() for node in get_redis_cluster().get_primaries()}
             async with asyncio.timeout(20):
-                while {data for _, data in ear.heard} != names:  # nodes that have just met may not yet pass it on
+                while {data for _, data in recording.messages} != names:  # new nodes may not pass it on yet
                     for node in get_redis_cluster().get_primaries():
                         await get_redis_cluster().execute_command("PUBLISH", "news", node.name, target_nodes=node)
                     await asyncio.sleep(0.05)
-            assert {channel for channel, _ in ear.heard} == {"news"}
+            assert {channel for channel, _ in recording.messages} == {"news"}
 
 
 async def test_callers_go_on_when_a_node_is_back(cluster: Cluster, opened: Opened) -> None:

@@ -94,8 +94,8 @@ async def test_a_pool_s_bound_makes_callers_wait(any_url: str, opened: Opened) -
         redis = client(any_url)
         assert max(await asyncio.gather(*(redis.incr("n") for _ in range(300)))) == 300
         lists = await redis.client_list()
-        named = lists if isinstance(lists, list) else [each for node in lists.values() for each in node]
-        assert sum(each["name"] == "shop" for each in named) <= (12 if "+cluster" in any_url else 4)
+        named = lists if isinstance(lists, list) else [client for node in lists.values() for client in node]
+        assert sum(client["name"] == "shop" for client in named) <= (12 if "+cluster" in any_url else 4)
         await redis.delete("n")
 
 

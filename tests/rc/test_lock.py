@@ -67,7 +67,7 @@ async def hang() -> None:
 
 @pytest.mark.usefixtures("opened")
 class TestHolding:
-    async def test_one_holds_it_and_who_would_not_wait_is_told(self) -> None:
+    async def test_one_holds_it_and_another_gets_lock_taken_without_waiting(self) -> None:
         async with lock("rebuild") as held:
             assert held.name == "rebuild"
             for wait in (0, 0.05):
@@ -78,7 +78,7 @@ class TestHolding:
                 pass
         assert await is_free()
 
-    async def test_who_holds_it_elsewhere_is_waited_for_or_not(self) -> None:
+    async def test_a_lock_held_elsewhere_is_waited_for_or_not(self) -> None:
         await take_over()
         for wait in (0, 0.1):
             with pytest.raises(LockTaken):
@@ -234,7 +234,7 @@ class TestLosing:
                 await take_over()
         assert await get_redis().get(KEY) == b"another"
 
-    async def test_a_process_that_stood_still_is_told_though_nobody_else_came(self) -> None:
+    async def test_a_paused_process_loses_the_lock_even_without_competitors(self) -> None:
         with pytest.raises(LockLost):
             async with lock("rebuild", ttl=0.1):
                 time.sleep(0.2)  # noqa: ASYNC251
@@ -274,7 +274,7 @@ class TestLosing:
         assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
         assert "The lock 'rebuild' was lost" in caplog.text
 
-    async def test_a_body_that_ignores_the_cancellation_is_told_at_its_end(self) -> None:
+    async def test_a_block_that_ignores_the_cancellation_raises_at_its_end(self) -> None:
         with pytest.raises(LockLost):
             async with lock("rebuild", ttl=0.3):
                 await take_over()

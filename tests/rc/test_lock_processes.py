@@ -55,7 +55,7 @@ async def test_processes_that_count_together_lose_nothing(redis_url: str, tmp_pa
     path.write_text("0", encoding="ascii")
     words = ("count", redis_url, str(path), "60")
     async with running(*words) as one, running(*words) as two, running(*words) as three, running(*words) as four:
-        assert [await each.wait() for each in (one, two, three, four)] == [0] * 4
+        assert [await process.wait() for process in (one, two, three, four)] == [0] * 4
     assert path.read_text(encoding="ascii") == "240"
 
 

@@ -24,10 +24,10 @@ async def test_what_is_published_is_read_in_order(any_url: str, opened: Opened) 
         for number in range(50):
             await client(any_url).execute_command("PUBLISH", "ab"[number % 2], number)
         expected = [Message("ab"[number % 2], b"%d" % number) for number in range(50)]
-        heard = await read(feed, 50)
+        messages = await read(feed, 50)
         if "+cluster" in any_url:  # where each was published through another node
-            heard.sort(key=expected.index)  # type: ignore[arg-type]
-        assert heard == expected
+            messages.sort(key=expected.index)  # type: ignore[arg-type]
+        assert messages == expected
 
 
 async def test_a_lost_connection_is_a_gap(redis_url: str, opened: Opened) -> None:
@@ -39,7 +39,7 @@ async def test_a_lost_connection_is_a_gap(redis_url: str, opened: Opened) -> Non
         assert await read(feed, 1) == [Message("a", b"again")]
 
 
-async def test_what_nobody_reads_is_dropped_and_a_gap_told(redis_url: str, opened: Opened) -> None:
+async def test_unread_messages_are_dropped_and_reported_as_lost(redis_url: str, opened: Opened) -> None:
     async with opened(redis_url), pubsub("a", "end", max_unread=3) as feed, Redis.from_url(redis_url) as redis:
         for number in range(7):
             await redis.publish("a", number)

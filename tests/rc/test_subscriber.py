@@ -23,87 +23,87 @@ async def until(fact: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-class Ear:
-    """A subscriber, and what it heard."""
+class RecordingSubscriber:
+    """A subscriber, and the messages that it received."""
 
     def __init__(self, redis: Redis | RedisCluster) -> None:
-        self.heard: list[tuple[str, bytes]] = []
+        self.messages: list[tuple[str, bytes]] = []
         self.gaps = 0
-        self.subscriber = Subscriber(redis, lambda channel, data: self.heard.append((channel, data)), self.gap)
+        self.subscriber = Subscriber(redis, lambda channel, data: self.messages.append((channel, data)), self.gap)
 
     def gap(self) -> None:
         self.gaps += 1
 
 
 @asynccontextmanager
-async def listening(url: str) -> AsyncIterator[tuple[Ear, Redis]]:
+async def listening(url: str) -> AsyncIterator[tuple[RecordingSubscriber, Redis]]:
     async with Redis.from_url(url, socket_timeout=5) as redis:
-        ear = Ear(redis)
-        async with ear.subscriber:
-            yield ear, redis
+        recording = RecordingSubscriber(redis)
+        async with recording.subscriber:
+            yield recording, redis
 
 
-async def test_what_is_published_after_subscribing_is_heard_in_order(redis_url: str) -> None:
-    async with listening(redis_url) as (ear, redis):
-        await ear.subscriber.subscribe("a")
+async def test_messages_after_subscribing_are_received_in_order(redis_url: str) -> None:
+    async with listening(redis_url) as (recording, redis):
+        await recording.subscriber.subscribe("a")
         for number in range(100):
             await redis.publish("a", b"%d" % number)
             await redis.publish("b", b"not subscribed")
-        await until(lambda: len(ear.heard) == 100)
-    assert ear.heard == [("a", b"%d" % number) for number in range(100)]
-    assert ear.gaps == 0
+        await until(lambda: len(recording.messages) == 100)
+    assert recording.messages == [("a", b"%d" % number) for number in range(100)]
+    assert recording.gaps == 0
 
 
 async def test_it_takes_one_connection_for_all_channels_and_none_for_no_channel(redis_url: str) -> None:
-    async with listening(redis_url) as (ear, redis):
+    async with listening(redis_url) as (recording, redis):
         assert await redis.client_list(_type="pubsub") == []
-        await asyncio.gather(*(ear.subscriber.subscribe(f"channel {number}") for number in range(200)))
+        await asyncio.gather(*(recording.subscriber.subscribe(f"channel {number}") for number in range(200)))
         assert len(await redis.client_list(_type="pubsub")) == 1
         assert len(await redis.pubsub_channels("channel *")) == 200
 
 
 async def test_any_order_of_subscribing_and_unsubscribing_ends_as_asked(redis_url: str) -> None:
     chance = random.Random(1)
-    async with listening(redis_url) as (ear, redis):
-        subscriber = ear.subscriber
+    async with listening(redis_url) as (recording, redis):
+        subscriber = recording.subscriber
         await subscriber.subscribe("always")
         for number in range(200):
             subscriber.unsubscribe("a")
             await asyncio.sleep(chance.choice([0, 0, 0.001]))
             await subscriber.subscribe("a")
             assert await redis.publish("a", b"%d" % number) == 1
-            await until(lambda: ear.heard[-1:] == [("a", b"%d" % number)])  # noqa: B023
+            await until(lambda: recording.messages[-1:] == [("a", b"%d" % number)])  # noqa: B023
         subscriber.unsubscribe("a")
         while await redis.publish("a", b"y"):
             await asyncio.sleep(0.001)
 
 
-async def test_a_reader_that_raises_hears_the_next_message(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    heard = []
+async def test_a_reader_that_raises_receives_the_next_message(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    messages = []
 
     def receive(channel: str, data: bytes) -> None:
-        heard.append(data)
+        messages.append(data)
         raise RuntimeError("no")
 
     async with Redis.from_url(redis_url) as redis, Subscriber(redis, receive) as subscriber:
         await subscriber.subscribe("a")
         await redis.publish("a", b"1")
         await redis.publish("a", b"2")
-        await until(lambda: heard == [b"1", b"2"])
+        await until(lambda: messages == [b"1", b"2"])
     assert "could not be handled" in caplog.text
 
 
-async def test_a_killed_connection_comes_back_and_the_gap_is_told_after_it(redis_url: str) -> None:
-    async with listening(redis_url) as (ear, redis):
-        await ear.subscriber.subscribe("a")
-        await ear.subscriber.subscribe("b")
+async def test_a_killed_connection_is_restored_and_lost_messages_are_reported(redis_url: str) -> None:
+    async with listening(redis_url) as (recording, redis):
+        await recording.subscriber.subscribe("a")
+        await recording.subscriber.subscribe("b")
         (client,) = await redis.client_list(_type="pubsub")
         await redis.client_kill_filter(_id=client["id"])
-        await until(lambda: ear.gaps)
+        await until(lambda: recording.gaps)
         # From the moment that it is told nothing is missed, on any channel.
         assert await redis.publish("a", b"again") == await redis.publish("b", b"again") == 1
-        await until(lambda: len(ear.heard) == 2)
-        assert ear.gaps == 1
+        await until(lambda: len(recording.messages) == 2)
+        assert recording.gaps == 1
 
 
 async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,41 +132,41 @@ async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: p
 
     async with await asyncio.start_server(relay, "127.0.0.1", 0) as proxy:
         proxied = f"redis://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/0"
-        async with listening(proxied) as (ear, _), Redis.from_url(redis_url) as redis:
-            await ear.subscriber.subscribe("a")
+        async with listening(proxied) as (recording, _), Redis.from_url(redis_url) as redis:
+            await recording.subscriber.subscribe("a")
             subscribed = answers
             await until(lambda: answers >= subscribed + 2)  # pings, for a quiet connection is kept
-            assert ear.gaps == 0
+            assert recording.gaps == 0
             deaf.set()
-            await until(lambda: ear.gaps)
+            await until(lambda: recording.gaps)
             await redis.publish("a", b"through another connection")
-            await until(lambda: ear.heard)
+            await until(lambda: recording.messages)
 
 
-async def test_a_server_that_is_away_is_said_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_server_is_reported_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONFIRM_TIMEOUT", 0.2)
-    async with listening(f"redis://127.0.0.1:{free_port()}/0") as (ear, _):
+    async with listening(f"redis://127.0.0.1:{free_port()}/0") as (recording, _):
         with pytest.raises(ResourceError, match="did not confirm"):
-            await ear.subscriber.subscribe("a")
+            await recording.subscriber.subscribe("a")
 
 
 async def test_a_restarted_server_is_found_again() -> None:
     with restartable_redis() as server:
-        async with listening(server.url) as (ear, redis):
-            await ear.subscriber.subscribe("a")
+        async with listening(server.url) as (recording, redis):
+            await recording.subscriber.subscribe("a")
             server.kill()
             await asyncio.to_thread(server.start)
-            await until(lambda: ear.gaps)
+            await until(lambda: recording.gaps)
             assert await redis.publish("a", b"again") == 1
-            await until(lambda: ear.heard == [("a", b"again")])
+            await until(lambda: recording.messages == [("a", b"again")])
 
 
 async def test_a_caller_that_is_cancelled_while_it_subscribes_knows_it(redis_url: str) -> None:
-    async with listening(redis_url) as (ear, _):
+    async with listening(redis_url) as (recording, _):
         for number in range(300):
-            subscribing = asyncio.create_task(ear.subscriber.subscribe(f"channel {number}"))
+            subscribing = asyncio.create_task(recording.subscriber.subscribe(f"channel {number}"))
             for _ in range(number % 60):
                 await asyncio.sleep(0)
-            told = subscribing.cancel()
+            was_cancelled = subscribing.cancel()
             await asyncio.wait({subscribing})
-            assert subscribing.cancelled() == told
+            assert subscribing.cancelled() == was_cancelled

@@ -94,7 +94,7 @@ async def test_several_hosts_say_what_is_wrong_with_their_tls(
     assert "cannot be used with TLS: the CA file /none.pem does not exist." in await outcome(opened, missing)
 
 
-async def test_an_encrypted_key_asks_nobody_for_its_password(
+async def test_an_encrypted_key_prompts_for_no_password(
     tls_port: int, files: Files, opened: Opened, tmp_path: Path
 ) -> None:
     locked = tmp_path / "locked.pem"

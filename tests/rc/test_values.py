@@ -19,7 +19,7 @@ from tests.rc.conftest import Opened
 
 class Article(BaseModel):
     id: int
-    made: datetime
+    created_at: datetime
 
 
 numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -35,7 +35,7 @@ def test_json_comes_back_as_it_went(value: object, above: int) -> None:
 
 
 def test_a_model_comes_back_as_its_class() -> None:
-    articles = [Article(id=number, made=datetime.now(UTC)) for number in range(100)]
+    articles = [Article(id=number, created_at=datetime.now(UTC)) for number in range(100)]
     raw = pack(articles)
     assert raw[0] == 0
     assert len(raw) < len(pack(articles, compress_above=10**9))
@@ -49,13 +49,13 @@ def test_what_does_not_become_smaller_is_left_as_it_is() -> None:
 
 @given(st.binary())
 def test_garbage_is_one_named_error(raw: bytes) -> None:
-    for each in (raw, b"\x00" + raw, pickle.dumps(raw)):
+    for data in (raw, b"\x00" + raw, pickle.dumps(raw)):
         try:
-            value = unpack(each)
+            value = unpack(data)
         except CorruptValue:
             pass
         else:
-            assert each == raw
+            assert data == raw
             assert unpack(pack(value)) == value
 
 
@@ -93,7 +93,7 @@ def test_what_is_not_json_is_not_packed(value: Any) -> None:
 
 async def test_it_goes_through_redis(redis_url: str, opened: Opened) -> None:
     async with opened(redis_url):
-        article = Article(id=1, made=datetime.now(UTC))
+        article = Article(id=1, created_at=datetime.now(UTC))
         await get_redis().set("article", pack(article))
         raw = await get_redis().get("article")
         assert raw is not None

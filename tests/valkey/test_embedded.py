@@ -76,14 +76,14 @@ class Service:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def tell(self, word: str) -> str:
+    def send(self, word: str) -> str:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
         return self.read()
 
     def owns(self) -> bool:
-        return self.tell("owner?") == "True"
+        return self.send("owner?") == "True"
 
     def kill(self) -> None:
         self.process.kill()
@@ -285,7 +285,7 @@ def test_another_takes_over_when_the_owner_stops(
     owner = services(launcher).started()
     valkey.start()
     command(valkey, "SET", "key", "value")
-    assert owner.tell("stop") == "False"
+    assert owner.send("stop") == "False"
     eventually(lambda: valkey.is_owner and answers(valkey))
     assert command(valkey, "GET", "key") is None
     assert not owner.owns()
@@ -312,7 +312,7 @@ def test_no_server_outlives_the_last_process(
     if end == "kill":
         owner.kill()
     else:
-        assert owner.tell("leave") == ""
+        assert owner.send("leave") == ""
     eventually(lambda: gone(pid) and not leftovers(valkey._directory))
 
 
@@ -364,7 +364,7 @@ def test_a_forked_child_holds_neither_lock_nor_server(
 ) -> None:
     owner = services(launcher).started()
     pid = server_pid(valkey)
-    child, owns = owner.tell("fork").split()
+    child, owns = owner.send("fork").split()
     try:
         assert owns == "False"
         assert owner.owns()
@@ -623,11 +623,11 @@ def test_a_wheel_that_cannot_be_read_is_named(wheel: Path, directory: Path, clos
     folder = wheel.parents[3] / closed
     folder.chmod(0)
     try:
-        told = refused(str(directory), str(wheel.parents[3]))
+        message = refused(str(directory), str(wheel.parents[3]))
     finally:
         folder.chmod(0o755)
-    assert re.search(rf" {folder}\S* cannot be read \(Permission denied\): let .*, or set REDIS_URL", told)
-    assert "install" not in told
+    assert re.search(rf" {folder}\S* cannot be read \(Permission denied\): let .*, or set REDIS_URL", message)
+    assert "install" not in message
 
 
 def test_a_missing_wheel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
