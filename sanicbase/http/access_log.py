@@ -13,30 +13,24 @@ __all__ = ["log_answered"]
 
 
 def log_answered(request: AnyRequest) -> None:
-    """Log a request once, with the response that it was given; nothing while it has none, as a WebSocket."""
+    """Log a request once, with its response. Nothing is logged without a response, such as for a WebSocket."""
     context, stream = request.ctx, request.stream
     response = stream.response if stream is not None else None
     if response is None or context.logged:
         return
     context.logged = True
     log_access(
-        _client_ip(request),
+        request.ip if request.app.ctx.trusted_proxies is None else request.client_ip,
         request.method,
         request.path,
         response.status,
-        len(response.body) if response.body else _size(response),
+        len(response.body) if response.body else _size(request, response),
         (perf_counter() - context.started) * 1000,
     )
 
 
-def _size(response: BaseHTTPResponse) -> int | None:
-    """The bytes of a response whose body is empty: none, or for a stream an unknown number."""
-    return None if "transfer-encoding" in response.headers else 0
-
-
-def _client_ip(request: AnyRequest) -> str:
-    """Sanic's `client_ip`, without its search of the headers where no proxy is configured."""
-    config = request.app.config  # whose items take 0.04 µs, and its attributes 2 µs
-    if config["PROXIES_COUNT"] or config["REAL_IP_HEADER"] or config["FORWARDED_SECRET"]:
-        return request.client_ip
-    return request.ip
+def _size(request: AnyRequest, response: BaseHTTPResponse) -> int | None:
+    """The size of a response whose body is empty: 0, or the length of a stream, which may be unknown."""
+    if "transfer-encoding" in response.headers:
+        return None
+    return 0 if request.method == "HEAD" else int(response.headers.get("content-length", 0))

@@ -19,9 +19,9 @@ __all__ = ["Deprecation", "deprecate", "install_deprecations"]
 
 @dataclass(frozen=True)
 class Deprecation:
-    """Since when a route is deprecated, when it will be removed, and where to read about it.
+    """When a route was deprecated, when it will be removed, and a link to more information.
 
-    A date is its midnight in UTC.
+    A date means midnight in UTC.
 
     ArticlesAPI.attach(http, "/articles", version=1, deprecated=Deprecation(date(2026, 7, 1)))
     deprecate(blueprint_of_v1, Deprecation(date(2026, 7, 1), sunset=date(2027, 1, 1)))
@@ -47,7 +47,7 @@ class Deprecation:
 
 
 def deprecate(blueprint: Blueprint, deprecation: Deprecation) -> None:
-    """Declare every route of a blueprint deprecated: a version of an API, as a rule."""
+    """Declare every route of a blueprint deprecated, such as a version of an API."""
     blueprint.ctx.deprecation = deprecation
 
 

@@ -1,15 +1,18 @@
 """The documentation page at `/docs`: the service's OpenAPI document, and a form to try each operation.
 
-It is our own, in a few plain files: the packages on PyPI that ship Swagger UI have one of 2023, which does not know
-OpenAPI 3.1, or depend on a web framework, and neither is in Chinese. The browser loads nothing from elsewhere, and runs
-no inline script.
+It consists of a few plain files of our own: packages on PyPI contain a Swagger UI of 2023 without support for OpenAPI
+3.1, or depend on a web framework, and none is in Chinese. The browser loads nothing from other hosts, and runs no
+inline scripts.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import cache
+from html import escape
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import orjson
 from sanic import Blueprint
@@ -18,52 +21,67 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from sanicbase.http.errors.messages import language_of
+from sanicbase.http.openapi import DESCRIPTIONS
 from sanicbase.i18n import gettext_noop, languages, translation
-from sanicbase.server.context import App
+from sanicbase.server.context import ERROR_FORMAT, App
 
 __all__ = ["install_docs"]
 
 TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-FILES = ("docs.css", "dom.js", "main.js", "operations.js", "schema.js", "sending.js", "translations.js")
+FILES = (
+    "docs.css", "dom.js", "fields.js", "history.js", "main.js", "operations.js", "schema.js", "sending.js", "theme.js",
+    "translations.js", "websockets.js",
+)  # fmt: skip
 TEXT = re.compile(r'\b_\("([^"]+)"\)')
 """A text of the page in one of its scripts, which is in the catalogs."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {connect}; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
 
-def install_docs(app: App | Blueprint, *, document: str = "openapi.json") -> None:
-    """Serve the page at `/docs`. `document` is the URL of the OpenAPI document, relative to the page's.
+def install_docs(app: App | Blueprint, *, documents: Mapping[str, str] | None = None) -> None:
+    """Serve the page at `/docs`. `documents` are the URLs of the OpenAPI documents that it shows, by the names from
+    which readers choose; by default it shows the app's own `openapi.json`.
 
-    It is relative so that a proxy can put both behind a prefix; requests from the page have that prefix, too.
+    A URL is relative to that of the page, so that a proxy can put both behind a prefix, which the page's requests have
+    as well. Documents of other origins, and requests to these, need their permission (CORS).
     """
+    documents = documents or {"": "openapi.json"}
+    headers = {"Content-Security-Policy": POLICY.format(connect=_sources(documents.values())), **HEADERS}
 
     async def page(request: Request) -> HTTPResponse:
-        return _file("docs.html", document)
+        return _file("docs.html", headers, documents=escape(orjson.dumps(documents).decode()))
 
     async def file(request: Request, name: str) -> HTTPResponse:
         if name not in FILES:
             raise NotFound
-        return _file(name)
+        return _file(name, headers)
 
     async def translations(request: Request) -> HTTPResponse:
         content = orjson.dumps({"preferred": language_of(request), "languages": _translations()})
-        return HTTPResponse(content, headers={**HEADERS, "Vary": "Accept-Language"}, content_type="application/json")
+        return HTTPResponse(content, headers={**headers, "Vary": "Accept-Language"}, content_type="application/json")
 
     paths = ((page, "/docs"), (file, "/docs/<name:str>"), (translations, "/docs/translations.json"))
     for handler, uri in paths:
-        app.add_route(handler, uri, methods=("GET", "HEAD"), strict_slashes=True, name=f"docs_{handler.__name__}")
+        name, methods = f"docs_{handler.__name__}", ("GET", "HEAD")
+        app.add_route(handler, uri, methods=methods, strict_slashes=True, name=name, error_format=ERROR_FORMAT)
 
 
-def _file(name: str, document: str = "") -> HTTPResponse:
-    text = _text(name).replace("@document@", document).replace("@noscript@", _noscript())
-    return HTTPResponse(text, headers=dict(HEADERS), content_type=TYPES[name.rpartition(".")[2]])
+def _sources(urls: Iterable[str]) -> str:
+    """The origins to which the page may connect: its own and those of the documents, with their WebSockets."""
+    origins = {f"{parts.scheme}://{parts.netloc}" for url in urls if (parts := urlsplit(url)).netloc}
+    return " ".join(["'self'", *sorted(origins), *sorted(f"ws{origin.removeprefix('http')}" for origin in origins)])
+
+
+def _file(name: str, headers: Mapping[str, str], *, documents: str = "") -> HTTPResponse:
+    text = _text(name).replace("@documents@", documents).replace("@noscript@", _noscript())
+    return HTTPResponse(text, headers=dict(headers), content_type=TYPES[name.rpartition(".")[2]])
 
 
 @cache
@@ -79,9 +97,9 @@ def _noscript() -> str:
 
 @cache
 def _translations() -> dict[str, dict[str, object]]:
-    """The page's texts in each language, and what the language is called."""
+    """The texts of the page, and those of sanicbase in the document, in each language, with the language's name."""
     scripts = [_text(name) for name in FILES if name.endswith(".js")]
-    texts = sorted({text for script in scripts for text in TEXT.findall(script)})
+    texts = sorted({*DESCRIPTIONS, *(text for script in scripts for text in TEXT.findall(script))})
     return {
         language: {
             "name": translation(language).name,

@@ -4,33 +4,64 @@
     plain      what a view returned, as it is; errors {"code", "message", "request_id", "errors"}
     problem    what a view returned, as it is; errors are problem documents (RFC 9457)
 
-The HTTP status is true in each. A response is returned, never raised: an exception rolls back the transaction around
-it and disappears in `except Exception`.
+The HTTP status is accurate in each of them. A response is returned, never raised: an exception would roll back the
+transaction around it, and `except Exception` would catch it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
+from sanic.compat import Header
 from sanic.response import HTTPResponse
 
-from sanicbase.db.pagination import KeysetPage, Page
+from sanicbase.db.pagination import EstimatedPage, KeysetPage, Page
 from sanicbase.http.errors.problem import Problem
 from sanicbase.http.request import AnyRequest, Request
+from sanicbase.rc.moving_window import MovingWindows
 from sanicbase.server.context import App, ServiceContext
 
-__all__ = ["ENVELOPES", "Envelope", "HTTPContext", "PlainEnvelope", "ProblemEnvelope", "envelope_of", "success"]
+__all__ = [
+    "ENVELOPES",
+    "DataResponse",
+    "Envelope",
+    "HTTPContext",
+    "PlainEnvelope",
+    "ProblemEnvelope",
+    "envelope_of",
+    "success",
+]
 
 Schema = dict[str, Any]
 
+
+class DataResponse(HTTPResponse):
+    """A response that has its body, as bytes. It is made at half the cost of Sanic's."""
+
+    __slots__ = ()
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str] | None, content_type: str) -> None:
+        self.asgi = False
+        self.body = body
+        self.content_type = content_type
+        self.stream = None
+        self.status = status
+        self.headers = Header(headers or ())
+        self._cookies = None
+
+
+NO_META: Mapping[str, object] = MappingProxyType({})
 CURSOR: Schema = {"type": ["string", "null"]}
 PAGE_META: dict[type, Schema] = {
     Page: {"total": {"type": "integer", "minimum": 0}},
+    EstimatedPage: {"total": {"type": ["integer", "null"], "minimum": 0}, "estimated": {"type": "boolean"}},
     KeysetPage: {"next": CURSOR, "previous": CURSOR},
 }
 FIELD_ERROR: Schema = {
@@ -43,23 +74,24 @@ FIELD_ERROR: Schema = {
 class Envelope:
     """The standard envelope, and the base of every other one.
 
-    An envelope of a service overrides `content` and `error_content`, and for its document `success_schema` and
-    `error_schema`; status, headers and media type are set for it. Pass it to `create_app(…, envelope=ShopEnvelope())`.
+    An envelope of a service overrides `content` and `error_content`, and for the OpenAPI document `success_schema` and
+    `error_schema`. Status, headers and media type are set automatically. Pass it to
+    `create_app(…, envelope=ShopEnvelope())`.
     """
 
     media_type = "application/json"
     error_media_type = "application/json"
 
     def content(self, data: object, meta: Mapping[str, object]) -> object:
-        """Override to put the data that a view returned into the body.
+        """Override to build the body from the data that a view returned.
 
-        `data` is the model or value, or the rows of a page; `meta` is what a page has besides its rows: `total`, or
-        `next` and `previous`. The data may hold `orjson.Fragment`s, which are JSON already.
+        `data` is the model or value, or the rows of a page; `meta` is what a page has besides its rows: `total` (and
+        `estimated`), or `next` and `previous`. The data may contain `orjson.Fragment`s, which are JSON already.
         """
         return {"code": 0, "msg": "ok", "data": data, **meta}
 
     def error_content(self, request: AnyRequest, problem: Problem) -> object:
-        """Override to put an error into the body."""
+        """Override to build the body of an error."""
         return {
             "code": problem.code.code,
             "msg": problem.message,
@@ -89,7 +121,8 @@ class Envelope:
         self, request: AnyRequest, data: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> HTTPResponse:
         """The response for what a view returned: a model, a page, JSON as bytes, or any JSON value."""
-        return _response(self.content(*_split(data)), status, headers, self.media_type)
+        content = self.content(data, NO_META) if type(data) is orjson.Fragment else self.content(*_split(data))
+        return _response(content, status, headers, self.media_type)
 
     def error(self, request: AnyRequest, problem: Problem) -> HTTPResponse:
         """The response for an error."""
@@ -127,8 +160,8 @@ class PlainEnvelope(Envelope):
 
 
 class ProblemEnvelope(PlainEnvelope):
-    """Plain data, and problem documents (RFC 9457) for errors: `type`, `title`, `status`, `detail`, `instance`, and
-    besides them `code`, `request_id` and `errors`.
+    """Plain data, and problem documents (RFC 9457) for errors: `type`, `title`, `status`, `detail` and `instance`, plus
+    `code`, `request_id` and `errors`.
 
     The type of a service's own code is a URN of its name; a code that says no more than the status has "about:blank".
     """
@@ -175,6 +208,13 @@ class HTTPContext(ServiceContext):
     """The `app.ctx` of an app that has an envelope, as every app of `create_app` does."""
 
     envelope: Envelope
+    event_streams: set[asyncio.Task[None]] = field(default_factory=set)
+    """The producers of the open event streams."""
+    windows: MovingWindows = field(init=False)
+    """Counts requests for rate limits."""
+
+    def __post_init__(self) -> None:
+        self.windows = MovingWindows(lambda: self.config)
 
 
 def envelope_of(app: App) -> Envelope:
@@ -185,11 +225,13 @@ def envelope_of(app: App) -> Envelope:
 
 def _split(data: object) -> tuple[object, Mapping[str, object]]:
     """The data that a view returned, and the meta of a page."""
+    if isinstance(data, EstimatedPage):
+        return data.items, {"total": data.total, "estimated": data.estimated}
     if isinstance(data, Page):
         return data.items, {"total": data.total}
     if isinstance(data, KeysetPage):
         return data.items, {"next": data.next, "previous": data.previous}
-    return orjson.Fragment(data) if isinstance(data, bytes) else data, {}
+    return orjson.Fragment(data) if isinstance(data, bytes) else data, NO_META
 
 
 def _object(properties: Schema) -> Schema:
@@ -198,7 +240,7 @@ def _object(properties: Schema) -> Schema:
 
 def _response(content: object, status: int, headers: Mapping[str, str] | None, media_type: str) -> HTTPResponse:
     body = orjson.dumps(content, default=_plain)
-    return HTTPResponse(body, status, dict(headers or {}), content_type=media_type)
+    return DataResponse(body, status, headers, media_type)
 
 
 def _plain(value: object) -> object:

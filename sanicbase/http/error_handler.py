@@ -1,4 +1,4 @@
-"""The error handler: answers every error of a service in its envelope, and in the client's language."""
+"""The error handler: responds to every error of a service in its envelope and in the client's language."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 from asyncio import CancelledError
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from sanic.response import HTTPResponse
 
 from sanicbase.codes import StatusError
-from sanicbase.http.envelope import Envelope
+from sanicbase.http.envelope import Envelope, envelope_of
 from sanicbase.http.errors.exceptions import FieldError, printable
 from sanicbase.http.errors.mapping import LogPolicy, describe, log_policy, problem_of
 from sanicbase.http.errors.messages import Messages, language_of
@@ -20,18 +21,18 @@ from sanicbase.http.request import AnyRequest
 from sanicbase.i18n import Language
 from sanicbase.server.context import App
 
-__all__ = ["ErrorHandler"]
+__all__ = ["ErrorHandler", "overload_response"]
 
 logger = logging.getLogger("sanicbase.http")
 
-MAX_ERRORS = 100  # field errors of a response; a client may have made a million in one body
+MAX_ERRORS = 100  # field errors of a response; one body may contain a million
 MAX_LENGTH = 500  # characters of a path or a message
 UNAUTHORIZED = StatusError.UNAUTHORIZED.status
 CREDENTIALS = ("authorization", "key", "token")  # parts of the names of headers
 
 
 class ErrorHandler:
-    """Answers every exception of an app in its envelope, with those messages."""
+    """Responds to every exception of an app in its envelope, with those messages."""
 
     def __init__(self, envelope: Envelope, messages: Messages) -> None:
         self._envelope = envelope
@@ -43,7 +44,7 @@ class ErrorHandler:
             app.error_handler.add(kind, self._respond)
 
     async def _respond(self, request: AnyRequest, error: BaseException) -> HTTPResponse:
-        """Never fails: Sanic would answer a failure here outside of the envelope, and log nothing."""
+        """Never fails: Sanic would respond to a failure here without the envelope, and log nothing."""
         try:
             _log(request, error)
             problem = self._problem(request, error)
@@ -71,8 +72,19 @@ class ErrorHandler:
         return FieldError(path, code, printable(message, MAX_LENGTH), error.context)
 
 
+def overload_response(request: AnyRequest) -> HTTPResponse:
+    """The 503 of an overloaded worker, which costs little and is not logged for each request."""
+    problem = _overload_problem(language_of(request))
+    return envelope_of(request.app).error(request, replace(problem, request_id=str(request.id)))
+
+
+@cache
+def _overload_problem(language: Language) -> Problem:
+    return problem_of(StatusError.SERVICE_UNAVAILABLE(), language)
+
+
 def _headers(request: AnyRequest, problem: Problem) -> Mapping[str, str]:
-    """A 401 says how to authenticate, no matter which code raised it (RFC 9110, 15.5.2)."""
+    """A 401 names the authentication scheme, whichever code raised it (RFC 9110, 15.5.2)."""
     if problem.status == UNAUTHORIZED and "www-authenticate" not in {name.lower() for name in problem.headers}:
         return {**problem.headers, "WWW-Authenticate": challenge_of(request)}
     return problem.headers
@@ -81,8 +93,9 @@ def _headers(request: AnyRequest, problem: Problem) -> Mapping[str, str]:
 def _log_unauthorized(request: AnyRequest, error: BaseException) -> None:
     """A failed authentication, without what was sent. A request without any credentials is not logged."""
     if request.body or any(word in name for name in request.headers for word in CREDENTIALS):
-        client = printable(request.remote_addr or request.ip, MAX_LENGTH)  # a proxy's header may hold any bytes
-        logger.warning("%s %s was answered 401, client %s. %s", request.method, request.path, client, describe(error))
+        # Not the name of the class: the logs take what follows `InvalidCredentials:` for credentials.
+        client, reason = request.client_ip, printable(str(error) or type(error).__name__, MAX_LENGTH)
+        logger.warning("%s %s returned 401, client %s. %s", request.method, request.path, client, reason)
 
 
 def _log(request: AnyRequest, error: BaseException) -> None:
@@ -91,8 +104,8 @@ def _log(request: AnyRequest, error: BaseException) -> None:
     if policy is LogPolicy.TRACEBACK:
         logger.error("%s %s failed.", request.method, request.path, exc_info=error)
     elif policy is LogPolicy.LINE:
-        logger.warning("%s %s was answered 503. %s", request.method, request.path, describe(error))
-    elif policy is LogPolicy.CLIENT_GONE and request.method == "NONE":
+        logger.warning("%s %s returned 503. %s", request.method, request.path, describe(error))
+    elif policy is LogPolicy.CLIENT_DISCONNECTED and request.method == "NONE":
         logger.info("The client closed the connection before its request was complete.")
-    elif policy is LogPolicy.CLIENT_GONE:
+    elif policy is LogPolicy.CLIENT_DISCONNECTED:
         logger.info("%s %s: the client closed the connection before the response.", request.method, request.path)

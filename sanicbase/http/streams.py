@@ -6,14 +6,13 @@ Sanic ends such a stream as if it were complete, and logs the failure three time
 from __future__ import annotations
 
 import logging
-import socket
-import struct
 from asyncio import CancelledError
 from typing import NoReturn
 
 from sanic.exceptions import RequestCancelled
 from sanic.http import Http, Stage
 
+from sanicbase.edge.sockets import discard_unsent_on_close
 from sanicbase.http.errors.mapping import LogPolicy, describe, log_policy
 from sanicbase.http.request import AnyRequest
 
@@ -21,15 +20,13 @@ __all__ = ["StreamBroken", "break_stream", "cut_cancelled_stream", "stage_of"]
 
 logger = logging.getLogger("sanicbase.http")
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
-
 
 class StreamBroken(RequestCancelled):
     """Ends Sanic's handling of a request whose stream is broken, before Sanic sends the last chunk."""
 
 
 def break_stream(request: AnyRequest, exception: BaseException) -> NoReturn:
-    """Break the stream of a handler that failed after a part of its response was sent. Raises StreamBroken."""
+    """Break the stream of a handler that failed after part of its response was sent. Raises StreamBroken."""
     whole = "all" if stage_of(request) is Stage.IDLE else "a part"
     if log_policy(exception) is LogPolicy.TRACEBACK:
         logger.error(
@@ -49,14 +46,14 @@ def break_stream(request: AnyRequest, exception: BaseException) -> NoReturn:
 
 
 def cut_cancelled_stream(request: AnyRequest, error: CancelledError) -> None:
-    """Break the stream of a handler that was cancelled or has timed out, if a part of its response was sent."""
+    """Break the stream of a handler that was cancelled or timed out, if part of its response was sent."""
     if stage_of(request) is Stage.RESPONSE:
         _log_cancelled(request, error)
         _close(request)
 
 
 def stage_of(request: AnyRequest) -> Stage | None:
-    """How far the response is, which is HANDLER before it begins; None for a request without a connection."""
+    """The stage of the response, which is HANDLER before it begins; None for a request without a connection."""
     return request.stream.stage if request.stream is not None else None
 
 
@@ -77,11 +74,11 @@ def _log_cancelled(request: AnyRequest, error: CancelledError) -> None:
 
 
 def _close(request: AnyRequest) -> None:
-    """Send what is written, then close. A client of HTTP/1.0 takes a closed connection for the end of the
-    response, unless the connection is reset."""
+    """Send what is written, then close the connection. A client of HTTP/1.0 takes a closed connection for the end of
+    the response, so its connection is reset."""
     if _client_is_gone(request):
         return
     if request.version == "1.0" and stage_of(request) is Stage.RESPONSE:
-        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        discard_unsent_on_close(request.transport)
     if request.stream is not None:
         request.stream.protocol.close()

@@ -17,7 +17,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from sanicbase.lifespan import Resource
-from sanicbase.server.context import App
+from sanicbase.server.context import ERROR_FORMAT, App
 
 __all__ = ["Health", "install_health"]
 
@@ -42,8 +42,8 @@ def install_health(app: App) -> None:
         status, resources = await health.check(app.ctx.resources)
         return _response({"status": status, "resources": resources}, 503 if status == "unready" else 200)
 
-    app.add_route(livez, "/livez", name="livez")
-    app.add_route(readyz, "/readyz", name="readyz")
+    app.add_route(livez, "/livez", name="livez", error_format=ERROR_FORMAT)
+    app.add_route(readyz, "/readyz", name="readyz", error_format=ERROR_FORMAT)
 
 
 class Health:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pydantic import BaseModel
-from sanic import Blueprint
+from sanic import Blueprint, Websocket
 from sanic.request import Request
 from sanic.response import HTTPResponse, empty, json
 
@@ -64,6 +66,16 @@ DOCUMENT = {
                 "responses": {"204": {"description": "Gone."}},
             },
         },
+        "/events": {
+            "get": {
+                "tags": ["rooms"],
+                "summary": "Hear what happens",
+                "responses": {
+                    "200": {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+                    "409": {"description": "Conflict\n\n`92001`: The inn is full."},
+                },
+            },
+        },
         "/photos": {
             "post": {
                 "tags": ["rooms"],
@@ -96,7 +108,7 @@ DOCUMENT = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
         },
-        "responses": {"Unauthorized": {"description": "No token, or a wrong one."}},
+        "responses": {"Unauthorized": {"description": "Authentication is required."}},
         "schemas": {
             "Guest": {
                 "type": "object",
@@ -129,6 +141,7 @@ DOCUMENT = {
             },
         },
     },
+    "x-websockets": [{"path": "/bell/{room}", "summary": "Ring", "description": "Twice.", "guarded": False}],
     "x-error-codes": [{"code": 92001, "status": 409, "name": "FULL", "en": "The inn is full.", "zh": "客栈已满。"}],
 }
 
@@ -168,15 +181,32 @@ async def hang_up(request: Request) -> HTTPResponse:
     return json({**sent, **given})
 
 
+async def happen(request: Request) -> None:
+    """Two events, and then none for a long time."""
+    response = await request.respond(content_type="text/event-stream")
+    assert response is not None
+    for number in range(2):
+        await response.send(f"data: {number}\n\n")
+    await asyncio.sleep(30)
+
+
+async def ring(request: Request, ws: Websocket, room: str) -> None:
+    async for message in ws:
+        await ws.send(f"{room}: {message!s}")
+
+
 async def document(request: Request) -> HTTPResponse:
     return json(DOCUMENT)
 
 
-def inn() -> Blueprint:
+def inn(**documents: str) -> Blueprint:
+    """The service; its page shows those documents as well, by name."""
     blueprint = Blueprint("inn")
     BookingsAPI.attach(blueprint, "/bookings")
     blueprint.add_route(tear_down, "/rooms/<number:int>", methods=["DELETE"])
     blueprint.add_route(hang_up, "/photos", methods=["POST"])
+    blueprint.add_route(happen, "/events")
+    blueprint.add_websocket_route(ring, "/bell/<room>")
     blueprint.add_route(document, "/openapi.json")
-    install_docs(blueprint)
+    install_docs(blueprint, documents={"inn": "openapi.json", **documents})
     return blueprint

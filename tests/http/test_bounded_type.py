@@ -64,35 +64,35 @@ class Tagged(BaseModel):
     inner: Tagged | int | list[Tagged] | None = None
 
 
-def mistakes(of: Any, body: bytes) -> list[tuple[str, str]]:
+def errors(of: Any, body: bytes) -> list[tuple[str, str]]:
     bounded = BoundedType(TypeAdapter(of))
     with pytest.raises(ValidationError) as raised:
         bounded.validate_json(body, bounded.check_items(body, 100_000))
     refused = InvalidParameters.of(raised.value, "body")
-    return [(each.path, each.code) for each in refused.errors]
+    return [(error.path, error.code) for error in refused.errors]
 
 
-def test_a_large_array_tells_of_its_first_wrong_item() -> None:
+def test_a_large_array_reports_its_first_wrong_item() -> None:
     body = b"[" + b'{"left":1,"right":2},' * 5000 + b"{},{}]"
-    assert mistakes(list[Pair], body) == [("body.5000.left", "missing"), ("body.5000.right", "missing")]
+    assert errors(list[Pair], body) == [("body.5000.left", "missing"), ("body.5000.right", "missing")]
 
 
-def test_a_small_array_tells_of_each_wrong_item() -> None:
-    assert [path for path, _ in mistakes(list[Pair], b'[{},{"left":1,"right":2},{}]')] == [
+def test_a_small_array_reports_each_wrong_item() -> None:
+    assert [path for path, _ in errors(list[Pair], b'[{},{"left":1,"right":2},{}]')] == [
         "body.0.left", "body.0.right", "body.2.left", "body.2.right",
     ]  # fmt: skip
 
 
-def test_a_large_recursive_body_tells_of_its_outermost_level() -> None:
+def test_a_large_recursive_body_reports_its_outermost_level() -> None:
     body = b'[{"children":[' + b"{}," * 900 + b'{"size":"x"}]}]'
-    assert mistakes(list[Tree], body) == [("body.0", "invalid_nested")]
-    assert mistakes(list[Tree], b'[{"children":[{"size":"x"}]}]') == [("body.0.children.0.size", "int_type")]
+    assert errors(list[Tree], body) == [("body.0", "invalid_nested")]
+    assert errors(list[Tree], b'[{"children":[{"size":"x"}]}]') == [("body.0.children.0.size", "int_type")]
 
 
-def test_a_large_body_of_a_model_used_twice_tells_of_the_exact_place() -> None:
+def test_a_large_body_of_a_model_used_twice_reports_the_exact_place() -> None:
     pair = b'{"left":1,"right":2}'
     body = b"[" + b'{"start":%s,"end":%s},' % (pair, pair) * 3000 + b'{"start":%s,"end":{"left":1}}]' % pair
-    assert mistakes(list[Segment], body) == [("body.3000.end.right", "missing")]
+    assert errors(list[Segment], body) == [("body.3000.end.right", "missing")]
 
 
 def test_a_large_body_becomes_the_same_as_a_small_one() -> None:
@@ -101,12 +101,12 @@ def test_a_large_body_becomes_the_same_as_a_small_one() -> None:
     assert bounded.validate_json(body, bounded.check_items(body, 100_000)) == [Pair(left=1, right=2)] * 5001
 
 
-def test_too_many_mistakes_are_counted_and_not_listed() -> None:
+def test_too_many_errors_are_counted_and_not_listed() -> None:
     class Closed(BaseModel, extra="forbid"):
         left: int = 0
 
     body = b"{" + b",".join(b'"k%d":1' % number for number in range(60_000)) + b"}"
-    assert mistakes(Closed, body) == [("body", "too_many_mistakes")]
+    assert errors(Closed, body) == [("body", "too_many_errors")]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_too_many_mistakes_are_counted_and_not_listed() -> None:
 def test_a_text_that_takes_work_has_a_greatest_length(of: Any, short: bytes, code: str) -> None:
     bounded = BoundedType(TypeAdapter(of))
     assert bounded.validate_json(b'"%s"' % short, 1) == TypeAdapter(of).validate_json(b'"%s"' % short, strict=True)
-    assert mistakes(of, b'"%s"' % (b"1" * 70_000)) == [("body", code)]
+    assert errors(of, b'"%s"' % (b"1" * 70_000)) == [("body", code)]
 
 
 @pytest.mark.parametrize("body", [b'"%s"', b"0.%s", b'["1.5", "%s"]'])
@@ -132,7 +132,7 @@ def test_a_number_of_any_precision_has_a_greatest_length(of: Any, body: bytes) -
     assert bounded.check_items(body % (b"9" * 60_000), 10) < 10
     with pytest.raises(InvalidParameters, match="not valid") as refused:
         bounded.check_items(body % (b"9" * 70_000), 10)
-    assert [each.code for each in refused.value.errors] == ["number_too_long"]
+    assert [error.code for error in refused.value.errors] == ["number_too_long"]
     with pytest.raises(ValidationError, match="string_too_long"):
         bounded.validate_python("9" * 70_000)
 

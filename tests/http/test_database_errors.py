@@ -17,6 +17,7 @@ from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.databases import ask_mysql, ask_postgres, fresh_mysql_database, fresh_postgres_database
 from sanicbase.testing.private_server import PrivateServer
 from sanicbase.testing.servers import ServerMissing, private_mariadb, private_postgres
+from tests.preloaded import PreloadedService
 
 LIMIT = 1.0
 SECRET = "correct-horse-battery"
@@ -133,7 +134,7 @@ def _service(kind: str, url: str, folder: Path) -> ServiceProcess:
         "NOTES_DB_STATEMENT_TIMEOUT": str(LIMIT),
         "NOTES_DB_ACQUIRE_TIMEOUT": str(LIMIT),
     }
-    return ServiceProcess(folder / "http_notes.py", cwd=folder, prefix="NOTES_", env=env)
+    return PreloadedService(folder / "http_notes.py", cwd=folder, prefix="NOTES_", env=env)
 
 
 def _assert_unavailable(response: httpx.Response) -> None:
@@ -219,5 +220,5 @@ def test_a_server_that_takes_no_more_connections_is_one_line_and_no_traceback(no
             _assert_unavailable(notes.post("during"))
     assert wait_until(lambda: notes.post("later").status_code in (200, 409))
     wait_until(lambda: notes.output("takes connections again"), what="the line of its end")
-    assert notes.output("takes no more connections: ") == notes.output("takes connections again") == 1
+    assert notes.output("accepts no more connections: ") == notes.output("takes connections again") == 1
     assert "Traceback" not in notes.service.output()

@@ -12,6 +12,7 @@ from sanic.request import Request
 from sanic.response import HTTPResponse
 
 from sanicbase import APIView, Envelope, KeysetPage, Page, PlainEnvelope, ProblemEnvelope, success
+from sanicbase.http.envelope import DataResponse
 from tests.http.conftest import ServeAs
 from tests.http.failures import failing
 
@@ -56,7 +57,7 @@ def rooms() -> Blueprint:
     return blueprint
 
 
-def made(kind: str, data: object, marks: dict[str, object]) -> object:
+def enveloped(kind: str, data: object, marks: dict[str, object]) -> object:
     if kind == "standard":
         return {"code": 0, "msg": "ok", "data": data, **marks}
     if kind == "own":
@@ -71,7 +72,7 @@ async def test_what_a_view_returns_is_in_the_envelope_of_the_service(serve_as: S
         for name, (_, data, marks) in RETURNED.items():
             got, posted = await client.get(f"/rooms/{name}"), await client.post(f"/rooms/{name}")
             assert (got.status_code, posted.status_code) == (200, 201)
-            assert got.json() == posted.json() == made(kind, data, marks)
+            assert got.json() == posted.json() == enveloped(kind, data, marks)
             assert got.headers["content-type"] == ("application/vnd.inn+json" if kind == "own" else "application/json")
 
 
@@ -81,22 +82,22 @@ async def test_an_envelope_that_is_given_goes_before_the_setting(serve_as: Serve
 
 
 @pytest.mark.parametrize(
-    "envelope", [Envelope(), PlainEnvelope(), ProblemEnvelope()], ids=lambda each: type(each).__name__
+    "envelope", [Envelope(), PlainEnvelope(), ProblemEnvelope()], ids=lambda envelope: type(envelope).__name__
 )
 async def test_an_envelope_describes_what_it_makes(serve_as: ServeAs, envelope: Envelope) -> None:
     data_schema = {"type": "object", "title": "Bed"}
     async with serve_as(rooms(), envelope=envelope) as client:
         for name, kind in (("models", None), ("page", Page), ("walked", KeysetPage)):
             schema = envelope.success_schema(data_schema, page=kind)
-            answer = (await client.get(f"/rooms/{name}")).json()
-            assert schema == data_schema or set(schema["required"]) == set(schema["properties"]) == set(answer)
+            response = (await client.get(f"/rooms/{name}")).json()
+            assert schema == data_schema or set(schema["required"]) == set(schema["properties"]) == set(response)
     async with serve_as(failing(), envelope=envelope) as client:
-        answer = (await client.get("/failing/column")).json()
+        response = (await client.get("/failing/column")).json()
         schema = envelope.error_schema()
-        assert set(schema["required"]) == set(answer)
-        (errors,) = (each["items"] for each in schema["properties"].values() if "items" in each)
-        told = answer.get("data") or answer["errors"]
-        assert set(errors["required"]) == set(told[0])
+        assert set(schema["required"]) == set(response)
+        (errors,) = (member["items"] for member in schema["properties"].values() if "items" in member)
+        field_errors = response.get("data") or response["errors"]
+        assert set(errors["required"]) == set(field_errors[0])
 
 
 async def test_every_problem_has_its_type_and_title(serve_as: ServeAs) -> None:
@@ -105,3 +106,11 @@ async def test_every_problem_has_its_type_and_title(serve_as: ServeAs) -> None:
     assert (own["type"], own["title"]) == ("urn:problem-type:full", "Full")
     assert (general["type"], general["title"]) == ("about:blank", "Not Found")
     assert general["instance"] == "/nowhere"
+
+
+def test_a_response_with_data_has_all_that_a_response_of_sanic_has() -> None:
+    ours, theirs = DataResponse(b"{}", 201, {"A": "b"}, "x/y"), HTTPResponse(b"{}", 201, {"A": "b"}, "x/y")
+    slots = [slot for kind in type(ours).__mro__ for slot in getattr(kind, "__slots__", ())]
+    assert len(slots) >= 7
+    assert {slot: getattr(ours, slot) for slot in slots} == {slot: getattr(theirs, slot) for slot in slots}
+    assert type(ours.headers) is type(theirs.headers)

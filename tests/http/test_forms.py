@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sanicbase.http.body.forms import read_multipart, read_url_encoded
+from sanicbase.http.body.forms import MultipartReader, Part, read_multipart, read_url_encoded
 from sanicbase.http.errors.exceptions import InvalidParameters, UnreadableBody
 from xi_test.config import XiTestConfig
 
@@ -68,6 +68,39 @@ def test_a_file_has_its_name_type_and_content(body: bytes, expected: tuple[str, 
     assert read_multipart(body + b"--B--", b"B", CONFIG) == ({}, {"f": [expected]})
 
 
+def test_a_form_is_the_same_however_it_is_cut() -> None:
+    body = (
+        named('name="a"', content=b"1\r\n--b")
+        + named('name="f"; filename="g"', content=b"\r\n-\r\n--Bx")
+        + b"--B--\r\n"
+    )
+    whole = read_multipart(body, b"B", CONFIG)
+    for first in range(len(body)):
+        for second in range(first, len(body), 7):
+            sink = Pieces()
+            reader = MultipartReader(b"B", CONFIG, sink)
+            for piece in (body[:first], body[first:second], body[second:]):
+                reader.write(piece)
+            reader.finish()
+            assert (reader.fields, sink.files) == (whole[0], [whole[1]["f"][0].body]), (first, second)
+
+
+class Pieces:
+    """Keeps the files of a form."""
+
+    def __init__(self) -> None:
+        self.files: list[bytes] = []
+
+    def begin(self, part: Part) -> None:
+        self.files.append(b"")
+
+    def add(self, data: bytes) -> None:
+        self.files[-1] += data
+
+    def end(self) -> None:
+        assert self.files
+
+
 def test_an_input_without_a_file_is_no_file() -> None:
     body = named('name="f"; filename=""', "Content-Type: application/octet-stream", content=b"") + b"--B--"
     assert read_multipart(body, b"B", CONFIG) == ({}, {})
@@ -91,7 +124,7 @@ def test_a_form_may_be_empty() -> None:
 def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         read_multipart(body, b"B", CONFIG)
-    assert [each.code for each in refused.value.errors] == [code]
+    assert [error.code for error in refused.value.errors] == [code]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +144,7 @@ def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
 def test_what_is_no_form_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(UnreadableBody) as refused:
         read_multipart(body, b"B", CONFIG)
-    assert [each.code for each in refused.value.errors] == [code]
+    assert [error.code for error in refused.value.errors] == [code]
 
 
 @pytest.mark.parametrize(
@@ -121,4 +154,4 @@ def test_what_is_no_form_is_refused(body: bytes, code: str) -> None:
 def test_a_url_encoded_form_above_a_limit_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         read_url_encoded(body, CONFIG)
-    assert [each.code for each in refused.value.errors] == [code]
+    assert [error.code for error in refused.value.errors] == [code]

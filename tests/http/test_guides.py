@@ -61,23 +61,23 @@ def shop(guide: dict[str, Any]) -> Blueprint:
 
 async def test_the_answers_are_those_of_a_service(serve_as: ServeAs, guide: dict[str, Any]) -> None:
     shown = [json.loads(block) for block in code("errors", "json")]
-    async with serve_as(shop(guide)) as client:
+    async with serve_as(shop(guide), TRUSTED_PROXIES=["127.0.0.1"]) as client:
         headers = {"X-Request-ID": ID}
-        answers = [
+        responses = [
             await client.get("/item"),
             await client.post("/item", json={"amount": 1}, headers=headers),
             await client.post("/item", json={"amount": 0}, headers={**headers, "Accept-Language": "zh"}),
         ]
-    assert [answer.json() for answer in answers] == shown
-    assert [answer.status_code for answer in answers] == [200, 409, 422]
+    assert [response.json() for response in responses] == shown
+    assert [response.status_code for response in responses] == [200, 409, 422]
 
 
 async def test_an_envelope_and_messages_of_ones_own_work_as_shown(serve_as: ServeAs, guide: dict[str, Any]) -> None:
     envelope = guide["ShopEnvelope"]()
     async with serve_as(shop(guide), envelope=envelope, messages=guide["messages"]) as client:
         assert (await client.get("/item")).json() == {"result": {"id": 1, "name": "tea"}, "meta": {}}
-        answer = await client.put("/item", json={"amount": 7}, headers={"Accept-Language": "zh"})
-        assert answer.json() == {
+        response = await client.put("/item", json={"amount": 7}, headers={"Accept-Language": "zh"})
+        assert response.json() == {
             "error": "UNPROCESSABLE_CONTENT",
             "message": "参数有误。",
             "fields": {"body.amount": "数量应为 12 的倍数。"},
@@ -109,7 +109,7 @@ def from_views(begin: str) -> dict[str, Any]:
     return names
 
 
-async def test_names_in_camel_case_are_those_of_requests_answers_and_mistakes(serve_as: ServeAs) -> None:
+async def test_camel_case_names_are_those_of_requests_responses_and_errors(serve_as: ServeAs) -> None:
     names = from_views("class Body(BaseModel)")
     assert names["sent"] == '{"createdAt":"2026-01-01T00:00:00Z"}'
     article = names["ArticleOut"]
@@ -123,15 +123,15 @@ async def test_names_in_camel_case_are_those_of_requests_answers_and_mistakes(se
     blueprint = Blueprint("shop")
     ArticleAPI.attach(blueprint, "/article")
     async with serve_as(blueprint) as client:
-        answer = await client.post("/article", json={"createdAt": "2026-01-01T00:00:00Z"})
-        assert answer.json()["data"] == {"createdAt": "2026-01-01T00:00:00Z"}
+        response = await client.post("/article", json={"createdAt": "2026-01-01T00:00:00Z"})
+        assert response.json()["data"] == {"createdAt": "2026-01-01T00:00:00Z"}
         refused = await client.post("/article", json={})
         assert refused.json()["data"][0]["path"] == "body.createdAt"
         schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
         assert list(schemas["ArticleOut"]["properties"]) == ["createdAt"]
 
 
-def test_a_partial_update_tells_what_was_left_out_from_null() -> None:
+def test_a_partial_update_distinguishes_omitted_fields_from_null() -> None:
     names = from_views("class ArticlePatch(BaseModel)")
     patch = names["ArticlePatch"]
     assert names["fields"] == {"summary": None}

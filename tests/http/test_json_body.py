@@ -114,35 +114,35 @@ async def test_a_body_is_taken_by_the_letter(
     serve: Serve, blueprint: Blueprint, content: bytes, status: int, path: str, code: str
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/things", content=content, headers=JSON)
+        response = await client.post("/things", content=content, headers=JSON)
     if not code:
-        assert answer.status_code == 200
+        assert response.status_code == 200
         return
-    assert answer.status_code == status, answer.text
-    (mistake,) = answer.json()["data"]
-    assert (mistake["path"], mistake["code"]) == (path, code)
+    assert response.status_code == status, response.text
+    (error,) = response.json()["data"]
+    assert (error["path"], error["code"]) == (path, code)
 
 
 async def test_what_json_has_no_type_for_is_a_text(serve: Serve, blueprint: Blueprint) -> None:
     thing = {"Name": "a\\u0000", "day": "2026-02-28", "key": "12345678-1234-5678-1234-567812345678", "ratio": 1}
     async with serve(blueprint) as client:
-        answer = await client.post("/things", json=thing)
-        assert answer.json()["data"] == thing
+        response = await client.post("/things", json=thing)
+        assert response.json()["data"] == thing
 
 
 async def test_a_body_is_one_of_several_kinds_a_list_or_may_be_missing(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
         assert (await client.put("/things", json={"kind": "dog"})).json()["data"] == "Dog"
         wrong = (await client.put("/things", json={"kind": "cow"})).json()["data"]
-        assert [each["code"] for each in wrong] == ["union_tag_invalid"]
+        assert [error["code"] for error in wrong] == ["union_tag_invalid"]
         assert (await client.patch("/things", json=[{"kind": "cat", "lives": 9}])).json()["data"] == 1
         assert (await client.patch("/things")).json()["data"] == -1
 
 
-async def test_every_mistake_is_told_and_not_more_than_a_hundred(serve: Serve, blueprint: Blueprint) -> None:
+async def test_all_errors_are_reported_up_to_a_hundred(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/things", json={"count": "1", "on": 1, "x" * 90: 1})
-        assert [each["path"] for each in answer.json()["data"]] == ["body.count", "body.on", "body." + "x" * 50]
+        response = await client.post("/things", json={"count": "1", "on": 1, "x" * 90: 1})
+        assert [error["path"] for error in response.json()["data"]] == ["body.count", "body.on", "body." + "x" * 50]
         many = await client.patch("/things", content=b"[" + b"1," * 170 + b"1]", headers=JSON)
         assert len(many.json()["data"]) == 100
 
@@ -165,10 +165,10 @@ async def test_a_body_of_another_kind_is_answered_415(
     serve: Serve, blueprint: Blueprint, kind: str, status: int
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/things", content=b"{}", headers={"Content-Type": kind})
-        assert answer.status_code == status
+        response = await client.post("/things", content=b"{}", headers={"Content-Type": kind})
+        assert response.status_code == status
         if status == 415:
-            assert answer.json()["data"][0]["code"] == "content_type"
+            assert response.json()["data"][0]["code"] == "content_type"
 
 
 async def test_a_body_without_content_type_is_answered_415(serve: Serve, blueprint: Blueprint) -> None:
@@ -178,7 +178,7 @@ async def test_a_body_without_content_type_is_answered_415(serve: Serve, bluepri
         assert (await client.send(request)).status_code == 415
 
 
-def test_every_kind_of_mistake_has_its_sentence() -> None:
+def test_every_error_type_has_a_message() -> None:
     assert all(sentence[0].isupper() for sentence in CODES.values())
     assert list(CODES) == sorted(CODES)
 
@@ -202,7 +202,7 @@ def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
         check_json(body)
     except (InvalidParameters, UnreadableBody):
         return
-    assert not isinstance(found := json.loads(body.decode()), float) or math.isfinite(found)
+    assert not isinstance(parsed := json.loads(body.decode()), float) or math.isfinite(parsed)
 
 
 @given(st.binary(max_size=200) | documents.map(lambda document: json.dumps(document).encode()))

@@ -13,14 +13,31 @@ from pydantic_core import ErrorDetails
 from pydantic_core._pydantic_core import list_all_errors  # a later pydantic may have kinds that the catalogue lacks
 
 from docs.translations import catalog_file
-from sanicbase.http.errors.messages import CONTEXT, Messages
-from sanicbase.i18n import ErrorMessage
+from sanicbase.http.errors.messages import Messages
+from sanicbase.i18n import VALIDATION, ErrorMessage
 
 PLAIN = Messages()
 LATIN_WORD = re.compile(r"[A-Za-z]{3,}")
 with catalog_file("zh").open("rb") as po:
-    CHINESE = {str(each.id): str(each.string) for each in read_po(po) if each.context == CONTEXT}
-NAMES = {"JSON", "Unicode", "ASCII", "URL", "UUID", "YYYY", "null", "true", "false", "NUL", "UTF", "Content", "Type"}
+    CHINESE = {str(message.id): str(message.string) for message in read_po(po) if message.context == VALIDATION}
+NAMES = {
+    "JSON",
+    "Unicode",
+    "ASCII",
+    "URL",
+    "UUID",
+    "YYYY",
+    "null",
+    "true",
+    "false",
+    "NUL",
+    "UTF",
+    "Content",
+    "Encoding",
+    "Type",
+    "Idempotency",
+    "Key",
+}
 
 
 @pytest.mark.parametrize("known", list_all_errors(), ids=lambda known: known["type"])
@@ -66,10 +83,10 @@ def errors_of(kind: Any, content: bytes) -> list[ErrorDetails]:
 
 @pytest.mark.parametrize(("kind", "content", "messages"), [(kind, text, said) for kind, text, *said in FOUND])
 def test_what_pydantic_finds_is_said_with_its_values(kind: Any, content: bytes, messages: list[str]) -> None:
-    found = errors_of(kind, content)
-    said = [PLAIN.text(each["type"], each.get("ctx", {}), each["msg"], "zh") for each in found]
+    errors = errors_of(kind, content)
+    said = [PLAIN.text(error["type"], error.get("ctx", {}), error["msg"], "zh") for error in errors]
     assert said[: len(messages)] == messages
-    assert [PLAIN.text(each["type"], {}, each["msg"], "en") for each in found] == [each["msg"] for each in found]
+    assert [PLAIN.text(error["type"], {}, error["msg"], "en") for error in errors] == [error["msg"] for error in errors]
 
 
 def test_an_or_within_a_value_stays() -> None:
@@ -89,7 +106,7 @@ def test_a_service_has_messages_of_its_own() -> None:
     assert messages.text("missing", {}, "Field required", "en") == "Where?"
 
 
-def test_a_mistake_without_the_values_of_its_kind_keeps_its_own_words() -> None:
+def test_an_error_without_the_values_of_its_type_keeps_its_message() -> None:
     assert PLAIN.text("string_too_long", {}, "Too long.", "zh") == "Too long."
     assert PLAIN.text("nobody_knows_it", {}, "Odd.", "zh") == "Odd."
 

@@ -58,6 +58,21 @@ class WalkedQuery(KeysetQuery):
         default_order = "text"
 
 
+class EstimatedQuery(PageQuery):
+    class Meta:
+        source = Note
+        orders = ("id",)
+        default_order = "id"
+        size = 2
+        total = ("estimate", "none")
+
+
+class EstimatedAPI(APIView, public=True):
+    async def get(self, request: Request, query: EstimatedQuery) -> Page[NoteOut]:
+        page = await query.fetch(Note.all())
+        return page.map(NoteOut.model_validate)
+
+
 class NumberedAPI(APIView, public=True):
     async def get(self, request: Request, query: NumberedQuery) -> Page[NoteOut]:
         page = await query.fetch(Note.filter(id__gt=1))
@@ -86,44 +101,70 @@ def served(redis_url: str, tmp_path: Path) -> Serve:
         NumberedAPI.attach(blueprint, "/numbered")
         WalkedAPI.attach(blueprint, "/walked")
         SlicedAPI.attach(blueprint, "/sliced")
+        EstimatedAPI.attach(blueprint, "/estimated")
         config = LibraryConfig(
             DB_URL=f"sqlite://{tmp_path}/notes.sqlite3", REDIS_URL=redis_url, MODULES=["tests.db.shelf"]
         )
-        async with client(create_app(config, blueprint)) as found:
+        async with client(create_app(config, blueprint)) as http:
             await Tortoise.generate_schemas()
             await Note.bulk_create([Note(text=text) for text in "fedcba"])
-            yield found
+            yield http
 
     return serve
 
 
 async def test_a_numbered_page_has_its_rows_and_the_total(served: Serve) -> None:
     async with served() as client:
-        answer = (await client.get("/numbered")).json()
-        assert answer == {
+        response = (await client.get("/numbered")).json()
+        assert response == {
             "code": 0,
             "msg": "ok",
             "data": [{"id": 6, "text": "a"}, {"id": 5, "text": "b"}],
             "total": 5,
         }
-        answer = (await client.get("/numbered?page=2&size=3&order=text")).json()
-        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["d", "e"], 5)
-        answer = (await client.get("/numbered?id__in=2&id__in=3&order=-text,id&page=&id=")).json()
-        assert [note["text"] for note in answer["data"]] == ["e", "d"]
-        answer = (await client.get("/numbered?text__icontains=%25")).json()
-        assert (answer["data"], answer["total"]) == ([], 0)
+        response = (await client.get("/numbered?page=2&size=3&order=text")).json()
+        assert ([note["text"] for note in response["data"]], response["total"]) == (["d", "e"], 5)
+        response = (await client.get("/numbered?id__in=2&id__in=3&order=-text,id&page=&id=")).json()
+        assert [note["text"] for note in response["data"]] == ["e", "d"]
+        response = (await client.get("/numbered?text__icontains=%25")).json()
+        assert (response["data"], response["total"]) == ([], 0)
+
+
+async def test_total_of_a_page_is_what_the_request_chooses(served: Serve) -> None:
+    async with served() as client:
+        response = (await client.get("/estimated")).json()
+        assert (len(response["data"]), response["total"], response["estimated"]) == (2, 6, False)  # SQLite counts
+        response = (await client.get("/estimated?total=none")).json()
+        assert (len(response["data"]), response["total"], response["estimated"]) == (2, None, False)
+        response = await client.get("/estimated?total=exact")
+        assert response.status_code == 400
+        assert [error["path"] for error in response.json()["data"]] == ["total"]
+
+
+async def test_document_shows_which_totals_there_are(served: Serve) -> None:
+    async with served() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        (choice,) = (one for one in paths["/estimated"]["get"]["parameters"] if one["name"] == "total")
+        assert choice["schema"] == {"type": "string", "enum": ["estimate", "none"], "default": "estimate"}
+        page = paths["/estimated"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert page["properties"]["total"] == {"type": ["integer", "null"], "minimum": 0}
+        assert page["properties"]["estimated"] == {"type": "boolean"}
+        numbered = paths["/numbered"]["get"]
+        assert "total" not in [one["name"] for one in numbered["parameters"]]
+        page = numbered["responses"]["200"]["content"]["application/json"]["schema"]
+        assert page["properties"]["total"] == {"type": "integer", "minimum": 0}
 
 
 async def test_a_part_of_a_list_begins_behind_an_offset(served: Serve) -> None:
     async with served() as client:
-        answer = (await client.get("/sliced")).json()
-        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["a", "b"], 6)
-        answer = (await client.get("/sliced?offset=4&limit=3")).json()
-        assert ([note["text"] for note in answer["data"]], answer["total"]) == (["e", "f"], 6)
+        response = (await client.get("/sliced")).json()
+        assert ([note["text"] for note in response["data"]], response["total"]) == (["a", "b"], 6)
+        response = (await client.get("/sliced?offset=4&limit=3")).json()
+        assert ([note["text"] for note in response["data"]], response["total"]) == (["e", "f"], 6)
         assert (await client.get("/sliced?offset=6")).json()["data"] == []
-        answer = await client.get("/sliced?offset=-1&limit=4&page=2")
-        assert answer.status_code == 400
-        assert {each["path"]: each["code"] for each in answer.json()["data"]} == {
+        response = await client.get("/sliced?offset=-1&limit=4&page=2")
+        assert response.status_code == 400
+        assert {error["path"]: error["code"] for error in response.json()["data"]} == {
             "offset": "greater_than_equal",
             "limit": "less_than_equal",
             "page": UNKNOWN,
@@ -134,9 +175,9 @@ async def test_a_part_of_a_list_begins_behind_an_offset(served: Serve) -> None:
 @pytest.mark.parametrize("number", ["%2B1", "1_0", "%201", "%EF%BC%91", "1.0"])
 async def test_a_number_has_one_spelling(served: Serve, path: str, number: str) -> None:
     async with served() as client:
-        answer = await client.get(path + number)
-        assert answer.status_code == 400
-        assert [each["code"] for each in answer.json()["data"]] == ["int_parsing"]
+        response = await client.get(path + number)
+        assert response.status_code == 400
+        assert [error["code"] for error in response.json()["data"]] == ["int_parsing"]
 
 
 async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
@@ -151,7 +192,7 @@ async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "mistakes"),
+    ("asked", "errors"),
     [
         ("/numbered?page=0", [("page", "greater_than_equal")]),
         ("/numbered?size=4", [("size", "less_than_equal")]),
@@ -170,22 +211,22 @@ async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
         ("/walked?%ED%A0%80=1", [("\N{REPLACEMENT CHARACTER}" * 3, UNKNOWN)]),
     ],
 )
-async def test_what_cannot_be_asked_is_answered_400_with_every_mistake(
-    served: Serve, asked: str, mistakes: list[tuple[str, str]]
+async def test_an_unsupported_query_gets_a_400_with_all_errors(
+    served: Serve, asked: str, errors: list[tuple[str, str]]
 ) -> None:
     async with served() as client:
-        answer = await client.get(asked)
-        assert (answer.status_code, answer.json()["code"]) == (400, 400)
-        told = answer.json()["data"]
-        assert [(mistake["path"], mistake["code"]) for mistake in told] == mistakes
-        assert all(set(mistake) == {"path", "code", "message"} for mistake in told)
+        response = await client.get(asked)
+        assert (response.status_code, response.json()["code"]) == (400, 400)
+        field_errors = response.json()["data"]
+        assert [(error["path"], error["code"]) for error in field_errors] == errors
+        assert all(set(error) == {"path", "code", "message"} for error in field_errors)
 
 
-async def test_what_is_allowed_is_told_to_whoever_asks_for_something_else(served: Serve) -> None:
+async def test_other_methods_get_the_allowed_ones(served: Serve) -> None:
     async with served() as client:
-        (mistake,) = (await client.get("/numbered?titel=x")).json()["data"]
+        (error,) = (await client.get("/numbered?titel=x")).json()["data"]
         allowed = "page, size, order, text__icontains, id__in, id"
-        assert mistake["message"] == f"There is no filter 'titel'. Allowed: {allowed}."
+        assert error["message"] == f"There is no filter 'titel'. Allowed: {allowed}."
 
 
 async def test_bytes_that_are_no_text_are_answered_and_not_with_500(served: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -11,7 +12,7 @@ from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
 from sanicbase import APIView, ErrorCode, bearer_token
-from tests.http.conftest import Serve
+from tests.http.conftest import Serve, ServeAs
 
 SECRET = "zX9-ge.heim7"
 
@@ -48,7 +49,7 @@ def blueprint() -> Blueprint:
     return blueprint
 
 
-async def test_who_sends_credentials_leaves_a_line(
+async def test_a_failed_authentication_is_logged(
     serve: Serve, blueprint: Blueprint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.http")
@@ -58,14 +59,22 @@ async def test_who_sends_credentials_leaves_a_line(
         assert (await client.post("/login", json={"name": "ann", "password": SECRET})).status_code == 401
     lines = [record.getMessage() for record in caplog.records if record.name == "sanicbase.http"]
     assert [line.partition(". ")[0] for line in lines] == [
-        "GET /private was answered 401, client 127.0.0.1",
-        "GET /private was answered 401, client 127.0.0.1",
-        "POST /login was answered 401, client 127.0.0.1",
+        "GET /private returned 401, client 127.0.0.1",
+        "GET /private returned 401, client 127.0.0.1",
+        "POST /login returned 401, client 127.0.0.1",
     ]
-    assert lines[2].endswith("CodedError: The name or the password is wrong.")
+    assert lines[2].endswith(". The name or the password is wrong.")
 
 
-async def test_who_sends_nothing_leaves_none(
+async def test_the_log_has_the_whole_reason(serve_as: ServeAs, tmp_path: Path) -> None:
+    blueprint = Blueprint("private")
+    PrivateAPI.attach(blueprint, "/private")
+    async with serve_as(blueprint, LOG_DIR=tmp_path / "logs") as client:
+        assert (await client.get("/private", headers={"Authorization": "Bearer"})).status_code == 401
+    assert "The header Authorization must have one scheme" in (tmp_path / "logs/xi_test/run.log").read_text("utf-8")
+
+
+async def test_a_request_without_credentials_is_not_logged(
     serve: Serve, blueprint: Blueprint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.http")

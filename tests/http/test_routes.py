@@ -80,7 +80,7 @@ async def listed(request: Request) -> str:
 
 
 @endpoint(public=True)
-async def made(request: Request) -> str:
+async def create_thing(request: Request) -> str:
     return "made"
 
 
@@ -88,7 +88,7 @@ def app_of(*blueprints: Blueprint) -> Any:
     return create_app(XiTestConfig(DB_URL="sqlite://:memory:", REDIS_URL="redis://127.0.0.1:1/0"), *blueprints)
 
 
-async def test_admit_says_who_the_user_is(serve: Serve) -> None:
+async def test_admit_returns_the_user(serve: Serve) -> None:
     blueprint = Blueprint("users")
     UserAPI.attach(blueprint, "/user")
     me.attach(blueprint, "/me")
@@ -105,7 +105,7 @@ async def test_admit_says_who_the_user_is(serve: Serve) -> None:
         assert (await client.get("/me", headers=ann)).json()["data"] == "ann"
 
 
-async def test_nobody_is_asked_who_has_the_wrong_method_or_asks_for_the_methods(serve: Serve) -> None:
+async def test_admit_is_not_called_for_a_wrong_method_or_for_options(serve: Serve) -> None:
     blueprint = Blueprint("users")
     UserAPI.attach(blueprint, "/user")
     async with serve(blueprint) as client:
@@ -113,7 +113,8 @@ async def test_nobody_is_asked_who_has_the_wrong_method_or_asks_for_the_methods(
         wrong = await client.put("/user")
         assert wrong.status_code == 405
         assert {*wrong.headers["Allow"].split(", ")} >= {"GET", "POST", "DELETE"}
-        assert (await client.request("BREW", "/user")).status_code == 405
+        assert (await client.request("PURGE", "/user")).status_code == 405
+        assert (await client.request("BREW", "/user")).status_code == 501
         asked = await client.options("/user")
         assert (asked.status_code, asked.headers["Allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, POST")
         assert UserAPI.asked == before
@@ -122,7 +123,7 @@ async def test_nobody_is_asked_who_has_the_wrong_method_or_asks_for_the_methods(
 async def test_options_has_the_methods_of_all_views_of_a_path(serve: Serve) -> None:
     blueprint = Blueprint("things")
     listed.attach(blueprint, "/things")
-    made.attach(blueprint, "/things", methods=("POST", "PUT"))
+    create_thing.attach(blueprint, "/things", methods=("POST", "PUT"))
     ThingAPI.attach(blueprint, "/things/<thing_id:int>")
     async with serve(blueprint) as client:
         assert (await client.options("/things")).headers["Allow"] == "GET, HEAD, OPTIONS, POST, PUT"
@@ -170,11 +171,11 @@ def test_a_class_that_asks_is_not_public_because_its_base_is() -> None:
 
     blueprint = Blueprint("x")
     AskingAPI.attach(blueprint, "/x")
-    (route,) = [each for each in app_of(blueprint).router.routes if each.path == "x" and "GET" in each.methods]
+    (route,) = [route for route in app_of(blueprint).router.routes if route.path == "x" and "GET" in route.methods]
     assert len(route.ctx.guards) == 1
 
 
-def test_a_user_that_nobody_gives_is_refused() -> None:
+def test_a_user_parameter_without_admit_is_refused() -> None:
     async def takes(request: Request, user: str) -> None: ...
 
     with pytest.raises(SanicBaseError, match="takes takes a user, but its admit returns none"):
@@ -254,17 +255,17 @@ async def test_a_view_may_be_at_several_paths_and_versions(serve: Serve) -> None
         assert (await client.get("/v3/x/open")).status_code == 404
 
 
-async def test_what_is_deprecated_says_so_whatever_the_answer(serve: Serve) -> None:
+async def test_every_response_of_a_deprecated_route_has_the_headers(serve: Serve) -> None:
     blueprint = Blueprint("x")
     gone = Deprecation(date(2026, 7, 1), sunset=datetime(2027, 1, 1, 12, tzinfo=UTC), link="https://example.org/v2")
     ThingAPI.attach(blueprint, "/things/<thing_id:int>", version=1, deprecated=gone)
     ThingAPI.attach(blueprint, "/things/<thing_id:int>", version=2)
     async with serve(blueprint) as client:
-        for answer in (await client.get("/v1/things/7"), await client.get(f"/v1/things/{2**70}")):
-            assert answer.headers["Deprecation"] == "@1782864000"
-            assert answer.headers["Sunset"] == "Fri, 01 Jan 2027 12:00:00 GMT"
-            assert answer.headers["Link"] == '<https://example.org/v2>; rel="deprecation"; type="text/html"'
-        assert answer.status_code == 404
+        for response in (await client.get("/v1/things/7"), await client.get(f"/v1/things/{2**70}")):
+            assert response.headers["Deprecation"] == "@1782864000"
+            assert response.headers["Sunset"] == "Fri, 01 Jan 2027 12:00:00 GMT"
+            assert response.headers["Link"] == '<https://example.org/v2>; rel="deprecation"; type="text/html"'
+        assert response.status_code == 404
         assert "Deprecation" not in (await client.get("/v2/things/7")).headers
 
 
@@ -275,9 +276,9 @@ async def test_a_version_is_deprecated_as_a_whole(serve: Serve) -> None:
     deprecate(blueprint, Deprecation(date(2026, 7, 1)))
     async with serve(blueprint) as client:
         for path in ("/v1/a", "/v1/b"):
-            answer = await client.get(path)
-            assert answer.headers["Deprecation"] == "@1782864000"
-            assert "Sunset" not in answer.headers
+            response = await client.get(path)
+            assert response.headers["Deprecation"] == "@1782864000"
+            assert "Sunset" not in response.headers
 
 
 def test_a_sunset_before_the_deprecation_is_refused() -> None:

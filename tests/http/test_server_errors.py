@@ -82,7 +82,7 @@ def test_drivers_know_the_errors_by_their_own_classes() -> None:
             assert error.state == "read_only"
 
 
-def test_another_option_than_read_only_is_a_mistake_of_the_statement() -> None:
+def test_an_option_other_than_read_only_is_an_error_of_the_statement() -> None:
     error = mysql_error(pymysql_errors.OperationalError(1290, "running with the --secure-file-priv option"))
     assert type(error) is DatabaseError
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sanic.request import Request
 
 from sanicbase import APIView, Created, Header, Query, SanicBaseError, endpoint
+from sanicbase.http.parameters.signature import Signature
 
 
 class Thing(BaseModel):
@@ -112,3 +113,17 @@ def test_a_view_names_its_method() -> None:
 
         class WrongAPI(APIView):
             async def post(self, request: Request, body: Any) -> None: ...
+
+
+def test_views_with_equal_paths_share_one_type() -> None:
+    async def first(request: Request, thing_id: int) -> None: ...
+    async def second(request: Request, thing_id: int) -> None: ...
+    async def other_class(request: Request, thing_id: str) -> None: ...
+    async def other_name(request: Request, other_id: int) -> None: ...
+    async def bounded(request: Request, thing_id: Annotated[int, Field(ge=1)]) -> None: ...
+    async def bounded_by_true(request: Request, thing_id: Annotated[int, Field(ge=True)]) -> None: ...
+
+    functions = (first, second, other_class, other_name, bounded, bounded_by_true)
+    types = [Signature(function.__name__, function).sources()[0] for function in functions]
+    assert types[0] is types[1]
+    assert len({id(kind) for kind in types}) == 5

@@ -137,14 +137,15 @@ Log = Callable[[], str]
 
 
 @pytest.fixture
-async def served(serve_as: ServeAs, tmp_path: Path) -> AsyncIterator[tuple[int, Log]]:
-    """The port of the service, and what its log says."""
+async def served(serve_as: ServeAs, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[tuple[int, Log]]:
+    """The port of the service, and what its log says. A test's parameter may contain settings."""
 
     def log() -> str:
         flush_logging()
         return (tmp_path / "logs" / "xi_test" / "run.log").read_text(encoding="utf-8")
 
-    async with serve_as(streams(), LOG_FORMAT="text", RESPONSE_TIMEOUT=0.5, ACCESS_LOG=True) as client:
+    settings: dict[str, Any] = getattr(request, "param", {})
+    async with serve_as(streams(), LOG_FORMAT="text", ACCESS_LOG=True, **settings) as client:
         assert client.base_url.port is not None
         yield client.base_url.port, log
 
@@ -162,25 +163,33 @@ BROKEN = [
     ("twice", "ERROR", "GET /twice failed after a part of its response was sent."),
     ("outage", "WARNING", "GET /outage failed after a part of its response was sent. ResourceError: Redis went away."),
     ("cancelled", "WARNING", "GET /cancelled was cancelled after a part of its response was sent. CancelledError."),
-    (
-        "stuck",
-        "WARNING",
-        "GET /stuck was cancelled after a part of its response was sent. ServiceUnavailable: Response Timeout",
-    ),
 ]
+REDIS = " sanicbase.cache "  # on a busy machine, its answers may be late
+STUCK = (
+    "stuck",
+    "WARNING",
+    "GET /stuck was cancelled after a part of its response was sent. ServiceUnavailable: Response Timeout",
+)
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-async def test_a_broken_stream_is_seen_to_be_cut_and_is_logged_once(served: tuple[int, Log], version: bytes) -> None:
+@pytest.mark.parametrize(
+    ("served", "broken"),
+    [pytest.param({}, BROKEN, id="at once"), pytest.param({"RESPONSE_TIMEOUT": 1}, [STUCK], id="after the timeout")],
+    indirect=["served"],
+)
+async def test_a_broken_stream_is_seen_to_be_cut_and_is_logged_once(
+    served: tuple[int, Log], broken: list[tuple[str, str, str]], version: bytes
+) -> None:
     port, log = served
-    for path, level, said in BROKEN:
+    for path, level, said in broken:
         before = len(log())
-        answer = await get(port, path, version=version)
-        assert not answer.whole, path
-        assert answer.reset == (version == b"1.0"), path
+        response = await get(port, path, version=version)
+        assert not response.whole, path
+        assert response.reset == (version == b"1.0"), path
         if version == b"1.1":
-            assert (answer.status, b"id,name\n" in answer.body) == (200, True), path
-        lines = [line for line in log()[before:].splitlines() if not line.startswith("    ")]
+            assert (response.status, b"id,name\n" in response.body) == (200, True), path
+        lines = [line for line in log()[before:].splitlines() if not line.startswith("    ") and REDIS not in line]
         assert len(lines) == 1, lines
         assert level in lines[0]
         assert lines[0].endswith(said)
@@ -189,24 +198,24 @@ async def test_a_broken_stream_is_seen_to_be_cut_and_is_logged_once(served: tupl
 
 async def test_a_stream_that_is_whole_keeps_the_connection(served: tuple[int, Log]) -> None:
     port, log = served
-    answer = await get(port, "whole")
-    assert (answer.status, answer.body, answer.whole) == (200, b"8\r\nid,name\n\r\n0\r\n\r\n", True)
-    assert answer.headers["connection"] == "keep-alive"
+    response = await get(port, "whole")
+    assert (response.status, response.body, response.whole) == (200, b"8\r\nid,name\n\r\n0\r\n\r\n", True)
+    assert response.headers["connection"] == "keep-alive"
     assert "sanicbase.http" not in log()
 
 
 async def test_a_stream_that_fails_before_its_first_byte_is_an_ordinary_error(served: tuple[int, Log]) -> None:
     port, log = served
-    answer = await get(port, "fails_at_once")
-    assert (answer.status, answer.whole, answer.headers["content-type"]) == (500, True, "application/json")
-    assert b'"code":500' in answer.body
+    response = await get(port, "fails_at_once")
+    assert (response.status, response.whole, response.headers["content-type"]) == (500, True, "application/json")
+    assert b'"code":500' in response.body
     assert log().count("GET /fails_at_once failed.") == 1
 
 
 async def test_a_failure_after_the_last_chunk_leaves_the_answer_whole(served: tuple[int, Log]) -> None:
     port, log = served
-    answer = await get(port, "after_the_end")
-    assert (answer.status, answer.whole) == (200, True)
+    response = await get(port, "after_the_end")
+    assert (response.status, response.whole) == (200, True)
     assert log().count("GET /after_the_end failed after all of its response was sent.") == 1
     assert log().count("sanicbase.http ") == 1
     assert "sanic.error" not in log()
@@ -215,8 +224,8 @@ async def test_a_failure_after_the_last_chunk_leaves_the_answer_whole(served: tu
 async def test_a_body_that_was_not_read_does_not_delay_the_end(served: tuple[int, Log]) -> None:
     port, _ = served
     sent = request(b"/plain", b"Content-Length: 3", method=b"POST", body=b"abc")
-    answer = await asyncio.to_thread(exchange, port, sent)
-    assert (answer.status, answer.whole) == (200, False)
+    response = await asyncio.to_thread(exchange, port, sent)
+    assert (response.status, response.whole) == (200, False)
 
 
 async def test_a_client_that_leaves_midway_ends_the_view_and_is_no_warning(served: tuple[int, Log]) -> None:
@@ -241,12 +250,12 @@ async def test_a_client_that_leaves_midway_ends_the_view_and_is_no_warning(serve
 async def test_the_head_of_a_stream_has_no_body_and_no_failure(served: tuple[int, Log]) -> None:
     port, log = served
     for path, status in (("whole", 200), ("fails", 200), ("fails_at_once", 500)):
-        answer = await asyncio.to_thread(exchange, port, request(f"/{path}".encode(), method=b"HEAD"))
-        assert (answer.status, answer.body) == (status, b"")
+        response = await asyncio.to_thread(exchange, port, request(f"/{path}".encode(), method=b"HEAD"))
+        assert (response.status, response.body) == (status, b"")
     assert log().count("failed") == 1
 
 
-async def test_the_service_is_told_of_a_broken_stream(served: tuple[int, Log]) -> None:
+async def test_the_service_is_notified_of_a_broken_stream(served: tuple[int, Log]) -> None:
     port, _ = served
     reported.clear()
     await get(port, "fails")

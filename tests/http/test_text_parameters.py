@@ -77,7 +77,7 @@ class FormAPI(APIView, public=True):
         return form
 
     async def put(self, request: Request, form: Form, files: Files) -> list[Any]:
-        return [form.title, files.picture.name, len(files.picture.body), [each.name for each in files.others]]
+        return [form.title, files.picture.name, len(files.picture.body), [file.name for file in files.others]]
 
 
 class PathAPI(APIView, public=True):
@@ -138,7 +138,7 @@ async def test_a_query_is_understood_leniently(
 
 
 @pytest.mark.parametrize(
-    ("asked", "mistakes"),
+    ("asked", "errors"),
     [
         ("/search?page=0", [("query.page", "greater_than_equal")]),
         ("/search?page=x&on=perhaps", [("query.page", "int_parsing"), ("query.on", "bool_parsing")]),
@@ -156,19 +156,19 @@ async def test_a_query_is_understood_leniently(
     ],
 )
 async def test_a_query_that_does_not_fit_is_answered_422(
-    serve: Serve, blueprint: Blueprint, asked: str, mistakes: list[tuple[str, str]]
+    serve: Serve, blueprint: Blueprint, asked: str, errors: list[tuple[str, str]]
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.get(asked)
-        assert answer.status_code == 422
-        assert [(each["path"], each["code"]) for each in answer.json()["data"]] == mistakes
+        response = await client.get(asked)
+        assert response.status_code == 422
+        assert [(error["path"], error["code"]) for error in response.json()["data"]] == errors
 
 
 async def test_an_unknown_parameter_is_ignored_unless_the_model_forbids_it(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
         assert (await client.delete("/search?page=2")).json()["data"] == 2
         refused = await client.delete("/search?pages=2")
-        assert [each["code"] for each in refused.json()["data"]] == ["extra_forbidden"]
+        assert [error["code"] for error in refused.json()["data"]] == ["extra_forbidden"]
 
 
 async def test_single_values_come_from_query_headers_and_cookies(serve: Serve, blueprint: Blueprint) -> None:
@@ -177,12 +177,12 @@ async def test_single_values_come_from_query_headers_and_cookies(serve: Serve, b
         headers = [
             ("X-Trace", "t1"), ("Accept-Language", "zh"), ("Accept-Language", "en"), ("Cookie", "last-seen=2026-01-02"),
         ]  # fmt: skip
-        answer = await client.get("/singles?q=a&ids=3&ids=4&copy=5", headers=headers)
-        assert answer.json()["data"] == ["a", [3, 4], 5, "t1", ["zh", "en"], "2026-01-02"]
+        response = await client.get("/singles?q=a&ids=3&ids=4&copy=5", headers=headers)
+        assert response.json()["data"] == ["a", [3, 4], 5, "t1", ["zh", "en"], "2026-01-02"]
         wrong = await client.get(
             "/singles?q=a", headers=[("X-Trace", "1"), ("X-Trace", "2"), ("Cookie", "last-seen=never")]
         )
-        assert [(each["path"], each["code"]) for each in wrong.json()["data"]] == [
+        assert [(error["path"], error["code"]) for error in wrong.json()["data"]] == [
             ("header.x-trace", "repeated"),
             ("cookie.last-seen", "date_from_datetime_parsing"),
         ]
@@ -190,8 +190,8 @@ async def test_single_values_come_from_query_headers_and_cookies(serve: Serve, b
 
 async def test_bytes_in_a_header_that_are_no_text_are_refused(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
-        answer = await client.get("/singles?q=a", headers=[(b"X-Trace", b"\xff")])
-        assert (answer.status_code, answer.json()["data"][0]["code"]) == (422, "lone_surrogate")
+        response = await client.get("/singles?q=a", headers=[(b"X-Trace", b"\xff")])
+        assert (response.status_code, response.json()["data"][0]["code"]) == (422, "lone_surrogate")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_a_form_is_url_encoded_or_multipart(serve: Serve, blueprint: Bluep
         multipart = await client.post("/form", data=fields, files={"ignored": b""})
         assert multipart.json()["data"] == expected
         wrong = await client.post("/form", data={"count": "x"})
-        assert [(each["path"], each["code"]) for each in wrong.json()["data"]] == [
+        assert [(error["path"], error["code"]) for error in wrong.json()["data"]] == [
             ("form.title", "missing"),
             ("form.count", "int_parsing"),
         ]
@@ -246,12 +246,12 @@ async def test_files_come_with_their_names(serve: Serve, blueprint: Blueprint) -
     async with serve(blueprint) as client:
         picture = ("picture", ("p.png", b"1234", "image/png"))
         others = [("others", ("a", b"1")), ("others", ("b", b"2"))]
-        answer = await client.put("/form", data={"title": "t"}, files=[picture, *others])
-        assert answer.json()["data"] == ["t", "p.png", 4, ["a", "b"]]
+        response = await client.put("/form", data={"title": "t"}, files=[picture, *others])
+        assert response.json()["data"] == ["t", "p.png", 4, ["a", "b"]]
         twice = await client.put("/form", data={"title": "t"}, files=[picture, picture])
-        assert [(each["path"], each["code"]) for each in twice.json()["data"]] == [("files.picture", "repeated")]
+        assert [(error["path"], error["code"]) for error in twice.json()["data"]] == [("files.picture", "repeated")]
         missing = await client.put("/form", data={"title": "t", "picture": "text"}, files={"others": b"1"})
-        assert [(each["path"], each["code"]) for each in missing.json()["data"]] == [("files.picture", "missing")]
+        assert [(error["path"], error["code"]) for error in missing.json()["data"]] == [("files.picture", "missing")]
 
 
 @pytest.mark.parametrize(
@@ -279,8 +279,8 @@ async def test_a_form_that_is_none_is_refused(
     serve: Serve, blueprint: Blueprint, content: bytes, kind: str, status: int
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.post("/form", content=content, headers={"Content-Type": kind})
-        assert answer.status_code == status, answer.text
+        response = await client.post("/form", content=content, headers={"Content-Type": kind})
+        assert response.status_code == status, response.text
 
 
 ODD_NUMBERS = ["%2B1", "1_0", "%201", "1%20", "%EF%BC%91", "%D9%A1", "0x1", "--1", "1__0"]
@@ -303,8 +303,8 @@ async def test_a_number_in_a_query_is_written_as_json_has_it(
     serve: Serve, blueprint: Blueprint, name: str, code: str, text: str
 ) -> None:
     async with serve(blueprint) as client:
-        answer = await client.get(f"/number/1?{name}={text}")
-        assert [each["code"] for each in answer.json()["data"]] == [code]
+        response = await client.get(f"/number/1?{name}={text}")
+        assert [error["code"] for error in response.json()["data"]] == [code]
         assert (await client.get(f"/number/1?either={text}")).json()["data"][4] == unquote(text)
 
 
@@ -312,14 +312,14 @@ async def test_a_number_in_a_header_a_cookie_or_a_form_is_written_so_as_well(
     serve: Serve, blueprint: Blueprint
 ) -> None:
     async with serve(blueprint) as client:
-        found = await client.get("/number/1", headers={"X-Count": "7", "Cookie": "seen=-8"})
-        assert found.json()["data"][-2:] == [7, -8]
+        response = await client.get("/number/1", headers={"X-Count": "7", "Cookie": "seen=-8"})
+        assert response.json()["data"][-2:] == [7, -8]
         refused = await client.get("/number/1", headers={"X-Count": "+7", "Cookie": "seen=1_0"})
-        assert [each["path"] for each in refused.json()["data"]] == ["header.x-count", "cookie.seen"]
+        assert [error["path"] for error in refused.json()["data"]] == ["header.x-count", "cookie.seen"]
         assert (await client.get("/number/1?ratio=-1.5e3&price=0.10&grade=2")).json()["data"][1:4] == [2, -1500, "0.10"]
 
 
-async def test_nul_in_what_nobody_reads_is_no_mistake(serve: Serve, blueprint: Blueprint) -> None:
+async def test_a_nul_in_an_unread_value_is_no_error(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
         assert (await client.get("/search?unknown=%00")).status_code == 200
         assert (await client.get("/number/1?unknown=%00")).status_code == 200

@@ -100,8 +100,8 @@ async def http(redis_server_url: str, tmp_path_factory: pytest.TempPathFactory) 
 
 
 async def test_what_a_view_returns_is_in_the_envelope(http: httpx.AsyncClient) -> None:
-    made = await http.post("/things", json={"name": "a"})
-    assert (made.status_code, made.json()) == (201, {"code": 0, "msg": "ok", "data": {"name": "a", "count": 1}})
+    created = await http.post("/things", json={"name": "a"})
+    assert (created.status_code, created.json()) == (201, {"code": 0, "msg": "ok", "data": {"name": "a", "count": 1}})
     page = await http.get("/things", params={"page": 7, "tags": ["x", "y"]})
     assert page.json()["total"] == 7
     assert [thing["name"] for thing in page.json()["data"]] == ["x", "y"]
@@ -122,16 +122,16 @@ async def test_what_a_view_returns_is_in_the_envelope(http: httpx.AsyncClient) -
 async def test_a_body_that_does_not_fit_is_answered_422(
     http: httpx.AsyncClient, content: bytes, path: str, code: str
 ) -> None:
-    answer = await http.post("/things", content=content, headers=JSON)
-    assert answer.status_code == 422
-    (mistake,) = answer.json()["data"]
-    assert (mistake["path"], mistake["code"]) == (path, code)
+    response = await http.post("/things", content=content, headers=JSON)
+    assert response.status_code == 422
+    (error,) = response.json()["data"]
+    assert (error["path"], error["code"]) == (path, code)
 
 
 async def test_a_query_that_does_not_fit_is_answered_422(http: httpx.AsyncClient) -> None:
-    answer = await http.get("/things?page=0")
-    assert answer.status_code == 422
-    assert answer.json()["data"][0]["path"] == "query.page"
+    response = await http.get("/things?page=0")
+    assert response.status_code == 422
+    assert response.json()["data"][0]["path"] == "query.page"
 
 
 @pytest.mark.parametrize(
@@ -139,15 +139,15 @@ async def test_a_query_that_does_not_fit_is_answered_422(http: httpx.AsyncClient
     [("GET", "/nowhere", 404), ("PATCH", "/things", 405), ("GET", "/broken", 500), ("POST", "/broken", 500)],
 )
 async def test_every_error_is_in_the_envelope(http: httpx.AsyncClient, method: str, path: str, status: int) -> None:
-    answer = await http.request(method, path)
-    assert (answer.status_code, answer.json()["code"]) == (status, status)
-    assert "geheim" not in answer.text
-    assert "object" not in answer.text
+    response = await http.request(method, path)
+    assert (response.status_code, response.json()["code"]) == (status, status)
+    assert "geheim" not in response.text
+    assert "object" not in response.text
 
 
 async def test_a_body_that_is_too_large_is_answered_413(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/things", content=b"x" * 20_000)
-    assert (answer.status_code, answer.json()["code"]) == (413, 413)
+    response = await http.post("/things", content=b"x" * 20_000)
+    assert (response.status_code, response.json()["code"]) == (413, 413)
 
 
 async def test_rules_are_kept_for_each_method(http: httpx.AsyncClient) -> None:
@@ -159,19 +159,19 @@ async def test_rules_are_kept_for_each_method(http: httpx.AsyncClient) -> None:
     assert let_in.json()["data"] == 3
 
 
-async def test_who_may_not_come_in_need_not_send_the_body(http: httpx.AsyncClient) -> None:
+async def test_a_refused_client_need_not_send_the_body(http: httpx.AsyncClient) -> None:
     reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
     writer.write(b"POST /guarded HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
-    answer = await asyncio.wait_for(reader.readline(), 5)
-    assert answer.startswith(b"HTTP/1.1 401 ")
+    response = await asyncio.wait_for(reader.readline(), 5)
+    assert response.startswith(b"HTTP/1.1 401 ")
     writer.close()
     await writer.wait_closed()
 
 
 async def test_guards_run_before_a_websocket_is_upgraded(http: httpx.AsyncClient) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-    answer = await http.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
-    assert answer.status_code == 401
+    response = await http.get("/talk", headers={**headers, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+    assert response.status_code == 401
 
 
 async def test_a_plain_handler_of_sanics_works_beside(http: httpx.AsyncClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
+from pathlib import Path
 
 PATIENCE = 10.0  # seconds
 
@@ -31,15 +32,15 @@ def exchange(port: int, sent: bytes) -> Answer:
         connection.sendall(sent)
         got, reset = bytearray(), False
         head_only = sent.startswith(b"HEAD ")
-        while not (answer := _parsed(bytes(got), head_only=head_only)).whole:
+        while not (response := _parsed(bytes(got), head_only=head_only)).whole:
             try:
                 data = connection.recv(65536)
             except ConnectionResetError:
                 data, reset = b"", True
             if not data:
-                return Answer(answer.status, answer.headers, answer.body, reset=reset)
+                return Answer(response.status, response.headers, response.body, reset=reset)
             got += data
-        return answer
+        return response
 
 
 def leave(port: int, sent: bytes) -> None:
@@ -62,3 +63,11 @@ def _parsed(got: bytes, *, head_only: bool) -> Answer:
     else:
         whole = head_only or len(body) >= int(headers.get("content-length", 0))
     return Answer(status, headers, body, whole)
+
+
+def has_socket(port: int, client: int) -> bool:
+    """Whether the server's side of that connection exists, with bytes that it would still send."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return any(
+        (int(line[1].rpartition(":")[2], 16), int(line[2].rpartition(":")[2], 16)) == (port, client) for line in lines
+    )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_qp
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import decode_rfc2231
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from sanic.exceptions import PayloadTooLarge
 from sanic.request import File
 
 from sanicbase.config import Config
@@ -21,29 +24,29 @@ from sanicbase.http.errors.exceptions import FieldError, InvalidParameters, Unre
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # which exists for type checkers only
 
-__all__ = ["Fields", "Files", "read_multipart", "read_url_encoded"]
+__all__ = ["Fields", "Files", "MultipartReader", "Part", "read_multipart", "read_url_encoded"]
 
 Fields = dict[str, list[str]]
 Files = dict[str, list[File]]
 
 UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-MAX_STRAY = 1000  # percent signs that escape nothing: each costs as much as a hundred bytes
+MAX_STRAY = 1000  # percent signs without a valid escape: each costs as much as a hundred bytes
 EXTENDED_NAME = re.compile(r"""filename\*\s*=\s*"?([^";]+)""", re.IGNORECASE)
 PLAIN = "text/plain"
 
 
 def read_url_encoded(body: bytes, config: Config) -> Fields:
-    """The fields of application/x-www-form-urlencoded. Raises InvalidParameters, UnreadableBody."""
+    """The fields of application/x-www-form-urlencoded. Raises InvalidParameters and UnreadableBody."""
     if body.count(b"&") >= config.FORM_MAX_FIELDS:
-        _refuse("too_many_fields", most=config.FORM_MAX_FIELDS)
+        _refuse("too_many_fields", limit=config.FORM_MAX_FIELDS)
     text, stray = STRAY_PERCENT.subn(b"%25", body, count=MAX_STRAY)
     if stray == MAX_STRAY:
         _unreadable()
     fields: Fields = {}
     for pair in text.replace(b"+", b" ").split(b"&"):
         if len(pair) > config.FORM_MAX_FIELD_SIZE:
-            _refuse("field_too_large", most=config.FORM_MAX_FIELD_SIZE)
+            _refuse("field_too_large", limit=config.FORM_MAX_FIELD_SIZE)
         if pair:
             name, _, value = pair.partition(b"=")
             fields.setdefault(_unquoted(name), []).append(_unquoted(value))
@@ -51,25 +54,76 @@ def read_url_encoded(body: bytes, config: Config) -> Fields:
 
 
 def read_multipart(body: bytes, boundary: bytes, config: Config) -> tuple[Fields, Files]:
-    """The fields and files of multipart/form-data. Raises InvalidParameters, UnreadableBody."""
-    form = _Form(config)
-    most, size = config.FORM_MAX_PART_HEADERS, config.FORM_MAX_PART_HEADER_SIZE
-    try:
-        parser = MultipartParser(boundary, form.callbacks(), max_header_count=most, max_header_size=size)
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as exc:
-        if str(exc).startswith("Maximum header"):
-            _refuse("form_headers_too_large", most=most, size=size)
-        raise UnreadableBody([FieldError.of("form", "form_invalid")]) from exc
-    if not form.complete:
-        _unreadable()
-    return form.fields, form.files
+    """The fields and files of multipart/form-data. Raises InvalidParameters and UnreadableBody."""
+    files = _FilesInMemory(config.FORM_MAX_FILES)
+    reader = MultipartReader(boundary, config, files)
+    reader.write(body)
+    reader.finish()
+    return reader.fields, files.files
+
+
+class FileSink(Protocol):
+    """Receives the files of a form. It refuses a file by raising InvalidParameters."""
+
+    def begin(self, part: Part) -> None:
+        """The headers of a file were read."""
+
+    def add(self, data: bytes) -> None:
+        """A piece of the file was read."""
+
+    def end(self) -> None:
+        """The file is complete."""
+
+
+class MultipartReader:
+    """Reads a form while it arrives: keeps its fields, within limits, and passes its files on."""
+
+    def __init__(self, boundary: bytes, config: Config, sink: FileSink) -> None:
+        """Raises UnreadableBody for an invalid boundary."""
+        self._form = _Form(config, sink)
+        self._limits = (config.FORM_MAX_PART_HEADERS, config.FORM_MAX_PART_HEADER_SIZE)
+        limit, size = self._limits
+        with self._refusals():
+            self._parser = MultipartParser(
+                boundary, self._form.callbacks(), max_header_count=limit, max_header_size=size
+            )
+
+    @property
+    def fields(self) -> Fields:
+        """The fields read so far."""
+        return self._form.fields
+
+    @property
+    def complete(self) -> bool:
+        """Whether the end of the form was read. Further bytes are ignored."""
+        return self._form.complete
+
+    def write(self, data: bytes) -> None:
+        """Parse more bytes. Raises InvalidParameters and UnreadableBody."""
+        with self._refusals():
+            self._parser.write(data)
+
+    def finish(self) -> None:
+        """Check that the form is complete. Raises UnreadableBody."""
+        with self._refusals():
+            self._parser.finalize()
+        if not self.complete:
+            _unreadable()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except FormParserError as exc:
+            if str(exc).startswith("Maximum header"):
+                limit, size = self._limits
+                _refuse("form_headers_too_large", limit=limit, size=size)
+            raise UnreadableBody([FieldError.of("form", "form_invalid")]) from exc
 
 
 @dataclass
-class _Part:
-    """A part whose headers and content are being read."""
+class Part:
+    """A part whose headers and content are being read; the content of a file is passed on."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict)
     header: bytearray = field(default_factory=bytearray)
@@ -82,15 +136,15 @@ class _Part:
 
 @dataclass
 class _Form:
-    """The fields and files that the parser has read. Its methods are the parser's events."""
+    """The fields that the parser has read. Its methods are the parser's events."""
 
     config: Config
+    sink: FileSink
     fields: Fields = field(default_factory=dict)
-    files: Files = field(default_factory=dict)
     complete: bool = False
-    _part: _Part = field(default_factory=_Part)
+    _part: Part = field(default_factory=Part)
     _field_count: int = 0
-    _file_count: int = 0
+    _field_bytes: int = 0
 
     def callbacks(self) -> MultipartCallbacks:
         """The methods by the events of the parser."""
@@ -106,7 +160,7 @@ class _Form:
         }
 
     def _begin(self) -> None:
-        self._part = _Part()
+        self._part = Part()
 
     def _end_header(self) -> None:
         part = self._part
@@ -124,37 +178,63 @@ class _Form:
         part.kind, charset = _content_type(part.headers.get(b"content-type", b""))
         if part.file_name is None and charset not in UTF_8:
             raise UnreadableBody([FieldError.of(f"form.{printable(part.name)}", "form_charset")])
-        self._count(part)
-
-    def _count(self, part: _Part) -> None:
-        if part.file_name is None:
-            self._field_count += 1
-        else:
-            self._file_count += 1
+        if part.file_name is not None:
+            self.sink.begin(part)
+            return
+        self._field_count += 1
         if self._field_count > self.config.FORM_MAX_FIELDS:
-            _refuse("too_many_fields", most=self.config.FORM_MAX_FIELDS)
-        if self._file_count > self.config.FORM_MAX_FILES:
-            _refuse("too_many_files", most=self.config.FORM_MAX_FILES)
+            _refuse("too_many_fields", limit=self.config.FORM_MAX_FIELDS)
 
     def _add(self, data: bytes, start: int, end: int) -> None:
-        part, most = self._part, self.config.FORM_MAX_FIELD_SIZE
+        part, limit = self._part, self.config.FORM_MAX_FIELD_SIZE
+        if part.file_name is not None:
+            self.sink.add(data[start:end])
+            return
         part.content += memoryview(data)[start:end]
-        if part.file_name is None and len(part.content) > most:
-            _refuse("field_too_large", most=most)
+        self._field_bytes += end - start
+        if len(part.content) > limit:
+            _refuse("field_too_large", limit=limit)
+        if self._field_bytes > self.config.REQUEST_MAX_SIZE:
+            raise PayloadTooLarge("The request is too large.")
 
     def _end(self) -> None:
         part = self._part
         if part.file_name is None:
             self.fields.setdefault(part.name, []).append(_text(part.content))
-        elif part.file_name or part.content:  # else no file was chosen
-            self.files.setdefault(part.name, []).append(File(part.kind, bytes(part.content), part.file_name))
+        else:
+            self.sink.end()
 
     def _complete(self) -> None:
         self.complete = True
 
 
+class _FilesInMemory:
+    """Keeps the files of a form in memory, up to a maximum number."""
+
+    def __init__(self, limit: int) -> None:
+        self.files: Files = {}
+        self._limit = limit
+        self._count = 0
+        self._part = Part()
+
+    def begin(self, part: Part) -> None:
+        self._part = part
+        self._count += 1
+        if self._count > self._limit:
+            _refuse("too_many_files", limit=self._limit)
+
+    def add(self, data: bytes) -> None:
+        self._part.content += data
+
+    def end(self) -> None:
+        part = self._part
+        if part.file_name or part.content:  # else no file was chosen
+            file = File(part.kind, bytes(part.content), part.file_name or "")
+            self.files.setdefault(part.name, []).append(file)
+
+
 def _file_name(options: dict[bytes, bytes], disposition: bytes) -> str | None:
-    """The name of a part's file; None when it is no file. In NFC, since Apple's systems send NFD.
+    """The name of a part's file; None if it is not a file. In NFC, because Apple's systems send NFD.
 
     RFC 7578 forbids `filename*`, which older clients send all the same.
     """
@@ -175,7 +255,7 @@ def _content_type(header: bytes) -> tuple[str, str]:
 
 
 def _unquoted(text: bytes) -> str:
-    """Decode %XX, at the speed of C: urllib makes an object for each."""
+    """Decode %XX at the speed of C; urllib creates an object for each escape."""
     return _text(a2b_qp(text.replace(b"=", b"=3D").replace(b"%", b"=")))
 
 

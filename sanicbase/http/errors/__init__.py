@@ -1,1 +1,1 @@
-"""What a request ends in when it fails: exceptions, what each means to a client, and the problem that is sent."""
+"""Errors of requests: exceptions, their mapping to problems, and the messages for clients."""

@@ -22,8 +22,9 @@ from sanicbase.db.errors import (
     SerializationError,
     StaleVersionError,
 )
-from sanicbase.errors import InvalidInput, InvalidQuery, LockLost, LockTaken, ResourceError
-from sanicbase.http.errors.exceptions import FieldError, InvalidParameters
+from sanicbase.edge.errors import RefusedRequest
+from sanicbase.errors import InvalidInput, InvalidQuery, LockLost, LockTaken, ObjectNotFound, ResourceError
+from sanicbase.http.errors.exceptions import FieldError, InvalidCredentials, InvalidParameters
 from sanicbase.http.errors.problem import Problem
 from sanicbase.i18n import SOURCE, Language, translation
 
@@ -31,52 +32,52 @@ __all__ = ["LogPolicy", "describe", "log_policy", "problem_of"]
 
 RETRY = {"Retry-After": "1"}  # seconds
 STATUS_HEADERS: dict[int, dict[str, str]] = {503: RETRY, 426: {"Upgrade": "websocket"}}
-"""The headers that a status has in any case (RFC 9110, 15.5.22 and 15.6.4)."""
-CLIENT_CLOSED_REQUEST = 499  # never sent; nginx has it in its access log for a client that did not wait
+"""Headers that responses with a status always have (RFC 9110, 15.5.22 and 15.6.4)."""
+CLIENT_CLOSED_REQUEST = 499  # never sent; nginx logs this status when a client closes the connection
 SERVER_ERROR = 500
 SANIC = ("sanic", "sanic_routing")
 
 
 class LogPolicy(Enum):
-    """What the log has of an error."""
+    """How an error is logged."""
 
-    NOTHING = "nothing: it is the client's, or it is logged where it is noticed"
-    CLIENT_GONE = "one line at INFO: nobody waits for the response"
-    LINE = "one line: a server that is away needs no traceback for every request"
-    TRACEBACK = "everything"
+    NOTHING = "nothing: the client caused it, or the code that detected it has logged it"
+    CLIENT_DISCONNECTED = "one line at INFO: nobody waits for the response"
+    LINE = "one line: a server that cannot be reached needs no traceback for every request"
+    TRACEBACK = "the traceback"
 
 
 def problem_of(error: BaseException, language: Language = SOURCE) -> Problem:
-    """What a client is told of an error, with the headers that its status must have.
+    """The problem that is sent to the client for an error, with the headers that its status requires.
 
     The messages of its field errors are English, see messages.py.
     """
     problem = _problem_of(error, language)
-    given = {name.lower() for name in problem.headers}
+    present = {name.lower() for name in problem.headers}
     missing = {
-        name: value for name, value in STATUS_HEADERS.get(problem.status, {}).items() if name.lower() not in given
+        name: value for name, value in STATUS_HEADERS.get(problem.status, {}).items() if name.lower() not in present
     }
     return replace(problem, headers={**missing, **problem.headers}) if missing else problem
 
 
 def log_policy(error: BaseException) -> LogPolicy:
-    """What the log has of an error that a request ended in."""
+    """How the error that ended a request is logged."""
     if isinstance(error, RequestCancelled):
-        return LogPolicy.CLIENT_GONE
+        return LogPolicy.CLIENT_DISCONNECTED
     if isinstance(error, DatabaseUnavailable) or (
         isinstance(error, DatabaseTimeout | SerializationError | DeadlockError)
         and isinstance(error.__cause__, TimeoutError)  # the database is silent
     ):
         return LogPolicy.NOTHING
     status = _problem_of(error, SOURCE).status
-    if status < SERVER_ERROR:
+    if status < SERVER_ERROR or isinstance(error, RefusedRequest):
         return LogPolicy.NOTHING
     return LogPolicy.LINE if status == StatusError.SERVICE_UNAVAILABLE.status else LogPolicy.TRACEBACK
 
 
 def describe(error: BaseException) -> str:
     """The error in one line of a log; an error without a message is named by its class."""
-    message = str(error).partition("\n")[0]  # PostgreSQL goes on with what the rows hold
+    message = str(error).partition("\n")[0]  # PostgreSQL continues with values of the row
     return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__}."
 
 
@@ -89,7 +90,7 @@ def _problem(
     errors: tuple[FieldError, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """A problem with that message, or that of its code."""
+    """A problem with that message; the default is the message of its code."""
     message = message or code.message.text(language)
     return Problem(status or code.status, code, message, errors, headers or {}, language)
 
@@ -107,8 +108,14 @@ def _coded(error: CodedError, language: Language) -> Problem:
 @_problem_of.register
 def _sanic(error: SanicException, language: Language) -> Problem:
     status = error.status_code
-    message = _own_message(error, language) if status < SERVER_ERROR else ""
+    message = _service_message(error, language) if status < SERVER_ERROR else ""
     return _problem(status_code(status), language, message, status=status, headers=_headers(error))
+
+
+@_problem_of.register
+def _credentials(error: InvalidCredentials, language: Language) -> Problem:
+    message = translation(language).gettext(str(error))
+    return _problem(StatusError.UNAUTHORIZED, language, message, headers=_headers(error))
 
 
 @_problem_of.register
@@ -121,8 +128,8 @@ def _parameters(error: InvalidParameters, language: Language) -> Problem:
 def _input(error: InvalidInput, language: Language) -> Problem:
     query = isinstance(error, InvalidQuery)
     errors = tuple(
-        FieldError(mistake.path, mistake.code if query else f"column.{mistake.code}", str(mistake), mistake.context)
-        for mistake in error.mistakes
+        FieldError(item.path, item.code if query else f"column.{item.code}", str(item), item.context)
+        for item in error.errors
     )
     invalid = StatusError.UNPROCESSABLE_CONTENT
     code = StatusError.BAD_REQUEST if query else invalid
@@ -131,7 +138,7 @@ def _input(error: InvalidInput, language: Language) -> Problem:
 
 @_problem_of.register
 def _validation(error: tortoise.exceptions.ValidationError, language: Language) -> Problem:
-    """Of a model that is not a DBModel: "slug: …"."""
+    """An error of a model that is not a DBModel: "slug: …"."""
     path = str(error).partition(":")[0]
     errors = (FieldError(path, "column.invalid", f"{path!r} is not valid."),)
     return _problem(StatusError.UNPROCESSABLE_CONTENT, language, errors=errors)
@@ -149,7 +156,7 @@ def _validation(error: tortoise.exceptions.ValidationError, language: Language) 
 @_problem_of.register(redis.exceptions.ReadOnlyError)
 @_problem_of.register(CancelledError)
 def _unavailable(error: BaseException, language: Language) -> Problem:
-    """Redis is read-only for the moment of a failover; a handler that was cancelled has no response of its own."""
+    """Redis is read-only during a failover. A handler that was cancelled has no response."""
     return _problem(StatusError.SERVICE_UNAVAILABLE, language)
 
 
@@ -160,7 +167,7 @@ def _client_closed(error: RequestCancelled, language: Language) -> Problem:
 
 @_problem_of.register
 def _lock_taken(error: LockTaken, language: Language) -> Problem:
-    """409: this one resource is busy. A 503 would tell a proxy that the server is, and have it ask another server."""
+    """409: only this resource is busy. A 503 would make a proxy try another server."""
     message = translation(language).gettext("Another request is working on this resource. Try again later.")
     return _problem(StatusError.CONFLICT, language, message, headers=RETRY)
 
@@ -173,7 +180,7 @@ def _stale_version(error: StaleVersionError, language: Language) -> Problem:
 
 @_problem_of.register
 def _conflict(error: IntegrityError, language: Language) -> Problem:
-    """Clients are told the columns, never the database's own message, which quotes other people's values."""
+    """The response names the columns, without the message of the database, which quotes other users' values."""
     message = ""
     if columns := ", ".join(error.columns):
         catalog = translation(language)
@@ -181,8 +188,9 @@ def _conflict(error: IntegrityError, language: Language) -> Problem:
     return _problem(StatusError.CONFLICT, language, message)
 
 
-@_problem_of.register
-def _not_found(error: tortoise.exceptions.DoesNotExist, language: Language) -> Problem:
+@_problem_of.register(tortoise.exceptions.DoesNotExist)
+@_problem_of.register(ObjectNotFound)
+def _not_found(error: BaseException, language: Language) -> Problem:
     return _problem(StatusError.NOT_FOUND, language)
 
 
@@ -193,16 +201,19 @@ def _headers(error: SanicException) -> dict[str, str]:
     return headers
 
 
-def _own_message(error: SanicException, language: Language) -> str:
-    """What the service itself said, in any language; of sanicbase its English. Sanic's messages quote the request."""
-    author, message = _author(error), str(error)
-    if author in SANIC or message == STATUS_CODES.get(error.status_code, b"").decode():
+def _service_message(error: SanicException, language: Language) -> str:
+    """The message of an error that the service raised, in any language, or that sanicbase raised, in English.
+
+    Sanic's messages quote the request.
+    """
+    package, message = _raising_package(error), str(error)
+    if package in SANIC or message == STATUS_CODES.get(error.status_code, b"").decode():
         return ""
-    return "" if author == "sanicbase" and language != SOURCE else message
+    return "" if package == "sanicbase" and language != SOURCE else message
 
 
-def _author(error: BaseException) -> str:
-    """The package whose code raised the error; one that was never raised is Sanic's own, for a timeout."""
+def _raising_package(error: BaseException) -> str:
+    """The top-level package whose code raised the error. Sanic makes errors of timeouts without raising them."""
     trace = error.__traceback__
     if trace is None:
         return "sanic"

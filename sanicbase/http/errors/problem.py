@@ -1,4 +1,4 @@
-"""What a client is told of an error: one value for every error, no matter which code raised it."""
+"""The problem that is sent to a client: one value for every error, whichever code raised it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Problem"]
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong, in the client's language, without anything that a client must not read.
+    """An error in the client's language, without details that a client must not read.
 
-    `code` is a member of the service's enumeration, or of StatusError; `status` is HTTP's, and mostly the code's own.
-    `errors` are the client's mistakes, in the order of their places. `headers` belong to the response in every
-    envelope: Allow, Retry-After, WWW-Authenticate.
+    `code` is a member of the service's enumeration, or of StatusError; `status` is the HTTP status, usually that of the
+    code. `errors` are the field errors in order. `headers` belong to the response in every envelope: Allow,
+    Retry-After, WWW-Authenticate.
     """
 
     status: int
@@ -31,5 +31,5 @@ class Problem:
 
     @property
     def is_general(self) -> bool:
-        """Whether the code says no more than the HTTP status does."""
+        """Whether the code says no more than the HTTP status."""
         return isinstance(self.code, StatusError)

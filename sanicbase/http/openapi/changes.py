@@ -13,18 +13,18 @@ __all__ = ["breaking_changes"]
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
     """The changes that break a client of the old document, a sentence each.
 
-    They are: an operation, a response or a field of it that is gone; an input that is newly required, or takes less; a
-    response with values that it did not have. Texts, examples and names of schemas may change.
+    These are: an operation, a response or a response field was removed; an input is newly required or more restricted;
+    a response can have new values. Texts, examples and names of schemas may change.
     """
-    return list(_Documents(old, new).broken())
+    return list(_Documents(old, new).changes())
 
 
 class _Documents:
     def __init__(self, old: Schema, new: Schema) -> None:
         self._old, self._new = old, new
-        self._compare = Comparison(old, new)
+        self._comparison = Comparison(old, new)
 
-    def broken(self) -> Iterator[str]:
+    def changes(self) -> Iterator[str]:
         for path, methods in self._old.get("paths", {}).items():
             methods_now = self._new.get("paths", {}).get(path)
             if methods_now is None:
@@ -45,7 +45,7 @@ class _Documents:
             yield f"{where} requires authentication now."
 
     def _parameters(self, old: Schema, new: Schema, where: str) -> Iterator[str]:
-        before, after = _by_place(old), _by_place(new)
+        before, after = _by_location(old), _by_location(new)
         for key, parameter in before.items():
             place = f"{where}: the {key[0]} parameter {key[1]}"
             if key not in after:
@@ -53,7 +53,7 @@ class _Documents:
                 continue
             if after[key].get("required") and not parameter.get("required"):
                 yield f"{place} is required now."
-            yield from self._compare.taken(parameter.get("schema", {}), after[key].get("schema", {}), place)
+            yield from self._comparison.input_changes(parameter.get("schema", {}), after[key].get("schema", {}), place)
         for key, parameter in after.items():
             if key not in before and parameter.get("required"):
                 yield f"{where}: the {key[0]} parameter {key[1]} is new and required."
@@ -65,7 +65,7 @@ class _Documents:
             if kind not in new.get("content", {}):
                 yield f"{where}: the body is no longer accepted as {kind}."
             else:
-                yield from self._compare.taken(
+                yield from self._comparison.input_changes(
                     content.get("schema", {}), new["content"][kind].get("schema", {}), f"{where}: body"
                 )
 
@@ -82,7 +82,7 @@ class _Documents:
                 if kind not in after.get("content", {}):
                     yield f"{place} is no longer returned as {kind}."
                 else:
-                    yield from self._compare.given(
+                    yield from self._comparison.output_changes(
                         content.get("schema", {}), after["content"][kind].get("schema", {}), place
                     )
 
@@ -91,5 +91,5 @@ def _is_protected(operation: Schema) -> bool:
     return bool(operation.get("security")) and {} not in operation["security"]
 
 
-def _by_place(operation: Schema) -> dict[tuple[str, str], Any]:
+def _by_location(operation: Schema) -> dict[tuple[str, str], Any]:
     return {(parameter["in"], parameter["name"]): parameter for parameter in operation.get("parameters", ())}

@@ -4,11 +4,15 @@ import { h, prose } from "./dom.js";
 import { card, operationsOf } from "./operations.js";
 import { Schemas } from "./schema.js";
 import { keepToken, token } from "./sending.js";
+import { chooseTheme, nextTheme, theme, themeName } from "./theme.js";
 import { _, choose, chosen, languageNames, languageTag, loadTranslations } from "./translations.js";
+import { socketCard, socketsOf } from "./websockets.js";
 
-const where = new URL(document.body.dataset.document, location.href);
-// The service's paths begin where its page does: behind a proxy that adds a prefix, behind that prefix.
-const base = location.pathname.replace(/\/docs\/?$/, "");
+const documents = JSON.parse(document.body.dataset.documents);
+const asked = new URLSearchParams(location.search).get("document");
+const where = new URL(documents[asked] ?? Object.values(documents)[0], location.href);
+// A service's paths begin where its document is: behind a proxy that adds a prefix, behind that prefix.
+const base = where.href.replace(/\/[^/]*$/, "");
 
 async function start() {
   try {
@@ -27,6 +31,7 @@ async function start() {
 function draw(api) {
   const schemas = new Schemas(api);
   const operations = operationsOf(api, schemas);
+  const sockets = socketsOf(api);
   document.documentElement.lang = languageTag();
   document.title = api.info.title;
   const groups = grouped(operations, api.tags ?? []);
@@ -36,11 +41,38 @@ function draw(api) {
     about(api),
     tokenField(operations),
     groups.map(([tag, members]) => section(tag, members, schemas, api)),
+    websockets(sockets),
     errorCodes(api),
     named(api, schemas),
   );
   document.body.replaceChildren(header(api), h("div", { class: "columns" }, sidebar(groups, api, main), main));
-  if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  showTarget();
+}
+
+/** Open what the address names: whoever follows a link to an operation or a schema sees it. */
+function showTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  if (target.tagName === "DETAILS") target.open = true;
+  target.scrollIntoView();
+}
+
+/** "/" goes to the filter, Escape empties it, Enter in it opens the first match, Ctrl+Enter sends a form. */
+function pressed(event) {
+  const filter = document.getElementById("filter");
+  if (!filter) return;
+  const writes = event.target.closest("input, textarea, select");
+  if (event.key === "/" && !writes) {
+    event.preventDefault();
+    filter.focus();
+  } else if (event.target === filter && event.key === "Escape") {
+    filter.value = "";
+    filter.dispatchEvent(new Event("input"));
+  } else if (event.target === filter && event.key === "Enter") {
+    document.querySelector("aside li[data-id]:not([hidden]) a")?.click();
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    writes?.form?.requestSubmit();
+  }
 }
 
 /** In another language; what was open stays open. */
@@ -59,14 +91,35 @@ function header(api) {
       shown,
     ),
   );
+  const looks = h(
+    "button",
+    { type: "button", class: "small theme", "aria-label": _("Light or dark"), title: _("Light or dark") },
+    themeName(),
+  );
+  looks.addEventListener("click", () => {
+    chooseTheme(nextTheme());
+    looks.textContent = themeName();
+  });
   return h(
     "header",
     {},
     h("a", { href: "#top", class: "title" }, api.info.title),
     h("span", { class: "version" }, api.info.version),
-    h("a", { href: where.href, class: "source" }, _("OpenAPI document")),
+    documentSelect(),
+    h("a", { href: where.href, class: "source", download: `${api.info.title}.openapi.json` }, _("OpenAPI document")),
+    looks,
     h("nav", { class: "languages" }, buttons),
   );
+}
+
+/** Where the page shows more services than one: which of them. */
+function documentSelect() {
+  const names = Object.keys(documents);
+  if (names.length < 2) return null;
+  const options = names.map((name) => h("option", { value: name, selected: name === (asked ?? names[0]) }, name));
+  const select = h("select", { id: "document", "aria-label": _("Service") }, options);
+  select.addEventListener("change", () => location.assign(`?${new URLSearchParams({ document: select.value })}`));
+  return select;
 }
 
 function grouped(operations, tags) {
@@ -78,7 +131,7 @@ function grouped(operations, tags) {
 
 function sidebar(groups, api, main) {
   const none = h("p", { class: "facts", hidden: true }, _("No matches."));
-  const hint = _("Filter operations");
+  const hint = `${_("Filter operations")} ( / )`;
   const filter = h("input", { type: "search", id: "filter", placeholder: hint, "aria-label": hint });
   const lists = groups.map(([tag, members]) =>
     h("div", {}, h("h2", {}, tag || _("Operations")), h("ul", {}, members.map(link))),
@@ -107,13 +160,15 @@ function sidebar(groups, api, main) {
     h(
       "ul",
       { class: "more" },
+      api["x-websockets"]?.length ? h("li", {}, h("a", { href: "#websockets" }, "WebSocket")) : null,
       api["x-error-codes"] ? h("li", {}, h("a", { href: "#errors" }, _("Error codes"))) : null,
       api.components?.schemas ? h("li", {}, h("a", { href: "#schemas" }, _("Schemas"))) : null,
     ),
   );
 }
 
-const text = (operation) => `${operation.method} ${operation.path} ${operation.summary ?? ""}`.toLowerCase();
+const text = ({ method, path, summary, operationId, told }) =>
+  [method, path, summary, operationId, ...told].join(" ").toLowerCase();
 
 function link(operation) {
   const open = () => {
@@ -178,6 +233,11 @@ function section(tag, members, schemas, api) {
   );
 }
 
+function websockets(sockets) {
+  if (!sockets.length) return null;
+  return h("section", { id: "websockets" }, h("h2", {}, "WebSocket"), sockets.map((each) => socketCard(each, base)));
+}
+
 function errorCodes(api) {
   const codes = api["x-error-codes"];
   if (!codes) return null;
@@ -229,4 +289,7 @@ function named(api, schemas) {
   return h("section", { id: "schemas" }, h("h2", {}, _("Schemas")), found.map(view));
 }
 
+document.documentElement.dataset.theme = theme();
+document.addEventListener("keydown", pressed);
+window.addEventListener("hashchange", showTarget);
 start();

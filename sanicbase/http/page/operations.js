@@ -1,7 +1,8 @@
 // The operations of a document: read from its paths, shown as cards that open.
 
 import { h, prose } from "./dom.js";
-import { placeName, tryForm } from "./sending.js";
+import { tryForm } from "./sending.js";
+import { placeName } from "./fields.js";
 import { _ } from "./translations.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
@@ -22,6 +23,10 @@ export function operationsOf(document, schemas) {
         parameters: [...(item.parameters ?? []), ...(told.parameters ?? [])].map((each) => schemas.resolve(each)),
         body: told.requestBody ? schemas.resolve(told.requestBody) : null,
         schemes: security.flatMap((each) => Object.keys(each)).map((name) => schemas.resolve(schemes[name])),
+        told: Object.entries(told.responses ?? {}).flatMap(([status, each]) => [
+          status,
+          schemas.resolve(each).description ?? "",
+        ]),
         locked: security.length > 0 && security.every((each) => Object.keys(each).length > 0),
       };
     }),
@@ -44,7 +49,9 @@ export function card(operation, schemas, base) {
     ),
   );
   box.addEventListener("toggle", () => {
-    if (box.open && box.children.length === 1) box.append(inside(operation, schemas, base));
+    if (!box.open) return;
+    if (box.children.length === 1) box.append(inside(operation, schemas, base));
+    history.replaceState(null, "", `#${operation.id}`); // the address is a link to what is read
   });
   return box;
 }
@@ -105,12 +112,17 @@ function parameters(operation, schemas) {
               h("span", { class: "type" }, schemas.name(each.schema)),
               schemas.facts(schemas.resolve(each.schema)),
             ),
-            h("td", {}, prose(each.description ?? schemas.resolve(each.schema).description)),
+            h("td", {}, describe(each, schemas)),
           ),
         ),
       ),
     ),
   );
+}
+
+function describe(parameter, schemas) {
+  const text = parameter.description ?? schemas.resolve(parameter.schema).description;
+  return prose(_(text));
 }
 
 function response(status, told, schemas) {
@@ -119,7 +131,7 @@ function response(status, told, schemas) {
   return h(
     "details",
     { class: "response" },
-    h("summary", {}, h("b", { class: kind }, status), " ", meaning),
+    h("summary", {}, h("b", { class: kind }, status), " ", _(meaning)),
     prose(codes.join("\n\n")),
     told.headers ? h("p", { class: "facts" }, `${_("Headers")}: ${Object.keys(told.headers).join(", ")}`) : null,
     contents(told.content, schemas),

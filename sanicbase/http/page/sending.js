@@ -1,6 +1,8 @@
 // "Try it": a form for an operation, the request that it makes, and the answer.
 
 import { h } from "./dom.js";
+import { bodyField, parameterField } from "./fields.js";
+import { remember, remembered } from "./history.js";
 import { _, chosen } from "./translations.js";
 
 const KEPT = "sanicbase.docs.token";
@@ -17,6 +19,9 @@ export function tryForm(operation, schemas, base) {
   const body = bodyField(operation, schemas);
   const answer = h("div", { class: "answer", "aria-live": "polite" });
   const button = h("button", { type: "submit", class: "send" }, _("Send"));
+  const past = h("div", {});
+  const showPast = () => past.replaceChildren(...pastTries(operation, fields, body));
+  showPast();
   const form = h(
     "form",
     { class: "try", novalidate: true },
@@ -24,6 +29,7 @@ export function tryForm(operation, schemas, base) {
     fields.map((field) => field.row),
     body?.row,
     button,
+    past,
     answer,
   );
   form.addEventListener("submit", async (event) => {
@@ -36,7 +42,16 @@ export function tryForm(operation, schemas, base) {
     button.disabled = true;
     button.textContent = _("Sending…");
     try {
-      await ask(request(operation, fields, body, base), answer);
+      const status = await ask(request(operation, fields, body, base), answer);
+      remember({
+        id: operation.id,
+        at: Date.now(),
+        status,
+        fields: Object.fromEntries(fields.map((field) => [field.key, field.text()])),
+        type: body?.chosenType(),
+        body: body?.text(),
+      });
+      showPast();
     } finally {
       button.disabled = false;
       button.textContent = _("Send");
@@ -45,110 +60,30 @@ export function tryForm(operation, schemas, base) {
   return form;
 }
 
-function parameterField(parameter, schemas) {
-  const schema = schemas.resolve(parameter.schema);
-  const sample = parameter.example ?? (parameter.required ? schemas.sample(parameter.schema) : "");
-  const attributes = { required: parameter.required, name: parameter.name, autocomplete: "off", spellcheck: "false" };
-  const input = schema.enum
-    ? h(
-        "select",
-        attributes,
-        parameter.required ? null : h("option", { value: "" }, ""),
-        schema.enum.map((value) => h("option", {}, String(value))),
-      )
-    : h("input", { ...attributes, value: Array.isArray(sample) ? sample.join(", ") : String(sample ?? "") });
-  const many = [schema.type].flat().includes("array");
-  const must = parameter.required ? h("span", { class: "must" }, _("required")) : null;
-  const row = h(
-    "label",
-    { class: "field" },
-    h("span", {}, parameter.name, must, h("small", {}, placeName(parameter.in))),
-    input,
-  );
-  return {
-    parameter,
-    row,
-    values: () => (input.value === "" ? [] : many ? input.value.split(",").map((part) => part.trim()) : [input.value]),
+/** The earlier tries of this tab, each with a button that fills the form as it was. */
+function pastTries(operation, fields, body) {
+  const tries = remembered(operation.id);
+  if (!tries.length) return [];
+  const again = (each) => {
+    for (const field of fields) field.fill(each.fields[field.key] ?? "");
+    if (body && each.type) body.fill(each.type, each.body);
   };
-}
-
-function bodyField(operation, schemas) {
-  const types = Object.keys(operation.body?.content ?? {});
-  if (!types.length) return null;
-  const holder = h("div", {});
-  const select = h(
-    "select",
-    { name: "content-type", "aria-label": _("Content type") },
-    types.map((type) => h("option", {}, type)),
-  );
-  let editor;
-  const change = () => {
-    editor = editorOf(select.value, operation.body.content[select.value], schemas, operation.body.required);
-    holder.replaceChildren(editor.element);
-  };
-  select.addEventListener("change", change);
-  change();
-  const row = h(
-    "div",
-    { class: "field" },
-    h("span", {}, _("Request body"), h("small", {}, types.length > 1 ? select : types[0])),
-    holder,
-  );
-  return {
-    row,
-    content: () => editor.content(),
-    type: () => (select.value === "multipart/form-data" ? null : select.value),
-  };
-}
-
-function editorOf(type, media, schemas, required) {
-  if (type === "multipart/form-data" || type === "application/x-www-form-urlencoded")
-    return formEditor(type, media, schemas);
-  const example = media.example ?? Object.values(media.examples ?? {})[0]?.value ?? schemas.sample(media.schema);
-  const text = typeof example === "string" ? example : JSON.stringify(example, null, 2);
-  const element = h(
-    "textarea",
-    {
-      name: "body",
-      rows: Math.min(16, text.split("\n").length + 1),
-      required,
-      spellcheck: "false",
-      "aria-label": _("Request body"),
-    },
-    text,
-  );
-  return { element, content: () => element.value };
-}
-
-function formEditor(type, media, schemas) {
-  const schema = schemas.resolve(media.schema);
-  const inputs = Object.entries(schema.properties ?? {}).map(([name, part]) => {
-    const whole = schemas.resolve(part);
-    const items = schemas.resolve(whole.items ?? {});
-    const file = [whole, items].some((each) => each.format === "binary" || each.contentMediaType);
-    const required = (schema.required ?? []).includes(name);
-    const input = h("input", {
-      name,
-      required,
-      type: file ? "file" : "text",
-      multiple: file && whole.type === "array",
-      value: file ? null : String(required ? schemas.sample(part) : ""),
-    });
-    return { input, name, file };
-  });
-  const element = h(
-    "div",
-    {},
-    inputs.map(({ input, name }) => h("label", { class: "field" }, h("span", {}, name), input)),
-  );
-  const content = () => {
-    const data = type === "multipart/form-data" ? new FormData() : new URLSearchParams();
-    for (const { input, name, file } of inputs)
-      if (file) for (const each of input.files) data.append(name, each);
-      else if (input.value !== "") data.append(name, input.value);
-    return data;
-  };
-  return { element, content };
+  const row = (each) =>
+    h(
+      "li",
+      {},
+      h("button", { type: "button", class: "small", click: () => again(each) }, _("Use again")),
+      ` ${new Date(each.at).toLocaleTimeString(chosen())} · ${each.status || _("No response: ")} `,
+      h("code", {}, Object.values(each.fields).filter(Boolean).join(" ")),
+    );
+  return [
+    h(
+      "details",
+      { class: "history" },
+      h("summary", {}, `${_("Earlier tries")} (${tries.length})`),
+      h("ul", {}, tries.map(row)),
+    ),
+  ];
 }
 
 /** What `fetch` takes, made of what is in the form. */
@@ -181,15 +116,21 @@ function authorization(operation) {
   return { Authorization: `${word[0].toUpperCase()}${word.slice(1)} ${token()}` };
 }
 
+/** Send the request, and show the answer there. Returns its status; 0 when there was none. */
 async function ask(asked, place) {
   const begun = performance.now();
   const { url, ...options } = asked;
+  const stop = new AbortController();
   let response;
   try {
-    response = await fetch(url, { ...options, credentials: "same-origin" });
+    response = await fetch(url, { ...options, credentials: "same-origin", signal: stop.signal });
   } catch (error) {
     place.replaceChildren(h("p", { class: "wrong" }, _("No response: "), error.message));
-    return;
+    return 0;
+  }
+  if ((response.headers.get("content-type") ?? "").startsWith("text/event-stream")) {
+    await follow(response, stop, place);
+    return response.status;
   }
   const content = await response.blob();
   const took = Math.round(performance.now() - begun);
@@ -211,6 +152,22 @@ async function ask(asked, place) {
     ),
     h("details", {}, h("summary", {}, _("As a curl command")), copied(curl(asked))),
   );
+  return response.status;
+}
+
+/** Show the events of a stream as they come, until it ends or the reader stops it. */
+async function follow(response, stop, place) {
+  const content = h("pre", { class: "content" });
+  const button = h("button", { type: "button", class: "small", click: () => stop.abort() }, _("Stop"));
+  place.replaceChildren(h("p", { class: "status" }, h("b", { class: "good" }, response.status), " ", button), content);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read())
+      content.textContent = `${content.textContent}${read.value}`.slice(-SHOWN);
+  } catch {
+    /* it was stopped, or the service ended it */
+  }
+  button.remove();
 }
 
 async function shown(content, type) {
@@ -252,7 +209,3 @@ function curl({ url, method, headers, body }) {
       parts.push(`-F ${quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`)}`);
   return parts.join(" \\\n  ");
 }
-
-/** Where a parameter is sent. */
-export const placeName = (place) =>
-  ({ path: _("path"), query: _("query"), header: _("header"), cookie: _("cookie") })[place];

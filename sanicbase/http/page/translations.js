@@ -1,4 +1,5 @@
-// What the page says, in the language that was chosen. The document's own texts stay as its service wrote them.
+// What the page says, in the language that was chosen, and what sanicbase says in the document. The texts of a service
+// stay as it wrote them.
 
 const KEPT = "sanicbase.docs.language";
 

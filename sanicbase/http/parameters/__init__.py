@@ -1,1 +1,1 @@
-"""The parameters of a view: where each comes from, and how it is read from a request."""
+"""The parameters of a view: the source of each, and how it is read from a request."""

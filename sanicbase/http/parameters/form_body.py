@@ -26,7 +26,7 @@ def _file(value: object) -> File:
 
 
 UploadedFile = Annotated[File, PlainValidator(_file), WithJsonSchema({"type": "string", "format": "binary"})]
-"""A file of a form, with `name`, `type` and `body`, as the client sent them: trust none of them."""
+"""A file of a form, with `name`, `type` and `body` as the client sent them: trust none of them."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class FormBody:
     files: FormPart | None
 
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
-        """Add the arguments. Raises InvalidParameters, UnreadableBody, UnsupportedContentType."""
+        """Add the arguments. Raises InvalidParameters, UnreadableBody and UnsupportedContentType."""
         fields, files = self._parsed(request)
         if self.form is not None:
-            most = request.app.ctx.config.JSON_MAX_ITEMS
-            self.form.type.check_texts(request.body, most, "form")
+            limit = request.app.ctx.config.JSON_MAX_ITEMS
+            self.form.type.check_texts(request.body, limit, "form")
             arguments["form"] = validate_texts(self.form.type, "form", fields, self.form.repeatable, self.form.known)
         if self.files is not None:
             arguments["files"] = _validated_files(self.files, files)
 
     @property
     def content_types(self) -> tuple[str, ...]:
-        """The kinds of bodies that it takes."""
+        """The content types that it accepts."""
         return (MULTIPART,) if self.files is not None else (URL_ENCODED, MULTIPART)
 
     def _parsed(self, request: Request) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[File]]]:

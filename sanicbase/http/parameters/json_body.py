@@ -1,7 +1,7 @@
-"""A JSON body, validated from its bytes, and more strictly than parsers do by themselves.
+"""A JSON body, validated from its bytes, and more strictly than parsers do by default.
 
-Parsers take the last of two equal keys, `NaN`, and numbers that become infinite (RFC 8259 leaves them the choice), so
-two of them may read one document differently. Such a body is refused.
+Parsers accept duplicate keys, of which they use the last, `NaN`, and numbers that become infinite (RFC 8259 allows
+this), so two parsers may read one document differently. Such a body is refused.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ class JsonBody:
         return self.type.adapter
 
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
-        """Add the argument `body`. Raises InvalidParameters, UnsupportedContentType, UnreadableBody.
+        """Add the argument `body`. Raises InvalidParameters, UnsupportedContentType and UnreadableBody.
 
-        Strict: `"1"` is not a number and `true` is not 1. Dates, UUIDs and other types that JSON lacks are texts.
+        Validation is strict: `"1"` is not a number and `true` is not 1. Dates, UUIDs and other types that JSON lacks
+        are strings.
         """
         body = request.body
         if not body:
@@ -69,27 +70,27 @@ class JsonBody:
 
 
 def check_json(body: bytes) -> None:
-    """Refuse what parsers accept: a key that is repeated, a number that no type holds."""
+    """Refuse what parsers accept: a repeated key, and a number that no type can hold."""
     if not _is_canonical(body) and (error := _parse_error(body)) is not None:
         _raise_for(body, error)
 
 
 def _is_canonical(body: bytes) -> bool:
-    """Whether a body is as orjson writes it, and so do browsers and most clients: without spaces.
+    """Whether a body is written as by orjson, browsers and most clients: without spaces.
 
-    It then has no repeated key, since a repeated key is read into one, and no NaN or infinite number, which orjson
-    neither reads nor writes. This takes half the time of a parser that looks for repeated keys.
+    It then has no repeated key, because orjson keeps only one of them, and no NaN or infinite number, which orjson does
+    not accept. This takes half the time of a parser that checks for repeated keys.
     """
-    if b'": ' in body:  # as Python's json writes it; found at the first key
+    if b'": ' in body:  # as Python's json writes it; detected at the first key
         return False
     try:
         return orjson.dumps(orjson.loads(body)) == body
-    except (ValueError, TypeError):  # invalid, or too deep to be written
+    except (ValueError, TypeError):  # invalid, or too deep to be serialized
         return False
 
 
 def _parse_error(body: bytes) -> str | None:
-    """The error that pydantic's own parser finds, if any; it is fast, and does not say where."""
+    """The error that pydantic's own parser finds, if any. It is fast, but does not name the place."""
     try:
         from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError as exc:
@@ -98,13 +99,14 @@ def _parse_error(body: bytes) -> str | None:
 
 
 def _may_be_infinite(body: bytes) -> bool:
-    """Whether it has a number with a large exponent or many digits; a regular expression takes ten times as long."""
+    """Whether a body has a number with a large exponent or many digits. A regular expression would take ten times as
+    long."""
     numbers = body.translate(OF_NUMBERS)
     return b"0e000" in numbers or b"0e+000" in numbers or b"0" * SAFE_DIGITS in numbers
 
 
 def _raise_for(body: bytes, error: str) -> None:
-    """Read a body with an error once more, slowly, and raise InvalidParameters or UnreadableBody for what is wrong."""
+    """Parse a body with an error again, slowly, and raise InvalidParameters or UnreadableBody with the details."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -121,14 +123,14 @@ def _raise_for(body: bytes, error: str) -> None:
 
 
 def _may_have_nul(body: bytes) -> bool:
-    """Whether a JSON document has a text with NUL, which no database takes, in a key or in a value."""
+    """Whether a key or a value of a JSON document may contain NUL, which no database accepts."""
     return rb"\u0000" in body and ESCAPED_NUL.search(body) is not None
 
 
 def _has_nul(value: object) -> bool:
     """Whether a validated body has a text with NUL: at any depth of models and collections, keys included.
 
-    A text that the models ignore may have one.
+    Texts that the models ignore may contain it.
     """
     pending = [value]
     while pending:

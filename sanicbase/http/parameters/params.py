@@ -1,25 +1,26 @@
-"""The parameters of a view: their names, their types, and where a single value comes from.
+"""The parameters of a view: their names, their types, and the sources of single values.
 
 `page: Annotated[int, Query()] = 1` is a value of the query string.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import Field
 
-__all__ = ["REQUIRED", "Cookie", "Header", "Param", "Parameter", "Query", "params_of"]
+__all__ = ["REQUIRED", "Cookie", "Header", "Param", "Parameter", "Query", "Upload", "params_of"]
 
 REQUIRED: Any = object()
-"""The default of a parameter that has none."""
+"""The default of a parameter without a default."""
 MAX_INTEGER = 2**63 - 1  # of the widest integer column
 
 
 @dataclass(frozen=True)
 class Param:
-    """A place of the request; `alias` is the name there, where it differs from the parameter's."""
+    """A source of the request. `alias` is the name there, if it differs from that of the parameter."""
 
     alias: str | None = None
 
@@ -30,12 +31,12 @@ class Param:
 
 @dataclass(frozen=True)
 class Query(Param):
-    """A value of the query string. A list takes every value of a repeated key."""
+    """A value of the query string. A list accepts every value of a repeated key."""
 
 
 @dataclass(frozen=True)
 class Header(Param):
-    """A header. `x_trace: Annotated[str, Header()]` is `X-Trace`; a list takes every header of that name."""
+    """A header. `x_trace: Annotated[str, Header()]` is `X-Trace`; a list accepts every header of that name."""
 
     def name_of(self, parameter: str) -> str:
         """The name in the request, in lower case as in HTTP/2."""
@@ -47,9 +48,24 @@ class Cookie(Param):
     """A cookie."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Upload(Param):
+    """A file of a multipart form, which is kept on the disk while the view runs.
+
+        avatar: Annotated[FileUpload, Upload(max_size=5_000_000, types=["image/png", "image/jpeg"])]
+
+    `max_size` is the maximum size of each file in bytes. `types` are the accepted media types: the declared type must
+    be one of them, and the first bytes must match it; None accepts any file. `max_files` limits a `list[FileUpload]`.
+    """
+
+    max_size: int
+    types: Sequence[str] | None
+    max_files: int = 10
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a signature. `param` says where a single value comes from."""
+    """One parameter of a signature. `param` is the source of a single value."""
 
     name: str
     annotation: Any
@@ -70,7 +86,7 @@ class Parameter:
     def field(self) -> tuple[str, Any, Any]:
         """The parameter as a field of a dataclass, with its name in the request.
 
-        An integer is bounded by the widest column.
+        Integers are limited to those of the widest column.
         """
         kind = self.annotation
         plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
@@ -82,7 +98,7 @@ class Parameter:
 
 
 def params_of(annotation: Any) -> list[Param]:
-    """The places that an annotation names; `Query` is `Query()`."""
+    """The sources that an annotation names; `Query` means `Query()`."""
     return [value() if isinstance(value, type) else value for value in _metadata(annotation) if _is_param(value)]
 
 

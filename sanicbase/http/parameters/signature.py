@@ -1,11 +1,13 @@
-"""A view's signature, read once: where each argument comes from.
+"""A view's signature, which is inspected once: the source of each argument.
 
 | parameter | what it takes |
 |---|---|
 | `request`, the first one | Sanic's request |
 | `query`, `body`, `form`, `files` | all of that place, as a pydantic model |
+| `x: Annotated[FileUpload, Upload(…)]` | a file of a form, which is received onto the disk |
 | `x: Annotated[int, Query()]`, `Header()`, `Cookie()` | a single value |
 | `user` | the user that `admit` has returned |
+| `x: IfMatch` | the versions in the header If-Match |
 | any other | the parameter of that name in the path |
 """
 
@@ -15,7 +17,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, make_dataclass
 from functools import cached_property
-from typing import Any, NoReturn, Protocol, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, NoReturn, Protocol, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
@@ -23,9 +26,11 @@ from sanic.request import Request as SanicRequest
 
 from sanicbase.db.pagination import ListQuery
 from sanicbase.errors import SanicBaseError
+from sanicbase.http.files import sniffing
+from sanicbase.http.files.upload import FileUpload
 from sanicbase.http.parameters.form_body import FormBody, FormPart
 from sanicbase.http.parameters.json_body import JsonBody
-from sanicbase.http.parameters.params import REQUIRED, Cookie, Header, Param, Parameter, Query, params_of
+from sanicbase.http.parameters.params import REQUIRED, Cookie, Header, Param, Parameter, Query, Upload, params_of
 from sanicbase.http.parameters.text_parameters import (
     ListParameters,
     PathParameters,
@@ -37,16 +42,23 @@ from sanicbase.http.parameters.text_parameters import (
     query_of,
     repeatable_names,
 )
+from sanicbase.http.parameters.upload_body import UploadBody, UploadField
+from sanicbase.http.preconditions import IfMatchHeader, is_if_match
 from sanicbase.http.request import Request
 from sanicbase.http.validation.bounded_type import BoundedType, check_cost
 
 __all__ = ["Signature", "Source"]
 
+UNIONS = (Union, UnionType)
 MODELS = ("query", "body", "form", "files")
+
+_paths: dict[tuple[tuple[str, type], ...], PathParameters] = {}
+"""By names and classes: most paths have the same few parameters, such as `item_id: int`, and building a type takes a
+millisecond."""
 
 
 class Source(Protocol):
-    """A place of the request from which arguments are read."""
+    """A part of the request from which arguments are read."""
 
     def read(self, request: Request, arguments: dict[str, Any]) -> None:
         """Add the arguments."""
@@ -54,7 +66,8 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters of a function besides the request. Raises SanicBaseError, which names function and parameter."""
+    """The parameters of a function, without the request. Raises SanicBaseError, which names the function and the
+    parameter."""
 
     owner: str
     function: Callable[..., Any]
@@ -72,14 +85,14 @@ class Signature:
 
     @cached_property
     def returns(self) -> Any:
-        """The annotation of what it returns."""
+        """The return annotation."""
         if "return" not in self.hints:
             raise SanicBaseError(f"{self.owner}: annotate the return type; use `-> None` if it returns nothing.")
         return self.hints["return"]
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """All of them but the request."""
+        """All parameters except the request."""
         parameters = list(inspect.signature(self.function).parameters.values())[1 if self.bound else 0 :]
         if not parameters or not _is_positional(parameters[0]):
             raise SanicBaseError(f"{self.owner}: the first parameter must be the request: `request: Request`.")
@@ -110,7 +123,7 @@ class Signature:
         path = {
             name: parameter
             for name, parameter in self.parameters.items()
-            if parameter.param is None and name not in special
+            if parameter.param is None and name not in special and not is_if_match(parameter.annotation)
         }
         for name, parameter in path.items():
             if not parameter.required:
@@ -124,36 +137,52 @@ class Signature:
         """The parameter that takes the user."""
         return self.parameters.get("user")
 
+    @cached_property
+    def if_match(self) -> Parameter | None:
+        """The parameter that takes the versions in the header If-Match."""
+        headers = [parameter for parameter in self.parameters.values() if is_if_match(parameter.annotation)]
+        for parameter in headers[1:]:
+            self._refuse(parameter.name, "there is one If-Match")
+        return headers[0] if headers else None
+
     def single(self, kind: type[Param]) -> dict[str, Parameter]:
-        """The single values of one place."""
+        """The single values of one source."""
         return {name: parameter for name, parameter in self.parameters.items() if type(parameter.param) is kind}
 
     def check_method(self, method: str) -> None:
-        """Refuse a body where HTTP gives it no meaning (RFC 9110, 9.3.1)."""
-        for name in ("body", "form", "files"):
+        """Refuse a body for methods where it has no meaning (RFC 9110, 9.3.1)."""
+        for name in ("body", "form", "files", *self.single(Upload)):
             if method.upper() in ("GET", "HEAD", "OPTIONS") and name in self.parameters:
                 self._refuse(name, f"a {method.upper()} request has no body")
 
     def sources(self) -> tuple[Source, ...]:
-        """The places that are read, one after another. Raises SanicBaseError."""
+        """The sources, in the order in which they are read. Raises SanicBaseError."""
         if "body" in self.parameters and {"form", "files"} & self.parameters.keys():
             self._refuse("body", "a body is JSON or a form, not both")
         sources = (
             self._path(),
             self._query(),
-            self._singles(Header),
-            self._singles(Cookie),
+            self._single_parameters(Header),
+            self._single_parameters(Cookie),
+            self._if_match(),
             self._body(),
             self._form(),
         )
         return tuple(source for source in sources if source is not None)
 
     def _path(self) -> Source | None:
-        return PathParameters(BoundedType(self._adapter("path", self.path.values()))) if self.path else None
+        if not self.path:
+            return None
+        fields = tuple((name, parameter.annotation) for name, parameter in self.path.items())
+        if not all(isinstance(annotation, type) for _, annotation in fields):  # other types may be equal but different
+            return PathParameters(BoundedType(self._adapter("path", self.path.values())))
+        if fields not in _paths:
+            _paths[fields] = PathParameters(BoundedType(self._adapter("path", self.path.values())))
+        return _paths[fields]
 
     def _query(self) -> Source | None:
         if "query" not in self.parameters:
-            return self._singles(Query)
+            return self._single_parameters(Query)
         if singles := self.single(Query):
             self._refuse(next(iter(singles)), "`query` takes the whole query string; make this a field of its model")
         model = self._model("query")
@@ -162,7 +191,7 @@ class Signature:
         bounded = BoundedType(self._checked("query", TypeAdapter(model)))
         return TextParameters("query", bounded, repeatable_names(model), known_names(model), query_of, argument="query")
 
-    def _singles(self, kind: type[Param]) -> Source | None:
+    def _single_parameters(self, kind: type[Param]) -> Source | None:
         parameters = self.single(kind).values()
         if not parameters:
             return None
@@ -172,6 +201,11 @@ class Signature:
         bounded = BoundedType(self._adapter(place, parameters))
         return TextParameters(place, bounded, repeatable, frozenset(names), values_of)
 
+    def _if_match(self) -> Source | None:
+        if (parameter := self.if_match) is None:
+            return None
+        return IfMatchHeader(parameter.name, required=type(None) not in get_args(parameter.annotation))
+
     def _body(self) -> Source | None:
         if (body := self.parameters.get("body")) is None:
             return None
@@ -180,9 +214,33 @@ class Signature:
         return JsonBody(BoundedType(self._type(body)), body.default)
 
     def _form(self) -> Source | None:
-        if not {"form", "files"} & self.parameters.keys():
+        if not {"form", "files"} & self.parameters.keys() or self.single(Upload):
             return None
         return FormBody(self._part("form"), self._part("files"))
+
+    @cached_property
+    def uploads(self) -> UploadBody | None:
+        """The form with the uploads of the function, which is read after all other sources. Raises SanicBaseError."""
+        parameters = self.single(Upload)
+        for name in ("body", "files"):
+            if parameters and name in self.parameters:
+                self._refuse(name, "an upload is a file of a form; declare all files of the form as uploads")
+        if not parameters:
+            return None
+        fields = {parameter.alias: self._upload(parameter) for parameter in parameters.values()}
+        return UploadBody(self._part("form"), fields, self._adapter("files", parameters.values()))
+
+    def _upload(self, parameter: Parameter) -> UploadField:
+        upload, kind = parameter.param, get_args(parameter.annotation)[0]
+        assert isinstance(upload, Upload)  # noqa: S101
+        choices = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+        if any(choice not in (FileUpload, list[FileUpload], type(None)) for choice in choices):
+            self._refuse(parameter.name, "an upload is a FileUpload or a list[FileUpload]")
+        if min(upload.max_size, upload.max_files) < 1 or upload.types == ():
+            self._refuse(parameter.name, "an upload has a max_size, types or None for any, and max_files above 0")
+        if upload.types is not None:
+            sniffing.load()
+        return UploadField(upload, list[FileUpload] in choices)
 
     def _part(self, name: str) -> FormPart | None:
         if name not in self.parameters:
@@ -214,7 +272,7 @@ class Signature:
         """A type that has the parameters as its fields."""
         parameters = list(parameters)
         for parameter in parameters:
-            self._type(parameter)  # one by one, for an error that names it
+            self._type(parameter)  # one by one, so that an error names it
         # A dataclass and not a model, whose own names ("json", "copy") a parameter may have.
         return TypeAdapter(make_dataclass(place, [parameter.field for parameter in parameters], kw_only=True))
 

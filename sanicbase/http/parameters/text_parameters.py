@@ -1,4 +1,5 @@
-"""Parameters that arrive as texts: of the path, the query, headers, cookies and forms, validated leniently."""
+"""Parameters that are strings in the request: of the path, the query, headers, cookies and forms, validated
+leniently."""
 
 from __future__ import annotations
 
@@ -43,10 +44,10 @@ TextValues = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class TextParameters:
-    """The texts of one place, and their type.
+    """The strings of one source, and their type.
 
-    `argument` is the parameter that takes all of them as one model; without one, each field is an argument.
-    `repeatable` are the names that may be repeated, `known` those that are read at all, or None for any.
+    `argument` is the parameter that takes all of them as one model; without it, each field is an argument. `repeatable`
+    are the names that may be repeated, `known` those that are read, or None for all.
     """
 
     place: str
@@ -72,7 +73,7 @@ class TextParameters:
 
 @dataclass(frozen=True)
 class PathParameters:
-    """The parameters of the path. An invalid one names nothing that exists, so it is answered 404."""
+    """The parameters of the path. An invalid one names no existing resource, so the response is a 404."""
 
     type: BoundedType
     place = "path"
@@ -95,7 +96,7 @@ class PathParameters:
 
 @dataclass(frozen=True)
 class ListParameters:
-    """The query of a list, which has rules of its own."""
+    """The query of a list, which has its own rules."""
 
     query: type[ListQuery]
     adapter: TypeAdapter[ListQuery]
@@ -109,7 +110,7 @@ class ListParameters:
 def validate_texts(
     adapter: Validates, place: str, given: TextValues, repeatable: frozenset[str], known: frozenset[str] | None
 ) -> Any:
-    """The value that the texts become. Raises InvalidParameters with every error; names that are not read have none."""
+    """Validate the strings. Raises InvalidParameters with every error; names that are not read cause none."""
     values: dict[str, object] = {}
     errors: list[FieldError] = []
     for name, texts in given.items():
@@ -129,29 +130,30 @@ def validate_texts(
 
 
 def query_of(request: Request) -> TextValues:
-    """The query string, each key with its values, empty ones too. Raises InvalidParameters when there are too many."""
+    """The query string, each key with its values, including empty ones. Raises InvalidParameters if there are too
+    many."""
     if not request.query_string:
         return {}
     try:
         return parse_qs(request.query_string, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
-        raise InvalidParameters([FieldError.of("query", "too_many_parameters", most=MAX_PARAMETERS)]) from None
+        raise InvalidParameters([FieldError.of("query", "too_many_parameters", limit=MAX_PARAMETERS)]) from None
 
 
 def headers_of(names: Iterable[str]) -> Callable[[Request], TextValues]:
-    """The headers of those names that a request has."""
+    """Those headers that the request has."""
     wanted = tuple(names)
     return lambda request: {name: texts for name in wanted if (texts := request.headers.getall(name, None))}
 
 
 def cookies_of(names: Iterable[str]) -> Callable[[Request], TextValues]:
-    """The cookies of those names that a request has."""
+    """Those cookies that the request has."""
     wanted = tuple(names)
     return lambda request: {name: texts for name in wanted if (texts := request.cookies.getlist(name))}
 
 
 def repeatable_names(model: type[BaseModel]) -> frozenset[str]:
-    """The names under which a model takes more than one value."""
+    """The names for which a model accepts more than one value."""
     fields = model.model_fields.items()
     return frozenset(
         alias for name, field in fields if is_repeatable(field.annotation) for alias in _aliases(name, field)
@@ -159,7 +161,7 @@ def repeatable_names(model: type[BaseModel]) -> frozenset[str]:
 
 
 def known_names(model: type[BaseModel]) -> frozenset[str] | None:
-    """The names that a model reads; None where it takes others as well."""
+    """The names that a model reads; None if it accepts others as well."""
     if model.model_config.get("extra", "ignore") != "ignore":
         return None
     return frozenset(alias for name, field in model.model_fields.items() for alias in _aliases(name, field))

@@ -1,1 +1,1 @@
-"""Validation by pydantic whose cost is bounded, whatever a client sends."""
+"""Validation by pydantic with a limited cost, whatever a client sends."""

@@ -1,5 +1,5 @@
-"""Types whose validation takes exponential time: unions whose choices read one part of a document in several ways,
-and contain the union itself."""
+"""Types whose validation takes exponential time: unions that contain themselves, and several of whose choices accept
+the same part of a document."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ OBJECTS = ("dict", "frozen-dict", "ordered-dict", "default-dict", "mapping", "co
 
 
 def is_exponential(schema: Schema) -> bool:
-    """Whether a document of depth n can cost 2**n steps: a union has two choices that pass the value of the same key
-    back to the union. pydantic tries all choices at each level; with a discriminator it tries one."""
+    """Whether a document of depth n can cost 2**n steps: two choices of a union pass the value of the same key back to
+    the union. pydantic tries all choices at each level; with a discriminator it tries only one."""
     definitions = definitions_of(schema)
     unions = [subschema for subschema in subschemas(schema) if subschema["type"] == "union"]
     return any(_is_ambiguous(union, definitions) for union in unions)
@@ -44,7 +44,7 @@ def _choices(union: Schema) -> list[Schema]:
 
 
 def _recursive_keys(choice: Schema, union: Schema, definitions: dict[str, Schema]) -> set[str]:
-    """The keys under which a choice reads its part with the same union again."""
+    """The keys whose values a choice validates with the same union."""
     return {
         key
         for container in without_wrappers(choice, definitions)
@@ -56,7 +56,7 @@ def _recursive_keys(choice: Schema, union: Schema, definitions: dict[str, Schema
 def _overlap(one: set[str], other: set[str]) -> bool:
     if one & other:
         return True
-    return any(ANY_KEY in these and those - {ITEMS, TEXT} for these, those in ((one, other), (other, one)))
+    return any(ANY_KEY in first and second - {ITEMS, TEXT} for first, second in ((one, other), (other, one)))
 
 
 def _entries(container: Schema) -> Iterator[tuple[str, Schema]]:

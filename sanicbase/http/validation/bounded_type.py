@@ -1,7 +1,7 @@
-"""Validation of a request whose cost is bounded, whatever the client sends.
+"""Validation of a request with a limited cost, whatever the client sends.
 
-pydantic makes any number of errors, of about 400 bytes each, and as much again for the list of them: `{},{},…` for
-models with ten required fields makes a million errors. So a body that can have many errors is validated by a second
+pydantic collects any number of errors, of about 400 bytes each, and as much again for their list: `{},{},…` for models
+with ten required fields causes a million errors. A body that can have many errors is therefore validated by a second
 validator, in which an array or a dictionary stops at its first invalid item, and a recursive type reports the outermost
 invalid level.
 """
@@ -33,12 +33,12 @@ from sanicbase.numerals import decimal_text, float_text, integer_text
 __all__ = ["BoundedType", "Validates", "check_cost"]
 
 SMALL_BODY = 1000  # bytes, whose items need not be counted
-MAX_ERRORS = 20_000  # that pydantic may make: 10 MB, a fifth of a second
-RECURSION_FACTOR = 20  # the path of an error deep inside a recursive type is that many times longer
+MAX_ERRORS = 20_000  # that pydantic may collect: 10 MB, a fifth of a second
+RECURSION_FACTOR = 20  # the path of an error in a recursive type is up to that many times longer
 MAX_TEXT = 64 * 1024  # characters of a text that Python code parses, or that is a URL
 
 NUMBER_CHARACTERS = bytes(ord("0" if chr(byte) in r"0123456789abcdefABCDEF_./+-\u" else " ") for byte in range(256))
-"""Turns every character of a number into 0, also of one in a text with escapes, and any other into a space."""
+"""Turns every character of a number into 0, including those in a text with escapes, and all others into a space."""
 
 COLLECTIONS = (
     "list", "deque", "tuple", "set", "frozenset", "dict", "frozen-dict", "ordered-dict", "counter",
@@ -51,7 +51,7 @@ STRICT = (
     "lax-or-strict", "url", "multi-host-url", "uuid",
 )  # fmt: skip
 URLS = ("url", "multi-host-url")
-PYTHON_PARSERS = (  # modules of the functions that take a text of any length; the last one makes paths
+PYTHON_PARSERS = (  # modules of functions that accept a text of any length; the last one creates paths
     "ipaddress",
     "pydantic.networks",
     "pydantic._internal._generate_schema",
@@ -62,7 +62,7 @@ NESTED = "invalid_nested"
 
 
 class Validates(Protocol):
-    """A validator of texts and files, which are Python objects already: a TypeAdapter, or a BoundedType."""
+    """A validator of strings and files, which are already Python objects: a TypeAdapter or a BoundedType."""
 
     def validate_python(self, value: Any, /) -> Any:
         """Return the validated value. Raises ValidationError."""
@@ -81,35 +81,35 @@ class BoundedType:
 
     adapter: TypeAdapter[Any]
 
-    def check_items(self, body: bytes, most: int) -> int:
-        """Return how many items a body has, about. Raises InvalidParameters when they are more than `most`, or when a
-        number is too long for Python's Fraction, which takes quadratic time, or its Decimal, which takes ten
-        times the memory of its text."""
-        if len(body) <= min(SMALL_BODY, most):
+    def check_items(self, body: bytes, limit: int) -> int:
+        """Return the approximate number of items in a body. Raises InvalidParameters if there are more than `limit`, or
+        if a number is too long for Python's Fraction, which takes quadratic time, or Decimal, which takes ten times the
+        memory of its text."""
+        if len(body) <= min(SMALL_BODY, limit):
             return len(body)
         if self._has_numerals and b"0" * (MAX_TEXT + 1) in body.translate(NUMBER_CHARACTERS):
-            raise InvalidParameters([FieldError.of("body", "number_too_long", most=MAX_TEXT)])
-        return check_items(body, most, in_texts=self._parses_texts)
+            raise InvalidParameters([FieldError.of("body", "number_too_long", limit=MAX_TEXT)])
+        return check_items(body, limit, in_texts=self._parses_texts)
 
     def validate_json(self, body: bytes, items: int) -> Any:
         """Return the value of a body with that many items, validated strictly.
 
-        Raises ValidationError, with every error where there can be no more than MAX_ERRORS."""
+        Raises ValidationError, with every error if there can be at most MAX_ERRORS."""
         validator = self._validator if items * self._errors_per_item <= MAX_ERRORS else self._fail_fast
         return validator.validate_json(body, strict=None if self._is_lenient_somewhere else True)
 
     def validate_python(self, value: Any, /) -> Any:
-        """Return the value of texts, validated leniently. Raises ValidationError."""
+        """Return the value of strings, validated leniently. Raises ValidationError."""
         return self._text_validator.validate_python(value)
 
     def check_texts(self, texts: bytes, most_items: int, place: str) -> None:
-        """Refuse texts with more items than that, where the type parses some as JSON. Raises InvalidParameters."""
+        """Refuse strings with more items than that, if the type parses some as JSON. Raises InvalidParameters."""
         if self._parses_texts:
             check_items(texts, most_items, in_texts=True, place=place)
 
     @cached_property
     def _is_lenient_somewhere(self) -> bool:
-        """Whether a field says `strict=False`. pydantic ignores it in a validation that is strict as a whole."""
+        """Whether a field has `strict=False`, which pydantic ignores if the whole validation is strict."""
         return any(schema.get("strict") is False for schema in subschemas(self._schema))
 
     @cached_property
@@ -132,14 +132,14 @@ class BoundedType:
 
     @cached_property
     def _parses_texts(self) -> bool:
-        """Whether texts have items of their own: JSON inside of JSON, the hosts of a URL."""
+        """Whether strings have items of their own: JSON inside JSON, the hosts of a URL."""
         return any(schema["type"] in ("json", "multi-host-url") for schema in subschemas(self._schema))
 
     @cached_property
     def _errors_per_item(self) -> int:
-        """How many errors one item can have, about."""
-        most = max(_max_errors(schema) for schema in subschemas(self._schema))
-        return most * RECURSION_FACTOR if _recursive(self._schema) else most
+        """The approximate maximum number of errors of one item."""
+        errors = max(_max_errors(schema) for schema in subschemas(self._schema))
+        return errors * RECURSION_FACTOR if _recursive(self._schema) else errors
 
     @cached_property
     def _has_numerals(self) -> bool:
@@ -153,7 +153,7 @@ class BoundedType:
 
 
 def check_cost(adapter: TypeAdapter[Any]) -> str | None:
-    """The reason why requests must not be validated with that type; None when they may, or when it is not known yet."""
+    """The reason why requests must not be validated with that type; None if they may be, or if it is not known yet."""
     if not adapter.pydantic_complete:
         return None
     schema = cast("Schema", adapter.core_schema)
@@ -165,7 +165,7 @@ def check_cost(adapter: TypeAdapter[Any]) -> str | None:
 
 
 def _max_errors(schema: Schema) -> int:
-    """How many errors a value can have, besides those of the items in it: all fields of a model may be missing, and a
+    """The maximum number of errors of a value, without those of its items: all fields of a model may be missing, and a
     union has the errors of all its choices."""
     inner = [_max_errors(inner_schema) for inner_schema in inner_schemas(schema)]
     if schema["type"] == "union":
@@ -176,16 +176,16 @@ def _max_errors(schema: Schema) -> int:
 
 
 def _build(schema: Schema) -> SchemaValidator:
-    # Not with the prebuilt validators of the models, which are those of the unchanged schema.
+    # Without the prebuilt validators of the models, which belong to the unchanged schema.
     return SchemaValidator(cast("CoreSchema", schema), _use_prebuilt=False)
 
 
 def _limit_text(schema: Schema) -> Schema:
-    """Limit the texts that pydantic passes to code whose cost grows faster than their length."""
+    """Limit the strings that pydantic passes to code whose cost grows faster than their length."""
     kind = schema["type"]
     if kind in URLS:
         return {"max_length": MAX_TEXT, **schema}
-    if kind in NUMERALS:  # in JSON a function would take its strictness away, see check_items
+    if kind in NUMERALS:  # in JSON, a function would make it lenient, see check_items
         limited = {"type": "function-before", "function": {"type": "no-info", "function": _short}, "schema": schema}
         return {"type": "json-or-python", "json_schema": schema, "python_schema": limited}
     if kind == "function-after" and schema["schema"]["type"] == "str" and _module(schema) in PYTHON_PARSERS:
@@ -194,7 +194,7 @@ def _limit_text(schema: Schema) -> Schema:
 
 
 def _as_json_writes(schema: Schema) -> Schema:
-    """Accept numbers in texts only as JSON writes them. In JSON a function would take its strictness away."""
+    """Accept numbers in strings only as JSON writes them. In JSON, a function would make them lenient."""
     kind = "int" if schema["type"] == "enum" and schema.get("sub_type") == "int" else schema["type"]
     if kind not in NUMBER_TEXTS:
         return schema
@@ -219,7 +219,7 @@ def _stop_early(schema: Schema, recursive: frozenset[str]) -> Schema:
 
 
 def _recursive(schema: Schema) -> frozenset[str]:
-    """The names of the parts of a type that contain themselves."""
+    """The names of the recursive parts of a type."""
     definitions = definitions_of(schema)
     return frozenset(
         name
@@ -243,5 +243,5 @@ def _module(schema: Schema) -> str:
 
 
 def _is_pattern(schema: Schema) -> bool:
-    """Whether it compiles a regular expression; pydantic has no kind of schema for that."""
+    """Whether it compiles a regular expression; pydantic has no schema type for that."""
     return schema["type"] == "function-plain" and schema["function"] in COMPILING

@@ -1,4 +1,4 @@
-"""pydantic's core schemas: walking and changing them."""
+"""pydantic's core schemas: traversing and changing them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ INNER = (
     "extras_keys_schema", "lax_schema", "strict_schema", "json_schema", "python_schema", "steps", "definitions",
     "arguments_schema", "var_args_schema", "var_kwargs_schema",
 )  # fmt: skip
-"""The keys under which a core schema holds others; every other key holds settings and values."""
+"""The keys under which a core schema contains others; all other keys contain settings and values."""
 
 WRAPPERS = ("schema", "lax_schema", "strict_schema", "json_schema", "steps")
 
 
 def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
-    """A copy in which each schema, the innermost first, is what `change` makes of it."""
+    """A copy in which `change` has replaced each schema, the innermost first."""
     if isinstance(schema, (list, tuple)):
         return type(schema)(changed(inner, change) for inner in schema)
     if not isinstance(schema, dict):
@@ -40,26 +40,26 @@ def changed(schema: Any, change: Callable[[Schema], Schema]) -> Any:
 
 
 def inner_schemas(schema: Schema) -> Iterator[Schema]:
-    """The schemas directly inside of one; fields count as schemas."""
+    """The schemas directly inside a schema; fields count as schemas."""
     for key in INNER:
         if key in schema:
             yield from _schemas(schema[key])
 
 
 def subschemas(schema: Schema) -> Iterator[Schema]:
-    """The schema and all inside of it, without following references."""
+    """The schema and all inside it, without following references."""
     yield schema
     for inner in inner_schemas(schema):
         yield from subschemas(inner)
 
 
 def definitions_of(schema: Schema) -> dict[str, Schema]:
-    """The schemas that references lead to, by name."""
+    """The schemas that references point to, by name."""
     return {inner["ref"]: inner for inner in subschemas(schema) if "ref" in inner}
 
 
 def reachable(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
-    """The schema and all inside of it, once each, and of what it refers to."""
+    """The schema and all inside it and inside its references, once each."""
     pending, seen = [schema], set[int]()
     while pending:
         current = pending.pop()
@@ -73,8 +73,8 @@ def reachable(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema
 
 
 def without_wrappers(schema: Schema, definitions: dict[str, Schema]) -> Iterator[Schema]:
-    """The schemas that read the same value as this one and wrap no other: the choices of unions, the inside of
-    defaults, functions and references."""
+    """The innermost schemas that validate the same value as this one: the choices of unions, the contents of defaults,
+    functions and references."""
     pending, seen = [schema], set[int]()
     while pending:
         current = pending.pop()

@@ -141,7 +141,7 @@ async def walked(request: Request) -> KeysetPage[Dog]:
 
 
 @pytest.fixture
-def made() -> dict[str, Any]:
+def spec() -> dict[str, Any]:
     blueprint = Blueprint("zoo", url_prefix="/zoo")
     AnimalsAPI.attach(blueprint, "/animals")
     AnimalAPI.attach(blueprint, "/animals/<number:int>", version=1, deprecated=Deprecation(date(2026, 7, 1)))
@@ -158,89 +158,91 @@ def made() -> dict[str, Any]:
     return document(create_app(config, blueprint), Info("zoo", "1.2"))
 
 
-def test_the_document_is_valid(made: dict[str, Any]) -> None:
-    validate(made)
-    assert (made["openapi"], made["info"]) == ("3.1.0", {"title": "zoo", "version": "1.2"})
-    assert set(made["paths"]) == {
+def test_the_document_is_valid(spec: dict[str, Any]) -> None:
+    validate(spec)
+    assert (spec["openapi"], spec["info"]) == ("3.1.0", {"title": "zoo", "version": "1.2"})
+    assert set(spec["paths"]) == {
         "/v1/zoo/animals/{number}", "/v2/zoo/animals/{number}", "/zoo/animals", "/zoo/export", "/zoo/ticket",
         "/zoo/walked",
     }  # fmt: skip
 
 
 def test_the_examples_document_is_valid_and_complete() -> None:
-    made = document(xi_test, Info("xi_test", "1"))
-    validate(made)
-    operations = [each for methods in made["paths"].values() for each in methods.values()]
-    assert all(each["summary"] and each["tags"] and each["responses"] for each in operations)
-    assert len({each["operationId"] for each in operations}) == len(operations) == 9
-    writing = [each for each in operations if not each["operationId"].endswith("_get")]
-    assert all(each["security"] == [{"bearer": []}] for each in writing)
+    spec = document(xi_test, Info("xi_test", "1"))
+    validate(spec)
+    operations = [operation for methods in spec["paths"].values() for operation in methods.values()]
+    assert all(operation["summary"] and operation["tags"] and operation["responses"] for operation in operations)
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 9
+    writing = [operation for operation in operations if not operation["operationId"].endswith("_get")]
+    assert all(operation["security"] == [{"bearer": []}] for operation in writing)
 
 
-def test_parameters_have_their_place_name_and_schema(made: dict[str, Any]) -> None:
-    found = {each["name"]: each for each in made["paths"]["/v2/zoo/animals/{number}"]["get"]["parameters"]}
-    assert {name: each["in"] for name, each in found.items()} == {
+def test_parameters_have_their_place_name_and_schema(spec: dict[str, Any]) -> None:
+    parameters = {
+        parameter["name"]: parameter for parameter in spec["paths"]["/v2/zoo/animals/{number}"]["get"]["parameters"]
+    }
+    assert {name: parameter["in"] for name, parameter in parameters.items()} == {
         "number": "path", "how-deep": "query", "tags": "query", "x-trace": "header", "session": "cookie",
     }  # fmt: skip
-    assert found["number"]["required"]
-    assert found["number"]["description"] == "Its number."
-    assert found["number"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-    assert found["how-deep"]["schema"] == {"type": "integer", "maximum": 3, "minimum": -(2**63), "default": 1}
-    assert found["tags"]["schema"] == {"type": "array", "items": {"type": "string"}, "default": []}
-    assert found["x-trace"]["schema"] == {"type": "string"}
+    assert parameters["number"]["required"]
+    assert parameters["number"]["description"] == "Its number."
+    assert parameters["number"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+    assert parameters["how-deep"]["schema"] == {"type": "integer", "maximum": 3, "minimum": -(2**63), "default": 1}
+    assert parameters["tags"]["schema"] == {"type": "array", "items": {"type": "string"}, "default": []}
+    assert parameters["x-trace"]["schema"] == {"type": "string"}
 
 
-def test_a_list_says_what_it_may_be_asked(made: dict[str, Any]) -> None:
-    get = made["paths"]["/zoo/animals"]["get"]
+def test_a_list_says_what_it_may_be_asked(spec: dict[str, Any]) -> None:
+    get = spec["paths"]["/zoo/animals"]["get"]
     assert (get["summary"], get["description"]) == ("All of them", "In pages.")
-    found = {each["name"]: each for each in get["parameters"]}
-    assert found["created_at__gte"]["schema"] == {"type": "string", "format": "date-time"}
-    assert found["order"]["schema"]["items"]["enum"][:2] == ["id", "-id"]
-    assert all(each["allowEmptyValue"] for each in found.values())
+    parameters = {parameter["name"]: parameter for parameter in get["parameters"]}
+    assert parameters["created_at__gte"]["schema"] == {"type": "string", "format": "date-time"}
+    assert parameters["order"]["schema"]["items"]["enum"][:2] == ["id", "-id"]
+    assert all(parameter["allowEmptyValue"] for parameter in parameters.values())
 
 
-def test_bodies_are_json_or_forms(made: dict[str, Any]) -> None:
-    animals = made["paths"]["/zoo/animals"]
+def test_bodies_are_json_or_forms(spec: dict[str, Any]) -> None:
+    animals = spec["paths"]["/zoo/animals"]
     body = animals["post"]["requestBody"]
     assert body["required"]
     assert body["content"]["application/json"]["schema"]["discriminator"]["propertyName"] == "kind"
     assert not animals["put"]["requestBody"]["required"]
-    form = made["paths"]["/v2/zoo/animals/{number}"]["post"]["requestBody"]["content"]
+    form = spec["paths"]["/v2/zoo/animals/{number}"]["post"]["requestBody"]["content"]
     (parts,) = form.values()
     assert list(form) == ["multipart/form-data"]
-    names = [each["$ref"].rpartition("/")[2] for each in parts["schema"]["allOf"]]
+    names = [part["$ref"].rpartition("/")[2] for part in parts["schema"]["allOf"]]
     assert names == ["Form", "Files"]
-    assert made["components"]["schemas"]["Files"]["properties"]["picture"]["format"] == "binary"
+    assert spec["components"]["schemas"]["Files"]["properties"]["picture"]["format"] == "binary"
 
 
-def test_answers_are_in_the_envelope_with_their_statuses(made: dict[str, Any]) -> None:
-    animals = made["paths"]["/zoo/animals"]
+def test_answers_are_in_the_envelope_with_their_statuses(spec: dict[str, Any]) -> None:
+    animals = spec["paths"]["/zoo/animals"]
     page = animals["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert list(page["properties"]) == ["code", "msg", "data", "total"]
     created = animals["post"]["responses"]["201"]
     assert "Location" in created["headers"]
     assert [status for status in animals["put"]["responses"] if status < "400"] == ["200", "202"]
-    assert list(made["paths"]["/zoo/export"]["get"]["responses"]["200"]["content"]) == ["application/octet-stream"]
-    walked = made["paths"]["/zoo/walked"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert list(spec["paths"]["/zoo/export"]["get"]["responses"]["200"]["content"]) == ["application/octet-stream"]
+    walked = spec["paths"]["/zoo/walked"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert list(walked["properties"]) == ["code", "msg", "data", "next", "previous"]
 
 
-def test_what_goes_in_and_what_comes_out_are_told_apart(made: dict[str, Any]) -> None:
-    schemas = made["components"]["schemas"]
+def test_input_and_output_schemas_differ(spec: dict[str, Any]) -> None:
+    schemas = spec["components"]["schemas"]
     assert "name" in schemas["Dog-Input"]["properties"]
     assert "dogName" in schemas["Dog-Output"]["properties"]
     assert schemas["Dog-Input"]["properties"]["name"]["examples"] == ["Bello"]
 
 
-def test_only_what_is_used_is_named(made: dict[str, Any]) -> None:
-    assert set(made["components"]["schemas"]) == {
+def test_only_what_is_used_is_named(spec: dict[str, Any]) -> None:
+    assert set(spec["components"]["schemas"]) == {
         "Cat-Input", "Cat-Output", "Dog-Input", "Dog-Output", "Failure", "Files", "Form",
     }  # fmt: skip
 
 
-def test_failures_follow_from_the_signature(made: dict[str, Any]) -> None:
+def test_failures_follow_from_the_signature(spec: dict[str, Any]) -> None:
     def statuses(path: str, method: str) -> list[int]:
-        return [int(status) for status in made["paths"][path][method]["responses"] if status >= "400"]
+        return [int(status) for status in spec["paths"][path][method]["responses"] if status >= "400"]
 
     assert statuses("/zoo/walked", "get") == [500, 503]
     assert statuses("/zoo/animals", "get") == [400, 401, 403, 500, 503]
@@ -248,18 +250,18 @@ def test_failures_follow_from_the_signature(made: dict[str, Any]) -> None:
     assert statuses("/v1/zoo/animals/{number}", "get") == [404, 422, 500, 503]
 
 
-def test_declared_errors_are_told_with_their_codes(made: dict[str, Any]) -> None:
-    answers = made["paths"]["/v2/zoo/animals/{number}"]["delete"]["responses"]
-    assert answers["204"] == {"description": "No Content"}
-    assert answers["404"] == {"$ref": "#/components/responses/NotFound"}
-    assert answers["409"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Failure"}
-    assert answers["409"]["description"].split("\n\n")[1:] == [
+def test_declared_errors_are_documented_with_their_codes(spec: dict[str, Any]) -> None:
+    responses = spec["paths"]["/v2/zoo/animals/{number}"]["delete"]["responses"]
+    assert responses["204"] == {"description": "No Content"}
+    assert responses["404"] == {"$ref": "#/components/responses/NotFound"}
+    assert responses["409"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Failure"}
+    assert responses["409"]["description"].split("\n\n")[1:] == [
         "`1951` ESCAPED: {name} has escaped. {name} 跑了。",
         "`1952` ASLEEP: {name} is asleep. {name} 睡着了。",
     ]
-    assert "1953" in answers["402"]["description"]
-    assert "200" not in answers
-    ticket = made["paths"]["/zoo/ticket"]["get"]["responses"]
+    assert "1953" in responses["402"]["description"]
+    assert "200" not in responses
+    ticket = spec["paths"]["/zoo/ticket"]["get"]["responses"]
     assert set(ticket) == {"200", "401", "402", "404", "429", "500", "503"}
     assert ticket["429"]["description"] == StatusError.TOO_MANY_REQUESTS.en
 
@@ -270,37 +272,37 @@ def test_only_an_error_with_a_status_can_be_declared(wrong: Any) -> None:
         raises(wrong)
 
 
-def test_a_cursor_has_its_pattern(made: dict[str, Any]) -> None:
+def test_a_cursor_has_its_pattern(spec: dict[str, Any]) -> None:
     schema = KeysetQuery.model_json_schema()["properties"]["cursor"]["anyOf"][0]
     cursor = encode_cursor(b"any", "scope")
     assert re.fullmatch(schema["pattern"], cursor)
     assert len(cursor) <= schema["maxLength"]
 
 
-def test_security_follows_from_the_user(made: dict[str, Any]) -> None:
-    animals = made["paths"]["/zoo/animals"]
+def test_security_follows_from_the_user(spec: dict[str, Any]) -> None:
+    animals = spec["paths"]["/zoo/animals"]
     assert "security" not in animals["get"]
     assert animals["post"]["security"] == [{"bearer": []}]
     assert animals["put"]["security"] == [{}, {"bearer": []}]
-    assert made["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert spec["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
 
 
-def test_deprecation_and_names_of_operations(made: dict[str, Any]) -> None:
-    old, new = (made["paths"][f"/v{version}/zoo/animals/{{number}}"]["get"] for version in (1, 2))
+def test_deprecation_and_names_of_operations(spec: dict[str, Any]) -> None:
+    old, new = (spec["paths"][f"/v{version}/zoo/animals/{{number}}"]["get"] for version in (1, 2))
     assert old["deprecated"]
     assert "deprecated" not in new
     assert old["description"] == "Deprecated since 2026-07-01."
     assert (old["operationId"], new["operationId"]) == ("zoo_AnimalAPI_v1_get", "zoo_AnimalAPI_v2_get")
-    assert made["tags"] == [{"name": "test_document", "description": (__doc__ or "").strip()}]
+    assert spec["tags"] == [{"name": "test_document", "description": (__doc__ or "").strip()}]
 
 
 async def test_it_is_served_beside_the_documentation_page(serve: Serve) -> None:
     blueprint = Blueprint("zoo", url_prefix="/zoo")
     walked.attach(blueprint, "/walked")
     async with serve(blueprint) as client:
-        answer = await client.get("/openapi.json")
-        assert answer.headers["Content-Type"] == "application/json"
-        assert answer.json()["info"] == {"title": "xi_test", "version": "0.1.0"}
+        response = await client.get("/openapi.json")
+        assert response.headers["Content-Type"] == "application/json"
+        assert response.json()["info"] == {"title": "xi_test", "version": "0.1.0"}
         assert (await client.get("/docs")).status_code == 200
 
 

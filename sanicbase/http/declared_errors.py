@@ -26,8 +26,8 @@ def raises(*errors: Error) -> Callable[[F], F]:
         async def post(self, request: Request, body: OrderIn, user: User) -> Created[Order]: ...
 
     An error is a code, a whole enumeration of codes, or one of Sanic's exceptions with a status. The errors of
-    sanicbase itself (a missing token, invalid parameters, a server that is away) are in the document anyway. Nothing
-    is checked when the view runs. Raises SanicBaseError for anything else.
+    sanicbase itself (a missing token, invalid parameters, an unavailable server) are always in the document. Nothing is
+    checked when the view runs. Raises SanicBaseError for anything else.
     """
     codes = tuple(code for error in errors for code in _codes(error))
 

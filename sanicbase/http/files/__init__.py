@@ -1,0 +1,1 @@
+"""Files in responses and requests: their names, types and validators, parts of them, and how they are sent."""
