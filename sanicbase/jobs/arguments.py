@@ -1,4 +1,4 @@
-"""The parameters of a function as the arguments of a command."""
+"""The parameters of a function as command-line arguments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import terminal_reason
+
 __all__ = ["Arguments"]
 
 
@@ -22,11 +25,11 @@ class Arguments:
 
         rebuild 7 --since 2026-01-01 --tags a --tags b --dry-run
 
-    A positional-only parameter is a positional argument, `*names` takes any number of them, and every other parameter
-    is an option, which is required when it has no default. The option of a list may be repeated, that of a bool has a
-    `--no-` form, Literal and Enum list their values. pydantic converts the values, so any type that it reads from a
-    string may be annotated; without an annotation the value is text. `Annotated[int, Field(ge=1, description="…")]`
-    adds a check and a line of help.
+    A positional-only parameter is a positional argument, `*names` accepts any number of them, and every other parameter
+    is an option, which is required if it has no default. The option of a list may be repeated, that of a bool has a
+    `--no-` form, and those of Literal and Enum list their values. pydantic converts the values, so the annotation may
+    be any type that it reads from a string; without an annotation, the value is text.
+    `Annotated[int, Field(ge=1, description="…")]` adds a check and a line of help.
     """
 
     def __init__(self, function: Callable[..., Coroutine[object, object, object]]) -> None:
@@ -40,19 +43,19 @@ class Arguments:
         and with status 0 after `--help`."""
         for parameter, annotation in self._parameters:
             _add(parser, parameter, annotation)
-        given = vars(parser.parse_args(argv))
+        parsed = vars(parser.parse_args(argv))
         try:
-            return self._bound(given)
+            return self._bound(parsed)
         except ValueError as exc:
             parser.error(str(exc))
 
-    def _bound(self, given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _bound(self, parsed: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         args: list[Any] = []
         options: dict[str, Any] = {}
         for parameter, annotation in self._parameters:
-            if parameter.name not in given:
+            if parameter.name not in parsed:
                 continue  # the function's own default
-            value = _converted(given[parameter.name], parameter, annotation)
+            value = _converted(parsed[parameter.name], parameter, annotation)
             if parameter.kind is parameter.VAR_POSITIONAL:
                 args.extend(value)
             elif parameter.kind is parameter.POSITIONAL_ONLY:
@@ -77,24 +80,24 @@ def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, annotati
         parser.add_argument(_option(parameter), dest=parameter.name, required=required, **kwargs)
 
 
-def _converted(given: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
+def _converted(parsed: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
     """Convert the text of an argument. Raises ValueError."""
     name = parameter.name if parameter.kind is parameter.POSITIONAL_ONLY else _option(parameter)
     plain = _plain(annotation)
-    if isinstance(given, bool):
-        return given
+    if isinstance(parsed, bool):
+        return parsed
     if parameter.kind is parameter.VAR_POSITIONAL:
-        return [_read(name, annotation, word) for word in given]
+        return [_read(name, annotation, word) for word in parsed]
     if not _is_list(plain):
-        return _read(name, annotation, given)
-    items = [_read(name, _item(plain), word) for word in given]
+        return _read(name, annotation, parsed)
+    items = [_read(name, _item(plain), word) for word in parsed]
     return _checked(name, TypeAdapter(annotation).validate_python, items)
 
 
 def _read(name: str, annotation: Any, word: str) -> Any:
     plain = _plain(annotation)
     if get_origin(plain) is Literal:
-        # pydantic does not take "1" for 1 here.
+        # pydantic does not convert "1" to 1 here.
         word = {str(value): value for value in get_args(plain)}.get(word, word)
         return _checked(name, TypeAdapter(annotation).validate_python, word)
     return _checked(name, TypeAdapter(annotation).validate_strings, word)
@@ -104,8 +107,9 @@ def _checked(name: str, validate: Callable[[Any], Any], value: object) -> Any:
     try:
         return validate(value)
     except ValidationError as exc:
-        reason = exc.errors(include_url=False)[0]["msg"].removeprefix("Value error, ").rstrip(".")
-        raise ValueError(f"{name} {value!r} is invalid: {reason[0].lower()}{reason[1:]}.") from exc
+        reason = terminal_reason(exc.errors(include_url=False)[0])
+        reason = f"{reason[0].lower()}{reason[1:]}"
+        raise ValueError(_("{name} {value!r} is invalid: {reason}.", name=name, value=value, reason=reason)) from exc
 
 
 def _option(parameter: inspect.Parameter) -> str:
@@ -145,5 +149,5 @@ def _help(parameter: inspect.Parameter, annotation: Any) -> str:
     described = [extra.description for extra in getattr(annotation, "__metadata__", ()) if isinstance(extra, FieldInfo)]
     text = [line for line in described if line]
     if parameter.default not in (parameter.empty, None, False) and parameter.kind is not parameter.VAR_POSITIONAL:
-        text.append(f"(default: {parameter.default})")
+        text.append(_("(default: {value})", value=parameter.default))
     return " ".join(text).replace("%", "%%")

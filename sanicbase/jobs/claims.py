@@ -12,7 +12,7 @@ FOREVER = 2**52  # milliseconds
 
 
 class RedisUnavailable(Exception):
-    """Redis does not answer; this is already logged."""
+    """Redis does not respond; this is already logged."""
 
 
 class ClaimStatus(StrEnum):

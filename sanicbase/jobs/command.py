@@ -80,8 +80,8 @@ def _function(module: ModuleType, name: str, path: str) -> Function:
 def _no_function(module: ModuleType, names: Sequence[str], functions: Sequence[str]) -> str:
     listed = ", ".join(functions)
     existing = _("It has {listed}.", listed=listed) if functions else _("It defines no `async def`.")
-    wanted = _(" or ").join(names)
-    return _("{module} has no function {wanted}. {existing}", module=module.__name__, wanted=wanted, existing=existing)
+    choices = _(" or ").join(names)
+    return _("{module} has no function {wanted}. {existing}", module=module.__name__, wanted=choices, existing=existing)
 
 
 def _is_command(module: ModuleType, value: object) -> bool:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from math import inf
 
-from sanicbase.db.routing import unpin_from_primary
+from sanicbase.db.routing import start_scope
 from sanicbase.jobs.claims import Claim, Claims, RedisUnavailable
 from sanicbase.jobs.timer import Tick, Timer, set_current_tick
+from sanicbase.metrics import Counter, Gauge, Histogram
+from sanicbase.metrics.instruments import RUN_SECONDS
 
-__all__ = ["Executor"]
+__all__ = ["Executor", "end_task"]
 
 logger = logging.getLogger("sanicbase.jobs")
 
+TIMER_RUNS = Counter("sanicbase_timer_runs_total", "Runs of timers by their outcome.", ["timer", "outcome"])
+TIMER_SECONDS = Histogram("sanicbase_timer_run_seconds", "How long runs of timers took.", ["timer"], bounds=RUN_SECONDS)
+TIMER_SUCCESS = Gauge(
+    "sanicbase_timer_last_success_timestamp_seconds", "When a run of a timer last succeeded.", ["timer"],
+    keeps_maximum=True,
+)  # fmt: skip
 RENEW_INTERVAL = 1.0  # seconds between two renewals of a lease, which lasts five
 CLEANUP_TIMEOUT = 10.0  # seconds that a cancelled run has for its `finally` before it is cancelled again
 
@@ -36,7 +46,7 @@ class Executor:
     async def shutdown(self, seconds: float) -> None:
         """Wait for the runs in progress, cancel those that still run after `seconds`, and await their `finally`.
 
-        When this call is cancelled, they are cancelled at once.
+        If this call is cancelled, they are cancelled at once.
         """
         if not self._tasks:
             return
@@ -54,7 +64,7 @@ class Executor:
         try:
             await self._watch(work, timer, claim, tick)
         finally:
-            await _end(work)
+            await end_task(work)
             with suppress(RedisUnavailable):
                 await self._claims.update_lease(claim, tick.fence, done=True)
 
@@ -79,7 +89,7 @@ class Executor:
             return True
 
 
-async def _end(work: asyncio.Task[None]) -> None:
+async def end_task(work: asyncio.Task[None]) -> None:
     """Cancel the work unless it is done, and await it. A cancellation may be lost, so it is repeated, but only after a
     `finally` has had its time."""
     while not work.done():
@@ -89,12 +99,25 @@ async def _end(work: asyncio.Task[None]) -> None:
 
 async def _call(timer: Timer, tick: Tick) -> None:
     """Call the function. Only a cancellation is raised."""
-    unpin_from_primary()
+    start_scope()
+    started, outcome = time.monotonic(), "cancelled"
+    fields = {"timer": timer.name, "due": tick.moment.isoformat(), "started": datetime.now(UTC).isoformat()}
     try:
         with set_current_tick(tick):
             await timer.function()
+        outcome = "succeeded"
+        TIMER_SUCCESS.set(time.time(), timer.name)
+        logger.info("%s succeeded.", timer.name, extra=fields | _ended(started, outcome))
     except asyncio.CancelledError:
-        logger.warning("%s was cancelled.", timer.name)
+        logger.warning("%s was cancelled.", timer.name, extra=fields | _ended(started, outcome))
         raise
     except Exception:
-        logger.exception("%s failed.", timer.name)
+        outcome = "failed"
+        logger.exception("%s failed.", timer.name, extra=fields | _ended(started, outcome))
+    finally:
+        TIMER_RUNS.inc(timer.name, outcome)
+        TIMER_SECONDS.observe(time.monotonic() - started, timer.name)
+
+
+def _ended(started: float, outcome: str) -> dict[str, object]:
+    return {"seconds": round(time.monotonic() - started, 3), "outcome": outcome}

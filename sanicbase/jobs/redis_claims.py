@@ -9,15 +9,15 @@ The key `<service>:timer:<name>` is a hash. No copy owns it, and only the three 
     since   when the key was created
 
 The scripts decide by Redis' own clock what is early or late. What happens when
-- a copy is killed between claim and run: the tick is lost. Its lease ends after LEASE, and the next ticks, which have
-  waited, run in order;
+- a copy is killed between claim and run: the tick is lost. Its lease expires after LEASE, and the next ticks, which
+  have waited, run in order;
 - a copy is paused and continues: a claim whose answer took long is repeated, and is `late` or `taken` then. A run in
   progress learns at its next renewal that it has lost its lease, and is cancelled;
-- Redis does not answer: no tick can be claimed. Runs in progress continue, and keep their leases if no other copy has
+- Redis does not respond: no tick can be claimed. Runs in progress continue, and keep their leases if no other copy has
   taken them in the meantime;
-- Redis comes back empty: ticks wait for SETTLING milliseconds, in which the other copies report the last tick they
-  know; then all continue from there. A tick is repeated when the only copy that knew of it died together with Redis.
-  After a failover to a replica that lags, the ticks that it has not received may be repeated;
+- Redis loses its data: ticks wait for SETTLING milliseconds, in which the other copies report the last tick they know;
+  then all continue from there. A tick is repeated when the only copy that knew of it died together with Redis. After a
+  failover to a replica that lags, the ticks that it has not received may be repeated;
 - Redis' clock is set back: ticks that have run do not run again, so none runs until the clock has caught up.
 """
 
@@ -33,6 +33,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from sanicbase.alerts import report_begun, report_ended
 from sanicbase.jobs.claims import Claim, ClaimResult, ClaimStatus, RedisUnavailable
 
 __all__ = ["RedisClaims", "RedisClock"]
@@ -41,8 +42,8 @@ logger = logging.getLogger("sanicbase.jobs")
 
 LEASE = 5000  # milliseconds
 SETTLING = 2000  # milliseconds; longer than a copy needs to reach Redis again, which is TIMEOUT and a pause
-TIMEOUT = 1.0  # seconds for an answer of Redis
-POLL = 0.1  # seconds between two looks at a timer that settles
+TIMEOUT = 1.0  # seconds that Redis has to respond
+POLL = 0.1  # seconds between two checks of a timer that settles
 MAX_DELAY = 1.0  # seconds; a claim whose answer took longer is repeated
 SLOW = 0.5  # seconds; an answer that took longer is too imprecise to set the clock by
 RESYNC = 30.0  # seconds of sleep after which Redis is asked for the time again
@@ -187,10 +188,13 @@ class RedisClaims:
 
     def _note_failure(self, error: Exception) -> None:
         if not self._is_unavailable:
-            logger.error("Redis is unavailable (%r): no timer runs until it answers.", error)
+            text = f"Redis is unavailable ({error!r}): no timer runs until it answers."
+            logger.error("%s", text)
+            report_begun("server", "redis of timers", text)
         self._is_unavailable = True
 
     def _note_success(self) -> None:
         if self._is_unavailable:
             logger.info("Redis is available again: timers run.")
+            report_ended("server", "redis of timers", "Redis is available again: timers run.")
         self._is_unavailable = False

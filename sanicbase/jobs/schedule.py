@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from sanicbase.i18n import gettext as _
+
 __all__ = ["Cron", "Every", "Schedule", "latest"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +32,7 @@ class Schedule(Protocol):
 class Every:
     """A tick every `period`, counted from 1970-01-01 00:00 UTC, not from the start of a process.
 
-    So `every=3600` ticks on the hour in UTC, a period of a day at midnight UTC, whatever daylight saving time does.
+    `every=3600` ticks on the hour in UTC, and a period of a day at midnight UTC, regardless of daylight saving time.
     Raises ValueError for a period under 100 milliseconds, over 366 days, or with a fraction of a millisecond.
     """
 
@@ -38,9 +40,9 @@ class Every:
 
     def __post_init__(self) -> None:
         if not MIN_PERIOD <= self.period <= MAX_PERIOD:
-            raise ValueError("`every` must be between 0.1 seconds and 366 days")
+            raise ValueError(_("`every` must be between 0.1 seconds and 366 days"))
         if self.period % MILLISECOND:
-            raise ValueError("`every` must be a whole number of milliseconds")
+            raise ValueError(_("`every` must be a whole number of milliseconds"))
 
     def after(self, moment: datetime) -> datetime:
         """The first tick later than an aware `moment`, in UTC."""
@@ -49,15 +51,15 @@ class Every:
 
 @dataclass(frozen=True)
 class Cron:
-    """The ticks of a crontab line in a time zone, as Debian's cron has them where the clocks are changed:
+    """The ticks of a crontab line in a time zone, with the rules of Debian's cron for changes of daylight saving time:
 
-    - a line with a fixed minute and hour (`30 2 * * *`) ticks once on every day it names: where that time is skipped
-      it ticks at the first minute after the gap, where it comes twice it ticks the first time only;
-    - a line whose minute or hour begins with a star (`*/10 * * * *`) follows real time: nothing in the gap, and both
-      of the hours that look alike. A line of six fields, which begins with the seconds, does so, too.
+    - a line with a fixed minute and hour (`30 2 * * *`) ticks once on each day that it names: if that time is skipped,
+      at the first minute after the gap; if it occurs twice, only the first time;
+    - a line whose minute or hour starts with a star (`*/10 * * * *`) follows real time: no tick in the gap, and ticks
+      in both of the repeated hours. This also applies to a line of six fields, which starts with the seconds.
 
-    Day of month and day of week: both must match when one of them begins with a star, else one is enough. Raises
-    ValueError for an invalid line and for one that never ticks.
+    If day of month or day of week starts with a star, both must match; otherwise one is sufficient. Raises ValueError
+    for an invalid line and for one that never ticks.
     """
 
     line: str
@@ -67,9 +69,12 @@ class Cron:
         try:
             next(CronSim(self.line, EPOCH))
         except CronSimError as exc:
-            raise ValueError(f"`cron={self.line!r}` is not a valid crontab line: {str(exc).lower()}") from exc
+            reason = str(exc).lower()
+            raise ValueError(
+                _("`cron={line!r}` is not a valid crontab line: {reason}", line=self.line, reason=reason)
+            ) from exc
         except StopIteration:
-            raise ValueError(f"`cron={self.line!r}` never matches a date") from None
+            raise ValueError(_("`cron={line!r}` never matches a date", line=self.line)) from None
 
     def after(self, moment: datetime) -> datetime:
         """The first tick later than an aware `moment`, in UTC."""

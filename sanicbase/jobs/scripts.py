@@ -1,4 +1,4 @@
-"""run_scripts: the process of `python srv_xi_test.py`."""
+"""run_scripts: the process that `python srv_xi_test.py` starts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
+from sanicbase.alerts import AlertHook
+from sanicbase.alerts.dispatcher import Dispatcher, open_alerts
+from sanicbase.alerts.webhooks import configured_hook
 from sanicbase.config import Config
-from sanicbase.db.routing import unpin_from_primary
-from sanicbase.errors import SanicBaseError
+from sanicbase.db.routing import start_scope
+from sanicbase.errors import ConfigError, SanicBaseError
+from sanicbase.i18n import gettext as _
+from sanicbase.jobs.completion import check_completions
+from sanicbase.jobs.declaration import Job, check_jobs
+from sanicbase.jobs.outbox import run_relays
+from sanicbase.jobs.processes import Child, run_processes
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
+from sanicbase.metrics.collection import Collection
+from sanicbase.metrics.endpoint import MetricsAddress, open_metrics
+from sanicbase.metrics.instruments import is_counting
+from sanicbase.metrics.sampling import sample
 from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
 from sanicbase.process.signals import cancel_on_signal
@@ -25,54 +39,141 @@ __all__ = ["Script", "run_scripts"]
 
 logger = logging.getLogger("sanicbase.jobs")
 
+MAX_CONCURRENCY = 10_000
+MAX_PROCESSES = 1024
+
 Script = Callable[[], Coroutine[object, object, None]]
-"""A plain async function, which finds databases and Redis open."""
+"""A plain async function, which runs while databases and Redis are open."""
 
 
 class ScriptFailed(Exception):
     """A script raised an exception; its traceback is in the log."""
 
 
-def run_scripts(config: Config, scripts: Sequence[Script | Timer], *, resources: Sequence[Resource] = ()) -> None:
+def run_scripts(
+    config: Config,
+    scripts: Sequence[Script | Timer | Job[Any]],
+    *,
+    resources: Sequence[Resource] = (),
+    processes: int = 1,
+    concurrency: int = 10,
+    on_alert: AlertHook | None = None,
+) -> None:
     """Run the scripts concurrently inside the service's lifespan, until each has ended or a signal stops the process.
-    Timers among them run until that signal.
+    Timers among them run until that signal, and so do the jobs among them, at most `concurrency` at once.
 
-    SIGTERM and SIGINT cancel them once, and their `finally` may finish; for timers see `run_timers`. When a script
-    fails its traceback is logged, the others are cancelled and the process ends with status 1. A configuration error
-    ends it with a message and status 1. Resources are closed in every case. In a systemd unit of `Type=notify` it
-    reports readiness and stops, and feeds the watchdog.
+    With `processes` above 1, that many processes run the timers and the jobs, each with its own `concurrency`. A
+    process that dies is started again, and all of them stop together. Plain functions are then refused, because each
+    process would run them.
+
+    SIGTERM and SIGINT cancel them once, and their `finally` may finish; for timers see `run_timers`, for jobs
+    `run_jobs`. When a script fails, its traceback is logged, the others are cancelled, and the process exits with
+    status 1. After a configuration error, it exits with a message and status 1. Resources are closed in every case. In
+    a systemd unit of `Type=notify` it reports readiness and stops, and feeds the watchdog. `on_alert` sends alerts, in
+    the main process; by default the robot does that ALERT_WEBHOOK names.
     """
     raise_keyboard_interrupt()
     try:
         with check_descriptor_limit():
             setup_logging(config)
-            failed = asyncio.run(_run(config, _functions(config, scripts), resources, Notifier.of(os.environ)))
+            functions, jobs = _functions(config, scripts, concurrency), _jobs(scripts)
+            _check_processes(scripts, processes)
+            notifier, child = Notifier.of(os.environ), Child.of(os.environ)
+            alert_hook = on_alert or configured_hook(
+                config.ALERT_WEBHOOK, config.ALERT_WEBHOOK_URL, config.ALERT_WEBHOOK_SECRET
+            )
+            if child is not None:
+                child.join()
+            if processes == 1 or child is not None:
+                on_ready = child.ready if child else bool  # bool() does nothing
+                run = partial(_run, config, functions, jobs, resources, notifier, on_ready)
+                failed = asyncio.run(run() if child else _in_main_process(config, alert_hook, lambda *_: run()))
+            else:
+                supervise = partial(run_processes, processes, config.GRACEFUL_SHUTDOWN_TIMEOUT, notifier)
+                failed = asyncio.run(_in_main_process(config, alert_hook, supervise))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     if failed:
         sys.exit(1)
 
 
-def _functions(config: Config, scripts: Sequence[Script | Timer]) -> list[Script]:
-    """The functions to run, one of which runs all timers. Raises ConfigError for two timers of the same name."""
+async def _in_main_process(
+    config: Config,
+    hook: AlertHook | None,
+    run: Callable[[Dispatcher | None, Collection | None], Coroutine[Any, Any, bool]],
+) -> bool:
+    """Run with what a main process does for others: alerts and metrics."""
+    port, setting = config.SCRIPTS_METRICS_PORT, f"{config.env_prefix()}SCRIPTS_METRICS_PORT"
+    address = MetricsAddress(config.METRICS_HOST, port, setting, config.METRICS_TOKEN) if port else None
+    async with open_metrics(address) as metrics, open_alerts(hook, f"{config.SERVER_NAME}_srv") as alerts:
+        return await run(alerts, metrics)
+
+
+def _functions(config: Config, scripts: Sequence[Script | Timer | Job[Any]], concurrency: int) -> list[Script]:
+    """The functions to run, one of which runs all timers and one all jobs. Raises ConfigError for two timers or jobs
+    of the same name."""
     timers = [script for script in scripts if isinstance(script, Timer)]
+    jobs = _jobs(scripts)
     check_timers(timers)
+    check_jobs(jobs)
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise ConfigError(_("`concurrency` must be from 1 to {maximum}.", maximum=MAX_CONCURRENCY))
 
     async def run_all_timers() -> None:
         await run_timers(timers, config)
 
-    functions = [script for script in scripts if not isinstance(script, Timer)]
-    return [*functions, run_all_timers] if timers else functions
+    async def run_all_jobs() -> None:
+        from sanicbase.jobs.worker import run_jobs  # it imports taskiq, which other processes do not need
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_jobs(jobs, config, concurrency=concurrency), name="jobs")
+            group.create_task(run_relays(), name="relays")
+
+    functions = [script for script in scripts if not isinstance(script, Timer | Job)]
+    return [*functions, *([run_all_timers] if timers else ()), *([run_all_jobs] if jobs else ())]
 
 
-async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Resource], notifier: Notifier) -> bool:
+def _check_processes(scripts: Sequence[Script | Timer | Job[Any]], processes: int) -> None:
+    if not 1 <= processes <= MAX_PROCESSES:
+        raise ConfigError(_("`processes` must be from 1 to {maximum}.", maximum=MAX_PROCESSES))
+    if processes == 1:
+        return
+    if sys.platform == "win32":
+        raise ConfigError(_("`processes` needs a POSIX system: start the launch file several times instead."))
+    plain = [_name(script) for script in scripts if not isinstance(script, Timer | Job)]
+    if plain:
+        raise ConfigError(
+            _(
+                "`processes` is for timers and jobs, and each process would run {functions}. Run functions in a launch "
+                "file of their own, or as a command.",
+                functions=", ".join(plain),
+            )
+        )
+
+
+def _jobs(scripts: Sequence[Script | Timer | Job[Any]]) -> list[Job[Any]]:
+    return [script for script in scripts if isinstance(script, Job)]
+
+
+async def _run(
+    config: Config,
+    scripts: Sequence[Script],
+    jobs: Sequence[Job[Any]],
+    resources: Sequence[Resource],
+    notifier: Notifier,
+    on_ready: Callable[[], object],
+) -> bool:
     """Run all, and return whether one of them failed."""
     cancel_on_signal(on_first=lambda: notifier.stopping("Stopping the scripts."), once=True)
     failed = False
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
-            watchdog = asyncio.create_task(notifier.feed_watchdog())
+            check_completions(jobs)
+            upkeep = [asyncio.create_task(notifier.feed_watchdog())]
+            if is_counting():
+                upkeep.append(asyncio.create_task(sample()))
             notifier.ready("The scripts are running.")
+            on_ready()
             try:
                 async with asyncio.TaskGroup() as group:
                     for script in scripts:
@@ -81,12 +182,13 @@ async def _run(config: Config, scripts: Sequence[Script], resources: Sequence[Re
                 failed = True
             finally:
                 notifier.stopping("Closing the resources.")
-                watchdog.cancel()
+                for task in upkeep:
+                    task.cancel()
     return failed
 
 
 async def _run_one(script: Script) -> None:
-    unpin_from_primary()
+    start_scope()
     try:
         await script()
     except Exception as exc:

@@ -13,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sanicbase.errors import ConfigError, NotOpenError
+from sanicbase.i18n import gettext as _
 from sanicbase.jobs.schedule import Cron, Every, Schedule
 
 __all__ = ["Tick", "Timer", "check_timers", "current_tick", "set_current_tick"]
@@ -34,7 +35,7 @@ class Timer:
     """
 
     function: Callable[[], Coroutine[object, object, object]]
-    """A plain async function without arguments, which finds databases and Redis open."""
+    """A plain async function without arguments, which runs while databases and Redis are open."""
     _: KW_ONLY
     every: float | timedelta | None = None
     """The period, in seconds or as a timedelta, counted from 1970-01-01 00:00 UTC; 0.1 seconds at least."""
@@ -60,7 +61,7 @@ class Timer:
             self._check()
             self.schedule("UTC")
         except ValueError as exc:
-            raise ConfigError(f"The timer {self.name}: {exc}.") from exc
+            raise ConfigError(_("The timer {name}: {reason}.", name=self.name, reason=exc)) from exc
 
     def schedule(self, time_zone: str) -> Schedule:
         """Its schedule; `time_zone` is the service's, for a crontab line without `tz`."""
@@ -70,20 +71,20 @@ class Timer:
 
     def _check(self) -> None:
         if not inspect.iscoroutinefunction(self.function):
-            raise ValueError("its function is not an `async def`")
+            raise ValueError(_("its function is not an `async def`"))
         if not _takes_nothing(self.function):
-            raise ValueError("its function has required arguments, and a timer passes none: give them defaults")
+            raise ValueError(_("its function has required arguments, but a timer passes none: give them defaults"))
         if (self.every is None) == (self.cron is None):
-            raise ValueError("it needs either `every` or `cron`")
+            raise ValueError(_("it needs either `every` or `cron`"))
         if self.tz is not None and self.cron is None:
-            raise ValueError("`tz` belongs to `cron`; `every` is counted in UTC")
+            raise ValueError(_("`tz` belongs to `cron`; `every` is counted in UTC"))
         if self.timeout is not None and not self.timeout > 0:
-            raise ValueError("`timeout` must be a number of seconds above 0")
+            raise ValueError(_("`timeout` must be a number of seconds above 0"))
         if not self.grace >= 1:
-            raise ValueError("`grace` must be at least 1 second")
+            raise ValueError(_("`grace` must be at least 1 second"))
         for option, known in POLICIES.items():
             if getattr(self, option) not in known:
-                raise ValueError(f"`{option}` must be one of {', '.join(known)}")
+                raise ValueError(_("`{option}` must be one of {choices}", option=option, choices=", ".join(known)))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def check_timers(timers: Sequence[Timer]) -> None:
     """Raise ConfigError when two timers have the same name, because they would take each other's ticks."""
     twice = [name for name, count in Counter(timer.name for timer in timers).items() if count > 1]
     if twice:
-        raise ConfigError(f"There are several timers named {', '.join(twice)}: give each a unique `name=`.")
+        names = ", ".join(twice)
+        raise ConfigError(_("There are several timers named {names}: give each a unique `name=`.", names=names))
 
 
 def _full_name(function: Callable[..., object]) -> str:
@@ -144,11 +146,12 @@ def _seconds(number: float) -> timedelta:
     try:
         return timedelta(seconds=number)
     except (OverflowError, ValueError):
-        raise ValueError("`every` must be between 0.1 seconds and 366 days") from None
+        raise ValueError(_("`every` must be between 0.1 seconds and 366 days")) from None
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        raise ValueError(f"{name!r} is not a time zone; write a name such as UTC or Asia/Shanghai") from None
+        message = _("{name!r} is not a time zone; write a name such as UTC or Asia/Shanghai", name=name)
+        raise ValueError(message) from None

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from sanicbase.alerts import report_event
 from sanicbase.config import Config
 from sanicbase.errors import NotOpenError
 from sanicbase.jobs.claims import FOREVER, Claim, ClaimResult, Claims, ClaimStatus, RedisUnavailable
@@ -15,14 +16,16 @@ from sanicbase.jobs.local_claims import LocalClaims
 from sanicbase.jobs.redis_claims import RedisClaims
 from sanicbase.jobs.schedule import EPOCH, MILLISECOND, latest
 from sanicbase.jobs.timer import Tick, Timer, check_timers
+from sanicbase.metrics import Counter
 from sanicbase.rc import get_redis
 
 __all__ = ["run_timers"]
 
 logger = logging.getLogger("sanicbase.jobs")
 
-KEY_LIFE = timedelta(days=7)  # how long after its next tick the key of a timer expires that no copy runs any more
-RETRY_DELAY = 0.1  # seconds until a claim is repeated that was neither granted nor refused
+MISSED = Counter("sanicbase_timer_missed_total", "Ticks that no process could run in time.", ["timer"])
+KEY_LIFE = timedelta(days=7)  # how long after its next tick the key of a timer that no copy runs expires
+RETRY_DELAY = 0.1  # seconds until a claim that was neither granted nor refused is repeated
 
 
 async def run_timers(timers: Sequence[Timer], config: Config) -> None:
@@ -116,7 +119,10 @@ class _Loop:
         else:
             self._seen = max(self._seen, now - self._grace())
             outcome = "is skipped"
-        logger.warning("%s: the tick of %s %s: %s.", self._timer.name, _moment(tick), outcome, reason)
+        text = f"{self._timer.name}: the tick of {_moment(tick)} {outcome}: {reason}."
+        logger.warning("%s", text)
+        report_event("timer", self._timer.name, text)
+        MISSED.inc(self._timer.name)
 
     def _claim(self, tick: int) -> Claim:
         return Claim(

@@ -20,8 +20,9 @@ from typing import NamedTuple
 import redis
 
 from sanicbase.testing import ServiceProcess, redis_server, wait_until
+from tests.preloaded import PreloadedService
 
-__all__ = ["RUNS", "Run", "copy", "kill_copies", "mistakes", "runs", "write_service"]
+__all__ = ["RUNS", "Run", "copy", "kill_copies", "runs", "write_service", "wrong_runs"]
 
 RUNS = "runs"  # the list in Redis to which each run adds itself
 SERVICE = """
@@ -62,7 +63,7 @@ def write_service(directory: Path, scripts: str = "Timer(note, every=1)", functi
 
 def copy(service: Path, redis_url: str, **env: str) -> ServiceProcess:
     """One more copy of the service."""
-    return ServiceProcess(service, cwd=service.parent, prefix="SHOP_", env={"SHOP_REDIS_URL": redis_url, **env})
+    return PreloadedService(service, cwd=service.parent, prefix="SHOP_", env={"SHOP_REDIS_URL": redis_url, **env})
 
 
 def runs(client: redis.Redis) -> list[Run]:
@@ -92,7 +93,7 @@ def kill_copies(directory: Path, redis_url: str, *, seconds: float, every: float
         return [run.moment for run in runs(client)]
 
 
-def mistakes(moments: Sequence[float]) -> dict[str, list[float]]:
+def wrong_runs(moments: Sequence[float]) -> dict[str, list[float]]:
     """Which seconds from the first to the last were run twice, and which not at all."""
     seconds = [min(moments) + n for n in range(round(max(moments) - min(moments)) + 1)]
     count = Counter(moments)
@@ -115,7 +116,7 @@ def main() -> None:
     given = parser.parse_args()
     with redis_server() as url, tempfile.TemporaryDirectory() as directory:
         moments = kill_copies(Path(directory), url, seconds=given.seconds, every=given.every)
-    found = mistakes(moments)
+    found = wrong_runs(moments)
     sys.stdout.write(f"{len(moments)} runs of {len(set(moments))} seconds; {found}\n")
     sys.exit(any(found.values()))
 

@@ -17,7 +17,8 @@ from pydantic import Field
 
 from sanicbase.cli import main
 from sanicbase.jobs.arguments import Arguments
-from sanicbase.testing import ExitReport, ServiceProcess, run_to_exit, wait_until
+from sanicbase.testing import ExitReport, run_to_exit, wait_until
+from tests.preloaded import PreloadedService, preloaded
 
 
 class Colour(Enum):
@@ -93,9 +94,7 @@ def test_words_become_what_the_annotations_say(words: str, args: list[Any], opti
         ("7 --sinc 2026-01-01", "the following arguments are required: --since"),
     ],
 )
-def test_words_that_do_not_fit_are_told_in_a_sentence(
-    words: str, sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_arguments_are_an_error_message(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(words.split())
     assert end.value.code == 2
@@ -165,15 +164,16 @@ def imported(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del sys.modules[name]
 
 
-def command(project: Path, words: str, redis_url: str = "") -> ExitReport:
-    """`python -m sanicbase` in the project's folder."""
-    command = [sys.executable, "-m", "sanicbase", *words.split()]
+def command(project: Path, words: str, redis_url: str = "", *, cold: bool = False) -> ExitReport:
+    """`python -m sanicbase` in the project's folder; a cold one imports everything itself."""
+    python = [sys.executable, "-m", "sanicbase", *words.split()]
+    command = python if cold else preloaded(*python[1:])
     env = {"SHOP_REDIS_URL": redis_url} if redis_url else {}
     return run_to_exit(project / "run.py", command=command, cwd=project, prefix="SHOP_", env=env)
 
 
 def test_a_function_runs_inside_its_service(project: Path, redis_url: str) -> None:
-    report = command(project, "run shop.script.rebuild --since 2026-01-01 --times 3", redis_url)
+    report = command(project, "run shop.script.rebuild --since 2026-01-01 --times 3", redis_url, cold=True)
     assert report.code == 0, report.output
     with redis.Redis.from_url(redis_url) as client:
         assert client.get("rebuilt") == b"2026-01-01 3"
@@ -186,10 +186,10 @@ def test_a_function_that_fails_ends_with_status_1_and_its_traceback(project: Pat
     assert "ZeroDivisionError" in report.output
 
 
-def test_a_command_that_is_told_to_stop_runs_its_finally(project: Path, redis_url: str) -> None:
+def test_a_stopped_command_runs_its_finally(project: Path, redis_url: str) -> None:
     words = [sys.executable, "-m", "sanicbase", "run", "shop.script.rebuild:wait"]
     env = {"SHOP_REDIS_URL": redis_url}
-    with ServiceProcess(project / "run.py", command=words, cwd=project, prefix="SHOP_", env=env) as process:
+    with PreloadedService(project / "run.py", command=words, cwd=project, prefix="SHOP_", env=env) as process:
         wait_until(lambda: "waits" in process.output(), 20)
         assert process.terminate() == 0
     with redis.Redis.from_url(redis_url) as client:
@@ -230,13 +230,13 @@ def test_help_of_run_itself(project: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("imported")
-def test_a_wrong_command_is_told_in_a_sentence(words: str, sentence: str) -> None:
+def test_a_wrong_command_is_an_error_message(words: str, sentence: str) -> None:
     result = CliRunner().invoke(main, words.split(), prog_name="sanicGuider")
     assert result.exit_code == 2, result.output
     assert sentence in result.output
 
 
-def test_a_mistake_inside_the_module_keeps_its_traceback(project: Path) -> None:
+def test_an_error_inside_the_module_keeps_its_traceback(project: Path) -> None:
     report = command(project, "run shop.script.broken")
     assert report.code == 1
     assert "No module named 'nothing_of_that_name'" in report.output

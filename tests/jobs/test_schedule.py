@@ -36,7 +36,7 @@ CHANGES = [
 def field(low: int, high: int) -> st.SearchStrategy[str]:
     numbers = st.integers(low, high)
     spans = st.tuples(numbers, numbers).map(lambda pair: f"{min(pair)}-{max(pair)}")
-    lists = st.lists(numbers, min_size=1, max_size=3).map(lambda each: ",".join(map(str, each)))
+    lists = st.lists(numbers, min_size=1, max_size=3).map(lambda values: ",".join(map(str, values)))
     return st.one_of(st.just("*"), st.integers(2, 30).map("*/{}".format), spans, lists)
 
 
@@ -146,12 +146,12 @@ def test_where_the_clocks_are_changed(line: str, start: datetime, expected: list
         ("@daily", "is not a valid crontab line: wrong number of fields"),
     ],
 )
-def test_a_wrong_line_is_told_in_a_sentence(line: str, sentence: str) -> None:
+def test_a_wrong_line_is_an_error_message(line: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Cron(line, ZoneInfo("UTC"))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 0.0001, 0.05, 0.1005, 367 * 86400])
-def test_a_wrong_period_is_told_in_a_sentence(seconds: float) -> None:
+def test_a_wrong_period_is_an_error_message(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"`every` must be (between|a whole number)"):
         Every(timedelta(seconds=seconds))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.testing import ExitReport, ServiceProcess, run_to_exit, wait_until
+from sanicbase.testing import ExitReport, run_to_exit, wait_until
+from tests.preloaded import PreloadedService
 
 CONFIG = """
 from sanicbase import Config
@@ -157,7 +158,7 @@ def test_no_scripts_end_at_once(written: Written) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_stop_lets_finally_run_and_closes_what_is_open(written: Written, number: signal.Signals) -> None:
     """However often it is told: a second signal comes from `timeout` and systemd, and from impatient people."""
-    with ServiceProcess(written(ENDLESS), prefix="TINY_") as process:
+    with PreloadedService(written(ENDLESS), prefix="TINY_") as process:
         wait_until(lambda: {"runs", "short"} <= set(process.output().splitlines()))
         process.pids()
         os.killpg(process.pid, number)
@@ -184,7 +185,7 @@ def test_failure_cancels_the_others_and_is_logged(written: Written) -> None:
 
 def test_failure_while_it_stops_is_logged_too(written: Written) -> None:
     launch_file = written(FAILING_WHEN_TOLD)
-    with ServiceProcess(launch_file, prefix="TINY_") as process:
+    with PreloadedService(launch_file, prefix="TINY_") as process:
         wait_until(lambda: "runs" in process.output().splitlines())
         assert process.terminate() == 1
         assert "closed" in process.output().splitlines()
@@ -193,7 +194,7 @@ def test_failure_while_it_stops_is_logged_too(written: Written) -> None:
 
 def test_stop_while_it_opens_leaves_nothing(written: Written) -> None:
     """At the moment when the resource has opened and the scripts are about to start."""
-    with ServiceProcess(written(ENDLESS), prefix="TINY_") as process:
+    with PreloadedService(written(ENDLESS), prefix="TINY_") as process:
         wait_until(lambda: "opened" in process.output())
         assert process.terminate() == 0
         wait_until(lambda: not process.survivors())
@@ -202,7 +203,7 @@ def test_stop_while_it_opens_leaves_nothing(written: Written) -> None:
 
 
 def test_killed_scripts_leave_nothing_behind(written: Written) -> None:
-    with ServiceProcess(written(ENDLESS), prefix="TINY_") as process:
+    with PreloadedService(written(ENDLESS), prefix="TINY_") as process:
         wait_until(lambda: "runs" in process.output())
         process.pids()
         assert process.kill() == -9

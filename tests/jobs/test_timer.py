@@ -64,7 +64,7 @@ def test_a_crontab_line_is_read_in_its_own_zone_or_in_the_service_s() -> None:
         (report, {"every": 1}, "has required arguments"),
     ],
 )
-def test_a_timer_that_cannot_be_is_told_in_a_sentence(function: Any, options: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_timer_is_an_error_message(function: Any, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=rf"The timer \S+{function.__name__}: .*{sentence}.*\.$"):
         Timer(function, **options)
 

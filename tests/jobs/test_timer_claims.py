@@ -65,7 +65,7 @@ async def test_an_answer_that_was_lost_can_be_asked_for_again(copies: list[Redis
     assert (again.status, again.fence) == (ClaimStatus.CLAIMED, first.fence)
 
 
-async def test_early_and_late_are_told_by_the_clock_of_redis(
+async def test_early_and_late_are_decided_by_the_clock_of_redis(
     copies: list[RedisClaims], claim: Claim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
@@ -194,7 +194,7 @@ async def test_a_new_copy_listens_first_to_those_that_know_more(
     assert await joining == claim.tick - 1
 
 
-async def test_redis_forgets_a_timer_that_nobody_runs(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
+async def test_the_key_of_an_unused_timer_expires(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
     await copies[0].join("another", 5000)
     await copies[0].claim(claim)
     assert 0 < await redis.pttl("shop:timer:another") <= 5000
@@ -215,7 +215,7 @@ async def test_a_clock_set_back_neither_repeats_ticks_nor_stays_busy(
     assert (await copies[1].claim(replace(claim, tick=claim.tick + 1))).status is ClaimStatus.TAKEN
 
 
-async def test_a_server_that_does_not_answer_is_away_and_told_once(
+async def test_an_unresponsive_server_is_unavailable_and_logged_once(
     redis: Redis, claim: Claim, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO", "sanicbase.jobs")
@@ -227,8 +227,8 @@ async def test_a_server_that_does_not_answer_is_away_and_told_once(
             await copy.claim(claim)
     monkeypatch.setattr(redis_claims, "TIMEOUT", 10.0)
     assert (await copy.claim(claim)).status is ClaimStatus.CLAIMED
-    told = [record.message for record in caplog.records if record.name == "sanicbase.jobs"]
-    assert told == [
+    messages = [record.message for record in caplog.records if record.name == "sanicbase.jobs"]
+    assert messages == [
         "Redis is unavailable (TimeoutError()): no timer runs until it answers.",
         "Redis is available again: timers run.",
     ]

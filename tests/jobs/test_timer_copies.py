@@ -7,13 +7,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import redis
 
 from sanicbase.testing import run_to_exit, wait_until
-from tests.jobs.killing import copy, kill_copies, mistakes, runs, write_service
+from tests.jobs.killing import copy, kill_copies, runs, write_service, wrong_runs
+from tests.preloaded import preloaded
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -55,7 +57,7 @@ def has_runs(client: redis.Redis, count: int) -> None:
 def test_every_second_is_run_once_while_copies_are_killed(tmp_path: Path, redis_url: str) -> None:
     moments = kill_copies(tmp_path, redis_url, seconds=10, every=2.5)
     assert len(moments) >= 10
-    assert mistakes(moments) == {"twice": [], "not at all": []}
+    assert wrong_runs(moments) == {"twice": [], "not at all": []}
 
 
 def test_a_copy_killed_in_the_middle_of_a_run_costs_no_later_tick(
@@ -67,7 +69,7 @@ def test_a_copy_killed_in_the_middle_of_a_run_costs_no_later_tick(
         (hanging,) = runs(client)
         (first if first.pid == hanging.pid else second).kill()
         has_runs(client, 7)
-    assert mistakes([run.moment for run in runs(client)]) == {"twice": [], "not at all": []}
+    assert wrong_runs([run.moment for run in runs(client)]) == {"twice": [], "not at all": []}
 
 
 def test_a_copy_that_was_stopped_and_continues_runs_no_old_tick(
@@ -83,7 +85,11 @@ def test_a_copy_that_was_stopped_and_continues_runs_no_old_tick(
         continued = len(runs(client))
         wait_until(lambda: first.pid in {run.pid for run in runs(client)[continued:]}, SOON, what="runs of both again")
     done = runs(client)
-    assert [run.moment for run in done] == [done[0].moment + n / 2 for n in range(len(done))]
+    steps = [later.moment - run.moment for run, later in pairwise(done)]
+    lost = [place for place, step in enumerate(steps) if step == 1.0]
+    # One tick is lost if the copy was stopped between claiming it and running it: ticks run at most once.
+    assert lost in ([], [count - 1], [count - 2])
+    assert [step for step in steps if step != 1.0] == [0.5] * (len(steps) - len(lost))
     assert [run.fence for run in done] == sorted({run.fence for run in done})
 
 
@@ -128,7 +134,8 @@ def test_a_stop_lets_the_run_end_in_its_finally(tmp_path: Path, redis_url: str, 
 
 def test_two_timers_of_one_name_end_the_process_with_a_sentence(tmp_path: Path, redis_url: str) -> None:
     service = write_service(tmp_path, "Timer(note, every=1), Timer(note, every=60)")
-    report = run_to_exit(service, cwd=tmp_path, prefix="SHOP_", env={"SHOP_REDIS_URL": redis_url})
+    env = {"SHOP_REDIS_URL": redis_url}
+    report = run_to_exit(service, command=preloaded(str(service)), cwd=tmp_path, prefix="SHOP_", env=env)
     assert report.code == 1
     assert report.output.splitlines()[-1] == (
         "There are several timers named __main__.note: give each a unique `name=`."
@@ -136,7 +143,8 @@ def test_two_timers_of_one_name_end_the_process_with_a_sentence(tmp_path: Path, 
 
 
 def test_a_timer_that_cannot_be_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
-    report = run_to_exit(write_service(tmp_path, "Timer(note, cron='61 * * * *')"), cwd=tmp_path, prefix="SHOP_")
+    service = write_service(tmp_path, "Timer(note, cron='61 * * * *')")
+    report = run_to_exit(service, command=preloaded(str(service)), cwd=tmp_path, prefix="SHOP_")
     assert report.code == 1
     assert report.output == "The timer __main__.note: `cron='61 * * * *'` is not a valid crontab line: bad minute.\n"
 

@@ -105,6 +105,17 @@ async def test_a_failure_is_logged_by_name_and_the_timer_goes_on(
     assert gaps(ticks) == {timedelta(seconds=0.1)}
 
 
+async def test_each_run_is_one_line_with_fields(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    ticks, record = recorder()
+    async with running(config, Timer(record, every=0.1, name="recording")):
+        await until(lambda: "recording succeeded." in said(caplog))
+    line = next(vars(each) for each in caplog.records if each.message == "recording succeeded.")
+    assert (line["timer"], line["outcome"]) == ("recording", "succeeded")
+    assert line["due"] == ticks[0].moment.isoformat()
+    assert datetime.fromisoformat(line["started"]) >= ticks[0].moment
+    assert line["seconds"] >= 0
+
+
 async def test_a_run_that_takes_too_long_is_cancelled(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     cleaned: list[bool] = []
 

@@ -1,0 +1,1 @@
+"""The queues of a service, and where they are: Redis, RabbitMQ or NATS JetStream."""
