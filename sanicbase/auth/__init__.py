@@ -1,6 +1,8 @@
-"""Who a client is."""
+"""Who a client is: bearer tokens, and sessions with signed tokens.
 
-from sanicbase.auth.bearer import bearer_token, token_digest
-from sanicbase.auth.development_token import get_or_create_token
+The names in the stub are imported on first use: a script that stores the digest of a token needs no HTTP.
+"""
 
-__all__ = ["bearer_token", "get_or_create_token", "token_digest"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

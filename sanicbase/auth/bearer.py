@@ -1,34 +1,40 @@
-"""Bearer tokens (RFC 6750): taken from the Authorization header only, and kept as digests."""
+"""Bearer tokens (RFC 6750): taken from the Authorization header only."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 
-from sanic.exceptions import Unauthorized
-from sanic.request import Request
+from sanic.exceptions import SanicException
 
-__all__ = ["bearer_token", "token_digest"]
+from sanicbase.codes import StatusError
+from sanicbase.http.errors.exceptions import InvalidCredentials
+from sanicbase.http.request import AnyRequest
+from sanicbase.i18n import gettext_noop as _
 
-TOKEN = re.compile(r"[!-~]{1,4096}")  # what stands in a header without quotes; RFC 6750 has fewer
+__all__ = ["MAX_LENGTH", "bearer_token"]
+
+MAX_LENGTH = 4096  # characters of a token
+# Exactly one token: RFC 6750's b64token, and the characters that separate the parts of other random tokens.
+CREDENTIALS = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +([A-Za-z0-9._~+/|:-]+=*)")
+NONE = _("Authentication is required. Send the header Authorization with a token.")
+OTHER_SCHEME = _("This service does not accept the scheme of the header Authorization.")
+MALFORMED = _("The header Authorization must have one scheme and one token.")
 
 
-def bearer_token(request: Request, *, scheme: str = "Bearer") -> str:
-    """The token of `Authorization: Bearer …`, or of another scheme: visible ASCII, 4096 characters at most.
+def bearer_token(request: AnyRequest, *, scheme: str = "Bearer") -> str:
+    """The token of `Authorization: Bearer …`, or of another scheme, whose case does not matter.
 
-    Raises Unauthorized, answered 401, where there is no such token.
+    A token consists of at most 4096 characters: those of RFC 6750, `|` and `:`. Raises InvalidCredentials (401) if
+    there is no such token; the response to a longer one is a 431.
     """
-    given, _, token = request.headers.get("authorization", "").partition(" ")
-    token = token.strip(" \t")
-    if given.lower() != scheme.lower() or not TOKEN.fullmatch(token):
-        raise Unauthorized(f"Send the header `Authorization: {scheme} <token>`.", scheme=scheme)
-    return token
-
-
-def token_digest(token: str) -> str:
-    """The form in which a random token is stored and looked up: SHA-256 in hexadecimal, 64 characters.
-
-    A random token needs no slow hash, and looking up its digest by an index gives away no part of it by time. Any text
-    has a digest, also one of bytes that are not UTF-8, as a header may hold.
-    """
-    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
+    header = request.headers.get("authorization")
+    if header is None:
+        raise InvalidCredentials(NONE, scheme=scheme, error=None)
+    if len(header) > MAX_LENGTH + len(scheme) + 1:
+        raise SanicException("The header Authorization is too large.", StatusError.HEADERS_TOO_LARGE.status)
+    credentials = CREDENTIALS.fullmatch(header.strip(" \t"))  # spaces around a value are not part of it
+    if credentials is None:
+        raise InvalidCredentials(MALFORMED, scheme=scheme)
+    if credentials[1].lower() != scheme.lower():
+        raise InvalidCredentials(OTHER_SCHEME, scheme=scheme, error=None)
+    return credentials[2]

@@ -1,0 +1,44 @@
+from .access_token import AccessToken
+from .account_bodies import SignedInDevice
+from .accounts import Accounts, TokenReason
+from .api_keys import APIClient, APIKeys
+from .audit import log_audit, record_audit
+from .bearer import bearer_token
+from .cookies import SessionCookies
+from .external import CodeProvider, ExternalSignIn, Identity, SignInAttempt
+from .oidc import OpenIDProvider
+from .passwords import PasswordCheck, Passwords
+from .policy import Policy
+from .random_token import get_or_create_token, token_digest
+from .sessions import Device
+from .tables import APIKey, AuditRecord, OneTimeToken
+from .tokens import TokenPair, Tokens
+
+__all__ = [
+    "APIClient",
+    "APIKey",
+    "APIKeys",
+    "AccessToken",
+    "Accounts",
+    "AuditRecord",
+    "CodeProvider",
+    "Device",
+    "ExternalSignIn",
+    "Identity",
+    "OneTimeToken",
+    "OpenIDProvider",
+    "PasswordCheck",
+    "Passwords",
+    "Policy",
+    "SessionCookies",
+    "SignInAttempt",
+    "SignedInDevice",
+    "TokenPair",
+    "TokenReason",
+    "Tokens",
+    "bearer_token",
+    "get_or_create_token",
+    "log_audit",
+    "record_audit",
+    "token_digest",
+]
