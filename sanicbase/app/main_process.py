@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from sanicbase.app.resource_check import check_in_fork
 from sanicbase.app.summary import summary
 from sanicbase.config import Config
 from sanicbase.lifespan import Resource, embedded_valkey, lifespan
 from sanicbase.log import setup_logging
 from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.server.bind_address import BindAddress
+from sanicbase.server.context import App
 
 __all__ = ["MainProcess"]
 
@@ -25,7 +27,7 @@ class MainProcess:
         self._valkey = embedded_valkey(config) if config.uses_embedded_redis else None
         self._started = False
 
-    async def start(self, address: BindAddress, prefix: str) -> None:
+    async def start(self, app: App, address: BindAddress, prefix: str) -> None:
         """Start the embedded Valkey, open and close all resources of a worker, and print the summary.
 
         `prefix` is the common prefix of the service's paths. A second call does nothing. When it fails or is cancelled
@@ -33,21 +35,29 @@ class MainProcess:
         """
         try:
             if not self._started:
-                await self._start(address, prefix)
+                await self._start(app, address, prefix)
         except BaseException:
             self.stop()
             raise
 
-    async def _start(self, address: BindAddress, prefix: str) -> None:
-        with check_descriptor_limit(workers=address.workers):
-            await self._open(address, prefix)
+    async def check_resources(self) -> None:
+        """Open and close all resources of a worker."""
+        setup_logging(self._config, process="main")
+        async with lifespan(self._config, *self._resources):
+            pass
 
-    async def _open(self, address: BindAddress, prefix: str) -> None:
+    async def _start(self, app: App, address: BindAddress, prefix: str) -> None:
+        with check_descriptor_limit(workers=address.workers):
+            await self._open(app, address, prefix)
+
+    async def _open(self, app: App, address: BindAddress, prefix: str) -> None:
         setup_logging(self._config, process="main")
         if self._valkey:
             await self._valkey.open()
-        async with lifespan(self._config, *self._resources):
-            pass
+        if app.ctx.launcher is not None and app.ctx.launcher.can_fork:
+            await check_in_fork(app.ctx.launcher, app.name)
+        else:
+            await self.check_resources()
         self._started = True
         sys.stdout.write(summary(self._config, self._name, address, prefix))
         sys.stdout.flush()

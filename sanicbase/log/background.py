@@ -19,7 +19,7 @@ RETRY_DELAY = 1.0  # seconds until work that failed is tried again, if nothing n
 class BackgroundThread:
     """Calls `work` in a daemon thread, which the first wake-up starts; never from two threads at once.
 
-    `work` returns whether something is left to try again. `on_start` is called in each process that starts the thread.
+    `work` returns whether something is left to retry. `on_start` is called in each process that starts the thread.
     After a fork the child calls `reset_after_fork`.
     """
 
@@ -39,14 +39,15 @@ class BackgroundThread:
         self.is_awake = False
 
     def wake(self, *, urgent: bool = False) -> None:
-        """Have `work` called within DELAY seconds, or at once. Does not wait; call it when not `is_awake`."""
+        """Schedule a call of `work` within DELAY seconds, or immediately. Does not wait; call it when not
+        `is_awake`."""
         self.is_awake = True
         self._wakeups.put(threading.Event() if urgent else None)
         if self._thread is None:
             self._start()
 
     def flush(self, timeout: float) -> None:
-        """Return when `work` has been called for all that is queued now, or after `timeout` seconds."""
+        """Return when `work` has been called for everything that is queued now, or after `timeout` seconds."""
         thread = self._thread
         if thread is None or not thread.is_alive():
             self._call_work()

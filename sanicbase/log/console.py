@@ -1,4 +1,4 @@
-"""stderr, which may be a pipe that nobody reads: only a thread of its own ever waits for it."""
+"""stderr, which may be a pipe that nobody reads: only a separate thread waits for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Console:
         self._thread.reset_after_fork()
 
     def _work(self) -> bool:
-        with suppress(OSError):  # closed, or itself on a full disk
+        with suppress(OSError):  # closed, or a file on a full disk
             while self._lines:
                 piece = self._lines.popleft()
                 while self._lines and len(piece) + len(self._lines[0]) <= PIECE:

@@ -56,7 +56,8 @@ class Formatter(Protocol):
 
 
 class TextFormatter:
-    """`time level service/process[pid] logger request user message extra`, with `-` for an empty field.
+    """`time level service/process[pid] logger request user message extra`, with `-` for an empty field. A line of a
+    trace also has `trace_id=…`.
 
     The lines of a traceback follow and begin with four spaces; no other line does.
     """
@@ -67,12 +68,14 @@ class TextFormatter:
         self._where = f"{service}/{process}" if process else service
 
     def format(self, record: PreparedRecord) -> bytes:
-        request_id, user = record.context
+        request_id, user, trace_id = record.context
         text = (
             f"{self._timestamps.format(record.created)} {record.level_name:<7} {self._where}[{os.getpid()}] "
             f"{_field(record.logger)} {_field(request_id)} {_field(user)} "
             f"{escaped(self._redactor.text(record.message).rstrip())}"
         )
+        if trace_id:
+            text += f" trace_id={_field(trace_id)}"
         if record.extra:
             text += "".join(f" {_field(name)}={_value(value)}" for name, value in record.extra.items())
         if details := _details(record.trace, record.stack):
@@ -83,19 +86,21 @@ class TextFormatter:
     def format_access(self, records: Iterable[AccessRecord]) -> list[bytes]:
         where, timestamp = f"{self._where}[{os.getpid()}]", self._timestamps.format
         lines = []
-        for created, ip, method, path, status, size, ms, (request_id, user) in records:
+        for created, ip, method, path, status, size, ms, (request_id, user, trace_id) in records:
             if "?" in path:
                 path = self._redactor.text(path)
             line = (
                 f"{timestamp(created)} {where} {ip or '-'} {method or '-'} {path or '-'} {status} "
                 f"{'-' if size is None else size} {ms:.1f}ms {request_id or '-'} {user or '-'}\n"
             )
-            # Rare, and then a client tries to forge: a space within a field would shift the others.
+            # Rare, and an attempt at forgery: a space within a field would shift the others.
             if line.count(" ") != ACCESS_SPACES or not line[:-1].isprintable():
                 line = (
                     f"{timestamp(created)} {where} {_field(ip)} {_field(method)} {_field(path)} {status} "
                     f"{'-' if size is None else size} {ms:.1f}ms {_field(request_id)} {_field(user)}\n"
                 )
+            if trace_id:
+                line = f"{line[:-1]} trace_id={_field(trace_id)}\n"
             lines.append(line.encode())
         return lines
 
@@ -120,6 +125,8 @@ class JsonFormatter:
             "user": record.context.user,
             "message": self._redactor.text(record.message),
         }
+        if record.context.trace_id:
+            fields["trace_id"] = record.context.trace_id
         if record.extra:
             fields["extra"] = record.extra
         if details := _details(record.trace, record.stack):
@@ -130,7 +137,7 @@ class JsonFormatter:
         common, timestamp = self._common | {"pid": os.getpid()}, self._timestamps.format
         common_json = _json(common)[1:-2].decode()
         lines = []
-        for created, ip, method, path, status, size, ms, (request_id, user) in records:
+        for created, ip, method, path, status, size, ms, (request_id, user, trace_id) in records:
             if "?" in path:
                 path = self._redactor.text(path)
             line = (
@@ -138,11 +145,13 @@ class JsonFormatter:
                 f'"status":{status},"bytes":{"null" if size is None else size},"ms":{ms:.1f},'
                 f'"request_id":"{request_id}","user":"{user}"}}\n'
             )
-            if line.count('"') == self._access_quotes and "\\" not in line and line[:-1].isprintable():
+            if not trace_id and line.count('"') == self._access_quotes and "\\" not in line and line[:-1].isprintable():
                 lines.append(line.encode())
                 continue
             fields = {"time": timestamp(created), **common, "ip": ip, "method": method, "path": path, "status": status}
             fields |= {"bytes": size, "ms": round(ms, 1), "request_id": request_id, "user": user}
+            if trace_id:
+                fields["trace_id"] = trace_id
             lines.append(_json(fields))
         return lines
 

@@ -12,6 +12,7 @@ from multiprocessing.util import Finalize
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from sanicbase.alerts import report_begun, report_ended
 from sanicbase.config import Config
 from sanicbase.log.background import BackgroundThread
 from sanicbase.log.buffer import FileBuffer
@@ -140,10 +141,13 @@ class LogWriter:
         self._warn(f"{dropped} log lines were dropped: the disk was slower than the program.")
 
     def _report_failure(self, file: SharedFile, reason: str) -> None:
-        self._write_stderr(f"{file.path} cannot be written: {reason}. The newest lines are kept in memory.")
+        text = f"{file.path} cannot be written: {reason}. The newest lines are kept in memory."
+        self._write_stderr(text)
+        report_begun("disk", file.path.name, text)
 
     def _report_recovery(self, file: SharedFile, reason: str, dropped: int) -> None:
         self._write_stderr(f"{file.path} can be written again.")
+        report_ended("disk", file.path.name, f"{file.path} can be written again.")
         self._warn(f"{dropped} log lines were dropped while {file.path.name} could not be written: {reason}.")
 
     def _warn(self, message: str) -> None:

@@ -1,6 +1,6 @@
 """A lock between processes, on an open file or folder. The kernel releases it when its process ends.
 
-On Windows nothing is locked, and one process only may write a service's logs.
+On Windows nothing is locked, and only one process may write the logs of a service.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import lock_descriptor, unlock_descriptor
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["CAN_LOCK", "folder_locked", "locked"]
 
@@ -28,14 +29,14 @@ def locked(fd: int, timeout: float) -> Iterator[None]:
         yield
         return
     deadline = time.monotonic() + timeout
-    while not lock_descriptor(fd, blocking=False):
+    while not _try_lock(fd):
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked")
         time.sleep(POLL)
     try:
         yield
     finally:
-        unlock_descriptor(fd)
+        _unlock(fd)
 
 
 @contextmanager
@@ -50,3 +51,18 @@ def folder_locked(folder: Path, timeout: float) -> Iterator[None]:
             yield
     finally:
         os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    # flock(2), as filelock has it, whose import takes as long as that of pydantic-settings.
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise
+    return True
+
+
+def _unlock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_UN)

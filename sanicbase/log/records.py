@@ -1,5 +1,5 @@
-"""Log records as the calling thread hands them over: nothing in them can change any more, and nothing is formatted yet
-that the writing thread can format."""
+"""Log records as the calling thread queues them: immutable, and formatted only where the writing thread could not do
+it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _STANDARD_NAMES = logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() 
 _STANDARD_COUNT = len(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 
 AccessRecord = tuple[float, str, str, str, int, int | None, float, Context]
-"""An answered request: time, address, method, path, status, bytes, milliseconds, context. A plain tuple, because each
+"""An answered request: time, address, method, path, status, bytes, milliseconds, context. A plain tuple, because every
 request creates one."""
 
 
 class PreparedRecord(NamedTuple):
-    """One call of a logger."""
+    """One logging call."""
 
     created: float
     level: int

@@ -24,7 +24,7 @@ LOCK_TIMEOUT = 600.0  # seconds that another process may take for the same work
 
 
 class Retention:
-    """Compresses and deletes rotated files in a thread of its own. Of several processes only one does so at a time.
+    """Compresses and deletes rotated files in a separate thread. Only one process does so at a time.
 
     When a process is killed in the middle, the next run cleans up after it.
     """
@@ -48,7 +48,7 @@ class Retention:
         return cls(files, keep=config.LOG_KEEP, days=config.LOG_KEEP_DAYS, compress=config.LOG_COMPRESS)
 
     def start(self) -> None:
-        """Have the rules applied in the background. Does not wait."""
+        """Apply the rules in the background. Does not wait."""
         with self._lock:
             self._requested = True
             if self._thread is None:

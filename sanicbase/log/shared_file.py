@@ -1,7 +1,7 @@
 """A file that any number of processes append to, and that any of them may rotate.
 
-A process writes while it holds the lock of the very file that the path names, and only the holder of that lock may
-rename the file. So nothing is written to a file after it was renamed, and it can be compressed at once.
+A process writes while it holds the lock of the file that the path currently names, and only the holder of that lock may
+rename the file. Nothing is therefore written to a file after it was renamed, and it can be compressed immediately.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if sys.platform != "win32":
 __all__ = ["check_descriptor_limit", "descriptor_limit", "required_descriptors"]
 
 BASE = 64  # for the libraries, the logs, a connection to each store, and a few clients
-PER_WORKER = 2  # in the main process: its channel and its sentinel
+PER_WORKER = 3  # in the main process: its channel, its sentinel, and its metrics
 REMEDY = "Raise the limit: `ulimit -n 4096` in the shell, or LimitNOFILE=4096 in the systemd unit."
 
 

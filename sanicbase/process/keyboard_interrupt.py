@@ -10,6 +10,7 @@ the service raises it before it starts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 __all__ = ["raise_keyboard_interrupt"]
 
@@ -23,11 +24,16 @@ def raise_keyboard_interrupt() -> None:
         raise KeyboardInterrupt
 
 
-def _remember(unraisable: sys.UnraisableHookArgs) -> None:
+def _remember(
+    unraisable: sys.UnraisableHookArgs,
+    # As defaults, because the interpreter empties this module at its end, before the last finalizers are called.
+    dropped: list[bool] = _dropped,
+    otherwise: Callable[[sys.UnraisableHookArgs], object] = sys.__unraisablehook__,
+) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _dropped.append(True)
+        dropped.append(True)
     else:
-        sys.__unraisablehook__(unraisable)
+        otherwise(unraisable)
 
 
 if sys.unraisablehook is sys.__unraisablehook__:  # else a debugger or a test has installed its own

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.managers import SyncManager
 
-__all__ = ["die_with_parent", "managers_die_with_parent"]
+__all__ = ["die_with", "die_with_parent", "managers_die_with_parent"]
 
 PR_SET_PDEATHSIG = 1
 POLL = 0.5  # seconds, where the kernel has no parent-death signal
@@ -33,6 +33,17 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     elif parent is None:
         threading.Thread(target=_watch, args=(os.getppid(),), name="parent", daemon=True).start()
+
+
+def die_with(parent: int) -> None:
+    """Have this process killed when its parent, which was started with that pid, is gone; for other children than those
+    of multiprocessing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    else:
+        threading.Thread(target=_watch, args=(parent,), name="parent", daemon=True).start()
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def managers_die_with_parent() -> None:

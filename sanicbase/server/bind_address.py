@@ -1,4 +1,4 @@
-"""The address that an app binds."""
+"""The address that an app binds to."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from sanic import Blueprint
 
 from sanicbase.config import Config
 from sanicbase.errors import ResourceError
+from sanicbase.i18n import gettext as _
+from sanicbase.metrics.endpoint import MetricsAddress
 from sanicbase.server.port_owner import port_owner
 
-__all__ = ["AppKind", "BindAddress", "app_kind", "bind_address"]
+__all__ = ["AppKind", "BindAddress", "app_kind", "bind_address", "metrics_address"]
 
 AppKind = Literal["http", "ws"]
 
@@ -35,23 +37,30 @@ class BindAddress:
         Raises ResourceError; when the port is in use, its message names the process that owns it.
         """
         try:
-            family, *_ = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            family = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0][0]
             bound = socket.socket(family, socket.SOCK_STREAM)
         except OSError as exc:
-            raise ResourceError(self._error(str(exc.strerror), "Correct HOST")) from exc
+            raise ResourceError(self._error(str(exc.strerror), _("Correct {setting}", setting="HOST"))) from exc
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((self.host, self.port))
         except OSError as exc:
             bound.close()
-            remedy = f"Set {self.setting}"
+            remedy = _("Set {setting}", setting=self.setting)
             if exc.errno == errno.EADDRINUSE:
-                remedy = f"Stop {port_owner(self.port) or 'the process that uses it'}, or set {self.setting}"
+                owner = port_owner(self.port) or _("the process that uses it")
+                remedy = _("Stop {process}, or set {setting}", process=owner, setting=self.setting)
             raise ResourceError(self._error(str(exc.strerror), remedy)) from exc
         return bound
 
     def _error(self, cause: str, remedy: str) -> str:
-        return f"Cannot listen on {self.host}:{self.port}: {cause}. {remedy}."
+        return _(
+            "Cannot listen on {host}:{port}: {cause}. {remedy}.",
+            host=self.host,
+            port=self.port,
+            cause=cause,
+            remedy=remedy,
+        )
 
 
 def app_kind(blueprints: Sequence[Blueprint]) -> AppKind:
@@ -64,3 +73,10 @@ def bind_address(config: Config, kind: AppKind) -> BindAddress:
     """The address of an app of that kind, by the settings."""
     port = config.HTTP_PORT if kind == "http" else config.WS_PORT
     return BindAddress(config.HOST, port, f"{config.env_prefix()}{kind.upper()}_PORT", config.WORKERS)
+
+
+def metrics_address(config: Config, kind: AppKind) -> MetricsAddress | None:
+    """The address at which the metrics of an app of that kind are served; None where they are off."""
+    port = config.HTTP_METRICS_PORT if kind == "http" else config.WS_METRICS_PORT
+    setting = f"{config.env_prefix()}{kind.upper()}_METRICS_PORT"
+    return MetricsAddress(config.METRICS_HOST, port, setting, config.METRICS_TOKEN) if port else None

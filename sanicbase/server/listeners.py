@@ -20,7 +20,7 @@ MainProcessEvent = Literal[
 
 
 async def call_listeners(app: App, event: MainProcessEvent, **values: object) -> None:
-    """Call the app's listeners of an event, one after the other, in the order of their registration.
+    """Call the app's listeners of an event one after another, in the order of their registration.
 
     A listener takes the app, or the app and the loop, and then `values` as keyword arguments. An exception of a
     listener is raised, and the listeners after it are not called.

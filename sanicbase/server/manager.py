@@ -1,4 +1,4 @@
-"""`app.manager` in the main process: the processes that a service runs beside its workers."""
+"""`app.manager` in the main process: the processes that a service runs in addition to its workers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Manager(WorkerManager):
         _signal(self, signal.SIGKILL)
 
     async def end(self, seconds: float) -> None:
-        """Stop all managed processes, and kill those that take longer than so many seconds."""
+        """Stop all managed processes, and kill those that take longer than that many seconds."""
         WorkerManager.shutdown(self)
         deadline = time.monotonic() + seconds
         while self._alive() and time.monotonic() < deadline:  # noqa: ASYNC110  (Sanic exposes no sentinel to wait for)
@@ -85,7 +85,8 @@ class Manager(WorkerManager):
 
 
 def stop_while_starting(manager: WorkerManager, timeout: float) -> None:
-    """Make Sanic's own manager stop when a signal comes before all workers are up; it would wait for them for ever.
+    """Make Sanic's own manager stop when a signal arrives before all workers are up; otherwise it would wait for them
+    forever.
 
     A worker that does not handle SIGTERM yet is ended by it at once; the others drain for at most `timeout` seconds.
     """

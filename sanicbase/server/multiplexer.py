@@ -47,8 +47,8 @@ class Multiplexer(WorkerMultiplexer):
     def scale(self, num_workers: int) -> NoReturn:
         raise NotImplementedError(
             _(
-                "app.m.scale does not exist under serve(): the number of workers is fixed at the start. Set WORKERS "
-                "and restart the service."
+                "app.m.scale does not exist under serve(): the number of workers is fixed at startup. Set "
+                "WORKERS and restart the service."
             )
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from sanicbase.i18n import gettext as _
+
 __all__ = ["is_owned_by", "port_owner"]
 
 LISTEN = "0A"  # TCP_LISTEN in /proc/net/tcp, see proc(5)
@@ -18,7 +20,7 @@ def port_owner(port: int) -> str | None:
     """
     for process in _owners(port):
         with suppress(OSError):  # the process has just ended
-            return f"process {process.name} ({_command(process)[:80]})"
+            return _("process {id} ({command})", id=process.name, command=_command(process)[:80])
     return None
 
 

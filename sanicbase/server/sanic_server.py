@@ -1,7 +1,7 @@
 """Sanic's server of an app, in the running event loop, with the state that Sanic's own workers have.
 
-`Sanic.create_server` leaves the app without `app.state.server_info`: then `app.loop` raises, `app.add_task` waits for a
-start that is over, and every response has an empty Alt-Svc header.
+`Sanic.create_server` leaves the app without `app.state.server_info`: `app.loop` then raises an exception,
+`app.add_task` waits for a start that is over, and every response has an empty Alt-Svc header.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ async def create_server(app: App, address: BindAddress, bound: socket.socket) ->
 
 
 async def cancel_tasks(app: App, seconds: float) -> int:
-    """Cancel the tasks of `app.add_task` and wait for them; returns how many still run after so many seconds.
+    """Cancel the tasks of `app.add_task` and wait for them; returns how many still run after that many seconds.
 
-    `app.shutdown_tasks` cancels them too, but it can wait only in a loop that does not run.
+    `app.shutdown_tasks` also cancels them, but can wait for them only in a loop that is not running.
     """
     app.shutdown_tasks(0)
     running = [task for task in app.tasks if not task.done()]

@@ -8,13 +8,23 @@ import multiprocessing
 import os
 import socket
 import sys
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from itertools import chain
 
+from sanic import Sanic
+
+from sanicbase.alerts.dispatcher import Dispatcher, open_alerts
 from sanicbase.errors import ResourceError, SanicBaseError
+from sanicbase.metrics.collection import Collection
+from sanicbase.metrics.endpoint import open_metrics
 from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
 from sanicbase.process.signals import cancel_on_signal
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.context import App
+from sanicbase.server.launcher import Launcher
 from sanicbase.server.listeners import call_listeners
 from sanicbase.server.manager import Manager
 from sanicbase.server.sanic_server import prepare
@@ -46,23 +56,42 @@ def serve(app: App) -> None:
         refuse_unsupported(app)
         multiprocessing.set_start_method("spawn", force=True)  # Sanic's; else a Lock in shared_ctx reaches no worker
         with check_descriptor_limit(workers=app.ctx.bind_address.workers):
-            asyncio.run(_serve(app, Notifier.of(os.environ)))
+            notifier = Notifier.of(os.environ)
+            prepare = partial(import_models, app.name)
+            with Launcher(prepare, forks=app.ctx.config.FORK_WORKERS) as launcher:  # before anything is opened
+                asyncio.run(_serve(app, launcher, notifier))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     except asyncio.CancelledError:  # stopped during the start
         return
 
 
-async def _serve(app: App, notifier: Notifier) -> None:
+def import_models(name: str) -> None:
+    """Import the models and the database engines of an app, which Tortoise would import in each worker.
+
+    Import errors are reported when the databases are opened.
+    """
+    app: App = Sanic.get_app(name)
+    with suppress(Exception):
+        settings = app.ctx.config.tortoise()
+        engines = [connection["engine"] for connection in settings["connections"].values()]
+        for module in (*engines, *chain.from_iterable(options["models"] for options in settings["apps"].values())):
+            import_module(module)
+
+
+async def _serve(app: App, launcher: Launcher, notifier: Notifier) -> None:
     received = cancel_on_signal()
     app.ctx.handles_signals = True
+    app.ctx.launcher = launcher
     with app.ctx.bind_address.bind() as bound:
         prepare(app, app.ctx.bind_address, bound)
         try:
             await _start(app)
-            if received:  # the cancellation came at the end of the start and had nothing left to cancel
+            if received:  # the cancellation arrived at the end of the start and had nothing left to cancel
                 raise asyncio.CancelledError
-            await _supervise(app, bound, notifier)
+            hook, address = app.ctx.alert_hook, app.ctx.metrics_address
+            async with open_metrics(address) as metrics, open_alerts(hook, app.name) as alerts:
+                await _supervise(app, bound, launcher, notifier, metrics, alerts)
         finally:
             await _stop(app)
 
@@ -71,7 +100,7 @@ async def _start(app: App) -> None:
     try:
         await call_listeners(app, "main_process_start")
     except (SanicBaseError, SystemExit):
-        # A signal to all processes also ends the embedded Valkey, and may reach the event loop only after that.
+        # A signal to all processes also ends the embedded Valkey, and may reach the event loop only afterwards.
         await asyncio.sleep(SIGNAL_DELAY)
         raise
 
@@ -83,7 +112,14 @@ async def _stop(app: App) -> None:
         app.ctx.stop_main_process()  # also when a listener fails
 
 
-async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None:
+async def _supervise(
+    app: App,
+    bound: socket.socket,
+    launcher: Launcher,
+    notifier: Notifier,
+    metrics: Collection | None,
+    alerts: Dispatcher | None,
+) -> None:
     config = app.ctx.config
     timeouts = Timeouts(
         start=config.START_TIMEOUT,
@@ -94,7 +130,7 @@ async def _supervise(app: App, bound: socket.socket, notifier: Notifier) -> None
     app._manager = manager = Manager()  # noqa: SLF001  (Sanic's own launchers put it there, and `app.manager` reads it)
     await call_listeners(app, "main_process_ready")
     bound.listen(app.ctx.bind_address.backlog)
-    supervisor = Supervisor(app, bound, manager, timeouts, notifier)
+    supervisor = Supervisor(app, bound, manager, launcher, timeouts, notifier, metrics, alerts)
     try:
         await supervisor.run(lambda: logger.info("%s is serving.", app.name))
     except WorkerFailed as exc:

@@ -15,11 +15,19 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sanicbase.alerts import report_begun, report_ended
+from sanicbase.alerts.dispatcher import Dispatcher
+from sanicbase.metrics.collection import Collection
+from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.channel import RESTART, TERMINATE
 from sanicbase.server.context import App
+from sanicbase.server.launcher import Launcher
 from sanicbase.server.listeners import MainProcessEvent, call_listeners
 from sanicbase.server.manager import Manager
+from sanicbase.server.metrics import RELOADS, RESTARTS, WorkerState, set_worker_gauges
+from sanicbase.server.recycling import RECYCLED, WorkerLimits
+from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker_process import Worker, WorkerFailed
 
 __all__ = ["Supervisor", "Timeouts"]
@@ -28,9 +36,11 @@ logger = logging.getLogger("sanicbase.app")
 
 FIRST_DELAY = 0.1  # seconds before a worker is restarted; doubles while workers die soon after their start
 MAX_DELAY = 30.0
+LOOPING_DELAY = 0.4  # seconds; the delay before the third restart in a row, which is an alert
 STABLE = 10.0  # seconds after which a worker's end resets the delay
 SAME_STOP = 1.0  # seconds; a second signal that comes sooner belongs to the same stop
 SIGNAL_DELAY = 0.5  # seconds in which a signal that ended a worker reaches this process, too
+RETRY_DELAY = 10.0  # seconds until a worker that could not be replaced is replaced again
 CHECK_INTERVAL = 1.0  # seconds between two checks of the heartbeats
 
 
@@ -45,24 +55,36 @@ class Timeouts:
 
 
 class Supervisor:
-    """Runs the workers of the app, and the manager's processes beside them, until it is stopped.
+    """Runs the workers of the app, and the manager's processes, until it is stopped.
 
     A worker that dies or sends no heartbeat is replaced after a delay, which grows while workers die soon after their
     start. SIGHUP replaces all workers one by one; each new one is ready before the old one stops. SIGTERM and SIGINT
     stop all; a second signal kills them. The notifier reports each of these.
 
-    The first workers and those of a reload are ready only when all resources answer, because their settings may be
-    wrong. A replacement of a dead worker does not wait for that: otherwise nothing would serve during an outage.
+    The first workers and those of a reload are ready only when all resources respond, because their settings may be
+    wrong. A worker that replaces a dead one does not wait for that; otherwise nothing would serve during an outage.
     """
 
     def __init__(
-        self, app: App, bound: socket.socket, manager: Manager, timeouts: Timeouts, notifier: Notifier
+        self,
+        app: App,
+        bound: socket.socket,
+        manager: Manager,
+        launcher: Launcher,
+        timeouts: Timeouts,
+        notifier: Notifier,
+        metrics: Collection | None = None,
+        alerts: Dispatcher | None = None,
     ) -> None:
         self._app = app
         self._bound = bound
         self._manager = manager
+        self._launcher = launcher
         self._timeouts = timeouts
         self._notifier = notifier
+        self._metrics = metrics
+        self._alerts = alerts
+        self._looping: set[int] = set()  # slots whose workers keep ending
         self._count = app.ctx.bind_address.workers
         self._slots: list[Worker] = []
         self._alive: set[Worker] = set()
@@ -72,6 +94,8 @@ class Supervisor:
         self._stop_requested = asyncio.Event()
         self._stop_requested_at = 0.0
         self._failed: BaseException | None = None
+        if metrics is not None:
+            metrics.update_with(self._set_gauges)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Return when every worker has ended. Raises WorkerFailed when one of the first workers fails to start."""
@@ -84,6 +108,8 @@ class Supervisor:
                 for slot in range(self._count):
                     self._create_task(self._keep_alive(slot))
                 self._create_task(self._check_heartbeats())
+                if WorkerLimits.of(self._app.ctx.config) is not None:
+                    self._create_task(self._recycle())
                 await self._stop_requested.wait()
         finally:
             self._notifier.stopping("The workers drain.")
@@ -110,7 +136,8 @@ class Supervisor:
     async def _start(self) -> bool:
         """Start the first workers; returns False when a stop was requested before they were ready."""
         self._manager.start()
-        self._slots = [self._spawn(number, check=True) for number in range(self._count)]
+        self._launcher.log_fallback()
+        self._slots = [await self._spawn(number, check=True) for number in range(self._count)]
         all_ready = asyncio.gather(*(worker.ready(self._timeouts.start) for worker in self._slots))
         stop = asyncio.ensure_future(self._stop_requested.wait())
         try:
@@ -129,6 +156,7 @@ class Supervisor:
     async def _keep_alive(self, slot: int) -> None:
         """Keep one slot occupied: when its worker ends, start another one."""
         delay = FIRST_DELAY
+        loop = asyncio.get_running_loop()
         while True:
             worker = self._slots[slot]
             reason = await worker.ended()
@@ -136,13 +164,31 @@ class Supervisor:
                 continue
             delay = FIRST_DELAY if time.monotonic() - worker.started_at > STABLE else min(delay * 2, MAX_DELAY)
             logger.error("Worker %d [%d] %s. It is restarted in %.1f s.", slot, worker.pid, reason, delay)
+            RESTARTS.inc(str(slot))
+            if delay >= LOOPING_DELAY:
+                self._looping.add(slot)
+                report_begun("worker", str(slot), f"Worker {slot} keeps ending: it {reason}.")
             self._notifier.status(self._serving())
             await asyncio.sleep(delay)
+            if self._slots[slot] is not worker:  # a reload has replaced it meanwhile
+                continue
             with suppress(WorkerFailed):  # the next round logs it and tries again
-                self._slots[slot] = worker = self._spawn(slot, check=False)
+                new = await self._spawn(slot, check=False)
+                if self._slots[slot] is not worker:
+                    await self._end(new)
+                    continue
+                self._slots[slot] = worker = new
                 await self._ready(worker)
                 logger.info("Worker %d [%d] is serving.", slot, worker.pid)
+                loop.call_later(STABLE, self._note_stable, worker)
                 self._notifier.status(self._serving())
+
+    def _note_stable(self, worker: Worker) -> None:
+        """A worker has been serving for a while, unless it has ended."""
+        slot = worker.number
+        if slot in self._looping and self._slots[slot] is worker and worker.is_serving:
+            self._looping.discard(slot)
+            report_ended("worker", str(slot), f"Worker {slot} is serving.")
 
     def _handle_request(self, request: bytes) -> None:
         """Handle a request that a worker has sent through `app.m`."""
@@ -159,12 +205,13 @@ class Supervisor:
 
     async def _restart(self, worker: Worker) -> None:
         async with self._replace_lock:
-            if self._slots[worker.number] is worker:  # else it was replaced in the meantime
+            if self._slots[worker.number] is worker and await self._import_code():  # else it was replaced already
                 await self._replace(worker.number)
 
     async def _reload(self) -> None:
         self._notifier.reloading("Reloading the workers.")
         replaced = await self._replace_all()
+        RELOADS.inc("succeeded" if replaced else "failed")
         self._notifier.ready(self._serving() if replaced else f"The last reload failed. {self._serving()}")
 
     async def _replace_all(self) -> bool:
@@ -172,12 +219,23 @@ class Supervisor:
         if not await self._call_listeners("before_reload_trigger"):
             return False
         async with self._replace_lock:
+            if not await self._import_code():
+                return False
             for slot in range(self._count):
                 if not await self._replace(slot):
                     return False
         self._manager.restart()
         logger.info("Reloaded.")
         return await self._call_listeners("after_reload_trigger", changed=set())  # which files is unknown
+
+    async def _import_code(self) -> bool:
+        """Let the next workers run the current code; returns False when it cannot be imported."""
+        try:
+            await self._launcher.renew(self._timeouts.start)
+        except TemplateFailed as exc:
+            logger.error("The new template process failed: %s. The old workers keep serving.", exc)  # noqa: TRY400
+            return False
+        return True
 
     async def _call_listeners(self, event: MainProcessEvent, **values: object) -> bool:
         """Call the listeners of a reload; returns False when one failed, which ends only the reload."""
@@ -188,15 +246,16 @@ class Supervisor:
             return False
         return True
 
-    async def _replace(self, slot: int) -> bool:
+    async def _replace(self, slot: int, *, check: bool = True) -> bool:
         """Put a new worker into the slot, and stop the old one when it serves; returns False when it failed."""
         try:
-            new = self._spawn(slot, check=True)
+            new = await self._spawn(slot, check=check)
             await self._ready(new)
         except WorkerFailed as exc:
             logger.error("The new worker %d failed: %s. The old workers keep serving.", slot, exc)  # noqa: TRY400
             return False
         old, self._slots[slot] = self._slots[slot], new
+        asyncio.get_running_loop().call_later(STABLE, self._note_stable, new)
         await self._end(old)
         return True
 
@@ -219,6 +278,24 @@ class Supervisor:
                     logger.error("Worker %d [%d] sent no heartbeat and is killed.", worker.number, worker.pid)
                     worker.kill()
 
+    async def _recycle(self) -> None:
+        """Replace workers that have reached a limit, one after the other."""
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL)
+            for worker in list(self._slots):
+                if worker.is_serving and (limit := worker.limit_exceeded()) is not None:
+                    await self._recycle_one(worker, *limit)
+
+    async def _recycle_one(self, worker: Worker, limit: str, description: str) -> None:
+        async with self._replace_lock:
+            if self._slots[worker.number] is not worker or not worker.is_serving:
+                return
+            logger.info("Worker %d [%d] %s and is replaced.", worker.number, worker.pid, description)
+            if await self._replace(worker.number, check=False):
+                RECYCLED.inc(limit)
+                return
+        await asyncio.sleep(RETRY_DELAY)
+
     async def _stop_all(self) -> None:
         self._bound.close()  # the workers close theirs: new connections are refused, not left waiting
         for task in self._tasks:
@@ -238,15 +315,39 @@ class Supervisor:
             worker.kill()
             await worker.ended()
 
-    def _spawn(self, number: int, *, check: bool) -> Worker:
-        worker = Worker(number, self._app, self._bound, self._handle_request, check=check)
+    async def _spawn(self, number: int, *, check: bool) -> Worker:
+        try:
+            await self._launcher.replace_ended(self._timeouts.start)
+        except TemplateFailed as exc:
+            raise WorkerFailed(f"could not be forked: the new template process {exc}") from exc
+        metrics = self._metrics.new() if self._metrics is not None else None
+        try:
+            worker = Worker(
+                number, self._app, self._bound, self._launcher, self._handle_request, check=check, metrics=metrics,
+                on_report=self._alerts.receive if self._alerts is not None else None,
+            )  # fmt: skip
+        except WorkerFailed:
+            self._keep_metrics(metrics)
+            raise
+        if metrics is not None:
+            metrics.release_descriptor()
         self._alive.add(worker)
-        self._create_task(self._forget(worker))
+        self._create_task(self._forget(worker, metrics))
         return worker
 
-    async def _forget(self, worker: Worker) -> None:
+    async def _forget(self, worker: Worker, metrics: SharedValues | None) -> None:
         await worker.ended()
         self._alive.discard(worker)
+        self._keep_metrics(metrics)
+        if self._alerts is not None:
+            self._alerts.process_ended(worker.pid)
+
+    def _keep_metrics(self, metrics: SharedValues | None) -> None:
+        if self._metrics is not None and metrics is not None:
+            self._metrics.ended(metrics)
+
+    def _set_gauges(self) -> None:
+        set_worker_gauges(WorkerState(worker.number, worker.pid, worker.is_serving) for worker in self._slots)
 
     def _create_task(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -255,7 +356,7 @@ class Supervisor:
         return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        """When the supervisor itself fails, workers must not run unsupervised: stop the service and log the error."""
+        """If the supervisor itself fails, stop the service and log the error: workers must not run unsupervised."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.critical("The supervisor failed: the service stops.", exc_info=error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -14,14 +15,19 @@ from multiprocessing.connection import Connection
 from sanic import Sanic
 from sanic.server.async_server import AsyncioServer
 
+from sanicbase.alerts.reporting import send_reports_to
 from sanicbase.errors import SanicBaseError
 from sanicbase.log import flush_logging
+from sanicbase.metrics.instruments import count_into, is_counting
+from sanicbase.metrics.sampling import sample
+from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.process.parent import die_with_parent
 from sanicbase.server.bind_address import BindAddress
-from sanicbase.server.channel import ALIVE, FAILED, READY, send
+from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, send
 from sanicbase.server.context import App
 from sanicbase.server.multiplexer import Multiplexer
 from sanicbase.server.sanic_server import cancel_tasks, create_server
+from sanicbase.server.template import name_process
 
 __all__ = ["run_worker"]
 
@@ -31,7 +37,7 @@ HEARTBEAT = 1.0  # seconds
 IDLE_TIMEOUT = 1.0  # seconds in which an idle client may send one more request, whose response closes the connection
 POLL = 0.02  # seconds
 CANCEL_TIMEOUT = 1.0  # seconds that cancelled tasks have at least, even when the requests took the whole grace period
-FINISH_START = 2.0  # seconds that a start may still take after a stop, at most half of the grace period
+FINISH_START = 2.0  # seconds that a start may still take after a stop was requested, at most half of the grace period
 
 
 def run_worker(
@@ -41,23 +47,32 @@ def run_worker(
     shared: Mapping[str, object],
     channel: Connection[bytes, bytes],
     check: bool,
+    metrics: SharedValues | None,
 ) -> None:
     """Serve the app of that name on a listening socket until SIGTERM. The target of a child process.
 
-    The child has imported the launch file, which created the app again. `shared` becomes its `app.shared_ctx`. Without
-    `check` it serves even when a database or a Redis does not answer.
+    The child, or the template that it is forked from, has imported the launch file, which created the app. `shared`
+    becomes its `app.shared_ctx`. Without `check` it serves even when a database or a Redis does not respond. It counts
+    into `metrics`.
     """
     die_with_parent()
+    count_into(metrics)
+    worker_name = multiprocessing.current_process().name
+    name_process(worker_name.replace("Sanic-Server-", "sanic-worker-").removesuffix("-0"))
     for number in (
         signal.SIGINT,
         signal.SIGHUP,
     ):  # a terminal sends them to all; the main process handles them
         signal.signal(number, signal.SIG_IGN)
     # As in Sanic's own workers. The main process has already printed Sanic's warning about production.
-    os.environ.update(SANIC_WORKER_PROCESS="true", SANIC_IGNORE_PRODUCTION_WARNING="true")
+    os.environ.update(
+        SANIC_WORKER_NAME=worker_name, SANIC_WORKER_PROCESS="true", SANIC_IGNORE_PRODUCTION_WARNING="true"
+    )
     try:
         app: App = Sanic.get_app(name)
         app.ctx.check = check
+        if app.ctx.alert_hook is not None:
+            send_reports_to(lambda report: send(channel, REPORT + report.to_bytes()))
         app.refresh({"shared_ctx": dict(shared)})
         app.multiplexer = Multiplexer(channel)
         app.setup_loop()
@@ -87,7 +102,7 @@ async def _serve_until_stopped(server: _Server, stop_requested: asyncio.Event) -
     """Start, serve until the stop, and drain. A stop during the start waits a short time for it and then cancels
     it; all open resources are closed."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_requested.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGHUP))  # see worker_process.py
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGHUP))  # see launcher.py
     stop = asyncio.create_task(stop_requested.wait())
     start = asyncio.create_task(server.start())
     await asyncio.wait((start, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +125,7 @@ class _Server:
         self._address = address
         self._bound = bound
         self._channel = channel
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._server: AsyncioServer
 
     @property
@@ -132,7 +147,9 @@ class _Server:
             raise
         self._app.set_serving(True)
         send(self._channel, READY)
-        self._heartbeat = asyncio.create_task(self._send_heartbeats())
+        self._tasks.append(asyncio.create_task(self._send_heartbeats()))
+        if is_counting():
+            self._tasks.append(asyncio.create_task(sample()))
 
     async def drain(self) -> None:
         """Accept no more connections, close WebSockets (1001), finish requests in flight, cancel tasks, close all."""
@@ -150,8 +167,8 @@ class _Server:
             logger.warning("%d tasks outlasted GRACEFUL_SHUTDOWN_TIMEOUT and are abandoned.", unfinished)
         self._app.set_serving(False)
         await self._server.after_stop()
-        if self._heartbeat:
-            self._heartbeat.cancel()
+        for task in self._tasks:
+            task.cancel()
         logger.info("All resources are closed.")
         flush_logging()
 
@@ -179,5 +196,5 @@ class _Server:
 
     async def _send_heartbeats(self) -> None:
         while True:
-            send(self._channel, ALIVE)
+            send(self._channel, ALIVE + b"%d" % self._app.ctx.requests_served)
             await asyncio.sleep(HEARTBEAT)

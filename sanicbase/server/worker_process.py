@@ -1,46 +1,60 @@
-"""A worker process, as the main process starts, watches and stops it."""
+"""A worker process, which the main process starts, monitors and stops."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnProcess
+from multiprocessing import Pipe
+from multiprocessing.process import BaseProcess
 from pickle import PicklingError
 
-from sanicbase.server.channel import FAILED, READY, RESTART, TERMINATE
+from sanicbase.alerts.reporting import Report
+from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, RESTART, TERMINATE
 from sanicbase.server.context import App
+from sanicbase.server.launcher import Launcher, describe_end
+from sanicbase.server.recycling import WorkerLimits
+from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker import run_worker
 
 __all__ = ["Worker", "WorkerFailed"]
 
-# A spawned child imports the launch file again: it runs the current code, and inherits no locks of its parent.
-_spawn = multiprocessing.get_context("spawn")
-
 
 class WorkerFailed(Exception):
-    """A worker ended, or was not ready in time. The message is its own or tells its exit code."""
+    """A worker ended, or was not ready in time. The message is the worker's own, or contains its exit code."""
 
 
 class Worker:
     """A worker process. The supervisor owns it and calls all methods in its event loop.
 
-    With `check` it is ready only when all resources answer.
+    With `check` it is ready only when all resources respond. It counts into `metrics`, and
+    `on_report` is called with each of its reports and its pid.
     """
 
     def __init__(
-        self, number: int, app: App, bound: socket.socket, on_request: Callable[[bytes], None], *, check: bool
+        self,
+        number: int,
+        app: App,
+        bound: socket.socket,
+        launcher: Launcher,
+        on_request: Callable[[bytes], None],
+        *,
+        check: bool,
+        metrics: SharedValues | None = None,
+        on_report: Callable[[Report, int], None] | None = None,
     ) -> None:
         self.number = number
+        self.requests = 0
+        """How many requests it has served, where WORKER_MAX_REQUESTS is set."""
         self.name = f"Sanic-Server-{number}-0"  # as Sanic's manager names its workers
         self._on_request = on_request
+        self._on_report = on_report
+        self._limits = WorkerLimits.of(app.ctx.config)
         self._stop_requested = False
         self.started_at = self._last_heartbeat = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -48,16 +62,11 @@ class Worker:
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._reason = ""
         self._exit_code = 0
-        self._channel, worker_end = _spawn.Pipe(duplex=False)
-        self._process = _spawn.Process(
-            target=run_worker,
-            args=(app.name, app.ctx.bind_address, bound, app.shared_ctx.__dict__, worker_end, check),
-            name=self.name,
-            daemon=True,
-        )
-        self._start()
+        self._channel, worker_end = Pipe(duplex=False)
+        with worker_end:
+            arguments = (app.name, app.ctx.bind_address, bound, app.shared_ctx.__dict__, worker_end, check, metrics)
+            self._process = self._start(launcher, arguments)
         self.pid = self._process.pid or 0
-        worker_end.close()
         self._loop.add_reader(self._channel.fileno(), self._read)
         self._loop.add_reader(self._process.sentinel, self._note_end)
 
@@ -93,6 +102,12 @@ class Worker:
         self._read()
         return time.monotonic() - self._last_heartbeat
 
+    def limit_exceeded(self) -> tuple[str, str] | None:
+        """The limit that it has reached, and a description; None when it has reached none."""
+        if self._limits is None:
+            return None
+        return self._limits.exceeded(self.pid, requests=self.requests, age=time.monotonic() - self.started_at)
+
     def stop(self) -> None:
         """Let it drain and end. A worker that is still importing ends at once."""
         self._stop_requested = True
@@ -102,10 +117,12 @@ class Worker:
         """Kill it."""
         self._signal(signal.SIGKILL)
 
-    def _start(self) -> None:
+    def _start(self, launcher: Launcher, arguments: tuple[object, ...]) -> BaseProcess:
         with _worker_name(self.name):
             try:
-                _start_with_signals_blocked(self._process)
+                return launcher.start(target=run_worker, args=arguments, name=self.name, daemon=True)
+            except TemplateFailed as exc:
+                raise WorkerFailed(f"could not be forked: {exc}") from exc
             except (AttributeError, PicklingError, RuntimeError, TypeError) as exc:
                 raise WorkerFailed(
                     f"cannot receive app.shared_ctx ({type(exc).__name__}: {exc}). Store only objects of "
@@ -134,6 +151,11 @@ class Worker:
             self._ready.set_result(None)
         elif message.startswith(FAILED):
             self._reason = message.removeprefix(FAILED).decode(errors="replace")
+        elif message.startswith(ALIVE):
+            self.requests = int(message.removeprefix(ALIVE) or 0)
+        elif message.startswith(REPORT):
+            if self._on_report is not None:
+                self._on_report(Report.from_bytes(message.removeprefix(REPORT)), self.pid)
         elif message.startswith((RESTART, TERMINATE)):
             self._on_request(message)
 
@@ -144,7 +166,7 @@ class Worker:
         self._channel.close()
         self._process.join()
         self._exit_code = self._process.exitcode or 0
-        reason = self._reason or _describe(self._exit_code)
+        reason = self._reason or describe_end(self._exit_code)
         self._process.close()
         if not self._ready.done():
             self._ready.set_exception(WorkerFailed(reason))
@@ -160,26 +182,3 @@ def _worker_name(name: str) -> Iterator[None]:
         yield
     finally:
         del os.environ["SANIC_WORKER_NAME"]
-
-
-def _start_with_signals_blocked(process: SpawnProcess) -> None:
-    """Start a process with the signals blocked that a terminal sends to all processes. The main process handles them.
-
-    SIGTERM is not blocked. A worker that does not handle it yet has opened nothing, so the kernel may end it at once,
-    and a stop does not wait for imports.
-    """
-    if sys.platform == "win32":
-        process.start()
-        return
-    resource_tracker.ensure_running()  # which would inherit the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _describe(exit_code: int) -> str:
-    if exit_code < 0:
-        return f"was killed by {signal.Signals(-exit_code).name}"
-    return f"ended with status {exit_code}"

@@ -17,7 +17,9 @@ import httpx
 import pytest
 
 from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.testing.service import NO_CERTIFICATES
 from sanicbase.valkey.embedded import EmbeddedValkey
+from tests.preloaded import PreloadedService
 
 ROOT = Path(__file__).parents[2]
 CURL = re.compile(r"^curl .*\\\n.*$", re.MULTILINE)
@@ -25,6 +27,7 @@ CURL = re.compile(r"^curl .*\\\n.*$", re.MULTILINE)
 # What the service lacks, for it fails at nothing and is never slow.
 PROBE = """
 import asyncio
+import subprocess
 from sanic import Blueprint, text
 from sanicbase import create_app, serve
 from xi_test.config import config
@@ -36,6 +39,10 @@ probe = Blueprint("probe")
 @probe.get("/boom")
 async def boom(request):
     raise RuntimeError("geheim")
+
+@probe.get("/environment")
+async def environment(request):
+    return text(subprocess.run(["env"], capture_output=True, text=True).stdout)
 
 @probe.get("/slow")
 async def slow(request):
@@ -60,9 +67,10 @@ class Project:
             shutil.copy(launch_file, directory)
         (directory / "http_probe.py").write_text(PROBE)
 
-    def service(self, name: str = "http_xi_test", **options: Any) -> ServiceProcess:
-        """The process of a launch file, not started yet."""
-        return ServiceProcess(self.directory / f"{name}.py", cwd=self.directory, **options)
+    def service(self, name: str = "http_xi_test", *, cold: bool = False, **options: Any) -> ServiceProcess:
+        """The process of a launch file, not started yet; a `cold` one imports everything itself, as at its users'."""
+        kind = ServiceProcess if cold else PreloadedService
+        return kind(self.directory / f"{name}.py", cwd=self.directory, **options)
 
     @property
     def log(self) -> Path:
@@ -88,15 +96,17 @@ class Curl:
     """The line to paste that a first start prints."""
 
     def __init__(self, output: str) -> None:
-        found = CURL.search(output)
-        assert found, output
-        words = shlex.split(found[0].replace("\\\n", " "))
+        match = CURL.search(output)
+        assert match, output
+        words = shlex.split(match[0].replace("\\\n", " "))
         self.method, self.url = words[words.index("-X") + 1], words[3]
         self.body = words[words.index("-d") + 1]
         self.headers = dict(after.split(": ", 1) for word, after in pairwise(words) if word == "-H")
 
     def send(self) -> httpx.Response:
-        return httpx.request(self.method, self.url, headers=self.headers, content=self.body, trust_env=False)
+        return httpx.request(
+            self.method, self.url, headers=self.headers, content=self.body, trust_env=False, verify=NO_CERTIFICATES
+        )
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,7 @@ CASES = [
 ]
 NAMED = {case.name: case for case in CASES}
 ELSEWHERE = [NAMED[name] for name in ("postgres-closed", "redis-closed", "WS_PORT=abc", "log-dir-is-a-file", "redis-5")]
+COLD = ("postgres-closed", "WS_PORT=abc")  # one that is refused when the lifespan opens, one when the settings are read
 
 
 def old_redis(server: socket.socket) -> None:
@@ -154,9 +155,15 @@ def assert_no_secret(project: Project, output: str) -> None:
     assert all(SECRET not in text for text in (output, *logs))
 
 
+def refusing(project: Project, case: Case, env: dict[str, str], *words: str) -> ServiceProcess:
+    """The service of a case, not started yet; most begin with everything imported, and those of COLD do not."""
+    process: ServiceProcess = project.service(env=env, command=[sys.executable, *words], cold=case.name in COLD)
+    return process
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_http_refuses_with_a_sentence(project: Project, places: Any, case: Case) -> None:
-    with project.service(env=places(case.env)) as process:
+    with refusing(project, case, places(case.env), str(project.directory / "http_xi_test.py")) as process:
         assert_refused(project, process, case.sentence)
         assert len(process.output().splitlines()) <= 2, process.output()
 
@@ -166,14 +173,14 @@ def test_http_refuses_with_a_sentence(project: Project, places: Any, case: Case)
 def test_websockets_and_scripts_refuse_with_a_sentence(
     project: Project, places: Any, case: Case, launch_file: str
 ) -> None:
-    with project.service(launch_file, env=places(case.env)) as process:
+    with refusing(project, case, places(case.env), str(project.directory / f"{launch_file}.py")) as process:
         assert_refused(project, process, case.sentence)
 
 
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
 def test_sanic_command_refuses_with_a_sentence(project: Project, places: Any, case: Case) -> None:
-    command = [sys.executable, "-m", "sanic", "http_xi_test:app", "--port", str(free_port())]
-    with project.service(command=command, env=places(case.env)) as process:
+    words = ("-m", "sanic", "http_xi_test:app", "--port", str(free_port()))
+    with refusing(project, case, places(case.env), *words) as process:
         assert_refused(project, process, case.sentence)
 
 

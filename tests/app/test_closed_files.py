@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from sanicbase.testing import ServiceProcess
-from tests.powerless import powerless
+from tests.powerless import powerless, powerless_preloaded
 
 Project = Any  # a class of the conftest, which cannot be imported
 Close = Callable[[Path, int], Path]
@@ -58,17 +58,18 @@ def close() -> Iterator[Close]:
         path.chmod(mode)
 
 
-def ended(project: Project, launch_file: str = "http_xi_test", **env: str) -> list[str]:
-    """The lines of a start that is refused, without those of the log."""
+def ended(project: Project, launch_file: str = "http_xi_test", *, cold: bool = False, **env: str) -> list[str]:
+    """The lines of a start that is refused, without those of the log; a cold one imports everything itself."""
     launch = str(project.directory / f"{launch_file}.py")
-    with project.service(launch_file, env=env, command=powerless(launch)) as process:
+    command = powerless(launch) if cold else powerless_preloaded(launch)
+    with project.service(launch_file, env=env, command=command) as process:
         assert process.wait(SOON) == 1
         output = process.output()
     assert "Traceback" not in output
     return [line for line in output.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]
 
 
-def told(path: Path, done: str, modes: str) -> str:
+def message(path: Path, done: str, modes: str) -> str:
     """What is said of a path that this account cannot use."""
     if ROOT:
         return (
@@ -84,8 +85,8 @@ def says(lines: list[str], sentence: str) -> bool:
 
 
 def database(path: Path) -> Path:
-    with closing(sqlite3.connect(path)) as made:
-        made.execute("CREATE TABLE word (id INTEGER)")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE word (id INTEGER)")
     return path
 
 
@@ -95,9 +96,10 @@ def test_a_file_that_the_account_may_not_use(
     project: Project, tmp_path: Path, redis_url: str, close: Close, launch_file: str, mode: int, done: str
 ) -> None:
     file = close(database(tmp_path / "data.sqlite3"), mode)
-    lines = ended(project, launch_file, XI_TEST_DB_URL=f"sqlite://{file}", XI_TEST_REDIS_URL=redis_url)
+    env = {"XI_TEST_DB_URL": f"sqlite://{file}", "XI_TEST_REDIS_URL": redis_url}
+    lines = ended(project, launch_file, cold=mode == 0o444, **env)
     assert says(
-        lines, f"The SQLite database {file} cannot be used: |{told(file, done, 'rw')}|, or correct XI_TEST_DB_URL."
+        lines, f"The SQLite database {file} cannot be used: |{message(file, done, 'rw')}|, or correct XI_TEST_DB_URL."
     )
 
 
@@ -109,7 +111,7 @@ def test_a_folder_in_which_the_file_cannot_be_made(
     folder.mkdir()
     close(folder, mode)
     lines = ended(project, XI_TEST_DB_URL=f"sqlite://{folder}/new.sqlite3", XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, f"{told(folder, done, modes)}|, or correct XI_TEST_DB_URL.")
+    assert says(lines, f"{message(folder, done, modes)}|, or correct XI_TEST_DB_URL.")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_path_that_cannot_be_a_file(
 
 
 @pytest.mark.parametrize("name", ["xi_test.sqlite3", "xi_test.lock"])
-def test_an_embedded_file_that_somebody_else_has_made(
+def test_an_embedded_file_that_another_account_created(
     project: Project, redis_url: str, close: Close, name: str
 ) -> None:
     with project.service(env={"XI_TEST_REDIS_URL": redis_url}) as first:
@@ -135,16 +137,16 @@ def test_an_embedded_file_that_somebody_else_has_made(
         assert first.terminate() == 0
     file = close(project.directory / ".sanicbase" / name, 0o444)
     lines = ended(project, XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, told(file, "written", "rw"))
+    assert says(lines, message(file, "written", "rw"))
 
 
-def test_a_lock_of_the_embedded_valkey_that_somebody_else_has_made(project: Project, close: Close) -> None:
+def test_a_lock_of_the_embedded_valkey_that_another_account_created(project: Project, close: Close) -> None:
     folder = project.directory / ".sanicbase"
     folder.mkdir(mode=0o700)
     (folder / "valkey.lock").write_text("")
     file = close(folder / "valkey.lock", 0o444)
     lines = ended(project)
-    assert says(lines, f"The embedded Valkey cannot run: |{told(file, 'written', 'rw')}|XI_TEST_REDIS_URL")
+    assert says(lines, f"The embedded Valkey cannot run: |{message(file, 'written', 'rw')}|XI_TEST_REDIS_URL")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_a_project_in_which_no_private_folder_can_be_made(project: Project, clos
     close(project.directory, 0o555)
     lines = ended(project, XI_TEST_LOG_DIR=str(project.directory / "xi_test" / "logs"))
     folder = project.directory / ".sanicbase"
-    assert says(lines, f"The private folder {folder} cannot be made |{told(project.directory, 'written', 'wx')}")
+    assert says(lines, f"The private folder {folder} cannot be made |{message(project.directory, 'written', 'wx')}")
 
 
 def test_the_doctor_says_the_same(project: Project, tmp_path: Path, redis_url: str, close: Close) -> None:
@@ -177,4 +179,4 @@ def test_the_doctor_says_the_same(project: Project, tmp_path: Path, redis_url: s
     with process:
         assert process.wait(SOON) == 1
         assert "error database.away: The SQLite database" in process.output()
-        assert all(part in process.output() for part in re.split(r"\. |\|", told(file, "read and written", "rw")))
+        assert all(part in process.output() for part in re.split(r"\. |\|", message(file, "read and written", "rw")))

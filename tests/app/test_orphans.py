@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from sanicbase.testing import ServiceProcess, free_port, wait_until
-from tests.app.test_supervision import command_of
+from sanicbase.testing.service import NO_CERTIFICATES
+from tests.app.test_supervision import command_of, name_of
 
 Project = Any  # a class of the conftest, which cannot be imported
 ADMIN_TOKEN = "an-admin-token-that-is-long-enough"
@@ -27,13 +28,13 @@ def started(project: Project, workers: int, *, by_sanic: bool = False) -> Servic
     port = str(free_port())
     command = [sys.executable, "-m", "sanic", "http_xi_test:app", "--port", port, "--workers", str(workers)]
     env = {"XI_TEST_WORKERS": str(workers), "XI_TEST_ADMIN_TOKEN": ADMIN_TOKEN, "XI_TEST_HTTP_PORT": port}
-    process: ServiceProcess = project.service(command=command if by_sanic else None, env=env)
+    process: ServiceProcess = project.service(command=command if by_sanic else None, env=env, cold=True)
     return process
 
 
 def spawned(process: ServiceProcess) -> set[int]:
-    """Children that multiprocessing has spawned, Sanic's state manager among them."""
-    return {pid for pid in process.pids() if "spawn_main" in command_of(pid)}
+    """Children that multiprocessing has spawned, Sanic's state manager among them, and forked workers."""
+    return {pid for pid in process.pids() if "spawn_main" in command_of(pid) or name_of(pid).startswith("sanic-worker")}
 
 
 def assert_none_left(project: Project, process: ServiceProcess) -> None:
@@ -104,7 +105,7 @@ def test_main_process_killed_as_soon_as_sanic_has_its_manager(project: Project) 
 def read(url: str) -> str:
     """What comes for one article, over a connection of its own."""
     try:
-        return str(httpx.get(url, timeout=10, trust_env=False).status_code)
+        return str(httpx.get(url, timeout=10, trust_env=False, verify=NO_CERTIFICATES).status_code)
     except httpx.TransportError as exc:
         return type(exc).__name__
 
@@ -127,7 +128,7 @@ def test_http_takes_valkey_over_from_a_killed_service(project: Project) -> None:
         wait_until(lambda: len(project.valkeys() - owner) == 1 and not project.valkeys() & owner, what="the new Valkey")
         wait_until(lambda: {read(url) for _ in range(READS)} == {"200"}, SOON, what="the end of the gap")
         assert http.client.patch(path, headers=headers, json={"title": "c"}).status_code == 200
-        titles = {httpx.get(url, trust_env=False).json()["data"]["title"] for _ in range(READS)}
+        titles = {httpx.get(url, trust_env=False, verify=NO_CERTIFICATES).json()["data"]["title"] for _ in range(READS)}
         assert titles == {"c"}
 
 

@@ -16,10 +16,15 @@ from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.databases import ask_postgres
 from sanicbase.testing.private_server import PrivateServer
 from sanicbase.testing.servers import ServerMissing, private_postgres
+from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.test_supervision import SOON, workers
+from tests.preloaded import PreloadedService
 from tests.rc import kinds
 
 SERVES = 30.0  # seconds: a new worker needs two on an idle machine; the server stays away until it serves
+
+pytestmark = pytest.mark.xdist_group("shop")  # one process starts the service and its servers
+
 FILES = {
     "shop/__init__.py": "",
     "shop/config/__init__.py": 'from sanicbase import Config\nclass ShopConfig(Config):\n    SERVER_NAME = "shop"\n',
@@ -73,11 +78,11 @@ class Shop(NamedTuple):
     database: PrivateServer
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.service.base_url + path, timeout=SOON, trust_env=False)
+        return httpx.get(self.service.base_url + path, timeout=SOON, trust_env=False, verify=NO_CERTIFICATES)
 
     def health(self) -> tuple[int, str]:
-        answer = self.get("/readyz")
-        return answer.status_code, answer.json()["status"]
+        response = self.get("/readyz")
+        return response.status_code, response.json()["status"]
 
     def kill_workers(self) -> None:
         """Kill all of them, and return when others serve."""
@@ -89,7 +94,12 @@ class Shop(NamedTuple):
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.service.base_url}/livez", timeout=1, trust_env=False).status_code == 200
+            return (
+                httpx.get(
+                    f"{self.service.base_url}/livez", timeout=1, trust_env=False, verify=NO_CERTIFICATES
+                ).status_code
+                == 200
+            )
         except httpx.TransportError:
             return False
 
@@ -120,7 +130,7 @@ def serving(folder: Path, db_url: str, redis_url: str) -> Iterator[ServiceProces
         "SHOP_DB_STATEMENT_TIMEOUT": "1",
         "SHOP_DB_ACQUIRE_TIMEOUT": "1",
     }
-    with ServiceProcess(folder / "http_shop.py", cwd=folder, prefix="SHOP_", env=env) as service:
+    with PreloadedService(folder / "http_shop.py", cwd=folder, prefix="SHOP_", env=env) as service:
         wait_until(lambda: "shop_http is serving." in service.output(), 60, what="the last worker")
         yield service
 
@@ -156,8 +166,8 @@ def test_a_worker_that_starts_without_the_database_says_when_to_try_again(shop: 
     with away(shop.database):
         shop.redis.restart()  # which has the item in its cache
         shop.kill_workers()
-        answer = shop.get("/items/1")
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        response = shop.get("/items/1")
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert shop.health() == (503, "unready")
         assert shop.get("/livez").status_code == 200
     wait_until(lambda: shop.get("/items/1").status_code == 200, SOON, what="the database to be back")

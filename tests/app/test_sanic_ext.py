@@ -33,7 +33,7 @@ async def one(request: Request, number: int) -> Thing:
 
 
 @endpoint(public=True)
-async def made(request: Request, body: Thing) -> Thing:
+async def create_thing(request: Request, body: Thing) -> Thing:
     return body
 
 
@@ -41,7 +41,7 @@ async def made(request: Request, body: Thing) -> Thing:
 def app(redis_url: str, tmp_path: Path) -> App:
     blueprint = Blueprint("things")
     one.attach(blueprint, "/things/<number:int>")
-    made.attach(blueprint, "/things", methods=("POST",))
+    create_thing.attach(blueprint, "/things", methods=("POST",))
 
     @blueprint.get("/hour")
     async def hour(request: Request, clock: Clock) -> HTTPResponse:
@@ -54,9 +54,9 @@ async def test_ours_stays_and_theirs_is_added(app: App) -> None:
     app.config.CORS_ORIGINS = "http://page.example"
     Extend(app).add_dependency(Clock)
     async with client(app) as http:
-        found = await http.get("/things/7", headers=ORIGIN)
-        assert (found.status_code, found.json()["data"]) == (200, {"id": 7})
-        assert found.headers["Access-Control-Allow-Origin"] == "http://page.example"
+        response = await http.get("/things/7", headers=ORIGIN)
+        assert (response.status_code, response.json()["data"]) == (200, {"id": 7})
+        assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
         assert (await http.get("/hour")).text == "7"
         assert (await http.post("/things", json={"id": "x"})).json()["data"][0]["path"] == "body.id"
         assert (await http.options("/things/7")).headers["Allow"] == "GET, HEAD, OPTIONS"
@@ -69,6 +69,6 @@ async def test_ours_stays_and_theirs_is_added(app: App) -> None:
 
 async def test_it_does_nothing_by_being_installed(app: App) -> None:
     async with client(app) as http:
-        found = await http.get("/things/7", headers=ORIGIN)
-        assert "Access-Control-Allow-Origin" not in found.headers
+        response = await http.get("/things/7", headers=ORIGIN)
+        assert "Access-Control-Allow-Origin" not in response.headers
         assert getattr(app, "_ext", None) is None

@@ -24,12 +24,15 @@ from sanicbase.server.manager import Manager
 from sanicbase.server.multiplexer import Multiplexer
 from sanicbase.server.unsupported import refuse_unsupported
 from sanicbase.testing import ServiceProcess, free_port, wait_until
+from sanicbase.testing.service import NO_CERTIFICATES
 from xi_test.config import config
 
 Project = Any  # a class of the conftest, which cannot be imported
 SOON = 40.0  # seconds: far more than a start needs
 HOOKS = Path(__file__).parent / "http_hooks.py"
 HOOK = re.compile(r"HOOK (main|worker) (.+)")
+
+pytestmark = pytest.mark.xdist_group("hooks")  # one process makes the two runs
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ def run(project: Project, *, by_sanic: bool) -> Run:
         worker=[what for what in happened if not is_beside(what)],
         tasks={what for what in happened if is_beside(what)},
         facts=facts.json(),
-        statuses=[answer.status_code for answer in others],
-        headers=sorted(set().union(*(answer.headers for answer in (facts, *others)))),
+        statuses=[response.status_code for response in others],
+        headers=sorted(set().union(*(response.headers for response in (facts, *others)))),
         status=status,
         output=output,
     )
@@ -159,7 +162,7 @@ def test_restarted_and_reloaded_workers_share_the_context_and_the_reload_has_its
 
 def count(service: ServiceProcess) -> dict[str, int]:
     """Count one request in the shared context, on a connection of its own."""
-    answer = httpx.get(f"{service.base_url}/count", timeout=SOON, trust_env=False)
+    answer = httpx.get(f"{service.base_url}/count", timeout=SOON, trust_env=False, verify=NO_CERTIFICATES)
     counted: dict[str, int] = answer.json()
     return counted
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from sanicbase.testing import ServiceProcess, free_port, wait_until
+from sanicbase.testing.service import NO_CERTIFICATES
 from xi_test.config.errors import XiTestError
 
 Project = Any  # a class of the conftest, which cannot be imported
@@ -48,12 +49,14 @@ class Running:
     def ask(self, method: str, path: str = "", *, token: bool = True, **options: Any) -> httpx.Response:
         """On a connection of its own, which any of the workers may get."""
         headers = self.curl.headers if token else {}
-        return httpx.request(method, self.url + path, headers=headers, trust_env=False, **options)
+        return httpx.request(
+            method, self.url + path, headers=headers, trust_env=False, verify=NO_CERTIFICATES, **options
+        )
 
     def write(self, **fields: Any) -> int:
-        answer = self.ask("POST", json={"slug": new_slug(), "title": "A title", **fields})
-        assert answer.status_code == 201, answer.text
-        article_id: int = answer.json()["data"]["id"]
+        response = self.ask("POST", json={"slug": new_slug(), "title": "A title", **fields})
+        assert response.status_code == 201, response.text
+        article_id: int = response.json()["data"]["id"]
         return article_id
 
 
@@ -66,7 +69,7 @@ def running(
     request: pytest.FixtureRequest, make_project: Callable[[], Project], read_curl: Callable[[ServiceProcess], Any]
 ) -> Iterator[Running]:
     project = make_project()
-    with project.service(env={"XI_TEST_WORKERS": str(request.param)}) as process:
+    with project.service(env={"XI_TEST_WORKERS": str(request.param)}, cold=request.param == 4) as process:
         process.wait_ready()
         curl = read_curl(process)
         wait_until(lambda: "xi_test_http is serving." in process.output(), what="all workers")
@@ -85,9 +88,9 @@ def assert_all_gone(project: Project, process: ServiceProcess) -> None:
 
 
 def test_printed_line_writes_an_article(running: Running) -> None:
-    answer = running.curl.send()
-    assert answer.status_code == 201
-    assert answer.json()["data"]["slug"] == json.loads(running.curl.body)["slug"]
+    response = running.curl.send()
+    assert response.status_code == 201
+    assert response.json()["data"]["slug"] == json.loads(running.curl.body)["slug"]
     assert running.curl.url == running.url
     assert running.process.output().count("curl") == 1
 
@@ -111,10 +114,10 @@ def test_article_is_found_by_key_by_slug_and_on_the_list(running: Running) -> No
     article = running.write(slug=slug, body="text")
     hidden = running.write(published=False)
     for path in (f"/{article}", f"/by-slug/{slug}"):
-        answer = running.ask("GET", path, token=False)
-        assert answer.status_code == 200
-        assert {"code": 0, "msg": "ok"}.items() <= answer.json().items()
-        assert {"id": article, "slug": slug, "body": "text"}.items() <= answer.json()["data"].items()
+        response = running.ask("GET", path, token=False)
+        assert response.status_code == 200
+        assert {"code": 0, "msg": "ok"}.items() <= response.json().items()
+        assert {"id": article, "slug": slug, "body": "text"}.items() <= response.json()["data"].items()
     listed = running.ask("GET", "?size=100", token=False).json()
     assert article in [line["id"] for line in listed["data"]]
     assert hidden not in [line["id"] for line in listed["data"]]
@@ -140,9 +143,9 @@ def test_comments_are_below_their_article(running: Running) -> None:
     article = running.write()
     for body in ("first", "second"):
         assert running.ask("POST", f"/{article}/comments", json={"body": body}).status_code == 201
-    found = running.ask("GET", f"/{article}/comments", token=False).json()
-    assert [comment["body"] for comment in found["data"]] == ["first", "second"]
-    assert (found["next"], found["previous"]) == (None, None)
+    page = running.ask("GET", f"/{article}/comments", token=False).json()
+    assert [comment["body"] for comment in page["data"]] == ["first", "second"]
+    assert (page["next"], page["previous"]) == (None, None)
 
 
 def test_comments_are_walked_along_without_the_deleted_ones(running: Running) -> None:
@@ -155,9 +158,9 @@ def test_comments_are_walked_along_without_the_deleted_ones(running: Running) ->
     seen: list[int] = []
     cursor: str | None = ""
     while cursor is not None:
-        found = running.ask("GET", f"{path}?size=3{cursor and f'&cursor={cursor}'}", token=False).json()
-        seen += [comment["id"] for comment in found["data"]]
-        cursor = found["next"]
+        page = running.ask("GET", f"{path}?size=3{cursor and f'&cursor={cursor}'}", token=False).json()
+        seen += [comment["id"] for comment in page["data"]]
+        cursor = page["next"]
     assert seen == [keys[0], *keys[2:]]
 
 
@@ -172,15 +175,15 @@ def test_articles_are_filtered_and_ordered(running: Running) -> None:
         (f"title__icontains={mark} 1%25c", []),
         (f"title__icontains={mark}&created_at__lt=2020-01-01T00:00:00Z", []),
     ):
-        found = running.ask("GET", f"?{query}", token=False).json()
-        assert [line["id"] for line in found["data"]] == expected, query
+        page = running.ask("GET", f"?{query}", token=False).json()
+        assert [line["id"] for line in page["data"]] == expected, query
 
 
 def test_a_taken_slug_is_a_conflict(running: Running) -> None:
     slug = new_slug()
     running.write(slug=slug)
-    answer = running.ask("POST", "", json={"slug": slug, "title": "x"})
-    assert (answer.status_code, answer.json()["code"]) == (409, XiTestError.SLUG_TAKEN.code)
+    response = running.ask("POST", "", json={"slug": slug, "title": "x"})
+    assert (response.status_code, response.json()["code"]) == (409, XiTestError.SLUG_TAKEN.code)
     other = running.write()
     assert running.ask("PATCH", f"/{other}", json={"slug": slug}).status_code == 409
 
@@ -189,10 +192,10 @@ def test_stranger_is_refused_before_the_body_is_read(running: Running) -> None:
     request = f"POST /xi_test/articles HTTP/1.1\r\nHost: test\r\nContent-Length: {BODY_SIZE}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", running.process.port), timeout=5) as client:
         client.sendall(request.encode())
-        answer = client.recv(65536).decode()
-    assert answer.startswith("HTTP/1.1 401 ")
-    assert '"code":401' in answer
-    assert "www-authenticate: bearer" in answer.lower()
+        response = client.recv(65536).decode()
+    assert response.startswith("HTTP/1.1 401 ")
+    assert '"code":401' in response
+    assert "www-authenticate: bearer" in response.lower()
 
 
 @pytest.mark.parametrize(
@@ -213,10 +216,10 @@ def test_stranger_is_refused_before_the_body_is_read(running: Running) -> None:
 def test_refusal_is_in_the_envelope(
     running: Running, method: str, path: str, options: dict[str, Any], status: int
 ) -> None:
-    answer = running.ask(method, path, **options)
-    assert answer.status_code == status
-    assert answer.json().keys() == {"code", "msg", "data", "request_id"}
-    assert answer.json()["code"] == (XiTestError.ARTICLE_NOT_FOUND.code if "999999" in path else status)
+    response = running.ask(method, path, **options)
+    assert response.status_code == status
+    assert response.json().keys() == {"code", "msg", "data", "request_id"}
+    assert response.json()["code"] == (XiTestError.ARTICLE_NOT_FOUND.code if "999999" in path else status)
 
 
 def test_readings_are_recorded_without_being_waited_for(running: Running) -> None:
@@ -254,8 +257,8 @@ def test_given_token_is_used_and_not_printed(project: Project) -> None:
     with project.service(env={"XI_TEST_ADMIN_TOKEN": ADMIN_TOKEN, "XI_TEST_WORKERS": "4"}) as process:
         process.wait_ready()
         assert "curl" not in process.output()
-        answer = process.client.post("/xi_test/articles", headers=ADMIN, json={"slug": "a", "title": "b"})
-        assert answer.status_code == 201
+        response = process.client.post("/xi_test/articles", headers=ADMIN, json={"slug": "a", "title": "b"})
+        assert response.status_code == 201
         assert ADMIN_TOKEN not in process.output() + project.log.read_text()
 
 
@@ -288,7 +291,7 @@ def test_websockets_and_http_share_one_valkey_and_scripts_run_beside(project: Pr
 def test_sanic_command_serves_and_stops(project: Project, options: list[str], workers: int) -> None:
     port = str(free_port())
     command = [sys.executable, "-m", "sanic", "http_xi_test:app", "--port", port, *options]
-    with project.service(command=command, env={"XI_TEST_HTTP_PORT": port}) as process:
+    with project.service(command=command, env={"XI_TEST_HTTP_PORT": port}, cold=True) as process:
         process.wait_ready()
         assert serves(process)
         # Sanic's manager never ends when it is told to stop before all of its workers are ready.
@@ -299,9 +302,9 @@ def test_sanic_command_serves_and_stops(project: Project, options: list[str], wo
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-@pytest.mark.parametrize("tell", [os.kill, os.killpg], ids=["main process", "all processes"])
+@pytest.mark.parametrize("send_signal", [os.kill, os.killpg], ids=["main process", "all processes"])
 def test_stop_answers_the_request_in_flight(
-    project: Project, tell: Callable[[int, int], None], number: signal.Signals
+    project: Project, send_signal: Callable[[int, int], None], number: signal.Signals
 ) -> None:
     with project.service("http_probe", env={"XI_TEST_WORKERS": "2"}) as process, ThreadPoolExecutor(1) as clients:
         process.wait_ready()
@@ -311,28 +314,28 @@ def test_stop_answers_the_request_in_flight(
         assert failed.json().keys() == {"code", "msg", "data", "request_id"}
         assert "geheim" not in failed.text
         wait_until(lambda: "RuntimeError: geheim" in project.log.read_text(), what="the reason in the log")
-        slow = clients.submit(httpx.get, f"{process.base_url}/slow?seconds=1", trust_env=False)
+        slow = clients.submit(httpx.get, f"{process.base_url}/slow?seconds=1", trust_env=False, verify=NO_CERTIFICATES)
         wait_until(lambda: "has begun" in process.output())
-        tell(process.pid, number)
-        tell(process.pid, number)  # `timeout` and systemd tell twice
+        send_signal(process.pid, number)
+        send_signal(process.pid, number)  # `timeout` and systemd send it twice
         assert slow.result().text == "done"
         assert process.wait() == 0
         assert_all_gone(project, process)
         assert "Traceback" not in process.output().partition("has begun")[2]
 
 
-@pytest.mark.parametrize("tell", [os.kill, os.killpg], ids=["main process", "all processes"])
-def test_stop_while_starting_leaves_nothing(project: Project, tell: Callable[[int, int], None]) -> None:
+@pytest.mark.parametrize("send_signal", [os.kill, os.killpg], ids=["main process", "all processes"])
+def test_stop_while_starting_leaves_nothing(project: Project, send_signal: Callable[[int, int], None]) -> None:
     begun = time.monotonic()
-    with project.service() as process:
+    with project.service(cold=True) as process:
         process.wait_ready()
         needed = time.monotonic() - begun
         assert process.terminate() == 0
     for part in (0.4, 0.6, 0.8, 0.95):
-        with project.service(env={"XI_TEST_WORKERS": "2"}) as process:
+        with project.service(env={"XI_TEST_WORKERS": "2"}, cold=True) as process:
             time.sleep(part * needed)  # the moment itself is what is tried
             process.pids()
-            tell(process.pid, signal.SIGTERM)
+            send_signal(process.pid, signal.SIGTERM)
             # Python itself ends by the signal until the service has begun to listen to it.
             assert process.wait() in (0, -signal.SIGTERM), process.output()
             assert_all_gone(project, process)

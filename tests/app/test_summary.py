@@ -15,10 +15,10 @@ async def answer(request: Request, **path: object) -> HTTPResponse:
 
 
 def blueprint(name: str, prefix: str, *paths: str) -> Blueprint:
-    made = Blueprint(name, url_prefix=prefix)
+    blueprint = Blueprint(name, url_prefix=prefix)
     for number, path in enumerate(paths):
-        made.add_route(answer, path, name=f"r{number}")
-    return made
+        blueprint.add_route(answer, path, name=f"r{number}")
+    return blueprint
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from sanicbase.testing import ServiceProcess, free_port, wait_until
+from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.conftest import Project
 
 STOPS = int(os.environ.get("SANICBASE_TEST_STOPS", "5"))
@@ -53,7 +54,7 @@ class Load:
             thread.join()
 
     def _ask(self) -> None:
-        with httpx.Client(timeout=10, trust_env=False) as client:
+        with httpx.Client(timeout=10, trust_env=False, verify=NO_CERTIFICATES) as client:
             while not self._ending.wait(self.PAUSE):
                 try:
                     client.get(self._url).raise_for_status()
@@ -72,20 +73,32 @@ def service(project: Project) -> Iterator[ServiceProcess]:
 
 
 def workers(service: ServiceProcess) -> set[int]:
-    """The processes that serve: children that multiprocessing has spawned, but for its own tracker."""
-    return {pid for pid in service.pids() if "spawn_main" in command_of(pid)}
+    """The processes that serve."""
+    return {pid for pid in service.pids() if name_of(pid).startswith("sanic-worker")}
 
 
 def command_of(pid: int) -> str:
+    return read_of(pid, "cmdline")
+
+
+def name_of(pid: int) -> str:
+    return read_of(pid, "comm").strip()
+
+
+def read_of(pid: int, name: str) -> str:
+    """A file of a process in /proc; empty when the process has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/{name}").read_text()
     except OSError:
         return ""
 
 
 def serves(service: ServiceProcess) -> bool:
     try:
-        return httpx.get(f"{service.base_url}/readyz", timeout=2, trust_env=False).status_code == 200
+        return (
+            httpx.get(f"{service.base_url}/readyz", timeout=2, trust_env=False, verify=NO_CERTIFICATES).status_code
+            == 200
+        )
     except httpx.TransportError:
         return False
 
@@ -142,9 +155,11 @@ def test_a_broken_new_version_leaves_the_old_one_serving(project: Project, servi
 
 
 def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(service: ServiceProcess) -> None:
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
     url = f"{service.base_url}/slow?seconds=2"
-    asking = threading.Thread(target=lambda: answers.append(httpx.get(url, timeout=GRACE, trust_env=False)))
+    asking = threading.Thread(
+        target=lambda: responses.append(httpx.get(url, timeout=GRACE, trust_env=False, verify=NO_CERTIFICATES))
+    )
     asking.start()
     wait_until(lambda: "the slow request has begun" in service.output(), SOON, what="the slow request")
     os.kill(service.pid, signal.SIGTERM)
@@ -152,7 +167,7 @@ def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(service: Service
     assert asking.is_alive(), "the slow request is still in flight"
     assert service.wait(GRACE + 5) == 0
     asking.join()
-    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "done")]
+    assert [(response.status_code, response.text) for response in responses] == [(200, "done")]
     wait_until(lambda: not service.survivors(), SOON, what="the end of multiprocessing's own tracker")
     assert not serves(service)
 
@@ -177,14 +192,16 @@ def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop_up(project: Pr
 HELD = """
 import asyncio, os, threading
 from sanicbase.process.role import is_main_process
-worker = os.environ.get("SANIC_WORKER_NAME", "")
+
+def worker():
+    return os.environ.get("SANIC_WORKER_NAME", "")
 
 def reached(*moments):
     if os.environ["MOMENT"] in moments:
         print("reached", os.environ["MOMENT"], flush=True)
         return True
 
-if worker and reached("workers import"):
+if worker() and reached("workers import"):
     threading.Event().wait()
 
 from sanicbase import create_app, serve
@@ -194,9 +211,9 @@ from xi_test.url_main import http
 class Held:
     name = "held"
     async def __aenter__(self):
-        if reached("workers open") if worker else reached("the main process opens"):
+        if reached("workers open") if worker() else reached("the main process opens"):
             await asyncio.Event().wait()
-        if worker and reached("the workers' event loops stand still"):
+        if worker() and reached("the workers' event loops stand still"):
             threading.Event().wait()
     async def __aexit__(self, *_): ...
     async def ping(self): ...
@@ -205,7 +222,7 @@ app = create_app(config, http, resources=(Held(),))
 
 @app.after_server_start
 async def serve_all_but_the_first(app):
-    if worker.endswith("-0-0"):
+    if worker().endswith("-0-0"):
         if reached("one of two serves"):
             await asyncio.Event().wait()
 
@@ -230,8 +247,9 @@ def hold(project: Project) -> Hold:
             "XI_TEST_WORKERS": str(workers),
             "XI_TEST_HTTP_PORT": port,
             "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": str(grace),
+            "XI_TEST_FORK_WORKERS": str(moment != "workers import"),  # forked ones import nothing
         }
-        with project.service("http_held", command=command if by_sanic else None, env=env) as service:
+        with project.service("http_held", command=command if by_sanic else None, env=env, cold=True) as service:
             of_all = workers if moment.startswith("workers") else 1
             wait_until(lambda: service.output().count("reached") == of_all, SOON, what=f"the moment when {moment}")
             if moment == "one of two serves":
@@ -271,6 +289,48 @@ def test_a_stop_that_all_processes_hear_while_workers_import_is_no_failure(hold:
         assert "could not start" not in service.output()
 
 
+def test_a_stop_that_all_processes_hear_while_resources_are_checked_is_no_failure(hold: Hold) -> None:
+    with hold("the main process opens") as service:
+        assert [pid for pid in service.pids() if name_of(pid) == "sanic-check"]
+        os.killpg(service.pid, signal.SIGTERM)
+        assert service.wait(SOON) == 0
+        assert "Traceback" not in service.output()
+
+
+def test_a_check_of_resources_ends_with_the_main_process(hold: Hold) -> None:
+    with hold("the main process opens") as service:
+        assert service.kill() == -signal.SIGKILL
+
+
+def test_a_killed_check_of_resources_ends_the_start_with_the_reason(hold: Hold) -> None:
+    with hold("the main process opens") as service:
+        [check] = [pid for pid in service.pids() if name_of(pid) == "sanic-check"]
+        os.kill(check, signal.SIGKILL)
+        assert service.wait(SOON) == 1
+        last = service.output().strip().splitlines()[-1]
+        assert last == "xi_test_http could not start: the check of its resources was killed by SIGKILL."
+
+
+@pytest.mark.parametrize("forks", [True, False], ids=["forked", "spawned"])
+def test_a_resource_with_a_bug_ends_the_start_with_its_traceback(project: Project, *, forks: bool) -> None:
+    (project.directory / "http_buggy.py").write_text(
+        "from sanicbase import create_app, serve\n"
+        "from xi_test.config import config\n"
+        "from xi_test.url_main import http\n"
+        "class Buggy:\n"
+        "    name = 'buggy'\n"
+        "    async def __aenter__(self):\n        raise LookupError('a bug')\n"
+        "    async def __aexit__(self, *_): ...\n"
+        "    async def ping(self): ...\n"
+        "app = create_app(config, http, resources=(Buggy(),))\n"
+        "if __name__ == '__main__':\n    serve(app)\n"
+    )
+    with project.service("http_buggy", env={"XI_TEST_FORK_WORKERS": str(forks)}) as process:
+        assert process.wait(SOON) == 1
+        assert process.output().count("Traceback") == 1
+        assert "\nLookupError: a bug\n" in process.output()
+
+
 def test_a_worker_that_cannot_hear_the_stop_while_it_starts_is_killed_within_the_grace(hold: Hold) -> None:
     with hold("the workers' event loops stand still", workers=1, grace=1.0) as service:
         os.kill(service.pid, signal.SIGTERM)
@@ -282,8 +342,10 @@ def test_a_second_signal_during_the_start_kills_the_workers(hold: Hold) -> None:
     with hold("the workers' event loops stand still", workers=1, grace=600.0) as service:
 
         def ended() -> bool:
+            if "Second stop signal" in service.output():  # first, because it may have ended and been waited for
+                return True
             os.kill(service.pid, signal.SIGTERM)  # a signal within the first second is the same stop
-            return "Second stop signal" in service.output()
+            return False
 
         wait_until(ended, SOON, what="the second signal")
         # One more signal may come when all is over and Python's own handling is back.
@@ -349,19 +411,22 @@ def test_a_port_that_is_taken_is_named_with_its_holder(project: Project) -> None
             assert "XI_TEST_HTTP_PORT" in process.output()
 
 
-def test_health_tells_a_frozen_cache_from_a_dead_service(project: Project) -> None:
+def test_health_distinguishes_a_frozen_cache_from_a_dead_service(project: Project) -> None:
     with project.service(env={"XI_TEST_HTTP_PORT": str(free_port())}) as service:
         service.wait_ready(path="/readyz")
-        whole = httpx.get(f"{service.base_url}/readyz", trust_env=False)
+        whole = httpx.get(f"{service.base_url}/readyz", trust_env=False, verify=NO_CERTIFICATES)
         assert (whole.json()["status"], set(whole.json()["resources"])) == (
             "ready",
-            {"database", "redis", "cache models", "access records"},
+            {"database", "redis", "cache models", "idempotency keys", "access records"},
         )
         for pid in project.valkeys():
             os.kill(pid, signal.SIGSTOP)
         try:
             wait_until(lambda: status(service) == (200, "degraded"), SOON, what="the frozen cache to be noticed")
-            assert httpx.get(f"{service.base_url}/livez", timeout=2, trust_env=False).status_code == 200
+            assert (
+                httpx.get(f"{service.base_url}/livez", timeout=2, trust_env=False, verify=NO_CERTIFICATES).status_code
+                == 200
+            )
         finally:
             for pid in project.valkeys():
                 os.kill(pid, signal.SIGCONT)
@@ -369,7 +434,7 @@ def test_health_tells_a_frozen_cache_from_a_dead_service(project: Project) -> No
 
 
 def status(service: ServiceProcess) -> tuple[int, str]:
-    answer = httpx.get(f"{service.base_url}/readyz", timeout=5, trust_env=False)
+    answer = httpx.get(f"{service.base_url}/readyz", timeout=5, trust_env=False, verify=NO_CERTIFICATES)
     return answer.status_code, answer.json()["status"]
 
 
@@ -380,4 +445,4 @@ def is_refused(service: ServiceProcess) -> bool:
 
 def fail_to_get(url: str) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(url, trust_env=False)
+        httpx.get(url, trust_env=False, verify=NO_CERTIFICATES)

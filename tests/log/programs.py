@@ -47,9 +47,9 @@ class Program:
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder / "shop"
-        told = {"LOG_DIR": folder, "LOG_CONSOLE": "false", "LOG_COMPRESS": "false", **settings}
+        options = {"LOG_DIR": folder, "LOG_CONSOLE": "false", "LOG_COMPRESS": "false", **settings}
         # `sanicbase` and `tests` are found, `.env` is not.
-        self._env = {**os.environ, "PYTHONPATH": str(ROOT), **{f"SHOP_{name}": str(told[name]) for name in told}}
+        self._env = {**os.environ, "PYTHONPATH": str(ROOT), **{f"SHOP_{name}": str(options[name]) for name in options}}
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(

@@ -148,11 +148,11 @@ def test_an_access_line_has_its_fields_whatever_a_client_sends(
 def test_an_entry_is_one_line_whatever_is_logged(message: str, name: str, value: str, context: tuple[str, str]) -> None:
     shown = entry(message, context=Context(*context), extra={name: value})
     for kind in FORMATTERS:
-        made = formatter(kind).format(shown).decode()
-        assert made.count("\n") == 1
-        assert made.endswith("\n")
-        assert "\x1b" not in made
-        assert "\u2028" not in made
+        line = formatter(kind).format(shown).decode()
+        assert line.count("\n") == 1
+        assert line.endswith("\n")
+        assert "\x1b" not in line
+        assert "\u2028" not in line
     assert json.loads(formatter(JsonFormatter).format(shown))["level"] == "INFO"
 
 

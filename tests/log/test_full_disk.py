@@ -55,17 +55,17 @@ def test_writing_resumes_and_every_line_is_there_or_counted(disk: Disk) -> None:
         assert_whole(log)
         disk.make_room(program)
         program.do("lines('later', 10)")
-        found = wait_until(lambda: LOST.search(log.read_text().strip()), what="the count of the lost")
+        match = wait_until(lambda: LOST.search(log.read_text().strip()), what="the count of the lost")
         code, errors = program.end()
     assert code == 0
-    assert found is not None
-    assert found[2] == "run.log"
+    assert match is not None
+    assert match[2] == "run.log"
     present = numbers([line for line in all_lines(log.parent) if not LOST.search(line)])
     assert present["still"] == list(range(100))  # the newest lines were kept
     assert present["later"] == list(range(10))
-    assert len(present["full"]) + int(found[1]) == 40_000
+    assert len(present["full"]) + int(match[1]) == 40_000
     assert len(errors.splitlines()) == 1, errors
-    assert f"{log} cannot be written: {found[3]}." in errors
+    assert f"{log} cannot be written: {match[3]}." in errors
 
 
 def assert_whole(log: Path) -> None:

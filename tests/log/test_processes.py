@@ -48,7 +48,7 @@ def test_four_processes_lose_and_tear_nothing_while_files_rotate(
         re.fullmatch(r"\S+ \S+ 10\.0\.0\.1 GET /(p\d)/(\d+) 200 \2 1\.5ms - -", line)
         for line in all_lines(folder, "access.log")
     ]
-    assert sorted((found[1], int(found[2])) for found in requests if found) == [
+    assert sorted((match[1], int(match[2])) for match in requests if match) == [
         (f"p{mark}", number) for mark in range(4) for number in range(EACH)
     ]
     assert len(requests) == 4 * EACH
@@ -66,13 +66,13 @@ def test_a_removed_folder_is_made_again_and_loses_no_later_line(tmp_path: Path) 
         for mark, program in enumerate((one, two)):
             program.done().do(f"lines('after{mark}', 3000); logger.error('line error{mark} 0 end')")
             assert program.end() == (0, "")
-    found = numbers(all_lines(tmp_path / "shop"))
-    assert found["after0"] == found["after1"] == list(range(3000))
-    assert "before" not in found
+    written = numbers(all_lines(tmp_path / "shop"))
+    assert written["after0"] == written["after1"] == list(range(3000))
+    assert "before" not in written
     assert numbers(all_lines(tmp_path / "shop", "error.log")).keys() == {"error0", "error1"}
 
 
-def test_a_file_moved_by_another_program_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_moved_by_another_program_is_recreated(tmp_path: Path) -> None:
     with Program(tmp_path, LOG_ROTATION="off") as program:
         program.wait_ready().do("lines('a', 5); flush_logging()")
         log = tmp_path / "shop" / "run.log"
@@ -96,13 +96,13 @@ def test_a_killed_process_tears_no_line_of_the_others(tmp_path: Path) -> None:
         with log.open("a") as file:
             file.write("2026-11-23T00:00:00.000+00:00 INFO half a li")
         assert other.do("lines('later', 10)").end() == (0, "")
-    found = numbers(all_lines(log.parent))
-    assert found["other"] == list(range(5000))
-    assert found["later"] == list(range(10))
-    assert found["killed"] == list(range(len(found["killed"])))
+    written = numbers(all_lines(log.parent))
+    assert written["other"] == list(range(5000))
+    assert written["later"] == list(range(10))
+    assert written["killed"] == list(range(len(written["killed"])))
 
 
-def test_an_error_is_in_the_file_before_anybody_asks(tmp_path: Path) -> None:
+def test_an_error_is_written_to_the_file_without_a_flush(tmp_path: Path) -> None:
     with Program(tmp_path) as program:
         program.wait_ready().do("lines('a', 3); logger.error('line b 0 end')")
         wait_until(lambda: count(tmp_path / "shop") == 4 and count(tmp_path / "shop", "error.log"), what="the lines")
@@ -121,13 +121,13 @@ def test_a_process_that_ends_has_written_everything(tmp_path: Path, ending: str)
     with Program(tmp_path) as program:
         program.wait_ready().begin(f"lines('b', 5000); requests('b', 5000); {ending}")
         assert program.end() == (0, "")
-    found = numbers(all_lines(tmp_path / "shop"))
-    assert found.pop("b") == list(range(5000))
-    assert list(found) == [mark for mark in ("a", "last") if f"'{mark}'" in ending]
+    written = numbers(all_lines(tmp_path / "shop"))
+    assert written.pop("b") == list(range(5000))
+    assert list(written) == [mark for mark in ("a", "last") if f"'{mark}'" in ending]
     assert len(all_lines(tmp_path / "shop", "access.log")) == 5000
 
 
-def test_a_program_told_to_stop_has_written_everything(tmp_path: Path) -> None:
+def test_a_stopped_program_has_written_everything(tmp_path: Path) -> None:
     """As a worker does: SIGTERM ends its event loop, and it leaves."""
     serve = (
         "import asyncio, signal\n"
@@ -173,7 +173,7 @@ def test_a_forked_child_writes_its_own_lines_and_not_the_parents(tmp_path: Path,
     assert numbers(all_lines(tmp_path / "shop")) == {"parent": [0, 1, 2], "child": [0, 1, 2]}
 
 
-def test_nobody_waits_for_a_stderr_that_is_not_read(tmp_path: Path) -> None:
+def test_an_unread_stderr_blocks_no_request(tmp_path: Path) -> None:
     with Program(tmp_path, LOG_CONSOLE="true") as program:
         program.wait_ready().do("lines('a', 5000, size=100)")  # eight times what the pipe holds
         wait_until(lambda: count(tmp_path / "shop") == 5000, what="the lines in the file")

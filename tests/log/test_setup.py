@@ -15,7 +15,8 @@ import pytest
 from sanicbase import Config, ResourceError
 from sanicbase.log import close_logging, flush_logging, log_access, setup_logging
 from sanicbase.log.handler import LogHandler
-from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.testing import wait_until
+from tests.preloaded import PreloadedService
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ def settings(folder: Path, **more: Any) -> Config:
     return ShopConfig(LOG_DIR=folder, **more)
 
 
-def test_the_files_are_there_from_the_start_and_for_nobody_else(folder: Path) -> None:
+def test_the_files_exist_from_the_start_and_are_private(folder: Path) -> None:
     setup_logging(settings(folder / "deep" / "down"))
     files = list((folder / "deep" / "down" / "shop").iterdir())
     assert {file.name for file in files} == {"run.log", "error.log", "access.log"}
@@ -205,11 +206,11 @@ app.run(host="127.0.0.1", port=config.HTTP_PORT, single_process=True, access_log
 """
 
 
-def test_a_request_is_told_apart_from_the_next_one_of_its_connection(tmp_path: Path) -> None:
+def test_requests_of_one_connection_have_different_ids(tmp_path: Path) -> None:
     launch_file = tmp_path / "http_shop.py"
     launch_file.write_text(SERVICE)
     env = {"SHOP_LOG_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    with ServiceProcess(launch_file, env=env, prefix="SHOP_") as service:
+    with PreloadedService(launch_file, env=env, prefix="SHOP_") as service:
         service.wait_ready(path="/other")
         service.client.get("/hello", headers={"X-Request-ID": "1001"})
         service.client.get("/other", headers={"X-Request-ID": "1002"})

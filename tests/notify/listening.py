@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 
-class Heard:
-    """One message: its fields, and when it came."""
+class Notification:
+    """One message: its fields, and when it arrived."""
 
     def __init__(self, datagram: bytes) -> None:
         self.fields = dict(line.split("=", 1) for line in datagram.decode().splitlines())
@@ -27,7 +27,7 @@ class SystemdEnd:
 
     def __init__(self, path: Path | None = None) -> None:
         self.address = str(path) if path else f"@sanicbase-test-{os.getpid()}-{id(self)}"
-        self.heard: list[Heard] = []
+        self.notifications: list[Notification] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.settimeout(0.05)
         self._socket.bind(str(path) if path else f"\0{self.address[1:]}")
@@ -44,16 +44,16 @@ class SystemdEnd:
         self._socket.close()
 
     def kinds(self) -> list[str]:
-        """What was heard of states, in order: no signs of life, no lines of status alone."""
-        return [message.kind for message in self.heard if message.kind not in ("WATCHDOG", "STATUS")]
+        """The states in order, without heartbeats and messages of status alone."""
+        return [message.kind for message in self.notifications if message.kind not in ("WATCHDOG", "STATUS")]
 
     def signs_of_life(self) -> list[float]:
         """When the watchdog was fed."""
-        return [message.at for message in self.heard if message.kind == "WATCHDOG"]
+        return [message.at for message in self.notifications if message.kind == "WATCHDOG"]
 
     def _listen(self) -> None:
         while not self._ending.is_set():
             try:
-                self.heard.append(Heard(self._socket.recv(4096)))
+                self.notifications.append(Notification(self._socket.recv(4096)))
             except TimeoutError:
                 continue

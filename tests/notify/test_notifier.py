@@ -25,8 +25,8 @@ def test_each_message_is_one_datagram(tmp_path: Path, named: str) -> None:
         notifier.reloading("The workers are replaced.")
         notifier.status("1 of 2 workers are serving.")
         notifier.stopping("The workers drain.")
-        wait_until(lambda: len(end.heard) == 4, what="four datagrams")
-    ready, reloading, status, stopping = (message.fields for message in end.heard)
+        wait_until(lambda: len(end.notifications) == 4, what="four datagrams")
+    ready, reloading, status, stopping = (message.fields for message in end.notifications)
     assert ready == {"READY": "1", "STATUS": "2 of 2 workers are serving."}
     assert before <= int(reloading.pop("MONOTONIC_USEC")) <= time.monotonic_ns() // 1000
     assert reloading == {"RELOADING": "1", "STATUS": "The workers are replaced."}
@@ -50,7 +50,7 @@ async def test_a_watchdog_that_is_not_ours_is_not_fed(environment: dict[str, str
         notifier = Notifier.of({**environment, "NOTIFY_SOCKET": end.address})
         assert notifier.watchdog is None
         await asyncio.wait_for(notifier.feed_watchdog(), 5)
-        assert end.heard == []
+        assert end.notifications == []
 
 
 async def test_the_watchdog_is_fed_twice_in_its_time() -> None:
@@ -63,12 +63,12 @@ async def test_the_watchdog_is_fed_twice_in_its_time() -> None:
         assert len(end.signs_of_life()) >= 5
 
 
-def test_nothing_is_sent_where_nobody_asked() -> None:
+def test_nothing_is_sent_without_a_socket() -> None:
     with SystemdEnd() as end:
         Notifier.of({}).ready("3 of 3 workers are serving.")
         Notifier.of({"NOTIFY_SOCKET": end.address}).stopping("The workers drain.")
-        wait_until(lambda: end.heard, what="the word of the one that was asked")
-        assert len(end.heard) == 1
+        wait_until(lambda: end.notifications, what="the word of the one that was asked")
+        assert len(end.notifications) == 1
 
 
 def test_a_socket_that_is_gone_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +80,7 @@ def test_a_socket_that_is_gone_is_reported_once(tmp_path: Path, caplog: pytest.L
     assert messages == ["The notification READY=1 could not be sent to systemd"]
 
 
-def test_a_full_socket_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_full_socket_blocks_no_caller(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.bind(str(tmp_path / "deaf"))
         notifier = Notifier(str(tmp_path / "deaf"))
