@@ -5,8 +5,10 @@ The packages, from the highest layer to the lowest; each imports only from layer
     cli                     the command sanicGuider
     testing deploy          real servers and processes for tests; deployment files
     app     jobs            a service as a Sanic app; scripts
-    http    auth  ops  ws   views, envelope, rules; who a client is; health; WebSockets
+    auth                    who a client is and what it may do
+    http    ops   ws        views, envelope, guards; health; WebSockets
     server                  the main process with its supervisor, and the workers
+    edge                    HTTP/1.1 and WebSocket frames on a connection
     lifespan                the resources of a process
     cache                   cache models
     rc      valkey          Redis clients, messages and locks; the project's own Valkey

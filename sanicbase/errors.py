@@ -5,6 +5,7 @@ SanicBaseError
  ├── ResourceError        a resource could not be opened, or does not answer (HTTP 503)
  ├── MigrationError       the database does not match the migrations or the models
  ├── NotOpenError         a resource was used outside the lifespan
+ ├── ObjectNotFound       the object storage has no such object (HTTP 404)
  ├── LockTaken            another holder had the lock until `wait` expired (HTTP 409)
  ├── LockLost             a lock was lost while it was held (HTTP 503)
  ├── InvalidInput         input from outside is invalid
@@ -31,6 +32,7 @@ __all__ = [
     "LockTaken",
     "MigrationError",
     "NotOpenError",
+    "ObjectNotFound",
     "ResourceError",
     "SanicBaseError",
 ]
@@ -56,6 +58,10 @@ class ResourceError(SanicBaseError):
     """A database, a Redis or another resource could not be opened, or does not answer."""
 
 
+class ObjectNotFound(SanicBaseError, FileNotFoundError):
+    """The object storage has no object with that key."""
+
+
 class MigrationError(SanicBaseError):
     """The database does not match the migrations or the models, and nothing was changed."""
 
@@ -79,9 +85,9 @@ class LockLost(SanicBaseError):
 class InvalidInput(SanicBaseError):
     """Input from outside is invalid; nothing was written.
 
-    `path` names the field (`"slug"`, `"rows.3.slug"`), `code` the kind of mistake for programs (`"too_long"`), the
-    message is for people, and `context` has the values in it. `mistakes` are this one and the `others` that were found
-    with it.
+    `path` names the field (`"slug"`, `"rows.3.slug"`), `code` identifies the kind of error for programs (`"too_long"`),
+    the message is for people, and `context` contains the values in it. `errors` contains this error and the `others`
+    that were found with it.
     """
 
     def __init__(
@@ -97,7 +103,7 @@ class InvalidInput(SanicBaseError):
         self.path = path
         self.code = code
         self.context = dict(context or {})
-        self.mistakes: tuple[InvalidInput, ...] = (self, *others)
+        self.errors: tuple[InvalidInput, ...] = (self, *others)
 
 
 class InvalidQuery(InvalidInput):

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
+from sanicbase.brokers import broker_of
 from sanicbase.cache.resource import CacheModels
 from sanicbase.config import Config
 from sanicbase.db import Database
@@ -94,4 +95,5 @@ def _built_in(config: Config, *, check: bool) -> list[Resource]:
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)
     database = Database(config, connect=check, prepare=prepare_tables if main else None)
-    return [*stores, database, redis, CacheModels(config, connect=check)]
+    brokers = [broker_of(config)] if config.JOBS_URL else []
+    return [*stores, database, redis, *brokers, CacheModels(config, connect=check)]

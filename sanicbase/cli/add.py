@@ -31,22 +31,22 @@ __all__ = ["add"]
 )
 @click.option("--from-table", metavar="TABLE", help="For a model or an api: the database table to generate it from.")
 @click.option("--connection", default="default", show_default=True, help="The connection whose database has TABLE.")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the files that would be written, without writing them.")
 def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: Any) -> None:
     """Add a component NAME to a service, with its test and its route.
 
-    An api over a model of that name has views to list, write, read, change and delete its rows; without such a model
-    it is one plain view. The first api, ws or timer of a service makes its launch file too. Lines that are there stay
-    as they are, and a second time changes nothing.
+    If there is a model of that name, an api has views that list, create, read, update and delete its rows; otherwise
+    it is one simple view. The first api, ws or timer of a service also creates its launch file. Existing lines are not
+    changed, and running the command again changes nothing.
 
-    With --from-table the model has the columns, keys and indexes of a table that the database has already; what
-    Tortoise has no word for is told.
+    With --from-table, the model has the columns, keys and indexes of an existing table of the database. The output
+    lists what Tortoise does not support.
     """
     target = _target(resolve_service(service))
     try:
         plan, notes = _plan(kind, name, target, **given)
         if not plan.changes:
-            click.echo(_("Everything exists already. Nothing was changed."))
+            click.echo(_("Everything already exists. Nothing was changed."))
             return
         click.echo(plan.tree())
         for sentence in notes:
@@ -62,14 +62,14 @@ def add(kind: str, name: str, service: str | None, *, dry_run: bool, **given: An
 def _plan(
     kind: str, name: str, target: TargetService, *, file: str, text_ids: bool, from_table: str | None, connection: str
 ) -> tuple[Plan, Sequence[str]]:
-    """The plan, and notes about it."""
+    """The plan, and notes for the user."""
     if from_table is None:
         return plan_component(kind, name, target, file=file, text_ids=text_ids), ()
     if kind not in ("model", "api"):
         raise click.UsageError(
             _("--from-table requires the kind model or api."),
         )
-    from sanicbase.cli.codegen.from_table.plan import plan_of_table  # which takes Tortoise along
+    from sanicbase.cli.codegen.from_table.plan import plan_of_table  # imports Tortoise
 
     return plan_of_table(kind, name, target, from_table, connection, file=file, text_ids=text_ids)
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, fields
-from typing import TypeVar
 
 import click
 
 from sanicbase.cache import RCModel
 from sanicbase.cache.resource import open_cache_models
 from sanicbase.cache.stats import Stats
+from sanicbase.cli.in_lifespan import run_in_lifespan
 from sanicbase.cli.project import resolve_service
 from sanicbase.cli.table import table
 from sanicbase.i18n import gettext as _
-from sanicbase.jobs.command import UsageError, service_config
-from sanicbase.lifespan import lifespan
+from sanicbase.jobs.command import UsageError
 
 __all__ = ["cache"]
 
-T = TypeVar("T")
-
 
 class _ServiceCommand(click.Command):
-    """A command whose first argument, SERVICE, is optional: the next one starts with the capital letter of a class."""
+    """A command whose first argument, SERVICE, is optional: the name of a class, with a capital, follows it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         values = [value for value in args if not value.startswith("-")]
@@ -53,9 +49,10 @@ def stats(service: str) -> None:
 
     names = [field.name for field in fields(Stats)]
     rows = [("class", "share", *names)]
-    for name, counted in _run_in_lifespan(service, collect):
-        asked = counted.hits + counted.misses + counted.bypasses
-        share = f"{counted.hits / asked:.1%}" if asked else "-"
+    for name, counted in run_in_lifespan(service, collect):
+        cached = counted.hits + counted.local_hits
+        reads = cached + counted.misses + counted.bypasses
+        share = f"{cached / reads:.1%}" if reads else "-"
         rows.append((name, share, *map(str, astuple(counted))))
     click.echo(table(rows))
 
@@ -71,7 +68,7 @@ def get(service: str, model: str, key: str) -> None:
         cls = _find_model(service, model)
         return await cls.get(_key(key, cls))
 
-    entry = _run_in_lifespan(service, read)
+    entry = run_in_lifespan(service, read)
     if entry is None:
         raise click.ClickException(_("{model} has no entry {key}.", model=model, key=key))
     click.echo(entry.model_dump_json(indent=2))
@@ -96,25 +93,12 @@ def invalidate(service: str, model: str | None, keys: tuple[str, ...], *, all_en
                 await cls.invalidate(*(_key(key, cls) for key in keys))
         return [cls.__name__ for cls in classes]
 
-    names = _run_in_lifespan(service, forget)
+    names = run_in_lifespan(service, forget)
     if not names:
         click.echo(_("{service} has no cache models.", service=service))
-    gone = _("all entries") if all_entries else ", ".join(keys)
+    invalidated = _("all entries") if all_entries else ", ".join(keys)
     for name in names:
-        click.echo(_("{name}: invalidated {keys}.", name=name, keys=gone))
-
-
-def _run_in_lifespan(service: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Run the function in the service's lifespan, and return its result."""
-
-    async def run() -> T:
-        async with lifespan(service_config(service)):
-            return await work()
-
-    try:
-        return asyncio.run(run())
-    except UsageError as exc:
-        raise click.ClickException(str(exc)) from exc
+        click.echo(_("{name}: invalidated {keys}.", name=name, keys=invalidated))
 
 
 def _find_model(service: str, model: str) -> type[RCModel]:

@@ -26,7 +26,13 @@ def _common(command: Command) -> Command:
     """The options of all commands."""
     for decorator in (
         click.option("--force", is_flag=True, help="Replace files that were changed."),
-        click.option("--to", type=click.Path(path_type=Path), default=Path("deploy"), help="The folder to write into."),
+        click.option(
+            "--to",
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            default=Path("deploy"),
+            help="The folder to write into.",
+        ),
         service_argument,
     ):
         command = decorator(command)
@@ -44,8 +50,8 @@ def _machine(command: Command) -> Command:
             default="",
             help="The account that runs the service. By default the owner of the project's folder.",
         ),
-        click.option("--python", type=folder, default=Path(sys.executable), help="The interpreter."),
-        click.option("--directory", type=folder, help="The project's folder on the machine."),
+        click.option("--python", metavar="PATH", type=folder, default=Path(sys.executable), help="The interpreter."),
+        click.option("--directory", metavar="PATH", type=folder, help="The project's folder on the machine."),
     ):
         command = decorator(command)
     return _common(command)
@@ -85,7 +91,9 @@ def supervisor_(service: str, *, account: bool, **options: Any) -> None:
 
 @deploy.command(name="nginx")
 @_common
-@click.option("--directory", type=click.Path(path_type=Path), help="The project's folder on the machine.")
+@click.option(
+    "--directory", metavar="PATH", type=click.Path(path_type=Path), help="The project's folder on the machine."
+)
 @click.option("--server-name", default="_", help="The server name of requests. By default any.")
 @click.option("--listen", type=click.IntRange(1, 65535), default=80, help="The port for clients.")
 @click.option("--http", multiple=True, help="HOST:PORT of an instance of the HTTP service. Repeatable.")
@@ -145,7 +153,7 @@ def _write(rendering: Rendering, *, to: Path, force: bool, **rest: Any) -> None:
     for path in written:
         click.echo(_("Wrote {path}.", path=path))
     if not written:
-        click.echo(_("All files exist already."))
+        click.echo(_("All files already exist."))
     for note in rendering.notes:
         click.echo(_("Note: {note}", note=note))
     click.echo(_("Next:"))

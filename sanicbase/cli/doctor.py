@@ -67,7 +67,7 @@ async def _findings(name: str, project: Project) -> AsyncIterator[Finding]:
         return
     except UsageError as exc:
         raise click.UsageError(str(exc)) from exc
-    except Exception as exc:  # whatever a module of the author's own raises
+    except Exception as exc:  # a module of the service can raise anything
         yield import_failure(f"{name}.config", exc)
         return
     async for finding in _service_findings(config, project):
@@ -78,7 +78,7 @@ async def _service_findings(config: Config, project: Project) -> AsyncIterator[F
     name = config.SERVER_NAME
     async for finding in check_models(config):
         yield finding
-        return  # what follows needs them
+        return  # the following checks need them
     service = project.service(name) or Service(name, config.SERVER_ID, config.HTTP_PORT, config.WS_PORT, ())
     uses = _usage(config, service)
     caches = any(usage.caches for usage in uses.values())

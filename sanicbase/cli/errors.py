@@ -1,4 +1,4 @@
-"""`sanicGuider errors`: the error codes of a service, for those who write its clients."""
+"""`sanicGuider errors`: the error codes of a service, for authors of clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands' help in the terminal's language."""
+"""The help of the commands in the language of the terminal."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Guider", "translated"]
 
 C = click.Command
 
-# Click looks its own messages up by the standard library, in the domain that has no other name.
+# click looks up its messages through the standard library, in the default domain.
 standard.bindtextdomain(DOMAIN, LOCALE)
 
 
 class Guider(click.Group):
-    """A group of commands that are imported when they are asked for, with help in the terminal's language.
+    """A group of commands that are imported when they are used, with help in the language of the terminal.
 
-    `modules` are those of `sanicbase.cli` that hold a command of their own name.
+    `modules` are those of `sanicbase.cli` that contain a command with the same name.
     """
 
     def __init__(self, *args: Any, modules: Sequence[str] = (), **kwargs: Any) -> None:
@@ -40,27 +40,27 @@ class Guider(click.Group):
         return command and translated(command)
 
     def source(self, ctx: click.Context, cmd_name: str) -> C | None:
-        """The command with its help in English, as its code has it."""
+        """The command with its English help, as in the code."""
         if cmd_name in self._modules and cmd_name not in self.commands:
             self.add_command(getattr(import_module(f"sanicbase.cli.{cmd_name}"), cmd_name))
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what sanicbase has a sentence for ends it with that, and status 1."""
+        """Run a command; an error of sanicbase prints its message and exits with status 1."""
         try:
             return super().invoke(ctx)
         except SanicBaseError as exc:
             raise click.ClickException(str(exc)) from exc
 
     def get_help(self, ctx: click.Context) -> str:
-        return click.Group.get_help(copy_with(self, help=_shown(self.help)), ctx)
+        return click.Group.get_help(copy_with(self, help=_translated_help(self.help)), ctx)
 
 
 def translated(command: C) -> C:
-    """A copy of the command with its help, and that of its options, in the terminal's language."""
-    translation: C = copy_with(command, help=_shown(command.help), short_help=None)
+    """A copy of the command with translated help."""
+    translation: C = copy_with(command, help=_translated_help(command.help), short_help=None)
     translation.params = [
-        copy_with(param, help=_shown(param.help)) if isinstance(param, click.Option) else param
+        copy_with(param, help=_translated_help(param.help)) if isinstance(param, click.Option) else param
         for param in command.params
     ]
     if isinstance(translation, click.Group) and isinstance(command, click.Group):
@@ -68,12 +68,13 @@ def translated(command: C) -> C:
     return translation
 
 
-def _shown(text: str | None) -> str | None:
-    return text and gettext(inspect.cleandoc(text))  # some versions of Python and click keep a docstring's indentation
+def _translated_help(text: str | None) -> str | None:
+    # Some versions of Python and click keep the indentation of docstrings.
+    return text and gettext(inspect.cleandoc(text))
 
 
 def copy_with(thing: Any, **values: Any) -> Any:
-    """A copy with other attributes: a command is shared by everybody who imports it."""
+    """A copy with other attributes, since all importers share a command."""
     duplicate = copy.copy(thing)
     for name, value in values.items():
         setattr(duplicate, name, value)

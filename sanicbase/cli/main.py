@@ -19,6 +19,8 @@ MODULES = (
     "openapi",
     "errors",
     "cache",
+    "jobs",
+    "timers",
     "doctor",
     "migrate",
     "deploy",
@@ -33,7 +35,7 @@ MODULES = (
 )
 @click.pass_context
 def main(context: click.Context) -> None:
-    """The daily commands of a project. Run them in its folder. Without a command it guides you to a new service."""
+    """The commands of a project. Run them in its folder. Without a command, you are guided to a new service."""
     current_project()
     if context.invoked_subcommand is None:
         from sanicbase.cli.new import guide

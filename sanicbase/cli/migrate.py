@@ -37,21 +37,21 @@ __all__ = ["migrate"]
 T = TypeVar("T")
 Command = Callable[..., None]
 
-PENDING = 3  # the status of `plan` when something is to be applied; 1 and 2 are failures and wrong usage
-FINDINGS = 3  # the status of `check` when it has found something
+PENDING = 3  # the status of `plan` when migrations are pending; 1 is a failure, 2 a usage error
+FINDINGS = 3  # the status of `check` when there are findings
 
 
 @click.group()
 def migrate() -> None:
     """Migrate the tables of services to their models. Only one process at a time migrates a database.
 
-    The files are aerich's, and aerich's own commands work on them as well. The status is 0 when it is done or nothing
-    was to be done, 1 when it has failed, 2 when the command was wrong.
+    The files are aerich's, so aerich's commands work with them as well. The exit status is 0 on success, 1 on failure,
+    and 2 on a usage error.
     """
 
 
 def _service_options(command: Command) -> Command:
-    """[SERVICE] or --all, and a connection of it."""
+    """The options [SERVICE] or --all, and --connection."""
     for decorator in (
         click.option("--connection", help="Only the models on this connection."),
         click.option("--all", "all_services", is_flag=True, help="All services of the project, one after another."),
@@ -78,7 +78,7 @@ def init(service: str | None, connection: str | None, *, all_services: bool, no_
         for label in labels:
             if migrations_in(label.folder):
                 there = _relative(label.folder)
-                click.echo(_("{label} has migrations in {folder}.", label=label.name, folder=there))
+                click.echo(_("{label} already has migrations in {folder}.", label=label.name, folder=there))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
                 _report_written(
                     write_draft(
@@ -115,8 +115,8 @@ def make(
 ) -> None:
     """Write the next migration of SERVICE from the changes of its models. `up` applies it.
 
-    Asks whether what is gone and what is new are one thing that was renamed. Without a terminal, or with --no-input,
-    --rename and --drop have to say it.
+    Asks whether a removed and an added table or column are a rename. Without a terminal, or with --no-input, answer
+    with --rename and --drop.
     """
     answers = RenameAnswers(dict(map(_rename, renames)), dropped)
     ask = None if no_input or not sys.stdin.isatty() else ask_at_terminal
@@ -178,8 +178,8 @@ def up(
 ) -> None:
     """Apply the pending migrations of SERVICE.
 
-    One process at a time migrates a database, and the others wait for it. What has stopped half-way on MySQL goes on
-    at the statement that failed.
+    Only one process at a time migrates a database; others wait. A migration that failed on MySQL continues at the
+    failed statement.
     """
     options = Options(lock_timeout=timeout, **given)
 
@@ -203,21 +203,24 @@ def up(
 def plan(service: str | None, connection: str | None, to: str, *, all_services: bool, no_input: bool) -> None:
     """Print the SQL that `up` would execute for SERVICE, and what each statement locks. Nothing is changed.
 
-    The status is 3 when there is something to be applied, and 0 when there is not.
+    The exit status is 3 when migrations are pending, and 0 otherwise.
     """
 
     async def work(config: Config, labels: list[Label]) -> int:
-        total = 0
+        total, has_migrations = 0, False
         for label in labels:
             check_label_dialect(config, label)
             status = await read_status(label)
+            has_migrations = has_migrations or bool(status.migrations)
             for sentence in status.warnings():
                 Progress().warning(sentence)
             plans = await plan_migrations(status, Options(to=to))
             if plans:
                 click.echo(script_of(status, plans))
             total += len(plans)
-        if not total:
+        if not has_migrations:
+            click.echo(_("-- {service} has no migrations, so there is nothing to apply.", service=config.SERVER_NAME))
+        elif not total:
             click.echo(_("-- {service}: nothing to apply.", service=config.SERVER_NAME))
         return total
 
@@ -231,7 +234,7 @@ def plan(service: str | None, connection: str | None, to: str, *, all_services: 
     type=click.IntRange(1),
     default=LARGE,
     show_default=True,
-    help="The number of rows from which a table is large.",
+    help="Tables with at least this number of rows count as large.",
 )
 @click.option("--filled", is_flag=True, help="Treat every table as large, for an empty database.")
 @click.option("--errors", is_flag=True, help="Omit warnings.")
@@ -275,7 +278,7 @@ def check(
 def _show(findings: Sequence[tuple[str, Finding]], services: Sequence[str]) -> None:
     if not findings:
         listed = ", ".join(services)
-        click.echo(_("{labels}: nothing found.", labels=listed))
+        click.echo(_("{labels}: no findings.", labels=listed))
     for label, finding in findings:
         text = format_finding(finding).removeprefix(finding.severity)
         mark = click.style(finding.severity, fg="red" if finding.severity == "error" else "yellow")
@@ -316,7 +319,7 @@ def down(service: str | None, connection: str, *, no_input: bool, timeout: float
 @_service_options
 @NO_INPUT
 def history(service: str | None, connection: str | None, *, all_services: bool, no_input: bool) -> None:
-    """List the migrations of SERVICE: which are applied, and since when."""
+    """List the migrations of SERVICE: which are applied, and when."""
 
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ LISTS = ("kinds", "models", "extra_models")
 @click.command()
 @click.argument("name", required=False)
 @click.option("--id", "id", type=int, help="The number of the service. By default the next free one.")
-@click.option("--kinds", help="Its parts, of http,ws,srv. By default all.")
+@click.option("--kinds", help="The parts of the service: http,ws,srv. By default all.")
 @click.option("--database", type=click.Choice(["sqlite", "mysql", "postgres"]), help="By default the embedded SQLite.")
 @click.option("--database-url", help="The URL of the database. Written to .env.")
 @click.option("--models", help="The model files that are migrated: main,records. By default main.")
@@ -44,17 +45,24 @@ LISTS = ("kinds", "models", "extra_models")
 @click.option("--ws-port", type=int, help="By default the next free one.")
 @click.option("--workers", type=int, help="The number of worker processes. By default 1.")
 @click.option("--version", type=int, help="The version in the API's paths, /v1/…. By default none.")
-@click.option("--auth", type=click.Choice(["none", "token"]), help="Who may write: everyone, or users with a token.")
+@click.option(
+    "--auth",
+    type=click.Choice(["none", "token", "jwt"]),
+    help="Who may write: everyone, users with a token, or users who sign in with a password (needs http and srv).",
+)
 @click.option("--language", type=click.Choice(languages()), help="The language of comments. By default the terminal's.")
 @click.option(
-    "--answers", type=click.Path(path_type=Path), help="A TOML or JSON file with any of these. Flags take precedence."
+    "--answers",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A TOML or JSON file with any of these. Flags take precedence.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the files that would be written, without writing them.")
 @click.option("--yes", is_flag=True, help="Do not prompt.")
 def new(name: str | None, answers: Path | None, dry_run: bool, yes: bool, **flags: Any) -> None:
-    """Create a service NAME: in an empty folder with a project, in a project beside the other services.
+    """Create a service NAME. In an empty folder, this creates a project as well.
 
-    Without NAME it asks for everything. Nothing is written before all is known, and then all of it or nothing.
+    Without NAME, it prompts for each answer. Files are written after the last answer, either all or none.
     """
     project = current_project()
     with _as_error_messages():
@@ -105,6 +113,8 @@ def _write(answers: Answers, plan: Plan, project: Project) -> None:
 
 def _next_steps(answers: Answers) -> str:
     starts = "\n".join(f"  python {kind}_{answers.name}.py" for kind in answers.kinds)
+    if answers.auth == "jwt" and None in map(find_spec, ("jwt", "pwdlib")):
+        starts = f"  pip install 'sanicbase[jwt,passwords]'\n{starts}"
     lines = [
         _("Created {name}. Start it:", name=answers.name),
         starts,

@@ -24,12 +24,16 @@ __all__ = ["openapi"]
 @click.command()
 @click.argument("app", metavar="[APP]", required=False)
 @click.option("--write", is_flag=True, help="Write the document to the file.")
-@click.option("--check", is_flag=True, help="Compare the document with the file. Status 1 on breaking changes.")
-@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="By default <package>/openapi.json.")
+@click.option(
+    "--check", is_flag=True, help="Compare the document with the file. The exit status is 1 on breaking changes."
+)
+@click.option(
+    "--file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="By default <package>/openapi.json."
+)
 def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> None:
     """Print, write or check the OpenAPI document of APP, a service or a launch file such as http_xi_test.
 
-    Without APP it is that of the only service. Nothing is connected to, and nothing is served.
+    APP can be omitted if the project has one service. The command connects to no server and serves nothing.
     """
     app_object = _app(_launch_file(app))
     config = app_object.ctx.config
@@ -45,7 +49,7 @@ def openapi(app: str | None, write: bool, check: bool, file: Path | None) -> Non
 
 
 async def _document(app: App, config: Config) -> dict[str, Any]:
-    async with models_initialized(config):  # filters behind foreign keys have the types of other models' columns
+    async with models_initialized(config):  # filters across foreign keys have the types of columns in other models
         return document(app, info_of(config))
 
 
@@ -60,7 +64,7 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise click.ClickException(_("Cannot write {file}: {error}.", file=file, error=exc)) from exc
+        raise click.ClickException(_("Cannot write {file}: {error}.", file=file, error=exc.strerror)) from exc
 
 
 def _check(spec: dict[str, Any], file: Path) -> None:
@@ -68,7 +72,11 @@ def _check(spec: dict[str, Any], file: Path) -> None:
         committed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise click.ClickException(
-            _("Cannot read {file}: {error}. Write it with --write, and commit it.", file=file, error=exc)
+            _(
+                "Cannot read {file}: {error}. Write it with --write, and commit it.",
+                file=file,
+                error=getattr(exc, "strerror", exc),
+            )
         ) from exc
     if not isinstance(committed, dict) or "openapi" not in committed:
         raise click.ClickException(
@@ -77,7 +85,7 @@ def _check(spec: dict[str, Any], file: Path) -> None:
     if broken := breaking_changes(committed, spec):
         lines = "\n".join(f"  {change}" for change in broken)
         raise click.ClickException(
-            _("Clients of {file} would break:\n{lines}\nIf that is meant, run --write.", file=file, lines=lines)
+            _("Clients of {file} would break:\n{lines}\nIf this is intended, run with --write.", file=file, lines=lines)
         )
     same = _text(committed) == _text(spec)
     if same:
@@ -96,7 +104,7 @@ def _app(name: str) -> App:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
         if exc.name != module_name:
-            raise  # an import inside the module failed, and its traceback tells where
+            raise  # an import inside the module failed; its traceback shows where
         raise click.UsageError(
             _("There is no module {module}. Run the command in the project's folder.", module=module_name)
         ) from exc

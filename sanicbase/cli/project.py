@@ -1,4 +1,4 @@
-"""The folder that the commands work in, and the services that are in it. Files are read, nothing is imported."""
+"""The current folder and its services. Files are read; nothing is imported."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ KINDS: tuple[Kind, ...] = ("http", "ws", "srv")
 
 
 def ports_of(kinds: Collection[Kind], http_port: int, ws_port: int) -> dict[Kind, int]:
-    """The ports of those of the kinds that have one."""
+    """The ports by kind."""
     ports: dict[Kind, int] = {"http": http_port, "ws": ws_port}
     return {kind: port for kind, port in ports.items() if kind in kinds}
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service of the project, as far as its settings' class says in plain values."""
+    """A service of the project, as far as the constants in its settings class describe it."""
 
     name: str
     id: int
@@ -50,33 +50,33 @@ class Service:
 
     @property
     def ports(self) -> dict[Kind, int]:
-        """Where it serves, as its class says."""
+        """The address that it serves, according to its class."""
         return ports_of(self.kinds, self.http_port, self.ws_port)
 
     @property
     def class_prefix(self) -> str:
-        """What the names of its classes begin with: `XiTest`."""
+        """The prefix of its class names: `XiTest`."""
         return "".join(word.title() for word in self.name.split("_"))
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with services, or with none yet."""
+    """A folder with or without services."""
 
     folder: Path
     planned: Mapping[str, str] = field(default_factory=dict)
-    """Texts of files that are as good as written, by their paths."""
+    """The contents of planned files by path."""
 
     def services(self) -> list[Service]:
-        """The services, by their names."""
+        """The services by name."""
         return list(self._services())
 
     def service(self, name: str) -> Service | None:
-        """The service of that name."""
+        """The service with that name."""
         return next((service for service in self._services() if service.name == name), None)
 
     def text(self, path: str) -> str | None:
-        """What a file of the project holds, its line ends as they are; None when there is no such file."""
+        """The content of a file with its line ends; None when it does not exist."""
         if path in self.planned:
             return self.planned[path]
         file = self.folder / path
@@ -96,18 +96,18 @@ class Project:
 
 
 def current_project() -> Project:
-    """The project in the working directory, whose modules can be imported from now on, as `python -m` has it."""
+    """The project in the working directory, which is added to the module search path like with `python -m`."""
     try:
         folder = Path.cwd()
     except FileNotFoundError as exc:
-        raise SanicBaseError(_("The current folder does not exist any more. Change to another one.")) from exc
+        raise SanicBaseError(_("The current folder no longer exists. Change to another one.")) from exc
     if str(folder) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(folder))
     return Project(folder)
 
 
 def resolve_service(name: str | None) -> str:
-    """The service that is meant: the named one, or the only one. Raises UsageError otherwise."""
+    """The named service, or the only one. Raises UsageError otherwise."""
     project = current_project()
     if name and (project.folder / name).is_dir():
         return name
@@ -130,7 +130,7 @@ def resolve_service(name: str | None) -> str:
 
 
 def service_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """What a shell completes to, for whose Tab a file that is no Python is no matter."""
+    """The services for shell completion, which ignores files that are not valid Python."""
     with suppress(SanicBaseError):
         return [service.name for service in current_project().services() if service.name.startswith(begun)]
     return []
@@ -142,23 +142,23 @@ service_argument = click.argument(
     callback=lambda context, parameter, name: resolve_service(name),
     shell_complete=service_names,
 )
-"""The argument [SERVICE] of a command, which may be left out where there is one service."""
+"""The argument [SERVICE] of a command, optional if there is one service."""
 
 
 def parse_file(file: Path) -> ast.Module:
-    """The syntax tree of a file. Raises SanicBaseError, which names the line, when it is no Python."""
+    """The syntax tree of a file. Raises SanicBaseError, which names the line, when it is not valid Python."""
     try:
         return ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError) as exc:  # a ValueError is of null bytes
+    except (SyntaxError, ValueError) as exc:  # null bytes raise ValueError
         line = getattr(exc, "lineno", None) or 1
         raise SanicBaseError(
-            _("{file}, line {line}: invalid Python: {error}. Correct it first.", file=file, line=line, error=exc)
+            _("{file}, line {line}: invalid Python: {error}. Fix it first.", file=file, line=line, error=exc)
         ) from exc
 
 
 def _class_values(file: Path) -> dict[str, object]:
-    """The plain values in the bodies of a module's classes."""
-    if b"SERVER_NAME" not in file.read_bytes():  # somebody else's, which may be anything
+    """The constants in the class bodies of a module."""
+    if b"SERVER_NAME" not in file.read_bytes():  # a package that is not a service can contain anything
         return {}
     bodies = [
         statement
@@ -184,7 +184,7 @@ def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.Constant]]:
 
 
 def _number(values: dict[str, object], name: str) -> int:
-    from sanicbase.config import Config  # takes long to import, and a folder without services needs it not
+    from sanicbase.config import Config  # slow to import, and not needed in a folder without services
 
     value = values.get(name, Config.model_fields[name].default)
     return value if isinstance(value, int) else 0

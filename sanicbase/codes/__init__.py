@@ -1,4 +1,4 @@
-"""What can go wrong with a request, as numbers that programs can tell apart."""
+"""Error codes: numbers by which programs distinguish the errors of a request."""
 
 from sanicbase.codes.code import CodedError, ErrorCode, error_codes
 from sanicbase.codes.statuses import StatusError, status_code

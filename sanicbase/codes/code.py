@@ -18,20 +18,20 @@ from sanicbase.i18n import ErrorMessage, Language
 
 __all__ = ["CodedError", "ErrorCode", "error_codes"]
 
-FIRST = 1000  # below it are HTTP's statuses, which are sanicbase's own codes
+FIRST = 1000  # lower numbers are HTTP statuses, the codes of sanicbase
 OWN = "sanicbase.codes.statuses"
 
-_enumerations: dict[str, type[ErrorCode]] = {}  # by module and name: a module that is imported anew replaces its own
+_enumerations: dict[str, type[ErrorCode]] = {}  # by module and name: a module that is imported again replaces its own
 
 
 class ErrorCode(Enum):
-    """A member is written `NAME = code, status, english, chinese`, and calling it makes the exception to raise.
+    """A member is declared as `NAME = code, status, english, chinese`. Calling it creates the exception to raise.
 
-    The code is the number that clients see, 1000 or more, the status is HTTP's, 400 to 599. The messages may have
-    placeholders, `{name}`, the same in both languages. Without the Chinese one, and in any other language, clients get
-    the catalog's text for the English one, or the English one itself.
-    Raises SanicBaseError when the class is made: for a code that this or another enumeration of the process has
-    already, and for whatever else is wrong with a member.
+    The code is the number that clients see, 1000 or more; the status is an HTTP status, 400 to 599. The messages can
+    have placeholders, `{name}`, the same in both languages. Without the Chinese message, and in other languages,
+    clients get the catalog's translation of the English message, or the English message itself.
+    Raises SanicBaseError when the class is defined: for a code that an enumeration of the process already has, and for
+    every other invalid member.
     """
 
     code: int
@@ -40,7 +40,7 @@ class ErrorCode(Enum):
     placeholders: frozenset[str]
 
     def __new__(cls, code: int, status: int, en: str, zh: str = "") -> Self:
-        """A member's value is its code."""
+        """The value of a member is its code."""
         member = object.__new__(cls)
         member._value_ = code
         member.code, member.status, member.message = code, status, ErrorMessage(en, zh)
@@ -53,7 +53,7 @@ class ErrorCode(Enum):
         _enumerations[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
     def __call__(self, **values: object) -> CodedError:
-        """The exception with that code. Raises TypeError unless there is a value for each placeholder, and no other."""
+        """The exception with that code. Raises TypeError unless the values are exactly those of the placeholders."""
         return CodedError(self, values)
 
     @property
@@ -71,15 +71,15 @@ class ErrorCode(Enum):
 
 
 class CodedError(SanicBaseError):
-    """What went wrong, by its code. HTTP answers with the code's status and the message in the client's language.
+    """An error with a code. HTTP responds with the status of the code and the message in the client's language.
 
-    `headers` go with the answer: `error.headers["Retry-After"] = "30"`.
+    `headers` are sent with the response: `error.headers["Retry-After"] = "30"`.
     """
 
     def __init__(self, code: ErrorCode, values: dict[str, object]) -> None:
         if values.keys() != code.placeholders:
-            wanted = ", ".join(sorted(code.placeholders)) or "nothing"
-            raise TypeError(f"{code} takes {wanted}, but got {', '.join(sorted(values)) or 'nothing'}.")
+            expected = ", ".join(sorted(code.placeholders)) or "nothing"
+            raise TypeError(f"{code} takes {expected}, but got {', '.join(sorted(values)) or 'nothing'}.")
         super().__init__(code.en.format(**values))
         self.code = code
         self.values = values
@@ -91,16 +91,18 @@ class CodedError(SanicBaseError):
 
 
 def error_codes() -> tuple[ErrorCode, ...]:
-    """Every code of the process, those of sanicbase first, in the order of their numbers."""
-    return tuple(sorted((code for each in _enumerations.values() for code in each), key=lambda code: code.code))
+    """All codes of the process: those of sanicbase first, ordered by number."""
+    return tuple(
+        sorted((code for enumeration in _enumerations.values() for code in enumeration), key=lambda code: code.code)
+    )
 
 
 def _check(place: str, member: ErrorCode, name: str) -> None:
-    """Raise SanicBaseError, naming `place`, for a member that cannot be."""
-    if member.name != name:  # Enum makes an alias of a second member with the same value
+    """Raise SanicBaseError, naming `place`, for an invalid member."""
+    if member.name != name:  # Enum makes a second member with the same value an alias
         raise SanicBaseError(f"{place} has the code {member.code} of {member}. Give it another number.")
     cls = type(member)
-    for other in _others(cls):
+    for other in _other_codes(cls):
         if other.code == member.code:
             raise SanicBaseError(
                 f"{place} has the code {member.code} of {other} ({type(other).__module__}). Give it another number."
@@ -114,17 +116,17 @@ def _check(place: str, member: ErrorCode, name: str) -> None:
         raise SanicBaseError(f"{place} has other placeholders in Chinese than in English. Write the same in both.")
 
 
-def _others(cls: type[ErrorCode]) -> list[ErrorCode]:
-    own = f"{cls.__module__}.{cls.__qualname__}"
-    return [code for name, each in _enumerations.items() if name != own for code in each]
+def _other_codes(cls: type[ErrorCode]) -> list[ErrorCode]:
+    own_name = f"{cls.__module__}.{cls.__qualname__}"
+    return [code for name, enumeration in _enumerations.items() if name != own_name for code in enumeration]
 
 
 def _placeholders(place: str, text: str) -> frozenset[str]:
-    """The names in a message. Only plain ones: `{0}` or `{user.name}` would show what nobody meant to show."""
+    """The placeholders of a message. Only plain names are allowed: `{0}` or `{user.name}` could reveal other data."""
     try:
-        found = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as exc:
         raise SanicBaseError(f"{place}: {exc} in {text!r}. Write a literal brace as {{{{ or }}}}.") from exc
-    if strange := [name for name in found if not name.isidentifier()]:
-        raise SanicBaseError(f"{place} has the placeholder {strange[0]!r}: use a plain name.")
-    return frozenset(found)
+    if invalid_names := [name for name in names if not name.isidentifier()]:
+        raise SanicBaseError(f"{place} has the placeholder {invalid_names[0]!r}: use a plain name.")
+    return frozenset(names)

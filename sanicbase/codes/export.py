@@ -1,4 +1,4 @@
-"""The error codes written down for others: Markdown for people, JSON for programs, TypeScript for clients."""
+"""Exports error codes: as Markdown for people, JSON for programs, and TypeScript for clients."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from itertools import groupby
 from sanicbase.codes.code import ErrorCode, error_codes
 from sanicbase.i18n import languages, translation
 
-__all__ = ["FORMATS", "json_text", "listed", "load_codes", "markdown", "typescript"]
+__all__ = ["FORMATS", "code_list", "json_text", "load_codes", "markdown", "typescript"]
 
 
 def load_codes(service: str) -> tuple[ErrorCode, ...]:
-    """The codes that a service can answer with, after every module of its package was imported.
+    """The codes that a service can respond with, after all modules of its package are imported.
 
-    An enumeration may be in any of them, and in what they import. Raises ImportError.
+    An enumeration may be in any of them, or in a module that they import. Raises ImportError.
     """
     package = importlib.import_module(service)
-    for found in pkgutil.walk_packages(package.__path__, f"{service}.", onerror=_unreadable):
-        importlib.import_module(found.name)
+    for module_info in pkgutil.walk_packages(package.__path__, f"{service}.", onerror=_unreadable):
+        importlib.import_module(module_info.name)
     return error_codes()
 
 
@@ -29,31 +29,31 @@ def markdown(codes: Iterable[ErrorCode]) -> str:
     """A table for each enumeration."""
     parts = []
     for name, members in _by_enumeration(codes):
-        rows = "".join(f"| {each.code} | {each.status} | {each.name} | {_cell(each)} |\n" for each in members)
+        rows = "".join(f"| {code.code} | {code.status} | {code.name} | {_cell(code)} |\n" for code in members)
         names = " | ".join(translation(language).name for language in languages())
         head = f"| code | HTTP | name | {names} |\n|---|---|---|{'---|' * len(languages())}\n"
         parts.append(f"## {name}\n\n{head}{rows}")
     return "# Error codes\n\n" + "\n".join(parts)
 
 
-def listed(codes: Iterable[ErrorCode]) -> list[dict[str, str | int]]:
-    """Each as a dictionary of what JSON has: enumeration, name, code, status, and the message by language.
+def code_list(codes: Iterable[ErrorCode]) -> list[dict[str, str | int]]:
+    """Each code as a dictionary for JSON: enumeration, name, code, status, and the message by language.
 
-    They are a document's `x-error-codes`.
+    The OpenAPI document contains them as `x-error-codes`.
     """
-    return [{"enumeration": type(each).__name__, "name": each.name, **_seen(each)} for each in codes]
+    return [{"enumeration": type(code).__name__, "name": code.name, **_code_fields(code)} for code in codes]
 
 
 def json_text(codes: Iterable[ErrorCode]) -> str:
-    """What `listed` has, as a text."""
-    return json.dumps(listed(codes), ensure_ascii=False, indent=2) + "\n"
+    """The list of `code_list` as JSON."""
+    return json.dumps(code_list(codes), ensure_ascii=False, indent=2) + "\n"
 
 
 def typescript(codes: Iterable[ErrorCode]) -> str:
-    """A constant and a type of its numbers for each enumeration; no code runs but the constants."""
+    """A constant and a type of its numbers for each enumeration; the constants are the only code."""
     parts = ["/* eslint-disable */\n// The error codes of a service, as its clients see them.\n"]
     for name, members in _by_enumeration(codes):
-        rows = "".join(f"  {each.name}: {_literal(each)},\n" for each in members)
+        rows = "".join(f"  {code.name}: {_literal(code)},\n" for code in members)
         parts.append(
             f"export const {name} = {{\n{rows}}} as const;\n"
             f'export type {name} = (typeof {name})[keyof typeof {name}]["code"];\n'
@@ -62,17 +62,17 @@ def typescript(codes: Iterable[ErrorCode]) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Iterable[ErrorCode]], str]] = {"md": markdown, "json": json_text, "ts": typescript}
-"""What `sanicGuider errors --format` takes."""
+"""The values of `sanicGuider errors --format`."""
 
 
 def _by_enumeration(codes: Iterable[ErrorCode]) -> list[tuple[str, list[ErrorCode]]]:
-    """Sanicbase's own first."""
-    ordered = sorted(codes, key=lambda each: (_room(each) != "sanicbase", _place(each), each.code))
-    return [(place[1], list(members)) for place, members in groupby(ordered, _place)]
+    """Grouped by enumeration; those of sanicbase come first."""
+    ordered = sorted(codes, key=lambda code: (_origin(code) != "sanicbase", _source_location(code), code.code))
+    return [(place[1], list(members)) for place, members in groupby(ordered, _source_location)]
 
 
-def _seen(code: ErrorCode) -> dict[str, str | int]:
-    """What a client sees of it."""
+def _code_fields(code: ErrorCode) -> dict[str, str | int]:
+    """The fields that clients see."""
     return {"code": code.code, "status": code.status, **_messages(code)}
 
 
@@ -81,8 +81,8 @@ def _messages(code: ErrorCode) -> dict[str, str]:
 
 
 def _literal(code: ErrorCode) -> str:
-    """JSON is TypeScript, but for the quotes around names, which linters do not like."""
-    fields = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in _seen(code).items())
+    """A TypeScript literal: JSON without the quotes around names, which linters reject."""
+    fields = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in _code_fields(code).items())
     return f"{{ {', '.join(fields)} }}"
 
 
@@ -90,14 +90,14 @@ def _cell(code: ErrorCode) -> str:
     return " | ".join(" ".join(text.split()).replace("|", "\\|") for text in _messages(code).values())
 
 
-def _place(code: ErrorCode) -> tuple[str, str]:
+def _source_location(code: ErrorCode) -> tuple[str, str]:
     return type(code).__module__, type(code).__name__
 
 
-def _room(code: ErrorCode) -> str:
+def _origin(code: ErrorCode) -> str:
     return type(code).__module__.partition(".")[0]
 
 
 def _unreadable(name: str) -> None:
-    """walk_packages hides every error of a subpackage's import but when it is told not to."""
+    """Raise import errors of subpackages, which walk_packages otherwise hides."""
     raise ImportError(f"{name} cannot be imported.")

@@ -1,4 +1,4 @@
-"""The codes of sanicbase itself: HTTP's statuses, with what they mean to a client."""
+"""The codes of sanicbase itself: the HTTP statuses, with messages for clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["StatusError", "status_code"]
 
 
 class StatusError(ErrorCode):
-    """What every service may answer. The code is the status."""
+    """The responses that every service may send. The code is the status."""
 
     BAD_REQUEST = 400, 400, "The request is malformed.", "请求格式有误。"
     UNAUTHORIZED = 401, 401, "Authentication is required.", "需要身份认证。"
@@ -25,9 +25,12 @@ class StatusError(ErrorCode):
     UNSUPPORTED_MEDIA_TYPE = 415, 415, "The content type is not supported.", "不支持该内容类型。"
     RANGE_NOT_SATISFIABLE = 416, 416, "The requested range is not available.", "请求的范围无效。"
     EXPECTATION_FAILED = 417, 417, "The expectation cannot be met.", "无法满足 Expect 请求头的要求。"
+    MISDIRECTED_REQUEST = 421, 421, "The service does not serve this host.", "此服务不处理发往该主机的请求。"
     UNPROCESSABLE_CONTENT = 422, 422, "The parameters are not valid.", "参数有误。"
     UPGRADE_REQUIRED = 426, 426, "This path accepts WebSocket connections only.", "此路径只接受 WebSocket 连接。"
+    PRECONDITION_REQUIRED = 428, 428, "Send the version that you read in If-Match.", "请在 If-Match 中带上读到的版本。"
     TOO_MANY_REQUESTS = 429, 429, "Too many requests. Try again later.", "请求过于频繁，请稍后再试。"
+    HEADERS_TOO_LARGE = 431, 431, "The headers are too large.", "请求头过大。"
     INTERNAL_SERVER_ERROR = (
         500,
         500,
@@ -43,13 +46,14 @@ class StatusError(ErrorCode):
         "服务暂时不可用，请稍后再试。",
     )
     GATEWAY_TIMEOUT = 504, 504, "An upstream service did not respond in time.", "上游服务响应超时。"
+    VERSION_NOT_SUPPORTED = 505, 505, "This version of HTTP is not supported.", "不支持该 HTTP 版本。"
 
 
-STATUSES = {each.status: each for each in StatusError}
+STATUSES = {code.status: code for code in StatusError}
 SERVER_ERROR = 500
 
 
 def status_code(status: int) -> StatusError:
-    """The code of an HTTP status; of one that has none, that of its kind."""
+    """The code of an HTTP status; for an unknown status, that of its class."""
     kind = StatusError.INTERNAL_SERVER_ERROR if status >= SERVER_ERROR else StatusError.BAD_REQUEST
     return STATUSES.get(status, kind)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from sanicbase.config.tls import TLS_OPTIONS, read_bool
+from sanicbase.i18n import gettext as _
 
 __all__ = ["DRIVER_OPTIONS", "MYSQL_OPTIONS", "POSTGRES_OPTIONS", "read_options", "sqlite_options"]
 
@@ -22,7 +23,7 @@ def _text(name: str, value: str) -> str:
 
 def _integer(name: str, value: str) -> int:
     if not value.isdecimal():
-        raise ValueError(f"{name} is not an integer")
+        raise ValueError(_("{name} is not an integer", name=name))
     return int(value)
 
 
@@ -30,7 +31,7 @@ def _number(name: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise ValueError(f"{name} is not a number") from None
+        raise ValueError(_("{name} is not a number", name=name)) from None
 
 
 # `idle_timeout`, `acquire_timeout` and `statement_timeout` are sanicbase's, see sanicbase/db/engine/timeouts.py.
@@ -95,19 +96,26 @@ DRIVER_OPTIONS: dict[str, dict[str, Read]] = {
 }
 
 
-def read_options(given: Mapping[str, str], known: Mapping[str, Read], database: str) -> dict[str, Any]:
+def read_options(query: Mapping[str, str], known: Mapping[str, Read], database: str) -> dict[str, Any]:
     """Parse the options. Raises ValueError for an option that the database does not have, and for an invalid value."""
     options = {}
-    for name, value in given.items():
+    for name, value in query.items():
         if (read := known.get(name)) is None:
-            raise ValueError(f"the option {name!r} is not known for {database}{_suggestion(name, database, known)}")
+            raise ValueError(_unknown(name, database, known))
         options[name] = read(name, value)
     return options
 
 
-def _suggestion(name: str, database: str, known: Mapping[str, Read]) -> str:
+def _unknown(name: str, database: str, known: Mapping[str, Read]) -> str:
     near = difflib.get_close_matches(name, [*known, *(TLS_OPTIONS if database != "SQLite" else ())], n=1)
-    return f"; write {near[0]!r}, or remove it" if near else "; remove it"
+    if not near:
+        return _("the option {name!r} is not known for {database}; remove it", name=name, database=_(database))
+    return _(
+        "the option {name!r} is not known for {database}; write {near!r}, or remove it",
+        name=name,
+        database=_(database),
+        near=near[0],
+    )
 
 
 @cache

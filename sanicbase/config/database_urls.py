@@ -19,6 +19,8 @@ from sanicbase.config.database_options import (
     sqlite_options,
 )
 from sanicbase.config.tls import TLS, is_tls_option, read_tls
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
 
 __all__ = [
     "EMBEDDED",
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 EMBEDDED = "embedded://"
+CREDENTIALS = "{'engine': 'tortoise.backends.…', 'credentials': {…}}"
+EXAMPLES = gettext_noop("sqlite://file, postgres://… or mysql://…")
 
 DATABASE_SCHEMES = {
     "sqlite": "sqlite",
@@ -44,7 +48,7 @@ DATABASE_SCHEMES = {
 MYSQL_ENGINES = ("tortoise.backends.mysql", "mysql")
 SQLITE_ENGINES = ("tortoise.backends.sqlite", "sqlite")
 POSTGRES_ENGINES = ("tortoise.backends.asyncpg", "asyncpg")
-SQLITE, POSTGRES, MYSQL = "SQLite", "PostgreSQL", "MySQL or MariaDB"
+SQLITE, POSTGRES, MYSQL = "SQLite", "PostgreSQL", gettext_noop("MySQL or MariaDB")
 KINDS = {SQLITE: SQLITE_ENGINES, POSTGRES: POSTGRES_ENGINES, MYSQL: MYSQL_ENGINES}
 
 # RFC 3986, appendix B, for a URL with an authority; urllib's refuses several hosts when a later one has brackets.
@@ -65,13 +69,15 @@ def check_database(connection: Connection) -> Connection:
     """Return the connection unchanged when it is valid; raise ValueError otherwise."""
     if isinstance(connection, Mapping):
         if not isinstance(connection.get("engine"), str) or not isinstance(connection.get("credentials"), Mapping):
-            raise ValueError("a connection is a URL, or {'engine': 'tortoise.backends.…', 'credentials': {…}}")
+            raise ValueError(_("a connection is a URL, or {example}", example=CREDENTIALS))
         _with_tls(connection)
         return connection
-    scheme = _scheme(connection, DATABASE_SCHEMES, "sqlite://file, postgres://… or mysql://…")
+    scheme = _scheme(connection)
     if scheme == "embedded":
         if not re.fullmatch(r"[a-z_][a-z0-9_]*|", embedded_name(connection) or ""):
-            raise ValueError(f"{EMBEDDED} takes neither a path nor options; write it alone, or with a service's name")
+            raise ValueError(
+                _("{url} takes neither a path nor options; write it alone, or with a service's name", url=EMBEDDED)
+            )
     else:
         _expand(connection)
     return connection
@@ -98,8 +104,14 @@ def check_driver(
         for other, options in DRIVER_OPTIONS.items():
             if other != driver and (unknown := options.keys() & _query(connection)):
                 raise ValueError(
-                    f"the URL of {name!r} has the option {min(unknown)!r}, which {driver} does not know; remove it, or "
-                    f"set DB_DRIVER to {other}"
+                    _(
+                        "the URL of {name!r} has the option {option!r}, which {driver} does not know; remove it, or "
+                        "set DB_DRIVER to {other}",
+                        name=name,
+                        option=min(unknown),
+                        driver=driver,
+                        other=other,
+                    )
                 )
 
 
@@ -107,13 +119,29 @@ def check_replicas(databases: Mapping[str, Connection], replicas: Mapping[str, S
     """Raise ValueError for a replica of an unknown database, or of another kind of database."""
     for name, connections in replicas.items():
         if name not in databases:
-            raise ValueError(f"DB_REPLICAS names the connection {name!r}, which DB_CONNECTIONS does not have")
-        kind = _kind(databases[name])
-        if kind is None and connections:
-            raise ValueError(f"DB_REPLICAS: {name!r} cannot have replicas, only a {', '.join(KINDS)} can")
+            raise ValueError(
+                _("DB_REPLICAS names the connection {name!r}, which DB_CONNECTIONS does not have", name=name)
+            )
+        if not connections:
+            continue
+        if (kind := _kind(databases[name])) is None:
+            raise ValueError(
+                _(
+                    "DB_REPLICAS: {name!r} cannot have replicas, only these databases can: {kinds}",
+                    name=name,
+                    kinds=", ".join(map(_, KINDS)),
+                )
+            )
         for number, connection in enumerate(connections, 1):
             if _kind(connection) != kind:
-                raise ValueError(f"DB_REPLICAS: replica {number} of {name!r} is not of the same type, which is {kind}")
+                raise ValueError(
+                    _(
+                        "DB_REPLICAS: replica {number} of {name!r} is not of the same type, which is {kind}",
+                        number=number,
+                        name=name,
+                        kind=_(kind),
+                    )
+                )
 
 
 def tortoise_connection(
@@ -185,13 +213,13 @@ def _kind(connection: Connection) -> str | None:
     )
 
 
-def _scheme(url: str, known: Mapping[str, str], examples: str) -> str:
-    scheme, separator, _ = url.partition("://")
-    if not separator:
-        raise ValueError(f"it is not a URL; write {examples}")
-    if scheme not in known:
-        raise ValueError(f"the scheme {scheme!r} is not known; write {examples}")
-    return known[scheme]
+def _scheme(url: str) -> str:
+    scheme = url.split("://", 1)[0]
+    if scheme == url:
+        raise ValueError(_("it is not a URL; write {examples}", examples=_(EXAMPLES)))
+    if scheme not in DATABASE_SCHEMES:
+        raise ValueError(_("the scheme {scheme!r} is not known; write {examples}", scheme=scheme, examples=_(EXAMPLES)))
+    return DATABASE_SCHEMES[scheme]
 
 
 def _expand(url: str) -> dict[str, Any]:
@@ -203,7 +231,7 @@ def _expand(url: str) -> dict[str, Any]:
     try:
         expanded = expand_db_url(f"{DATABASE_SCHEMES[scheme]}://{QUERY.sub('', rest, count=1)}?{identity}")
     except Exception as exc:  # Tortoise and urllib raise several types, whose messages may quote the password
-        raise ValueError("it could not be read as scheme://user:password@host:port/database") from exc
+        raise ValueError(_("it could not be read as scheme://user:password@host:port/database")) from exc
     kind = next(kind for kind, engines in KINDS.items() if expanded["engine"] in engines)
     try:
         read = _read_options(kind, options)
@@ -211,7 +239,7 @@ def _expand(url: str) -> dict[str, Any]:
         if "@" not in url.partition("?")[2]:
             raise
         # The apparent option may be part of the password, which no message may quote.
-        raise ValueError("one of its options cannot be used; in a password write ? as %3F and # as %23") from None
+        raise ValueError(_("one of its options cannot be used; in a password write ? as %3F and # as %23")) from None
     expanded["credentials"] |= {name: value for name, value in read.items() if name not in IDENTITY}
     return expanded
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from sanicbase.i18n import gettext as _
+
 __all__ = [
     "check_extra_not_imported",
     "check_shared",
@@ -43,14 +45,32 @@ def shared_label(module: str, connection: str) -> str:
 def check_shared(project: Path, service: str, migrated: Iterable[str], extra: Iterable[str]) -> None:
     """Raise ValueError for a module of another service that does not exist, or is in the wrong setting."""
     for name in filter(is_shared, migrated):
-        raise ValueError(f"MODEL_LIST has {name!r}: {owner_of(name)} migrates its own models. Move it to MODEL_EXTRA.")
+        raise ValueError(
+            _(
+                "MODEL_LIST has {name!r}: {owner} migrates its own models. Move it to MODEL_EXTRA",
+                name=name,
+                owner=owner_of(name),
+            )
+        )
     for name in filter(is_shared, extra):
         if owner_of(name) == service:
-            raise ValueError(f"MODEL_EXTRA has {name!r}: write {name.rpartition('.')[2]!r} for a file of {service}")
+            file = name.rpartition(".")[2]
+            raise ValueError(
+                _(
+                    "MODEL_EXTRA has {name!r}: write {file!r} for a file of {service}",
+                    name=name,
+                    file=file,
+                    service=service,
+                )
+            )
         if _module_file(project, name) is None:
             raise ValueError(
-                f"MODEL_EXTRA lists {name!r}, but there is no file {project.joinpath(*name.split('.'))}.py. "
-                "Correct the name or remove it from the list"
+                _(
+                    "MODEL_EXTRA lists {name!r}, but there is no file {path}.py. Correct the name or remove it from "
+                    "the list",
+                    name=name,
+                    path=project.joinpath(*name.split(".")),
+                )
             )
 
 
@@ -66,7 +86,12 @@ def model_modules(package: Path, names: Sequence[str], *, setting: str, optional
         elif not optional:
             path = package / FOLDER / f"{name}.py"
             raise ValueError(
-                f"{setting} lists {name!r}, but there is no file {path}. Create it or remove it from the list."
+                _(
+                    "{setting} lists {name!r}, but there is no file {path}. Create it or remove it from the list.",
+                    setting=setting,
+                    name=name,
+                    path=path,
+                )
             )
     return modules
 
@@ -82,8 +107,13 @@ def check_extra_not_imported(package: Path, migrated: Iterable[str], extra: Iter
             is_own = module.startswith((".", f"{package.name}.{FOLDER}."))
             if is_own and module.rsplit(".", 1)[-1] in extra_files:
                 raise ValueError(
-                    f"{path} imports {imported} from {module}, a file of MODEL_EXTRA: aerich would migrate it, "
-                    "too. Refer to it without importing it, or move it to a file of MODEL_LIST."
+                    _(
+                        "{path} imports {imported} from {module}, a file of MODEL_EXTRA: aerich would migrate it, too. "
+                        "Refer to it without importing it, or move it to a file of MODEL_LIST",
+                        path=path,
+                        imported=imported,
+                        module=module,
+                    )
                 )
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 __all__ = ["annotate_overrides", "is_overridden"]
 
 
 def annotate_overrides(cls: type[BaseModel]) -> None:
-    """Give every bare override in `cls` the annotation, the constraints and the docstring of the field it overrides.
+    """Give every bare override in `cls` the annotation and the constraints of the field it overrides.
 
     Call it from `__init_subclass__`, which Python runs before pydantic collects the fields.
     """
@@ -20,7 +19,7 @@ def annotate_overrides(cls: type[BaseModel]) -> None:
     for base in cls.__mro__[1:]:
         for name, field in _fields(base).items():
             if name in cls.__dict__ and name not in annotations:
-                annotations[name] = Annotated[field.rebuild_annotation(), Field(description=field.description)]
+                annotations[name] = field.rebuild_annotation()
     cls.__annotations__ = annotations
 
 

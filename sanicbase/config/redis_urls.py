@@ -6,6 +6,7 @@ The form for several hosts was introduced by redis-sentinel-url, and is shared b
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, Literal, cast
@@ -16,6 +17,8 @@ from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.exceptions import RedisError
 
 from sanicbase.config.database_urls import EMBEDDED
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
 
 __all__ = ["RedisAddress", "check_redis_url", "parse_redis_url", "redis_url"]
 
@@ -24,10 +27,12 @@ Kind = Literal["server", "sentinel", "cluster"]
 KINDS: dict[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
 PRODUCTS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 PORTS = {"server": 6379, "sentinel": 26379, "cluster": 6379}
-EXAMPLES = (
+EXAMPLES = gettext_noop(
     "redis://host:port/0, rediss://…, unix:///path, redis+sentinel://host,host/service or redis+cluster://host,host"
 )
-ESCAPES = "in a password write / as %2F, ? as %3F, # as %23"
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+HOST = re.compile(r"[\w.:%~-]+")
+ESCAPES = gettext_noop("in a password write / as %2F, ? as %3F, # as %23")
 SENTINEL_OPTION = "sentinel_"
 POOL_OPTIONS = {"max_connections", "timeout"}  # of the pool, not of a connection
 CLUSTER_OPTIONS = {*signature(RedisCluster.__init__).parameters} | POOL_OPTIONS
@@ -71,7 +76,7 @@ def check_redis_url(url: str) -> str:
         return url
     address = parse_redis_url(url)
     if address.kind == "cluster" and (unknown := address.options.keys() - CLUSTER_OPTIONS):
-        raise ValueError(f"the option {min(unknown)!r} is not known to redis-py's RedisCluster; correct or remove it")
+        raise ValueError(_unknown(min(unknown), "RedisCluster"))
     _check_options(address.connection, address.options)
     _check_options(address.connection, address.sentinel_options)
     return url
@@ -90,19 +95,21 @@ def parse_redis_url(url: str) -> RedisAddress:
     """Understand the URL of a server, of Sentinels or of a Cluster. Raises ValueError with a sentence."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        raise ValueError(f"it is not a URL; write {EXAMPLES}")
+        raise ValueError(_("it is not a URL; write {examples}", examples=_(EXAMPLES)))
+    if CONTROLS.search(url):  # which urllib drops, here and there
+        raise ValueError(_("it has a line break or another control character; encode it, as %0A"))
     if scheme == "unix":
         return _socket(url)
-    product, _, kind_name = scheme.partition("+")
-    if product not in PRODUCTS or kind_name not in KINDS or scheme.endswith("+"):
-        raise ValueError(f"the scheme {scheme!r} is not known; write {EXAMPLES}")
+    product, plus, kind_name = scheme.partition("+")
+    if product not in PRODUCTS or kind_name not in KINDS or (plus and not kind_name):
+        raise ValueError(_("the scheme {scheme!r} is not known; write {examples}", scheme=scheme, examples=_(EXAMPLES)))
     kind = KINDS[kind_name]
     parts = _Parts.of(rest)
     addresses = tuple(_address(host, PORTS[kind]) for host in parts.hosts)
     if "@" in parts.path:
-        raise ValueError(f"its path has an @; {ESCAPES}")
+        raise ValueError(_("its path has an @; {escapes}", escapes=_(ESCAPES)))
     if kind == "server" and len(addresses) > 1:
-        raise ValueError("it has several hosts; write redis+sentinel:// or redis+cluster:// for those")
+        raise ValueError(_("it has several hosts; write redis+sentinel:// or redis+cluster:// for those"))
     service, database = _path(kind, parts.path)
     plain, sentinel = _options(kind, parts.query)
     (host, port), product = addresses[0], PRODUCTS[product]
@@ -121,7 +128,7 @@ def parse_redis_url(url: str) -> RedisAddress:
 def _socket(url: str) -> RedisAddress:
     options = _parse(url)
     if not options.get("path"):
-        raise ValueError("it has no path; write unix:///path?db=0")
+        raise ValueError(_("it has no path; write unix:///path?db=0"))
     connection = options.pop("connection_class")
     return RedisAddress("server", connection, (), "", options, {})
 
@@ -131,30 +138,42 @@ def _parse(url: str) -> dict[str, Any]:
         return cast("dict[str, Any]", parse_url(url))
     except ValueError as exc:  # redis-py's own names the option, not its value; urllib's may quote the password
         is_safe = str(exc).startswith("Invalid value for")
-        raise ValueError(str(exc) if is_safe else f"it could not be read; write {EXAMPLES}") from None
+        raise ValueError(
+            str(exc) if is_safe else _("it could not be read; write {examples}", examples=_(EXAMPLES))
+        ) from None
 
 
 def _address(host: str, default: int) -> tuple[str, int]:
     name, separator, port = host.rpartition(":")
     if not separator or host.endswith("]"):
         name, port = host, str(default)
-    if not name or (":" in name) != (name.startswith("[") and name.endswith("]")):
-        raise ValueError(f"a host is missing or misspelt; {ESCAPES}; write {EXAMPLES}")
+    is_bracketed = name.startswith("[") and name.endswith("]")
+    bare = name[1:-1] if is_bracketed else name
+    if HOST.fullmatch(bare) is None or (":" in bare) != is_bracketed:
+        raise ValueError(
+            _(
+                "a host is missing or misspelt; {escapes}; write {examples}",
+                escapes=_(ESCAPES),
+                examples=_(EXAMPLES),
+            )
+        )
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"a port is not a number from 1 to 65535; {ESCAPES}")
-    return unquote(name.strip("[]")), int(port)
+        raise ValueError(_("a port is not a number from 1 to 65535; {escapes}", escapes=_(ESCAPES)))
+    return unquote(bare), int(port)
 
 
 def _path(kind: Kind, path: str) -> tuple[str, int]:
     """The service's name and the number of the database."""
-    service, _, database = path.partition("/") if kind == "sentinel" else ("", "", path)
-    database = database.strip("/")
+    service, rest = "", path
+    if kind == "sentinel":
+        service, rest = [*path.split("/", 1), ""][:2]
+    database = rest.strip("/")
     if kind == "sentinel" and not service:
-        raise ValueError("the service name is missing; write redis+sentinel://host:26379,host:26379/service/0")
+        raise ValueError(_("the service name is missing; write redis+sentinel://host:26379,host:26379/service/0"))
     if not (database or "0").isdecimal():
-        raise ValueError("its database is not a number from 0 on; put it last, as in redis://host:6379/0")
+        raise ValueError(_("its database is not a number from 0 on; put it last, as in redis://host:6379/0"))
     if kind == "cluster" and int(database or 0):
-        raise ValueError("a Cluster has database 0 only; leave the number out")
+        raise ValueError(_("a Cluster has database 0 only; leave the number out"))
     return unquote(service), int(database or 0)
 
 
@@ -167,7 +186,7 @@ def _options(kind: Kind, query: str) -> tuple[list[tuple[str, str]], list[tuple[
         else:
             plain.append((name, value))
     if sentinel and kind != "sentinel":
-        raise ValueError("it has options for Sentinels; write redis+sentinel:// for those, or leave them out")
+        raise ValueError(_("it has options for Sentinels; write redis+sentinel:// for those, or leave them out"))
     return plain, sentinel
 
 
@@ -176,12 +195,21 @@ def _check_options(connection: type[AbstractConnection], options: dict[str, Any]
     try:
         connection(**{name: value for name, value in options.items() if name not in POOL_OPTIONS})
     except TypeError as exc:
-        unknown = str(exc).rpartition(" ")[2].strip("'")
-        named = f"the option {unknown!r}" if unknown.isidentifier() else "one of its options"
-        remedy = "correct or remove it"
-        if unknown.startswith("ssl") and connection is Connection:
-            remedy = "begin the URL with rediss for TLS, or remove it"
-        raise ValueError(f"{named} is not known to redis-py's {connection.__name__}; {remedy}") from None
+        name = str(exc).rpartition(" ")[2].strip("'")
+        if name.startswith("ssl") and connection is Connection:
+            raise ValueError(
+                _("the option {name!r} needs TLS; begin the URL with rediss, or remove the option", name=name)
+            ) from None
+        raise ValueError(_unknown(name if name.isidentifier() else "", connection.__name__)) from None
     except (RedisError, ValueError):
-        known = "; ssl_cert_reqs is none, optional or required" if "ssl_cert_reqs" in options else ""
-        raise ValueError(f"redis-py's {connection.__name__} refuses the value of one of its options{known}") from None
+        known = _("; ssl_cert_reqs is none, optional or required") if "ssl_cert_reqs" in options else ""
+        raise ValueError(
+            _("redis-py's {cls} refuses the value of one of its options", cls=connection.__name__) + known
+        ) from None
+
+
+def _unknown(name: str, cls: str) -> str:
+    """The reason for an option that redis-py does not have; without a name where that may be part of a password."""
+    if not name:
+        return _("one of its options is not known to redis-py's {cls}; correct or remove it", cls=cls)
+    return _("the option {name!r} is not known to redis-py's {cls}; correct or remove it", name=name, cls=cls)

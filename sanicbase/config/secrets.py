@@ -18,6 +18,7 @@ from sanicbase.config.database_urls import Connection, hide_password
 __all__ = [
     "HOW_TO_MAKE",
     "Weakness",
+    "count_unpredictable",
     "hidden",
     "is_secret",
     "may_hold_secret",
@@ -123,7 +124,12 @@ def weakness_of(secret: str, *, known: Iterable[str] = ()) -> Weakness | None:
         return "empty"
     if len(secret) < LENGTH:
         return "short"
-    return "predictable" if sum(1 for _ in _unpredictable(secret.lower(), known)) < UNPREDICTABLE else None
+    return "predictable" if count_unpredictable(secret, known=known) < UNPREDICTABLE else None
+
+
+def count_unpredictable(text: str, *, known: Iterable[str] = ()) -> int:
+    """How many characters are outside of common words, sequences and repetitions."""
+    return sum(1 for _ in _unpredictable(text.lower(), known))
 
 
 def _unpredictable(text: str, known: Iterable[str]) -> Iterator[str]:

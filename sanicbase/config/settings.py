@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,13 +20,29 @@ from pydantic_settings import (
 )
 
 from sanicbase.config import database_urls, model_files
+from sanicbase.config.addresses import (
+    ANY_ORIGIN,
+    CORS_EXPOSED_HEADERS,
+    CORS_MAX_AGE,
+    CORS_REQUEST_HEADERS,
+    LOOPBACK,
+    check_header_name,
+    check_header_text,
+    check_host,
+    check_network,
+    check_origin,
+    check_webhook_url,
+)
+from sanicbase.config.jwt_settings import JWTAlgorithm, check_jwt
 from sanicbase.config.messages import error_messages
 from sanicbase.config.overrides import annotate_overrides, is_overridden
 from sanicbase.config.redis_urls import check_redis_url, redis_url
 from sanicbase.config.secrets import HOW_TO_MAKE, Weakness, hidden, secret_settings, weak_secrets
 from sanicbase.config.sources import DotEnvSource, EnvironmentSource, SecretFileSource, dotenv, misspelled_variables
+from sanicbase.config.storage_urls import check_storage_url
 from sanicbase.errors import ConfigError
-from sanicbase.i18n import SOURCE, Language, check_language
+from sanicbase.i18n import SOURCE, Language, check_language, gettext_noop
+from sanicbase.i18n import gettext as _
 from sanicbase.process.role import is_main_process
 
 __all__ = ["Config"]
@@ -34,10 +51,12 @@ PRIVATE_DIR = ".sanicbase"
 
 # The table of applied migrations, and the module that extends aerich wherever the databases are opened.
 AERICH = ("aerich.models", "sanicbase.migrations.aerich")
+DOCUMENT_URL = re.compile(r"(?:https?://[\w.:\[\]-]+)?/[\w./~%?=&+-]*")
+BROKER_URL = re.compile(r"(?:amqps?|nats|tls)://[^\s/]+")
 WEAK: dict[Weakness, str] = {
-    "empty": "is empty. Set it in prod, or write `str | None = None` when the service can do without it",
-    "short": "is too weak for prod: it has fewer than 16 characters",
-    "predictable": "is too weak for prod: it is made of common words, sequences or repetitions",
+    "empty": gettext_noop("is empty. Set it in prod, or write `str | None = None` when the service can do without it"),
+    "short": gettext_noop("is too weak for prod: it has fewer than 16 characters"),
+    "predictable": gettext_noop("is too weak for prod: it consists of common words, sequences or repetitions"),
 }
 
 
@@ -45,7 +64,7 @@ def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError) as exc:
-        raise ValueError("it is not a time zone; write a name such as UTC or Asia/Shanghai") from exc
+        raise ValueError(_("it is not a time zone; write a name such as UTC or Asia/Shanghai")) from exc
     return name
 
 
@@ -57,10 +76,41 @@ def _redis(url: str) -> str:
     return url and check_redis_url(url)
 
 
+def _document(url: str) -> str:
+    if DOCUMENT_URL.fullmatch(url) is None:
+        raise ValueError(_("it is not a URL of a document; write a path, or http:// or https:// with host and path"))
+    return url
+
+
+def _broker(url: str) -> str:
+    if url and BROKER_URL.match(url) is None:
+        raise ValueError(
+            _("write amqp://user:password@host:port/vhost, amqps://…, nats://user:password@host:port or tls://…")
+        )
+    return url
+
+
+def _storage(url: str) -> str:
+    return url and check_storage_url(url)
+
+
+def _rate(text: str) -> str:
+    if text:
+        import limits
+
+        try:
+            limits.parse(text)
+        except ValueError as exc:
+            raise ValueError(_("it is not a rate; write 100/minute, or 10 per 15 minutes")) from exc
+    return text
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+OptionalPort = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+HeaderText = Annotated[str, AfterValidator(check_header_text)]
 
 
 class Config(BaseSettings):
@@ -73,9 +123,7 @@ class Config(BaseSettings):
     Raises ConfigError with a message for each error.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True)
 
     SERVER_NAME: ClassVar[str] = ""
     """The service's name: its package, its log folder, the label of its migrations and, in capitals, the prefix of
@@ -96,17 +144,51 @@ class Config(BaseSettings):
     """The port of the WebSocket service."""
     WORKERS: Annotated[int, Field(ge=1, le=1024)] = 1
     """The number of worker processes of a service."""
+    FORK_WORKERS: bool = True
+    """Whether workers are forked from a process that has imported the service, on Linux only. They start sooner and
+    share memory. Switch it off for libraries that do not work in a forked process."""
+
+    HTTP_METRICS_PORT: OptionalPort = 0
+    """The port at which the HTTP service serves `/metrics` to Prometheus; 0 means no metrics. Metrics need the extra
+    `metrics`."""
+    WS_METRICS_PORT: OptionalPort = 0
+    """The port at which the WebSocket service serves `/metrics`; 0 means no metrics."""
+    SCRIPTS_METRICS_PORT: OptionalPort = 0
+    """The port at which the process of the scripts serves `/metrics`; 0 means no metrics."""
+    METRICS_HOST: str = "127.0.0.1"
+    """The address at which metrics are served. An address that is not a loopback address requires METRICS_TOKEN."""
+    METRICS_TOKEN: SecretStr | None = None
+    """The token that a request for metrics must have: `Authorization: Bearer …`."""
+
+    ALERT_WEBHOOK: Literal["", "dingtalk", "feishu", "wecom"] = ""
+    """The kind of group robot that receives alerts. `create_app(on_alert=…)` and `run_scripts(on_alert=…)` take
+    precedence."""
+    ALERT_WEBHOOK_URL: SecretStr | None = None
+    """The URL of that robot, with its token."""
+    ALERT_WEBHOOK_SECRET: SecretStr | None = None
+    """The secret that signs the messages to that robot, for DingTalk and Feishu; by default they are not signed."""
 
     START_TIMEOUT: Seconds = 30.0
     """The maximum time until a worker is ready, in seconds."""
     WORKER_TIMEOUT: Seconds = 30.0
     """How long a worker's event loop may be blocked, in seconds; then the worker is killed and replaced."""
 
+    WORKER_MAX_REQUESTS: Annotated[int, Field(ge=0)] = 0
+    """The number of requests after which a worker is replaced, one worker at a time and without losing requests; 0
+    means never. Each worker has a random limit of at least four fifths of this value; the same applies to the two
+    settings below."""
+    WORKER_MAX_AGE: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """The age at which a worker is replaced, in seconds; 0 means never."""
+    WORKER_MAX_MEMORY: Annotated[int, Field(ge=0)] = 0
+    """The memory at which a worker is replaced, in bytes, including memory that it shares with other processes; 0 means
+    never. Only on Linux."""
+
     DB_URL: Annotated[str, AfterValidator(_database)] = ""
     """The default database: `sqlite://file`, `postgres://user:password@host:port/name` or `mysql://…`. Empty, or
     `embedded://`, means a SQLite file in the project's private folder; `embedded://shop` means that of service shop."""
     DB_CONNECTIONS: dict[str, Annotated[database_urls.Connection, AfterValidator(database_urls.check_database)]] = {}
-    """Databases by name, besides or instead of DB_URL: each a URL or Tortoise's `{"engine": …, "credentials": {…}}`."""
+    """Databases by name, in addition to or instead of DB_URL: each a URL or Tortoise's
+    `{"engine": …, "credentials": {…}}`."""
     DB_MODELS: dict[str, list[str]] = {}
     """Model files on other connections than `default`: `{"log": ["records"]}`."""
     DB_REPLICAS: dict[str, list[Annotated[database_urls.Connection, AfterValidator(database_urls.check_database)]]] = {}
@@ -124,6 +206,13 @@ class Config(BaseSettings):
     DB_ACQUIRE_TIMEOUT: Seconds = 5.0
     """How long a statement or a transaction waits for a connection, in seconds. Then DatabaseTimeout is raised when all
     connections are busy, DatabaseUnavailable when none can be opened."""
+    DB_SLOW_STATEMENT: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """The time in seconds from which a statement is logged, without its values; 0 means never."""
+    DB_REPEATED_STATEMENTS: Annotated[int, Field(ge=0)] = 20
+    """How often a request may execute the same statement with different values; beyond that, a warning names the line
+    of code that queries row by row (N+1). 0 means no limit. In `prod`, there is never a limit."""
+    DB_REPEATED_STATEMENTS_FAIL: bool = False
+    """Whether such a request fails with RepeatedStatements instead, for tests."""
     MODEL_LIST: list[str] = ["main"]
     """The files of `model_db/` whose tables the service's migrations create."""
     MODEL_EXTRA: list[str] = ["extra"]
@@ -135,22 +224,40 @@ class Config(BaseSettings):
     `redis+sentinel://host,host/service/0` or `redis+cluster://host,host`. Empty, or `embedded://`, means the project's
     embedded Valkey, which its services share."""
     REDIS_CONNECTIONS: dict[str, Annotated[str, AfterValidator(check_redis_url)]] = {}
-    """Redis servers, Sentinels and Clusters by name, besides or instead of REDIS_URL: `{"locks": "redis://…"}`."""
+    """Redis servers, Sentinels and Clusters by name, in addition to or instead of REDIS_URL:
+    `{"locks": "redis://…"}`."""
     REDIS_POOL_SIZE: Annotated[int, Field(ge=1)] = 50
     """The maximum number of connections of one process to one Redis; on a Cluster, of concurrent commands."""
     CACHE_TIMEOUT: Seconds = 0.1
     """How long a read of a cache model waits for Redis, in seconds. Then it reads the database, and so do later reads
     until Redis answers again."""
     CACHE_CLOSED_TTL: Seconds = 20.0
-    """How long cache entries that a writer has closed stay closed when the writer is killed, and how long nothing is
-    cached after Redis was restarted, emptied or replaced, in seconds. At least DB_STATEMENT_TIMEOUT plus 2."""
+    """While a writer writes, it closes the cache entries concerned, so that reads go to the database. This is how long
+    they stay closed when the writer is killed, and how long nothing is cached after Redis was restarted, emptied or
+    replaced, in seconds. At least DB_STATEMENT_TIMEOUT plus 2."""
+    CACHE_AUDIT_RATE: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The share of cache hits that are compared with the primary database in the background, from 0 to 1."""
+    CACHE_LOCAL_ENTRIES: Annotated[int, Field(ge=1)] = 10_000
+    """The maximum number of entries that a process keeps in memory, for all cache models with `local` on one Redis."""
+    CACHE_LOCAL_BYTES: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    """The maximum size of these entries, in bytes: their JSON, plus one KiB for each entry."""
+    CACHE_LOCAL_MAX_LAG: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    """The maximum time that an entry in memory may be outdated, in seconds: a process that receives nothing from Redis
+    for that time does not use its entries in memory."""
+    JOBS_URL: Annotated[str, AfterValidator(_broker)] = ""
+    """The broker of jobs, instead of Redis: RabbitMQ, `amqp://user:password@host:port/vhost` or `amqps://…`, with the
+    extra `rabbitmq`, or NATS JetStream, `nats://user:password@host:port` or `tls://…`, with the extra `nats`."""
+    STORAGE_URL: Annotated[str, AfterValidator(_storage)] = ""
+    """The object storage: `s3://key:secret@host/bucket/prefix?region=…` for S3 and services with its protocol, with
+    `&style=path` if the bucket is not part of the host, or `file:///folder`. Without a key, the credentials come from
+    the environment or the machine, as with AWS's tools."""
     CONNECT_TIMEOUT: Seconds = 5.0
     """How long a database or Redis may take to accept a connection and to answer a ping, in seconds."""
 
     LOG_DIR: Path = Path("logs")
     """The folder of the logs, which contains a folder for each service. Relative to the project's folder."""
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """The lowest level that is logged. With DEBUG on, all levels are."""
+    """The minimum level that is logged. With DEBUG, all levels are."""
     LOG_FORMAT: Literal["text", "json"] = "text"
     """The format of a line: text for people, or one JSON object."""
     LOG_UTC: bool = False
@@ -169,7 +276,8 @@ class Config(BaseSettings):
     LOG_COMPRESS: bool = True
     """Whether rotated files are compressed with gzip."""
     LOG_REDACT: list[str] = []
-    """More keys whose values the logs redact, besides password, token, secret, authorization, cookie and the like."""
+    """Further keys whose values the logs redact, in addition to password, token, secret, authorization, cookie and
+    similar ones."""
     TIME_ZONE: Annotated[str, AfterValidator(_time_zone)] = "UTC"
     """The time zone of the logs and of crontab lines. Databases always store UTC."""
 
@@ -181,6 +289,9 @@ class Config(BaseSettings):
     `zh` have one."""
     DOCS: bool | None = None
     """Whether the documentation page and the OpenAPI document are served. By default only in dev and test."""
+    DOCS_DOCUMENTS: dict[str, Annotated[str, AfterValidator(_document)]] = {}
+    """More OpenAPI documents that the page shows, by name: `{"shop": "/shop/openapi.json"}`. A document of another
+    origin, such as `http://127.0.0.1:8001/openapi.json`, is shown only if its service allows it (CORS)."""
     API_TITLE: str = ""
     """The title in the OpenAPI document; SERVER_NAME when empty."""
     API_VERSION: str = "0.1.0"
@@ -189,66 +300,169 @@ class Config(BaseSettings):
     """The description in the OpenAPI document, in Markdown."""
     ACCESS_LOG: bool = False
     """Whether each request is logged."""
+    EDGE: Literal["sanicbase", "sanic"] = "sanicbase"
+    """The HTTP protocol that reads requests and writes responses: sanicbase's, or Sanic's own, which accepts malformed
+    requests and does not limit slow clients."""
     REQUEST_MAX_SIZE: Bytes = 8 * 1024 * 1024
     """The maximum size of a request body, in bytes; a larger one gets a 413."""
+    COMPRESSION: list[Literal["zstd", "br", "gzip"]] = []
+    """The codings that compress responses for clients that accept one, the preferred one first; none by default. `zstd`
+    and `br` need the extra `compression`."""
+    COMPRESSION_MIN_SIZE: Bytes = 1024
+    """The minimum size of a body that is compressed, in bytes."""
     JSON_MAX_ITEMS: Count = 100_000
     """The maximum number of items in a JSON body; more get a 422. Items are the values of arrays, the keys of objects,
     and the arrays and objects themselves."""
     FORM_MAX_FIELDS: Count = 500
-    """The maximum number of fields in a form besides files; more get a 422."""
+    """The maximum number of fields in a form, without files; more get a 422."""
     FORM_MAX_FILES: Count = 100
     """The maximum number of files in a form; more get a 422."""
     FORM_MAX_FIELD_SIZE: Bytes = 1024 * 1024
-    """The maximum size of a form field, in bytes as sent; a larger one gets a 422. Files have REQUEST_MAX_SIZE."""
+    """The maximum size of a form field, in bytes as sent; a larger one gets a 422. For files, the limit is
+    REQUEST_MAX_SIZE."""
     FORM_MAX_PART_HEADERS: Count = 8
     """The maximum number of headers in a part of a multipart form; more get a 422."""
     FORM_MAX_PART_HEADER_SIZE: Bytes = 4096
     """The maximum size of a header in a part of a multipart form, in bytes; a larger one gets a 422."""
+    UPLOAD_DIR: Path | None = None
+    """The folder in which uploads are kept while a view runs, relative to the project's folder; no other account can
+    use it. By default the system's folder for temporary files. Saving an upload on the same file system needs no
+    copy."""
+    RATE_LIMIT: Annotated[str, AfterValidator(_rate)] = ""
+    """The rate limit of each client address, across all routes without limits of their own: `1000/minute`. Empty means
+    no limit. Health checks are never limited."""
+    RATE_LIMIT_WITHOUT_REDIS: Literal["local", "allow"] = "local"
+    """What rate limits do while Redis does not respond: each worker counts separately (`local`), or nothing is counted
+    (`allow`)."""
+    RATE_LIMIT_TIMEOUT: Seconds = 0.1
+    """How long a rate limit waits for Redis, in seconds. Then RATE_LIMIT_WITHOUT_REDIS applies until Redis responds."""
+    MAX_CONCURRENT_REQUESTS: Annotated[int, Field(ge=0)] = 0
+    """The maximum number of requests that a worker handles at once. The same number may wait, for at most
+    MAX_QUEUE_TIME; others get a 503. 0 means no limit."""
+    MAX_QUEUE_TIME: Seconds = 0.1
+    """How long a request may wait while MAX_CONCURRENT_REQUESTS is set and the worker is overloaded, in seconds,
+    including the time in which other handlers occupy the CPU."""
     REQUEST_TIMEOUT: Seconds = 60.0
     """How long a client may take to send a request, in seconds; then it gets a 408."""
     RESPONSE_TIMEOUT: Seconds = 60.0
     """How long a handler may take, in seconds; then the client gets a 503."""
+    REQUEST_DEADLINE: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """How long a request may take until its response begins, in seconds; then its handler and its statements are
+    cancelled, and the client gets a 503. A view can have its own deadline. 0 means no deadline."""
+    DEADLINE_PEERS: list[Annotated[str, AfterValidator(check_network)]] = []
+    """The addresses and networks of the services that may shorten the deadline of their requests by the header
+    X-Request-Timeout-Ms: `10.0.0.0/8`. The header of other clients is ignored."""
     KEEP_ALIVE_TIMEOUT: Seconds = 120.0
     """How long an idle connection is kept open, in seconds."""
     GRACEFUL_SHUTDOWN_TIMEOUT: Seconds = 15.0
     """How long requests in flight may take to finish when the service stops, in seconds."""
+    EVENT_STREAM_PING_INTERVAL: Seconds = 15.0
+    """How often a comment is sent in an idle stream of server-sent events, in seconds, at most half of
+    RESPONSE_TIMEOUT."""
+    IDEMPOTENCY_TTL: Seconds = 86_400.0
+    """How long the response to a request with an Idempotency-Key is kept, in seconds."""
     WEBSOCKET_MAX_SIZE: Bytes = 1024 * 1024
     """The maximum size of a WebSocket message, in bytes; a larger one closes the connection with 1009."""
     WEBSOCKET_PING_INTERVAL: Seconds = 20.0
     """How often an idle WebSocket is pinged, in seconds."""
     WEBSOCKET_PING_TIMEOUT: Seconds = 20.0
     """How long a client may take to answer a ping, in seconds."""
-    PROXIES_COUNT: Annotated[int, Field(ge=0)] = 0
-    """The number of proxies in front of the service whose X-Forwarded-For is trusted."""
-    REAL_IP_HEADER: str = ""
-    """The header in which a trusted proxy sends the client's address."""
-    FORWARDED_SECRET: str = ""
-    """The secret that a trusted proxy includes in its Forwarded header."""
+    WEBSOCKET_DEFLATE: bool = False
+    """Whether WebSocket messages are compressed (permessage-deflate) for clients that offer it. It costs CPU time. With
+    EDGE = "sanic" it has no effect."""
+    CORS_ORIGINS: list[Annotated[str, AfterValidator(check_origin)]] = []
+    """The origins whose pages may read responses and open WebSockets: `https://shop.example.com`. They are compared
+    exactly, without patterns; `*` means every origin. A view's `cors` takes precedence."""
+    CORS_CREDENTIALS: bool = False
+    """Whether browsers may send cookies from pages of these origins."""
+    CORS_HEADERS: list[Annotated[str, AfterValidator(check_header_name)]] = list(CORS_REQUEST_HEADERS)
+    """The request headers that these pages may send."""
+    CORS_EXPOSED_HEADERS: list[Annotated[str, AfterValidator(check_header_name)]] = list(CORS_EXPOSED_HEADERS)
+    """The response headers that these pages may read, in addition to those that every page may read."""
+    CORS_MAX_AGE: Annotated[int, Field(ge=0, le=86_400)] = CORS_MAX_AGE
+    """How long browsers cache the response to a preflight, in seconds."""
+    ALLOWED_HOSTS: list[Annotated[str, AfterValidator(check_host)]] = []
+    """The hosts that the service serves in prod; requests for others get a 421. `.example.com` includes all names below
+    it. Empty means any host. `/livez` and `/readyz` accept all hosts."""
+    NOSNIFF: bool = True
+    """Whether responses have `X-Content-Type-Options: nosniff`, so that browsers do not guess their type."""
+    REFERRER_POLICY: HeaderText = "same-origin"
+    """The Referrer-Policy of responses; empty for none."""
+    FRAME_ANCESTORS: HeaderText = "'none'"
+    """The pages that may embed responses in a frame: the value of `frame-ancestors` in Content-Security-Policy; empty
+    for any."""
+    HSTS_MAX_AGE: Annotated[int, Field(ge=0)] = 31_536_000
+    """The `max-age` of Strict-Transport-Security, which responses over TLS have in prod, in seconds; 0 for no such
+    header."""
+    NO_STORE: bool = True
+    """Whether responses to requests with credentials have `Cache-Control: no-store` unless the handler sets the
+    header."""
+    TRUSTED_PROXIES: list[Annotated[str, AfterValidator(check_network)]] = []
+    """The addresses and networks of the proxies in front of the service, whose forwarded headers are trusted:
+    `10.0.0.0/8`. Those of other clients are ignored."""
+    FORWARDED_HEADERS: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    """The headers that these proxies write: X-Forwarded-For, -Proto and -Host, or Forwarded. The others are ignored."""
+
+    JWT_ALGORITHM: JWTAlgorithm = "HS256"
+    """The algorithm of all access tokens (JWT). HS256 uses a secret, the others a pair of keys."""
+    JWT_SECRET: str = ""
+    """The secret that signs access tokens with HS256, 32 bytes or more. When it is empty, dev generates one, and a
+    service that issues tokens refuses to start in test and prod."""
+    JWT_OTHER_SECRETS: list[SecretStr] = []
+    """Further secrets whose tokens are accepted: the next one and the previous one during a rotation."""
+    JWT_PRIVATE_KEY: str = ""
+    """The private key, in PEM, that signs access tokens with EdDSA, ES256 or RS256."""
+    JWT_PUBLIC_KEYS: list[str] = []
+    """Further public keys, in PEM, whose tokens are accepted, as with JWT_OTHER_SECRETS; without JWT_PRIVATE_KEY the
+    service only verifies tokens."""
+    JWT_JWKS_URL: str = ""
+    """The URL of the public keys (JWKS) of another issuer, whose tokens the service verifies."""
+    JWT_ISSUER: str = ""
+    """The issuer (`iss`) that tokens must have; SERVER_NAME when empty."""
+    JWT_AUDIENCE: str = ""
+    """The audience (`aud`) that tokens must have; SERVER_NAME when empty."""
+    JWT_TYPE: str = "at+jwt"
+    """The type (`typ`) that tokens must have, `at+jwt` by RFC 9068. Some issuers write `JWT`."""
+    JWT_ACCESS_TTL: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    """How long an access token is valid, in seconds, at most a day."""
+    JWT_REFRESH_TTL: Annotated[float, Field(ge=1, le=366 * 86400)] = 14 * 86400.0
+    """How long a refresh token is valid, in seconds. A user who is not seen for that time must sign in again."""
+    JWT_SESSION_TTL: Annotated[float, Field(ge=1, le=3660 * 86400)] = 90 * 86400.0
+    """The maximum time that a user stays signed in, in seconds."""
+    JWT_LEEWAY: Annotated[float, Field(ge=0, le=60)] = 5.0
+    """The maximum difference between the clocks of two machines, in seconds, at most 60."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         annotate_overrides(cls)
         if cls.SERVER_NAME and not (cls.SERVER_NAME.isidentifier() and cls.SERVER_NAME.islower()):
             raise ConfigError(
-                f"SERVER_NAME {cls.SERVER_NAME!r} is not a package name: use lowercase letters, digits and _."
+                _(
+                    "SERVER_NAME {name!r} is not a package name: use lowercase letters, digits and _.",
+                    name=cls.SERVER_NAME,
+                )
             )
         cls.model_config["env_prefix"] = cls.env_prefix()
 
     def __init__(self, **values: Any) -> None:
         cls = type(self)
         if not cls.SERVER_NAME:
-            raise ConfigError(f"{cls.__name__} has no SERVER_NAME: set it in the class, to the name of its package.")
+            raise ConfigError(
+                _("{cls} has no SERVER_NAME: set it in the class, to the name of its package.", cls=cls.__name__)
+            )
         if unknown := values.keys() - cls.model_fields.keys():
-            raise ConfigError(f"{cls.__name__} has no setting {', '.join(sorted(unknown))}.")
+            raise ConfigError(_("{cls} has no setting {names}.", cls=cls.__name__, names=", ".join(sorted(unknown))))
         try:
             super().__init__(**values)
         except ValidationError as exc:
-            places = f"the environment, {self.project_dir() / '.env'} or the class {cls.__name__}"
+            file = self.project_dir() / ".env"
+            places = _("the environment, {file} or the class {cls}", file=file, cls=cls.__name__)
             raise ConfigError(
                 "\n".join(error_messages(exc, prefix=cls.env_prefix(), places=places, secrets=secret_settings(cls)))
             ) from None
         except UnicodeDecodeError as exc:
-            raise ConfigError(f"{self.project_dir() / '.env'} is not valid UTF-8: {exc}. Save it as UTF-8.") from exc
+            file = self.project_dir() / ".env"
+            raise ConfigError(_("{file} is not valid UTF-8: {error}. Save it as UTF-8.", file=file, error=exc)) from exc
         self._warn_of_misspelt_names()
 
     @classmethod
@@ -339,9 +553,9 @@ class Config(BaseSettings):
         stored: list[tuple[str, dict[str, Any]]] = [("DB", self.databases())]
         stored += [("REDIS", {"default": self.REDIS_URL or database_urls.EMBEDDED, **self.REDIS_CONNECTIONS})]
         settings = [
-            f"{self.env_prefix()}{kind}_{f'CONNECTIONS[{name}]' if name in given else 'URL'}"
+            f"{self.env_prefix()}{kind}_{f'CONNECTIONS[{name}]' if name in connections else 'URL'}"
             for kind, named in stored
-            for given in [getattr(self, f"{kind}_CONNECTIONS")]
+            for connections in [getattr(self, f"{kind}_CONNECTIONS")]
             for name, connection in named.items()
             if database_urls.embedded_name(connection) is not None
         ]
@@ -390,15 +604,31 @@ class Config(BaseSettings):
             owner = model_files.owner_of(module)
             setting = "DB_URL" if connection == "default" else f"DB_CONNECTIONS[{connection}]"
             if label in own_labels:
-                raise ValueError(f"{module} of MODEL_EXTRA has the label {label!r}, which is also this service's own")
+                raise ValueError(
+                    _(
+                        "{module} of MODEL_EXTRA has the label {label!r}, which is also this service's own",
+                        module=module,
+                        label=label,
+                    )
+                )
             if len({self._connection_of(name) for name in app["models"]}) > 1:
                 raise ValueError(
-                    f"MODEL_EXTRA has {', '.join(app['models'])} on several connections: keep one in DB_MODELS"
+                    _(
+                        "MODEL_EXTRA has {modules} on several connections: keep one in DB_MODELS",
+                        modules=", ".join(app["models"]),
+                    )
                 )
             if database_urls.embedded_name(self.databases()[connection]) == "":
                 raise ValueError(
-                    f"MODEL_EXTRA has {module}, and {connection!r} is an embedded file of {self.SERVER_NAME} alone. "
-                    f"Set {setting} to embedded://{owner}, or to the URL of {owner}'s database"
+                    _(
+                        "MODEL_EXTRA has {module}, and {connection!r} is an embedded file of {service} alone. Set "
+                        "{setting} to embedded://{owner}, or to the URL of {owner}'s database",
+                        module=module,
+                        connection=connection,
+                        service=self.SERVER_NAME,
+                        setting=setting,
+                        owner=owner,
+                    )
                 )
 
     def _connection_of(self, file: str) -> str:
@@ -443,36 +673,57 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.DB_URL and "default" in self.DB_CONNECTIONS:
-            raise ValueError("DB_URL and DB_CONNECTIONS both name the default database: keep one")
+            raise ValueError(_("DB_URL and DB_CONNECTIONS both name the default database: keep one"))
         if self.REDIS_URL and "default" in self.REDIS_CONNECTIONS:
-            raise ValueError("REDIS_URL and REDIS_CONNECTIONS both name the default Redis: keep one")
+            raise ValueError(_("REDIS_URL and REDIS_CONNECTIONS both name the default Redis: keep one"))
         for name, files in self.DB_MODELS.items():
             if name not in self.databases():
-                raise ValueError(f"DB_MODELS names the connection {name!r}, which DB_CONNECTIONS does not have")
+                raise ValueError(
+                    _("DB_MODELS names the connection {name!r}, which DB_CONNECTIONS does not have", name=name)
+                )
             if unknown := set(files) - {*self.MODEL_LIST, *self.MODEL_EXTRA}:
-                raise ValueError(f"DB_MODELS lists {', '.join(sorted(unknown))}, which MODEL_LIST does not have")
+                listed = ", ".join(sorted(unknown))
+                raise ValueError(_("DB_MODELS lists {files}, which MODEL_LIST does not have", files=listed))
         database_urls.check_replicas(self.databases(), self.DB_REPLICAS)
         database_urls.check_driver(self.databases(), self.DB_REPLICAS, self.DB_DRIVER)
         if clash := self.databases().keys() & {name for replicas in self.replicas().values() for name in replicas}:
-            raise ValueError(f"{min(clash)!r} is the name of a replica: give that connection another name")
+            raise ValueError(_("{name!r} is the name of a replica: give that connection another name", name=min(clash)))
         if both := set(self.MODEL_LIST) & set(self.MODEL_EXTRA):
-            raise ValueError(f"MODEL_LIST and MODEL_EXTRA both have {', '.join(sorted(both))}: keep one")
+            raise ValueError(_("MODEL_LIST and MODEL_EXTRA both have {files}: keep one", files=", ".join(sorted(both))))
+        self._check_http()
         self._check_shared()
+        check_jwt(self)
         model_files.check_extra_not_imported(self.package_dir(), self.MODEL_LIST, self.MODEL_EXTRA)
         if self.ENV == "prod":
             self._check_prod()
         return self
 
+    def _check_http(self) -> None:
+        if self.CORS_CREDENTIALS and ANY_ORIGIN in self.CORS_ORIGINS:
+            raise ValueError(_("CORS_CREDENTIALS is on and CORS_ORIGINS has `*`: list the origins"))
+        if self.ALERT_WEBHOOK:
+            check_webhook_url("" if self.ALERT_WEBHOOK_URL is None else self.ALERT_WEBHOOK_URL.get_secret_value())
+        if self.METRICS_HOST not in LOOPBACK and self.METRICS_TOKEN is None:
+            raise ValueError(_("METRICS_HOST admits other machines: set METRICS_TOKEN, or remove METRICS_HOST"))
+        if (self.HTTP_METRICS_PORT or self.WS_METRICS_PORT) and self.EDGE == "sanic":
+            raise ValueError(_('metrics need EDGE = "sanicbase": set that, or remove the port of the metrics'))
+        if self.MAX_CONCURRENT_REQUESTS and self.EDGE == "sanic":
+            raise ValueError(_('MAX_CONCURRENT_REQUESTS needs EDGE = "sanicbase": set that, or remove the limit'))
+
     def _check_prod(self) -> None:
         if self.DEBUG:
-            raise ValueError("DEBUG is on in prod, where it would show tracebacks to clients: switch it off")
+            raise ValueError(_("DEBUG is on in prod, where it would show tracebacks to clients: switch it off"))
         if weak := weak_secrets(self, base=Config):
-            reasons = "; ".join(f"{self.env_prefix()}{name} {WEAK[weakness]}" for name, weakness in weak.items())
-            raise ValueError(f"{reasons}. Generate a strong one: {HOW_TO_MAKE}")
+            reasons = _("; ").join(f"{self.env_prefix()}{name} {_(WEAK[weakness])}" for name, weakness in weak.items())
+            raise ValueError(_("{reason}. Generate a strong one: {command}", reason=reasons, command=HOW_TO_MAKE))
         for name, connections in (("DB_URL", self.DB_CONNECTIONS), ("REDIS_URL", self.REDIS_CONNECTIONS)):
             if not getattr(self, name) and "default" not in connections:
                 raise ValueError(
-                    f"{name} is not set in prod: set the URL of a server, or {database_urls.EMBEDDED} on purpose"
+                    _(
+                        "{name} is not set in prod: set the URL of a server, or {embedded} on purpose",
+                        name=name,
+                        embedded=database_urls.EMBEDDED,
+                    )
                 )
 
     def _warn_of_misspelt_names(self) -> None:

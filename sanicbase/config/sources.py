@@ -20,6 +20,8 @@ from typing_extensions import TypeAliasType
 
 from sanicbase.config.secrets import may_hold_secret, secret_settings
 from sanicbase.errors import ConfigError
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
 
 __all__ = ["DotEnvSource", "EnvironmentSource", "SecretFileSource", "dotenv", "misspelled_variables"]
 
@@ -42,7 +44,7 @@ def dotenv(folder: Path) -> dict[str, str]:
 class EnvironmentSource(EnvSettingsSource):
     """The environment. Lists are written as `a,b` or JSON, dictionaries as JSON."""
 
-    location = "in the environment"
+    location = gettext_noop("in the environment")
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         """Parse the text of a setting. Raises ConfigError for invalid JSON."""
@@ -52,17 +54,32 @@ class EnvironmentSource(EnvSettingsSource):
             return super().prepare_field_value(field_name, field, value, value_is_complex)
         except ValueError as exc:
             variable = f"{self.config.get('env_prefix', '')}{field_name}"
-            details = "" if may_hold_secret(field_name, secret_settings(self.settings_cls)) else f" is {value!r}, which"
+            location = _(self.location)
+            reason = _(
+                "{name} {location} cannot be read as JSON: {error}.", name=variable, location=location, error=exc
+            )
+            if not may_hold_secret(field_name, secret_settings(self.settings_cls)):
+                reason = _(
+                    "{name} {location} is {value!r}, which cannot be read as JSON: {error}.",
+                    name=variable,
+                    location=location,
+                    value=value,
+                    error=exc,
+                )
             raise ConfigError(
-                f"{variable} {self.location}{details} cannot be read as JSON: {exc}. "
-                'Write a list as a,b or ["a", "b"], and a dictionary as {"a": 1}.'
+                _(
+                    "{reason} Write a list as a,b or {list}, and a dictionary as {dict}.",
+                    reason=reason,
+                    list='["a", "b"]',
+                    dict='{"a": 1}',
+                )
             ) from None
 
 
 class DotEnvSource(EnvironmentSource):
     """The file `.env` in the project's folder."""
 
-    location = "in .env"
+    location = gettext_noop("in .env")
 
     def __init__(self, settings_cls: type[BaseSettings], folder: Path) -> None:
         super().__init__(settings_cls)
@@ -73,7 +90,7 @@ class SecretFileSource(EnvironmentSource):
     """`XI_TEST_DB_URL_FILE=/run/secrets/db`: the value is the content of that file, as container platforms pass
     secrets. A file that cannot be read raises ConfigError, because a secret must not fall back silently."""
 
-    location = "in its file"
+    location = gettext_noop("in its file")
 
     def __init__(self, settings_cls: type[BaseSettings], prefix: str) -> None:
         super().__init__(settings_cls)
@@ -94,7 +111,11 @@ def _in_file(variable: str) -> str | None:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{variable} names {path}, which cannot be read: {exc}.") from exc
+        error = getattr(exc, "strerror", exc)  # without the path
+        message = _(
+            "{variable} names {path}, which cannot be read: {error}.", variable=variable, path=path, error=error
+        )
+        raise ConfigError(message) from exc
 
 
 def misspelled_variables(names: Iterable[str], prefix: str, fields: Mapping[str, FieldInfo]) -> dict[str, str]:

@@ -14,7 +14,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sanicbase.i18n import gettext as _
+from sanicbase.i18n import gettext_noop
+
 __all__ = [
+    "SETTING",
     "TLS",
     "TLS_OPTIONS",
     "Level",
@@ -27,6 +31,7 @@ __all__ = [
     "read_tls",
 ]
 
+SETTING = "{setting}"  # in a remedy, until it is known which setting is to be corrected
 SYSTEM = "system"  # libpq's name for the certificate authorities that the machine trusts
 
 MODES = ("sslmode", "ssl_mode", "ssl")
@@ -42,6 +47,11 @@ FILES = {
 IDENTITY_CHECKS = ("ssl_check_hostname", "ssl_verify_identity")
 CHECKS = (*IDENTITY_CHECKS, "ssl_verify_cert")
 TLS_OPTIONS = (*MODES, *FILES, *CHECKS)  # and with a - for each _, as in MySQL's files of options
+
+CA_FILE = gettext_noop("the CA file")
+CERT_FILE = gettext_noop("the certificate file")
+KEY_FILE = gettext_noop("the private key")
+CERT_OR_KEY = gettext_noop("the certificate or private key")
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -118,8 +128,12 @@ class TLSFailure(NamedTuple):
     @classmethod
     def of_no_tls(cls, options: TLSOptions) -> TLSFailure:
         """The failure of a server that does not speak TLS."""
-        remedy = f"Switch TLS on in the server, or write {options.off} in {{setting}} to connect without TLS"
-        return cls("the server does not support TLS", remedy)
+        remedy = _(
+            "Switch TLS on in the server, or write {option} in {setting} to connect without TLS",
+            option=options.off,
+            setting=SETTING,
+        )
+        return cls(_("the server does not support TLS"), remedy)
 
 
 def is_tls_option(name: str) -> bool:
@@ -133,26 +147,32 @@ def read_tls(options: Mapping[str, Any]) -> TLS | None:
     `ssl=true` requires a verified certificate, as in asyncpg and aiomysql, and so does a file or a check without a
     mode. A check or a CA strengthens `require`; `prefer`, which checks nothing, cannot be combined with them.
     """
-    given = {_plain(name): (name, value) for name, value in options.items() if is_tls_option(name)}
-    if not given:
+    tls_options = {_plain(name): (name, value) for name, value in options.items() if is_tls_option(name)}
+    if not tls_options:
         return None
-    files = dict(_files(given))
-    least, most = _bounds(given, files)
-    mode, level = _mode(given)
+    files = dict(_files(tls_options))
+    min_level, max_level = _bounds(tls_options, files)
+    mode, level = _mode(tls_options)
     if level is None:
-        level = most
+        level = max_level
     if level is Level.DISABLE:
         return TLS(level)
-    if level is Level.PREFER and least > level:
+    if level is Level.PREFER and min_level > level:
         raise ValueError(
-            f"{mode} encrypts without checking anything, and the other options about TLS ask for a check or name a "
-            f"certificate; write {mode.partition('=')[0]}=verify-full, or remove those options"
+            _(
+                "{mode} encrypts without checking anything, and the other options about TLS ask for a check or name a "
+                "certificate; write {option}=verify-full, or remove those options",
+                mode=mode,
+                option=mode.partition("=")[0],
+            )
         )
-    level = max(level, least)
-    if level > most:
+    level = max(level, min_level)
+    if level > max_level:
         raise ValueError(
-            "its options about TLS contradict each other: one asks for a check of the certificate, another switches it "
-            "off; keep one of them"
+            _(
+                "its options about TLS contradict each other: one asks for a check of the certificate, another "
+                "switches it off; keep one of them"
+            )
         )
     return TLS(level, **files)
 
@@ -161,7 +181,7 @@ def read_bool(name: str, value: Any) -> bool:
     """Parse a boolean of a URL. Raises ValueError."""
     parsed = BOOLEANS.get(str(value).lower())
     if parsed is None:
-        raise ValueError(f"{name} is neither true nor false")
+        raise ValueError(_("{name} is neither true nor false", name=name))
     return parsed
 
 
@@ -170,15 +190,15 @@ def load_files(
 ) -> None:
     """Load `ca` and `cert` into the context. Raises ValueError with a message that names the file."""
     if ca or ca_path:
-        with _named("CA file", ca or ca_path):
+        with _named(CA_FILE, ca or ca_path):
             context.load_verify_locations(ca or None, ca_path or None)
     if key and not cert:
-        raise ValueError("it names a private key and no certificate")
+        raise ValueError(_("it names a private key and no certificate"))
     if cert:
         for path in filter(None, (cert, key)):
-            with _named("certificate file" if path is cert else "private key", path), Path(path).open("rb"):
+            with _named(CERT_FILE if path is cert else KEY_FILE, path), Path(path).open("rb"):
                 pass
-        with _named("certificate or private key", key or cert):
+        with _named(CERT_OR_KEY, key or cert):
             # Without a password OpenSSL would ask the terminal for one.
             context.load_cert_chain(cert, key or None, password=lambda: password)
 
@@ -193,7 +213,8 @@ def explain(error: BaseException, options: TLSOptions) -> TLSFailure | None:
                 return TLSFailure.of_no_tls(options)
             reason = (cause.reason or str(cause)).lower().replace("_", " ")
             return TLSFailure(
-                f"the TLS handshake fails: {reason}", "Compare the TLS settings of the server with {setting}"
+                _("the TLS handshake fails: {reason}", reason=reason),
+                _("Compare the TLS settings of the server with {setting}", setting=SETTING),
             )
     return None
 
@@ -202,47 +223,52 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def _files(given: Mapping[str, tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+def _files(tls_options: Mapping[str, tuple[str, Any]]) -> Iterator[tuple[str, str]]:
     files: dict[str, str] = {}
     for option, attribute in FILES.items():
-        if option in given:
-            name, value = given[option]
+        if option in tls_options:
+            name, value = tls_options[option]
             if not value:
-                raise ValueError(f"{name} has no value")
+                raise ValueError(_("{name} has no value", name=name))
             if files.setdefault(attribute, str(value)) != str(value):
-                raise ValueError(f"{name} names another file than the option that means the same; keep one of them")
+                raise ValueError(
+                    _("{name} names another file than the option that means the same; keep one of them", name=name)
+                )
     yield from files.items()
 
 
-def _bounds(given: Mapping[str, tuple[str, Any]], files: dict[str, str]) -> tuple[Level, Level]:
+def _bounds(tls_options: Mapping[str, tuple[str, Any]], files: dict[str, str]) -> tuple[Level, Level]:
     """The lowest and the highest level that the files and checks allow; removes libpq's `system` from the files."""
-    least, most = Level.REQUIRE if files else Level.DISABLE, Level.VERIFY_FULL
+    min_level, max_level = Level.REQUIRE if files else Level.DISABLE, Level.VERIFY_FULL
     if ca := files.get("ca"):
-        least = Level.VERIFY_FULL if ca == SYSTEM else Level.VERIFY_CA
+        min_level = Level.VERIFY_FULL if ca == SYSTEM else Level.VERIFY_CA
     if ca == SYSTEM:
         del files["ca"]
     for option in CHECKS:
-        if option not in given:
+        if option not in tls_options:
             continue
         identity = option in IDENTITY_CHECKS
-        if read_bool(*given[option]):
-            least = max(least, Level.VERIFY_FULL if identity else Level.VERIFY_CA)
+        if read_bool(*tls_options[option]):
+            min_level = max(min_level, Level.VERIFY_FULL if identity else Level.VERIFY_CA)
         else:
-            most = min(most, Level.VERIFY_CA if identity else Level.REQUIRE)
-    return least, most
+            max_level = min(max_level, Level.VERIFY_CA if identity else Level.REQUIRE)
+    return min_level, max_level
 
 
-def _mode(given: Mapping[str, tuple[str, Any]]) -> tuple[str, Level | None]:
+def _mode(tls_options: Mapping[str, tuple[str, Any]]) -> tuple[str, Level | None]:
     """The mode as it is written, and its level: None when TLS is required without a level."""
-    modes = {option: _level(*given[option]) for option in MODES if option in given}
+    modes = {option: _level(*tls_options[option]) for option in MODES if option in tls_options}
     if len(set(modes.values())) > 1:
         raise ValueError(
-            f"{' and '.join(given[option][0] for option in modes)} contradict each other; keep one of them"
+            _(
+                "{options} contradict each other; keep one of them",
+                options=_(" and ").join(tls_options[option][0] for option in modes),
+            )
         )
     if not modes:
         return "", None
     option, level = next(iter(modes.items()))
-    return f"{given[option][0]}={given[option][1]}", level
+    return f"{tls_options[option][0]}={tls_options[option][1]}", level
 
 
 def _level(name: str, value: Any) -> Level | None:
@@ -251,26 +277,30 @@ def _level(name: str, value: Any) -> Level | None:
         return None if BOOLEANS[text] else Level.DISABLE
     level = LEVELS.get(text.replace("_", "-"))
     if level is None:
-        raise ValueError(f"{name} is not a TLS mode; write disable, prefer, require, verify-ca or verify-full")
+        raise ValueError(
+            _("{name} is not a TLS mode; write disable, prefer, require, verify-ca or verify-full", name=name)
+        )
     return level
 
 
 @contextmanager
-def _named(what: str, path: str) -> Iterator[None]:
+def _named(option: str, path: str) -> Iterator[None]:
     """Convert an error inside the block to a ValueError that names the file."""
     try:
         yield
     except ssl.SSLError as exc:
-        reason = "is not valid PEM, or its password is wrong"
-        if what == "CA file":
-            reason = "has no certificate in PEM format"
+        reason = _("is not valid PEM, or its password is wrong")
+        if option == CA_FILE:
+            reason = _("has no certificate in PEM format")
         elif exc.reason == "KEY_VALUES_MISMATCH":
-            reason = "does not belong to the certificate"
-        raise ValueError(f"the {what} {path} {reason}") from exc
+            reason = _("does not belong to the certificate")
+        raise ValueError(_("{file} {path} {reason}", file=_(option), path=path, reason=reason)) from exc
     except FileNotFoundError as exc:
-        raise ValueError(f"the {what} {path} does not exist") from exc
+        raise ValueError(_("{file} {path} does not exist", file=_(option), path=path)) from exc
     except OSError as exc:
-        raise ValueError(f"the {what} {path} cannot be read: {exc.strerror}") from exc
+        raise ValueError(
+            _("{file} {path} cannot be read: {error}", file=_(option), path=path, error=exc.strerror)
+        ) from exc
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -282,13 +312,25 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _untrusted(error: ssl.SSLCertVerificationError, options: TLSOptions) -> TLSFailure:
     message = error.verify_message
     if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-        remedy = (
-            f"Write a name from the certificate as the host in {{setting}}, or {options.without_name} there to check "
-        )
         return TLSFailure(
-            f"the server's certificate is for another host: {message.rstrip('.')}", remedy + "its CA only"
+            _("the server's certificate is for another host: {reason}", reason=message.rstrip(".")),
+            _(
+                "Write a name from the certificate as the host in {setting}, or {option} there to check its CA only",
+                setting=SETTING,
+                option=options.without_name,
+            ),
         )
     if error.verify_code in (9, 10):  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-        return TLSFailure(f"the server's {message}", "Renew it, or correct the clock; {setting} asks for a valid one")
-    remedy = f"Name the CA that signed it by {options.ca} in {{setting}}, or write {options.without_check} there to "
-    return TLSFailure(f"the server's certificate is not trusted: {message}", remedy + "encrypt without checking it")
+        return TLSFailure(
+            _("the server's {reason}", reason=message),
+            _("Renew it, or correct the clock; {setting} asks for a valid one", setting=SETTING),
+        )
+    return TLSFailure(
+        _("the server's certificate is not trusted: {reason}", reason=message),
+        _(
+            "Name the CA that signed it by {ca} in {setting}, or write {option} there to encrypt without checking it",
+            ca=options.ca,
+            setting=SETTING,
+            option=options.without_check,
+        ),
+    )

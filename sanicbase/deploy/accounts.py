@@ -1,4 +1,4 @@
-"""The accounts of this machine, and the files that they can read."""
+"""Accounts of this machine, and which files they can read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sanicbase.i18n import gettext as _
 
-__all__ = ["home_of", "owner_of", "why_out_of_reach"]
+__all__ = ["access_denied_reason", "home_of", "owner_of"]
 
 if sys.platform != "win32":
     import grp
@@ -30,21 +30,21 @@ def owner_of(path: Path) -> str | None:
         return None
 
 
-def why_out_of_reach(path: Path, account: str) -> str | None:
-    """Why the account cannot read the path, by the permission bits on the way to it; None when it can."""
+def access_denied_reason(path: Path, account: str) -> str | None:
+    """The reason why the account cannot read the path, from permission bits; None when it can."""
     entry = pwd.getpwnam(account)
     if entry.pw_uid == 0:
         return None
     groups = {entry.pw_gid, *(group.gr_gid for group in grp.getgrall() if account in group.gr_mem)}
-    target = path.resolve()  # both the way to a link and the way to its target are needed
+    target = path.resolve()  # the parents of a link and of its target must both be accessible
     for place in (*reversed(path.parents), *reversed(target.parents), target):
         status = place.stat()
-        wanted = 0o1 if place != target else 0o4
+        required = 0o1 if place != target else 0o4
         if status.st_uid == entry.pw_uid:
             allowed = status.st_mode >> 6
         else:
             allowed = status.st_mode >> 3 if status.st_gid in groups else status.st_mode
-        if not allowed & wanted:
+        if not allowed & required:
             mode = f"{status.st_mode & 0o777:o}"
             return _("no access to {folder} (mode {mode})", folder=place, mode=mode)
     return None

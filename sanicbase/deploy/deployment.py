@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sanicbase.config import Config
-from sanicbase.deploy.accounts import home_of, owner_of, why_out_of_reach
+from sanicbase.deploy.accounts import access_denied_reason, home_of, owner_of
 from sanicbase.errors import SanicBaseError
 from sanicbase.i18n import gettext as _
 from sanicbase.server.serve import CLOSE_TIMEOUT
@@ -96,10 +96,14 @@ class Deployment:
 
     @property
     def writable(self) -> tuple[Path, ...]:
-        """The folders that the service writes to: its logs, the private folder, and those of SQLite files."""
+        """The folders that the service writes to: its logs, the private folder, UPLOAD_DIR, and those of SQLite
+        files."""
         connections = self.config.tortoise()["connections"].values()
         files = [connection["credentials"].get("file_path") for connection in connections]
         folders = [self._on_target(Path(file).parent) for file in files if file and file != ":memory:"]
+        uploads = self.config.UPLOAD_DIR
+        if uploads is not None:
+            folders.append(self._on_target(self.config.project_dir() / uploads))
         return tuple(dict.fromkeys((self.log_dir, self.private_dir, *folders)))
 
     def launch(self, kind: Kind) -> Launch | None:
@@ -176,7 +180,7 @@ def _check_machine(deployment: Deployment) -> None:
         missing = _("The account {account} does not exist. Create it (useradd --system).", account=deployment.account)
         raise DeployError(missing + hint)
     for path in (deployment.python, *(deployment.directory / launch.file for launch in deployment.launches)):
-        if reason := why_out_of_reach(path, deployment.account):
+        if reason := access_denied_reason(path, deployment.account):
             raise DeployError(
                 _(
                     "{account} cannot access {path}: {reason}. Move it, or change the permissions.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sanicbase.config.addresses import check_host
 from sanicbase.deploy.deployment import DeployError, Deployment, Kind
 from sanicbase.deploy.rendering import Rendering, render
 from sanicbase.i18n import gettext as _
@@ -41,6 +42,7 @@ def proxy(
         "deployment": deployment,
         "upstreams": upstreams,
         "server_name": server_name,
+        "hosts": _hosts(server_name),
         "listen": listen,
         "margin": MARGIN,
     }
@@ -52,6 +54,15 @@ def proxy(
     ]
     files = {conf: render("nginx/site.j2", **facts), env: render("nginx/env.j2", **facts)}
     return Rendering(files, commands)
+
+
+def _hosts(server_name: str) -> list[str]:
+    """The names for ALLOWED_HOSTS; none for `_` and for patterns, which only nginx knows."""
+    host = f".{server_name.removeprefix('*.')}" if server_name.startswith("*.") else server_name
+    try:
+        return [] if host == "_" else [check_host(host)]
+    except ValueError:
+        return []
 
 
 def _upstream(deployment: Deployment, kind: Kind, addresses: Sequence[str]) -> list[str]:

@@ -19,24 +19,23 @@ __all__ = [
     "Language",
     "Translation",
     "add_catalogs",
-    "check_language",
     "languages",
     "match",
     "translation",
 ]
 
 Language = str
-"""A language tag of BCP 47, such as `zh`; that of a catalog's folder, with a hyphen in place of an underscore."""
+"""A BCP 47 language tag, such as `zh`: the name of a catalog's folder, with hyphens instead of underscores."""
 
 SOURCE: Language = "en"
-DOMAIN = "messages"  # as Babel and click name theirs: click's own messages are looked up in this catalog as well
+DOMAIN = "messages"  # the name that Babel and click use: click looks its own messages up in this catalog as well
 LOCALE = Path(__file__).with_name("locale")
 
 _further: list[Path] = []  # folders with catalogs of services
 
 
 class Translation:
-    """The texts in one language. What the catalog lacks is English."""
+    """The texts in one language. A text that is missing in the catalog stays English."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
@@ -50,33 +49,33 @@ class Translation:
 
     @property
     def name(self) -> str:
-        """What the language calls itself: `English`, `中文`."""
+        """The language's name for itself: `English`, `中文`."""
         return self.pgettext("language", "English")
 
     @property
     def tag(self) -> str:
-        """The language with its region, where the catalog's header has one: `zh-CN`, for HTML."""
+        """The language with its region, if the catalog's header has one: `zh-CN`, for HTML."""
         return self._catalog.info().get("language", self.language).replace("_", "-")
 
     def gettext(self, message: str, /, **values: object) -> str:
-        """The message with a value for each placeholder, `{name}`; without values its braces are only braces."""
+        """The message with a value for each placeholder, `{name}`; without values, braces are kept."""
         text = self._catalog.gettext(message) if message else ""  # "" is the key of the catalog's header
         return text.format(**values) if values else text
 
     def ngettext(self, singular: str, plural: str, number: int, /, **values: object) -> str:
-        """The message in the form that the language has for the number."""
+        """The message in the plural form for the number."""
         text = self._catalog.ngettext(singular, plural, number)
         return text.format(**values) if values else text
 
     def pgettext(self, context: str, message: str, /) -> str:
-        """The message of a context, for texts that are not translated alike everywhere; it is not formatted."""
+        """The message in a context, for texts with several translations; it is not formatted."""
         return self._catalog.pgettext(context, message)
 
 
 class ErrorMessage(NamedTuple):
-    """A message in English and Chinese. In any other language it is what the catalog has for the English one.
+    """A message in English and Chinese. In other languages, it is the catalog's translation of the English one.
 
-    Its placeholders, `{name}`, are the same in both.
+    The placeholders, `{name}`, are the same in both.
     """
 
     en: str
@@ -90,9 +89,9 @@ class ErrorMessage(NamedTuple):
 
 
 def add_catalogs(folder: Path) -> None:
-    """Have a service's own texts looked up in its own catalogs, `folder/zh/LC_MESSAGES/messages.mo`.
+    """Look up the texts of a service in its own catalogs, `folder/zh/LC_MESSAGES/messages.mo`.
 
-    They are for languages that sanicbase has a catalog of; its texts go first.
+    They are used for languages that sanicbase has a catalog for, whose texts take precedence.
     """
     if folder not in _further:
         _further.append(folder)
@@ -101,28 +100,21 @@ def add_catalogs(folder: Path) -> None:
 
 @cache
 def translation(language: Language) -> Translation:
-    """The texts in that language. Raises FileNotFoundError where there is no catalog of it, see `languages`."""
+    """The texts in that language. Raises FileNotFoundError if there is no catalog for it, see `languages`."""
     return Translation(language)
 
 
 @cache
 def languages() -> tuple[Language, ...]:
-    """English, then every language that has a catalog."""
-    found = (path.parts[-3].replace("_", "-") for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
-    return (SOURCE, *sorted(found))
-
-
-def check_language(name: str) -> Language:
-    """The language, which has a catalog. Raises ValueError, the reason without its beginning, where it has none."""
-    if name not in languages():
-        raise ValueError(f"there is no catalog of this language; write one of {', '.join(languages())}")
-    return name
+    """English, then all languages that have a catalog."""
+    names = (path.parts[-3].replace("_", "-") for path in LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+    return (SOURCE, *sorted(names))
 
 
 def match(tag: str) -> Language | None:
-    """The language for a tag, None where there is none.
+    """The language for a tag; None when no catalog matches.
 
-    `zh-Hans-CN` is cut from its end until one fits (RFC 4647, 3.4).
+    `zh-Hans-CN` is truncated from its end until one matches (RFC 4647, 3.4).
     """
     parts = tag.lower().replace("_", "-").split("-")
     while parts:

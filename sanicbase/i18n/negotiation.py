@@ -1,4 +1,4 @@
-"""The language of an HTTP client, by its Accept-Language (RFC 9110, 12.5.4)."""
+"""Negotiates the language of an HTTP client from Accept-Language (RFC 9110, 12.5.4)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["negotiate"]
 
 @lru_cache(maxsize=128)  # clients send few different headers
 def negotiate(accept_language: str, default: Language) -> Language:
-    """The language with the greatest weight in an Accept-Language, the first of those that are equal.
+    """The language with the highest weight in Accept-Language; the first one of equal weights.
 
-    `default` where the client accepts no language that there is.
+    `default` if the client accepts no available language.
     """
     best, greatest = default, 0.0
     for part in accept_language.split(","):
@@ -25,7 +25,7 @@ def negotiate(accept_language: str, default: Language) -> Language:
 
 
 def _weight(parameters: str) -> float:
-    """The `q` of a language: 1 where there is none, 0 where it is no number."""
+    """The `q` of a language: 1 by default, 0 if it is not a number."""
     name, _, value = parameters.strip().partition("=")
     if name.strip().lower() != "q":
         return 1.0

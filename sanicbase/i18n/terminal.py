@@ -1,4 +1,4 @@
-"""The terminal's language, by its locale; English where there is no catalog of that."""
+"""The language of the terminal, from its locale; English if there is no catalog for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sanicbase.i18n.catalogs import SOURCE, Language, match, translation
 
 __all__ = ["gettext", "gettext_noop", "ngettext", "terminal_language"]
 
-VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides, as POSIX has it
+VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first variable that is set decides, as in POSIX
 
 
 def terminal_language() -> Language:
@@ -18,15 +18,15 @@ def terminal_language() -> Language:
 
 
 def gettext(message: str, /, **values: object) -> str:
-    """The message in the terminal's language, with a value for each of its placeholders: `{name}`."""
+    """The message in the language of the terminal, with a value for each placeholder: `{name}`."""
     return translation(terminal_language()).gettext(message, **values)
 
 
 def ngettext(singular: str, plural: str, number: int, /, **values: object) -> str:
-    """The message in the terminal's language, in its form for the number."""
+    """The message in the language of the terminal, in the plural form for the number."""
     return translation(terminal_language()).ngettext(singular, plural, number, **values)
 
 
 def gettext_noop(message: str, /) -> str:
-    """The message as it is: a mark for texts that are translated where they are used."""
+    """Mark a message that is translated where it is used; return it unchanged."""
     return message

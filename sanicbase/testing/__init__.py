@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sanicbase.testing.client import client
 from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database, fresh_redis_database
+from sanicbase.testing.jobs import CapturedJob, CapturedJobs, capture_jobs
 from sanicbase.testing.migrations import check_migrations
 from sanicbase.testing.polling import wait_until
 from sanicbase.testing.ports import free_port
@@ -15,9 +16,12 @@ from sanicbase.testing.service import ExitReport, ServiceProcess, run_to_exit
 from sanicbase.testing.statements import capture_statements
 
 __all__ = [
+    "CapturedJob",
+    "CapturedJobs",
     "ExitReport",
     "ServerMissing",
     "ServiceProcess",
+    "capture_jobs",
     "capture_statements",
     "check_migrations",
     "client",

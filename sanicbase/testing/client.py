@@ -1,4 +1,4 @@
-"""An app served inside the test's own process, and a client of it."""
+"""An app that is served in the process of the test, and a client for it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CANCEL_TIMEOUT = 5.0  # seconds that cancelled tasks have
 
 @asynccontextmanager
 async def client(app: App, config: Config | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """Serve the app on a free port, through a real socket, and yield a client whose base URL it is.
+    """Serve the app on a free port, through a real socket, and yield a client with its base URL.
 
-    Its listeners run, so everything that a worker opens is open; those of the main process are not called. Any number
-    of apps can be served one after another, each with its own log, and one app any number of times.
+    Its listeners run, so everything that a worker opens is open; those of the main process are not called. Apps can be
+    served one after another, each with its own log, and the same app several times.
 
-    `config` takes the place of the app's own settings meanwhile. So the app of a launch file is tested as it is, with
-    its envelope, resources and middleware, on empty stores:
+    `config` replaces the app's own settings within the block. You can thus test the app of a launch file unchanged,
+    with its envelope, resources and middleware, on empty stores:
 
         from http_shop import app
 
@@ -53,6 +53,9 @@ async def client(app: App, config: Config | None = None) -> AsyncIterator[httpx.
         await server.before_stop()
         server.close()
         await server.wait_closed()
+        for connection in list(server.connections):  # of clients that have not answered the end of theirs
+            if connection.transport is not None:
+                connection.transport.abort()
         await cancel_tasks(app, CANCEL_TIMEOUT)
         app.set_serving(False)
         await server.after_stop()

@@ -23,13 +23,17 @@ __all__ = ["Account", "launch", "private_directory", "unprivileged_account"]
 
 # Short, because the path of a socket has a limit of about a hundred bytes.
 _BASE = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108
+# Files in memory cost a third of the processor time, and nothing is left of them when the machine fails. The servers of
+# a few test processes need much less than this number of bytes.
+_MEMORY = Path("/dev/shm")  # noqa: S108
+_MIN_MEMORY = 8 * 1024**3
 # Reserved: a directory with this prefix whose owner has ended is removed.
 _PREFIX = "sanicbase-test-"
 _MIN_AGE = 60.0
 
-# Runs in the new process and becomes the command. The order matters: changing the account clears the
-# parent-death signal; a parent that died before the signal was asked for is seen by the changed parent.
-# Python ignores SIGPIPE and SIGXFSZ, and what a script started in the background SIGINT: the command would inherit it.
+# Runs in the new process and becomes the command. The order matters: changing the account clears the parent-death
+# signal, and a parent that died before the signal was requested is detected by its changed pid. Python ignores SIGPIPE
+# and SIGXFSZ, and a background job of a shell ignores SIGINT; the command would inherit this.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 parent, death, uid, gid, *command = sys.argv[1:]
@@ -50,16 +54,16 @@ os.execvp(command[0], command)
 
 
 class Account(NamedTuple):
-    """A user of the machine, by numbers."""
+    """An account of the machine: its user and group ids."""
 
     uid: int
     gid: int
 
 
 def unprivileged_account(*names: str) -> Account | None:
-    """Return the first of the named accounts when this process is root's, None when it is not.
+    """Return the first of these accounts that exists if this process runs as root, None otherwise.
 
-    `LookupError` when root has none of them to give.
+    Raises LookupError when this process runs as root and none exists.
     """
     if os.geteuid() != 0:
         return None
@@ -79,10 +83,10 @@ def launch(
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session and process group of its own, its output appended to `log`.
+    """Start `command` in a new session and process group, and append its output to `log`.
 
-    On Linux the kernel sends it `death_signal` when this process ends, kill -9 included; its children are not
-    affected. On other systems a killed test run may leave it behind.
+    On Linux, the kernel sends it `death_signal` when this process ends, even by kill -9; its children are not affected.
+    On other systems, a killed test run may leave it running.
     """
     uid, gid = map(str, account) if account else ("", "")
     options = [str(os.getpid()), str(int(death_signal)), uid, gid]
@@ -105,18 +109,20 @@ def _start(launcher: list[str], directory: Path, output: int, env: dict[str, str
 
 @cache
 def _starter() -> ThreadPoolExecutor:
-    # The parent-death signal follows the thread that started the process: all are started by one that stays.
+    # The parent-death signal depends on the thread that started the process, so one permanent thread starts them all.
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sanicbase-starter")
 
 
 @contextmanager
-def private_directory(account: Account | None = None) -> Iterator[Path]:
-    """Yield a new directory that only `account`, or this process's own, can enter; it is removed at the end.
+def private_directory(account: Account | None = None, *, in_memory: bool = False) -> Iterator[Path]:
+    """Yield a new directory that only `account`, by default that of this process, can enter. It is removed at the end.
 
-    Directories that killed test runs have left behind are removed as well.
+    With `in_memory`, its files are kept in memory where /dev/shm has 8 GiB free. Directories that killed test runs left
+    behind are removed as well.
     """
-    _remove_abandoned()
-    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_BASE))
+    base = _MEMORY if in_memory and _has_room(_MEMORY) else _BASE
+    _remove_abandoned(base)
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     with _locked(directory):
         try:
             if account:
@@ -126,9 +132,16 @@ def private_directory(account: Account | None = None) -> Iterator[Path]:
             shutil.rmtree(directory)
 
 
-def _remove_abandoned() -> None:
+def _has_room(base: Path) -> bool:
+    try:
+        return os.access(base, os.W_OK) and shutil.disk_usage(base).free >= _MIN_MEMORY
+    except OSError:
+        return False
+
+
+def _remove_abandoned(base: Path) -> None:
     # The owner of a directory holds its lock. A new directory may not be locked yet.
-    for directory in _BASE.glob(f"{_PREFIX}*"):
+    for directory in base.glob(f"{_PREFIX}*"):
         with suppress(OSError), _locked(directory, blocking=False) as is_locked:
             if is_locked and time.time() - directory.stat().st_mtime > _MIN_AGE:
                 shutil.rmtree(directory)

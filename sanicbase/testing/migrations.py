@@ -11,11 +11,10 @@ __all__ = ["check_migrations"]
 
 
 async def check_migrations(config: Config, *, filled: bool = False, warnings: bool = False, large: int = LARGE) -> None:
-    """Raise AssertionError with what `sanicGuider migrate check` finds in the databases of these settings.
+    """Raise AssertionError with the findings of `sanicGuider migrate check` for the databases of these settings.
 
-    It opens them, so call it outside `client`. It changes nothing. With `filled` every table
-    counts as one of `large` rows, though a test's database is empty. Findings that are warnings pass, unless `warnings`
-    says that they do not.
+    It opens the databases, so call it outside `client`. It changes nothing. With `filled`, every table counts as one
+    with `large` rows, because the database of a test is empty. Warnings are ignored unless `warnings` is set.
     """
     async with migration_databases(config) as opened:
         findings = [

@@ -1,9 +1,8 @@
-"""Fixtures for pytest: a fresh database for each test, on a real server.
+"""Fixtures for pytest: a new database for each test, on a real server.
 
-Say `pytest_plugins = ["sanicbase.testing.plugin"]` in your tests/conftest.py. A server is
-started when the first test asks for it, once per test process. A test whose server is missing is skipped by
-the server's name; where the environment says CI=true it fails instead, for a build that tests nothing must
-not be green.
+Set `pytest_plugins = ["sanicbase.testing.plugin"]` in your tests/conftest.py. A server is started once per test
+process, when a test first requests it. A test whose server is missing is skipped with the name of the server; with
+CI=true in the environment it fails, because a build that tests nothing must not pass.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="session")
 def postgres_server_url() -> Iterator[str]:
-    """The URL of a PostgreSQL's administrator, for all tests of the process."""
+    """The URL of the administrator of a PostgreSQL server, for all tests of the process."""
     with _or_skip(postgres_server()) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def mysql_server_url() -> Iterator[str]:
-    """The URL of a MariaDB's or MySQL's administrator, for all tests of the process."""
+    """The URL of the administrator of a MariaDB or MySQL server, for all tests of the process."""
     with _or_skip(mysql_server()) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def redis_server_url() -> Iterator[str]:
-    """The URL of a Redis or Valkey, for all tests of the process."""
+    """The URL of a Redis or Valkey server, for all tests of the process."""
     with _or_skip(redis_server()) as url:
         yield url
 
@@ -67,7 +66,7 @@ def mysql_url(mysql_server_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(redis_server_url: str) -> Iterator[str]:
-    """The URL of an empty Redis database; one given by the environment is flushed around the test."""
+    """The URL of an empty Redis database. One that the environment names is flushed before and after the test."""
     with fresh_redis_database(redis_server_url, shared=REDIS_URL in os.environ) as url:
         yield url
 

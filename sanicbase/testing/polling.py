@@ -1,4 +1,4 @@
-"""Polling a condition until it is true, with a deadline.
+"""Poll a condition until it is true, with a deadline.
 
 The deadline is long, because a machine may be busy; it costs nothing when the condition becomes true.
 """
@@ -19,8 +19,8 @@ T = TypeVar("T")
 def wait_until(condition: Callable[[], T], timeout: float = 60.0, *, what: str = "the condition") -> T:
     """Return the first true result of `condition`, called for `timeout` seconds, ten times a second or more often.
 
-    An exception of `condition` is raised: raise one when the result can no longer become true. Raises TimeoutError,
-    which names `what` and the last result, when the time is over.
+    Exceptions of `condition` are propagated: raise one when the result can no longer become true. Raises TimeoutError,
+    which names `what` and the last result, when `timeout` expires.
     """
     start = time.monotonic()
     while not (answer := condition()):

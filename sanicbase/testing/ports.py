@@ -8,8 +8,7 @@ import socket
 
 __all__ = ["free_port"]
 
-# Below the range Linux gives to outgoing connections (32768 and up), so that nobody else is handed one
-# meanwhile.
+# Below the range of Linux for outgoing connections (32768 and up), so that no connection gets one in the meantime.
 _FIRST, _LAST = 20_000, 32_000
 _PORTS_OF_A_WORKER = 1500
 
@@ -17,14 +16,14 @@ _used: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 nobody listens on, never the same one twice from one process.
+    """Return a free TCP port of 127.0.0.1, never the same one twice in one process.
 
-    It is free when it is looked at, and whoever binds it next may be somebody else. Each pytest-xdist worker
-    therefore takes from a range of its own; only a second test run at the same time can still be in the way.
-    `OSError` when the whole range is taken.
+    It is free when it is checked, but another process may bind it first. Each pytest-xdist worker therefore has a
+    separate range; only a second test run at the same time can still collide. Raises OSError when the whole range is in
+    use.
     """
     first = _first_port()
-    # Not `random`: pytest-randomly seeds it alike in every test, and the start would always be the same.
+    # Not `random`: pytest-randomly seeds it equally in every test, so the first port would always be the same.
     start = secrets.randbelow(_PORTS_OF_A_WORKER)
     for step in range(_PORTS_OF_A_WORKER):
         port = first + (start + step) % _PORTS_OF_A_WORKER

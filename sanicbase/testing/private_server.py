@@ -1,4 +1,4 @@
-"""A server started for the tests alone: its directory, its account, its port, its end."""
+"""A private server for tests: its directory, its account, its port, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,12 +26,13 @@ _TAIL = 4000
 
 @contextmanager
 def private_server(name: str, *, accounts: Sequence[str] = ()) -> Iterator[PrivateServer]:
-    """Yield a server to be started; it is ended, and its directory removed, with the `with` block.
+    """Yield a server to start; at the end of the block it is stopped and its directory is removed.
 
-    Root runs it as the first of `accounts` there is, if any are named; some servers refuse to run as root.
+    Its files are in memory where there is room, because tests create thousands of tables. As root, it runs with the
+    first existing account of `accounts`, because some servers refuse to run as root.
     """
     account = unprivileged_account(*accounts) if accounts else None
-    with private_directory(account) as directory:
+    with private_directory(account, in_memory=True) as directory:
         server = PrivateServer(name, directory, account)
         try:
             yield server
@@ -40,7 +41,7 @@ def private_server(name: str, *, accounts: Sequence[str] = ()) -> Iterator[Priva
 
 
 class Certificate(NamedTuple):
-    """What a server shows its clients, in PEM: its certificate with the chain, its key, and the CA of its clients."""
+    """The TLS files of a server, in PEM: its certificate with the chain, its key, and the CA of its clients."""
 
     chain: bytes
     key: bytes
@@ -48,7 +49,7 @@ class Certificate(NamedTuple):
 
 
 class PrivateServer:
-    """The process of one server and what belongs to it: `directory` for its files, `port` to listen on."""
+    """The process of one server, with the `directory` of its files and the `port` that it listens on."""
 
     def __init__(self, name: str, directory: Path, account: Account | None) -> None:
         self.directory = directory
@@ -75,7 +76,7 @@ class PrivateServer:
         return chain, key, ca
 
     def prepare(self, command: Sequence[str]) -> None:
-        """Run a command to its end; `ResourceError` with its output when it fails or takes over a minute."""
+        """Run a command. Raises ResourceError with its output when it fails or takes longer than a minute."""
         process = self._launch(command, signal.SIGKILL)
         try:
             failed = process.wait(_START_TIMEOUT) != 0
@@ -92,11 +93,11 @@ class PrivateServer:
         *,
         end_signal: signal.Signals = signal.SIGKILL,
     ) -> None:
-        """Start the server and return when it answers; `ResourceError` with its log when it ends instead.
+        """Start the server, and return when it responds. Raises ResourceError with its log when it exits instead.
 
-        `is_ours` asks it once it can be connected to: False is "not yet". It also makes sure that the answer
-        is this server's, for another may have taken the port meanwhile. `end_signal` ends it, whether the
-        tests end or are killed.
+        `is_ours` is called once the port accepts connections: it returns False while the server is not ready, and
+        checks that the server is this one, because another process may have taken the port. `end_signal` stops the
+        server when the tests end or are killed.
         """
         self._end_signal = end_signal
         self._started_by = (command, is_ours)
@@ -110,7 +111,7 @@ class PrivateServer:
         wait_until(answers, _START_TIMEOUT, what=f"an answer of {self._name}")
 
     def restart(self) -> None:
-        """Start the server again as it was started, on the same files, after an `end`; it may still run."""
+        """Start the server again with the same command and files. If it still runs, it is stopped first."""
         if self._started_by is None:
             raise ResourceError(f"{self._name} was never started: call start first.")
         self.end()
@@ -119,9 +120,9 @@ class PrivateServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop the server with all its processes, as a machine that hangs; it goes on after the block."""
+        """Suspend the server with all its processes, like a machine that hangs; it continues after the block."""
         if self._process is None:
-            raise ResourceError(f"{self._name} does not run: start it first.")
+            raise ResourceError(f"{self._name} is not running: start it first.")
         root = identify(self._process.pid)
         os.kill(root.pid, signal.SIGSTOP)  # first, so that it starts no others
         processes = process_tree(root)
@@ -131,10 +132,11 @@ class PrivateServer:
             yield
         finally:
             for process in processes:
-                os.kill(process.pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # it was killed meanwhile
+                    os.kill(process.pid, signal.SIGCONT)
 
     def end(self) -> None:
-        """End the server, if it was started, and wait until it has gone."""
+        """Stop the server, if it was started, and wait until it has ended."""
         if self._process is None:
             return
         self._process.send_signal(self._end_signal)
@@ -150,7 +152,7 @@ class PrivateServer:
             command,
             directory=self.directory,
             log=self._log,
-            # Nothing of the caller's environment: PGDATA and the like would mislead a server.
+            # None of the caller's environment: PGDATA and similar variables would affect the server.
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(self.directory)},
             account=self._account,
             death_signal=death_signal,

@@ -1,4 +1,4 @@
-"""A process and its descendants, told apart from later processes with the same numbers."""
+"""A process and its descendants, distinguished from later processes with the same pids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ProcessId", "alive", "identify", "kill_all", "process_tree"]
 
 
 class ProcessId(NamedTuple):
-    """A process: its number and its start time, because numbers are reused."""
+    """A process: its pid and its start time, because pids are reused."""
 
     pid: int
     started: str
@@ -29,7 +29,7 @@ class _Row(NamedTuple):
 
 
 def identify(pid: int) -> ProcessId:
-    """Return the process that has this number now, a zombie included; `ProcessLookupError` without one."""
+    """Return the process with this pid, even a zombie. Raises ProcessLookupError when there is none."""
     row = _table().get(pid)
     if row is None:
         raise ProcessLookupError(f"There is no process {pid}.")
@@ -37,24 +37,24 @@ def identify(pid: int) -> ProcessId:
 
 
 def process_tree(root: ProcessId) -> set[ProcessId]:
-    """Return the process `root`, its process group and all descendants of these that are alive now.
+    """Return the process `root`, its process group and all of their descendants that are alive.
 
-    Orphans are found by the group, so `root` should lead one of its own. A descendant that left the group is
-    found while its parent lives. Zombies are not counted: they do nothing any more.
+    Orphans are found through the group, so `root` should be the leader of a group. A descendant that left the group is
+    found while its parent lives. Zombies are not included.
     """
     table = _table()
     if (row := table.get(root.pid)) and row.started != root.started:
-        return set()  # another process has the number now; a number is not reused while its group exists
+        return set()  # another process has this pid now; a pid is not reused while its group exists
     pids: set[int] = set()
-    wave = {pid for pid, row in table.items() if root.pid in (pid, row.group)}
-    while wave:
-        pids |= wave
-        wave = {pid for pid, row in table.items() if row.parent in wave} - pids
+    children = {pid for pid, row in table.items() if root.pid in (pid, row.group)}
+    while children:
+        pids |= children
+        children = {pid for pid, row in table.items() if row.parent in children} - pids
     return {ProcessId(pid, table[pid].started) for pid in pids if _runs(table[pid])}
 
 
 def alive(processes: Iterable[ProcessId]) -> set[ProcessId]:
-    """Return those of the processes that are still running; a later process of the same number is not."""
+    """Return those of the processes that are still running, not later processes with the same pid."""
     table = _table()
     return {item for item in processes if (row := table.get(item.pid)) and row.started == item.started and _runs(row)}
 
@@ -77,9 +77,9 @@ def _table() -> dict[int, _Row]:
 def _table_of_proc() -> dict[int, _Row]:
     table: dict[int, _Row] = {}
     for entry in Path("/proc").glob("[0-9]*"):
-        # A process may go between the listing and the reading.
+        # A process may end between the listing and the reading.
         with suppress(FileNotFoundError, ProcessLookupError):
-            # The name in parentheses may hold blanks and parentheses itself.
+            # The name in parentheses may itself contain spaces and parentheses.
             fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
             table[int(entry.name)] = _Row(int(fields[1]), int(fields[2]), fields[0], fields[19])
     return table

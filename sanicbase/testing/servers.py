@@ -1,9 +1,9 @@
 """Real PostgreSQL, MariaDB and Redis servers for tests.
 
-A server is the one at its environment variable's URL, else one started privately from the machine's own
-binaries: on a free port of 127.0.0.1, in a directory of its own, with nothing flushed to disk. It ends with
-the `with` block, and on Linux also when the tests are killed. `ServerMissing` when there is neither a URL nor
-a binary; a binary that is there and does not start is a `ResourceError` with what the server said.
+A server is the one that its environment variable names; otherwise a private one is started from the binaries of the
+machine: on a free port of 127.0.0.1, in a new directory, without flushing to disk, and in memory where /dev/shm has 8
+GiB free. It is stopped at the end of the block, and on Linux also when the tests are killed. Without a URL and a
+binary, ServerMissing is raised; when the server does not start, ResourceError is raised with its output.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ GRANT ALL PRIVILEGES ON *.* TO 'sanicbase'@'%', 'sanicbase'@'localhost' WITH GRA
 
 
 class ServerMissing(SanicBaseError):
-    """The tests were given no such server, and the machine has none to start."""
+    """No such server is configured for the tests, and the machine has no binary to start."""
 
     def __init__(self, name: str, variable: str, package: str) -> None:
         super().__init__(f"No {name} to test with: set {variable} to the URL of one, or install {package}.")
@@ -79,9 +79,9 @@ class ServerMissing(SanicBaseError):
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Yield the URL of a PostgreSQL's administrator, `postgres://user:password@host:port/database`."""
-    if given := os.environ.get(POSTGRES_URL):
-        yield given
+    """Yield the URL of a PostgreSQL administrator, `postgres://user:password@host:port/database`."""
+    if url := os.environ.get(POSTGRES_URL):
+        yield url
         return
     with private_postgres() as (_, url):
         yield url
@@ -89,12 +89,12 @@ def postgres_server() -> Iterator[str]:
 
 @contextmanager
 def mysql_server() -> Iterator[str]:
-    """Yield the URL of a MariaDB's or MySQL's administrator, `mysql://user:password@host:port/`.
+    """Yield the URL of a MariaDB or MySQL administrator, `mysql://user:password@host:port/`.
 
-    The one started privately is a MariaDB.
+    A private server is a MariaDB.
     """
-    if given := os.environ.get(MYSQL_URL):
-        yield given
+    if url := os.environ.get(MYSQL_URL):
+        yield url
         return
     with private_mariadb() as (_, url):
         yield url
@@ -103,8 +103,8 @@ def mysql_server() -> Iterator[str]:
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Yield the URL of a Redis or a Valkey, `redis://host:port/0`."""
-    if given := os.environ.get(REDIS_URL):
-        yield given
+    if url := os.environ.get(REDIS_URL):
+        yield url
         return
     binaries = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
     if binaries is None:
@@ -117,10 +117,10 @@ def redis_server() -> Iterator[str]:
 def private_postgres(
     *, durable: bool = False, certificate: Certificate | None = None
 ) -> Iterator[tuple[PrivateServer, str]]:
-    """Yield a PostgreSQL of one's own, to be stopped and started at will, and its administrator's URL.
+    """Yield a private PostgreSQL, which the test can stop and start, and the URL of its administrator.
 
-    A `durable` one has on the disk what it has committed, as far as the machine itself goes on. One with a
-    `certificate` has TLS, and accepts connections without it as well. Its socket is in its directory.
+    A `durable` server keeps committed data when it is killed, unless the machine itself fails. With a `certificate` it
+    supports TLS, and still accepts connections without TLS. Its socket is in its directory.
     """
     binaries = find_binaries("initdb", "postgres", together=True)
     if binaries is None:
@@ -133,7 +133,7 @@ def private_postgres(
 def private_mariadb(
     *, durable: bool = False, certificate: Certificate | None = None
 ) -> Iterator[tuple[PrivateServer, str]]:
-    """Yield a MariaDB of one's own, its socket by the name `socket`; otherwise as `private_postgres`."""
+    """Yield a private MariaDB, with a socket named `socket`; otherwise like `private_postgres`."""
     binaries = find_binaries("mariadb-install-db", "mariadbd")
     if binaries is None:
         raise ServerMissing("MariaDB", MYSQL_URL, "mariadb-server")
@@ -162,7 +162,7 @@ def _start_postgres(
             return False
 
     server.prepare([initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"])
-    # SIGQUIT is PostgreSQL's immediate shutdown: unlike SIGKILL it takes the shared memory along.
+    # SIGQUIT is PostgreSQL's immediate shutdown: unlike SIGKILL, it releases the shared memory.
     server.start([postgres, "-D", data, *settings], is_ours, end_signal=signal.SIGQUIT)
     return url
 
@@ -175,7 +175,7 @@ def _start_mariadb(
     data, users = directory / "data", directory / "users.sql"
     users.write_text(_MARIADB_USER)
     files = (f"--datadir={data}", f"--socket={directory / 'socket'}", f"--pid-file={directory / 'pid'}")
-    tls = ["--skip-ssl"]  # else MariaDB 11.4 makes itself a certificate
+    tls = ["--skip-ssl"]  # otherwise MariaDB 11.4 generates a certificate
     if certificate:
         names = ("cert", "key", "ca")
         pems = server.write_certificate(certificate)
@@ -191,7 +191,7 @@ def _start_mariadb(
         f"--init-file={users}",
     )
     server.prepare([install_db, *_MARIADB_SMALL, f"--datadir={data}"])
-    # It greets nobody before it has run its init file, so the first answer finds the user there.
+    # It accepts no connections before it has run its init file, so the user exists at the first connection.
     server.start(command, lambda: ask_mysql(url, "SELECT @@datadir") == f"{data}/")
     return url
 

@@ -1,4 +1,4 @@
-"""A service as its users run it: a process of its own, on a free port, in a private directory."""
+"""A service as users run it: in a separate process, on a free port, in a private directory."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from sanicbase.testing.process_tree import ProcessId, alive, identify, kill_all,
 
 __all__ = ["NO_CERTIFICATES", "ExitReport", "ServiceProcess", "run_to_exit"]
 
-# For clients of http:// URLs, which verify none: to load the CAs for each client takes longer than its requests.
+# For clients of http:// URLs, which verify no certificates: loading the CAs takes longer than the requests of a client.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-# What a program needs to run at all; settings of the caller's own services stay with the caller.
+# The variables that every program needs; settings of the caller's own services are not passed on.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV")
 _END_TIMEOUT = 30.0
 _PROBE_TIMEOUT = 2.0
 
 
 class ExitReport(NamedTuple):
-    """How a process ended: its exit code (minus a signal's number), its whole output, the time it took."""
+    """How a process ended: its exit code (negative for a signal), its whole output, and its duration."""
 
     code: int
     output: str
@@ -44,13 +44,12 @@ class ExitReport(NamedTuple):
 
 
 class ServiceProcess:
-    """A launch file run as a user would run it; a context manager that leaves no process behind.
+    """Runs a launch file as a user would; a context manager that leaves no process behind.
 
-    It starts with the `with` block. Its environment is clean but for PATH, HOME and the like: the ports are
-    in `{prefix}HTTP_PORT` and `{prefix}WS_PORT`, TMPDIR is private, and `env` goes on top. Its working
-    directory is `cwd`, else a new empty one that is removed at the end. `command` runs something else than
-    the launch file itself, such as `[sys.executable, "-m", "sanic", "http_xi_test:app"]`; modules beside the
-    launch file are then found, too.
+    It starts at the beginning of the block. Its environment contains only PATH, HOME and similar variables, the ports
+    as `{prefix}HTTP_PORT` and `{prefix}WS_PORT`, a private TMPDIR, and `env`. Its working directory is `cwd`, by
+    default a new empty one that is removed at the end. `command` replaces the command of the launch file, such as
+    `[sys.executable, "-m", "sanic", "http_xi_test:app"]`, which can still import the modules beside the launch file.
     """
 
     def __init__(
@@ -73,26 +72,26 @@ class ServiceProcess:
 
     @property
     def base_url(self) -> str:
-        """The URL of its port, for HTTP."""
+        """The base URL, for HTTP."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def ws_url(self) -> str:
-        """The URL of its port, for WebSockets."""
+        """The base URL, for WebSockets."""
         return f"ws://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The number of the main process."""
+        """The pid of the main process."""
         return self._process.pid
 
     @cached_property
     def client(self) -> httpx.Client:
-        """An HTTP client of `base_url`, closed with the `with` block; no proxy applies to it."""
+        """An HTTP client for `base_url`, which is closed at the end of the block. It uses no proxy."""
         return self._stack.enter_context(httpx.Client(base_url=self.base_url, trust_env=False, verify=NO_CERTIFICATES))
 
     def connect(self, path: str = "/", *, headers: Mapping[str, str] | None = None) -> ClientConnection:
-        """Return a WebSocket connected to `path`, a context manager itself."""
+        """Return a WebSocket connected to `path`, which is a context manager."""
         return connect_websocket(self.ws_url + path, additional_headers=headers, proxy=None)
 
     def __enter__(self) -> Self:
@@ -101,10 +100,10 @@ class ServiceProcess:
             self.directory = self._cwd or private / "work"
             self.directory.mkdir(exist_ok=True)
             self._log = private / "output"
-            # What a killed process leaves among its temporary files goes with the directory.
+            # The directory is removed together with the temporary files of killed processes.
             (private / "tmp").mkdir()
             env = {"TMPDIR": str(private / "tmp"), **self.env}
-            self._process = launch(self.command, directory=self.directory, log=self._log, env=env)
+            self._process = self._start(env)
             self._main = identify(self._process.pid)
             self._stack = stack.pop_all()
         return self
@@ -118,50 +117,52 @@ class ServiceProcess:
             wait_until(self._ended, _END_TIMEOUT, what=f"the end of all processes of {self._name}")
 
     def wait_ready(self, timeout: float = 60.0, *, path: str = "/livez") -> None:
-        """Return when it answers `GET path`, with whatever status.
+        """Return when it answers `GET path`, with any status.
 
-        `ChildProcessError` with its output as soon as it has ended instead, `TimeoutError` after `timeout`
-        seconds.
+        Raises ChildProcessError with its output when it ends instead, and TimeoutError after `timeout` seconds.
         """
         wait_until(lambda: self._answers(path), timeout, what=f"an answer of {self._name}")
         self.pids()
 
     def output(self) -> str:
-        """Return what it has written to stdout and stderr so far."""
+        """Return its output to stdout and stderr so far."""
         return self._log.read_text(errors="replace")
 
     def pids(self) -> set[int]:
-        """Return the numbers of the processes it consists of now: the main one and its descendants."""
+        """Return the pids of its current processes: the main process and its descendants."""
         now = process_tree(self._main)
         self._seen |= now
         return {process.pid for process in now}
 
     def survivors(self) -> set[int]:
-        """Return the numbers of its processes, of now and of all earlier looks, that are still alive.
+        """Return the pids of its current processes, and of those seen before, that are still alive.
 
-        Looks are taken by `pids`, `wait_ready`, `terminate` and `kill`.
+        `pids`, `wait_ready`, `terminate` and `kill` record the processes that they see.
         """
         self.pids()
         return {process.pid for process in alive(self._seen)}
 
     def terminate(self, timeout: float = 30.0) -> int:
-        """Send the main process SIGTERM and return its exit code, `TimeoutError` after `timeout` seconds."""
+        """Send SIGTERM to the main process, and return its exit code. Raises TimeoutError after `timeout` seconds."""
         self.pids()
         self._process.terminate()
         return self.wait(timeout)
 
     def kill(self) -> int:
-        """Kill the main process, and it alone, as kill -9 does; return its exit code, -9."""
+        """Kill only the main process, as kill -9 does; return its exit code, -9."""
         self.pids()
         self._process.kill()
         return self.wait()
 
     def wait(self, timeout: float = 30.0) -> int:
-        """Return the exit code of the main process when it ends, `TimeoutError` after `timeout` seconds."""
+        """Return the exit code of the main process when it ends. Raises TimeoutError after `timeout` seconds."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{self._name} did not end within {timeout:g} seconds.") from None
+
+    def _start(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        return launch(self.command, directory=self.directory, log=self._log, env=env)
 
     @property
     def _name(self) -> str:
@@ -201,10 +202,9 @@ def run_to_exit(
     prefix: str = "XI_TEST_",
     timeout: float = 30.0,
 ) -> ExitReport:
-    """Run a launch file that is expected to end by itself, as one does that refuses its settings.
+    """Run a launch file that is expected to end by itself, for example because its settings are invalid.
 
-    `TimeoutError` when it has not ended after `timeout` seconds; it is ended then. The options are
-    `ServiceProcess`'s.
+    After `timeout` seconds it is killed, and TimeoutError is raised. The options are those of ServiceProcess.
     """
     service = ServiceProcess(launch_file, args=args, command=command, cwd=cwd, env=env, prefix=prefix)
     started = time.monotonic()

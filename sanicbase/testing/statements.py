@@ -1,4 +1,4 @@
-"""The SQL that a piece of code sends: for tests that count it."""
+"""Capture the SQL statements that a block of code sends, for tests that count them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 __all__ = ["capture_statements"]
 
-STATEMENT = "%s: %s"  # how Tortoise logs a statement and its values; a script has no values, and no arguments
+STATEMENT = "%s: %s"  # Tortoise's log format of a statement and its values; a script has no values
 
 
 @contextmanager
 def capture_statements() -> Iterator[list[str]]:
     """Yield a list of the SQL statements that this process sends within the block, on every connection, in order.
 
-    They are without their values, and neither BEGIN, COMMIT nor savepoints are among them.
+    The list contains no values, no BEGIN, no COMMIT and no savepoints.
     """
     sent: list[str] = []
     logger = logging.getLogger("tortoise.db_client")
@@ -26,7 +26,7 @@ def capture_statements() -> Iterator[list[str]]:
             sent.append(str(record.args[0]))
         elif not record.args:
             sent.append(str(record.msg))
-        return record.levelno >= effective_level  # the log stays as it would be
+        return record.levelno >= effective_level  # the log level of others is not affected
 
     logger.addFilter(capture)
     logger.setLevel(logging.DEBUG)

@@ -18,6 +18,7 @@ from sanicbase.cli.scaffold.service import plan_service
 from sanicbase.cli.scaffold.writer import write
 from tests.preloaded import preloaded
 
+ROOT = Path(__file__).parents[2]
 SILENT = {"AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
 # Modules are imported already, so they are not rewritten; no project uses the other plugins of this environment.
@@ -75,9 +76,9 @@ class Folder:
 
     def pytest(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
         """What the project's tests print; they must pass. Servers that were given to these tests are given to those."""
-        given = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
+        environment = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
         return self.run(
-            *preloaded("-m", "pytest", "-q", *WITHOUT, *words), env={**given, **(env or {})}, timeout=timeout
+            *preloaded("-m", "pytest", "-q", *WITHOUT, *words), env={**environment, **(env or {})}, timeout=timeout
         )
 
     def mypy(self) -> str:
@@ -99,9 +100,9 @@ class Folder:
     def add(self, kind: str, name: str, service: str, *, text_ids: bool = False) -> None:
         """What `sanicGuider add` does, without a process for it."""
         project = Project(self.path)
-        found = project.service(service)
-        assert found is not None
-        write(plan_component(kind, name, TargetService(project, found), text_ids=text_ids), project)
+        entry = project.service(service)
+        assert entry is not None
+        write(plan_component(kind, name, TargetService(project, entry), text_ids=text_ids), project)
 
     def init_db(self, service: str, env: Mapping[str, str] | None = None) -> None:
         """What `aerich init-db` does, whichever service `aerich init` has named."""
@@ -117,9 +118,9 @@ class Folder:
 
 
 @pytest.fixture(scope="session")
-def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """mypy's cache of all projects."""
-    return tmp_path_factory.mktemp("types")
+def types() -> Path:
+    """mypy's cache of all projects, which the next run of the tests finds again, as that of the pages in tests/docs."""
+    return ROOT / ".mypy_cache" / "projects"
 
 
 @pytest.fixture

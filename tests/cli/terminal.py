@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Self
 
 from tests.cli.conftest import Folder
@@ -21,10 +22,10 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 class Terminal:
     """A terminal in which a command runs."""
 
-    def __init__(self, folder: Folder, *words: str, **env: str) -> None:
+    def __init__(self, folder: Folder, *words: str, program: Sequence[str] = ("-m", "sanicbase"), **env: str) -> None:
         self._main, other = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sanicbase", *words],
+            [sys.executable, *program, *words],
             cwd=folder.path,
             env=folder.env | {"TERM": "xterm", **env},
             stdin=other,
@@ -45,7 +46,7 @@ class Terminal:
         self._process.wait()
         os.close(self._main)
 
-    def expect(self, text: str, timeout: float = 20) -> None:
+    def expect(self, text: str, timeout: float = 60) -> None:
         """Wait until the screen shows the text, after what was expected before."""
         deadline = time.monotonic() + timeout
         while text not in self.screen:
@@ -59,7 +60,7 @@ class Terminal:
 
     def end(self) -> int:
         """The status with which it ends."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self._process.poll() is None:
             assert time.monotonic() < deadline, self.screen
             self._read(0.1)

@@ -16,7 +16,7 @@ from sanicbase.cli.codegen.syntax import class_of_base, with_attached, with_defi
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded
 
-Told = Callable[..., Result]
+Cli = Callable[..., Result]
 
 GENERATORS = [("model", "article"), ("rc", "article"), ("api", "article"), ("api", "status"), ("ws", "room")]
 LONG = [*((kind, "purchase_order_line") for kind in ("model", "api", "rc")), *GENERATORS[0:3:2]]
@@ -24,17 +24,17 @@ SCRIPTS = [("timer", "count_all"), ("script", "tidy_up"), ("rc", "seat"), ("mode
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The command, in a folder with one service, and an English terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
-    def tell(*words: str) -> Result:
+    def run(*words: str) -> Result:
         return CliRunner().invoke(main, words)
 
-    assert tell("new", "shop", "--yes", "--auth", "token").exit_code == 0
-    return tell
+    assert run("new", "shop", "--yes", "--auth", "token").exit_code == 0
+    return run
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -42,34 +42,34 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_long_names_make_code_that_is_lint_clean_and_works(told: Told, tmp_path: Path) -> None:
+def test_long_names_make_code_that_is_lint_clean_and_works(cli: Cli, tmp_path: Path) -> None:
     name = "a_service_of_many_letter"
-    assert told("new", name, "--yes", "--auth", "token", "--kinds", "http,srv").exit_code == 0
+    assert cli("new", name, "--yes", "--auth", "token", "--kinds", "http,srv").exit_code == 0
     for kind, piece in LONG:
-        assert told("add", kind, piece, "--service", name).exit_code == 0
+        assert cli("add", kind, piece, "--service", name).exit_code == 0
     folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
     folder.pytest()
 
 
-def test_a_second_time_changes_nothing(told: Told, tmp_path: Path) -> None:
+def test_a_second_time_changes_nothing(cli: Cli, tmp_path: Path) -> None:
     for kind, name in GENERATORS + SCRIPTS:
-        added = told("add", kind, name)
+        added = cli("add", kind, name)
         assert added.exit_code == 0, added.output
     before = contents(tmp_path)
     for kind, name in GENERATORS + SCRIPTS:
-        assert told("add", kind, name).output == "Everything exists already. Nothing was changed.\n"
+        assert cli("add", kind, name).output == "Everything already exists. Nothing was changed.\n"
     assert contents(tmp_path) == before
 
 
-def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> None:
+def test_the_authors_lines_stay_in_their_order(cli: Cli, tmp_path: Path) -> None:
     """Whatever is added, what stood there is still there, line by line and in its order."""
     for file in tmp_path.rglob("shop/**/*.py"):
         file.write_text(file.read_text() + f"\n# a remark of mine in {file.name}\nMINE = [3, 1,2]  # not sorted\n")
     for kind, name in GENERATORS + SCRIPTS:
         before = contents(tmp_path)
-        assert told("add", kind, name).exit_code == 0
+        assert cli("add", kind, name).exit_code == 0
         after = contents(tmp_path)
         for path, text in before.items():
             lines = iter(after[path].splitlines())
@@ -91,51 +91,53 @@ def test_the_authors_lines_stay_in_their_order(told: Told, tmp_path: Path) -> No
         (["api", "x", "--service", "nowhere"], "There is no service nowhere"),
     ],
 )
-def test_what_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[str], sentence: str) -> None:
+def test_what_cannot_be_is_a_sentence(cli: Cli, tmp_path: Path, words: list[str], sentence: str) -> None:
     before = contents(tmp_path)
-    refused = told("add", *words)
+    refused = cli("add", *words)
     assert refused.exit_code != 0
     assert sentence in refused.output
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_model_is_in_a_file_that_is_listed(told: Told, tmp_path: Path, written: bool) -> None:
+def test_a_model_is_in_a_file_that_is_listed(cli: Cli, tmp_path: Path, written: bool) -> None:
     if written:
         (tmp_path / "shop/model_db/records.py").write_text('"""Somebody has begun."""\n')
-    assert told("add", "model", "visit", "--file", "records").exit_code == 0
+    assert cli("add", "model", "visit", "--file", "records").exit_code == 0
     assert "class Visit(Timestamps)" in (tmp_path / "shop/model_db/records.py").read_text()
     assert 'MODEL_LIST = ["main", "records"]' in (tmp_path / "shop/config/__init__.py").read_text()
 
 
-@pytest.mark.parametrize("auth", ["token", "none"])
-def test_a_first_websocket_gets_its_launch_file(told: Told, tmp_path: Path, auth: str) -> None:
+@pytest.mark.parametrize("auth", ["token", "jwt", "none"])
+def test_a_first_websocket_gets_its_launch_file(cli: Cli, tmp_path: Path, auth: str) -> None:
     """With its port, its blueprint, who may come in, and what its test needs."""
-    assert told("new", "depot", "--yes", "--kinds", "http", "--auth", auth).exit_code == 0
-    assert told("add", "ws", "yard", "--service", "depot").exit_code == 0
+    assert cli("new", "depot", "--yes", "--kinds", "http,srv", "--auth", auth).exit_code == 0
+    assert cli("add", "ws", "yard", "--service", "depot").exit_code == 0
     launch = (tmp_path / "ws_depot.py").read_text()
     assert "from depot.url_main import ws" in launch
     config = (tmp_path / "depot/config/__init__.py").read_text()
     ports = re.findall(r"_PORT = (\d+)", config + (tmp_path / "shop/config/__init__.py").read_text())
     assert len(set(ports)) == len(ports) == 4
     view = (tmp_path / "depot/interface/yard.py").read_text()
-    assert ("YardWS(BaseWS)" if auth == "token" else "YardWS(WSView, public=True)") in view
+    assert ("YardWS(BaseWS)" if auth != "none" else "YardWS(WSView, public=True)") in view
     folder = Folder(tmp_path)
     folder.run("ruff", "check", ".")
     folder.run("ruff", "format", "--check", ".")
+    if auth == "jwt":
+        assert " passed in " in folder.pytest("tests/depot/test_yard_ws.py")
     before = contents(tmp_path)
-    assert told("add", "ws", "yard", "--service", "depot").output == "Everything exists already. Nothing was changed.\n"
+    assert cli("add", "ws", "yard", "--service", "depot").output == "Everything already exists. Nothing was changed.\n"
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("auth", ["token", "none"])
 @pytest.mark.parametrize("kinds", ["ws", "srv", "ws,srv"])
-def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str, auth: str) -> None:
+def test_a_first_api_gets_its_launch_file(cli: Cli, tmp_path: Path, kinds: str, auth: str) -> None:
     """With its port, its blueprint, who may come in, and what its tests need; those run on real servers."""
-    assert told("new", "depot", "--yes", "--kinds", kinds, "--auth", auth).exit_code == 0
+    assert cli("new", "depot", "--yes", "--kinds", kinds, "--auth", auth).exit_code == 0
     pieces = [("api", "status"), ("model", "article"), ("api", "article")]
     for kind, name in pieces:
-        added = told("add", kind, name, "--service", "depot")
+        added = cli("add", kind, name, "--service", "depot")
         assert added.exit_code == 0, added.output
     assert "from depot.url_main import http" in (tmp_path / "http_depot.py").read_text()
     config = (tmp_path / "depot/config/__init__.py").read_text()
@@ -147,7 +149,7 @@ def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str
     before = contents(tmp_path)
     for kind, name in pieces:
         assert (
-            told("add", kind, name, "--service", "depot").output == "Everything exists already. Nothing was changed.\n"
+            cli("add", kind, name, "--service", "depot").output == "Everything already exists. Nothing was changed.\n"
         )
     assert contents(tmp_path) == before
     folder = Folder(tmp_path)
@@ -159,12 +161,12 @@ def test_a_first_api_gets_its_launch_file(told: Told, tmp_path: Path, kinds: str
 
 
 @pytest.mark.xdist_group("mypy")
-def test_an_api_and_a_websocket_may_begin_a_service_of_scripts(told: Told, tmp_path: Path, types: Path) -> None:
+def test_an_api_and_a_websocket_may_begin_a_service_of_scripts(cli: Cli, tmp_path: Path, types: Path) -> None:
     """In either order, and without the conftest that it came with."""
-    assert told("new", "depot", "--yes", "--kinds", "srv").exit_code == 0
+    assert cli("new", "depot", "--yes", "--kinds", "srv").exit_code == 0
     (tmp_path / "tests/depot/conftest.py").unlink()
     for kind, name in (("ws", "yard"), ("api", "status")):
-        assert told("add", kind, name, "--service", "depot").exit_code == 0
+        assert cli("add", kind, name, "--service", "depot").exit_code == 0
     folder = Folder(tmp_path, types)
     folder.run("ruff", "check", ".")
     folder.mypy()
@@ -190,9 +192,9 @@ async def test_it(http_client: httpx.AsyncClient) -> None:
 """
 
 
-def test_the_tests_of_two_services_run_together_on_their_launch_files(told: Told, tmp_path: Path) -> None:
-    assert told("new", "depot", "--yes", "--kinds", "http", "--auth", "token").exit_code == 0
-    assert told("add", "ws", "yard", "--service", "depot").exit_code == 0
+def test_the_tests_of_two_services_run_together_on_their_launch_files(cli: Cli, tmp_path: Path) -> None:
+    assert cli("new", "depot", "--yes", "--kinds", "http", "--auth", "token").exit_code == 0
+    assert cli("add", "ws", "yard", "--service", "depot").exit_code == 0
     for name in ("shop", "depot"):
         launch = tmp_path / f"http_{name}.py"
         text = launch.read_text().replace(
@@ -205,22 +207,22 @@ def test_the_tests_of_two_services_run_together_on_their_launch_files(told: Told
     assert " skipped" not in tested
 
 
-def test_two_views_of_one_name_are_refused(told: Told, tmp_path: Path) -> None:
-    told("add", "model", "field")
-    told("add", "api", "field")
+def test_two_views_of_one_name_are_refused(cli: Cli, tmp_path: Path) -> None:
+    cli("add", "model", "field")
+    cli("add", "api", "field")
     before = contents(tmp_path)
-    refused = told("add", "api", "fields")
-    assert "imports FieldsAPI from shop.interface.field already. Choose another name." in refused.output
+    refused = cli("add", "api", "fields")
+    assert "already imports FieldsAPI from shop.interface.field. Choose another name." in refused.output
     assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("file", ["url_main.py", "config/__init__.py", "model_db/main.py"])
-def test_a_file_that_is_no_python_is_named_with_its_line(told: Told, tmp_path: Path, file: str) -> None:
+def test_a_file_that_is_no_python_is_named_with_its_line(cli: Cli, tmp_path: Path, file: str) -> None:
     path = tmp_path / "shop" / file
     path.write_text(path.read_text() + "\nhttp = Blueprint(\n")
     line = len(path.read_text().splitlines())
     before = contents(tmp_path)
-    refused = told("add", "api", "order")
+    refused = cli("add", "api", "order")
     assert refused.exit_code == 1
     assert f"{file}, line {line}: invalid Python: '(' was never closed" in refused.output
     assert contents(tmp_path) == before
@@ -232,35 +234,35 @@ def test_a_class_that_is_not_there_is_not_added_to() -> None:
     assert class_of_base("class Problems(sanicbase.ErrorCode): ...\n", "ErrorCode") == "Problems"
 
 
-def test_line_ends_stay_as_they_are(told: Told, tmp_path: Path) -> None:
+def test_line_ends_stay_as_they_are(cli: Cli, tmp_path: Path) -> None:
     files = ["url_main.py", "config/errors.py", "config/__init__.py", "model_db/main.py", "script/__init__.py"]
     for name in files:
         path = tmp_path / "shop" / name
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     for kind, name in (("model", "article"), ("api", "article"), ("timer", "tick")):
-        assert told("add", kind, name).exit_code == 0
-    assert told("add", "model", "order", "--file", "records").exit_code == 0
+        assert cli("add", kind, name).exit_code == 0
+    assert cli("add", "model", "order", "--file", "records").exit_code == 0
     for name in files:
         data = (tmp_path / "shop" / name).read_bytes()
         assert data.count(b"\n") == data.count(b"\r\n") > 5, name
     assert b"TickAPI" not in (tmp_path / "shop/url_main.py").read_bytes()
 
 
-def test_a_file_behind_a_link_is_changed_and_the_link_stays(told: Told, tmp_path: Path) -> None:
+def test_a_file_behind_a_link_is_changed_and_the_link_stays(cli: Cli, tmp_path: Path) -> None:
     kept = tmp_path / "kept.py"
     link = tmp_path / "shop" / "url_main.py"
     link.rename(kept)
     link.symlink_to(kept)
-    assert told("add", "api", "status").exit_code == 0
+    assert cli("add", "api", "status").exit_code == 0
     assert link.is_symlink()
     assert "StatusAPI" in kept.read_text()
 
 
-def test_a_file_in_another_encoding_is_named(told: Told, tmp_path: Path) -> None:
+def test_a_file_in_another_encoding_is_named(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "shop/url_main.py").write_bytes(
         "# -*- coding: latin-1 -*-\n# gr\xfc\xdfe\nhttp = 1\n".encode("latin-1")
     )
-    refused = told("add", "api", "status")
+    refused = cli("add", "api", "status")
     assert refused.exit_code == 1
     assert "url_main.py is not UTF-8" in refused.output
 
@@ -288,44 +290,44 @@ class Strange(DBModel):
 """
 
 
-def test_an_api_knows_the_columns_of_bases_and_a_column_called_as_its_type(told: Told, tmp_path: Path) -> None:
+def test_an_api_knows_the_columns_of_bases_and_a_column_called_as_its_type(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "shop/model_db/main.py").write_text((tmp_path / "shop/model_db/main.py").read_text() + OWN)
-    assert told("add", "api", "OrderSKU").exit_code == 0
-    made = (tmp_path / "shop/interface/order_sku.py").read_text()
-    assert "from shop.model_db.main import OrderSKU\n" in made
-    read = made.partition("class OrderSKUIn")[2].partition("class ")[0]
+    assert cli("add", "api", "OrderSKU").exit_code == 0
+    source = (tmp_path / "shop/interface/order_sku.py").read_text()
+    assert "from shop.model_db.main import OrderSKU\n" in source
+    read = source.partition("class OrderSKUIn")[2].partition("class ")[0]
     assert "    note: Annotated[str, StringConstraints(min_length=1, max_length=20)]\n" in read
     assert "    date: date_type\n" in read
     assert "    amount: int = 3\n" in read
-    assert "created_at: datetime" in made
+    assert "created_at: datetime" in source
     assert "/<order_sku_id:uuid>" in (tmp_path / "shop/url_main.py").read_text()
     folder = Folder(tmp_path)
     assert "ok" in folder.run(*preloaded("-c", "import shop.url_main; print('ok')"))
-    refused = told("add", "api", "strange")
-    assert "Strange has a column 'copy', which is a method of pydantic's models." in refused.output
+    refused = cli("add", "api", "strange")
+    assert "Strange has a column 'copy', which is the name of a method of pydantic's models." in refused.output
 
 
-def test_users_without_tokens_are_rows_like_others(tmp_path: Path, told: Told) -> None:
-    assert told("new", "blog", "--yes", "--kinds", "http").exit_code == 0
+def test_users_without_tokens_are_rows_like_others(tmp_path: Path, cli: Cli) -> None:
+    assert cli("new", "blog", "--yes", "--kinds", "http").exit_code == 0
     for kind, name in (("model", "user"), ("api", "user"), ("model", "article"), ("api", "article")):
-        assert told("add", kind, name, "--service", "blog").exit_code == 0
+        assert cli("add", kind, name, "--service", "blog").exit_code == 0
     folder = Folder(tmp_path)
     assert "ok" in folder.run(*preloaded("-c", "import blog.url_main; print('ok')"))
 
 
-def test_pieces_go_by_what_the_author_has_changed(told: Told, tmp_path: Path) -> None:
+def test_pieces_go_by_what_the_author_has_changed(cli: Cli, tmp_path: Path) -> None:
     url_main, errors = tmp_path / "shop/url_main.py", tmp_path / "shop/config/errors.py"
     url_main.write_text(url_main.read_text().replace('url_prefix="/shop")\nhttp.', 'url_prefix="/mall")\nhttp.'))
     errors.write_text(errors.read_text() + '\n    NO_STOCK = 1_001, 409, "No stock.", "没有库存。"\n')
-    told("add", "model", "article")
-    assert told("add", "api", "article").exit_code == 0
+    cli("add", "model", "article")
+    assert cli("add", "api", "article").exit_code == 0
     assert "ARTICLE_NOT_FOUND = 1002," in errors.read_text()
     assert 'PATH = "/mall/articles"' in (tmp_path / "tests/shop/test_article_api.py").read_text()
-    told("add", "api", "hello")
+    cli("add", "api", "hello")
     assert not (tmp_path / "tests/shop/test_hello_api.py").exists()
     scripts = tmp_path / "shop/script/__init__.py"
     scripts.write_text("if True:\n    scripts = ()\n")
-    assert "There is no tuple or list scripts to extend" in told("add", "timer", "tick").output
+    assert "There is no tuple or list scripts to extend" in cli("add", "timer", "tick").output
     assert scripts.read_text() == "if True:\n    scripts = ()\n"
 
 
@@ -341,26 +343,26 @@ class Account(DBModel):
 """
 
 
-def test_readers_are_not_shown_what_looks_like_a_secret(told: Told, tmp_path: Path) -> None:
+def test_readers_are_not_shown_what_looks_like_a_secret(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "shop/model_db/extra.py").write_text(SECRETS)
-    assert told("add", "api", "account").exit_code == 0
-    made = (tmp_path / "shop/interface/account.py").read_text()
-    shown = made.partition("class AccountOut")[2].partition("class ")[0]
+    assert cli("add", "api", "account").exit_code == 0
+    source = (tmp_path / "shop/interface/account.py").read_text()
+    shown = source.partition("class AccountOut")[2].partition("class ")[0]
     assert "    name: str\n" in shown
     assert "password" not in shown
     assert "token" not in shown
-    assert "password_hash: Annotated" in made
+    assert "password_hash: Annotated" in source
 
 
-def test_a_model_with_other_columns_keeps_the_tests_of_its_author(told: Told, tmp_path: Path) -> None:
-    assert told("add", "model", "user").output == "Everything exists already. Nothing was changed.\n"
+def test_a_model_with_other_columns_keeps_the_tests_of_its_author(cli: Cli, tmp_path: Path) -> None:
+    assert cli("add", "model", "user").output == "Everything already exists. Nothing was changed.\n"
     assert not (tmp_path / "tests/shop/test_user_model.py").exists()
 
 
-def test_with_several_services_it_asks_which(told: Told) -> None:
-    told("new", "blog", "--yes", "--kinds", "srv")
-    assert "Specify a service: blog, shop." in told("add", "api", "article").output
-    assert "+ http_blog.py" in told("add", "api", "article", "--service", "blog").output
+def test_with_several_services_it_asks_which(cli: Cli) -> None:
+    cli("new", "blog", "--yes", "--kinds", "srv")
+    assert "Specify a service: blog, shop." in cli("add", "api", "article").output
+    assert "+ http_blog.py" in cli("add", "api", "article", "--service", "blog").output
 
 
 @pytest.mark.parametrize(
@@ -415,9 +417,9 @@ def test_a_route_stands_below_those_of_its_blueprint() -> None:
 
 
 def test_a_class_and_a_member_are_added_once() -> None:
-    made = with_definition("X = 1\n", "class A:\n    pass\n")
-    assert made == "X = 1\n\n\nclass A:\n    pass\n"
-    assert with_definition(made, "class A:\n    other = 1\n") == made
-    told = with_member('class E:\n    """Codes."""\n', "E", 'A = 1, "a"')
-    assert told == 'class E:\n    """Codes."""\n\n    A = 1, "a"\n'
-    assert with_member(told, "E", "A = 2") == told
+    with_class = with_definition("X = 1\n", "class A:\n    pass\n")
+    assert with_class == "X = 1\n\n\nclass A:\n    pass\n"
+    assert with_definition(with_class, "class A:\n    other = 1\n") == with_class
+    with_code = with_member('class E:\n    """Codes."""\n', "E", 'A = 1, "a"')
+    assert with_code == 'class E:\n    """Codes."""\n\n    A = 1, "a"\n'
+    assert with_member(with_code, "E", "A = 2") == with_code

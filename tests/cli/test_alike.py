@@ -42,7 +42,7 @@ def test_the_launch_files_are_the_same_but_for_resources(generated: Path, kind: 
     ours = ast.parse((ROOT / f"{kind}_xi_test.py").read_text())
     for node in ast.walk(ours):
         if isinstance(node, ast.Call):
-            node.keywords = [each for each in node.keywords if each.arg != "resources"]
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "resources"]
     used = {node.id for node in ast.walk(ours) if isinstance(node, ast.Name)}
     for line in list(ours.body):
         if isinstance(line, ast.ImportFrom) and not used & {alias.name for alias in line.names}:
@@ -86,13 +86,17 @@ def structure(source: str) -> str:
 
 
 def definition(source: str, name: str) -> str:
-    (found,) = (line for line in ast.parse(source).body if isinstance(line, ast.ClassDef) and line.name == name)
-    return structure(ast.unparse(found))
+    (statement,) = (line for line in ast.parse(source).body if isinstance(line, ast.ClassDef) and line.name == name)
+    return structure(ast.unparse(statement))
 
 
 def outline(source: str, name: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The bases of a class, and its methods with their parameters."""
+    """The bases of a class, and its methods with their parameters; only the example's articles may be unpublished, so
+    only they are read by users."""
     (cls,) = (line for line in ast.parse(source).body if isinstance(line, ast.ClassDef) and line.name == name)
-    methods = [each for each in cls.body if isinstance(each, ast.AsyncFunctionDef)]
-    parameters = [(each.name, [argument.arg for argument in each.args.args]) for each in methods]
+    methods = [method for method in cls.body if isinstance(method, ast.AsyncFunctionDef)]
+    parameters = [
+        (method.name, [argument.arg for argument in method.args.args if (method.name, argument.arg) != ("get", "user")])
+        for method in methods
+    ]
     return [ast.unparse(base) for base in cls.bases], parameters

@@ -39,38 +39,38 @@ def service(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     return config
 
 
-def told(*words: str) -> Result:
+def cli(*words: str) -> Result:
     return CliRunner().invoke(main, ["cache", *words])
 
 
 def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
-    shown = told("get", "xi_test", "ArticleRC", "7")
+    shown = cli("get", "xi_test", "ArticleRC", "7")
     assert shown.exit_code == 0, shown.output
     assert '"slug": "hello"' in shown.output
     wait_until(lambda: share() > 0, what="an entry from Redis")
     for title, words in (("Other", ("7", "8")), ("Third", ("--all",))):
         unseen(service, f"UPDATE xi_article SET title = '{title}'")
-        assert f'"title": "{title}"' not in told("get", "xi_test", "ArticleRC", "7").output
-        gone = "all entries" if words == ("--all",) else "7, 8"
-        assert told("invalidate", "xi_test", "ArticleRC", *words).output == f"ArticleRC: invalidated {gone}.\n"
-        assert f'"title": "{title}"' in told("get", "xi_test", "ArticleRC", "7").output
+        assert f'"title": "{title}"' not in cli("get", "xi_test", "ArticleRC", "7").output
+        invalidated = "all entries" if words == ("--all",) else "7, 8"
+        assert cli("invalidate", "xi_test", "ArticleRC", *words).output == f"ArticleRC: invalidated {invalidated}.\n"
+        assert f'"title": "{title}"' in cli("get", "xi_test", "ArticleRC", "7").output
 
 
 def test_all_classes_forget_what_was_there_before_sql_without_the_service(service: XiTestConfig) -> None:
     wait_until(lambda: share() > 0, what="an entry from Redis")
     unseen(service, "UPDATE xi_article SET title = 'Other'")
-    assert '"title": "Hello"' in told("get", "xi_test", "ArticleRC", "7").output
-    gone = told("invalidate", "xi_test", "--all")
-    assert gone.exit_code == 0, gone.output
-    assert "ArticleRC: invalidated all entries.\n" in gone.output
-    assert '"title": "Other"' in told("get", "xi_test", "ArticleRC", "7").output
-    assert told("invalidate", "xi_test").exit_code == 2
+    assert '"title": "Hello"' in cli("get", "xi_test", "ArticleRC", "7").output
+    invalidated = cli("invalidate", "xi_test", "--all")
+    assert invalidated.exit_code == 0, invalidated.output
+    assert "ArticleRC: invalidated all entries.\n" in invalidated.output
+    assert '"title": "Other"' in cli("get", "xi_test", "ArticleRC", "7").output
+    assert cli("invalidate", "xi_test").exit_code == 2
 
 
 def share() -> float:
     """The share of the gets that Redis has answered, in percent, after one more."""
-    assert told("get", "xi_test", "ArticleRC", "7").exit_code == 0
-    counted = told("stats", "xi_test")
+    assert cli("get", "xi_test", "ArticleRC", "7").exit_code == 0
+    counted = cli("stats", "xi_test")
     assert counted.exit_code == 0, counted.output
     (line,) = [line for line in counted.output.splitlines() if line.startswith("ArticleRC ")]
     return float(line.split()[1].rstrip("%"))
@@ -96,7 +96,7 @@ def unseen(service: XiTestConfig, statement: str) -> None:
         (("invalidate", "xi_test", "ArticleRC", "1", "--all"), "Specify keys or --all."),
     ],
 )
-def test_a_mistake_is_a_sentence(service: XiTestConfig, words: tuple[str, ...], sentence: str) -> None:
-    failed = told(*words)
+def test_an_error_is_a_sentence(service: XiTestConfig, words: tuple[str, ...], sentence: str) -> None:
+    failed = cli(*words)
     assert failed.exit_code != 0
     assert sentence in failed.output

@@ -19,7 +19,7 @@ import pytest
 
 from sanicbase.cli.checks import database, redis
 from sanicbase.cli.checks.database import missing_privileges
-from sanicbase.cli.checks.findings import Finding
+from sanicbase.cli.checks.findings import Finding, findings_of_error
 from sanicbase.cli.checks.machine import (
     check_descriptors,
     check_logs,
@@ -30,6 +30,7 @@ from sanicbase.cli.checks.machine import (
 from sanicbase.cli.checks.settings import check_settings
 from sanicbase.cli.project import Kind, Project, Service
 from sanicbase.config import Config
+from sanicbase.errors import ConfigError
 from sanicbase.process.descriptors import required_descriptors
 from sanicbase.testing import ServiceProcess, free_port
 from sanicbase.testing.databases import ask_mysql, ask_postgres, ask_redis
@@ -62,27 +63,27 @@ class Article(DBModel):
 
 
 def codes(findings: Iterable[Finding]) -> list[str]:
-    found = list(findings)
-    assert all(finding.sentence and finding.remedy for finding in found)
-    return [finding.code for finding in found]
+    listed = list(findings)
+    assert all(finding.sentence and finding.remedy for finding in listed)
+    return [finding.code for finding in listed]
 
 
-async def found(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) -> list[str]:
-    return codes([each async for each in database.check_databases(config, processes, lambda: time.time() + skew)])
+async def database_codes(config: XiTestConfig, *, processes: int = 1, skew: float = 0.0) -> list[str]:
+    return codes([finding async for finding in database.check_databases(config, processes, lambda: time.time() + skew)])
 
 
-async def found_in_redis(url: str, uses: redis.Usage, *, processes: int = 1, skew: float = 0.0) -> list[str]:
+async def redis_codes(url: str, uses: redis.Usage, *, processes: int = 1, skew: float = 0.0) -> list[str]:
     config, at = XiTestConfig(REDIS_URL=url), {"default": uses}
-    return codes([each async for each in redis.check_redis(config, at, processes, lambda: time.time() + skew)])
+    return codes([finding async for finding in redis.check_redis(config, at, processes, lambda: time.time() + skew)])
 
 
 def test_each_finding_is_provoked_below() -> None:
     files = [ROOT / "sanicbase/cli/doctor.py", *(ROOT / "sanicbase/cli/checks").rglob("*.py")]
     sources = [file.read_text() for file in files]
-    there = {code for source in sources for code in re.findall(r'"([a-z]+\.[a-z]+)"', source)}
+    declared = {code for source in sources for code in re.findall(r'"([a-z]+\.[a-z]+)"', source)}
     provoked = set(re.findall(r'"([a-z]+\.[a-z]+)"', Path(__file__).read_text()))
-    assert len(there) > 15
-    assert there <= provoked
+    assert len(declared) > 15
+    assert declared <= provoked
 
 
 def test_descriptors() -> None:
@@ -96,8 +97,8 @@ def test_descriptors() -> None:
 
 
 def test_versions() -> None:
-    assert [(found.code, found.severity) for found in check_python((3, 10))] == [("python.version", "error")]
-    assert [(found.code, found.severity) for found in check_python((3, 15))] == [("python.version", "warning")]
+    assert [(finding.code, finding.severity) for finding in check_python((3, 10))] == [("python.version", "error")]
+    assert [(finding.code, finding.severity) for finding in check_python((3, 15))] == [("python.version", "warning")]
     assert codes(check_python((3, 14))) == []
     assert codes(check_python()) == []
     assert codes(check_packages(["sanic<1", "no-such-package>=2", "click>=1"])) == ["package.version"] * 2
@@ -111,10 +112,17 @@ def test_versions() -> None:
         ({"DB_STATEMENT_TIMEOUT": 60.0}, "setting.contradiction"),
         ({"HTTP_PORT": 9000, "WS_PORT": 9000}, "setting.contradiction"),
         (
-            {"ENV": "prod", "DB_CONNECTIONS": {"default": "embedded://"}, "REDIS_URL": "redis://x", "WORKERS": 2},
+            {
+                "ENV": "prod",
+                "DB_CONNECTIONS": {"default": "embedded://"},
+                "REDIS_URL": "redis://x",
+                "WORKERS": 2,
+                "ALLOWED_HOSTS": [".example.com"],
+            },
             "setting.contradiction",
         ),
-        (EMBEDDED, "setting.contradiction"),
+        ({"ENV": "prod", "DB_URL": "embedded://", "REDIS_URL": "redis://x"}, "setting.hosts"),
+        ({**EMBEDDED, "ALLOWED_HOSTS": ["shop.example.com"]}, "setting.contradiction"),
     ],
 )
 def test_settings_that_are_weak_or_at_odds(values: dict[str, Any], code: str) -> None:
@@ -122,11 +130,11 @@ def test_settings_that_are_weak_or_at_odds(values: dict[str, Any], code: str) ->
 
 
 @pytest.mark.parametrize("values", [{"DB_STATEMENT_TIMEOUT": 60.0}, {"HTTP_PORT": 9000, "WS_PORT": 9000}])
-def test_settings_that_nobody_uses_are_not_at_odds(values: dict[str, Any]) -> None:
+def test_unused_settings_do_not_conflict(values: dict[str, Any]) -> None:
     assert codes(check_settings(XiTestConfig(**values), ("http", "srv"), caches=False)) == []
 
 
-def test_a_setting_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     config = XiTestConfig()
     assert codes(check_settings(config, HTTP, caches=True)) == []
     monkeypatch.setenv("XI_TEST_WORKRES", "2")
@@ -181,14 +189,14 @@ def test_a_folder_for_the_logs(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("postgres")
 async def test_postgres(postgres_url: str) -> None:
     config = XiTestConfig(DB_URL=postgres_url)
-    assert await found(config) == ["migrations.pending"]
-    assert await found(config, processes=100, skew=60) == [
+    assert await database_codes(config) == ["migrations.pending"]
+    assert await database_codes(config, processes=100, skew=60) == [
         "database.connections",
         "clock.difference",
         "migrations.pending",
     ]
     away = XiTestConfig(DB_URL=f"postgres://a:b@127.0.0.1:{free_port()}/c")
-    (finding,) = [each async for each in database.check_databases(away, 1)]
+    (finding,) = [finding async for finding in database.check_databases(away, 1)]
     assert finding.code == "database.away"
     assert finding.remedy == "Start it, or correct XI_TEST_DB_URL."
 
@@ -200,9 +208,9 @@ async def test_an_account_of_postgres_that_may_not_migrate(postgres_url: str) ->
     try:
         host = postgres_url.rpartition("@")[2]
         reader = XiTestConfig(DB_URL=f"postgres://{role}:x@{host}")
-        assert await found(reader) == ["database.privileges", "migrations.pending"]
+        assert await database_codes(reader) == ["database.privileges", "migrations.pending"]
         ask_postgres(postgres_url, "CREATE TABLE xi_article (id int)")
-        assert await found(reader) == ["database.privileges", "database.unreadable", "migrations.pending"]
+        assert await database_codes(reader) == ["database.privileges", "database.unreadable", "migrations.pending"]
     finally:
         ask_postgres(postgres_url, f"DROP ROLE {role}")
 
@@ -210,10 +218,10 @@ async def test_an_account_of_postgres_that_may_not_migrate(postgres_url: str) ->
 @pytest.mark.xdist_group("mysql")
 async def test_mysql(mysql_url: str) -> None:
     config = XiTestConfig(DB_URL=mysql_url)
-    assert await found(config) == ["migrations.pending"]
+    assert await database_codes(config) == ["migrations.pending"]
     name = mysql_url.rpartition("/")[2]
     ask_mysql(mysql_url, f"ALTER DATABASE `{name}` CHARACTER SET latin1")
-    assert await found(config, processes=1000, skew=-60) == [
+    assert await database_codes(config, processes=1000, skew=-60) == [
         "database.charset",
         "database.connections",
         "clock.difference",
@@ -229,9 +237,9 @@ async def test_an_account_of_mysql_that_may_not_migrate(mysql_url: str) -> None:
     try:
         ask_mysql(mysql_url, f"GRANT SELECT ON `{name}`.* TO {reader}@'%'")
         host = mysql_url.rpartition("@")[2]
-        assert "database.privileges" in await found(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
+        assert "database.privileges" in await database_codes(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
         ask_mysql(mysql_url, f"GRANT ALL ON `{name}`.* TO {reader}@'%'")
-        assert "database.privileges" not in await found(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
+        assert "database.privileges" not in await database_codes(XiTestConfig(DB_URL=f"mysql://{reader}:x@{host}"))
     finally:
         ask_mysql(mysql_url, f"DROP USER {reader}@'%'")
 
@@ -284,7 +292,7 @@ def test_an_empty_secret_of_the_service() -> None:
 
     (finding,) = check_settings(ShopConfig(), HTTP, caches=False)
     assert (finding.code, finding.severity) == ("setting.weak", "warning")
-    assert finding.sentence == "SHOP_HOOK_SECRET is empty. A service in prod does not start with it."
+    assert finding.sentence == "SHOP_HOOK_SECRET is empty. In prod, the service refuses to start."
     assert "str | None = None" in finding.remedy
 
 
@@ -306,7 +314,7 @@ def test_grants_of_mysql(grants: list[str], missing: int) -> None:
 async def test_an_embedded_database_that_is_not_there_hides_no_other(tmp_path: Path) -> None:
     away: dict[str, str | dict[str, Any]] = {"far": f"postgres://a:b@127.0.0.1:{free_port()}/c"}
     config = XiTestConfig(DB_URL="", DB_CONNECTIONS=away)
-    assert await found(config.model_copy(update={"DB_URL": "embedded://"})) == ["database.away"]
+    assert await database_codes(config.model_copy(update={"DB_URL": "embedded://"})) == ["database.away"]
 
 
 def test_a_session_in_another_zone_and_missing_privileges() -> None:
@@ -317,11 +325,11 @@ def test_a_session_in_another_zone_and_missing_privileges() -> None:
 
 
 async def test_redis(redis_url: str) -> None:
-    assert await found_in_redis(redis_url, redis.Usage(timers=True, caches=True)) == []
-    assert await found_in_redis(redis_url, USES) == ["redis.persistence"]
-    away = await found_in_redis(f"redis://127.0.0.1:{free_port()}/0", USES)
+    assert await redis_codes(redis_url, redis.Usage(timers=True, caches=True)) == []
+    assert await redis_codes(redis_url, USES) == ["redis.persistence"]
+    away = await redis_codes(f"redis://127.0.0.1:{free_port()}/0", USES)
     assert away == ["redis.away"]
-    nowhere = await found_in_redis(f"redis+cluster://127.0.0.1:{free_port()}", USES)
+    nowhere = await redis_codes(f"redis+cluster://127.0.0.1:{free_port()}", USES)
     assert nowhere == ["redis.away"]
 
 
@@ -339,9 +347,9 @@ async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: 
     before = dict(ask_redis(redis_url, "CONFIG", "GET", "maxmemory*"))  # type: ignore[call-overload]
     ask_redis(redis_url, "CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", policy)
     try:
-        found = await found_in_redis(redis_url, uses)
-        assert [each for each in found if each != "redis.persistence"] == [code]
-        assert await found_in_redis(redis_url, redis.Usage()) == []
+        reported = await redis_codes(redis_url, uses)
+        assert [item for item in reported if item != "redis.persistence"] == [code]
+        assert await redis_codes(redis_url, redis.Usage()) == []
     finally:
         for name in ("maxmemory", "maxmemory-policy"):
             ask_redis(redis_url, "CONFIG", "SET", name, str(before[name]))
@@ -349,13 +357,13 @@ async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: 
 
 async def test_what_a_service_keeps_is_looked_for_where_it_keeps_it(redis_url: str) -> None:
     config = XiTestConfig(REDIS_CONNECTIONS={"default": redis_url, "spare": f"redis://127.0.0.1:{free_port()}/0"})
-    findings = [each async for each in redis.check_redis(config, {"spare": USES}, 1)]
+    findings = [finding async for finding in redis.check_redis(config, {"spare": USES}, 1)]
     assert codes(findings) == ["redis.away"]
     assert findings[0].remedy == "Start it, or correct XI_TEST_REDIS_CONNECTIONS[spare]."
 
 
 async def test_redis_with_few_connections_and_another_clock(redis_url: str) -> None:
-    both = await found_in_redis(redis_url, redis.Usage(), processes=10_000, skew=60)
+    both = await redis_codes(redis_url, redis.Usage(), processes=10_000, skew=60)
     assert both == ["redis.connections", "clock.difference"]
 
 
@@ -366,7 +374,7 @@ def test_redis_that_is_old() -> None:
         assert codes(redis.evaluate("default", replace(facts, version=version), XiTestConfig(), USES, 1)) == []
 
 
-def test_redis_that_does_not_tell_is_not_blamed() -> None:
+def test_a_redis_that_reports_nothing_has_no_findings() -> None:
     silent = redis.Facts(None, None, False, None, None, 0.0)
     assert codes(redis.evaluate("default", silent, XiTestConfig(), USES, 100)) == []
 
@@ -375,7 +383,7 @@ async def test_an_account_of_redis_that_may_not_ask(redis_url: str) -> None:
     ask_redis(redis_url, "ACL", "SETUSER", "doctored", "on", ">x", "~*", "&*", "+@all", "-@dangerous")
     try:
         url = redis_url.replace("redis://", "redis://doctored:x@")
-        assert await found_in_redis(url, USES) == ["redis.unknown"]
+        assert await redis_codes(url, USES) == ["redis.unknown"]
     finally:
         ask_redis(redis_url, "ACL", "DELUSER", "doctored")
 
@@ -383,10 +391,10 @@ async def test_an_account_of_redis_that_may_not_ask(redis_url: str) -> None:
 async def test_each_primary_of_a_cluster_is_looked_at() -> None:
     with cluster() as servers:
         config = XiTestConfig(REDIS_URL=servers.url)
-        findings = [each async for each in redis.check_redis(config, {"default": USES}, 1)]
+        findings = [finding async for finding in redis.check_redis(config, {"default": USES}, 1)]
         assert codes(findings) == ["redis.persistence"] * 3
         for node in servers.nodes:
-            assert len([each for each in findings if f"127.0.0.1:{node.port}" in each.sentence]) == 1
+            assert len([finding for finding in findings if f"127.0.0.1:{node.port}" in finding.sentence]) == 1
 
 
 @pytest.mark.parametrize(
@@ -432,3 +440,84 @@ def test_other_commands_find_the_only_service(folder: Folder) -> None:
     assert ["WORKERS", "3", "environment", "SHOP_WORKERS"] in lines
     assert ["ADMIN_TOKEN", "***", "environment", "SHOP_ADMIN_TOKEN"] in lines
     assert ["LOG_KEEP", "14", "default"] in lines
+
+
+POLICY = '''"""Who may do what."""
+
+from sanicbase import Policy
+
+policy = Policy[object](
+    roles={"clerk": ["orders.read"], "chief": ["*"]},
+    roles_of=lambda user: ["clerk"],
+    anonymous=["prices.read"],
+)
+
+
+@policy.rule("orders.cancel")
+def is_buyer(user: object, order: object) -> bool:
+    """A buyer cancels an own order."""
+    return user is order
+'''
+ORDERS = '''
+
+class OrdersAPI(BaseAPI):
+    """All orders."""
+
+    @policy.requires("orders.read", "orders.cancel")
+    async def get(self, request: Request, user: object) -> str:
+        """Only for clerks."""
+        return ""
+
+    async def post(self, request: Request) -> str:
+        """For everyone."""
+        return ""
+'''
+
+
+def test_routes_name_the_actions_that_they_require_and_the_roles_that_have_them(folder: Folder) -> None:
+    folder.make("shop", auth="token", kinds=("http",))
+    assert "shop has no Policy." in folder.refused("routes", "shop", "--permissions")
+    (folder.path / "shop/handler/policy.py").write_text(POLICY)
+    interface, routes = folder.path / "shop/interface/hello.py", folder.path / "shop/url_main.py"
+    imports = "from shop.base_api import BaseAPI\nfrom shop.handler.policy import policy\n"
+    interface.write_text(interface.read_text().replace("from shop.base_api import BaseAPI\n", imports) + ORDERS)
+    served = routes.read_text().replace("import HelloAPI", "import HelloAPI, OrdersAPI")
+    routes.write_text(f'{served}OrdersAPI.attach(http, "/orders")\n')
+    lines = [" ".join(line.split()) for line in folder.guider("routes").splitlines()]
+    assert "GET /shop/orders OrdersAPI orders.read, orders.cancel" in lines
+    assert "POST /shop/orders OrdersAPI admit decides" in lines
+    shown = [" ".join(line.split()) for line in folder.guider("routes", "--permissions").splitlines()]
+    assert shown == [
+        "action anonymous clerk chief routes",
+        "orders.cancel rule yes GET /shop/orders",
+        "orders.read yes yes GET /shop/orders",
+        "prices.read yes yes yes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence", "remedy"),
+    [
+        ("The port 1.5 is no port. Set it to 8000.", "The port 1.5 is no port.", "Set it to 8000."),
+        ("A is 'x. y': a number. Or not. Correct it.", "A is 'x. y': a number. Or not.", "Correct it."),
+        ("A 的值是 'x'：应为整数。请在 .env 中修改。", "A 的值是 'x'：应为整数。", "请在 .env 中修改。"),
+        ("没有 A。", "没有 A。", "没有 A。"),
+    ],
+)
+def test_the_last_sentence_of_an_error_is_its_remedy(line: str, sentence: str, remedy: str) -> None:
+    (finding,) = findings_of_error("setting.invalid", ConfigError(line))
+    assert (finding.sentence, finding.remedy) == (sentence, remedy)
+
+
+async def test_a_server_that_is_away_is_reported_in_the_language_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    url = f"127.0.0.1:{free_port()}"
+    config = XiTestConfig(DB_URL=f"postgres://a:b@{url}/c", REDIS_URL=f"redis://{url}/0")
+    (finding,) = [finding async for finding in database.check_databases(config, 1)]
+    assert finding.sentence.startswith(f"数据库 postgres://a:***@{url}/c 没有响应：")
+    assert finding.remedy == "请启动它，或修改 XI_TEST_DB_URL。"
+    (finding,) = [finding async for finding in redis.check_redis(config, {"default": USES}, 1)]
+    assert finding.sentence.startswith(f"Redis redis://{url}/0 没有响应：")
+    assert finding.remedy == "请启动它，或修改 XI_TEST_REDIS_URL。"

@@ -26,9 +26,9 @@ class Tag(Model):
 """
 
 
-def told(project: Project) -> list[dict[str, str]]:
+def findings_of(project: Project) -> list[dict[str, str]]:
     """What doctor says about the database, in its order."""
-    said = subprocess.run(
+    output = subprocess.run(
         preloaded("-m", "sanicbase", "doctor", "shop", "--json"),
         cwd=project.folder,
         env=project.env,
@@ -37,8 +37,10 @@ def told(project: Project) -> list[dict[str, str]]:
         timeout=60,
         check=False,
     ).stdout
-    found: list[dict[str, str]] = json.loads(said)
-    return [each for each in found if not each["code"].startswith(("setting.", "redis.", "python.", "package."))]
+    findings: list[dict[str, str]] = json.loads(output)
+    return [
+        finding for finding in findings if not finding["code"].startswith(("setting.", "redis.", "python.", "package."))
+    ]
 
 
 def begun(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> tuple[Project, Store]:
@@ -47,7 +49,7 @@ def begun(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> tuple[Pr
     store = Store.of(kind, project, request)
     project.shell(INIT)
     store.ask("INSERT INTO article (title) VALUES ('one')")
-    assert told(project) == []
+    assert findings_of(project) == []
     return project, store
 
 
@@ -55,30 +57,30 @@ def begun(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> tuple[Pr
 def test_a_column_that_no_row_can_have(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
     project, store = begun(tmp_path, kind, request)
     project.models("main", ARTICLE + PRICE)
-    danger, unwritten = told(project)
+    danger, unwritten = findings_of(project)
     assert (danger["code"], unwritten["code"]) == ("column.not-null", "migrations.unwritten")
     assert unwritten["remedy"] == "Resolve the findings above, then run: aerich migrate && aerich upgrade"
     project.models("main", ARTICLE + PRICE.replace("()", "(default=7)"))
-    (unwritten,) = told(project)
+    (unwritten,) = findings_of(project)
     project.shell(unwritten["remedy"].removeprefix("Run: "))
     assert store.ask("SELECT price FROM article") == [(7,)]
-    assert told(project) == []
+    assert findings_of(project) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_class_with_another_name(tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
     project, store = begun(tmp_path, kind, request)
     project.models("main", STORY)
-    danger, _ = told(project)
+    danger, _ = findings_of(project)
     assert (danger["code"], "article is dropped with its 1 row" in danger["sentence"]) == ("table.drop", True)
     project.models("main", ARTICLE.replace("Article", "Story"))
-    (question,) = told(project)
+    (question,) = findings_of(project)
     assert question["sentence"].startswith("article was removed and story was added. Is it a rename?")
     assert "aerich migrate" not in question["remedy"]
     project.command(*MIGRATE, "make", "shop", "--rename", "article:story")
     project.command(*MIGRATE, "up", "shop")
     assert store.ask("SELECT title FROM story") == [("one",)]
-    assert told(project) == []
+    assert findings_of(project) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,13 +91,13 @@ def test_a_table_between_two_models_without_its_unique_index(
     store = Store.of(kind, project, request)
     project.models("main", ARTICLE, TAG)
     project.shell(INIT)
-    assert told(project) == []
+    assert findings_of(project) == []
     name = re.search(r"uidx_tag_article_\w+", project.migrations()[0].read_text())
     assert name is not None
     if kind == "mysql":
         store.ask("ALTER TABLE tag_article ADD INDEX other (tag_id)")  # for the reference, which has used it
     store.ask(f"DROP INDEX {name[0]}" + " ON tag_article" * (kind == "mysql"))
-    (finding,) = told(project)
+    (finding,) = findings_of(project)
     assert finding["code"] == "database.drift"
     assert "tag_article has no unique index on tag_id, article_id in the database" in finding["sentence"]
 
@@ -109,7 +111,7 @@ def test_a_migration_that_is_written_for_another_database(
     other = {"postgres": "mysql", "mysql": "sqlite"}[kind]
     head, up = f'DIALECT = "{other}"', "ALTER TABLE article ADD slug VARCHAR(9)"
     project.write("migrations/shop/1_1_slug.py", FILE.format(head=head, up=up, down="", tail=""))
-    (finding,) = told(project)
+    (finding,) = findings_of(project)
     assert finding["code"] == "migrations.pending"
     assert "upgrade" not in finding["remedy"]
     assert "migrate up" not in finding["remedy"]
@@ -117,7 +119,7 @@ def test_a_migration_that_is_written_for_another_database(
     project.command(*MIGRATE, "make", "shop")
     project.command(*MIGRATE, "up", "shop")
     assert "article.slug" in store.columns()
-    assert told(project) == []
+    assert findings_of(project) == []
 
 
 def test_an_embedded_database_with_migrations_of_a_server(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -129,11 +131,11 @@ def test_an_embedded_database_with_migrations_of_a_server(tmp_path: Path, reques
     project.write(
         "migrations/shop/1_1_more.py", FILE.format(head='DIALECT = "postgres"', up="SELECT 1", down="", tail="")
     )
-    (finding,) = told(project)
+    (finding,) = findings_of(project)
     assert "upgrade" not in finding["remedy"]
-    assert finding["remedy"].endswith("run before it: sanicGuider migrate init shop")
+    assert finding["remedy"].endswith("run before that: sanicGuider migrate init shop")
     project.command(*MIGRATE, "init", "shop")
     (tmp_path / ".sanicbase" / "shop.sqlite3").unlink()
-    assert "Made the tables" in project.start()
-    assert told(project) == []
+    assert "Created the tables" in project.start()
+    assert findings_of(project) == []
     assert [path.name.split("_")[0] for path in project.migrations("sqlite/shop")] == ["0"]

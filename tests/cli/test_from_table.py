@@ -66,7 +66,7 @@ class Shop:
     async def tables(self) -> dict[str, TableInfo]:
         return await self._read(self.store)
 
-    async def made(self) -> dict[str, TableInfo]:
+    async def created_tables(self) -> dict[str, TableInfo]:
         """The tables that the service's models make of an empty database."""
         self.folder.run(*preloaded("-c", MADE), env={"SHOP_DB_URL": self.empty.url})
         return await self._read(self.empty)
@@ -95,7 +95,7 @@ SQLITE, *SERVERS = STORES[:3]
 # What is the same for each kind of database is tried on the others by `make prove`.
 ONE_FOR_ALL = pytest.mark.parametrize(
     "shop",
-    [SQLITE, *(pytest.param(*each.values, marks=[*each.marks, pytest.mark.long]) for each in SERVERS)],
+    [SQLITE, *(pytest.param(*server.values, marks=[*server.marks, pytest.mark.long]) for server in SERVERS)],
     indirect=True,
 )
 
@@ -114,10 +114,10 @@ async def test_tables_that_the_models_make_are_the_tables_that_they_were_made_of
         pass
     before = await shop.tables()
     for name in ("depot", "shelf", "article", "lot", "holding", "term"):
-        told = shop.add("model", name, "--from-table", f"stock_{name}")
-        assert "- " not in told.replace("-- ", ""), told
+        output = shop.add("model", name, "--from-table", f"stock_{name}")
+        assert "- " not in output.replace("-- ", ""), output
     shop.add("model", "parcel", "--from-table", "stock parcel")
-    assert await shop.made() == before
+    assert await shop.created_tables() == before
     shop.folder.run("ruff", "check", ".")
     shop.folder.run("ruff", "format", "--check", ".")
 
@@ -243,12 +243,12 @@ asyncio.run(main())
 async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
     shop.add("model", "maker", "--from-table", "t_maker")
-    told = shop.add("model", "tool", "--from-table", "t_tool")
-    assert "- twice is not in the model: the database computes it, and Tortoise would write it.\n" in told
-    assert "- Owner_id is a plain column: it leads to t_nobody, of which shop has no model." in told
-    assert LEFT_OUT[shop.dialect] <= set(re.findall(r"^- (\w+) is not in the model: it is", told, re.MULTILINE))
-    assert "The index i_" in told
-    assert "The model does not have the database's checks: " in told
+    output = shop.add("model", "tool", "--from-table", "t_tool")
+    assert "- twice is not in the model: the database computes it, and Tortoise would write it.\n" in output
+    assert "- Owner_id is a plain column: it references t_nobody, for which shop has no model." in output
+    assert LEFT_OUT[shop.dialect] <= set(re.findall(r"^- (\w+) is not in the model: it is", output, re.MULTILINE))
+    assert "The index i_" in output
+    assert "The model does not have the database's checks: " in output
     assert shop.run(USED).splitlines() == [
         "it's \\ new 12.50 2020-02-29 True True",
         "True O'Neill \\ 工 CN None",
@@ -260,11 +260,11 @@ async def test_rows_of_a_legacy_table_are_read_and_written(shop: Shop) -> None:
 @EACH
 async def test_api_of_a_table_is_the_whole_of_it(shop: Shop) -> None:
     await shop.execute(LEGACY[shop.dialect])
-    told = shop.add("api", "maker", "--from-table", "t_maker")
-    assert "interface/" in told
-    assert shop.add("api", "maker", "--from-table", "t_maker") == "Everything exists already. Nothing was changed.\n"
-    assert shop.add("model", "maker", "--from-table", "t_maker") == "Everything exists already. Nothing was changed.\n"
-    assert "t_maker has a model already, Maker in shop.model_db.main. Use that name." in shop.refused(
+    output = shop.add("api", "maker", "--from-table", "t_maker")
+    assert "interface/" in output
+    assert shop.add("api", "maker", "--from-table", "t_maker") == "Everything already exists. Nothing was changed.\n"
+    assert shop.add("model", "maker", "--from-table", "t_maker") == "Everything already exists. Nothing was changed.\n"
+    assert "t_maker already has a model, Maker in shop.model_db.main. Use that name." in shop.refused(
         "model", "other", "--from-table", "t_maker"
     )
     shop.add("api", "tool", "--from-table", "t_tool")
@@ -288,7 +288,7 @@ REFUSED = [
     (
         "CREATE TABLE odd (id int PRIMARY KEY, what {odd} NOT NULL)",
         "odd",
-        "let it be NULL, or give it a default: then it is left out.",
+        "allow NULL, or add a default: then the model omits the column.",
     ),
     (
         "CREATE TABLE ward (id int PRIMARY KEY)",
@@ -362,7 +362,7 @@ async def test_foreign_keys_are_relations(shop: Shop) -> None:
     before = await shop.tables()
     for name, *file in (["person"], ["message", "--file", "letters"], ["profile"]):
         shop.add("model", name, "--from-table", name, *file)
-    assert await shop.made() == before
+    assert await shop.created_tables() == before
     assert shop.run(RELATED_USED).splitlines() == ["['a@b']", "a@b 1", "True", "None"]
     shop.add("api", "message", "--from-table", "message")
     shop.add("api", "profile", "--from-table", "profile")
@@ -414,21 +414,21 @@ async def test_columns_may_have_any_name(shop: Shop) -> None:
         f"CREATE TABLE t (the_key {KEYS[shop.dialect]}, {columns}, {quote}{refused}{quote} INT DEFAULT 3);"
         f"CREATE INDEX i_spaced ON t ({quote}user name{quote}); CREATE UNIQUE INDEX i_dotted ON t ({quote}a.b{quote})"
     )
-    told = shop.add("model", "thing", "--from-table", "t")
-    assert f"- a{quote}b is not in the model: it contains {quote} in its name, which Tortoise cannot quote." in told
-    assert "The index i_spaced on (user name) is not in the model" in told
-    assert "i_dotted" not in told
+    output = shop.add("model", "thing", "--from-table", "t")
+    assert f"- a{quote}b is not in the model: it contains {quote} in its name, which Tortoise cannot quote." in output
+    assert "The index i_spaced on (user name) is not in the model" in output
+    assert "i_dotted" not in output
     assert shop.run(ODD_USED) == f"{len(names)}\n"
-    made, before = (await shop.made())["t"], (await shop.tables())["t"]
-    assert made.columns == {name: each for name, each in before.columns.items() if quote not in name}
-    assert made.unique_sets == before.unique_sets == [("a.b",)]
+    created_tables, before = (await shop.created_tables())["t"], (await shop.tables())["t"]
+    assert created_tables.columns == {name: column for name, column in before.columns.items() if quote not in name}
+    assert created_tables.unique_sets == before.unique_sets == [("a.b",)]
     shop.folder.run("ruff", "check", ".")
     shop.folder.run("ruff", "format", "--check", ".")
 
 
 @ONE_FOR_ALL
 async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None:
-    told = COMMENT.replace("\\", "\\\\" if shop.dialect == "mysql" else "\\").replace("'", "''")
+    output = COMMENT.replace("\\", "\\\\" if shop.dialect == "mysql" else "\\").replace("'", "''")
     await shop.execute(
         {
             "sqlite": "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,"
@@ -437,7 +437,7 @@ async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None
             "COMMENT ON TABLE t IS '{0}'; COMMENT ON COLUMN t.name IS '{0}'",
             "mysql": "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, name varchar(9) NOT NULL COMMENT '{0}')"
             " COMMENT '{0}'",
-        }[shop.dialect].format(COMMENT.replace("\\", "\\\\") if shop.dialect == "sqlite" else told)
+        }[shop.dialect].format(COMMENT.replace("\\", "\\\\") if shop.dialect == "sqlite" else output)
     )
     before = await shop.tables()
     assert before["t"].columns["name"].comment == COMMENT
@@ -447,8 +447,8 @@ async def test_comments_come_through_a_migration_as_they_are(shop: Shop) -> None
     shop.folder.run(*preloaded("aerich", "init", "-t", "shop.config.migrate_db"), env=shop.env)
     shop.folder.run(*preloaded("aerich", "init-migrations"), env=shop.env)
     shop.folder.guider("migrate", "up", SHOP_DB_URL=shop.empty.url)
-    made = await shop._read(shop.empty)
-    assert made["t"] == before["t"]
+    created_tables = await shop._read(shop.empty)
+    assert created_tables["t"] == before["t"]
     shop.folder.guider("migrate", "up", "--fake", **shop.env)
     assert (await shop.tables())["t"] == before["t"]
 
@@ -471,27 +471,27 @@ async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: S
     line = "(Config):\n"
     assert line in plain
     config.write_text(plain.replace(line, line + settings.partition("    DB_MODELS")[0]), encoding="utf-8")
-    assert "No model file is on the connection log." in shop.refused(*words)
+    assert "No model file uses the connection log." in shop.refused(*words)
     both = plain.replace(line, line + settings).replace('["main"]', '["main", "records"]')
     config.write_text(both, encoding="utf-8")
     (shop.folder.path / "shop/model_db/records.py").write_text('"""Records."""\n', encoding="utf-8")
-    assert "The models of main are not on the connection log." in shop.refused(*words, "--file", "main")
+    assert "The models of main do not use the connection log." in shop.refused(*words, "--file", "main")
     shop.add(*words)
     source = (shop.folder.path / "shop/model_db/records.py").read_text(encoding="utf-8")
     assert "id = fields.IntField(primary_key=True, generated=False)" in source
 
 
 @ONE_FOR_ALL
-async def test_table_of_somebody_else_is_none_of_the_migrations(shop: Shop) -> None:
+async def test_a_relation_to_a_table_of_another_service_is_a_plain_column(shop: Shop) -> None:
     await shop.execute(RELATED.format(key=KEYS[shop.dialect]))
     shop.add("model", "person", "--from-table", "person", "--file", "extra")
-    told = shop.add("model", "profile", "--from-table", "profile")
-    assert "- person_id is a plain column: it leads to Person, a model of MODEL_EXTRA" in told
+    output = shop.add("model", "profile", "--from-table", "profile")
+    assert "- person_id is a plain column: it references Person, a model of MODEL_EXTRA" in output
     shop.folder.run(*preloaded("aerich", "init", "-t", "shop.config.migrate_db"), env=shop.env)
     shop.folder.run(*preloaded("aerich", "init-migrations"), env=shop.env)
     (file,) = (shop.folder.path / "migrations/shop").glob("0_*.py")
-    made = re.findall(r"CREATE TABLE IF NOT EXISTS .(\w+)", file.read_text(encoding="utf-8"))
-    assert sorted(made) == ["aerich", "profile"]
+    created_tables = re.findall(r"CREATE TABLE IF NOT EXISTS .(\w+)", file.read_text(encoding="utf-8"))
+    assert sorted(created_tables) == ["aerich", "profile"]
 
 
 @ONE_FOR_ALL

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from sanicbase.cli.scaffold.names import MAX_LENGTH
 from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.servers import MYSQL_URL, POSTGRES_URL
 from tests.cli.conftest import Folder
-from tests.preloaded import preloaded
+from tests.preloaded import PreloadedService, preloaded
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = os.environ.get("SANICBASE_TEST_GENERATED") == "all"
 KINDS = ("http", "ws", "srv")
+TOKEN = "a-token-for-the-tests"
+PASSWORD = "a password for the tests"
 
 
 CHANGED = """
@@ -149,28 +152,29 @@ class Long(Combination):
 
 SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(KINDS, size)]
 ALL = [
-    Combination(*each)
-    for each in product(
-        SUBSETS, ("sqlite", "mysql", "postgres"), ("embedded", "server"), ("none", "token"), ("en", "zh")
+    Combination(*combination)
+    for combination in product(
+        SUBSETS, ("sqlite", "mysql", "postgres"), ("embedded", "server"), ("none", "token", "jwt"), ("en", "zh")
     )
+    if combination[3] != "jwt" or {"http", "srv"} <= set(combination[0])  # others are refused
 ]
 
 
 def pairwise() -> list[Combination]:
     """Few combinations in which every two answers to different questions are together at least once."""
-    wanted = {pair for each in ALL for pair in pairs(each)}
+    missing = {pair for combination in ALL for pair in pairs(combination)}
     chosen = []
-    while wanted:
-        best = max(ALL, key=lambda each: len(wanted & pairs(each)))
+    while missing:
+        best = max(ALL, key=lambda combination: len(missing & pairs(combination)))
         chosen.append(best)
-        wanted -= pairs(best)
+        missing -= pairs(best)
     return chosen
 
 
-def pairs(each: Combination) -> set[object]:
+def pairs(combination: Combination) -> set[object]:
     # Of the kinds it matters whether one is there, not with which others.
-    facts = [("kind", kind, kind in each.kinds) for kind in KINDS]
-    facts += [(name, value, True) for name, value in zip(each._fields[1:], each[1:], strict=True)]
+    facts = [("kind", kind, kind in combination.kinds) for kind in KINDS]
+    facts += [(name, value, True) for name, value in zip(combination._fields[1:], combination[1:], strict=True)]
     return {frozenset(pair) for pair in combinations(facts, 2)}
 
 
@@ -210,44 +214,45 @@ def test_every_combination_is_lint_clean_typed_and_tested(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("each", CHOSEN, ids=lambda each: each.name)
+@pytest.mark.parametrize("combination", CHOSEN, ids=lambda combination: combination.name)
 def test_every_combination_boots_and_migrates(
-    folder: Folder, each: Combination, redis_url: str, request: pytest.FixtureRequest
+    folder: Folder, combination: Combination, redis_url: str, request: pytest.FixtureRequest
 ) -> None:
-    make(folder, [each])
-    prefix = each.name.upper()
-    env = {f"{prefix}_REDIS_URL": redis_url} if each.redis == "server" else {}
-    if each.database != "sqlite":
-        env[f"{prefix}_DB_URL"] = request.getfixturevalue(f"{each.database}_url")
-    migrate(folder, each, env)
-    assert [boot(folder, each, kind, env) for kind in each.kinds] == [0] * len(each.kinds)
+    make(folder, [combination])
+    prefix = combination.name.upper()
+    env = {f"{prefix}_REDIS_URL": redis_url} if combination.redis == "server" else {}
+    if combination.database != "sqlite":
+        env[f"{prefix}_DB_URL"] = request.getfixturevalue(f"{combination.database}_url")
+    migrate(folder, combination, env)
+    assert [boot(folder, combination, kind, env) for kind in combination.kinds] == [0] * len(combination.kinds)
 
 
 def make(folder: Folder, batch: Sequence[Combination]) -> None:
-    for each in batch:
-        folder.make(each.name, **each._asdict())
+    for combination in batch:
+        folder.make(combination.name, **combination._asdict())
 
 
-def migrate(folder: Folder, each: Combination, env: dict[str, str]) -> None:
+def migrate(folder: Folder, combination: Combination, env: dict[str, str]) -> None:
     """There, and back again: one file up, one down, and up again."""
-    folder.init_db(each.name, env)
-    folder.add("model", "article", each.name)
-    folder.run(*preloaded("-c", CHANGED.format(name=each.name)), env=env)
+    folder.init_db(combination.name, env)
+    folder.add("model", "article", combination.name)
+    folder.run(*preloaded("-c", CHANGED.format(name=combination.name)), env=env)
 
 
-def boot(folder: Folder, each: Combination, kind: str, env: dict[str, str]) -> int | None:
+def boot(folder: Folder, combination: Combination, kind: str, env: dict[str, str]) -> int | None:
     """The status with which the service ends after it was called."""
-    launch = folder.path / f"{kind}_{each.name}.py"
-    prefix = f"{each.name.upper()}_"
-    token = {f"{prefix}ADMIN_TOKEN": "a-token-for-the-tests"} if each.auth == "token" else {}
+    launch = folder.path / f"{kind}_{combination.name}.py"
+    prefix = f"{combination.name.upper()}_"
+    secrets = {"token": {f"{prefix}ADMIN_TOKEN": TOKEN}, "jwt": {f"{prefix}ADMIN_PASSWORD": PASSWORD}}
+    secret = secrets.get(combination.auth, {})
     served: Literal["http", "ws"] = "ws" if kind == "ws" else "http"
-    with ServiceProcess(launch, cwd=folder.path, env=env | token, prefix=prefix, kind=served) as service:
+    with PreloadedService(launch, cwd=folder.path, env=env | secret, prefix=prefix, kind=served) as service:
         if kind == "srv":
             # By then it can be told to stop: the heart beats on the minute, for which nobody waits.
             wait_until(lambda: handles_sigterm(service.pid), what="the scripts")
         else:
             service.wait_ready()
-            call(service, each, kind)
+            call(service, combination, kind)
         return service.terminate()
 
 
@@ -258,18 +263,34 @@ def handles_sigterm(pid: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def call(service: ServiceProcess, each: Combination, kind: str) -> None:
-    headers = {"Authorization": "Bearer a-token-for-the-tests"} if each.auth == "token" else {}
+def call(service: ServiceProcess, combination: Combination, kind: str) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"} if combination.auth == "token" else {}
     if kind == "http":
-        answer = service.client.get(f"/{each.name}/hello").json()
-        assert answer == {"code": 0, "msg": "ok", "data": {"hello": each.name}}
-        if each.auth == "token":
-            assert service.client.get(f"/{each.name}/me").status_code == 401
-            assert service.client.get(f"/{each.name}/me", headers=headers).json()["data"]["name"] == "admin"
+        answer = service.client.get(f"/{combination.name}/hello").json()
+        assert answer == {"code": 0, "msg": "ok", "data": {"hello": combination.name}}
+        if combination.auth == "token":
+            assert service.client.get(f"/{combination.name}/me").status_code == 401
+            assert service.client.get(f"/{combination.name}/me", headers=headers).json()["data"]["name"] == "admin"
+        if combination.auth == "jwt":
+            sign_in(service, f"/{combination.name}/auth")
         return
-    with service.connect(f"/{each.name}/echo", headers=headers) as socket:
+    if combination.auth == "jwt":  # the first user of the HTTP service has the tokens
+        with pytest.raises(InvalidStatus, match="401"), service.connect(f"/{combination.name}/echo"):
+            pass
+        return
+    with service.connect(f"/{combination.name}/echo", headers=headers) as socket:
         socket.send("hello")
         assert socket.recv(10) == "hello"
+
+
+def sign_in(service: ServiceProcess, root: str) -> None:
+    body = {"account": "admin@example.com", "password": PASSWORD}
+    pair = service.client.post(f"{root}/sign-in", json=body).json()["data"]
+    headers = {"Authorization": f"Bearer {pair['access_token']}"}
+    assert service.client.get(f"{root}/me").status_code == 401
+    assert service.client.get(f"{root}/me", headers=headers).json()["data"]["email"] == "admin@example.com"
+    answer = service.client.post(f"{root}/register", json={"account": "ann@example.com"})
+    assert answer.status_code == 202  # its job is in the outbox
 
 
 def test_the_linters_are_our_own(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from sanicbase.cli import main
+from sanicbase.jobs.arguments import Arguments
 from tests.cli.conftest import Folder
+from tests.preloaded import preloaded
 
 
 @pytest.fixture
@@ -29,11 +32,35 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
         ("new a b", "多余的参数（b）"),
     ],
 )
-def test_a_mistake_in_the_words_is_told_in_chinese(chinese: None, words: str, sentence: str) -> None:
+def test_a_usage_error_is_reported_in_chinese(chinese: None, words: str, sentence: str) -> None:
     refused = CliRunner().invoke(main, words.split())
     assert refused.exit_code == 2
     assert sentence in refused.output
-    assert refused.output.startswith("用法：")
+    assert refused.output.startswith("用法: ")
+
+
+async def fill(*, times: int = 1) -> None:
+    """重复执行。"""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--help", "  --times INT  （默认：1）"),
+        ("--times a", "fill：错误：--times 的值 'a' 无效：应为整数。"),
+        ("--times", "fill：错误：参数 --times：需要一个值"),
+        ("--nonsense", "fill：错误：无法识别的参数：--nonsense"),
+    ],
+)
+def test_the_arguments_of_a_function_are_explained_in_chinese(
+    chinese: None, capsys: pytest.CaptureFixture[str], words: str, sentence: str
+) -> None:
+    with pytest.raises(SystemExit):
+        Arguments(fill).parse(argparse.ArgumentParser(prog="fill"), words.split())
+    captured = capsys.readouterr()
+    lines = (captured.out + captured.err).splitlines()
+    assert lines[0] == "用法: fill [-h] [--times INT]"
+    assert sentence in lines
 
 
 def test_help_is_chinese_throughout(folder: Folder) -> None:
@@ -58,5 +85,9 @@ def test_the_shell_completes(folder: Folder, words: str, expected: list[str]) ->
     folder.make("blog", kinds=["srv"])
     typed = f"sanicGuider {words}"
     env = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1), "_SANICGUIDER_COMPLETE": "bash_complete"}
-    shown = folder.run(str(Path(sys.executable).with_name("sanicGuider")), env=env)
-    assert shown.splitlines() == [f"plain,{each}" for each in expected]
+    if words == "d":  # the command as it is installed
+        command = [str(Path(sys.executable).with_name("sanicGuider"))]
+    else:
+        command = preloaded("-c", "from sanicbase.cli import main; main(prog_name='sanicGuider')")
+    shown = folder.run(*command, env=env)
+    assert shown.splitlines() == [f"plain,{candidate}" for candidate in expected]

@@ -63,27 +63,27 @@ def test_files_of_aerich_are_planned_applied_listed_and_taken_back(tmp_path: Pat
     store = Store.embedded(project)
     initialized(project)
     written(project, "1_1_slug", SLUG, "ALTER TABLE article DROP COLUMN slug")
-    status, said = tried(project, "plan")
+    status, output = tried(project, "plan")
     assert status == 3
-    assert said.endswith(f"\n{SLUG};\n")
+    assert output.endswith(f"\n{SLUG};\n")
     assert "article.slug" not in store.columns()
 
-    status, said = tried(project, "up", "--no-input")
+    status, output = tried(project, "up", "--no-input")
     assert status == 0
-    assert said.startswith(f"shop/1_1_slug.py\n  1/1  {SLUG}\nshop/1_1_slug.py: applied (")
+    assert output.startswith(f"shop/1_1_slug.py\n  1/1  {SLUG}\nshop/1_1_slug.py: applied (")
     assert tried(project, "up") == (0, "shop: nothing to apply.\n")
     assert "article.slug" in store.columns()
     assert "WARNING" not in project.start()
 
-    status, said = tried(project, "history")
-    first, second = said.splitlines()[2:]
+    status, output = tried(project, "history")
+    first, second = output.splitlines()[2:]
     assert (first.split()[1:], second.split()[:2]) == (["applied"], ["1_1_slug.py", "applied"])
     assert second.split()[2][:2] == "20"  # the day
 
-    status, said = tried(project, "down")
-    assert (status, "Use --no-input to confirm." in said) == (2, True)
-    status, said = tried(project, "down", "--no-input")
-    assert said.startswith(
+    status, output = tried(project, "down")
+    assert (status, "Use --no-input to confirm." in output) == (2, True)
+    status, output = tried(project, "down", "--no-input")
+    assert output.startswith(
         "revert: shop/1_1_slug.py\n  1/1  ALTER TABLE article DROP COLUMN slug\nshop/1_1_slug.py: reverted ("
     )
     assert "article.slug" not in store.columns()
@@ -103,10 +103,10 @@ def test_of_ten_processes_one_applies(tmp_path: Path, kind: str, request: pytest
         )
         for _ in range(TEN)
     ]
-    said = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * TEN, said
-    assert sum("0_1_init.py: applied" in text for text in said) == 1
-    assert sum("shop: nothing to apply." in text for text in said) == TEN - 1
+    output = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * TEN, output
+    assert sum("0_1_init.py: applied" in text for text in output) == 1
+    assert sum("shop: nothing to apply." in text for text in output) == TEN - 1
     assert store.ask("SELECT id FROM pen") == [(1,)]
 
 
@@ -124,8 +124,8 @@ def test_killed_on_postgresql_it_is_rolled_back_and_lets_the_next_one_in(
     process.communicate()
     assert "pen" not in store.tables()
     written(project, "0_1_init", "CREATE TABLE pen (id INT)")
-    status, said = tried(project, "up")
-    assert (status, "0_1_init.py: applied" in said) == (0, True), said
+    status, output = tried(project, "up")
+    assert (status, "0_1_init.py: applied" in output) == (0, True), output
     assert "pen" in store.tables()
 
 
@@ -145,11 +145,11 @@ def test_killed_on_mysql_it_goes_on_at_the_right_statement(tmp_path: Path, reque
         process.communicate()
         assert {"article.slug"} <= store.columns()
         successor = begun(project)
-    said, _ = successor.communicate(timeout=60)
-    assert successor.returncode == 0, said
-    assert f"1/3  {SLUG}" not in said
-    assert "2/3  ALTER TABLE visit ADD ink INT" not in said  # the server has finished it
-    assert "3/3  ALTER TABLE visit ADD cap INT" in said
+    output, _ = successor.communicate(timeout=60)
+    assert successor.returncode == 0, output
+    assert f"1/3  {SLUG}" not in output
+    assert "2/3  ALTER TABLE visit ADD ink INT" not in output  # the server has finished it
+    assert "3/3  ALTER TABLE visit ADD cap INT" in output
     assert {"visit.ink", "visit.cap"} <= store.columns()
 
 
@@ -177,15 +177,15 @@ def test_killed_between_a_statement_and_its_note_it_is_not_repeated(
     with pytest.raises(AssertionError, match="ended with 137"):
         project.python(KILLED)
     assert "article.slug" in store.columns()
-    status, said = tried(project, "history")
-    assert "stopped at statement 1" in said
+    status, output = tried(project, "history")
+    assert "stopped at statement 1" in output
     assert "(1_1_more.py). Run: sanicGuider migrate up shop" in project.start()
     with pytest.raises(AssertionError, match=r"1_1_more\.py is partly applied, and aerich would start it again"):
         project.aerich("upgrade")
-    status, said = tried(project, "plan")
+    status, output = tried(project, "plan")
     assert status == 3
-    status, said = tried(project, "up")
-    assert (status, said.splitlines()[:2]) == (
+    status, output = tried(project, "up")
+    assert (status, output.splitlines()[:2]) == (
         0,
         ["shop/1_1_more.py, resuming at statement 2", "  2/2  ALTER TABLE visit ADD ink INT"],
     )
@@ -195,15 +195,15 @@ def test_wrong_usage_and_failures_have_a_status_each(tmp_path: Path) -> None:
     project = shop(tmp_path)
     assert tried(project, "up", "shop", "--all")[0] == 2
     assert tried(project, "up", "nothing")[0] == 2
-    status, said = tried(project, "up", "--connection", "log")
-    assert (status, said) == (
+    status, output = tried(project, "up", "--connection", "log")
+    assert (status, output) == (
         1,
         "Error: shop has no migrated models on a connection log. The connections are: default.\n",
     )
     written(project, "0_1_init", "CREATE TABLE pen (id INT); SELECT nothing")
-    status, said = tried(project, "up", lang="zh_CN")
+    status, output = tried(project, "up", lang="zh_CN")
     assert status == 1
-    assert "错误：shop 的 0_1_init.py 在第 2 条语句（共 2 条）失败：" in said
+    assert "错误：shop 的 0_1_init.py 在第 2 条语句（共 2 条）失败：" in output
 
 
 def test_all_services_of_a_project_are_migrated(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_all_services_of_a_project_are_migrated(tmp_path: Path) -> None:
     assert tried(project, "up", "--all")[1].count("nothing to apply") == 1
     assert tried(project, "plan", "--all") == (
         0,
-        "-- mart: nothing to apply.\n-- shop: nothing to apply.\n",
+        "-- mart has no migrations, so there is nothing to apply.\n-- shop: nothing to apply.\n",
     )
     assert "pen" in Store.embedded(project).tables()
     assert "pen" not in Store.embedded(other).tables()

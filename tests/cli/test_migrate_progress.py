@@ -41,7 +41,7 @@ def test_each_thing_has_a_line_and_warnings_go_elsewhere(capsys: pytest.CaptureF
     ]
 
 
-def test_statement_that_goes_on_is_told_of_until_it_ends(
+def test_a_running_statement_is_reported_until_it_ends(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "EVERY", 0.0)
@@ -49,11 +49,11 @@ def test_statement_that_goes_on_is_told_of_until_it_ends(
     async def run() -> None:
         shown = Progress()
         shown.statement_started(1, 1, "SELECT 1")
-        said = ""
+        output = ""
         async with asyncio.timeout(10):
-            while said.count("running for 0 s") < 2:
+            while output.count("running for 0 s") < 2:
                 await asyncio.sleep(0)
-                said += capsys.readouterr().out
+                output += capsys.readouterr().out
         shown.end()
         capsys.readouterr()
         for _ in range(10):

@@ -11,21 +11,24 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sanicbase.cli import main
+from sanicbase.cli import main, new
 from sanicbase.cli.project import Project
+from sanicbase.cli.scaffold import templates
 from sanicbase.cli.scaffold.answers import Answers, complete
 from sanicbase.cli.scaffold.plan import Change, Plan
 from sanicbase.cli.scaffold.service import plan_service
 from sanicbase.cli.scaffold.writer import write
 from sanicbase.errors import SanicBaseError
+from sanicbase.http.errors.exceptions import InvalidCredentials
+from sanicbase.http.errors.mapping import problem_of
 from tests.cli.conftest import Folder
 from tests.preloaded import preloaded
 
-Told = Callable[..., Result]
+Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The command, in an empty folder and an English terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -45,7 +48,7 @@ def contents(folder: Path) -> dict[str, str]:
         ("class", "'class' is a Python keyword. How about class_service?"),
         ("json", "'json' is a module of Python's standard library. How about json_service?"),
         ("sanic", "'sanic' is the name of an installed package. How about sanic_service?"),
-        ("tests", "'tests' is taken in this folder. How about tests_service?"),
+        ("tests", "'tests' already exists in this folder. How about tests_service?"),
         ("MyShop", "'MyShop' is not a valid package name: use lower-case letters, digits and _. How about my_shop?"),
         (
             "2nd-shop",
@@ -55,19 +58,17 @@ def contents(folder: Path) -> dict[str, str]:
         ("shop", "'shop' is already a service of this project. How about shop_service?"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_with_another_one(
-    told: Told, tmp_path: Path, name: str, sentence: str
-) -> None:
-    assert told("new", "shop", "--yes").exit_code == 0
+def test_a_name_that_cannot_be_is_refused_with_another_one(cli: Cli, tmp_path: Path, name: str, sentence: str) -> None:
+    assert cli("new", "shop", "--yes").exit_code == 0
     before = contents(tmp_path)
-    refused = told("new", name, "--yes")
+    refused = cli("new", name, "--yes")
     assert refused.exit_code == 1
     assert sentence in refused.output
     assert contents(tmp_path) == before
 
 
-def test_a_dry_run_shows_everything_and_writes_nothing(told: Told, tmp_path: Path) -> None:
-    shown = told("new", "shop", "--dry-run")
+def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
+    shown = cli("new", "shop", "--dry-run")
     assert shown.exit_code == 0
     assert "  + url_main.py" in shown.output
     assert "+++ b/shop/url_main.py" in shown.output
@@ -75,11 +76,21 @@ def test_a_dry_run_shows_everything_and_writes_nothing(told: Told, tmp_path: Pat
     assert contents(tmp_path) == {}
 
 
-def test_a_second_service_takes_the_next_number_and_ports_and_touches_nothing(told: Told, tmp_path: Path) -> None:
-    told("new", "shop", "--yes", "--database", "postgres")
+def test_what_a_service_needs_and_lacks_is_installed_before_its_start(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = "  pip install 'sanicbase[jwt,passwords]'\n  python http_"
+    assert hint not in cli("new", "shop", "--yes", "--auth", "jwt").output
+    monkeypatch.setattr(new, "find_spec", lambda name: None)
+    assert hint in cli("new", "club", "--yes", "--auth", "jwt").output
+    assert hint not in cli("new", "news", "--yes").output
+
+
+def test_a_second_service_takes_the_next_number_and_ports_and_touches_nothing(cli: Cli, tmp_path: Path) -> None:
+    cli("new", "shop", "--yes", "--database", "postgres")
     (tmp_path / "README.md").write_text("mine\n")
     before = contents(tmp_path)
-    assert told("new", "blog", "--yes", "--redis", "server").exit_code == 0
+    assert cli("new", "blog", "--yes", "--redis", "server").exit_code == 0
     after = contents(tmp_path)
     changed = [path for path, text in before.items() if after[path] != text]
     assert changed == [".env", ".env.example"] or changed == [".env.example", ".env"]
@@ -91,20 +102,20 @@ def test_a_second_service_takes_the_next_number_and_ports_and_touches_nothing(to
     assert len({shop.http_port, shop.ws_port, blog.http_port, blog.ws_port}) == 4
 
 
-def test_a_pyproject_that_was_there_stays_and_is_told_what_it_lacks(told: Told, tmp_path: Path) -> None:
+def test_an_existing_pyproject_is_kept_and_what_it_lacks_is_printed(cli: Cli, tmp_path: Path) -> None:
     theirs = '[project]\nname = "theirs"\n'
     (tmp_path / "pyproject.toml").write_text(theirs)
-    made = told("new", "shop", "--yes", "--kinds", "srv")
+    result = cli("new", "shop", "--yes", "--kinds", "srv")
     assert (tmp_path / "pyproject.toml").read_text() == theirs
-    _, found, section = made.output.partition("[tool.pytest.ini_options]")
-    assert found
-    (tmp_path / "pyproject.toml").write_text(theirs + found + section)
+    _, heading, section = result.output.partition("[tool.pytest.ini_options]")
+    assert heading
+    (tmp_path / "pyproject.toml").write_text(theirs + heading + section)
     folder = Folder(tmp_path)
     assert " passed" in folder.pytest()
-    assert "pyproject.toml" not in told("new", "blog", "--yes").output
+    assert "pyproject.toml" not in cli("new", "blog", "--yes").output
 
 
-def test_a_port_on_which_somebody_listens_is_left_to_them(told: Told, tmp_path: Path) -> None:
+def test_a_port_in_use_is_not_proposed(cli: Cli, tmp_path: Path) -> None:
     free = complete({"name": "shop"}, Project(tmp_path)).http_port
     with socket.socket() as other:
         other.bind(("127.0.0.1", free))
@@ -119,9 +130,9 @@ def test_a_port_on_which_somebody_listens_is_left_to_them(told: Told, tmp_path: 
         ("answers.json", json.dumps({"name": "shop", "kinds": ["ws"], "workers": 3})),
     ],
 )
-def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file: str, text: str) -> None:
+def test_answers_come_from_a_file_and_flags_win(cli: Cli, tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / file).write_text(text)
-    assert told("new", "--answers", file, "--workers", "2", "--yes").exit_code == 0
+    assert cli("new", "--answers", file, "--workers", "2", "--yes").exit_code == 0
     assert "WORKERS = 2" in (tmp_path / "shop/config/__init__.py").read_text()
     assert not (tmp_path / "http_shop.py").exists()
 
@@ -130,6 +141,7 @@ def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file
     ("words", "sentence"),
     [
         (["--kinds", "http,grpc"], "kinds.1: Input should be 'http', 'ws' or 'srv'."),
+        (["--kinds", "http,ws", "--auth", "jwt"], "auth is jwt, which needs http and srv: users sign in by HTTP"),
         (["--http-port", "9000", "--ws-port", "9000"], "HTTP and WebSocket have the same port."),
         (["--models", "main", "--extra-models", "main"], "main is in models and in extra_models."),
         (["--database-url", "mongo://x/y"], "the scheme 'mongo' is not known"),
@@ -137,39 +149,39 @@ def test_answers_come_from_a_file_and_flags_win(told: Told, tmp_path: Path, file
         (["--redis", "embedded", "--redis-url", "redis://x/0"], "redis is embedded, but redis_url is set"),
         (["--id", "0"], "id: Input should be greater than or equal to 1."),
         (["--models", "main.py"], "'main.py' is not a valid module name. Use one such as main"),
-        (["--answers", "nowhere.toml"], "Cannot read nowhere.toml"),
+        (["--answers", "nowhere.toml"], "Cannot read nowhere.toml: No such file or directory."),
     ],
 )
-def test_an_answer_that_cannot_be_is_a_sentence(told: Told, tmp_path: Path, words: list[str], sentence: str) -> None:
-    refused = told("new", "shop", "--yes", *words)
+def test_an_answer_that_cannot_be_is_a_sentence(cli: Cli, tmp_path: Path, words: list[str], sentence: str) -> None:
+    refused = cli("new", "shop", "--yes", *words)
     assert refused.exit_code == 1
     assert sentence in refused.output
     assert contents(tmp_path) == {}
 
 
-def test_a_url_says_which_database_it_is_of(told: Told, tmp_path: Path) -> None:
-    made = told("new", "shop", "--yes", "--database-url", "mariadb://me:geheim@db/shop", "--redis-url", "redis://r/1")
-    assert made.exit_code == 0, made.output
+def test_a_url_says_which_database_it_is_of(cli: Cli, tmp_path: Path) -> None:
+    result = cli("new", "shop", "--yes", "--database-url", "mariadb://me:geheim@db/shop", "--redis-url", "redis://r/1")
+    assert result.exit_code == 0, result.output
     assert (tmp_path / ".env").read_text() == "SHOP_DB_URL=mariadb://me:geheim@db/shop\nSHOP_REDIS_URL=redis://r/1\n"
     assert "mysql_url" in (tmp_path / "tests/shop/conftest.py").read_text()
 
 
-def test_a_dry_run_shows_no_passwords(told: Told, tmp_path: Path) -> None:
+def test_a_dry_run_shows_no_passwords(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OTHER_TOKEN=geheim\n")
-    shown = told("new", "shop", "--dry-run", "--database-url", "mysql://me:geheim@db/shop").output
+    shown = cli("new", "shop", "--dry-run", "--database-url", "mysql://me:geheim@db/shop").output
     assert "+SHOP_DB_URL=***" in shown
     assert "geheim" not in shown
 
 
-def test_model_files_may_have_any_name(told: Told, tmp_path: Path) -> None:
-    assert told("new", "shop", "--yes", "--kinds", "srv", "--models", "main,extra").exit_code == 0
+def test_model_files_may_have_any_name(cli: Cli, tmp_path: Path) -> None:
+    assert cli("new", "shop", "--yes", "--kinds", "srv", "--models", "main,extra").exit_code == 0
     folder = Folder(tmp_path)
     assert folder.run(*preloaded("-c", "from shop.config import config; print(config.MODEL_EXTRA)")) == "[]\n"
 
 
 @pytest.mark.parametrize("words", [[], ["new"], ["new", "--yes"]])
-def test_without_a_terminal_it_says_what_to_write(told: Told, tmp_path: Path, words: list[str]) -> None:
-    refused = told(*words)
+def test_without_a_terminal_it_says_what_to_write(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    refused = cli(*words)
     assert refused.exit_code == 2
     assert "sanicGuider new NAME --yes" in refused.output
     assert contents(tmp_path) == {}
@@ -184,45 +196,47 @@ def test_without_a_terminal_it_says_what_to_write(told: Told, tmp_path: Path, wo
         ({"ports": 1}, "Unknown answer ports. The answers are: name, id,"),
     ],
 )
-def test_an_answers_file_may_hold_anything(told: Told, tmp_path: Path, answers: object, sentence: str) -> None:
+def test_an_answers_file_may_hold_anything(cli: Cli, tmp_path: Path, answers: object, sentence: str) -> None:
     (tmp_path / "answers.json").write_text(json.dumps({"name": "shop", **answers}))  # type: ignore[dict-item]
-    refused = told("new", "--answers", "answers.json", "--yes")
+    refused = cli("new", "--answers", "answers.json", "--yes")
     assert refused.exit_code == 1
     assert sentence in refused.output
 
 
-def test_what_another_service_has_is_not_given_again(told: Told, tmp_path: Path) -> None:
-    told("new", "shop", "--yes", "--kinds", "http", "--http-port", "8000", "--ws-port", "8001")
-    assert "shop uses port 8000 already." in told("new", "blog", "--yes", "--http-port", "8000").output
-    assert "shop has the number 1 already." in told("new", "blog", "--yes", "--id", "1").output
-    assert told("new", "blog", "--yes", "--ws-port", "8001").exit_code == 0  # which shop does not serve at
+def test_what_another_service_has_is_not_given_again(cli: Cli, tmp_path: Path) -> None:
+    cli("new", "shop", "--yes", "--kinds", "http", "--http-port", "8000", "--ws-port", "8001")
+    assert "shop already uses port 8000." in cli("new", "blog", "--yes", "--http-port", "8000").output
+    assert "shop already has the number 1." in cli("new", "blog", "--yes", "--id", "1").output
+    assert cli("new", "blog", "--yes", "--ws-port", "8001").exit_code == 0  # which shop does not serve at
 
 
 @pytest.mark.parametrize("path", ["http_shop.py", "tests/shop/test_hello.py", "shop/mine.py"])
-def test_files_that_are_there_are_not_replaced(told: Told, tmp_path: Path, path: str) -> None:
+def test_files_that_are_there_are_not_replaced(cli: Cli, tmp_path: Path, path: str) -> None:
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("# mine\n")
-    refused = told("new", "shop", "--yes")
-    assert "'shop' is taken in this folder." in refused.output
+    refused = cli("new", "shop", "--yes")
+    assert "'shop' already exists in this folder." in refused.output
     assert contents(tmp_path) == {path: "# mine\n"}
 
 
-def test_a_terminal_in_chinese_is_spoken_to_in_chinese(told: Told, tmp_path: Path) -> None:
+def test_a_terminal_in_chinese_is_spoken_to_in_chinese(cli: Cli, tmp_path: Path) -> None:
     env = {"LANG": "zh_CN.UTF-8"}
-    assert "http_port：必须小于或等于 65535。" in told("new", "x", "--http-port", "70000", "--yes", env=env).output
-    assert "'class' 是 Python 的关键字。 可以叫 class_service。" in told("new", "class", "--yes", env=env).output
-    assert told("new", "shop", "--yes", env=env).exit_code == 0
+    assert "http_port：必须小于或等于 65535。" in cli("new", "x", "--http-port", "70000", "--yes", env=env).output
+    assert "'class' 是 Python 的关键字。可以叫 class_service。" in cli("new", "class", "--yes", env=env).output
+    assert cli("new", "shop", "--yes", env=env).exit_code == 0
     assert (tmp_path / "shop/__init__.py").read_text() == '"""shop 服务。"""\n'
+    assert cli("new", "talk", "--auth", "token", "--yes", env=env).exit_code == 0
+    assert "已生成第一个用户的令牌，仅用于开发。使用方法：\n" in (tmp_path / "talk/script/first_user.py").read_text()
 
 
 def test_a_failure_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("as it was\n")
     (tmp_path / "folder").write_text("no folder, and so in the way\n")
     before = contents(tmp_path)
-    made, changed = Change("new/deep/file", None, "x"), Change("there", "as it was\n", "z")
+    created, changed = Change("new/deep/file", None, "x"), Change("there", "as it was\n", "z")
     in_the_way = Change("folder/file", None, "y")
     with pytest.raises(SanicBaseError, match="Nothing was written"):
-        write(Plan((made, changed, in_the_way)), Project(tmp_path))
+        write(Plan((created, changed, in_the_way)), Project(tmp_path))
     assert contents(tmp_path) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "there"]
 
@@ -234,9 +248,9 @@ def test_what_was_changed_since_the_plan_is_not_overwritten(tmp_path: Path) -> N
     assert (tmp_path / "there").read_text() == "somebody was faster\n"
 
 
-def test_the_settings_of_the_machine_are_kept_from_git_and_from_others(told: Told, tmp_path: Path) -> None:
+def test_the_settings_of_the_machine_are_kept_from_git_and_from_others(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("mine\n*.pyc")
-    told("new", "shop", "--yes", "--database", "mysql", "--database-url", "mysql://me:geheim@db/shop")
+    cli("new", "shop", "--yes", "--database", "mysql", "--database-url", "mysql://me:geheim@db/shop")
     assert "geheim" in (tmp_path / ".env").read_text()
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     assert "geheim" not in "".join(text for path, text in contents(tmp_path).items() if path != ".env")
@@ -245,8 +259,15 @@ def test_the_settings_of_the_machine_are_kept_from_git_and_from_others(told: Tol
     assert ".env" in ignored.splitlines()
 
 
-def test_a_plan_of_what_is_there_is_empty(told: Told, tmp_path: Path) -> None:
+def test_a_plan_of_what_is_there_is_empty(cli: Cli, tmp_path: Path) -> None:
     answers = Answers(name="shop", id=1, http_port=8000, ws_port=8001)
     plan = plan_service(answers, Project(tmp_path))
     write(plan, Project(tmp_path))
     assert Plan.of(Project(tmp_path), {change.path: change.after for change in plan.changes}).changes == ()
+
+
+def test_clients_of_a_generated_service_read_its_refusals_in_their_language() -> None:
+    messages = [message for _, message in templates.messages()]
+    assert messages == ["The user does not exist.", "No user has this token."]
+    translated = [problem_of(InvalidCredentials(message), "zh").message for message in messages]
+    assert translated == ["用户不存在。", "令牌不属于任何用户。"]

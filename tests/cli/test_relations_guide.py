@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
-from sanicbase.testing import ServiceProcess
 from tests.cli.conftest import Folder
 from tests.docs.blocks import blocks, text_of
-from tests.preloaded import preloaded
+from tests.preloaded import PreloadedService, preloaded
 
 BLOCKS = [block for block in blocks("docs/en/relations.md") if block.language == "python"]
 FILES = {block.path: block.code.partition("\n")[2] for block in BLOCKS if block.path}
@@ -60,8 +59,8 @@ def guided(folder: Folder) -> Folder:
 
 
 def test_the_code_says_what_the_guide_says(guided: Folder) -> None:
-    told = guided.run(*preloaded("-c", f"BLOCKS = {SHOWN!r}\n{CONSOLE}"))
-    assert told.splitlines()[-3:] == [
+    output = guided.run(*preloaded("-c", f"BLOCKS = {SHOWN!r}\n{CONSOLE}"))
+    assert output.splitlines()[-3:] == [
         "Ann 7 hot",
         "0 ['tea'] [{'name': 'Ann', 'n': 2}] ['tea']",
         "['Ann'] [('tea', 2)] 2",
@@ -71,11 +70,11 @@ def test_the_code_says_what_the_guide_says(guided: Folder) -> None:
 def test_the_sentence_of_a_lost_relation_is_that_of_the_guide(guided: Folder) -> None:
     models = guided.path / "office" / "model_db" / "main.py"
     models.write_text(models.read_text().replace('"shop.Goods"', '"models.Goods"'))
-    (said,) = re.findall(r"^(Order\.goods in .*)\.$", text_of("docs/en/relations.md"), re.MULTILINE)
-    assert said.rpartition(". ")[0] in guided.refused("doctor", "office")
+    (sentence,) = re.findall(r"^(Order\.goods in .*)\.$", text_of("docs/en/relations.md"), re.MULTILINE)
+    assert sentence.rpartition(". ")[0] in guided.refused("doctor", "office")
     done = guided.tried(sys.executable, "http_office.py")
     assert done.returncode == 1
-    assert f"{said}." in done.stdout.splitlines()
+    assert f"{sentence}." in done.stdout.splitlines()
     assert "Traceback" not in done.stdout
 
 
@@ -83,7 +82,7 @@ def test_both_services_and_their_scripts_start_on_one_embedded_file(guided: Fold
     files = []
     for name in ("office", "shop"):
         launch = guided.path / f"http_{name}.py"
-        with ServiceProcess(launch, prefix=f"{name.upper()}_", cwd=guided.path) as service:
+        with PreloadedService(launch, prefix=f"{name.upper()}_", cwd=guided.path) as service:
             service.wait_ready(path="/readyz")
             assert service.client.get("/readyz").status_code == 200
             assert service.terminate() == 0
@@ -96,8 +95,8 @@ def test_both_services_and_their_scripts_start_on_one_embedded_file(guided: Fold
 
 @pytest.mark.long
 def test_their_tests_run_in_one_process_and_their_code_is_typed(guided: Folder) -> None:
-    told = guided.pytest()
-    assert "failed" not in told
+    output = guided.pytest()
+    assert "failed" not in output
     assert "tests/office/test_orders.py" in guided.pytest("-v", "tests/office/test_orders.py")
     guided.mypy()
     guided.run(sys.executable, "-m", "ruff", "check", ".", timeout=60)

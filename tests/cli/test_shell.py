@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import subprocess
 import sys
+from concurrent.futures import Future
+from typing import Any
 
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from sanicbase.cli.shell import _Console
 from tests.cli.conftest import Folder
 from tests.cli.terminal import CTRL_C, CTRL_D, ENTER, UP, Terminal
+
+# readline calls the hook between the display of the next prompt and its wait for keys, once: a SIGINT that comes there
+# is noted, but interrupts nothing.
+SIGINT_BEFORE_THE_WAIT = (
+    "import ctypes, functools, readline; "
+    "readline.set_pre_input_hook(functools.partial(next, map(ctypes.CDLL(None)['raise'], [2])))"
+)
 
 
 def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
@@ -47,6 +62,55 @@ def test_ctrl_c_ends_what_is_waited_for_and_no_more(folder: Folder) -> None:
         terminal.expect("\n42\n>>> ")
         terminal.type(CTRL_D)
         assert terminal.end() == 0
+
+
+def test_ctrl_c_just_before_the_wait_for_keys_is_not_lost(folder: Folder) -> None:
+    pytest.importorskip("readline")
+    folder.make("shop", kinds=["srv"])
+    with Terminal(folder, "shell") as terminal:
+        terminal.expect(">>> ")
+        terminal.type(SIGINT_BEFORE_THE_WAIT, ENTER)
+        terminal.expect("\n>>> ")
+        terminal.expect("\nKeyboardInterrupt\n>>> ")
+        terminal.type(CTRL_D)
+        assert terminal.end() == 0
+
+
+def test_pythons_own_console_loses_that_ctrl_c(folder: Folder) -> None:
+    pytest.importorskip("readline")
+    console = "import code, readline; code.interact(local={})"
+    with Terminal(folder, program=("-c", console)) as terminal:
+        terminal.expect(">>> ")
+        terminal.type(SIGINT_BEFORE_THE_WAIT, ENTER)
+        terminal.expect("\n>>> ")
+        terminal.type("40 + 2")
+        terminal.expect("40 + 2")
+        assert "KeyboardInterrupt" not in terminal.screen
+        terminal.type(ENTER)
+        terminal.expect("KeyboardInterrupt\n>>> ")
+
+
+def test_ctrl_c_while_an_entry_starts_cancels_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    start = BlockingPortal.start_task_soon
+    started: list[Future[object]] = []
+
+    def start_and_press(portal: BlockingPortal, *args: Any) -> Future[object]:
+        future = start(portal, *args)
+        if not started:  # older versions of anyio cancel by starting a task
+            started.append(future)
+            signal.raise_signal(signal.SIGINT)
+        return future
+
+    try:
+        with start_blocking_portal() as portal:  # at its end, it waits for what still runs
+            monkeypatch.setattr(BlockingPortal, "start_task_soon", start_and_press)
+            assert not _Console({"asyncio": asyncio}, portal).push("await asyncio.sleep(60)")
+            monkeypatch.undo()
+            assert started[0].cancelled()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_exit_ends_the_console_and_an_error_does_not(folder: Folder) -> None:

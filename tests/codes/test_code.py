@@ -37,7 +37,7 @@ def test_a_value_is_data_and_no_template() -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"hours": 7}, {"hour": 7, "day": 1}])
-def test_a_call_with_other_values_than_the_message_has_is_a_mistake(values: dict[str, int]) -> None:
+def test_a_call_with_values_other_than_the_placeholders_is_an_error(values: dict[str, int]) -> None:
     with pytest.raises(TypeError, match=r"TollError\.BARRIER_DOWN takes hour, but got "):
         TollError.BARRIER_DOWN(**values)
 
@@ -51,7 +51,7 @@ def test_members_are_values_that_can_be_compared_and_sent() -> None:
 def test_the_registry_has_every_code_in_order() -> None:
     codes = error_codes()
     assert {*TollError, *StatusError} <= set(codes)
-    assert [each.code for each in codes] == sorted(each.code for each in codes)
+    assert [code.code for code in codes] == sorted(code.code for code in codes)
 
 
 BROKEN: list[tuple[dict[str, tuple[object, ...]], str]] = [
@@ -83,7 +83,7 @@ def test_a_wrong_enumeration_is_refused_with_a_sentence(members: dict[str, tuple
     assert error_codes() == before  # what was refused is in nobody's way
 
 
-def test_a_module_that_is_imported_anew_replaces_its_own_codes() -> None:
+def test_a_reimported_module_replaces_its_own_codes() -> None:
     for text in ("first", "second"):
         make("AnewError", {"AGAIN": (91004, 409, text, text)}, module=__name__)
-    assert [each.en for each in error_codes() if each.code == 91004] == ["second"]
+    assert [code.en for code in error_codes() if code.code == 91004] == ["second"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.preloaded import preloaded
 
 SHOP = """
 from sanicbase import ErrorCode
@@ -28,7 +29,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sanicbase", "errors", *words]
+    command = preloaded("-m", "sanicbase", "errors", *words)
     return subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", timeout=60)
 
 

@@ -29,8 +29,8 @@ class ShopConfig(Config):
 
 
 def credentials(url: str, **settings: Any) -> dict[str, Any]:
-    found: dict[str, Any] = ShopConfig(DB_URL=url, **settings).tortoise()["connections"]["default"]["credentials"]
-    return found
+    options: dict[str, Any] = ShopConfig(DB_URL=url, **settings).tortoise()["connections"]["default"]["credentials"]
+    return options
 
 
 def test_every_option_of_asyncpg_and_tortoise_is_known() -> None:
@@ -53,22 +53,22 @@ def test_every_option_of_tortoise_for_sqlite_is_known() -> None:
 
 
 def test_options_have_their_types() -> None:
-    found = credentials("postgres://u:p@h/d?maxsize=3&timeout=2.5&statement_cache_size=0&schema=shop&direct_tls=no")
-    assert {name: found[name] for name in ("maxsize", "timeout", "statement_cache_size", "schema", "direct_tls")} == {
+    options = credentials("postgres://u:p@h/d?maxsize=3&timeout=2.5&statement_cache_size=0&schema=shop&direct_tls=no")
+    assert {name: options[name] for name in ("maxsize", "timeout", "statement_cache_size", "schema", "direct_tls")} == {
         "maxsize": 3,
         "timeout": 2.5,
         "statement_cache_size": 0,
         "schema": "shop",
         "direct_tls": False,
     }
-    found = credentials("mysql://u:p@h/d?echo=false&use_unicode=0&local_infile=true&charset=latin1&pool_recycle=-1")
+    options = credentials("mysql://u:p@h/d?echo=false&use_unicode=0&local_infile=true&charset=latin1&pool_recycle=-1")
     names = ("echo", "use_unicode", "local_infile", "charset", "pool_recycle")
-    assert [found[name] for name in names] == [False, False, True, "latin1", -1]
+    assert [options[name] for name in names] == [False, False, True, "latin1", -1]
 
 
 def test_an_account_and_a_place_may_be_options() -> None:
-    found = credentials("postgres:///d?host=/run/postgresql&port=6432&user=u&password=p")
-    assert [str(found[name]) for name in ("host", "port", "user", "password", "database")] == [
+    options = credentials("postgres:///d?host=/run/postgresql&port=6432&user=u&password=p")
+    assert [str(options[name]) for name in ("host", "port", "user", "password", "database")] == [
         "/run/postgresql",
         "6432",
         "u",
@@ -95,7 +95,7 @@ def test_an_account_and_a_place_may_be_options() -> None:
         ("mysql://u:1?s3cret=@h/d", r"one of its options cannot be used; in a password write \? as %3F"),
     ],
 )
-def test_an_option_that_nobody_knows_is_a_sentence(url: str, sentence: str) -> None:
+def test_an_unknown_option_is_an_error_message(url: str, sentence: str) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"DB_URL": url}, "DB_URL"),
         ({"DB_CONNECTIONS": {"log": url}}, "DB_CONNECTIONS.log"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from docs.translations import settings
 from sanicbase import Config, ConfigError
 
 
@@ -44,10 +45,9 @@ def test_the_later_source_wins(empty_folder: Path, monkeypatch: pytest.MonkeyPat
     assert ShopConfig(HTTP_PORT=9500).HTTP_PORT == 9500
 
 
-def test_a_bare_override_keeps_type_constraints_and_docstring() -> None:
+def test_a_bare_override_keeps_type_and_constraints() -> None:
     field = ShopConfig.model_fields["HTTP_PORT"]
     assert field.annotation is int
-    assert field.description == Config.model_fields["HTTP_PORT"].description
     with pytest.raises(ConfigError, match=r"SHOP_HTTP_PORT is 0: .*greater than or equal to 1"):
         ShopConfig(HTTP_PORT=0)
 
@@ -111,7 +111,10 @@ def test_settings_are_frozen() -> None:
         ({"DB_REPLICAS": {"default": ["oracle://u:geheim@h/d"]}}, "SHOP_DB_REPLICAS.default.0: the scheme 'oracle' is"),
         ({"DB_REPLICAS": {"default": "postgres://u:geheim@h/d"}}, "SHOP_DB_REPLICAS.default: input should be a valid"),
         ({"DB_REPLICAS": {"log": ["postgres://u:geheim@h/d"]}}, "DB_REPLICAS names the connection 'log'"),
-        ({"DB_REPLICAS": {"default": ["sqlite:///a"]}}, "DB_REPLICAS: 'default' cannot have replicas, only a SQLite,"),
+        (
+            {"DB_REPLICAS": {"default": ["sqlite:///a"]}},
+            "DB_REPLICAS: 'default' cannot have replicas, only these databases can: SQLite,",
+        ),
         (
             {"DB_URL": "postgres://u:geheim@h/d", "DB_REPLICAS": {"default": ["postgresql://h/d", "mysql://h/d"]}},
             "DB_REPLICAS: replica 2 of 'default' is not of the same type, which is PostgreSQL",
@@ -132,14 +135,32 @@ def test_settings_are_frozen() -> None:
         ({"NOPE": 1}, "ShopConfig has no setting NOPE"),
     ],
 )
-def test_a_mistake_is_a_sentence_that_names_the_setting(settings: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_value_is_an_error_that_names_the_setting(settings: dict[str, Any], sentence: str) -> None:
     said = refusal(**settings)
     assert sentence in said
     assert "geheim" not in said
     assert said.endswith(".")
 
 
-def test_every_mistake_is_told_at_once() -> None:
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"HTTP_PORT": "abc"}, "SHOP_HTTP_PORT 的值是 'abc'：应为整数。请在环境变量、{file} 或 ShopConfig 类中修改。"),
+        ({"DB_URL": "nothing"}, "SHOP_DB_URL：不是 URL；请写成 sqlite://file、postgres://… 或 mysql://…。请在"),
+        ({"REDIS_URL": "redis://h/x"}, "SHOP_REDIS_URL：数据库编号应为 0 或更大的整数；"),
+        ({"LANGUAGE": "xx"}, "SHOP_LANGUAGE 的值是 'xx'：没有这种语言的翻译；可选：en, zh。"),
+        ({"ENV": "prod", "DEBUG": True}, "prod 环境里开启了 DEBUG，会把 traceback 展示给客户端：请关闭。请在"),
+        ({"NOPE": 1}, "ShopConfig 没有配置项 NOPE。"),
+    ],
+)
+def test_errors_are_in_the_language_of_the_terminal(
+    settings: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert refusal(**settings).startswith(sentence.format(file=ShopConfig.project_dir() / ".env"))
+
+
+def test_all_errors_are_reported_at_once() -> None:
     assert len(refusal(HTTP_PORT=0, WORKERS=0).splitlines()) == 2
 
 
@@ -153,7 +174,7 @@ def test_a_secret_file_that_cannot_be_read_is_refused(monkeypatch: pytest.Monkey
     assert "SHOP_API_KEY_FILE names /nowhere/key" in refusal()
 
 
-def test_an_uncaught_mistake_ends_the_process_with_its_sentence(empty_folder: Path) -> None:
+def test_an_uncaught_config_error_ends_the_process_with_its_message(empty_folder: Path) -> None:
     code = "from sanicbase import Config\nclass A(Config):\n    SERVER_NAME = 'a'\n    HTTP_PORT = 0\nA()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -216,5 +237,6 @@ def test_a_misspelt_variable_is_named_with_the_likeliest_one(
 
 
 def test_every_setting_has_a_docstring() -> None:
-    bare = [name for name, field in Config.model_fields.items() if not field.description]
-    assert bare == []
+    described = dict(settings())
+    assert described.keys() == {"SERVER_NAME", *Config.model_fields}
+    assert [name for name, docstring in described.items() if not docstring] == []

@@ -47,7 +47,7 @@ def written(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Mo
     return write
 
 
-def made(annotation: Any) -> type[Config]:
+def config_with(annotation: Any) -> type[Config]:
     class ProbeConfig(Config):
         SERVER_NAME = "probe"
         HOSTS: annotation = None
@@ -97,8 +97,8 @@ def made(annotation: Any) -> type[Config]:
 )
 def test_a_text_becomes_what_the_setting_is(annotation: Any, text: str, value: object, written: Place) -> None:
     written("PROBE_HOSTS", text)
-    found = made(annotation)().HOSTS  # type: ignore[attr-defined]
-    assert (found, type(found)) == (value, type(value))
+    hosts = config_with(annotation)().HOSTS  # type: ignore[attr-defined]
+    assert (hosts, type(hosts)) == (value, type(value))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_text_becomes_what_the_setting_is(annotation: Any, text: str, value: o
 def test_what_cannot_be_read_is_a_sentence(annotation: Any, text: str, sentence: str, written: Place) -> None:
     written("PROBE_HOSTS", text)
     with pytest.raises(ConfigError, match=sentence):
-        made(annotation)()
+        config_with(annotation)()
 
 
 def test_a_secret_that_cannot_be_read_is_not_shown(written: Place) -> None:

@@ -119,7 +119,7 @@ def test_a_context_checks_what_its_level_says(level: Level, mode: ssl.VerifyMode
     assert len(context.get_ca_certs()) == 1
 
 
-def test_an_encrypted_key_asks_nobody_for_its_password(files: Files, tmp_path: Path) -> None:
+def test_an_encrypted_key_prompts_for_no_password(files: Files, tmp_path: Path) -> None:
     key = load_pem_private_key(files.client_key.read_bytes(), None)
     locked = tmp_path / "locked.pem"
     locked.write_bytes(

@@ -16,21 +16,21 @@ from sanicbase.cli import main
 from sanicbase.testing.binaries import find_binaries
 from tests.app.conftest import Project, make_project, project
 
-__all__ = ["EMBEDDED", "Told", "make_project", "program", "project", "tell"]
+__all__ = ["EMBEDDED", "Result", "deploy", "make_project", "program", "project"]
 
 # The stores that a service in prod has to name.
 EMBEDDED = ("XI_TEST_DB_URL=embedded://", "XI_TEST_REDIS_URL=embedded://")
 
-Told = subprocess.CompletedProcess[str]
+Result = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def tell(project: Project) -> Callable[..., Told]:
+def deploy(project: Project) -> Callable[..., Result]:
     """`sanicGuider deploy …`, typed in the project's folder."""
     return lambda *words: run_deploy(project.directory, words)
 
 
-def run_deploy(directory: Path, words: Sequence[str]) -> Told:
+def run_deploy(directory: Path, words: Sequence[str]) -> Result:
     """In this process, as if it had been started in that folder: only the service's settings are imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
@@ -44,13 +44,13 @@ def run_deploy(directory: Path, words: Sequence[str]) -> Told:
             if name.partition(".")[0] == "xi_test":
                 del sys.modules[name]
     assert done.exception is None or isinstance(done.exception, SystemExit), shlex.join(words)
-    return Told(["sanicGuider", "deploy", *words], done.exit_code, done.stdout, done.stderr)
+    return Result(["sanicGuider", "deploy", *words], done.exit_code, done.stdout, done.stderr)
 
 
 def program(name: str, package: str) -> str:
     """Where the program is; without it the test is skipped by its name, and fails where CI=true."""
-    if found := find_binaries(name):
-        return found[0]
+    if binaries := find_binaries(name):
+        return binaries[0]
     missing = f"No {name} to test with: install {package}."
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(missing)

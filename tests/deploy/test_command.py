@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.deploy.accounts import why_out_of_reach
+from sanicbase.deploy.accounts import access_denied_reason
 from tests.app.conftest import Project
-from tests.deploy.conftest import Told, run_deploy
+from tests.deploy.conftest import Result, run_deploy
 
 ROOT = Path(__file__).parents[2]
 RENDERED = re.findall(r"^\t\$\(BIN\)/sanicGuider deploy (.*) --force$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-Tell = Callable[..., Told]
+Deploy = Callable[..., Result]
 
 
 @pytest.mark.parametrize("words", RENDERED)
 def test_the_committed_files_are_those_that_are_rendered(words: str) -> None:
-    told = run_deploy(ROOT, words.split())
-    assert told.returncode == 0, told.stderr + "run `make deploy`"
-    assert told.stdout.startswith("All files exist already.\n"), "run `make deploy`"
+    result = run_deploy(ROOT, words.split())
+    assert result.returncode == 0, result.stderr + "run `make deploy`"
+    assert result.stdout.startswith("All files already exist.\n"), "run `make deploy`"
 
 
 def test_every_kind_is_committed() -> None:
@@ -45,48 +45,48 @@ def test_every_kind_is_committed() -> None:
     ],
 )
 def test_what_is_deployed_runs_in_prod(files: str, setting: str, count: int) -> None:
-    found = sorted((ROOT / "deploy").glob(files))
-    assert found
-    assert [file.read_text().count(setting) for file in found] == [count] * len(found)
+    rendered = sorted((ROOT / "deploy").glob(files))
+    assert rendered
+    assert [file.read_text().count(setting) for file in rendered] == [count] * len(rendered)
 
 
-def test_it_says_what_it_wrote_and_what_to_type(tell: Tell) -> None:
-    told = tell("nginx", "xi_test")
-    assert told.returncode == 0, told.stderr
-    lines = told.stdout.splitlines()
+def test_it_says_what_it_wrote_and_what_to_type(deploy: Deploy) -> None:
+    result = deploy("nginx", "xi_test")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
     assert lines[:2] == ["Wrote deploy/nginx/xi_test.conf.", "Wrote deploy/nginx/xi_test.env."]
     assert "  nginx -t" in lines[lines.index("Next:") :]
 
 
-def test_a_changed_file_is_shown_and_kept(tell: Tell, project: Project) -> None:
-    tell("nginx", "xi_test")
+def test_a_changed_file_is_shown_and_kept(deploy: Deploy, project: Project) -> None:
+    deploy("nginx", "xi_test")
     file = project.directory / "deploy" / "nginx" / "xi_test.conf"
     changed = file.read_text().replace("server_name _;", "server_name mine;")
     file.write_text(changed)
     (project.directory / "deploy" / "nginx" / "xi_test.env").unlink()
-    told = tell("nginx", "xi_test")
-    assert told.returncode == 1
-    assert "deploy/nginx/xi_test.conf was edited" in told.stderr
-    assert "-    server_name mine;\n+    server_name _;" in told.stderr
+    result = deploy("nginx", "xi_test")
+    assert result.returncode == 1
+    assert "deploy/nginx/xi_test.conf was edited" in result.stderr
+    assert "-    server_name mine;\n+    server_name _;" in result.stderr
     assert file.read_text() == changed
     assert not (project.directory / "deploy" / "nginx" / "xi_test.env").exists(), "all or nothing"
-    assert tell("nginx", "xi_test", "--force").returncode == 0
+    assert deploy("nginx", "xi_test", "--force").returncode == 0
     assert "server_name _;" in file.read_text()
 
 
-def test_a_service_has_files_for_the_launch_files_it_has(tell: Tell, project: Project) -> None:
+def test_a_service_has_files_for_the_launch_files_it_has(deploy: Deploy, project: Project) -> None:
     (project.directory / "ws_xi_test.py").unlink()
-    told = tell("systemd", "xi_test", "--account", "--to", "out")
-    assert told.returncode == 0, told.stderr
+    result = deploy("systemd", "xi_test", "--account", "--to", "out")
+    assert result.returncode == 0, result.stderr
     units = {path.name for path in (project.directory / "out" / "systemd" / "user").iterdir()}
     assert units == {"http_xi_test.service", "srv_xi_test.service", "xi_test.target"}
     assert "ws_xi_test" not in (project.directory / "out" / "systemd" / "user" / "xi_test.target").read_text()
 
 
-def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project) -> None:
-    told = tell("systemd", "nowhere", "--account")
-    assert told.returncode == 2
-    assert "There is no service nowhere. The services are: xi_test." in told.stderr
+def test_a_service_that_is_not_there_is_a_sentence(deploy: Deploy, project: Project) -> None:
+    result = deploy("systemd", "nowhere", "--account")
+    assert result.returncode == 2
+    assert "There is no service nowhere. The services are: xi_test." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -109,43 +109,43 @@ def test_a_service_that_is_not_there_is_a_sentence(tell: Tell, project: Project)
         ("nginx xi_test --to /dev/null", "/dev/null is not writable"),
     ],
 )
-def test_a_mistake_is_a_sentence(tell: Tell, project: Project, words: str, sentence: str) -> None:
-    told = tell(*shlex.split(words))
-    assert told.returncode == 1
-    assert sentence in told.stderr
-    assert "Traceback" not in told.stderr
+def test_an_error_is_a_sentence(deploy: Deploy, project: Project, words: str, sentence: str) -> None:
+    result = deploy(*shlex.split(words))
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
     assert not (project.directory / "deploy").exists()
 
 
-def test_a_service_without_launch_files_is_a_sentence(tell: Tell, project: Project) -> None:
+def test_a_service_without_launch_files_is_a_sentence(deploy: Deploy, project: Project) -> None:
     for file in project.directory.glob("*_xi_test.py"):
         file.unlink()
-    told = tell("systemd", "xi_test", "--account")
-    assert told.returncode == 1
-    assert "has no launch file of xi_test" in told.stderr
+    result = deploy("systemd", "xi_test", "--account")
+    assert result.returncode == 1
+    assert "has no launch file of xi_test" in result.stderr
 
 
-def test_scripts_alone_need_no_nginx(tell: Tell, project: Project) -> None:
+def test_scripts_alone_need_no_nginx(deploy: Deploy, project: Project) -> None:
     (project.directory / "ws_xi_test.py").unlink()
     (project.directory / "http_xi_test.py").unlink()
-    told = tell("nginx", "xi_test")
-    assert (told.returncode, "nginx has nothing to proxy" in told.stderr) == (1, True)
+    result = deploy("nginx", "xi_test")
+    assert (result.returncode, "nginx has nothing to proxy" in result.stderr) == (1, True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask for another account")
-def test_an_account_that_cannot_reach_the_project_is_told_so(tell: Tell, project: Project) -> None:
+def test_an_account_that_cannot_access_the_project_is_refused(deploy: Deploy, project: Project) -> None:
     project.directory.chmod(0o700)
-    told = tell("systemd", "xi_test", "--user", "nobody", "--python", sys.executable)
-    assert told.returncode == 1
-    assert "nobody cannot access" in told.stderr
-    assert "(mode 700)" in told.stderr
-    assert "no access to" in told.stderr
+    result = deploy("systemd", "xi_test", "--user", "nobody", "--python", sys.executable)
+    assert result.returncode == 1
+    assert "nobody cannot access" in result.stderr
+    assert "(mode 700)" in result.stderr
+    assert "no access to" in result.stderr
 
 
-def test_a_root_folder_needs_an_account_by_name(tell: Tell, project: Project) -> None:
-    told = tell("systemd", "xi_test")
+def test_a_root_folder_needs_an_account_by_name(deploy: Deploy, project: Project) -> None:
+    result = deploy("systemd", "xi_test")
     if project.directory.owner() == "root":
-        assert (told.returncode, "belongs to root. Pass the account" in told.stderr) == (1, True)
+        assert (result.returncode, "belongs to root. Pass the account" in result.stderr) == (1, True)
     else:
         unit = project.directory / "deploy" / "systemd" / "http_xi_test.service"
         assert f"User={project.directory.owner()}" in unit.read_text()
@@ -155,8 +155,8 @@ def test_reach_follows_the_bits_for_others(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     file = tmp_path / "file"
     file.touch(0o600)
-    assert why_out_of_reach(file, "root") is None
-    reason = why_out_of_reach(file, "nobody")
+    assert access_denied_reason(file, "root") is None
+    reason = access_denied_reason(file, "nobody")
     assert reason is not None
     assert "no access to" in reason
 
@@ -166,11 +166,11 @@ TYPED += re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/growing.md").
 
 
 @pytest.mark.parametrize("words", sorted(set(TYPED)))
-def test_what_the_pages_say_can_be_typed(tell: Tell, project: Project, words: str) -> None:
+def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, words: str) -> None:
     (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     # The account of the page need not be this machine's.
-    told = tell(*words.split(), *(["--elsewhere"] if "--user" in words and "--elsewhere" not in words else []))
-    assert told.returncode == 0, told.stderr
+    result = deploy(*words.split(), *(["--elsewhere"] if "--user" in words and "--elsewhere" not in words else []))
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_what_the_pages_say_can_be_typed(tell: Tell, project: Project, words: st
         "k8s xi_test",
     ],
 )
-def test_the_page_has_the_commands_that_are_printed(tell: Tell, project: Project, words: str) -> None:
+def test_the_page_has_the_commands_that_are_printed(deploy: Deploy, project: Project, words: str) -> None:
     (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     page = (ROOT / "docs/en/deployment.md").read_text()
-    printed = [line.strip() for line in tell(*words.split()).stdout.partition("Next:\n")[2].splitlines()]
+    printed = [line.strip() for line in deploy(*words.split()).stdout.partition("Next:\n")[2].splitlines()]
     # One launch file stands for all of them.
     lines = [line for line in printed if not re.search(r"\b(ws|srv)_xi_test|/(ws|srv).yaml|xi-test-(ws|srv)", line)]
     assert len(lines) >= 4

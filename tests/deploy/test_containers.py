@@ -18,13 +18,13 @@ import yaml  # type: ignore[import-untyped]
 
 from sanicbase.testing import ServiceProcess, wait_until
 from tests.app.conftest import Project
-from tests.deploy.conftest import Told
+from tests.deploy.conftest import Result
 from xi_test.config import XiTestConfig
 
 ROOT = Path(__file__).parents[2]
 BESIDE = Path(sys.executable).parent  # where the programs of packages are
 
-Tell = Callable[..., Told]
+Deploy = Callable[..., Result]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def packaged(project: Project) -> Project:
 
 
 @pytest.fixture
-def compose(tell: Tell, packaged: Project) -> Path:
-    assert (told := tell("compose", "xi_test")).returncode == 0, told.stderr
+def compose(deploy: Deploy, packaged: Project) -> Path:
+    assert (result := deploy("compose", "xi_test")).returncode == 0, result.stderr
     return packaged.directory / "deploy" / "compose" / "xi_test.yaml"
 
 
@@ -45,7 +45,7 @@ def dockerfile(compose: Path) -> Path:
     return compose.parents[1] / "docker" / "xi_test.Dockerfile"
 
 
-def run(*command: str | Path) -> Told:
+def run(*command: str | Path) -> Result:
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -68,9 +68,9 @@ def test_the_linter_would_notice(dockerfile: Path) -> None:
     assert "DL3002" in run(BESIDE / "hadolint", "--no-color", dockerfile).stdout
 
 
-def test_requirements_txt_goes_first(tell: Tell, packaged: Project) -> None:
+def test_requirements_txt_goes_first(deploy: Deploy, packaged: Project) -> None:
     (packaged.directory / "requirements.txt").write_text("sanicbase\n")
-    tell("docker", "xi_test")
+    deploy("docker", "xi_test")
     file = packaged.directory / "deploy" / "docker" / "xi_test.Dockerfile"
     assert "COPY requirements.txt ./" in file.read_text()
     assert run(BESIDE / "hadolint", "--no-color", file).returncode == 0
@@ -99,7 +99,7 @@ def test_the_layer_of_packages_is_what_the_project_names(dockerfile: Path, packa
     assert listed == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
 
 
-def test_the_health_check_tells_a_living_service_from_a_dead_one(dockerfile: Path, project: Project) -> None:
+def test_the_health_check_distinguishes_a_running_service_from_a_dead_one(dockerfile: Path, project: Project) -> None:
     (command,) = (json.loads(words.partition(" CMD ")[2]) for words in instruction(dockerfile, "HEALTHCHECK"))
     assert command[0] == "python"
     with project.service() as service:
@@ -123,7 +123,7 @@ def test_the_command_is_the_service_itself_which_ends_on_the_signal(dockerfile: 
 
 def test_the_compose_file_fits_its_schema(compose: Path) -> None:
     schema = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec")
-    assert (told := run(*schema, compose)).returncode == 0, told.stdout
+    assert (result := run(*schema, compose)).returncode == 0, result.stdout
     compose.write_text(compose.read_text().replace("healthcheck:", "healthchek:"))
     assert run(*schema, compose).returncode == 1
 
@@ -132,7 +132,7 @@ def test_compose_starts_in_order_and_stops_in_time(compose: Path) -> None:
     services = read(compose)["services"]
     assert set(services) == {"http", "ws", "srv", "migrate", "postgres", "valkey"}
     for kind in ("http", "ws", "srv"):
-        assert {name: each["condition"] for name, each in services[kind]["depends_on"].items()} == {
+        assert {name: dependency["condition"] for name, dependency in services[kind]["depends_on"].items()} == {
             "migrate": "service_completed_successfully",
             "postgres": "service_healthy",
             "valkey": "service_healthy",
@@ -154,7 +154,7 @@ def test_secrets_are_files_and_settings_exist(compose: Path) -> None:
         assert {Path(path).name for path in files.values()} == set(content["services"][service]["secrets"])
         known = {f"XI_TEST_{field}" for field in XiTestConfig.model_fields}
         assert {name.removesuffix("_FILE") for name in settings} - known == ({"HEALTH_PORT"} & set(settings))
-    assert all(str(each["file"]).startswith("secrets/") for each in content["secrets"].values())
+    assert all(str(secret["file"]).startswith("secrets/") for secret in content["secrets"].values())
 
 
 @pytest.mark.long
@@ -187,7 +187,7 @@ def test_the_committed_migrations_serve_in_prod_by_compose_s_own_words(
         wait_until(lambda: service.client.get("/xi_test/articles").status_code == 200, what="an answer")
 
 
-def inside(project: Project, command: str, env: dict[str, str]) -> Told:
+def inside(project: Project, command: str, env: dict[str, str]) -> Result:
     program, *words = command.split()
     return subprocess.run(
         [BESIDE / program, *words],

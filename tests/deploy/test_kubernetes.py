@@ -12,18 +12,19 @@ import yaml  # type: ignore[import-untyped]
 
 from sanicbase.server.serve import CLOSE_TIMEOUT
 from tests.app.conftest import Project
-from tests.deploy.conftest import Told
+from tests.deploy.conftest import Result
 from xi_test.config import XiTestConfig
 
 VERSIONS = ("1.30", "1.34", "1.37")
 
-Tell = Callable[..., Told]
+Deploy = Callable[..., Result]
 Manifest = dict[str, Any]
 
 
 @pytest.fixture
-def manifests(tell: Tell, project: Project) -> list[Manifest]:
-    assert (told := tell("k8s", "xi_test", "--image", "xi_test:1", "--replicas", "3")).returncode == 0, told.stderr
+def manifests(deploy: Deploy, project: Project) -> list[Manifest]:
+    result = deploy("k8s", "xi_test", "--image", "xi_test:1", "--replicas", "3")
+    assert result.returncode == 0, result.stderr
     return read(project.directory / "deploy" / "k8s" / "xi_test")
 
 
@@ -32,7 +33,7 @@ def read(folder: Path) -> list[Manifest]:
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
-    return {each["metadata"]["name"]: each for each in manifests if each["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in manifests if manifest["kind"] == kind}
 
 
 def pod(manifest: Manifest) -> Manifest:
@@ -44,7 +45,7 @@ def pod(manifest: Manifest) -> Manifest:
 def test_every_manifest_fits_its_schema(manifests: list[Manifest], version: str) -> None:
     for manifest in manifests:
         kubernetes_validate.validate(manifest, version, strict=True)
-    assert {"Deployment", "Service", "Job", "PodDisruptionBudget"} <= {each["kind"] for each in manifests}
+    assert {"Deployment", "Service", "Job", "PodDisruptionBudget"} <= {manifest["kind"] for manifest in manifests}
 
 
 def test_the_schema_would_notice(manifests: list[Manifest]) -> None:
@@ -88,7 +89,7 @@ def test_selectors_find_their_pods(manifests: list[Manifest]) -> None:
             assert service["spec"]["selector"] == labels
             (port,) = pod(deployment)["containers"][0]["ports"]
             assert service["spec"]["ports"][0]["targetPort"] == port["name"]
-    assert len({str(each["spec"]["selector"]) for each in deployments.values()}) == len(deployments)
+    assert len({str(deployment["spec"]["selector"]) for deployment in deployments.values()}) == len(deployments)
 
 
 def test_secrets_are_mounted_files(manifests: list[Manifest]) -> None:
@@ -103,7 +104,7 @@ def test_secrets_are_mounted_files(manifests: list[Manifest]) -> None:
         volumes = {volume["name"]: volume for volume in pod(manifest)["volumes"]}
         assert {file.parent for file in files} == {Path(mounts["secrets"]["mountPath"])}
         assert volumes["secrets"]["secret"] == {"secretName": "xi-test", "defaultMode": 0o440}
-        assert not [each for each in container.get("env", []) if "value" in each]
+        assert not [variable for variable in container.get("env", []) if "value" in variable]
 
 
 def test_nobody_is_root_and_nothing_is_written_beside_the_volumes(manifests: list[Manifest]) -> None:
@@ -115,7 +116,7 @@ def test_nobody_is_root_and_nothing_is_written_beside_the_volumes(manifests: lis
         assert security["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_the_secret_is_made_by_the_command_that_is_printed(tell: Tell) -> None:
-    told = tell("k8s", "xi_test")
-    line = next(line for line in told.stdout.splitlines() if "create secret" in line)
+def test_the_secret_is_made_by_the_command_that_is_printed(deploy: Deploy) -> None:
+    result = deploy("k8s", "xi_test")
+    line = next(line for line in result.stdout.splitlines() if "create secret" in line)
     assert line.split()[5:] == [f"--from-file={name}=secrets/{name}" for name in ("DB_URL", "REDIS_URL", "ADMIN_TOKEN")]

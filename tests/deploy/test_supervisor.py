@@ -15,9 +15,10 @@ import pytest
 
 from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.private_server import PrivateServer, private_server
+from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
-from tests.deploy.conftest import EMBEDDED, Told, run_deploy
+from tests.deploy.conftest import EMBEDDED, Result, run_deploy
 from tests.deploy.test_nginx import FreshLoad, nginx_before
 
 pytestmark = pytest.mark.xdist_group("supervisor")
@@ -46,6 +47,9 @@ files={rendered}
 """
 
 
+WATCHED = "startsecs=5\n"  # that long, supervisord only watches: the tests wait for facts of their own
+
+
 class Supervisor:
     """A supervisord on the rendered file, and its supervisorctl."""
 
@@ -57,7 +61,7 @@ class Supervisor:
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self._main)]
         server.start(command, lambda: self.control("pid").returncode == 0)
 
-    def control(self, *words: str) -> Told:
+    def control(self, *words: str) -> Result:
         command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(self._main), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
@@ -66,7 +70,9 @@ class Supervisor:
 
     def serves(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
+            return (
+                httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False, verify=NO_CERTIFICATES).status_code == 200
+            )
         except httpx.TransportError:
             return False
 
@@ -80,8 +86,11 @@ def supervised(make_project: Callable[[], Project]) -> Iterator[tuple[Supervisor
     # The probe has what the service lacks: a slow request.
     (project.directory / "http_xi_test.py").write_text((project.directory / "http_probe.py").read_text())
     words = ["supervisor", "xi_test", "--account"]
-    assert (told := run_deploy(project.directory, words)).returncode == 0, told.stderr
+    assert (result := run_deploy(project.directory, words)).returncode == 0, result.stderr
     rendered = project.directory / "deploy" / "supervisor" / "xi_test.conf"
+    text = rendered.read_text()
+    assert text.count(WATCHED) == 3
+    rendered.write_text(text.replace(WATCHED, "startsecs=1\n"))
     with private_server("supervisord") as server:
         started = Supervisor(server, rendered, f"http://127.0.0.1:{ports['HTTP']}")
         yield started, project
@@ -157,7 +166,9 @@ def test_start_reload_and_stop_behind_nginx_lose_no_request(supervisor: Supervis
 def test_a_stop_answers_what_is_in_flight(supervisor: Supervisor) -> None:
     answers: list[str] = []
     slow = f"{supervisor.url}/slow?seconds=3"
-    asking = threading.Thread(target=lambda: answers.append(httpx.get(slow, timeout=SOON, trust_env=False).text))
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.get(slow, timeout=SOON, trust_env=False, verify=NO_CERTIFICATES).text)
+    )
     asking.start()
     tail = ("tail", "xi_test:http_xi_test")
     wait_until(lambda: "the slow request has begun" in supervisor.control(*tail).stdout, SOON, what="the request")

@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from sanicbase.testing import free_port, wait_until
+from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.conftest import Project
 from tests.app.test_supervision import Load
-from tests.deploy.conftest import EMBEDDED, Told, program
+from tests.deploy.conftest import EMBEDDED, Result, program
 from tests.deploy.manager import UserManager, user_manager
 
 SOON = 30.0
@@ -30,7 +31,7 @@ with open("{here}/logs/told", "w") as told:
 # One manager at a time: each runs a whole service.
 pytestmark = pytest.mark.xdist_group("systemd")
 
-Tell = Callable[..., Told]
+Deploy = Callable[..., Result]
 
 
 def verify(*files: Path) -> str:
@@ -42,32 +43,33 @@ def verify(*files: Path) -> str:
 
 
 @pytest.mark.parametrize("folder", ["plain", "a b", "100% of it", "$HOME"])
-def test_systemd_understands_every_unit(tell: Tell, project: Project, tmp_path: Path, folder: str) -> None:
+def test_systemd_understands_every_unit(deploy: Deploy, project: Project, tmp_path: Path, folder: str) -> None:
     here = tmp_path / folder
     project.directory.rename(here)
     project.directory.mkdir()
     for file in ("xi_test", *(path.name for path in here.glob("*.py"))):
         (project.directory / file).symlink_to(here / file)
     options = ("--user", "root", "--directory", str(here), "--python", sys.executable)
-    assert (told := tell("systemd", "xi_test", *options)).returncode == 0, told.stderr
+    assert (result := deploy("systemd", "xi_test", *options)).returncode == 0, result.stderr
     units = project.directory / "deploy" / "systemd"
     assert verify(*sorted(units.glob("*.service")), units / "xi_test.target") == ""
 
 
-def test_a_broken_unit_is_noticed(tell: Tell, project: Project) -> None:
-    tell("systemd", "xi_test", "--user", "root")
+def test_a_broken_unit_is_noticed(deploy: Deploy, project: Project) -> None:
+    deploy("systemd", "xi_test", "--user", "root")
     unit = project.directory / "deploy" / "systemd" / "http_xi_test.service"
     unit.write_text(unit.read_text().replace("WatchdogSec=30", "WatchdogSec=soon"))
     assert "Failed to parse" in verify(unit)
 
 
-def test_the_units_follow_the_settings(tell: Tell, project: Project) -> None:
+def test_the_units_follow_the_settings(deploy: Deploy, project: Project) -> None:
     settings = project.directory / ".env"
     settings.write_text(
         "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT=40\nXI_TEST_START_TIMEOUT=100\nXI_TEST_WORKER_TIMEOUT=7.5\n"
         "XI_TEST_HTTP_PORT=443\nXI_TEST_LOG_DIR=/var/log/here\nXI_TEST_DB_URL=sqlite://data/xi.sqlite3\n"
+        "XI_TEST_UPLOAD_DIR=/srv/arriving\n"
     )
-    tell("systemd", "xi_test", "--user", "root")
+    deploy("systemd", "xi_test", "--user", "root")
     http, srv = (
         (project.directory / "deploy" / "systemd" / f"{kind}_xi_test.service").read_text() for kind in ("http", "srv")
     )
@@ -76,13 +78,14 @@ def test_the_units_follow_the_settings(tell: Tell, project: Project) -> None:
         assert line in lines
     assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE" in lines
     assert "CapabilityBoundingSet=" in srv.splitlines()
-    written = f"ReadWritePaths=-/var/log/here/xi_test -{project.directory}/.sanicbase -{project.directory}/data"
+    here = project.directory
+    written = f"ReadWritePaths=-/var/log/here/xi_test -{here}/.sanicbase -{here}/data -/srv/arriving"
     assert written in lines
     assert "ExecReload" not in srv
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders for another account")
-def test_the_folders_are_made_without_following_a_planted_link(tell: Tell, tmp_path: Path) -> None:
+def test_the_folders_are_made_without_following_a_planted_link(deploy: Deploy, tmp_path: Path) -> None:
     make = program("systemd-tmpfiles", "systemd")
     here, victim = tmp_path / "100% of it", tmp_path / "victim"
     for folder in (here, victim):
@@ -99,7 +102,7 @@ def test_the_folders_are_made_without_following_a_planted_link(tell: Tell, tmp_p
         "--to",
         str(tmp_path),
     )
-    assert (told := tell("systemd", "xi_test", *options)).returncode == 0, told.stderr
+    assert (result := deploy("systemd", "xi_test", *options)).returncode == 0, result.stderr
     unit = (tmp_path / "systemd" / "http_xi_test.service").read_text()
     assert "\nExecStartPre=-+/usr/bin/systemd-tmpfiles --create xi_test.conf\n" in unit
     command = [make, "--create", str(tmp_path / "systemd" / "tmpfiles.d" / "xi_test.conf")]
@@ -109,12 +112,12 @@ def test_the_folders_are_made_without_following_a_planted_link(tell: Tell, tmp_p
     assert (victim.stat().st_uid, list(victim.iterdir())) == (0, [])
     (here / "logs").unlink()
     subprocess.run(command, capture_output=True, timeout=60, check=True)
-    made = {folder.name: (folder.stat().st_uid, folder.stat().st_mode & 0o777) for folder in here.iterdir()}
-    assert made == {".sanicbase": (65534, 0o700), "logs": (65534, 0o755)}
+    folders = {folder.name: (folder.stat().st_uid, folder.stat().st_mode & 0o777) for folder in here.iterdir()}
+    assert folders == {".sanicbase": (65534, 0o700), "logs": (65534, 0o755)}
 
 
-def test_what_only_root_can_restrict_is_not_in_an_accounts_units(tell: Tell, project: Project) -> None:
-    tell("systemd", "xi_test", "--account")
+def test_what_only_root_can_restrict_is_not_in_an_accounts_units(deploy: Deploy, project: Project) -> None:
+    deploy("systemd", "xi_test", "--account")
     unit = (project.directory / "deploy" / "systemd" / "user" / "http_xi_test.service").read_text()
     for word in ("User=", "Protect", "Private", "ReadWritePaths", "Capabilit", "multi-user", "JoinsNamespaceOf"):
         assert word not in unit
@@ -132,12 +135,12 @@ def manager() -> Iterator[UserManager]:
 
 
 @pytest.fixture
-def installed(tell: Tell, project: Project, manager: UserManager) -> str:
+def installed(deploy: Deploy, project: Project, manager: UserManager) -> str:
     """The URL of the HTTP service, whose units were copied as the command says."""
     ports = {"HTTP": free_port(), "WS": free_port()}
     settings = [f"XI_TEST_{kind}_PORT={port}" for kind, port in ports.items()]
     (project.directory / ".env").write_text("\n".join([*settings, *EMBEDDED, "XI_TEST_WORKERS=2", ""]))
-    assert (told := tell("systemd", "xi_test", "--account")).returncode == 0, told.stderr
+    assert (result := deploy("systemd", "xi_test", "--account")).returncode == 0, result.stderr
     for file in (project.directory / "deploy" / "systemd" / "user").iterdir():
         (manager.units / file.name).write_text(file.read_text())
     assert manager.systemctl("daemon-reload").returncode == 0
@@ -148,10 +151,10 @@ def installed(tell: Tell, project: Project, manager: UserManager) -> str:
 def test_a_real_manager_starts_reloads_and_stops_the_service(
     installed: str, project: Project, manager: UserManager
 ) -> None:
-    assert (told := manager.systemctl("enable", "--now", "xi_test.target")).returncode == 0, told.stderr
+    assert (result := manager.systemctl("enable", "--now", "xi_test.target")).returncode == 0, result.stderr
     # Wanted by the target, they start in their own time; `start` waits until each is ready.
     assert manager.systemctl("start", "http_xi_test", "ws_xi_test", "srv_xi_test").returncode == 0
-    assert httpx.get(f"{installed}/readyz", trust_env=False).status_code == 200
+    assert httpx.get(f"{installed}/readyz", trust_env=False, verify=NO_CERTIFICATES).status_code == 200
     assert "2 of 2 workers are serving." in manager.systemctl("status", "http_xi_test").stdout
     first = manager.show("http_xi_test", "MainPID")
     with Load(f"{installed}/xi_test/articles") as load:
@@ -172,10 +175,10 @@ def test_a_real_manager_starts_reloads_and_stops_the_service(
 
 
 def test_the_restrictions_leave_a_service_what_it_needs(
-    installed: str, tell: Tell, project: Project, manager: UserManager
+    installed: str, deploy: Deploy, project: Project, manager: UserManager
 ) -> None:
     """Root's own unit, in this manager, which is root's as well."""
-    assert tell("systemd", "xi_test", "--user", "root").returncode == 0
+    assert deploy("systemd", "xi_test", "--user", "root").returncode == 0
     unit = (project.directory / "deploy" / "systemd" / "http_xi_test.service").read_text()
     probe = project.directory / "http_xi_test.py"
     probe.write_text(probe.read_text().replace("app = ", f"{WRITING.format(here=project.directory)}app = "))
@@ -187,11 +190,11 @@ def test_the_restrictions_leave_a_service_what_it_needs(
     manager.systemctl("daemon-reload")
     started = manager.systemctl("start", "http_xi_test")
     assert started.returncode == 0, manager.said() + manager.systemctl("status", "http_xi_test").stdout
-    assert httpx.get(f"{installed}/readyz", trust_env=False).json()["status"] == "ready"
-    assert httpx.get(f"{installed}/xi_test/articles", trust_env=False).status_code == 200
-    told = (project.directory / "logs" / "told").read_text().split()
+    assert httpx.get(f"{installed}/readyz", trust_env=False, verify=NO_CERTIFICATES).json()["status"] == "ready"
+    assert httpx.get(f"{installed}/xi_test/articles", trust_env=False, verify=NO_CERTIFICATES).status_code == 200
+    read_only = (project.directory / "logs" / "told").read_text().split()
     # A project in /tmp, as this one, has no /tmp of its own.
-    assert [place for place in told if place != "/tmp"] == ["/etc", str(project.directory), "/usr"], "read-only"
+    assert [place for place in read_only if place != "/tmp"] == ["/etc", str(project.directory), "/usr"], "read-only"
     assert manager.systemctl("reload", "http_xi_test").returncode == 0
     wait_until(lambda: "Reloaded." in project.log.read_text(), SOON, what="the reload")
     assert manager.systemctl("stop", "http_xi_test").returncode == 0
@@ -212,4 +215,4 @@ def test_a_real_manager_brings_back_what_is_killed_or_stands_still(installed: st
     os.kill(second, signal.SIGKILL)
     wait_until(lambda: manager.show("http_xi_test", "NRestarts") == "2", SOON, what="a restart")
     wait_until(lambda: manager.show("http_xi_test", "ActiveState") == "active", SOON, what="the service")
-    assert httpx.get(f"{installed}/readyz", trust_env=False).status_code == 200
+    assert httpx.get(f"{installed}/readyz", trust_env=False, verify=NO_CERTIFICATES).status_code == 200

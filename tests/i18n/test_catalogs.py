@@ -121,12 +121,32 @@ def calls() -> Iterator[tuple[str, str, set[str]]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(func=ast.Name("_" | "gettext"), args=[ast.Constant(str(text))], keywords=keywords):
-                    yield f"{file}:{node.lineno}", text, {str(each.arg) for each in keywords}
+                    yield f"{file}:{node.lineno}", text, {str(keyword.arg) for keyword in keywords}
 
 
 def test_every_placeholder_has_a_value() -> None:
-    found = list(calls())
-    assert len(found) > 300
-    for place, text, values in found:
+    texts = list(calls())
+    assert len(texts) > 300
+    for place, text, values in texts:
         names = {name for _, name, _, _ in Formatter().parse(text) if name} if values or "{" in text else set()
         assert names == values, place
+
+
+def is_translated(message: ast.expr) -> bool:
+    """Whether it is a variable, a call, or a text without words of its own."""
+    if isinstance(message, ast.JoinedStr):
+        return not any(
+            re.search("[a-z]{3}", str(value.value)) for value in message.values if isinstance(value, ast.Constant)
+        )
+    return not isinstance(message, ast.Constant)
+
+
+def test_errors_that_end_a_command_or_a_start_are_translated() -> None:
+    messages = {
+        f"{file}:{node.lineno}": node.args[0]
+        for file in (ROOT / "sanicbase").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ConfigError", "MigrationError") and node.args
+    }
+    assert len(messages) > 60
+    assert [place for place, message in messages.items() if not is_translated(message)] == []

@@ -23,7 +23,7 @@ from sanicbase.cli import main
 from sanicbase.cli.scaffold.templates import CONTEXT as TEMPLATES
 from sanicbase.cli.scaffold.templates import prose
 from sanicbase.codes import StatusError
-from sanicbase.codes.export import listed, markdown
+from sanicbase.codes.export import code_list, markdown
 from sanicbase.i18n import languages, negotiate, translation
 from tests.cli.conftest import Folder
 from tests.cli.terminal import ENTER, Terminal
@@ -39,8 +39,8 @@ ENGLISH = re.compile(r"[a-z]{3,}")
 
 def left(output: str, *known: str) -> list[str]:
     """The English in an output, but for what it quotes."""
-    for each in sorted(known, key=len, reverse=True):
-        output = output.replace(each, "")
+    for text in sorted(known, key=len, reverse=True):
+        output = output.replace(text, "")
     return ENGLISH.findall(output)
 
 
@@ -60,7 +60,9 @@ def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[
 def words_of(command: click.Command) -> set[str]:
     """What is no prose in a command's help: the names of its options, their choices and defaults."""
     names = [name for param in command.params for name in (param.name, str(param.default), *param.opts)]
-    choices = [each for param in command.params if isinstance(param.type, click.Choice) for each in param.type.choices]
+    choices = [
+        choice for param in command.params if isinstance(param.type, click.Choice) for choice in param.type.choices
+    ]
     listed = command.list_commands(click.Context(command)) if isinstance(command, click.Group) else []
     return set(ENGLISH.findall(" ".join(map(str, [*names, *choices, *listed, "sanicGuider --help"]))))
 
@@ -76,9 +78,9 @@ def further_terminal(further_language: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_help_of_every_command_is_in_it(further_terminal: str) -> None:
-    found = dict(commands(main))
-    assert len(found) > 20
-    for words, command in found.items():
+    all_commands = dict(commands(main))
+    assert len(all_commands) > 20
+    for words, command in all_commands.items():
         shown = CliRunner().invoke(main, [*words, "--help"], prog_name="sanicGuider")
         assert shown.exit_code == 0
         assert set(ENGLISH.findall(shown.output)) <= words_of(command) | set(ENGLISH.findall(" ".join(words))), words
@@ -91,7 +93,7 @@ def test_messages_of_errors_are_in_it(further_language: str) -> None:
         assert code.message.text(further_language) == widened(code.en)
         assert code.message.text("zh") == code.zh
     assert negotiate("eo-XX, en;q=0.9", "zh") == further_language
-    row = listed([StatusError.NOT_FOUND])[0]
+    row = code_list([StatusError.NOT_FOUND])[0]
     assert {row["en"], row["zh"], row[further_language]} == {
         "The resource was not found.",
         "资源不存在。",
@@ -110,7 +112,7 @@ class BidsAPI(APIView, public=True):
         """Nobody's bid fits."""
 
 
-async def test_what_clients_are_told_is_in_it(serve_as: ServeAs, further_language: str) -> None:
+async def test_messages_to_clients_are_in_it(serve_as: ServeAs, further_language: str) -> None:
     blueprint = failing()
     BidsAPI.attach(blueprint, "/bids")
     messages = {"missing": ErrorMessage("Field required", "缺。")}
@@ -163,8 +165,8 @@ def test_settings_are_in_it(further_language: str) -> None:
         XiTestConfig(LANGUAGE="fr")
 
 
-async def test_the_documentation_page_is_in_it(serve_as: ServeAs, tmp_path: Path, further_language: str) -> None:
-    async with serve_as(inn(), DOCS=False) as client, browser(tmp_path, locale="eo") as watched:
+async def test_the_documentation_page_is_in_it(serve_as: ServeAs, further_language: str) -> None:
+    async with serve_as(inn(), DOCS=False) as client, browser(locale="eo") as watched:
         page = watched.page
         await page.goto(f"{client.base_url}/docs")
         await page.locator("main .operation").first.wait_for()

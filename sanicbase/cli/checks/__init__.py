@@ -1,1 +1,1 @@
-"""Looking a service over: each check yields findings, which are values."""
+"""The checks of `sanicGuider doctor`; each yields findings."""

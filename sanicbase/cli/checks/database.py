@@ -1,4 +1,4 @@
-"""Whether the databases can do what the service asks of them."""
+"""Checks the databases: versions, privileges, settings, limits and clocks."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ SELECT @@character_set_database AS charset, @@session.time_zone AS zone, UNIX_TI
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of itself."""
+    """What a server reports about itself."""
 
     charset: str
     zone: str
     drift: float
-    """Seconds that its clock is ahead of ours."""
+    """The seconds by which its clock is ahead of this machine's."""
     connections: int
     pool: int
-    """Connections that each process may open."""
+    """The maximum number of connections of each process."""
     missing: tuple[str, ...]
-    """What the account may not do, and migrations need."""
+    """The privileges that migrations need and the account does not have."""
 
 
 async def check_databases(
     config: Config, processes: int, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Finding]:
-    """Reach each database as the service does, and ask it.
+    """Connect to each database as the service does, and check it.
 
-    An embedded one that is not there yet is as it should be: the first start makes the file and its tables.
+    A missing embedded database is no problem: the first start creates the file and its tables.
     """
     tortoise = config.tortoise()
     apps = tortoise["apps"]
@@ -87,8 +87,8 @@ async def check_databases(
 
 
 def _in_memory(config: Config, names: Set[str]) -> Config:
-    """The same settings with these databases in memory, so that no file is made by looking."""
-    named = {name: MEMORY if name in names else there for name, there in config.DB_CONNECTIONS.items()}
+    """The same settings with these databases in memory, so that the check creates no file."""
+    named = {name: MEMORY if name in names else url for name, url in config.DB_CONNECTIONS.items()}
     default = MEMORY if "default" in names and "default" not in named else config.DB_URL
     return config.model_copy(update={"DB_URL": default, "DB_CONNECTIONS": named})
 
@@ -130,7 +130,7 @@ async def _check_migrations(config: Config, labels: Set[str], pending: Sequence[
 
 
 def evaluate(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
-    """What is wrong with a server that says this of itself."""
+    """The findings about a server from its facts."""
     if facts.charset.lower() not in ("utf8", "utf8mb4") or facts.charset == "utf8":
         yield Finding(
             "database.charset",
@@ -143,7 +143,7 @@ def evaluate(name: str, facts: Facts, config: Config, processes: int) -> Iterato
             "database.zone",
             "error",
             _("The time zone of sessions with {name} is {zone}.", name=name, zone=facts.zone),
-            _("Remove the setting of the time zone."),
+            _("Remove the time zone setting."),
         )
     if facts.missing:
         listed = ", ".join(facts.missing)
@@ -158,15 +158,15 @@ def evaluate(name: str, facts: Facts, config: Config, processes: int) -> Iterato
 
 
 def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
-    wanted = facts.pool * processes
-    if wanted > facts.connections:
+    needed_connections = facts.pool * processes
+    if needed_connections > facts.connections:
         yield Finding(
             "database.connections",
             "warning",
             _(
                 "{processes} processes may open {wanted} connections to {name}, which allows {connections}.",
                 processes=processes,
-                wanted=wanted,
+                wanted=needed_connections,
                 name=name,
                 connections=facts.connections,
             ),
@@ -184,7 +184,7 @@ def _unreadable(error: DatabaseError) -> Finding:
 
 
 async def _facts(client: BaseDBAsyncClient, now: Callable[[], float]) -> Facts | None:
-    """What the server says; None for SQLite, which is a file."""
+    """The facts of a server; None for SQLite, which is a file."""
     if client.capabilities.dialect == "sqlite":
         return None
     postgres = client.capabilities.dialect == "postgres"
@@ -206,8 +206,8 @@ async def _grants(client: BaseDBAsyncClient) -> list[str]:
 
 
 def missing_privileges(database: str, grants: Iterable[str]) -> tuple[str, ...]:
-    """What the grants do not allow and a service with its migrations needs; nothing where one is of a role, of which
-    they do not tell what it may."""
+    """The privileges that migrations need and the grants do not include; none if a role is granted, whose privileges
+    are unknown."""
     granted: set[str] = set()
     for line in grants:
         if ROLE.match(line):
@@ -219,7 +219,7 @@ def missing_privileges(database: str, grants: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_like(database: str, pattern: str) -> bool:
-    """Whether the name fits a grant's, in which % and _ stand for letters, and a backslash before them for none."""
+    """Whether the pattern of a grant matches the name: % and _ are wildcards unless a backslash precedes them."""
     return pattern == "*" or re.fullmatch(LETTER.sub(_translated, pattern), database) is not None
 
 

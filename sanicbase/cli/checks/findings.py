@@ -1,7 +1,8 @@
-"""A finding: what is wrong, how bad that is, and what to do."""
+"""A finding: the problem, its severity and its remedy."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -13,12 +14,13 @@ __all__ = ["Finding", "Severity", "clock_findings", "findings_of_error", "measur
 Severity = Literal["error", "warning"]
 T = TypeVar("T")
 
+SENTENCE_END = re.compile(r"(?<=\.) |(?<=。)(?=.)")
 DRIFT = 1.0  # seconds that two clocks may differ
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. An `error` keeps the service from working, a `warning` will do so some day."""
+    """A problem. An `error` prevents the service from working; a `warning` may do so later."""
 
     code: str
     severity: Severity
@@ -27,20 +29,19 @@ class Finding:
 
 
 def findings_of_error(code: str, error: BaseException, severity: Severity = "error") -> Iterator[Finding]:
-    """Errors of sanicbase as findings: the last sentence of each line is its remedy."""
+    """Findings from errors of sanicbase: the last sentence of each line is its remedy."""
     for line in str(error).splitlines():
-        cause, separator, remedy = line.rpartition(". ")
-        yield Finding(code, severity, f"{cause}." if separator else line, remedy if separator else line)
+        *causes, remedy = SENTENCE_END.split(line)
+        yield Finding(code, severity, line.removesuffix(remedy).rstrip() if causes else line, remedy)
 
 
 async def measure_drift(ask: Awaitable[T], clock_of: Callable[[T], float], now: Callable[[], float]) -> tuple[T, float]:
-    """An answer, and the seconds that the clock in it is ahead of ours, as far as the way there and back does not
-    explain them."""
+    """An answer, and the seconds by which its clock is ahead of ours, beyond what the round trip explains."""
     before = now()
     answer = await ask
     after = now()
-    there = clock_of(answer)
-    return answer, there - min(max(there, before), after)
+    server_time = clock_of(answer)
+    return answer, server_time - min(max(server_time, before), after)
 
 
 def clock_findings(name: str, drift: float) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What a service needs of its machine: Python, packages, ports, a folder for its logs."""
+"""Checks the machine of a service: Python, packages, ports, and the folder of its logs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from sanicbase.server.port_owner import is_owned_by
 
 __all__ = ["check_descriptors", "check_logs", "check_packages", "check_ports", "check_python"]
 
-MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 14)  # docs/en/versions.md says which of them are tested
+MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 14)  # docs/en/versions.md lists the tested ones
 
 
 def check_python(running: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
-    """Whether this Python is one that sanicbase is expected to work with."""
-    shown, oldest, newest = (".".join(map(str, version)) for version in (running, MIN_PYTHON, MAX_PYTHON))
+    """Check that sanicbase supports this Python."""
+    running_version, oldest, newest = (".".join(map(str, version)) for version in (running, MIN_PYTHON, MAX_PYTHON))
     remedy = _("Use Python {oldest} to {newest}.", oldest=oldest, newest=newest)
     if running < MIN_PYTHON:
-        refusal = _("Python {version} is not supported.", version=shown)
+        refusal = _("Python {version} is not supported.", version=running_version)
         yield Finding("python.version", "error", refusal, remedy)
     elif running > MAX_PYTHON:
-        warning = _("Python {version} is newer than this release of sanicbase, and untested.", version=shown)
+        warning = _("Python {version} is newer than this release of sanicbase, and untested.", version=running_version)
         yield Finding("python.version", "warning", warning, remedy)
 
 
 def check_descriptors(config: Config) -> Iterator[Finding]:
-    """Whether a process that is started here may open what the service needs."""
+    """Check that a process started here may open enough files."""
     limit, needed = descriptor_limit(), required_descriptors(config.WORKERS)
     if limit is not None and limit < needed:
         yield Finding(
@@ -49,13 +49,13 @@ def check_descriptors(config: Config) -> Iterator[Finding]:
                 limit=limit,
                 needed=needed,
             ),
-            _("Raise it: ulimit -n 4096 in the shell, or LimitNOFILE=4096 in the unit of systemd."),
+            _("Raise it: ulimit -n 4096 in the shell, or LimitNOFILE=4096 in the systemd unit."),
         )
 
 
-def check_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
-    """Whether what sanicbase needs is installed, in a version that fits."""
-    for text in (requires("sanicbase") or []) if wanted is None else wanted:
+def check_packages(requirements: Iterable[str] | None = None) -> Iterator[Finding]:
+    """Check that the dependencies of sanicbase are installed in supported versions."""
+    for text in (requires("sanicbase") or []) if requirements is None else requirements:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -64,14 +64,14 @@ def check_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
         except PackageNotFoundError:
             installed = ""
         if not installed or not requirement.specifier.contains(installed, prereleases=True):
-            shown = installed or _("missing")
+            installed_version = installed or _("missing")
             yield Finding(
                 "package.version",
                 "error",
                 _(
                     "{package} is {version}, but {specifier} is required.",
                     package=requirement.name,
-                    version=shown,
+                    version=installed_version,
                     specifier=requirement.specifier,
                 ),
                 f'pip install "{requirement.name}{requirement.specifier}"',
@@ -79,7 +79,7 @@ def check_packages(wanted: Iterable[str] | None = None) -> Iterator[Finding]:
 
 
 def check_ports(config: Config, service: Service, project: Project) -> Iterator[Finding]:
-    """Whether the ports are free, or the service's own, and no other service of the project has them."""
+    """Check that the ports are free or used by the service, and not assigned to another service of the project."""
     kinds: list[AppKind] = [kind for kind in service.kinds if kind != "srv"]
     for kind in kinds:
         address = bind_address(config, kind)
@@ -99,30 +99,34 @@ def check_ports(config: Config, service: Service, project: Project) -> Iterator[
 
 
 def check_logs(config: Config) -> Iterator[Finding]:
-    """Whether the service can write its logs, and nobody else can have them elsewhere."""
+    """Check that the service can write its logs, and that no other account can redirect them."""
     folder = config.log_dir
     fault = ownership_problem(folder.lstat()) if folder.is_symlink() or folder.exists() else None
-    if fault and (folder.is_symlink() or os.geteuid() != 0):  # root looks a service of another account over
+    if fault and (folder.is_symlink() or os.geteuid() != 0):  # root checks a service that another account runs
         yield Finding(
             "logs.foreign",
             "error",
             _("The log folder {folder} {fault}: the service refuses it.", folder=folder, fault=fault),
-            _("Correct that as the account of the service, or set {prefix}LOG_DIR.", prefix=config.env_prefix()),
+            _("Fix this with the account of the service, or set {prefix}LOG_DIR.", prefix=config.env_prefix()),
         )
         return
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    existing_folder = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing_folder.is_dir() or not os.access(existing_folder, os.W_OK | os.X_OK):
         yield Finding(
             "logs.unwritable",
             "error",
             _("The log folder {folder} is not writable.", folder=folder),
-            _("Let this account write to {folder}, or set {prefix}LOG_DIR.", folder=there, prefix=config.env_prefix()),
+            _(
+                "Let this account write to {folder}, or set {prefix}LOG_DIR.",
+                folder=existing_folder,
+                prefix=config.env_prefix(),
+            ),
         )
 
 
 def _ports(service: Service, project: Project) -> set[int]:
-    """The ports of another service, as its settings here have them: nothing of it is imported."""
-    given = dotenv(project.folder) | os.environ
+    """The ports of another service from the environment and its files, without importing it."""
+    environment = dotenv(project.folder) | os.environ
     names = {kind: f"{service.name.upper()}_{kind.upper()}_PORT" for kind in service.ports}
-    ports = {given.get(names[kind]) or str(port) for kind, port in service.ports.items()}
+    ports = {environment.get(names[kind]) or str(port) for kind, port in service.ports.items()}
     return {int(port) for port in ports if port.isdigit()}

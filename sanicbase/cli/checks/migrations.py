@@ -1,4 +1,4 @@
-"""What may go wrong when the migrations are made and applied that the databases lack: told before the command."""
+"""Reports problems of pending and unwritten migrations, before the command that creates or applies them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sanicbase.migrations.versions import dialect_mismatch, expected_migrations
 __all__ = ["check_migrations"]
 
 REPORTED_ELSEWHERE = ("models.", "dialect.")
-"""What `model_changes` and `database_problems` report."""
-SHOWN = 200  # characters of the statements that a migration would have
+"""Findings that `model_changes` and `database_problems` report."""
+SHOWN = 200  # characters of the statements that are shown
 
 
 async def check_migrations(
     config: Config, labels: Container[str], pending: Sequence[Finding]
 ) -> AsyncIterator[Finding]:
-    """The dangers of what is pending and of what is not written yet, and then what to run; the databases are open for
-    migrations. `pending` says what to do about migrations that are not applied."""
+    """The problems of pending and unwritten migrations, and then the command to run. The databases must be open for
+    migrations. `pending` contains the findings about migrations that are not applied."""
     errors = await _errors(config, labels)
     for migration_findings in errors.values():
         for error in migration_findings:
@@ -49,7 +49,7 @@ async def check_migrations(
 
 
 async def _errors(config: Config, labels: Container[str]) -> dict[str, list[MigrationFinding]]:
-    """The errors that `migrate check` finds, by the label; of changes of the models as such others tell."""
+    """The errors that `migrate check` finds, by label, without those about changed models."""
     findings: dict[str, list[MigrationFinding]] = {}
     for label in labels_of(config):
         name = label.name
@@ -68,14 +68,18 @@ def _finding(finding: MigrationFinding) -> Finding:
 
 
 def _model_changes(label: str, changes: ModelChanges, aerich: str, *, first: bool) -> Finding:
-    """`first` says that the change has dangers of its own, which were told."""
+    """`first` says that findings about the change precede this one."""
     upgrade = f"{aerich.rpartition(' && ')[2]} upgrade"
-    shown = textwrap.shorten("; ".join(changes.statements), SHOWN, placeholder=" …")
+    statements = textwrap.shorten("; ".join(changes.statements), SHOWN, placeholder=" …")
     run = f"{aerich} migrate && {upgrade}"
     return Finding(
         "migrations.unwritten",
         "error",
-        _("The models of {label} have changed since the last migration: {statements}", label=label, statements=shown),
+        _(
+            "The models of {label} have changed since the last migration: {statements}",
+            label=label,
+            statements=statements,
+        ),
         _("Resolve the findings above, then run: {command}", command=run)
         if first
         else _("Run: {command}", command=run),

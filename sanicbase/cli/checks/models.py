@@ -1,4 +1,4 @@
-"""Whether the modules of a service can be imported, and its models set up."""
+"""Checks that the modules of a service can be imported, and that its models are valid."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["check_models", "import_failure"]
 
 
 async def check_models(config: Config) -> AsyncIterator[Finding]:
-    """Have Tortoise know the models, and import the cache models; nothing is connected to."""
+    """Initialize the models in Tortoise and import the cache models, without connecting."""
     try:
         async with models_initialized(config):
             import_cache_models(config)
     except SanicBaseError as exc:
         for finding in findings_of_error("models.broken", exc):
             yield finding
-    except Exception as exc:  # whatever a module of the author's own raises
+    except Exception as exc:  # a module of the service can raise anything
         yield import_failure(config.SERVER_NAME, exc)
 
 
 def import_failure(module: str, error: Exception) -> Finding:
-    """A module cannot be imported."""
+    """The finding about a module that cannot be imported."""
     kind = type(error).__name__
     return Finding(
         "models.broken",
         "error",
         _("{module} cannot be imported: {kind}: {error}.", module=module, kind=kind, error=error),
-        _("Correct it: python -c 'import {module}' shows where.", module=module),
+        _("Fix it: python -c 'import {module}' shows where.", module=module),
     )

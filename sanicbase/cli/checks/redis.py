@@ -1,4 +1,4 @@
-"""Whether Redis keeps what the service keeps there."""
+"""Checks that Redis keeps the data that the service stores there."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from sanicbase.rc.handshake import MIN_VERSION
 
 __all__ = ["Facts", "Usage", "check_redis", "evaluate"]
 
-POOLS = 2  # of each process: one for commands that wait, one for all others
+POOLS = 2  # of each process: one for blocking commands, one for all others
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the service keeps in one Redis."""
+    """The data that the service stores in one Redis."""
 
     timers: bool = False
     caches: bool = False
     stores: bool = False
-    """Whether there are cache models without a source, of which Redis has the only copy."""
+    """Whether there are cache models without a source, whose only copy is in Redis."""
     has_ttl: bool = False
-    """Whether those, or some of them, have a time to live."""
+    """Whether some or all of them have a time to live."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a server says of itself; None is what it does not say, as those of some providers."""
+    """What a server reports about itself; None for what it does not report, as some hosted servers."""
 
     version: str | None
     policy: str | None
@@ -45,15 +45,15 @@ class Facts:
     persistent: bool | None
     clients: int | None
     drift: float
-    """Seconds that its clock is ahead of ours."""
+    """The seconds by which its clock is ahead of this machine's."""
 
 
 async def check_redis(
     config: Config, uses: Mapping[str, Usage], processes: int, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Finding]:
-    """Reach each server of the configuration, and ask it; the embedded one is as it should be.
+    """Connect to each configured server except the embedded one, and check it.
 
-    `uses` are by the names of the servers.
+    `uses` has the names of the servers as keys.
     """
     named = [name for name, url in config.redis_urls(EMBEDDED).items() if url != EMBEDDED]
     clients = RedisClients(config, "redis://127.0.0.1:1")
@@ -83,7 +83,7 @@ def _unknown(name: str, error: Exception) -> Finding:
 
 
 def evaluate(name: str, facts: Facts, config: Config, uses: Usage, processes: int) -> Iterator[Finding]:
-    """What is wrong with a server that says this of itself, for what it is used for."""
+    """The findings about a server from its facts and its use."""
     if facts.version and int(facts.version.partition(".")[0]) < MIN_VERSION:
         yield Finding(
             "redis.version",
@@ -122,22 +122,22 @@ def evaluate(name: str, facts: Facts, config: Config, uses: Usage, processes: in
 
 
 def _evicts(policy: str, uses: Usage) -> bool:
-    """Whether that policy evicts what is nowhere else. A timer's keys have a time to live."""
+    """Whether that policy evicts keys without another copy. Keys of timers have a time to live."""
     return (policy.startswith("allkeys") and (uses.timers or uses.stores)) or (
         policy.startswith("volatile") and (uses.timers or uses.has_ttl)
     )
 
 
 def _connections(name: str, facts: Facts, config: Config, processes: int) -> Iterator[Finding]:
-    wanted = POOLS * config.REDIS_POOL_SIZE * processes
-    if facts.clients and wanted > facts.clients:
+    needed_connections = POOLS * config.REDIS_POOL_SIZE * processes
+    if facts.clients and needed_connections > facts.clients:
         yield Finding(
             "redis.connections",
             "warning",
             _(
                 "{processes} processes may open {wanted} connections to {name}, which allows {clients}.",
                 processes=processes,
-                wanted=wanted,
+                wanted=needed_connections,
                 name=name,
                 clients=facts.clients,
             ),
@@ -146,7 +146,7 @@ def _connections(name: str, facts: Facts, config: Config, processes: int) -> Ite
 
 
 async def _servers(name: str, now: Callable[[], float]) -> list[tuple[str, Facts]]:
-    """What each server of that name says of itself: one, or the primaries of a Cluster."""
+    """The facts of each server of that name: one, or the primaries of a Cluster."""
     client = any_client(name)
     if not isinstance(client, RedisCluster):
         return [(name, await _facts(client, now))]
@@ -169,7 +169,7 @@ async def _facts(client: Redis | RedisCluster, now: Callable[[], float], **targe
 
 
 async def _is_persistent(client: Redis | RedisCluster, info: Mapping[str, Any], **target: Any) -> bool | None:
-    """Whether it keeps its data on a disk; None where it does not tell when it saves."""
+    """Whether it saves its data to disk; None when it does not report that."""
     if info.get("aof_enabled"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What can be wrong with the settings although each of them is valid."""
+"""Checks settings that are valid one by one, but not together or not for this use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["check_settings"]
 
 
 def check_settings(config: Config, kinds: Collection[Kind], *, caches: bool) -> Iterator[Finding]:
-    """Names that nobody reads, secrets that can be guessed, values that are at odds for a service of these kinds.
+    """The unknown names, weak secrets, and contradictions between values for a service of these kinds.
 
     `caches` says whether it has cache models.
     """
@@ -43,21 +43,21 @@ def _weak(name: str, weakness: Weakness) -> Finding:
     reason = {
         "empty": _("is empty"),
         "short": _("has fewer than 16 characters"),
-        "predictable": _("is made of common words, sequences or repetitions"),
+        "predictable": _("consists of common words, sequences or repetitions"),
     }[weakness]
     return Finding(
         "setting.weak",
         "warning",
-        _("{name} {reason}. A service in prod does not start with it.", name=name, reason=reason),
+        _("{name} {reason}. In prod, the service refuses to start.", name=name, reason=reason),
         f"{make}{optional if weakness == 'empty' else ''}",
     )
 
 
 def _cache_closed_ttl(config: Config, prefix: str) -> Iterator[Finding]:
-    if (least := min_closed_ttl(config)) > config.CACHE_CLOSED_TTL:
+    if (min_ttl := min_closed_ttl(config)) > config.CACHE_CLOSED_TTL:
         yield _contradiction(
             _("{prefix}CACHE_CLOSED_TTL is shorter than a statement may take.", prefix=prefix),
-            f"{prefix}CACHE_CLOSED_TTL={least:g}",
+            f"{prefix}CACHE_CLOSED_TTL={min_ttl:g}",
         )
 
 
@@ -66,6 +66,14 @@ def _contradictions(config: Config, kinds: Collection[Kind], prefix: str) -> Ite
         yield _contradiction(
             _("{prefix}HTTP_PORT and {prefix}WS_PORT are the same port.", prefix=prefix),
             f"{prefix}WS_PORT",
+        )
+    if config.ENV == "prod" and not config.ALLOWED_HOSTS and {"http", "ws"} & set(kinds):
+        remedy = f"{prefix}ALLOWED_HOSTS=shop.example.com"
+        yield Finding(
+            "setting.hosts",
+            "warning",
+            _("{prefix}ALLOWED_HOSTS is empty, so the service answers to any host name.", prefix=prefix),
+            _("Set {remedy}", remedy=remedy),
         )
     if config.WORKERS > 1 and embedded_name(config.databases()["default"]) is not None and config.ENV == "prod":
         yield _contradiction(

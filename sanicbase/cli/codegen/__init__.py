@@ -1,1 +1,1 @@
-"""Adding pieces to a service that is there: which lines go where, and nobody's own lines touched."""
+"""Adds components to an existing service without changing the author's lines."""

@@ -1,4 +1,4 @@
-"""What a model's columns are, read from its class: enough to write a schema beside it."""
+"""Reads the columns of a model from its class, to generate schemas for it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ TYPES = {
     "JSONField": ("Any", "{}"),
 }
 SECRET = re.compile("password|passwd|secret|token|digest|hash|salt")
-"""Parts of the names of columns that are not for everybody."""
+"""Parts of column names that schemas omit from responses."""
 
 IMPORTS = {"Decimal": "decimal", "UUID": "uuid", "Any": "typing"}
 IMPORTS |= dict.fromkeys(("date", "datetime", "time", "timedelta"), "datetime")
 GENERATED = ("SmallIntField", "IntField", "BigIntField", "UUIDField")
-"""The columns that need no value when they are the primary key."""
+"""Fields that generate the primary key."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as a schema has it. `sample` is a value for a test, empty where none is known."""
+    """A column in a schema. `sample` is a value for a test; empty if none is known."""
 
     name: str
     type: str
@@ -52,17 +52,17 @@ class Column:
     unique: bool
     null: bool
     filled: bool
-    """Whether it may be left out when a row is made."""
+    """Whether an INSERT can omit it."""
     automatic: bool
-    """Whether nobody but the database, or the model, writes it."""
+    """Whether only the database or the model writes it."""
     default: str = ""
-    """What it is when it is left out, where the class says so in a plain value."""
+    """Its default as code, if it is a constant in the class."""
     wide: bool = False
-    """Whether it is an integer of 64 bits, which JavaScript cannot read as a number."""
+    """Whether it is a 64-bit integer, which JavaScript cannot represent as a number."""
 
     @property
     def omitted(self) -> str:
-        """How a schema says what it is when it is left out; empty when it may not be."""
+        """The default in a schema; empty for a required field."""
         if self.default and not self.null:
             return f" = {self.default}"
         return " | None = None" if self.filled else ""
@@ -70,15 +70,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Columns:
-    """A model's class: its module, its columns, and whether it has any that are not understood here."""
+    """The class of a model: its module, its columns, and whether it has unsupported ones."""
 
     module: str
     model: str
     columns: tuple[Column, ...]
     relations: bool
     declares_key: bool
-    strange: tuple[str, ...]
-    """Columns whose types are not known here, and that a row cannot be made without."""
+    unsupported: tuple[str, ...]
+    """Required columns whose types are unknown here."""
 
     @property
     def key(self) -> Column:
@@ -87,39 +87,39 @@ class Columns:
 
     @property
     def key_attribute(self) -> str:
-        """How code reads the key of a row: a key that the class does not declare is known as `pk` only."""
+        """The attribute for the key of a row: `pk` for a key that the class does not declare."""
         return self.key.name if self.declares_key else "pk"
 
     @property
     def written(self) -> list[Column]:
-        """What a client writes."""
+        """The columns that a client can set."""
         return [column for column in self.columns if not column.automatic]
 
     @property
     def changed(self) -> list[Column]:
-        """What a client may change later."""
+        """The columns that a client can change later."""
         return [column for column in self.written if not column.primary]
 
     @property
-    def shown(self) -> list[Column]:
-        """What every reader may see."""
+    def readable(self) -> list[Column]:
+        """The columns that every client can read."""
         return [column for column in self.columns if not SECRET.search(column.name)]
 
     @property
     def needed(self) -> list[Column]:
-        """What a row cannot be made without."""
+        """The columns that a new row requires."""
         return [column for column in self.written if not column.filled]
 
     @property
     def can_be_created(self) -> bool:
-        """Whether a test knows a value for each column that a row needs."""
-        return not self.relations and not self.strange and all(column.sample for column in self.needed)
+        """Whether a test has a value for each required column."""
+        return not self.relations and not self.unsupported and all(column.sample for column in self.needed)
 
 
 def columns_of(project: Project, service: str, model: str) -> Columns | None:
-    """The columns of the service's model of that name, capitals aside; None when there is none.
+    """The columns of the service's model with that name, case-insensitively; None when there is none.
 
-    Raises ValueError for a column whose name no schema can have.
+    Raises ValueError for a column whose name is not valid in a schema.
     """
     classes = {
         cls.name: (module, cls)
@@ -137,26 +137,26 @@ def columns_of(project: Project, service: str, model: str) -> Columns | None:
 
 
 def _modules(project: Project, folder: str) -> Iterator[tuple[str, ast.Module]]:
-    """The model files, by their modules' names, those that are planned as well."""
-    there = [f"{folder}{file.name}" for file in (project.folder / folder).glob("*.py")]
-    for path in sorted({*there, *(path for path in project.planned if path.startswith(folder))}):
+    """The model files by module name, including planned ones."""
+    existing = [f"{folder}{file.name}" for file in (project.folder / folder).glob("*.py")]
+    for path in sorted({*existing, *(path for path in project.planned if path.startswith(folder))}):
         planned = project.planned.get(path)
         tree = parse_file(project.folder / path) if planned is None else ast.parse(planned)
         yield path.removesuffix(".py").replace("/", "."), tree
 
 
-def imports_of(columns: Sequence[Column], *more: str) -> list[str]:
-    """The imports that the types need: `from datetime import datetime`; `more` is of `typing`."""
-    wanted: dict[str, set[str]] = {"typing": set(more)}
+def imports_of(columns: Sequence[Column], *from_typing: str) -> list[str]:
+    """The imports that the types need (`from datetime import datetime`), and these names of `typing`."""
+    imports: dict[str, set[str]] = {"typing": set(from_typing)}
     lines = []
     for column in columns:
         plain = column.type.removesuffix("_type")
         if module := IMPORTS.get(plain):
             if plain == column.type:
-                wanted.setdefault(module, set()).add(plain)
+                imports.setdefault(module, set()).add(plain)
             else:
                 lines.append(f"from {module} import {plain} as {column.type}")
-    lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in wanted.items() if names]
+    lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in imports.items() if names]
     return sorted(set(lines))
 
 
@@ -165,8 +165,8 @@ def _check_names(columns: Columns) -> None:
         if hasattr(BaseModel, column.name):
             raise ValueError(
                 _(
-                    "{model} has a column {column!r}, which is a method of pydantic's models. Rename the column, or "
-                    "write the schema by hand.",
+                    "{model} has a column {column!r}, which is the name of a method of pydantic's models. "
+                    "Rename the column, or write the schema by hand.",
                     model=columns.model,
                     column=column.name,
                 )
@@ -177,7 +177,7 @@ def _columns(module: str, cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]
     body = list(_body(cls, classes))
     columns = [column for statement in body if (column := _column(statement))]
     keys = {f"{name}_id" for name, field in _fields(body) if _is_primary(field)}
-    columns = [replace(each, primary=True) if each.name in keys else each for each in columns]
+    columns = [replace(column, primary=True) if column.name in keys else column for column in columns]
     declares_key = any(column.primary for column in columns)
     if not declares_key:
         columns.insert(0, Column("id", "int", "", None, True, False, False, True, True))
@@ -185,16 +185,20 @@ def _columns(module: str, cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]
         columns += [
             Column(name, "datetime", "", None, False, False, False, True, True) for name in ("created_at", "updated_at")
         ]
-    relations = any("ForeignKey" in ast.unparse(each) or "OneToOne" in ast.unparse(each) for _, each in _fields(body))
+    relations = any(
+        "ForeignKey" in ast.unparse(field) or "OneToOne" in ast.unparse(field) for _, field in _fields(body)
+    )
     known = {column.name for column in columns}
-    strange = [name for name, field in _fields(body) if not {name, f"{name}_id"} & known and not _is_filled(field)]
-    # In a class that has a field `date`, the word is no type any more.
-    told = [replace(each, type=f"{each.type}_type") if each.type in known else each for each in columns]
-    return Columns(module, cls.name, tuple(told), relations, declares_key, tuple(strange))
+    unsupported = [name for name, field in _fields(body) if not {name, f"{name}_id"} & known and not _is_filled(field)]
+    # In a class with a field `date`, the name does not mean the type any more.
+    typed_columns = [
+        replace(column, type=f"{column.type}_type") if column.type in known else column for column in columns
+    ]
+    return Columns(module, cls.name, tuple(typed_columns), relations, declares_key, tuple(unsupported))
 
 
 def _body(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> Iterator[ast.stmt]:
-    """What stands in the class, and before it in those of its bases that are the service's own."""
+    """The statements of the class, after those of its base classes in the service."""
     for base in cls.bases:
         if isinstance(base, ast.Name) and base.id in classes and base.id != cls.name:
             yield from _body(classes[base.id], classes)
@@ -207,7 +211,7 @@ def _bases(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> set[str]:
 
 
 def _fields(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.Call]]:
-    """The names to which a call of something that ends in `Field` is assigned, many-to-many relations aside."""
+    """The names to which a `…Field(…)` call is assigned, without many-to-many relations."""
     for statement in body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         value = getattr(statement, "value", None)
@@ -221,18 +225,18 @@ def _kind(field: ast.Call) -> str:
     return field.func.attr if isinstance(field.func, ast.Attribute) else getattr(field.func, "id", "")
 
 
-def _given(field: ast.Call) -> dict[str | None, ast.expr]:
+def _keywords(field: ast.Call) -> dict[str | None, ast.expr]:
     return {argument.arg: argument.value for argument in field.keywords}
 
 
 def _is_filled(field: ast.Call) -> bool:
-    given = _given(field)
-    automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
-    return automatic or _is_true(given.get("null")) or "default" in given or "db_default" in given
+    keywords = _keywords(field)
+    automatic = _is_true(keywords.get("auto_now")) or _is_true(keywords.get("auto_now_add"))
+    return automatic or _is_true(keywords.get("null")) or "default" in keywords or "db_default" in keywords
 
 
 def _column(statement: ast.stmt) -> Column | None:
-    if isinstance(statement, ast.AnnAssign) and statement.value is None:  # author_id: int, the key behind a relation
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:  # author_id: int, the key of a relation
         name = getattr(statement.target, "id", "")
         kind, _, null = ast.unparse(statement.annotation).partition(" | ")
         is_key = name.endswith("_id") and kind in ("int", "str", "UUID") and null in ("", "None")
@@ -245,12 +249,12 @@ def _column(statement: ast.stmt) -> Column | None:
 
 
 def _field(name: str, field: ast.Call) -> Column:
-    kind, given = _kind(field), _given(field)
-    length = given.get("max_length")
+    kind, keywords = _kind(field), _keywords(field)
+    length = keywords.get("max_length")
     primary = _is_primary(field)
-    automatic = _is_true(given.get("auto_now")) or _is_true(given.get("auto_now_add"))
-    is_generated = kind in GENERATED and not _is_false(given.get("generated"))
-    automatic = automatic or (primary and (is_generated or "default" in given))
+    automatic = _is_true(keywords.get("auto_now")) or _is_true(keywords.get("auto_now_add"))
+    is_generated = kind in GENERATED and not _is_false(keywords.get("generated"))
+    automatic = automatic or (primary and (is_generated or "default" in keywords))
     python, sample = TYPES[kind]
     letters = length.value if isinstance(length, ast.Constant) and isinstance(length.value, int) else None
     return Column(
@@ -259,22 +263,22 @@ def _field(name: str, field: ast.Call) -> Column:
         sample=f'{sample[: letters + 1]}"' if letters and python == "str" and letters < len("first") else sample,
         length=letters,
         primary=primary,
-        unique=_is_true(given.get("unique")),
-        null=_is_true(given.get("null")),
+        unique=_is_true(keywords.get("unique")),
+        null=_is_true(keywords.get("null")),
         filled=automatic or _is_filled(field),
         automatic=automatic,
-        default=_literal(given.get("default"), python),
+        default=_literal(keywords.get("default"), python),
         wide=kind == "BigIntField",
     )
 
 
 def _is_primary(field: ast.Call) -> bool:
-    given = _given(field)
-    return _is_true(given.get("primary_key")) or _is_true(given.get("pk"))
+    keywords = _keywords(field)
+    return _is_true(keywords.get("primary_key")) or _is_true(keywords.get("pk"))
 
 
 def _literal(value: ast.expr | None, python: str) -> str:
-    """A plain value of that type as code has it; empty for any other."""
+    """The code of a constant of that type; empty for any other expression."""
     if not isinstance(value, ast.Constant) or type(value.value).__name__ != python:
         return ""
     return json.dumps(value.value, ensure_ascii=False) if python == "str" else repr(value.value)

@@ -1,4 +1,4 @@
-"""The plan of each piece: its files, its test, and the lines that lead to it."""
+"""Plans each kind of component: its files, its test, and the lines that connect it."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ __all__ = ["GENERATORS", "Texts", "model_texts", "plan_component", "sampled_colu
 Texts = dict[str, str]
 
 KEYS = {"int": "int", "UUID": "uuid", "str": "str"}
-"""Sanic's name for the type of a primary key in a path."""
+"""Sanic's type of the primary key in a path."""
 
 
 FIXTURES: dict[Literal["http", "ws"], tuple[str, ...]] = {
     "http": ("http_client", "user_client"),
     "ws": ("token", "ws_url"),
 }
-"""What tests reach the service by."""
+"""The fixtures of tests."""
 OF_USERS = ("user_client", "token")
-"""Those of a service that has users."""
+"""The fixtures of a service with users."""
 
 
 def plan_component(kind: str, name: str, target: TargetService, *, file: str = "", text_ids: bool = False) -> Plan:
-    """What adding that piece changes; nothing when it is there. Raises ValueError or SanicBaseError with a sentence.
+    """The changes that add the component; none when it exists. Raises ValueError or SanicBaseError with a sentence.
 
-    With `text_ids`, integers of 64 bits go out as texts.
+    `text_ids` serializes 64-bit integers as strings.
     """
     target.check_parses()
     values = target.values() | names_of(kind, name, target.name) | {"text_ids": text_ids}
@@ -55,7 +55,7 @@ def plan_component(kind: str, name: str, target: TargetService, *, file: str = "
 
 
 def with_conftest(target: TargetService, values: Mapping[str, Any], texts: Texts) -> Texts:
-    """The texts, with the files that their tests need where they are missing."""
+    """The texts, and the files that their tests need if they are missing."""
     conftest = f"tests/{target.name}/conftest.py"
     if target.project.text(conftest) is None:
         texts[conftest] = render("testing/conftest.py.j2", values)
@@ -66,13 +66,13 @@ def with_conftest(target: TargetService, values: Mapping[str, Any], texts: Texts
 
 
 def _model(target: TargetService, values: dict[str, Any], file: str) -> Texts:
-    """A class in a model file, which is new, and listed, when `file` names one that is not."""
+    """A class in a model file; if `file` is a new one, it is created and listed in the settings."""
     file = _model_file(target, file)
     existing = columns_of(target.project, target.name, values["Thing"])
     module = existing.module if existing else f"{target.name}.model_db.{file}"
     values |= {"module": module, "Thing": existing.model if existing else values["Thing"]}
     test = _test(values, "model")
-    if existing:  # the author of its columns knows what to test
+    if existing:  # the author of the columns writes their test
         return (
             {test: _text_or_rendered(target, test, "components/test_model.py.j2", values)}
             if _is_unchanged(existing)
@@ -86,7 +86,7 @@ def _model(target: TargetService, values: dict[str, Any], file: str) -> Texts:
 def model_texts(
     target: TargetService, values: Mapping[str, Any], file: str, definition: str, imports: Sequence[tuple[str, str]]
 ) -> Texts:
-    """A class at the end of a model file, which is made, and listed in the settings, when there is none."""
+    """A class at the end of a model file. If there is none, the file is created and listed in the settings."""
     path = f"{target.name}/model_db/{file}.py"
     extra = file in target.model_files("MODEL_EXTRA")
     template = "service/model_db/extra.py.j2" if extra else "service/model_db/migrated.py.j2"
@@ -101,23 +101,23 @@ def model_texts(
 
 
 def _is_unchanged(columns: Columns) -> bool:
-    """Whether the test that comes with a new model fits it still."""
+    """Whether the test of a new model still fits the model."""
     return {"id", "title"} <= {column.name for column in columns.columns} and {
         column.name for column in columns.needed
     } <= {"title"}
 
 
 def _rc(target: TargetService, values: dict[str, Any]) -> Texts:
-    """A cache model over the model of that name, or one that is kept in Redis alone."""
+    """A cache model for the model of that name, or one that only Redis stores."""
     columns = columns_of(target.project, target.name, values["Thing"])
-    shown = columns.columns if columns else ()
-    unique = [column.name for column in shown if column.unique]
+    model_columns = columns.columns if columns else ()
+    unique = [column.name for column in model_columns if column.unique]
     values |= {
         "columns": columns,
         "Thing": columns.model if columns else values["Thing"],
-        "imports": imports_of(shown),
-        "types": {column.name: _response_type(column, text_ids=values["text_ids"]) for column in shown},
-        "texts": values["text_ids"] and any(column.wide for column in shown),
+        "imports": imports_of(model_columns),
+        "types": {column.name: _response_type(column, text_ids=values["text_ids"]) for column in model_columns},
+        "texts": values["text_ids"] and any(column.wide for column in model_columns),
         "unique": f"({', '.join(_quoted(name) for name in unique)}{',' * (len(unique) == 1)})" if unique else "",
         "arguments": ", ".join(f"{column.name}={column.sample}" for column in columns.needed) if columns else "",
     }
@@ -125,8 +125,8 @@ def _rc(target: TargetService, values: dict[str, Any]) -> Texts:
 
 
 def _api(target: TargetService, values: dict[str, Any]) -> Texts:
-    """Views over the model of that name with everything behind them, or one plain view; a service without any gets the
-    launch file that serves them, its port, and who may come in."""
+    """Views for the model of that name with all they need, or one simple view; for the first one, also the launch file,
+    the port and the authentication."""
     columns = columns_of(target.project, target.name, values["Thing"])
     values |= {"root": target.root}
     serving = _serving(target, values, "http") if "http" not in target.service.kinds else {}
@@ -167,9 +167,9 @@ def _schema(target: TargetService, columns: Columns, *, text_ids: bool) -> dict[
         "key_type": _key_type(columns.key, text_ids=text_ids),
         "lengths": bool(lengths),
         "typed": {column.name: _request_type(column, text_ids=text_ids) for column in columns.written},
-        "shown": {column.name: _response_type(column, text_ids=text_ids) for column in columns.shown},
-        "texts": text_ids and any(column.wide for column in [*columns.shown, *columns.written]),
-        "imports": imports_of([*columns.shown, *columns.written], *(["Annotated"] if lengths else [])),
+        "readable": {column.name: _response_type(column, text_ids=text_ids) for column in columns.readable},
+        "texts": text_ids and any(column.wide for column in [*columns.readable, *columns.written]),
+        "imports": imports_of([*columns.readable, *columns.written], *(["Annotated"] if lengths else [])),
         "dumped": f"exclude_{'unset' if any(column.null for column in columns.written) else 'none'}=True",
         "errors": target.errors,
         "code": code,
@@ -183,7 +183,7 @@ def _schema(target: TargetService, columns: Columns, *, text_ids: bool) -> dict[
         if (changed := [column for column in sampled if not column.primary])
         else "",
         "samples": {column.name: _sample(column, text_ids=text_ids) for column in sampled},
-        "read": [column for column in sampled if column in columns.shown],
+        "read": [column for column in sampled if column in columns.readable],
     }
 
 
@@ -195,25 +195,25 @@ def _key_type(key: Column, *, text_ids: bool) -> str:
 
 
 def _response_type(column: Column, *, text_ids: bool) -> str:
-    """The annotation of a column in what is answered."""
+    """The annotation of a column in a response."""
     return "BigIntStr" if column.wide and text_ids else column.type
 
 
 def _sample(column: Column, *, text_ids: bool) -> str:
-    """The value of a column as JSON has it, in a test."""
+    """The JSON value of a column in a test."""
     return f'"{column.sample}"' if column.wide and text_ids else column.sample
 
 
 def _request_type(column: Column, *, text_ids: bool) -> str:
-    """The annotation of a column in what a client writes."""
+    """The annotation of a column in a request."""
     if column.type == "str" and column.length:
-        least = "" if column.filled else "min_length=1, "
-        return f"Annotated[str, StringConstraints({least}max_length={column.length})]"
+        min_length = "" if column.filled else "min_length=1, "
+        return f"Annotated[str, StringConstraints({min_length}max_length={column.length})]"
     return _response_type(column, text_ids=text_ids)
 
 
 def sampled_columns(columns: Columns) -> list[Column]:
-    """The columns that a test gives a new row; none when it knows no value for one of those that are needed."""
+    """The columns that a test sets in a new row; none when it has no value for a required one."""
     if not columns.can_be_created:
         return []
     return columns.needed or [column for column in columns.written if column.sample][:1]
@@ -224,23 +224,23 @@ def _json(columns: Sequence[Column], *, text_ids: bool) -> str:
 
 
 def _error_code(target: TargetService, values: Mapping[str, Any]) -> Texts:
-    """The code of what is not found, and what else the views import."""
+    """The error code for a missing object, and the other imports of the views."""
     path = f"{target.name}/config/errors.py"
     source = target.text("config/errors.py") or render("service/config/errors.py.j2", values)
     thing = values["thing"].replace("_", " ")
-    parts = [str(values["number"]), "404", f'"There is no such {thing}."', f'"没有找到对应的 {thing}。"']
+    parts = [str(values["number"]), "404", f'"There is no such {thing}."', f'"{thing} 不存在。"']
     member = f"{values['code']} = {', '.join(parts)}"
     if width(f"    {member}") > WIDTH:
         member = f"{values['code']} = (\n" + "".join(f"    {part},\n" for part in parts) + ")"
     texts = {path: with_member(source, values["errors"], member)}
     if values["key_type"] == "Key":
-        for room in ("interface/parameters.py", "config/consts.py"):
-            texts[f"{target.name}/{room}"] = target.text(room) or render(f"service/{room}.j2", values)
+        for file in ("interface/parameters.py", "config/consts.py"):
+            texts[f"{target.name}/{file}"] = target.text(file) or render(f"service/{file}.j2", values)
     return texts
 
 
 def _ws(target: TargetService, values: dict[str, Any]) -> Texts:
-    """A WebSocket; a service without any gets the launch file that serves it, its port, and who may come in."""
+    """A WebSocket view; for the first one, also the launch file, the port and the authentication."""
     serving = _serving(target, values, "ws") if "ws" not in target.service.kinds else {}
     base = serving.get(f"{target.name}/base_api.py") or target.text("base_api.py")
     values |= {"guarded": defines(base, "BaseWS")}
@@ -250,8 +250,8 @@ def _ws(target: TargetService, values: dict[str, Any]) -> Texts:
 
 
 def _serving(target: TargetService, values: dict[str, Any], kind: Literal["http", "ws"]) -> Texts:
-    """What a service needs that has served nothing of that kind: a launch file, a port, a blueprint, who may come in,
-    and what its tests reach it by."""
+    """What a service needs to serve its first component of a kind: a launch file, a port, a blueprint, authentication
+    and test fixtures."""
     name = target.name
     values |= {
         "kinds": tuple(known_kind for known_kind in KINDS if known_kind in (*values["kinds"], kind)),
@@ -274,7 +274,7 @@ def _serving(target: TargetService, values: dict[str, Any], kind: Literal["http"
 
 
 def _serving_routes(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
-    """A blueprint. The first user is made at the start of whatever serves."""
+    """A blueprint. The launch file creates the first user at the start."""
     routes = target.text("url_main.py")
     if assigns(routes, kind):
         return {}
@@ -288,18 +288,20 @@ def _serving_routes(target: TargetService, values: Mapping[str, Any], kind: Lite
 
 
 def _serving_base(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
-    """Who may come in: as before, where it was said for the other kind."""
+    """The authentication, as declared for the other kind if there is one."""
     base = target.text("base_api.py")
     if kind == "http" and not base:
         return {f"{target.name}/base_api.py": render("service/base_api.py.j2", values)}
     if kind == "ws" and values["users"] and not defines(base, "BaseWS"):
-        base = with_import(with_import(base, "sanicbase", "WSView"), "sanic.exceptions", "Unauthorized")
-        return {f"{target.name}/base_api.py": with_definition(base, render("service/base_ws.py.j2", values))}
+        module, user_type = target.user_type
+        base = with_import(with_import(base, "sanicbase", "WSView"), module, user_type)
+        source = render("service/base_ws.py.j2", {**values, "user_type": user_type})
+        return {f"{target.name}/base_api.py": with_definition(base, source)}
     return {}
 
 
 def _serving_tests(target: TargetService, values: Mapping[str, Any], kind: Literal["http", "ws"]) -> Texts:
-    """The fixtures by which tests reach it, in a conftest.py that is there."""
+    """The fixtures of the tests, added to an existing conftest.py."""
     path = f"tests/{target.name}/conftest.py"
     source = target.project.text(path)
     if source is None or any(defines(source, name) for name in FIXTURES[kind]):
@@ -315,7 +317,7 @@ def _serving_tests(target: TargetService, values: Mapping[str, Any], kind: Liter
 
 
 def _timer(target: TargetService, values: dict[str, Any]) -> Texts:
-    """A function with its place among the timers; a service without any gets the launch file that runs them."""
+    """A function in the list of timers; for the first one, also the launch file that runs them."""
     texts = _module_with(target, values, "script/{thing}.py", "{thing}", "components/timer.py.j2", "script", "timer")
     source = target.text("script/__init__.py") or render("service/script/__init__.py.j2", {**values, "kinds": ()})
     thing = values["thing"]
@@ -343,7 +345,7 @@ def _module_with(
     test: str,
     test_suffix: str = "",
 ) -> Texts:
-    """A file that defines the name, and its test. Raises ValueError when the file is there and defines it not."""
+    """A file that defines the name, and its test. Raises ValueError when the file exists without the name."""
     path, name = path.format(**values), name.format(**values)
     existing = target.text(path)
     if existing and not defines(existing, name):
@@ -356,7 +358,7 @@ def _module_with(
             )
         )
     texts = {f"{target.name}/{path}": existing or render(template, values)}
-    if test and not existing:  # who has written it knows what to test
+    if test and not existing:  # its author writes the test
         file = _test(values, test_suffix or test)
         texts[file] = _text_or_rendered(target, file, f"components/test_{test}.py.j2", values)
     return texts
@@ -365,7 +367,7 @@ def _module_with(
 def _with_routes(
     target: TargetService, values: Mapping[str, Any], blueprint: str, views: Mapping[str, str], *, source: str = ""
 ) -> Texts:
-    """The views with their paths in `url_main.py`, which is `source` where it has changed already."""
+    """The views with their paths in `url_main.py`; `source` is its changed content."""
     path = f"{target.name}/url_main.py"
     source = source or target.text("url_main.py")
     version = ", version=VERSION" if target.version and blueprint == "http" else ""
@@ -378,11 +380,11 @@ def _with_routes(
 
 
 def _check_free(path: str, source: str, view: str, module: str) -> None:
-    """Raises ValueError when the view's name is another's: `field` and `fields` both have a FieldsAPI."""
+    """Raises ValueError when another view has the name: `field` and `fields` both have a FieldsAPI."""
     if (other := imported_from(source, view)) and other != module:
         raise ValueError(
             _(
-                "{path} imports {view} from {owner} already. Choose another name.",
+                "{path} already imports {view} from {owner}. Choose another name.",
                 path=path,
                 view=view,
                 owner=other,
@@ -395,13 +397,13 @@ def _test(values: Mapping[str, Any], kind: str) -> str:
 
 
 def _text_or_rendered(target: TargetService, path: str, template: str, values: Mapping[str, Any]) -> str:
-    """The file as it is there, or what the template makes."""
+    """The existing file, or the rendered template."""
     existing = target.project.text(path)
     return render(template, values) if existing is None else existing
 
 
 def _model_file(target: TargetService, file: str) -> str:
-    """The file of model_db/ that a new model goes into. Raises ValueError for one that has another's tables."""
+    """The file of model_db/ for a new model. Raises ValueError for one whose tables another service migrates."""
     if not file:
         return next(iter(target.model_files("MODEL_LIST")), "main")
     check_file_name(file)
@@ -424,4 +426,4 @@ GENERATORS: dict[str, Callable[..., Texts]] = {
     "timer": _timer,
     "script": _script,
 }
-"""The kinds of pieces, in the order of the command's help."""
+"""The kinds of components, in the order of the command's help."""

@@ -1,4 +1,4 @@
-"""An import added where isort has it, by the syntax tree: every other line stays as it is."""
+"""Adds an import where isort would place it. All other lines stay unchanged."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Line = cst.SimpleStatementLine | cst.BaseCompoundStatement
 
 
 def with_import(source: str, module: str, *names: str) -> str:
-    """The source with `from module import names`, or `import module` without names; what is imported already is not
-    imported again."""
+    """The source with `from module import names`, or `import module` without names. Existing imports are not
+    repeated."""
     tree = cst.parse_module(source)
     body = list(tree.body)
     if not names:
-        there = any(_is_import(line) and _imported_from(line) is None and _root(line) == module for line in body)
-        return source if there else tree.with_changes(body=_with_line(body, module, _line(module, ()))).code
+        is_imported = any(_is_import(line) and _imported_from(line) is None and _root(line) == module for line in body)
+        return source if is_imported else tree.with_changes(body=_with_line(body, module, _line(module, ()))).code
     position = next((number for number, line in enumerate(body) if _imported_from(line) == module), None)
     if position is None:
         body = _with_line(body, module, _line(module, names))
@@ -32,12 +32,12 @@ def with_import(source: str, module: str, *names: str) -> str:
 
 
 def imported_from(source: str, name: str) -> str | None:
-    """The module that the name is imported from; None when it is not imported at the top of the source."""
+    """The module from which the name is imported at the top of the source; otherwise None."""
     return next((_imported_from(line) for line in cst.parse_module(source).body if name in _names_of(line)), None)
 
 
 def _names_of(line: Line) -> list[str]:
-    """The names that an import brings."""
+    """The names that an import binds."""
     statement = _import_of(line)
     if statement is None or isinstance(statement.names, cst.ImportStar):
         return []
@@ -55,30 +55,30 @@ def _line(module: str, names: Sequence[str]) -> cst.SimpleStatementLine:
 
 
 def _with_names(line: Line, module: str, names: Sequence[str]) -> Line:
-    """The import of that module with these names, too."""
+    """The import with these names added."""
     statement = _import_of(line)
     if statement is None or isinstance(statement.names, cst.ImportStar):
         return line
-    there = [alias.evaluated_name for alias in statement.names if alias.asname is None]
-    if set(names) <= set(there):
+    imported = [alias.evaluated_name for alias in statement.names if alias.asname is None]
+    if set(names) <= set(imported):
         return line
     if _is_plain(statement):
-        return _line(module, [*there, *names]).with_changes(
+        return _line(module, [*imported, *names]).with_changes(
             leading_lines=getattr(line, "leading_lines", ()), trailing_whitespace=_trailing(line)
         )
-    longer = _longer(statement, [name for name in names if name not in there])
+    longer = _longer(statement, [name for name in names if name not in imported])
     return line.with_deep_changes(statement, names=longer)
 
 
 def _is_plain(statement: cst.ImportFrom) -> bool:
-    """Whether it stands on one line, and nothing is renamed: then it can be written anew."""
+    """Whether it is on one line without aliases, so that it can be rewritten."""
     one_line = statement.lpar is None or "\n" not in cst.Module([]).code_for_node(statement)
     renamed = not isinstance(statement.names, cst.ImportStar) and any(alias.asname for alias in statement.names)
     return one_line and not renamed
 
 
 def _longer(statement: cst.ImportFrom, names: Sequence[str]) -> list[cst.ImportAlias]:
-    """The names among the others; a comment stays with the name that it stands behind."""
+    """The names, sorted into the existing ones; a comment stays with its name."""
     assert not isinstance(statement.names, cst.ImportStar)  # noqa: S101  (it has no names to add to)
     aliases = list(statement.names)
     between = _plain(statement.lpar.whitespace_after) if statement.lpar else SPACE
@@ -98,7 +98,7 @@ def _longer(statement: cst.ImportFrom, names: Sequence[str]) -> list[cst.ImportA
 
 
 def _plain(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
-    """The same space without a comment."""
+    """The same white space without the comment."""
     if isinstance(space, cst.ParenthesizedWhitespace):
         return space.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
     return space
@@ -119,20 +119,20 @@ def _with_line(body: list[Line], module: str, line: cst.SimpleStatementLine) -> 
     if not after:
         return [*body[: section[-1] + 1], line, *body[section[-1] + 1 :]]
     position = after[0]
-    if position == section[0]:  # it is the first of its section now, and has the blank line above it
+    if position == section[0]:  # it is now the first of its section and has the blank line above it
         line = line.with_changes(leading_lines=_leading(body[position]))
         body[position] = body[position].with_changes(leading_lines=[])
     return [*body[:position], line, *body[position:]]
 
 
 def _order(line: Line) -> tuple[bool, str]:
-    """isort's order of the imports of a section: modules first."""
+    """isort's order of the imports in a section: `import` comes first."""
     module = _imported_from(line)
     return (False, _root(line)) if module is None else (True, module)
 
 
 def _section(body: list[Line], imports: list[int], module: str) -> list[int]:
-    """The imports between two blank lines among which this one belongs; none when there are none of its kind."""
+    """The block of imports to which this one belongs; none when there is no block of its kind."""
     sections: list[list[int]] = []
     for number in imports:
         if not sections or _leading(body[number]):
@@ -140,13 +140,17 @@ def _section(body: list[Line], imports: list[int], module: str) -> list[int]:
         sections[-1].append(number)
     root = module.partition(".")[0]
     roots = [{_root(body[number]) for number in section} for section in sections]
-    same_package = [section for section, there in zip(sections, roots, strict=True) if root in there]
-    same_kind = [section for section, there in zip(sections, roots, strict=True) if _kind(root) in map(_kind, there)]
+    same_package = [section for section, section_roots in zip(sections, roots, strict=True) if root in section_roots]
+    same_kind = [
+        section
+        for section, section_roots in zip(sections, roots, strict=True)
+        if _kind(root) in map(_kind, section_roots)
+    ]
     return next(iter([*same_package, *same_kind]), [])
 
 
 def _with_new_section(body: list[Line], imports: list[int], module: str, line: Line) -> list[Line]:
-    """The import in a section of its own: before the first import of a later kind, else after all of them."""
+    """The import in a section of its own: before the first import of a later section, otherwise after all."""
     root = module.partition(".")[0]
     later = [number for number in imports if _kind(_root(body[number])) > _kind(root)]
     position = later[0] if later else imports[-1] + 1
@@ -158,7 +162,7 @@ def _with_new_section(body: list[Line], imports: list[int], module: str, line: L
 
 
 def _kind(root: str) -> int:
-    """The section in which isort has a package: the future, Python's library, others, the project."""
+    """isort's section of a package: future, standard library, third party, first party."""
     if root == "__future__":
         return 0
     if root in sys.stdlib_module_names:
@@ -167,7 +171,7 @@ def _kind(root: str) -> int:
 
 
 THIRD = ("pydantic", "sanic", "sanicbase", "tortoise", "websockets", "httpx", "pytest")
-"""What the pieces import of others."""
+"""The packages that the components import."""
 
 
 def _root(line: Line) -> str:

@@ -1,4 +1,4 @@
-"""What a new thing is called, as a variable, as a class, and several of them."""
+"""The names of a new component: as a variable, as a class, and in the plural."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ RESERVED_CLASSES = {
     "StringConstraints",
     "Timestamps",
 }
-"""Classes that the pieces have from elsewhere: a model of such a name would hide them, or be hidden."""
+"""Class names that components import: a model with such a name would conflict with them."""
 
 RESERVED_FUNCTIONS = {*dir(builtins), "logging", "scripts"}
-"""What a function of the scripts may not be called for the same reason."""
+"""Names that functions of scripts cannot have for the same reason."""
 
 
 def names_of(kind: str, name: str, service: str) -> dict[str, str]:
-    """The names for a piece's templates; `OrderLine` and `order_line` are one. Raises ValueError with a sentence."""
+    """The names for the templates of a component; `OrderLine` and `order_line` are equal. Raises ValueError with a
+    sentence."""
     thing = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", thing) or keyword.iskeyword(thing):
         raise ValueError(_("{name!r} is not a valid name. Use one such as order_line.", name=name))
-    # What begins with `test` pytest takes for one.
-    taken = thing in RESERVED_FUNCTIONS if kind in ("timer", "script") else _class_name(thing) in RESERVED_CLASSES
-    if taken or thing.startswith("test"):
+    # pytest collects names that start with `test`.
+    reserved = thing in RESERVED_FUNCTIONS if kind in ("timer", "script") else _class_name(thing) in RESERVED_CLASSES
+    if reserved or thing.startswith("test"):
         raise ValueError(
             _(
                 "{name!r} conflicts with a name in the generated code. How about {service}_{name}?",

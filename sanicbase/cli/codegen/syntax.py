@@ -1,4 +1,4 @@
-"""Definitions, routes and items of lists added by the syntax tree: every other line stays as it is."""
+"""Adds definitions, routes and list items through the syntax tree. All other lines stay unchanged."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ BLANK = cst.EmptyLine(indent=False)
 
 
 def defines(source: str, name: str) -> bool:
-    """Whether a class, a function or a variable of that name is defined at the top of the module."""
+    """Whether a class, a function or a variable with that name is defined at the top of the module."""
     return any(_defined(line) == name for line in cst.parse_module(source).body)
 
 
 def assigns(source: str, name: str) -> bool:
-    """Whether something is assigned to that name, wherever in the module."""
+    """Whether the name is assigned anywhere in the module."""
     tree = cst.parse_module(source)
     return bool(m.findall(tree, m.Assign(targets=[m.AssignTarget(m.Name(name))]) | m.AnnAssign(m.Name(name))))
 
@@ -41,7 +41,7 @@ def class_of_base(source: str, base: str) -> str | None:
 
 
 def with_definition(source: str, definition: str) -> str:
-    """The source with a class or a function at its end, unless it defines the name already."""
+    """The source with a class or a function at its end, unless it already defines the name."""
     (node,) = cst.parse_module(definition).body
     if defines(source, _defined(node) or ""):
         return source
@@ -50,9 +50,9 @@ def with_definition(source: str, definition: str) -> str:
 
 
 def with_attached(source: str, blueprint: str, view: str, call: str) -> str:
-    """The source with the line `call`, such as `ArticleAPI.attach(http, "/articles")`, below the blueprint's others.
+    """The source with the line `call`, such as `ArticleAPI.attach(http, "/articles")`, after the blueprint's lines.
 
-    Nothing is changed when the view is attached to the blueprint already. Raises ValueError without such a blueprint.
+    Nothing changes when the view is already attached to the blueprint. Raises ValueError if there is no such blueprint.
     """
     tree = cst.parse_module(source)
     if m.findall(tree, _attached(blueprint, m.Name(view))):
@@ -67,9 +67,10 @@ def with_attached(source: str, blueprint: str, view: str, call: str) -> str:
 
 
 def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
-    """The source with an item more in the tuple or the list of that name, in the module or in one of its classes.
+    """The source with an item added to the tuple or list of that name, in the module or in one of its classes.
 
-    Nothing is changed when the name `naming`, or that text, stands in one of its items. Raises ValueError without it.
+    Nothing changes when an item already contains the name `naming`, or is the same. Raises ValueError if there is no
+    such tuple or list.
     """
     tree = cst.parse_module(source)
     items = next((value for line in tree.body for name, value in _assigned(line) if name == variable), None)
@@ -85,7 +86,7 @@ def with_item(source: str, variable: str, item: str, *, naming: str) -> str:
 
 
 def with_member(source: str, cls: str, member: str) -> str:
-    """The source with a line more in the body of that class. Raises ValueError without such a class."""
+    """The source with a line added to the body of that class. Raises ValueError if there is no such class."""
     if not defines(source, cls):
         raise ValueError(_("There is no class {cls} to extend.", cls=cls))
     tree = cst.parse_module(source)
@@ -117,7 +118,7 @@ def _defined(line: Line) -> str | None:
 
 
 def _assigned(line: cst.BaseStatement | cst.BaseSmallStatement) -> Iterator[tuple[str, cst.BaseExpression | None]]:
-    """What is assigned to names in the module, or in the body of a class."""
+    """The value assigned to a name in the module or in the body of a class."""
     if isinstance(line, cst.ClassDef) and isinstance(line.body, cst.IndentedBlock):
         for statement in line.body.body:
             yield from _assigned(statement)
@@ -131,7 +132,7 @@ def _attached(blueprint: str, view: m.BaseExpression | None = None) -> m.Call:
 
 
 def _concerns(line: Line, blueprint: str) -> bool:
-    """Whether it makes the blueprint, or calls a method of it, or attaches something to it."""
+    """Whether the statement creates the blueprint, calls a method of it, or attaches something to it."""
     assignment = m.Assign(targets=[m.AssignTarget(m.Name(blueprint))])
     method_call = m.Expr(m.Call(func=m.Attribute(value=m.Name(blueprint))))
     about = assignment | method_call | m.Expr(_attached(blueprint))
@@ -143,7 +144,7 @@ def _on_lines(items: Items) -> bool:
 
 
 def _appended_on_lines(items: Items, item: str) -> dict[str, object]:
-    """The items with one more on a line of its own; a comment stays with the item that it stands behind."""
+    """The items with one added on a line of its own; a comment stays with its item."""
     elements = list(items.elements)
     if not elements:
         return _first_on_lines(items, item)
@@ -161,7 +162,7 @@ def _appended_on_lines(items: Items, item: str) -> dict[str, object]:
 
 
 def _first_on_lines(items: Items, item: str) -> dict[str, object]:
-    """An item on a line of its own where there were only lines and comments, which stay above it."""
+    """An item on a line of its own, below existing lines of comments."""
     opening = items.lpar[0] if isinstance(items, cst.Tuple) else items.lbracket
     space = opening.whitespace_after
     assert isinstance(space, cst.ParenthesizedWhitespace)  # noqa: S101  (it has lines)
@@ -180,7 +181,7 @@ def _indented(items: Items) -> cst.BaseParenthesizableWhitespace:
 
 
 def _appended_on_one_line(tree: cst.Module, items: Items, item: str) -> str:
-    """The items with one more on one line, or each on its own when the line would be too long."""
+    """The items with one added, on one line, or on one line each if it would be too long."""
     bare = (element.with_changes(comma=cst.MaybeSentinel.DEFAULT) for element in items.elements)
     texts = [*(EMPTY.code_for_node(element) for element in bare), item]
     opening, closing = ("(", ")") if isinstance(items, cst.Tuple) else ("[", "]")

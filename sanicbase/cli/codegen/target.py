@@ -1,4 +1,4 @@
-"""What a piece has to know of the service that it comes to."""
+"""The service to which a component is added."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sanicbase.cli.codegen.syntax import class_of_base, defines
+from sanicbase.cli.codegen.syntax import assigns, class_of_base, defines
 from sanicbase.cli.project import Project, Service, parse_file
 from sanicbase.cli.scaffold.answers import free_port
 from sanicbase.cli.scaffold.templates import language_of
@@ -18,18 +18,18 @@ __all__ = ["TargetService"]
 
 @dataclass(frozen=True)
 class TargetService:
-    """A service to add to. What it looks like is read from its files."""
+    """The service to which a component is added, as its files describe it."""
 
     project: Project
     service: Service
 
     @property
     def name(self) -> str:
-        """The service's name."""
+        """The name of the service."""
         return self.service.name
 
     def text(self, path: str) -> str:
-        """A file of the service's package, empty when there is none."""
+        """The content of a file of the service's package; empty when it does not exist."""
         return self.project.text(f"{self.name}/{path}") or ""
 
     @property
@@ -39,23 +39,30 @@ class TargetService:
 
     @property
     def user_module(self) -> str:
-        """Where its model User is; empty when it has none."""
+        """The module of its model User; empty when it has none."""
         handler = self.text("handler/user.py")
-        if not handler or not defines(handler, "user_with_token"):  # users without tokens are rows like others
+        if not handler or not defines(handler, "user_with_token"):  # users without tokens are ordinary rows
             return ""
         files = sorted((self.project.folder / self.name / "model_db").glob("*.py"))
         matches = (file for file in files if defines(file.read_text(encoding="utf-8"), "User"))
         return next((f"{self.name}.model_db.{file.stem}" for file in matches), "")
 
     @property
+    def auth(self) -> Literal["none", "token", "jwt"]:
+        """How its users authenticate: as `sanicGuider new --auth` has it."""
+        if not self.user_module:
+            return "none"
+        return "jwt" if assigns(self.text("handler/user.py"), "tokens") else "token"
+
+    @property
     def user_type(self) -> tuple[str, str]:
-        """The module and the name of what its users are to a view: the cache model, or the model where it has none."""
+        """The module and the name of the user type of views: the cache model, or else the model."""
         if self.user_module and defines(self.text("model_rc/user.py"), "UserRC"):
             return f"{self.name}.model_rc.user", "UserRC"
         return self.user_module, "User"
 
     def model_files(self, setting: Literal["MODEL_LIST", "MODEL_EXTRA"]) -> list[str]:
-        """The files that the setting has, as far as its settings' class says in plain values; else the default."""
+        """The files in the setting, if the class has a constant value; otherwise the default."""
         tree = parse_file(self.project.folder / self.name / "config" / "__init__.py")
         assigned = {
             getattr(target, "id", ""): node.value
@@ -70,7 +77,7 @@ class TargetService:
 
     @property
     def root(self) -> str:
-        """What the paths of its HTTP views begin with: `/v1/shop`."""
+        """The prefix of the paths of its HTTP views: `/v1/shop`."""
         version = f"/v{self.version}" if self.version else ""
         for line in ast.parse(self.text("url_main.py")).body:
             match line:
@@ -93,21 +100,21 @@ class TargetService:
         return (class_of_base(text, "ErrorCode") if text else None) or f"{self.service.class_prefix}Error"
 
     def free_code(self) -> int:
-        """The first number above all of its error codes."""
+        """The first number above all its error codes."""
         first = max(self.service.id, 1) * 1000
         return max([first, *map(int, re.findall(r"= \(?\s*(\d[\d_]*),", self.text("config/errors.py")))]) + 1
 
     def free_port(self) -> int:
-        """A port that no service of the project has."""
+        """A port that no service of the project uses."""
         return free_port(port for service in self.project.services() for port in (service.http_port, service.ws_port))
 
     def check_parses(self) -> None:
-        """Raises SanicBaseError, which names the line, when one of its files is no Python: none could be added to."""
+        """Raises SanicBaseError, which names the line, when one of its files is not valid Python."""
         for file in sorted((self.project.folder / self.name).rglob("*.py")):
             parse_file(file)
 
     def values(self) -> dict[str, Any]:
-        """What the templates of a service are given, as far as its files say it."""
+        """The values for the templates, as far as the files of the service show them."""
         users = bool(self.user_module)
         return {
             "name": self.name,
@@ -116,6 +123,7 @@ class TargetService:
             "id": self.service.id,
             "kinds": self.service.kinds,
             "users": users,
+            "auth": self.auth,
             "serves": bool({"http", "ws"} & set(self.service.kinds)),
             "models": [self.user_module.rpartition(".")[2] or "main"],
             "database": "sqlite",

@@ -1,1 +1,1 @@
-"""What `sanicGuider migrate` shows."""
+"""The output of `sanicGuider migrate`."""

@@ -1,4 +1,4 @@
-"""What a service's databases have of its migrations, and what they lack, as text."""
+"""The migrations of a service's databases, as text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["history_of", "script_of"]
 
 
 def history_of(status: MigrationStatus) -> str:
-    """A table of all migrations: applied, when, or not yet."""
+    """A table of all migrations: applied and when, or not applied."""
     rows = [(_("migration"), _("state"), _("applied at"))]
     rows += [(name, state, when) for name, state, when in _history(status)]
     return f"{_head(status.label)}\n{table(rows)}"
 
 
 def script_of(status: MigrationStatus, plans: list[PlannedMigration]) -> str:
-    """The SQL that `up` would carry out, with comments that say what it locks."""
+    """The SQL that `up` would execute, with comments about its locks."""
     return "\n".join([f"-- {_head(status.label)}", *(line for plan in plans for line in _script(plan))])
 
 
@@ -49,7 +49,7 @@ def _script(plan: PlannedMigration) -> Iterator[str]:
     yield f"\n-- {plan.migration.name} ({whole})"
     for number, statement in enumerate(plan.statements, 1):
         if number <= plan.done:
-            yield _("-- statement {number} was executed already", number=number)
+            yield _("-- statement {number} was already executed", number=number)
         else:
             yield f"-- {statement.lock.sentence()}\n{statement.sql};"
     if plan.migration.migrate_data is not None:

@@ -1,4 +1,4 @@
-"""What is shown while migrations run."""
+"""The progress output of migrations."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sanicbase.migrations.report import Report
 
 __all__ = ["Progress"]
 
-EVERY = 10.0  # seconds between two lines about a statement that goes on
+EVERY = 10.0  # seconds between two lines about a running statement
 WIDTH = 100
-LONG = 1.0  # seconds that are worth being told
+LONG = 1.0  # seconds from which a duration is shown
 
 
 class Progress(Report):
-    """A line for each thing that happens; warnings go to standard error."""
+    """A line for each event; warnings go to standard error."""
 
     def __init__(self) -> None:
         self._tick: asyncio.TimerHandle | None = None
@@ -55,10 +55,11 @@ class Progress(Report):
         done = _("applied") if direction == "up" else _("reverted")
         if fake:
             done = _("recorded without executing it")
-        click.echo(click.style(f"{migration}: {done} ({seconds:.1f} s)", fg="green"))
+        line = _("{migration}: {done} ({seconds:.1f} s)", migration=migration, done=done, seconds=seconds)
+        click.echo(click.style(line, fg="green"))
 
     def end(self) -> None:
-        """Say nothing more about a statement that has failed."""
+        """End the output about a statement that failed."""
         self._stop()
 
     def _wait(self) -> None:

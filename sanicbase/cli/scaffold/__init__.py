@@ -1,1 +1,1 @@
-"""Making services: what is asked, which files follow from the answers, and how they are written."""
+"""Creates services: the questions, the files that follow from the answers, and writing them."""

@@ -1,4 +1,4 @@
-"""What has to be known to make a service, and what is assumed where nobody says."""
+"""The answers that define a new service, and their defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sanicbase.cli.project import KINDS, Kind, Project, ports_of
 from sanicbase.cli.scaffold.names import check_file_name, check_name
 from sanicbase.config.database_urls import check_database
 from sanicbase.config.redis_urls import check_redis_url
-from sanicbase.i18n import SOURCE, Language, languages, terminal_language
+from sanicbase.i18n import SOURCE, Language, languages, terminal_language, terminal_reason
 from sanicbase.i18n import gettext as _
 
 __all__ = ["Answers", "complete", "read_answers"]
@@ -31,7 +31,7 @@ SCHEMES = {
     "mysql": ("mysql", "mariadb"),
     "postgres": ("postgres", "postgresql", "asyncpg"),
 }
-"""What the URL of a database begins with."""
+"""The schemes of database URLs."""
 
 URLS = {
     "sqlite": "",
@@ -50,40 +50,40 @@ def _installed(language: str) -> Language:
 
 
 class Answers(BaseModel):
-    """What a new service is made of. The fields are the flags of `sanicGuider new` and the keys of an answers file."""
+    """The answers for a new service. The fields are the flags of `sanicGuider new` and the keys of an answers file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """The service's package, and what its variables, logs and migrations are called by."""
+    """The package of the service; its variables, logs and migrations have the same name."""
     id: Annotated[int, Field(ge=1)]
-    """Its number among the services of the platform; its error codes begin with it."""
+    """Its number among the services of the platform; its error codes start with it."""
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
-    """What it consists of: HTTP, WebSocket, background scripts."""
+    """Its parts: HTTP, WebSocket, background scripts."""
     database: Literal["sqlite", "mysql", "postgres"] = "sqlite"
     database_url: str = ""
-    """Where the database is; empty for the embedded SQLite."""
+    """The URL of the database; empty for the embedded SQLite."""
     models: Annotated[Names, Field(min_length=1)] = ("main",)
-    """The files of `model_db/` whose tables its migrations make."""
+    """The files of `model_db/` whose tables its migrations create."""
     extra_models: Names = ()
-    """Those whose tables somebody else migrates."""
+    """The files whose tables another service migrates."""
     redis: Literal["embedded", "server"] = "embedded"
     redis_url: str = ""
-    """Where Redis is; empty for the project's own Valkey."""
+    """The URL of Redis; empty for the embedded Valkey."""
     http_port: Port
     ws_port: Port
     workers: Annotated[int, Field(ge=1, le=1024)] = 1
     version: Annotated[int, Field(ge=0, le=999)] = 0
     """The version in the paths of the API, `/v1/…`; 0 for none."""
-    auth: Literal["none", "token"] = "none"
-    """Who may write: everybody, or users, whom a token names."""
+    auth: Literal["none", "token", "jwt"] = "none"
+    """Who may write: everyone, users with a token, or users who sign in with a password."""
     language: Annotated[Language, AfterValidator(_installed)] = SOURCE
-    """In which language the comments are."""
+    """The language of comments."""
 
     @property
     def users(self) -> bool:
-        """Whether the service has users: what is not served needs no tokens."""
-        return self.auth == "token" and bool({"http", "ws"} & set(self.kinds))
+        """Whether the service has users: without HTTP or WebSocket it needs no tokens."""
+        return self.auth != "none" and bool({"http", "ws"} & set(self.kinds))
 
     @field_validator("id", "http_port", "ws_port", "workers", "version", mode="before")
     @classmethod
@@ -109,6 +109,8 @@ class Answers(BaseModel):
         if both := set(self.models) & set(self.extra_models):
             listed = ", ".join(sorted(both))
             raise ValueError(_("{files} is in models and in extra_models", files=listed))
+        if self.auth == "jwt" and not {"http", "srv"} <= set(self.kinds):
+            raise ValueError(_("auth is jwt, which needs http and srv: users sign in by HTTP, and a job sends mail"))
         if self.http_port == self.ws_port:
             raise ValueError(_("HTTP and WebSocket have the same port"))
         self._check_urls()
@@ -128,7 +130,7 @@ class Answers(BaseModel):
 
 
 def complete(given: Mapping[str, Any], project: Project) -> Answers:
-    """The answers, with the default for each that is not given. Raises ValueError, a sentence for each mistake."""
+    """The answers, with defaults for those that are not given. Raises ValueError with a sentence for each error."""
     given = {key: value for key, value in given.items() if value is not None}
     if not given.get("name"):
         raise ValueError(_("A service requires a name."))
@@ -147,7 +149,7 @@ def read_answers(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         answers = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as exc:
-        raise ValueError(_("Cannot read {file}: {error}.", file=file, error=exc)) from exc
+        raise ValueError(_("Cannot read {file}: {error}.", file=file, error=getattr(exc, "strerror", exc))) from exc
     if not isinstance(answers, dict):
         raise ValueError(_("{file} is not a table of answers.", file=file))
     return answers
@@ -173,23 +175,23 @@ def _defaults(given: Mapping[str, Any], project: Project) -> dict[str, Any]:
 
 
 def _kind_of(url: object) -> str:
-    """Which database the URL is of; the embedded one where there is none, or none that is known."""
+    """The database of the URL; the embedded one without a URL or with an unknown one."""
     scheme = str(url or "").partition("://")[0]
     return next((kind for kind, schemes in SCHEMES.items() if scheme in schemes), "sqlite")
 
 
 def _check_others(answers: Answers, project: Project) -> None:
-    """Raises ValueError when another service of the project has the number or a port that this one serves at."""
+    """Raises ValueError when another service of the project has the number or one of the ports."""
     ports = ports_of(answers.kinds, answers.http_port, answers.ws_port)
     for other in project.services():
         for port in {*ports.values()} & {*other.ports.values()}:
-            raise ValueError(_("{service} uses port {port} already.", service=other.name, port=port))
+            raise ValueError(_("{service} already uses port {port}.", service=other.name, port=port))
         if answers.id == other.id:
-            raise ValueError(_("{service} has the number {id} already.", service=other.name, id=other.id))
+            raise ValueError(_("{service} already has the number {id}.", service=other.name, id=other.id))
 
 
 def free_port(taken: Iterable[int]) -> int:
-    """The first port that no service of the project has, and nobody on this machine listens on."""
+    """The first port that no service of the project uses and no process on this machine listens on."""
     taken = set(taken)
     return next((port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in taken and _is_free(port)), FIRST_PORT)
 
@@ -205,14 +207,9 @@ def _is_free(port: int) -> bool:
 
 
 def _error_messages(error: ValidationError) -> Iterable[str]:
-    from sanicbase.http.errors.messages import Messages  # which takes Sanic along, and is for mistakes only
-
-    for mistake in error.errors(include_url=False):
-        path = ".".join(str(part) for part in mistake["loc"])
-        kind, english = mistake["type"], mistake["msg"].removeprefix("Value error, ")
-        translated = Messages().text(kind, mistake.get("ctx", {}), english, terminal_language())
-        reason = (english if kind == "value_error" else translated).rstrip(".。")
-        if mistake["type"] == "extra_forbidden":
+    for details in error.errors(include_url=False):
+        path, reason = ".".join(str(part) for part in details["loc"]), terminal_reason(details)
+        if details["type"] == "extra_forbidden":
             known = ", ".join(Answers.model_fields)
             yield _("Unknown answer {path}. The answers are: {names}.", path=path, names=known)
         else:

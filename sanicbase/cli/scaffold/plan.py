@@ -1,4 +1,4 @@
-"""A plan: which files will be there, and what changes in those that are there. Nothing is written here."""
+"""A plan: the files to create and to change. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Change", "Plan"]
 
 @dataclass(frozen=True)
 class Change:
-    """A file that is made, or changed from `before`; the path is relative to the project's folder."""
+    """A file that is created, or changed from `before`; the path is relative to the project's folder."""
 
     path: str
     before: str | None
@@ -23,22 +23,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """Changes that belong together; a change that changes nothing is left out."""
+    """Changes that belong together; files that stay the same are omitted."""
 
     changes: tuple[Change, ...]
 
     @classmethod
     def of(cls, project: Project, texts: dict[str, str]) -> Plan:
-        """What has to change for these files to hold these texts."""
+        """The changes after which the files have these contents."""
         compared = (Change(path, project.text(path), text) for path, text in texts.items())
         return cls(tuple(change for change in compared if change.before != change.after))
 
     def tree(self) -> str:
-        """The files as a tree; one that is changed has a ~, a new one a +."""
+        """The files as a tree; ~ marks a changed one, + a new one."""
         return "\n".join(_branches([(change.path.split("/"), change) for change in self.changes], ""))
 
     def diff(self) -> str:
-        """The differences, as `git diff` shows them."""
+        """The differences in the format of `git diff`."""
         return "".join(_diff(change) for change in self.changes)
 
 
@@ -53,11 +53,11 @@ def _branches(entries: Sequence[tuple[list[str], Change]], indent: str) -> Itera
 
 
 def _diff(change: Change) -> str:
-    before, after = (_shown(change, text or "").splitlines(keepends=True) for text in (change.before, change.after))
+    before, after = (_redacted(change, text or "").splitlines(keepends=True) for text in (change.before, change.after))
     old = "/dev/null" if change.before is None else f"a/{change.path}"
     return "".join(difflib.unified_diff([*before], [*after], old, f"b/{change.path}"))
 
 
-def _shown(change: Change, text: str) -> str:
-    """The text as it may be on a screen: the values in `.env` are passwords, and URLs with passwords."""
+def _redacted(change: Change, text: str) -> str:
+    """The text without secrets: the values in `.env` are passwords and URLs with passwords."""
     return re.sub(r"(?m)=.+$", "=***", text) if change.path == ".env" else text

@@ -1,4 +1,4 @@
-"""The questions, in the terminal: each has a default but the service's name."""
+"""The questions in the terminal: all have a default except the name of the service."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["ask", "confirm", "has_terminal"]
 
 
 def has_terminal() -> bool:
-    """Whether somebody sits there who could answer."""
+    """Whether there is a terminal to ask."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def ask(given: dict[str, Any], project: Project) -> dict[str, Any]:
-    """The answers to what is not given yet. Raises KeyboardInterrupt when whoever is asked leaves."""
+    """Ask for missing answers. Raises KeyboardInterrupt when the user cancels."""
     answers = {key: value for key, value in given.items() if value is not None}
     if "name" not in answers:
         answers["name"] = _ask_name(project)
@@ -40,7 +40,7 @@ def ask(given: dict[str, Any], project: Project) -> dict[str, Any]:
 
 
 def confirm(question: str) -> bool:
-    """Whether the answer is yes, which Enter is."""
+    """Ask for confirmation; Enter means yes."""
     return bool(questionary.confirm(question, default=True).unsafe_ask())
 
 
@@ -94,6 +94,7 @@ def _selects() -> dict[str, tuple[str, list[Choice]]]:
             [
                 Choice(_("public"), "none"),
                 Choice(_("everyone reads, users with a token write"), "token"),
+                Choice(_("everyone reads, users with a password write"), "jwt"),
             ],
         ),
         "language": (
@@ -104,7 +105,7 @@ def _selects() -> dict[str, tuple[str, list[Choice]]]:
 
 
 def _texts(kinds: tuple[str, ...], database: str, redis: str) -> dict[str, str]:
-    """The questions that are answered by a word, as far as they arise."""
+    """The questions with text answers, as far as they apply."""
     arise = {
         "database_url": database != "sqlite",
         "redis_url": redis == "server",

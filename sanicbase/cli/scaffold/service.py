@@ -1,4 +1,4 @@
-"""The files of a new service, and of the project that it is the first of."""
+"""The files of a new service, and of the project if it is the first one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["plan_service"]
 
 
 def plan_service(answers: Answers, project: Project) -> Plan:
-    """What is written for a new service. What the project has already stays, but for lines that are added below."""
+    """The files of a new service. Existing files of the project stay, except for lines that are added below."""
     values = _values(answers, project)
     texts = {path: render(template, values) for path, template in _service_files(answers)}
     for model in answers.models:
@@ -65,7 +65,9 @@ def _package_files(answers: Answers) -> Iterator[str]:
         yield from ("interface/__init__.py", "url_main.py")
     if http:
         yield from ("config/errors.py", "interface/hello.py", "interface/parameters.py")
-    if http and answers.users:
+    if answers.users and answers.auth == "jwt":
+        yield from ("interface/account.py", "handler/mail.py")
+    elif http and answers.users:
         yield "interface/me.py"
     if ws:
         yield "interface/echo.py"
@@ -80,7 +82,7 @@ def _test_files(answers: Answers) -> Iterator[str]:
     if "http" in answers.kinds:
         yield "test_hello.py"
         if answers.users:
-            yield "test_me.py"
+            yield "test_account.py" if answers.auth == "jwt" else "test_me.py"
     if "ws" in answers.kinds:
         yield "test_echo.py"
     if "srv" in answers.kinds:
@@ -94,7 +96,7 @@ def _project_files(answers: Answers) -> Iterator[tuple[str, str]]:
 
 
 def _settings(answers: Answers, project: Project, values: dict[str, Any]) -> dict[str, str]:
-    """This machine's settings in `.env`, and beside it what others begin with, without anybody's password."""
+    """The settings of this machine in `.env`, and an example for others without passwords."""
     example = {
         "database_url": URLS[answers.database].format(name=answers.name),
         "redis_url": URLS[answers.redis],
@@ -107,7 +109,7 @@ def _settings(answers: Answers, project: Project, values: dict[str, Any]) -> dic
 
 
 def _gitignore(project: Project, values: dict[str, Any]) -> dict[str, str]:
-    """What git is not to keep: `.env` has passwords, so the lines are added where they are missing."""
+    """The entries of .gitignore; missing ones are added, because `.env` contains passwords."""
     there = project.text(".gitignore") or ""
     wanted = render("project/gitignore.j2", values).splitlines()
     missing = [line for line in wanted if line not in there.splitlines()]

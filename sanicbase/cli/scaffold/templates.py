@@ -1,4 +1,4 @@
-"""The templates: code as it will be written, in English; the catalogs have the other languages of its comments."""
+"""The code templates. They are in English; catalogs translate their comments and messages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from sanicbase.i18n import SOURCE, Language, languages, translation
 
-__all__ = ["CONTEXT", "WIDTH", "language_of", "prose", "readme", "render", "source"]
+__all__ = ["CONTEXT", "WIDTH", "language_of", "messages", "prose", "readme", "render", "source"]
 
 WIDTH = 120
 CONTEXT = "template"
-"""The context of the templates' comments in the catalogs. Placeholders there are jinja2's: `{{ name }}`."""
+"""The context of the templates' comments in the catalogs. Their placeholders have jinja2's syntax: `{{ name }}`."""
 
 ROOT = files("sanicbase.cli") / "templates"
 
 PROSE = re.compile(r'^ *"""(?P<doc>[^"\\\n]+)"""$|(?<=  )# (?P<comment>.+)$|^ *# (?P<line>.+)$', re.MULTILINE)
-"""What is said for people in a template: docstrings and comments."""
+"""The texts for people in a template: docstrings and comments."""
+SENTENCE = re.compile(r'\{\{ _\("([^"]+)"\) \}\}')
+"""A text that generated code prints, in the language of its comments."""
+MESSAGE = re.compile(r'raise InvalidCredentials\("([^"]+)"\)')
+"""The texts for clients, which are looked up in the catalogs when a response is sent."""
 
 
 def render(path: str, values: Mapping[str, Any]) -> str:
-    """The text that a template makes of the values; its comments are in the `language` among them."""
+    """Render a template; its comments have the `language` of the values."""
     text = _environment(values["language"]).get_template(path).render(values)
     return "".join(map(wrap_line, text.splitlines(keepends=True))) if path.endswith(".py.j2") else text
 
@@ -38,18 +42,20 @@ def _environment(language: Language) -> Environment:
             source(path) if language == SOURCE else PROSE.sub(lambda match: _translate(match, language), source(path))
         )
 
-    # Nothing here is HTML, so there is nothing to escape.
-    return Environment(  # noqa: S701
+    # The output is not HTML, so it is not escaped.
+    environment = Environment(  # noqa: S701
         loader=FunctionLoader(translated),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["_"] = lambda text: translation(language).pgettext(CONTEXT, text)
+    return environment
 
 
 def wrap_line(line: str) -> str:
-    """A line of code that names have made too long, broken as `ruff format` breaks it: inside of its brackets."""
+    """Wrap a line of code that is too long after substitution, like `ruff format`: inside its parentheses."""
     if len(line.rstrip()) <= WIDTH or '"""' in line or not line.rstrip().endswith((")", ":")) or "(" not in line:
         return line
     opened = line.index("(") if line.lstrip().startswith(("async def", "def")) else _last_opened(line)
@@ -63,7 +69,7 @@ def wrap_line(line: str) -> str:
 
 
 def _items(text: str) -> list[str]:
-    """What stands between the commas that are in no brackets of their own."""
+    """The parts between commas at the outer level."""
     items, depth = [""], 0
     for letter in text:
         depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(letter, 0)
@@ -75,7 +81,7 @@ def _items(text: str) -> list[str]:
 
 
 def _last_opened(line: str) -> int:
-    """Where the bracket opens that closes last."""
+    """The position at which the parenthesis that closes last opens."""
     last = line.rindex(")")
     return next(position for position, letter in enumerate(line) if letter == "(" and _closing(line, position) == last)
 
@@ -90,33 +96,44 @@ def _closing(line: str, opened: int) -> int:
 
 
 def source(path: str) -> str:
-    """A template as it stands in the package."""
+    """The source of a template in the package."""
     return (ROOT / path).read_text(encoding="utf-8")
 
 
 def readme(language: Language) -> str:
-    """The template of a project's README in that language, or else in English: it is a text as a whole."""
+    """The README template in that language, or else in English: it is translated as a whole."""
     path = f"project/README.{language}.md.j2"
     return path if (ROOT / path).is_file() else f"project/README.{SOURCE}.md.j2"
 
 
 def prose() -> Iterator[tuple[str, str]]:
-    """Every docstring and comment of the templates, with the template's path."""
+    """Every docstring, comment and printed text of the templates, with the template's path."""
+    for path, text in _python():
+        yield from ((path, _text(match)) for match in PROSE.finditer(text))
+        yield from ((path, match[1]) for match in SENTENCE.finditer(text))
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Every message that a generated service sends to clients, in their language, with the template's path."""
+    return ((path, match[1]) for path, text in _python() for match in MESSAGE.finditer(text))
+
+
+def _python() -> Iterator[tuple[str, str]]:
+    """The templates of Python code, by path."""
     for folder in (entry for entry in ROOT.iterdir() if entry.is_dir()):
-        yield from _prose(folder, folder.name)
+        yield from _python_in(folder, folder.name)
 
 
-def _prose(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+def _python_in(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
-            yield from _prose(entry, f"{path}/{entry.name}")
+            yield from _python_in(entry, f"{path}/{entry.name}")
         elif entry.name.endswith(".py.j2"):
-            for match in PROSE.finditer(entry.read_text(encoding="utf-8")):
-                yield f"{path}/{entry.name}", _text(match)
+            yield f"{path}/{entry.name}", entry.read_text(encoding="utf-8")
 
 
 def language_of(code: str) -> Language:
-    """The language of the comments in code that was made from templates: whose letters it has most of."""
+    """The language of the comments in generated code: the one whose letters are most frequent."""
     letters = {letter for letter in code if letter.isalpha() and not letter.isascii()}
     return max(languages(), key=lambda language: len(letters & _letters(language)))
 

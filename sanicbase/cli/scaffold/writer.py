@@ -1,4 +1,4 @@
-"""Writing a plan: all of it or nothing."""
+"""Writes a plan atomically."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["write"]
 
 
 def write(plan: Plan, project: Project) -> None:
-    """Write the files of the plan. Raises SanicBaseError, with everything as it was, when one cannot be.
+    """Write the files of the plan. Raises SanicBaseError when a file cannot be written, and restores all of them.
 
-    All texts are in a folder beside the project's files before the first of them takes its place by a rename. Signals
-    wait meanwhile, which takes milliseconds: Ctrl-C finds all of it done, or nothing.
+    All contents are first written to a folder beside the project's files, and then renamed. Signals are blocked for
+    these milliseconds, so Ctrl-C does not interrupt between files.
     """
     with _signals_blocked(), ExitStack() as undo:
         try:
@@ -49,13 +49,13 @@ def _write(plan: Plan, project: Project, undo: ExitStack) -> None:
 def _stage(path: Path, project: Project, change: Change) -> Path:
     path.write_bytes(change.after.encode())
     target = _target(project, change)
-    private = Path(change.path).name == ".env"  # it holds passwords
+    private = Path(change.path).name == ".env"  # it contains passwords
     path.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o600 if private else 0o666 & ~_umask())
     return path
 
 
 def _target(project: Project, change: Change) -> Path:
-    """The file itself, behind whatever links lead to it."""
+    """The target of the path, behind all symbolic links."""
     return (project.folder / change.path).resolve()
 
 
@@ -86,7 +86,7 @@ def _restore(target: Path, change: Change) -> None:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Signals that would end the process come afterwards; Windows has no such mask, and goes on without."""
+    """Delay signals that would end the process; Windows does not support this."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

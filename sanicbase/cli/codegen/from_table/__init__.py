@@ -1,1 +1,1 @@
-"""From a table that is there to the model of a service that reads and writes it."""
+"""Generates a model from an existing table."""

@@ -1,4 +1,4 @@
-"""What the fields of a model are called whose columns are there already."""
+"""Names the fields of a model for existing columns."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sanicbase.db import DBModel
 __all__ = ["field_names", "free_name"]
 
 RESERVED = {"fields", "pk", *dir(builtins)} - {"id", "type", "hash", "format", "range", "license", "max", "min", "sum"}
-"""What the body of the class uses, or may use; `id` and the like are columns in every second table."""
+"""Names that the class body uses or may use; `id` and the like are common columns."""
 
 PARAMETERS = {"self", "cls", "using_db", "defaults"}
-"""What the verbs call their own parameters, beside the fields' names."""
+"""Parameter names of methods that also take field names as keyword arguments."""
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:
-    """A name for the field of each column: the column's own where it can be one, or one that is like it."""
+    """A field name for each column: the name of the column if it is valid, or a similar one."""
     names: dict[str, str] = {}
     columns = list(columns)
     unchanged = {column: column for column in columns if _is_name(column)}
@@ -31,11 +31,11 @@ def field_names(columns: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def free_name(name: str, taken: Collection[str]) -> str:
-    """The name, or with a number behind it when it is taken."""
-    if name not in taken:
+def free_name(name: str, used: Collection[str]) -> str:
+    """The name, with a number appended if it is used."""
+    if name not in used:
         return name
-    return next(candidate for number in range(2, 10**6) if (candidate := f"{name}_{number}") not in taken)
+    return next(candidate for number in range(2, 10**6) if (candidate := f"{name}_{number}") not in used)
 
 
 def _is_name(name: str) -> bool:
@@ -50,7 +50,8 @@ def _is_taken(name: str) -> bool:
 
 
 def _similar(column: str) -> str:
-    """`Order-No.` is order_no; `class` is class_field, for what ends in `_` is no good in conditions: `class___in`."""
+    """`Order-No.` becomes order_no. `class` becomes class_field: a name ending in `_` would make `class___in` in
+    conditions."""
     separated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", unicodedata.normalize("NFKC", column))
     name = re.sub(r"_+", "_", re.sub(r"\W", "_", separated)).strip("_").lower()
     if not name or not name.isidentifier():

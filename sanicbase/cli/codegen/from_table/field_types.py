@@ -1,4 +1,4 @@
-"""Which field of Tortoise reads and writes a column of a database, and what type it would make itself."""
+"""Finds the field of Tortoise for a column of a database, and the type that this field would create."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POSTGRES: Types = (
     ("boolean", "BooleanField"),
     (f"numeric{DIGITS}", "DecimalField"),
     ("real|double precision", "FloatField"),
-    # One without a zone is left out: asyncpg takes no time with a zone for it, and Tortoise gives no other.
+    # `time` without a time zone is omitted: asyncpg rejects times with a zone for it, and Tortoise passes no others.
     (r"timestamp(?:\(\d\))? with time zone", "DatetimeField"),
     ("date", "DateField"),
     (r"time(?:\(\d\))? with(?:out)? time zone", "TimeField"),
@@ -69,7 +69,7 @@ SQLITE: Types = (
 )
 TYPES: dict[Dialect, Types] = {"postgres": POSTGRES, "mysql": MYSQL, "sqlite": SQLITE}
 
-# How the databases report what Tortoise writes.
+# The types that Tortoise creates, as the databases report them.
 REPORTED: dict[Dialect, Mapping[str, str]] = {
     "postgres": {
         "int": "integer",
@@ -83,31 +83,31 @@ REPORTED: dict[Dialect, Mapping[str, str]] = {
     "sqlite": {},
 }
 TEXT_KEY = 255
-"""The letters of a key that is a text of any length: Tortoise wants a CharField there."""
+"""The maximum length of a text key: Tortoise requires a CharField for it."""
 
 
 @dataclass(frozen=True)
 class FieldType:
-    """A field's class with what it has to be given, each in Python."""
+    """A field class with its arguments as code."""
 
     name: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     ddl_type: str = ""
-    """The type that it would make itself, as the database would report it."""
+    """The type that the field would create, as the database reports it."""
 
     @property
     def indexable(self) -> bool:
-        """Whether Tortoise lets it say that its column has an index, or is unique."""
+        """Whether Tortoise allows an index or a unique constraint on it."""
         return bool(getattr(fields, self.name).indexable)
 
     @property
     def python(self) -> str:
-        """The type of its values as an annotation has it."""
+        """The annotation of its values."""
         return {"UUIDField": "UUID", "CharField": "str", "TextField": "str"}.get(self.name, "int")
 
 
 def field_type(column: ColumnInfo, dialect: Dialect, *, key: bool = False) -> FieldType | None:
-    """The field for a column; None when Tortoise has none that reads and writes it. A `key` is a primary key."""
+    """The field for a column; None when no field of Tortoise can read and write it. A `key` is a primary key."""
     for pattern, name in TYPES[dialect]:
         if match := re.fullmatch(pattern, column.type):
             arguments = {key: number for key, number in match.groupdict().items() if number}

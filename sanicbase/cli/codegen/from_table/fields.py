@@ -1,4 +1,4 @@
-"""The fields of a model whose columns are there: what each is given, in Python."""
+"""Writes the fields of a model for existing columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = re.compile(r"'(?P<text>[^'\"\\\n\r\0\x1a]*)'")
 
 
 class FieldWriter:
-    """The fields of a class, column by column; `imports` and `told` grow with them."""
+    """Writes the fields of a class column by column, and collects `imports` and `notes`."""
 
     def __init__(
         self, existing: SourceTable, shape: TableMapping, name: str, things: str, module: str, *, quoted: bool
@@ -47,11 +47,11 @@ class FieldWriter:
             yield from self._field(column)
 
     def is_declared(self, index: IndexInfo) -> bool:
-        """Whether a field says that it has that index."""
+        """Whether a field declares that index."""
         (name, *others) = index.columns
         if others or name in self.existing.table.key:
             return not others and index.unique
-        # MySQL makes one for each foreign key, elsewhere a relation says that it has one.
+        # MySQL creates an index for each foreign key; on others, the relation must declare it.
         return name in self.shape.relations or self._kind(self.shape.columns[name]).indexable
 
     def _field(self, column: ColumnInfo) -> Iterator[str]:
@@ -108,7 +108,7 @@ class FieldWriter:
         return column.name in self.existing.table.key
 
     def _is_single(self, relation: Relation) -> bool:
-        """Whether no two rows refer to the same."""
+        """Whether the reference is unique."""
         sets = [*self.existing.table.unique_sets, self.existing.table.key]
         return relation.key.columns in sets
 
@@ -129,16 +129,16 @@ class FieldWriter:
         return {"description": literal(column.comment)} if column.comment else {}
 
     def _related_name(self, relation: Relation) -> str:
-        """A name for the way back, where Tortoise's would be taken; empty when it is free."""
+        """The name of the reverse relation if Tortoise's default is used already; otherwise empty."""
         usual = f"{self.existing.table.name}s"
-        rivals = [other for other in self.shape.relations.values() if other.model == relation.model]
+        relations_to_model = [other for other in self.shape.relations.values() if other.model == relation.model]
         names = set(self.shape.names.values()) if not relation.model.module else set()
-        if len(rivals) == 1 and usual not in relation.model.names | names and usual.isidentifier():
+        if len(relations_to_model) == 1 and usual not in relation.model.names | names and usual.isidentifier():
             return ""
         return f"{relation.name}_{self._things}"
 
     def _annotated(self, relation: Relation) -> str:
-        """The model in an annotation; it is imported when it is in another file."""
+        """The model in an annotation; it is imported if it is in another file."""
         model = relation.model
         if not model.module:
             return f'"{model.name}"' if self._quoted else model.name
@@ -153,7 +153,7 @@ class FieldWriter:
         return python
 
     def _notes(self, column: ColumnInfo, kind: FieldType) -> Iterator[str]:
-        """A sentence for each thing that a table made by the model would have otherwise."""
+        """A note for each difference between the column and the one that the model would create."""
         ddl_type = "INTEGER" if column.generated and self.existing.dialect == "sqlite" else kind.ddl_type
         if ddl_type != column.type:
             yield _(
@@ -180,7 +180,7 @@ class FieldWriter:
 
 
 def _default(column: ColumnInfo, kind: FieldType, dialect: Dialect) -> str:
-    """The database's default as Tortoise takes it: a plain value where its DDL says the same, else the SQL."""
+    """The database's default for Tortoise: a constant if Tortoise creates the same, otherwise SQL."""
     sql = column.default or ""
     if kind.name == "DatetimeField" and NOW.fullmatch(sql):
         return "fields.Now()"
@@ -194,7 +194,7 @@ def _default(column: ColumnInfo, kind: FieldType, dialect: Dialect) -> str:
 
 
 def _sql(expression: str, dialect: Dialect) -> str:
-    """An expression as DEFAULT takes it: MySQL and SQLite want brackets around what is no plain value."""
+    """An expression for DEFAULT: MySQL and SQLite require parentheses unless it is a constant."""
     return expression if dialect == "postgres" or BARE_SQL.fullmatch(expression) else f"({expression})"
 
 

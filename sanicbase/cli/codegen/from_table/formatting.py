@@ -1,4 +1,4 @@
-"""Lines of a class body, as `ruff format` leaves them."""
+"""Formats lines of a class body like `ruff format`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ INDENT = "    "
 
 
 def assignment(target: str, function: str, arguments: Mapping[str, str]) -> str:
-    """`    target = function(name=value, …)` on as many lines as it takes; a name such as `0` is a place."""
-    given = [value if name.isdigit() else f"{name}={value}" for name, value in arguments.items()]
-    line = f"{INDENT}{target} = {function}({', '.join(given)})"
+    """`    target = function(name=value, …)`, wrapped if needed; a name such as `0` means a positional argument."""
+    argument_list = [value if name.isdigit() else f"{name}={value}" for name, value in arguments.items()]
+    line = f"{INDENT}{target} = {function}({', '.join(argument_list)})"
     if width(line) <= WIDTH:
         return line
-    inside = f"{INDENT * 2}{', '.join(given)}"
+    inside = f"{INDENT * 2}{', '.join(argument_list)}"
     if width(inside) > WIDTH:
-        inside = "\n".join(line for argument in given for line in _folded(argument, INDENT * 2))
+        inside = "\n".join(line for argument in argument_list for line in _folded(argument, INDENT * 2))
     return f"{INDENT}{target} = {function}(\n{inside}\n{INDENT})"
 
 
 def literal(text: str) -> str:
-    """A string's code, in double quotes unless that takes more backslashes."""
+    """The code of a string, in double quotes unless that needs more backslashes."""
     inner = repr("'\"" + text)[len("'\\'\"") : -1].replace("\\'", "'")
     if text.count('"') > text.count("'"):
         return "'" + inner.replace("'", "\\'") + "'"
@@ -35,13 +35,13 @@ def literal(text: str) -> str:
 
 
 def sets(names: Sequence[Sequence[str]]) -> str:
-    """The code of a tuple of tuples of texts."""
+    """The code of a tuple of tuples of strings."""
     inner = [f"({', '.join(map(literal, row))}{',' * (len(row) == 1)})" for row in names]
     return f"({', '.join(inner)}{',' * (len(inner) == 1)})"
 
 
 def entry(option: str, value: str) -> list[str]:
-    """The lines of an option of Meta, without their indent."""
+    """The lines of an option of Meta, without indentation."""
     line = f"{option} = {value}"
     if width(line) + len(INDENT * 2) <= WIDTH:
         return [line]
@@ -51,7 +51,7 @@ def entry(option: str, value: str) -> list[str]:
 
 
 def _folded(argument: str, indent: str) -> list[str]:
-    """The lines of an argument; a text that is too long for one stands on several, in brackets."""
+    """The lines of an argument; a string that is too long is split and parenthesized."""
     name, equals, value = argument.partition("=")
     if width(indent + argument) < WIDTH or not (equals and value[:1] in "'\""):
         return [f"{indent}{argument},"]
@@ -59,12 +59,12 @@ def _folded(argument: str, indent: str) -> list[str]:
 
 
 def _pieces(value: str, indent: str) -> list[str]:
-    """The code of one text as that of several, a line each, cut behind a space where there is one."""
+    """The code of a string split into several, one per line, after spaces where possible."""
     lines, quote = [""], value[0]
     for letter in re.findall(r"\\(?:x..|u.{4}|U.{8}|.)|[^\\]", value[1:-1]):
         if width(f"{INDENT * 3}{quote}{lines[-1]}{letter}{quote}") > WIDTH:
             begun, space, word = lines.pop().rpartition(" ")
             lines += [begun + space, word] if begun else [word, ""]
         lines[-1] += letter
-    # Each of them has the quotes that suit it.
+    # Each part gets the quotes that fit it.
     return [f"{indent}{literal(ast.literal_eval(f'{quote}{line}{quote}'))}" for line in lines]

@@ -1,4 +1,4 @@
-"""What of a table its model has: which columns, which of them are relations, and what they are called."""
+"""Maps a table to a model: its columns, its relations, and their names."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ MISQUOTED: dict[Dialect, str] = {"postgres": '"', "sqlite": '"', "mysql": "`%"}
 
 @dataclass(frozen=True)
 class Relation:
-    """A foreign key that leads to a model."""
+    """A foreign key to a model."""
 
     key: ForeignKeyInfo
     model: RelatedModel
     name: str
-    """The attribute for the related object; that for its key has `_id` behind it."""
+    """The attribute of the related object; `_id` is appended for its key."""
 
 
 @dataclass(frozen=True)
 class TableMapping:
-    """What is kept of a table."""
+    """The parts of a table that the model has."""
 
     columns: Mapping[str, ColumnInfo]
     relations: Mapping[str, Relation]
-    """By their columns."""
+    """By column."""
     names: Mapping[str, str]
     """The attribute of each column."""
     indexes: tuple[IndexInfo, ...]
-    """Those that Tortoise has words for."""
+    """The indexes that Tortoise supports."""
     notes: tuple[str, ...]
-    """A sentence for each column or foreign key that the model has not."""
+    """A sentence for each column or foreign key that the model does not have."""
 
 
 def map_table(existing: SourceTable, name: str, *, migrated: bool) -> TableMapping:
-    """What a model of that name has of the table; `migrated` when the service's migrations are to make its table.
+    """The parts of the table that a model of that name has; `migrated` when the service's migrations should create it.
 
-    Raises ValueError with a sentence for a table that Tortoise can have no model for.
+    Raises ValueError with a sentence for a table that Tortoise does not support.
     """
     table = existing.table
     _check_name(existing)
@@ -64,7 +64,7 @@ def map_table(existing: SourceTable, name: str, *, migrated: bool) -> TableMappi
 def _foreign_keys(
     existing: SourceTable, name: str, columns: Mapping[str, ColumnInfo], *, migrated: bool
 ) -> tuple[dict[str, tuple[ForeignKeyInfo, RelatedModel]], list[str]]:
-    """Which columns lead to models, and a sentence for each other foreign key of columns that are kept."""
+    """The relations, and a sentence for each other foreign key of the columns."""
     table, relations, plain = existing.table, {}, []
     for key in (foreign_key for foreign_key in table.foreign_keys if set(foreign_key.columns) <= columns.keys()):
         known = existing.models.get(key.table) or (_self_reference(existing, name) if key.table == table.name else None)
@@ -90,12 +90,12 @@ def _check_name(existing: SourceTable) -> None:
 
 
 def _misquoted(existing: SourceTable, name: str) -> str:
-    """A letter of a name with which Tortoise makes SQL that is none; empty when there is none."""
+    """A character of a name that Tortoise quotes incorrectly; empty when there is none."""
     return next((letter for letter in name if letter in MISQUOTED[existing.dialect]), "")
 
 
 def _is_supported(index: IndexInfo, columns: Mapping[str, ColumnInfo]) -> bool:
-    """Whether Tortoise has words for an index. It takes some names of columns for expressions, and quotes them not."""
+    """Whether Tortoise supports the index. It takes some column names for expressions and does not quote them."""
     expressions = not index.unique and any(letter in name for name in index.columns for letter in '() ".:')
     return index.is_plain and set(index.columns) <= columns.keys() and not expressions
 
@@ -107,8 +107,8 @@ def _check_key(table: TableInfo) -> None:
         columns = ", ".join(table.key)
         raise ValueError(
             _(
-                "The primary key of {table} has several columns ({columns}), and a model has a key of one. Give the "
-                "table a key of its own, such as a column that counts, and make ({columns}) a unique set.",
+                "The primary key of {table} has several columns ({columns}), but the key of a model has one. Add a "
+                "single-column key, such as an auto-increment column, and make ({columns}) unique together.",
                 table=table.name,
                 columns=columns,
             )
@@ -117,7 +117,7 @@ def _check_key(table: TableInfo) -> None:
 
 
 def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
-    """Why the model has not that column; empty when it has. Raises ValueError when it can not do without it."""
+    """The reason why the model omits the column, or "". Raises ValueError when rows cannot be written without it."""
     name, table = column.name, existing.table
     is_key = name in table.key
     if column.computed or (column.generated and not is_key):
@@ -129,7 +129,7 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
         if is_key:
             raise ValueError(
                 _(
-                    "{table}.{name} {reason}, and no row can be written without it. Change that.",
+                    "{table}.{name} {reason}, and rows cannot be written without it. Change that.",
                     table=table.name,
                     name=name,
                     reason=reason,
@@ -137,24 +137,24 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
             )
         raise ValueError(
             _(
-                "{table}.{name} {reason}, and no row can be written without it. Change that, or let it be NULL, or "
-                "give it a default: then it is left out.",
+                "{table}.{name} {reason}, and rows cannot be written without it. Change that, allow NULL, or add a "
+                "default: then the model omits the column.",
                 table=table.name,
                 name=name,
                 reason=reason,
             )
         )
-    given = column.default if column.default is not None else "NULL"
+    default = column.default if column.default is not None else "NULL"
     return _(
-        "{name} is not in the model: it {reason}. New rows get its default, {given}.",
+        "{name} is not in the model: it {reason}. New rows get its default, {default}.",
         name=name,
         reason=reason,
-        given=given,
+        default=default,
     )
 
 
 def _unsupported_reason(existing: SourceTable, column: ColumnInfo, *, is_key: bool) -> str:
-    """What about a column Tortoise cannot do; empty when it can."""
+    """The reason why Tortoise does not support the column, or ""."""
     if letter := _misquoted(existing, column.name):
         return _("contains {letter} in its name, which Tortoise cannot quote", letter=letter)
     kind = field_type(column, existing.dialect, key=is_key)
@@ -166,7 +166,7 @@ def _unsupported_reason(existing: SourceTable, column: ColumnInfo, *, is_key: bo
 
 
 def _self_reference(existing: SourceTable, name: str) -> RelatedModel:
-    """The model that is being made, for a table that refers to itself."""
+    """The model that is being generated, for a table that references itself."""
     table = existing.table
     return RelatedModel(name, "", f"{existing.label}.{name}", table.key[0], {}, frozenset(), migrated=True)
 
@@ -174,8 +174,8 @@ def _self_reference(existing: SourceTable, name: str) -> RelatedModel:
 def _no_model(existing: SourceTable, key: ForeignKeyInfo) -> str:
     column = ", ".join(key.columns)
     return _(
-        "{column} is a plain column: it leads to {target_table}, of which {label} has no model. Add that one first "
-        "to have a relation: sanicGuider add model NAME --from-table {target_table}",
+        "{column} is a plain column: it references {target_table}, for which {label} has no model. For a relation, "
+        "add that model first: sanicGuider add model NAME --from-table {target_table}",
         column=column,
         target_table=key.table,
         label=existing.label,
@@ -183,24 +183,25 @@ def _no_model(existing: SourceTable, key: ForeignKeyInfo) -> str:
 
 
 def _no_relation_reason(existing: SourceTable, key: ForeignKeyInfo, known: RelatedModel, *, migrated: bool) -> str:
-    """Why a foreign key to a model is no relation; empty when it is one."""
+    """The reason why a foreign key to a model is not a relation, or ""."""
     column = ", ".join(key.columns)
     if len(key.columns) > 1:
         return _(
-            "({column}) are plain columns: a relation has one column, and this foreign key to {target_table} several.",
+            "({column}) are plain columns: a relation has one column, but this foreign key to {target_table} has "
+            "several.",
             column=column,
             target_table=key.table,
         )
     if migrated and not known.migrated:
         return _(
-            "{column} is a plain column: it leads to {model}, a model of MODEL_EXTRA, and the migrations do not "
-            "make its table.",
+            "{column} is a plain column: it references {model}, a model of MODEL_EXTRA, whose table the migrations "
+            "do not create.",
             column=column,
             model=known.name,
         )
     if key.targets[0] not in (known.key, *known.unique):
         return _(
-            "{column} is a plain column: it leads to {target_table}.{target}, which is not unique in {model}.",
+            "{column} is a plain column: it references {target_table}.{target}, which is not unique in {model}.",
             column=column,
             target_table=key.table,
             target=key.targets[0],
@@ -208,7 +209,7 @@ def _no_relation_reason(existing: SourceTable, key: ForeignKeyInfo, known: Relat
         )
     if key.on_delete == "SET NULL" and not existing.table.columns[column].nullable:
         return _(
-            "{column} is a plain column: deleting its {model} would set it to NULL, which it may not be.",
+            "{column} is a plain column: deleting its {model} would set it to NULL, but it is NOT NULL.",
             column=column,
             model=known.name,
         )
@@ -216,15 +217,15 @@ def _no_relation_reason(existing: SourceTable, key: ForeignKeyInfo, known: Relat
 
 
 def _named_relations(
-    foreign_keys: Mapping[str, tuple[ForeignKeyInfo, RelatedModel]], taken: set[str]
+    foreign_keys: Mapping[str, tuple[ForeignKeyInfo, RelatedModel]], used: set[str]
 ) -> Iterator[tuple[str, Relation]]:
-    """The relations, each with a name that nothing else has."""
+    """The relations, each with a unique name."""
     for column, (key, known) in foreign_keys.items():
-        (alike,) = field_names([column]).values()
-        base = alike.removesuffix("_id") or alike
-        if {base: base} != field_names([base]):  # it is a keyword, or the like
+        (field,) = field_names([column]).values()
+        base = field.removesuffix("_id") or field
+        if {base: base} != field_names([base]):  # it is a keyword, for example
             base = f"{base.rstrip('_')}_ref"
-        while base in taken or f"{base}_id" in taken:
-            base = free_name(f"{base}_ref", taken)
-        taken |= {base, f"{base}_id"}
+        while base in used or f"{base}_id" in used:
+            base = free_name(f"{base}_ref", used)
+        used |= {base, f"{base}_id"}
         yield column, Relation(key, known, base)

@@ -1,4 +1,4 @@
-"""The class for a table that is there, in Tortoise's words."""
+"""Generates the class for an existing table."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = ["GeneratedModel", "generate_model"]
 
 @dataclass(frozen=True)
 class GeneratedModel:
-    """A model's class, what it needs to be imported, and what has to be said about it."""
+    """The class of a model, its imports, and notes about it."""
 
     source: str
     imports: frozenset[tuple[str, str]]
     notes: tuple[str, ...]
-    """A sentence for each thing that is in the table and not in the model, or would be made otherwise by it."""
+    """A sentence for each part of the table that the model does not have or would create differently."""
 
 
 def generate_model(
     existing: SourceTable, name: str, things: str, module: str, *, migrated: bool, quoted: bool
 ) -> GeneratedModel:
-    """The class of that name for the table, to be written into the module.
+    """The class of that name for the table, to be added to the module.
 
-    `quoted` when the module evaluates its annotations, in which a class is not known inside of itself. Raises
-    ValueError with a sentence for a table that Tortoise can have no model for.
+    `quoted` when the module evaluates its annotations, where a class cannot refer to itself. Raises ValueError with a
+    sentence for a table that Tortoise does not support.
     """
     table = existing.table
     shape = map_table(existing, name, migrated=migrated)
@@ -52,12 +52,12 @@ def generate_model(
 
 
 def _is_docstring(comment: str) -> bool:
-    """Whether a comment can be the class's docstring, which Tortoise takes for the table's comment."""
+    """Whether the comment can be the docstring of the class, which Tortoise uses as the table's comment."""
     return bool(re.fullmatch(r"[^\s\"\\](?:[^\n\r\"\\]{0,100}[^\s\"\\])?", comment)) and comment.isprintable()
 
 
 def _meta_options(body: FieldWriter, indexes: Sequence[IndexInfo]) -> Iterator[str]:
-    """The lines of Meta about unique sets and indexes."""
+    """The lines of Meta for unique sets and indexes."""
     for option, unique in (("unique_together", True), ("indexes", False)):
         names = [[body.shape.names[name] for name in index.columns] for index in indexes if index.unique == unique]
         if names:
@@ -65,7 +65,7 @@ def _meta_options(body: FieldWriter, indexes: Sequence[IndexInfo]) -> Iterator[s
 
 
 def _notes(existing: SourceTable, others: Sequence[IndexInfo]) -> Iterator[str]:
-    """What the database has beyond what Tortoise has words for."""
+    """The parts of the table that Tortoise does not support."""
     table = existing.table
     for index in others:
         columns = ", ".join(index.columns)

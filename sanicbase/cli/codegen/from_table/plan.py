@@ -1,4 +1,4 @@
-"""The plan of a model, or of an API, for a table that the database has."""
+"""Plans a model, or an API, for an existing table."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["plan_of_table"]
 def plan_of_table(
     kind: str, name: str, target: TargetService, table: str, connection: str, *, file: str = "", text_ids: bool = False
 ) -> tuple[Plan, tuple[str, ...]]:
-    """What adding the model `name` of that table changes, and with the kind `api` its API; and sentences about it.
+    """The changes that add the model `name` of that table, and with the kind `api` its API; and notes about it.
 
-    Raises ValueError or SanicBaseError with a sentence; nothing is written in any case.
+    Raises ValueError or SanicBaseError with a sentence. Nothing is written.
     """
     target.check_parses()
     existing = read_source_table(target.name, table, connection)
@@ -33,7 +33,7 @@ def plan_of_table(
     if existing_model is not None and existing_model.name != values["Thing"]:
         raise ValueError(
             _(
-                "{table} has a model already, {model} in {module}. Use that name.",
+                "{table} already has a model, {model} in {module}. Use that name.",
                 table=table,
                 model=existing_model.name,
                 module=existing_model.module,
@@ -54,7 +54,7 @@ def _model(
     if (existing_columns := columns_of(target.project, target.name, name)) is not None:
         raise ValueError(
             _(
-                "{module} has a class {model} already, of another table. Choose another name.",
+                "{module} already has a class {model}, of another table. Choose another name.",
                 module=existing_columns.module,
                 model=existing_columns.model,
             )
@@ -71,7 +71,7 @@ def _model(
 
 
 def _test(target: TargetService, values: dict[str, Any], texts: Texts) -> Texts:
-    """A test that writes a row and reads it; none when it knows no value for one of the columns."""
+    """A test that writes a row and reads it; none when it has no value for a column."""
     columns = columns_of(replace(target.project, planned=texts), target.name, values["Thing"])
     path = f"tests/{target.name}/test_{values['thing']}_model.py"
     sampled = sampled_columns(columns) if columns else []
@@ -81,7 +81,7 @@ def _test(target: TargetService, values: dict[str, Any], texts: Texts) -> Texts:
 
 
 def _file(target: TargetService, existing: SourceTable, file: str) -> str:
-    """The file of `model_db/` for it. Raises ValueError for one whose models are on another connection."""
+    """The file of `model_db/` for the model. Raises ValueError for one whose models use another connection."""
     listed = [*target.model_files("MODEL_LIST"), *target.model_files("MODEL_EXTRA")]
     if file:
         check_file_name(file)
@@ -90,12 +90,12 @@ def _file(target: TargetService, existing: SourceTable, file: str) -> str:
     if file in existing.files or (file not in listed and existing.label == target.name and file):
         return file
     connection = existing.label.removeprefix(f"{target.name}_")
-    wanted = file or "records"
-    models, migrated = f'DB_MODELS = {{"{connection}": ["{wanted}"]}}', f'MODEL_LIST = [..., "{wanted}"]'
+    module = file or "records"
+    models, migrated = f'DB_MODELS = {{"{connection}": ["{module}"]}}', f'MODEL_LIST = [..., "{module}"]'
     if file:
         raise ValueError(
             _(
-                "The models of {file} are not on the connection {connection}. Name its files in the settings: "
+                "The models of {file} do not use the connection {connection}. Assign files to it in the settings: "
                 "{models}, {migrated}",
                 file=file,
                 connection=connection,
@@ -105,7 +105,7 @@ def _file(target: TargetService, existing: SourceTable, file: str) -> str:
         )
     raise ValueError(
         _(
-            "No model file is on the connection {connection}. Name its files in the settings: {models}, {migrated}",
+            "No model file uses the connection {connection}. Assign files to it in the settings: {models}, {migrated}",
             connection=connection,
             models=models,
             migrated=migrated,

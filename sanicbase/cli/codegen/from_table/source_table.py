@@ -1,4 +1,4 @@
-"""A table that a service's database has, with what the service knows of the tables around it."""
+"""An existing table of a service's database, and the models that it refers to."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = ["RelatedModel", "SourceTable", "read_source_table"]
 
 @dataclass(frozen=True)
 class RelatedModel:
-    """A model of the service, as far as a relation to it goes."""
+    """A model of the service, as a target of relations."""
 
     name: str
     module: str
     reference: str
-    """What Tortoise knows it by: `shop.Author`."""
+    """Its name in Tortoise: `shop.Author`."""
     key: str
     unique: Mapping[str, str]
-    """The fields that a relation may lead to, by their columns."""
+    """The fields that a relation can reference, by column."""
     names: frozenset[str]
-    """The attributes that it has."""
+    """Its attributes."""
     migrated: bool
-    """Whether the service's migrations make its table."""
+    """Whether the service's migrations create its table."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,20 @@ class SourceTable:
     table: TableInfo
     dialect: Dialect
     label: str
-    """Of the connection's models."""
+    """The label of the connection's models."""
     models: Mapping[str, RelatedModel]
-    """The models on the same connection, by their tables."""
+    """The models on the same connection, by table."""
     referring: frozenset[str]
-    """The types of the columns of all tables that refer to this one's key."""
+    """The types of all columns that reference this table's key."""
     files: tuple[str, ...]
-    """The files of `model_db/` whose models are on the connection, as far as the settings name them."""
+    """The files of `model_db/` whose models use the connection according to the settings."""
 
 
 def read_source_table(service: str, table: str, connection: str) -> SourceTable:
-    """The table as the database has it now.
+    """Read the table from the database.
 
-    Raises ValueError with a sentence when there is no such connection or table, SanicBaseError when it cannot be asked.
+    Raises ValueError with a sentence when there is no such connection or table, SanicBaseError when the database cannot
+    be read.
     """
     config = _config(service)
     if connection not in config.databases():
@@ -95,17 +96,17 @@ async def _existing(config: Config, name: str, connection: str) -> SourceTable:
             dialect=dialect,
             label=label,
             models={
-                model._meta.db_table: _known(model, label, migrated=model in migrated)  # noqa: SLF001
+                model._meta.db_table: _related_model(model, label, migrated=model in migrated)  # noqa: SLF001
                 for app, models in Tortoise.apps.items()
                 if app == label
                 for model in models.values()
             },
-            referring=frozenset(_referring(tables, name)),
+            referring=frozenset(_referencing_types(tables, name)),
             files=tuple(_files(config, connection)),
         )
 
 
-def _known(model: type[Model], label: str, *, migrated: bool) -> RelatedModel:
+def _related_model(model: type[Model], label: str, *, migrated: bool) -> RelatedModel:
     meta = model._meta  # noqa: SLF001  (Tortoise describes a model there only)
     columns = meta.fields_db_projection
     return RelatedModel(
@@ -119,7 +120,7 @@ def _known(model: type[Model], label: str, *, migrated: bool) -> RelatedModel:
     )
 
 
-def _referring(tables: Mapping[str, TableInfo], name: str) -> list[str]:
+def _referencing_types(tables: Mapping[str, TableInfo], name: str) -> list[str]:
     return [
         table.columns[key.columns[0]].type
         for table in tables.values()
@@ -137,7 +138,7 @@ def _no_table(name: str, connection: str, tables: list[str]) -> str:
     near = get_close_matches(name, tables, n=5, cutoff=0.5) or tables[:10]
     listed = ", ".join(near)
     if not tables:
-        return _("There is no table {name}: the database {connection} has none.", name=name, connection=connection)
+        return _("There is no table {name}: the database {connection} has no tables.", name=name, connection=connection)
     return _(
         "There is no table {name} in the database {connection}. Similar tables: {tables}.",
         name=name,
