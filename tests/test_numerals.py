@@ -44,7 +44,7 @@ async def one(request: Request, number: BigIntStr, parent: Annotated[BigIntStr |
 
 
 @endpoint(public=True)
-async def made(request: Request, body: Thing) -> Created[Thing]:
+async def create_thing(request: Request, body: Thing) -> Created[Thing]:
     return Created(body)
 
 
@@ -81,11 +81,11 @@ def test_what_is_no_number_is_refused(value: object) -> None:
 async def test_it_is_served_and_documented(redis_url: str, tmp_path: Any) -> None:
     blueprint = Blueprint("things")
     one.attach(blueprint, "/things/<number:int>")
-    made.attach(blueprint, "/things", methods=("POST",))
+    create_thing.attach(blueprint, "/things", methods=("POST",))
     app = create_app(config(redis_url, tmp_path), blueprint)
     async with client(app) as http:
-        found = (await http.get(f"/things/{LARGEST}?parent=-{2**63}")).json()["data"]
-        assert found == {"id": str(LARGEST), "owner": str(-(2**63)), "older": []}
+        thing = (await http.get(f"/things/{LARGEST}?parent=-{2**63}")).json()["data"]
+        assert thing == {"id": str(LARGEST), "owner": str(-(2**63)), "older": []}
         assert (await http.get(f"/things/{LARGEST + 1}")).status_code == 404
         assert (await http.post("/things", json={"id": str(LARGEST)})).json()["data"]["id"] == str(LARGEST)
         assert (await http.post("/things", json={"id": LARGEST})).json()["data"]["id"] == str(LARGEST)
@@ -99,10 +99,10 @@ async def test_it_is_served_and_documented(redis_url: str, tmp_path: Any) -> Non
 async def test_a_cache_model_has_it_as_its_key(redis_url: str, tmp_path: Any) -> None:
     async with lifespan(config(redis_url, tmp_path)):
         await SnowRC.create(id=LARGEST, name="snow")
-        found = await SnowRC.get(LARGEST)
-        assert found == SnowRC(id=LARGEST, name="snow")
-        assert type(found.id) is int
-        assert await SnowRC.get(str(LARGEST)) == found
+        snow = await SnowRC.get(LARGEST)
+        assert snow == SnowRC(id=LARGEST, name="snow")
+        assert type(snow.id) is int
+        assert await SnowRC.get(str(LARGEST)) == snow
 
 
 def test_a_field_that_is_not_strict_is_heeded_in_a_body() -> None:

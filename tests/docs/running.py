@@ -8,9 +8,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import itertools
+import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import suppress
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +20,7 @@ from tortoise import Tortoise
 
 from sanicbase import Config, lifespan
 from tests.docs.blocks import code
-from tests.docs.context import CONTEXT, ROWS
+from tests.docs.context import CHECKS, CONTEXT, FILES, ROWS, EndOfBlock
 
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
 
@@ -28,7 +30,7 @@ class GuideConfig(Config):
 
     SERVER_NAME = "guide"
     MODEL_LIST = []
-    MODEL_EXTRA = ["xi_test.model_db.main"]
+    MODEL_EXTRA = ["xi_test.model_db.main", "xi_test.model_db.records"]
 
     GUIDE: str
 
@@ -50,17 +52,31 @@ async def run(statements: Iterable[ast.stmt], names: dict[str, Any]) -> None:
         await running
 
 
-async def main(guide: str, database: str, redis: str, logs: str) -> None:
+def add_files() -> None:
+    """Make the files of the reader that the example does not have importable."""
+    for file, source in FILES.items():
+        path = PurePath(file)
+        if path.parts[0] == "xi_test":
+            module = ModuleType(".".join(path.with_suffix("").parts))
+            exec(source, vars(module))
+            sys.modules[module.__name__] = module
+
+
+async def main(guide: str, settings: str) -> None:
+    add_files()
     module = ModuleType(f"xi_test.{guide}")
     sys.modules[module.__name__] = module
-    parts = [ast.parse(part).body for part in (CONTEXT[guide], ROWS[guide], *code(guide, "python"))]
+    parts = [
+        ast.parse(part).body for part in (CONTEXT[guide], ROWS[guide], *code(guide, "python"), CHECKS.get(guide, ""))
+    ]
     await run(itertools.filterfalse(is_step, itertools.chain(*parts)), vars(module))
-    config = GuideConfig(GUIDE=module.__name__, ENV="test", DB_URL=database, REDIS_URL=redis, LOG_DIR=Path(logs))
+    config = GuideConfig(GUIDE=module.__name__, ENV="test", **json.loads(settings))
     async with lifespan(config, check=False):
         await Tortoise.generate_schemas()
     async with lifespan(config):
         for part in parts:
-            await run(filter(is_step, part), vars(module))
+            with suppress(EndOfBlock):
+                await run(filter(is_step, part), vars(module))
 
 
 if __name__ == "__main__":

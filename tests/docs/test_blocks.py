@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from sanicbase import Config
 from sanicbase.cli.main import main
@@ -51,7 +52,12 @@ def parse_ini(text: str) -> None:
     configparser.ConfigParser().read_string(text)
 
 
-PARSERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "ini": parse_ini}
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "ini": parse_ini,
+    "yaml": yaml.safe_load,
+}
 
 
 @parametrized(*PARSERS)
@@ -178,6 +184,7 @@ COMMENT = {
     "sh": r"(^|\s+)#.*",
     "toml": r"\s*#.*",
     "ini": r"^[;#].*",
+    "yaml": r"(?:^|\s)#.*",
     "sql": r"--.*",
     "": r"(?<=\S)\s{2,}.*",  # the explanations beside a tree of files
     "json": r"(?!)",

@@ -33,7 +33,7 @@ class Accounts:
     def run(self, block: str) -> None:
         """Type a block of the page as the administrator."""
         block = block.replace("xi_test.", self._schema)
-        for statement in re.sub(r"xi_(migrate|service)", lambda found: self.name(found[0]), block).split(";"):
+        for statement in re.sub(r"xi_(migrate|service)", lambda match: self.name(match[0]), block).split(";"):
             if statement.strip():
                 self._ask(self._url, statement)
 
@@ -41,7 +41,7 @@ class Accounts:
         password = {"xi_migrate": "a%20password", "xi_service": "another%20password"}[role]
         parts = urlsplit(self._url)
         place = parts.netloc.rpartition("@")[2]
-        sql = re.sub(r"aerich|xi_article", lambda found: f"{self._schema}{found[0]}", sql)
+        sql = re.sub(r"aerich|xi_article", lambda match: f"{self._schema}{match[0]}", sql)
         return self._ask(parts._replace(netloc=f"{self.name(role)}:{password}@{place}").geturl(), sql)
 
     def assert_rights(self) -> None:

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, profile
+from benchmarks import compare, idle_connections, profile, slow_clients
 from benchmarks.harness import stores
 from benchmarks.harness.contenders import CONTENDERS
 from benchmarks.harness.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-PARSERS = {"compare": compare.arguments(), "profile": profile.arguments()}
+PARSERS = {
+    "compare": compare.arguments(),
+    "profile": profile.arguments(),
+    "idle_connections": idle_connections.arguments(),
+    "slow_clients": slow_clients.arguments(),
+}
 COMMAND = re.compile(r"^python -m benchmarks\.(\w+)(.*)$", re.MULTILINE)
 
 pytestmark = pytest.mark.parametrize("language", ["en", "zh"])

@@ -69,9 +69,9 @@ def touched(tree: ast.AST) -> Iterator[str]:
 
 
 def modules() -> Iterator[ModuleType]:
-    for found in pkgutil.walk_packages(sanicbase.__path__, "sanicbase."):
-        if not found.name.endswith("__main__") and ".templates" not in found.name:
-            yield importlib.import_module(found.name)
+    for info in pkgutil.walk_packages(sanicbase.__path__, "sanicbase."):
+        if not info.name.endswith("__main__") and ".templates" not in info.name:
+            yield importlib.import_module(info.name)
 
 
 def overridden(module: ModuleType) -> Iterator[str]:

@@ -40,10 +40,10 @@ def test_the_curl_lines_work_as_printed(project: Path, workers: int) -> None:
         service.wait_ready(path="/xi_test/articles")
         wait_until(lambda: (project / ".sanicbase" / "xi_test.admin-token").exists(), what="the first user's token")
         post, *gets = (line.replace(":8800", f":{service.port}") for line in curl_lines("README.md"))
-        made = ask(post, project)
-        assert made["code"] == 0, made
+        created = ask(post, project)
+        assert created["code"] == 0, created
         by_id, by_slug, listed = (ask(line, project) for line in gets)
-        assert by_id == by_slug == made
+        assert by_id == by_slug == created
         assert (listed["total"], listed["data"][0]["slug"]) == (1, "hello")
         assert rows_of(terminal) == [row for row in rows_of(service.output()) if row in rows_of(terminal)]
 

@@ -36,14 +36,16 @@ def test_both_languages_have_the_same_table() -> None:
 
 
 def test_the_classifiers_are_the_pythons_of_the_table() -> None:
-    assert [each.removeprefix(PYTHON) for each in PROJECT["classifiers"] if each.startswith(PYTHON)] == pythons()
+    assert [
+        classifier.removeprefix(PYTHON) for classifier in PROJECT["classifiers"] if classifier.startswith(PYTHON)
+    ] == pythons()
 
 
 def test_an_installer_takes_every_python_from_the_oldest_of_the_table_on() -> None:
     wanted = SpecifierSet(PROJECT["requires-python"])
     oldest = min(pythons(), key=Version)
-    assert [each for each in pythons() if not wanted.contains(each)] == []
-    assert {each.operator for each in wanted} == {">="}, "an upper cap refuses users for no reason"
+    assert [version for version in pythons() if not wanted.contains(version)] == []
+    assert {specifier.operator for specifier in wanted} == {">="}, "an upper cap refuses users for no reason"
     assert str(wanted) == f">={oldest}"
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from sanicbase.testing.service import NO_CERTIFICATES
+
 __all__ = ["STEPS", "Conduit", "User", "anonymous"]
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -103,7 +105,7 @@ class Conduit:
 def anonymous(base_url: str) -> Iterator[Conduit]:
     """A client that connects anew for each request, so any of the service's workers may answer."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    with httpx.Client(base_url=base_url, trust_env=False, limits=limits, timeout=30) as client:
+    with httpx.Client(base_url=base_url, trust_env=False, verify=NO_CERTIFICATES, limits=limits, timeout=30) as client:
         yield Conduit(client)
 
 
@@ -117,6 +119,13 @@ def users_register_and_sign_in(conduit: Conduit) -> None:
     }  # fmt: skip
     ann = User(conduit.client, ann.name, signed_in["user"]["token"])
     assert ann.ask("GET", "/user")["user"]["email"] == email
+
+
+def guesses_at_a_password_are_stopped(conduit: Conduit) -> None:
+    wrong = {"email": "nobody.knows@example.com", "password": "wrong"}
+    for _ in range(10):
+        conduit.nobody.refused("POST", "/users/login", 401, {"user": wrong})
+    assert "body" in conduit.nobody.refused("POST", "/users/login", 429, {"user": wrong})
 
 
 def wrong_credentials_are_told_apart_from_a_wrong_form(conduit: Conduit) -> None:
@@ -401,6 +410,7 @@ def any_script_will_do(conduit: Conduit) -> None:
 STEPS: tuple[Callable[[Conduit], None], ...] = (
     users_register_and_sign_in,
     wrong_credentials_are_told_apart_from_a_wrong_form,
+    guesses_at_a_password_are_stopped,
     names_are_taken_once,
     users_change_what_they_name,
     nobody_reads_only,

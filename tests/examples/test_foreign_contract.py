@@ -16,6 +16,7 @@ import pytest
 
 from sanicbase.testing import ServiceProcess
 from tests.examples.realworld import STEPS, Conduit, anonymous
+from tests.preloaded import PreloadedService
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "foreign_contract"
 PREFIX = "CONDUIT_"
@@ -34,7 +35,7 @@ def copied(to: Path) -> Path:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     project = copied(tmp_path_factory.mktemp("project"))
     env = {"CONDUIT_REQUEST_MAX_SIZE": "2000", "CONDUIT_REQUEST_TIMEOUT": "0.5"}
-    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
+    with PreloadedService(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
         service.wait_ready()
         yield service
 
@@ -123,7 +124,7 @@ def test_its_own_tests_pass(tmp_path: Path, redis_server_url: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_asyncio.plugin", "-p", "pytest_timeout"]
     done = subprocess.run(command, cwd=copied(tmp_path), env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
@@ -147,7 +148,7 @@ def test_the_contract_holds_with_four_workers_on_every_database(
     }
     for arguments in (["init", "-t", "conduit.config.migrate_db"], ["init-db"]):
         aerich(arguments, project, env)
-    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
+    with PreloadedService(project / "http_conduit.py", cwd=project, prefix=PREFIX, env=env) as service:
         service.wait_ready()
         with anonymous(service.base_url) as conduit:
             for step in STEPS:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sanicbase.testing import ServiceProcess
 from tests.examples.realworld import Conduit
 from tests.examples.test_foreign_contract import PREFIX, copied
+from tests.preloaded import PreloadedService
 
 EXAMPLES = os.environ.get("SANICBASE_TEST_EXAMPLES", "5")  # of each operation
 
@@ -20,7 +20,7 @@ EXAMPLES = os.environ.get("SANICBASE_TEST_EXAMPLES", "5")  # of each operation
 @pytest.mark.timeout(3600)
 def test_no_request_of_the_document_finds_a_failure(tmp_path: Path) -> None:
     project = copied(tmp_path)
-    with ServiceProcess(project / "http_conduit.py", cwd=project, prefix=PREFIX) as service:
+    with PreloadedService(project / "http_conduit.py", cwd=project, prefix=PREFIX) as service:
         service.wait_ready()
         ann = Conduit(service.client).ann
         ann.write("Hello", tagList=["greetings"])

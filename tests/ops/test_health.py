@@ -48,12 +48,12 @@ class Stub:
     ],
 )
 async def test_what_is_down_decides(resources: list[Any], status: str) -> None:
-    found, findings = await Health().check(resources)
-    assert found == status
+    reported, findings = await Health().check(resources)
+    assert reported == status
     assert set(findings) == {resource.name for resource in resources}
 
 
-async def test_a_frozen_resource_holds_nobody_up() -> None:
+async def test_a_frozen_resource_does_not_delay_others() -> None:
     frozen, well, frozen_too = Stub("a", frozen=True), Stub("b"), Stub("c", frozen=True)
     check = asyncio.create_task(Health().check([frozen, well, frozen_too]))
     while not all(stub.pings for stub in (frozen, well, frozen_too)):  # all are asked before the first has answered
@@ -62,13 +62,13 @@ async def test_a_frozen_resource_holds_nobody_up() -> None:
     assert [finding["status"] for finding in findings.values()] == ["silent", "ok", "silent"]
 
 
-async def test_many_who_ask_at_once_cause_one_ping() -> None:
+async def test_concurrent_requests_cause_one_ping() -> None:
     database, health = Stub("database"), Health()
     await asyncio.gather(*(health.check([database]) for _ in range(100)))
     assert database.pings == 1
 
 
-async def test_one_who_goes_away_does_not_spoil_the_answer_of_the_others() -> None:
+async def test_a_cancelled_request_does_not_affect_the_others() -> None:
     health, database = Health(), Stub("database", frozen=True)
     first, second = (asyncio.create_task(health.check([database])) for _ in range(2))
     await asyncio.sleep(0)
@@ -78,6 +78,6 @@ async def test_one_who_goes_away_does_not_spoil_the_answer_of_the_others() -> No
         await first
 
 
-async def test_strangers_are_not_told_why() -> None:
+async def test_strangers_do_not_get_the_reason() -> None:
     _, findings = await Health().check([Stub("database", OSError("postgres://u:geheim@10.0.0.1"))])
     assert "geheim" not in str(findings)

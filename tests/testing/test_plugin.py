@@ -34,13 +34,14 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
         monkeypatch.delenv(f"SANICBASE_TEST_{variable}_URL", raising=False)
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("PATH", str(pytester.mkdir("empty")))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # those of this environment take seconds to import
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(TESTS)
     return pytester
 
 
 def test_test_without_its_server_is_skipped_by_name(project: pytest.Pytester) -> None:
-    result = project.runpytest_subprocess("-ra", "-p", "no:randomly")
+    result = project.runpytest_subprocess("-ra")
     result.assert_outcomes(passed=1, skipped=3)
     result.stdout.fnmatch_lines_random(SENTENCES)
 
@@ -50,6 +51,6 @@ def test_test_without_its_server_fails_in_ci(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("CI", value)
-    result = project.runpytest_subprocess("-ra", "-p", "no:randomly")
+    result = project.runpytest_subprocess("-ra")
     result.assert_outcomes(passed=1, errors=3)
     result.stdout.fnmatch_lines_random(SENTENCES)

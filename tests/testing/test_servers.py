@@ -96,6 +96,7 @@ def test_private_server_is_gone_with_its_files_after_the_block(
     kind: Kind, private_url: str, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launcher, "_BASE", base)
+    monkeypatch.setattr(launcher, "_MEMORY", base)
     me = identify(os.getpid())
     before = process_tree(me)
     with kind.server():
@@ -134,7 +135,7 @@ def test_wheels_valkey_serves_where_there_is_no_other(monkeypatch: pytest.Monkey
 HOLDING = """
 import pathlib, signal, sys
 from sanicbase.testing import launcher, servers
-launcher._BASE = pathlib.Path(sys.argv[2])
+launcher._BASE = launcher._MEMORY = pathlib.Path(sys.argv[2])
 with getattr(servers, sys.argv[1])() as url:
     print(url, flush=True)
     signal.pause()
@@ -180,6 +181,24 @@ def test_abandoned_directory_is_removed_and_living_young_or_alien_ones_stay(
             assert young.exists()
             assert alien.exists()
             assert not abandoned.exists()
+
+
+@pytest.mark.parametrize("needed", [0, 2**80])
+def test_files_of_servers_are_in_memory_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, needed: int
+) -> None:
+    disk, memory = tmp_path / "disk", tmp_path / "memory"
+    for folder in (disk, memory):
+        folder.mkdir()
+    monkeypatch.setattr(launcher, "_BASE", disk)
+    monkeypatch.setattr(launcher, "_MEMORY", memory)
+    monkeypatch.setattr(launcher, "_MIN_MEMORY", needed)
+    with private_server("Any") as server, launcher.private_directory() as other:
+        assert server.directory.parent == (disk if needed else memory)
+        assert other.parent == disk
+    monkeypatch.setattr(launcher, "_MEMORY", tmp_path / "missing")
+    with private_server("Any") as server:
+        assert server.directory.parent == disk
 
 
 def test_server_that_does_not_start_says_why() -> None:

@@ -173,7 +173,7 @@ def test_websocket_is_connected_with_the_headers_given(sanic: Path) -> None:
             assert socket.recv(timeout=30) == "echo: hello"
 
 
-def test_survivors_of_a_killed_main_process_are_told_and_ended(sanic: Path) -> None:
+def test_survivors_of_a_killed_main_process_are_reported_and_ended(sanic: Path) -> None:
     with ServiceProcess(sanic, kind="ws") as service:
         service.wait_ready(path="/")
         processes = {identify(pid) for pid in service.pids()}
@@ -233,7 +233,7 @@ def test_no_service_outlives_a_killed_test_process(plain: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed")
-def test_ps_tells_what_proc_tells() -> None:
+def test_ps_reports_what_proc_reports() -> None:
     row = _table_of_ps()[os.getpid()]
     assert (row.parent, row.group) == (os.getppid(), os.getpgrp())
 
