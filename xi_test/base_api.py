@@ -1,9 +1,8 @@
 """Access control: everyone may read, users may write."""
 
-from sanic.exceptions import Unauthorized
 from sanic.request import Request
 
-from sanicbase import APIView, bearer_token, set_log_context
+from sanicbase import APIView, InvalidCredentials, bearer_token, set_log_context
 from xi_test.handler.user import user_with_token
 from xi_test.model_rc.user import UserRC
 
@@ -18,6 +17,6 @@ class BaseAPI(APIView):
             return None
         user = await user_with_token(bearer_token(request))
         if user is None:
-            raise Unauthorized("No user has this token.", scheme="Bearer")
+            raise InvalidCredentials("No user has this token.")
         set_log_context(user=str(user.id))  # adds the user to the log lines of the request
         return user

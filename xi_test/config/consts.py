@@ -9,3 +9,4 @@ BODY_LENGTH = 100_000
 COMMENT_LENGTH = 2_000
 WORD_LENGTH = 40
 RECORDS_KEPT_DAYS = 90
+ARTICLES_ROOM = "articles"  # in which subscribers are told of new articles

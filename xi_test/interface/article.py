@@ -5,10 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, StringConstraints
 from sanic.request import Request
 
-from sanicbase import Created, Page
+from sanicbase import Created, Page, idempotent
 from xi_test.base_api import BaseAPI
 from xi_test.config.consts import BODY_LENGTH, SLUG_LENGTH, SLUG_PATTERN, TITLE_LENGTH
-from xi_test.config.errors import XiTestError
 from xi_test.handler import article as articles
 from xi_test.handler.comment import counts_below
 from xi_test.handler.record import access_records
@@ -58,6 +57,7 @@ class ArticlesAPI(BaseAPI):
         comments = await counts_below([article.id for article in page.items])
         return page.map(lambda article: _line(article, comments[article.id]))
 
+    @idempotent
     async def post(self, request: Request, body: ArticleIn, user: UserRC) -> Created[ArticleRC]:
         """Create an article."""
         article = await articles.create_article(user, body.slug, body.title, body.body, published=body.published)
@@ -67,39 +67,32 @@ class ArticlesAPI(BaseAPI):
 class ArticleAPI(BaseAPI):
     """One article."""
 
-    async def get(self, request: Request, article_id: Key) -> ArticleRC:
-        """Get an article by its key."""
-        return _read(await ArticleRC.get(article_id))
+    async def get(self, request: Request, article_id: Key, user: UserRC | None) -> ArticleRC:
+        """Get an article by its key. Its author also gets an unpublished one."""
+        return _read(user, await ArticleRC.get(article_id))
 
     async def patch(self, request: Request, article_id: Key, body: ArticlePatch, user: UserRC) -> ArticleRC:
-        """Update an article."""
-        return _found(await articles.change_article(article_id, body.model_dump(exclude_none=True)))
+        """Update an article. Only its author may."""
+        return await articles.change_article(user, article_id, body.model_dump(exclude_none=True))
 
     async def delete(self, request: Request, article_id: Key, user: UserRC) -> None:
-        """Delete an article and its comments."""
-        if not await articles.delete_article(article_id):
-            raise XiTestError.ARTICLE_NOT_FOUND()
+        """Delete an article and its comments. Only its author may."""
+        await articles.delete_article(user, article_id)
 
 
 class ArticleBySlugAPI(BaseAPI):
     """One article by its slug."""
 
-    async def get(self, request: Request, slug: str) -> ArticleRC:
-        """Get an article by its slug."""
-        return _read(await ArticleRC.get_by(slug=slug))
+    async def get(self, request: Request, slug: str, user: UserRC | None) -> ArticleRC:
+        """Get an article by its slug. Its author also gets an unpublished one."""
+        return _read(user, await ArticleRC.get_by(slug=slug))
 
 
 def _line(article: Article, comments: int) -> ArticleLine:
     return ArticleLine(id=article.id, slug=article.slug, title=article.title, comments=comments)
 
 
-def _read(article: ArticleRC | None) -> ArticleRC:
-    existing = _found(article)
+def _read(user: UserRC | None, article: ArticleRC | None) -> ArticleRC:
+    existing = articles.readable(user, article)
     access_records.add(existing.id)
     return existing
-
-
-def _found(article: ArticleRC | None) -> ArticleRC:
-    if article is None:
-        raise XiTestError.ARTICLE_NOT_FOUND()
-    return article

@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sanic.request import Request
 
-from sanicbase import Created, KeysetPage
+from sanicbase import Created, KeysetPage, RateLimit
+from sanicbase.http.limits import user
 from xi_test.base_api import BaseAPI
 from xi_test.config.consts import COMMENT_LENGTH
-from xi_test.config.errors import XiTestError
 from xi_test.handler import comment as comments
+from xi_test.handler.article import readable
 from xi_test.interface.parameters import Key
 from xi_test.model_rc.article import ArticleRC
 from xi_test.model_rc.user import UserRC
@@ -33,21 +34,20 @@ class CommentOut(BaseModel):
     created_at: datetime
 
 
-class CommentsAPI(BaseAPI):
+class CommentsAPI(BaseAPI, limit=RateLimit("60/minute", by=user, methods=["POST"])):
     """The comments of an article."""
 
-    async def get(self, request: Request, article_id: Key, query: comments.CommentQuery) -> KeysetPage[CommentOut]:
+    async def get(
+        self, request: Request, article_id: Key, query: comments.CommentQuery, user: UserRC | None
+    ) -> KeysetPage[CommentOut]:
         """List the comments of an article, oldest first."""
         page = await comments.comments_below(article_id, query)
-        if not page.items and await ArticleRC.get(article_id) is None:
-            raise XiTestError.ARTICLE_NOT_FOUND()
+        readable(user, await ArticleRC.get(article_id))
         return page.map(CommentOut.model_validate)
 
     async def post(self, request: Request, article_id: Key, body: CommentIn, user: UserRC) -> Created[CommentOut]:
         """Add a comment to an article."""
         comment = await comments.add_comment(user, article_id, body.body)
-        if comment is None:
-            raise XiTestError.ARTICLE_NOT_FOUND()
         return Created(CommentOut.model_validate(comment))
 
 
@@ -55,6 +55,5 @@ class CommentAPI(BaseAPI):
     """One comment."""
 
     async def delete(self, request: Request, article_id: Key, comment_id: Key, user: UserRC) -> None:
-        """Delete a comment."""
-        if not await comments.delete_comment(article_id, comment_id):
-            raise XiTestError.COMMENT_NOT_FOUND()
+        """Delete a comment. Only its author may."""
+        await comments.delete_comment(user, article_id, comment_id)

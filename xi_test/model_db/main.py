@@ -2,7 +2,7 @@
 
 from tortoise import fields
 
-from sanicbase import DBModel, SoftDelete, Timestamps
+from sanicbase import DBModel, IdempotencyRecord, OutboxMessage, SoftDelete, Timestamps
 from xi_test.config.consts import SLUG_LENGTH, TITLE_LENGTH
 
 
@@ -51,3 +51,17 @@ class Comment(Timestamps, SoftDelete):
 
     class Meta:
         table = "xi_comment"
+
+
+class IdempotencyKey(IdempotencyRecord):
+    """A key by which a client may repeat a request, and the response that it gets again."""
+
+    class Meta:
+        table = "xi_idempotency_key"
+
+
+class Outbox(OutboxMessage):
+    """Jobs that a transaction has enqueued and that are not in Redis yet."""
+
+    class Meta:
+        table = "xi_outbox"

@@ -10,6 +10,7 @@ class ConduitConfig(Config):
     HTTP_PORT = 8810
     MODEL_EXTRA = []
     API_TITLE = "Conduit"
+    CORS_ORIGINS = ["*"]  # its front ends are at any origin, and send a token but no cookie
 
     TOKEN_SECRET: str = ""
     """The secret that signs tokens. If it is empty, dev and test generate a random one; prod refuses to start."""

@@ -23,7 +23,7 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=consts.TITLE_L
 Description = Annotated[str, StringConstraints(min_length=1, max_length=consts.DESCRIPTION_LENGTH)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=consts.BODY_LENGTH)]
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=consts.TAG_LENGTH)]
-TagList = Annotated[list[TagName], Field(max_length=consts.MOST_TAGS)]
+TagList = Annotated[list[TagName], Field(max_length=consts.MAX_TAGS)]
 
 
 class NewArticle(Body):

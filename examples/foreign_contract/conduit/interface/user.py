@@ -12,7 +12,9 @@ from conduit.handler import user as users
 from conduit.handler.token import token_for
 from conduit.interface import Body
 from conduit.model_rc.user import UserRC
-from sanicbase import APIView, Created, raises
+from sanicbase import APIView, CodedError, Created, SignInBrake, StatusError, raises
+
+brake = SignInBrake(by_account="10 per 15 minutes", by_address="100 per 15 minutes")
 
 Username = Annotated[str, StringConstraints(min_length=1, max_length=consts.USERNAME_LENGTH, pattern=r"^[\w.-]+$")]
 Email = Annotated[
@@ -99,10 +101,18 @@ class LoginAPI(APIView, public=True):
 
     security = BaseAPI.security  # for WWW-Authenticate of a 401
 
-    @raises(ConduitError.CREDENTIALS_INVALID)
+    @raises(ConduitError.CREDENTIALS_INVALID, StatusError.TOO_MANY_REQUESTS)
     async def post(self, request: Request, body: Login) -> UserBody:
         """Sign in with an e-mail address and a password, and return a token."""
-        return _wrapped(await users.sign_in(body.user.email, body.user.password))
+        email = body.user.email
+        await brake.check(email, request)
+        try:
+            user = await users.sign_in(email, body.user.password)
+        except CodedError:
+            await brake.failed(email, request)
+            raise
+        await brake.succeeded(email, request)
+        return _wrapped(user)
 
 
 class CurrentUserAPI(BaseAPI):
