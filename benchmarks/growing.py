@@ -155,7 +155,7 @@ class Layout:
             "XI_TEST_DB_URL": f"postgres://postgres@{self.address('postgres')}:5432/postgres",
             "XI_TEST_REDIS_URL": f"redis://{self.address('redis')}:6379/0",
             "XI_TEST_HOST": ANYWHERE,
-            "XI_TEST_PROXIES_COUNT": "1",
+            "XI_TEST_TRUSTED_PROXIES": f"127.0.0.1,{NET}.0/24",
             "XI_TEST_CONNECT_TIMEOUT": "2",
             "XI_TEST_DB_STATEMENT_TIMEOUT": "2",
             "XI_TEST_CACHE_CLOSED_TTL": "4",
@@ -307,10 +307,10 @@ def compare(what: str, path: str, ways: dict[str, tuple[Layout, int]], seconds: 
             counted[name] = asyncio.run(load(layout.address("nginx"), path, seconds=seconds, port=port))
         rounds.append(counted)
     for name in ways:
-        rate = statistics.median(len(each[name].times) for each in rounds[1:]) / seconds
-        ratio = statistics.median(len(each[name].times) / len(each["one"].times) for each in rounds[1:])
-        slow = statistics.median(statistics.median(each[name].times) for each in rounds[1:])
-        failed = sum(sum(each[name].failures.values()) for each in rounds)
+        rate = statistics.median(len(measured[name].times) for measured in rounds[1:]) / seconds
+        ratio = statistics.median(len(measured[name].times) / len(measured["one"].times) for measured in rounds[1:])
+        slow = statistics.median(statistics.median(measured[name].times) for measured in rounds[1:])
+        failed = sum(sum(measured[name].failures.values()) for measured in rounds)
         say(
             f"{what:7} {name:5} {rate:6.0f} requests/s  {ratio:5.2f} of one machine's  "
             f"median {slow * 1000:6.1f} ms  failed {failed}"

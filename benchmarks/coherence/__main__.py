@@ -18,6 +18,7 @@ import traceback
 from collections import Counter as Counts
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tortoise import Tortoise
@@ -25,7 +26,7 @@ from tortoise import Tortoise
 from benchmarks.coherence.faults import Crew, redis_of_ones_own, upset
 from benchmarks.coherence.judging import Committed, Judgement, judge
 from benchmarks.coherence.log import Get, Written, read_log
-from benchmarks.coherence.shelf import CODES, KEYS, SLUGS, Counter, History, Item, Owner, ShelfConfig
+from benchmarks.coherence.shelf import CODES, KEYS, SLUGS, CachedItem, Counter, History, Item, Owner, ShelfConfig
 from benchmarks.coherence.worker import Plan, run
 from sanicbase.db import Database
 from sanicbase.testing.databases import fresh_mysql_database, fresh_postgres_database
@@ -52,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--store", choices=["all", "sqlite", "postgres", "mysql"], default="all")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--redis-every", type=float, metavar="SECONDS", help="empty, freeze or restart Redis so often")
+    parser.add_argument("--local", type=float, metavar="SECONDS", help="keep entries in memory, with this maximum lag")
     parser.add_argument("--control", action="store_true", help="check a naive cache, which must be caught")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     return parser.parse_args()
@@ -61,8 +63,14 @@ def _check(store: str, url: str, asked: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder, redis_of_ones_own() as (server, redis_url):
         os.chdir(folder)
         config = ShelfConfig(
-            DB_URL=url, REDIS_URL=redis_url, DB_STATEMENT_TIMEOUT=STATEMENT, CACHE_CLOSED_TTL=CLOSED, DB_POOL_SIZE=8
+            DB_URL=url,
+            REDIS_URL=redis_url,
+            DB_STATEMENT_TIMEOUT=STATEMENT,
+            CACHE_CLOSED_TTL=CLOSED,
+            DB_POOL_SIZE=8,
+            CACHE_LOCAL_MAX_LAG=asked.local or 1.0,
         )
+        CachedItem._options = replace(CachedItem._options, local=asked.local is not None)
         asyncio.run(_prepare(config))
         until = time.monotonic() + asked.seconds
         starter = _Starter(config, Path(folder), until, naive=asked.control, seed=asked.seed)
@@ -74,7 +82,8 @@ def _check(store: str, url: str, asked: argparse.Namespace) -> int:
             crew.end()
         history = asyncio.run(_history(config))
         os.chdir("/")
-        return _report(store, history, sorted(Path(folder).glob("*.log")), happened, ended)
+        logs = sorted(Path(folder).glob("*.log"))
+        return _report(store, history, logs, happened, ended, lag=asked.local or 0.0)
 
 
 class _Starter:
@@ -95,7 +104,7 @@ class _Starter:
         try:
             logging.basicConfig(filename=self._folder / "messages")
             log = self._folder / f"{self._seed}.log"
-            compare_at = self._until + CLOSED + 1.5
+            compare_at = self._until + (0.0 if self._naive else CLOSED + 1.5)  # a naive cache closes nothing
             plan = Plan(self._config, log, self._until, compare_at, self._naive, place == 0, self._seed)
             asyncio.run(run(plan))
             status = 0
@@ -124,11 +133,13 @@ async def _history(config: ShelfConfig) -> list[Committed]:
         return [Committed(*row) for row in rows]
 
 
-def _report(store: str, history: list[Committed], logs: list[Path], happened: Counts[str], ended: list[int]) -> int:
+def _report(
+    store: str, history: list[Committed], logs: list[Path], happened: Counts[str], ended: list[int], *, lag: float
+) -> int:
     lines = [line for path in logs for line in read_log(path)]
     gets = [Get(*what) for kind, what in lines if kind == "get"]
     writes = [Written(*what) for kind, what in lines if kind == "write"]
-    judgement = judge(history, gets, writes)
+    judgement = judge(history, gets, writes, lag=lag)
     for kind, what in lines:
         if kind in ("own", "different"):
             judgement.add(kind, what)
@@ -148,8 +159,9 @@ def _hit_share(lines: list[tuple[str, object]]) -> str:
     for kind, what in lines:
         if kind == "stats" and isinstance(what, dict):
             sums.update(what)
-    asked = sums["hits"] + sums["misses"] + sums["bypasses"]
-    return f"{sums['hits'] / asked:.0%}" if asked else "-"
+    hits = sums["hits"] + sums["local_hits"]
+    asked = hits + sums["misses"] + sums["bypasses"]
+    return f"{hits / asked:.0%}" if asked else "-"
 
 
 def _print_row(*cells: object) -> None:

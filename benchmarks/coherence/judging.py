@@ -7,7 +7,8 @@
 | a ghost | what was never committed, or what its key or slug did not have then |
 
 A write past the model is seen for sure when its `invalidate` has returned, so a get that saw it earlier binds nobody.
-A get that finds nothing may mean any version without a row; the one that is best for it counts.
+A get that finds nothing may mean any version without a row; the one that is best for it counts. With entries in memory,
+a get may be `lag` seconds older.
 """
 
 from __future__ import annotations
@@ -85,14 +86,14 @@ class _Key:
         return [one for one in self.versions.values() if one.slug is None or (slug is not None and one.slug != slug)]
 
 
-def judge(history: list[Committed], gets: list[Get], writes: list[Written]) -> Judgement:
+def judge(history: list[Committed], gets: list[Get], writes: list[Written], *, lag: float = 0.0) -> Judgement:
     """Look at every key."""
     judgement = Judgement()
     for number in {one.key for one in history}:
         key = _Key([one for one in history if one.key == number])
         _judge_writes(key, [one for one in writes if one.key == number], judgement)
         floors = _Floors((one.end, one.version) for one in writes if one.key == number)
-        _judge_gets(key, [one for one in gets if one.key == number], floors, judgement)
+        _judge_gets(key, [one for one in gets if one.key == number], floors, judgement, lag)
     return judgement
 
 
@@ -103,7 +104,7 @@ def _judge_writes(key: _Key, writes: list[Written], judgement: Judgement) -> Non
             judgement.add("lost", one)
 
 
-def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgement) -> None:
+def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgement, lag: float) -> None:
     without = {slug: sorted(key.without(slug), key=lambda one: one.version) for slug in {get.slug for get in gets}}
     meant: list[tuple[Get, int, int]] = []  # the greatest version that it may mean, and the least
     for get in gets:
@@ -113,16 +114,17 @@ def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgemen
                 continue
             meant.append((get, get.version, get.version))
             continue
-        floor = floors.at(get.start)
+        floor = floors.at(get.start - lag)
         possible = [one.version for one in without[get.slug] if one.began < get.end]
         greatest = possible[-1] if possible else 0
         meant.append((get, greatest, possible[min(bisect_left(possible, floor), len(possible) - 1)] if possible else 0))
     seen = _Floors((get.end, key.sure(least)) for get, _, least in meant if least)
     for get, greatest, _ in meant:
-        if greatest < floors.at(get.start):
-            judgement.add("stale", (get, key.versions[floors.at(get.start)]))
-        if greatest < seen.at(get.start):
-            judgement.add("backwards", (get, seen.at(get.start)))
+        start = get.start - lag
+        if greatest < floors.at(start):
+            judgement.add("stale", (get, key.versions[floors.at(start)]))
+        if greatest < seen.at(start):
+            judgement.add("backwards", (get, seen.at(start)))
 
 
 def _is_real(key: _Key, get: Get) -> bool:

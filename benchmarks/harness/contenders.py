@@ -67,6 +67,8 @@ CONTENDERS = (
     Contender(BASELINE, "sanic", "sanic", ("app.py",)),
     Contender("sanicbase", "sanicbase", "sanicbase", SHOP, SOCKETS, EVERYTHING, envelope=True),
     Contender("sanicbase, features off", "sanicbase", "sanicbase", SHOP, SOCKETS, FEATURES_OFF),
+    # What nothing on this event loop can be faster than.
+    Contender("constant bytes", "sanic", "constant", ("app.py",), only=frozenset({"plaintext", "json"})),
     # Its WebSockets are bare Sanic's.
     Contender("Sanic, Tortoise", "tortoise", "sanic_tortoise", ("app.py",), without=WEBSOCKETS),
     Contender("FastAPI", "fastapi", "fastapi", _uvicorn()),
@@ -92,6 +94,14 @@ CONTENDERS = (
     Contender("FastAPI on fastpysgi", "fastapi", "fastapi", ("on_fastpysgi.py",), only=OF_SERVERS - WEBSOCKETS),
     Contender(LIBRARY_BASELINE, "caches", "caches", ("redis_py.py",), is_library=True),
     Contender("RCModel", "sanicbase", "sanicbase", ("read_cache.py",), variables=PRODUCTION, is_library=True),
+    Contender(
+        "RCModel, local",
+        "sanicbase",
+        "sanicbase",
+        ("read_cache.py",),
+        variables={**PRODUCTION, "LOCAL": "true"},
+        is_library=True,
+    ),
     Contender("cashews", "caches", "caches", ("cashews_cache.py",), is_library=True),
     Contender("aiocache", "caches", "caches", ("aiocache_cache.py",), is_library=True),
 )

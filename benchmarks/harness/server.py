@@ -36,7 +36,7 @@ class Server:
 
     def memory(self) -> float:
         """The proportional set size of the process and its children, in megabytes."""
-        return sum(_pss(pid) for pid in tree(self.pid)) / 1e6
+        return tree_memory(self.pid) / 1e6
 
 
 Watch = Callable[[int], None]
@@ -125,6 +125,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def tree_memory(pid: int) -> int:
+    """The proportional set size of the process and its children, in bytes."""
+    return sum(_pss(child) for child in tree(pid))
 
 
 def _pss(pid: int) -> int:

@@ -18,11 +18,15 @@ class ItemCache:
         """Read them until all are answered from Redis, which stores nothing for a while after some starts."""
         keys = [row["id"] for row in rows]
         while True:
-            before = (await ItemRC.stats()).hits
+            before = await self._hits()
             await ItemRC.get_many(keys)
             await asyncio.sleep(1.5)  # what a process has counted is known to all within a second
-            if (await ItemRC.stats()).hits - before == len(keys):
+            if await self._hits() - before == len(keys):
                 return
+
+    async def _hits(self) -> int:
+        stats = await ItemRC.stats()
+        return stats.hits + stats.local_hits
 
     async def get(self, key: int) -> ItemRC:
         """A model."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 from sanic import Request
 
-from sanicbase import Page, PageQuery
+from sanicbase import Page, PageQuery, fetch_models
 from shop.base_api import BaseAPI
 from shop.model_db.main import Item
 
@@ -56,8 +56,7 @@ class ModelsAPI(BaseAPI):
 
     async def get(self, request: Request) -> list[ItemOut]:
         """The first hundred items."""
-        items = await Item.all().order_by("id").limit(100)
-        return [ItemOut.model_validate(item) for item in items]
+        return await fetch_models(Item.all().order_by("id").limit(100), ItemOut)
 
 
 class ItemQuery(PageQuery):

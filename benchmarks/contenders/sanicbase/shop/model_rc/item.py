@@ -1,5 +1,6 @@
 """Items as their readers see them."""
 
+import os
 from datetime import datetime
 
 from sanicbase import RCModel
@@ -20,3 +21,4 @@ class ItemRC(RCModel):
 
     class Meta:
         source = Item
+        local = os.environ.get("LOCAL") == "true"
