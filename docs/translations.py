@@ -1,7 +1,8 @@
 """Gather every text, and bring the catalogs of all languages up to date: `make translations`.
 
 A text is found where it stands: `_("…")` in Python and in the scripts of the page at `/docs`, the docstrings and
-options of commands, the docstrings of settings, the error codes, the kinds of mistakes, the comments of templates.
+options of commands, the docstrings of settings, the error codes, the types of validation errors, the comments and the
+messages of templates.
 `make translations LANGUAGES=fr` begins a language; its entries are empty until somebody translates them.
 """
 
@@ -11,6 +12,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -27,8 +29,7 @@ from sanicbase.codes import StatusError
 from sanicbase.config import Config
 from sanicbase.db.engine.translation import MESSAGES
 from sanicbase.http.errors.exceptions import CODES
-from sanicbase.http.errors.messages import CONTEXT
-from sanicbase.i18n import DOMAIN, LOCALE
+from sanicbase.i18n import DOMAIN, LOCALE, VALIDATION
 
 __all__ = ["catalog_file", "settings", "template"]
 
@@ -85,6 +86,19 @@ CLICK = (
     "path",
 )
 """The messages of click's that our commands can come to; click has others, for authors of commands."""
+ARGPARSE = (
+    "usage: ",
+    "options",
+    "positional arguments",
+    "show this help message and exit",
+    "%(prog)s: error: %(message)s\n",
+    "the following arguments are required: %s",
+    "unrecognized arguments: %s",
+    "argument %(argument_name)s: %(message)s",
+    "expected one argument",
+    "ignored explicit argument %r",
+)
+"""The messages of argparse's that `sanicGuider run` can come to."""
 
 
 def template() -> Catalog:
@@ -95,6 +109,8 @@ def template() -> Catalog:
     catalog.add("English", auto_comments=["What the language calls itself."], context="language")
     for message in CLICK:
         catalog.add(message, auto_comments=["click"])
+    for message in ARGPARSE:
+        catalog.add(message, auto_comments=["argparse"])
     for place, help_text in _help(main, "sanicGuider"):
         catalog.add(inspect.cleandoc(help_text), auto_comments=[place])
     for name, description in settings():
@@ -102,7 +118,9 @@ def template() -> Catalog:
     for code in StatusError:
         catalog.add(code.en, auto_comments=[str(code)])
     for kind, english in sorted(_kinds().items()):
-        catalog.add(kind, auto_comments=[english] if english else [], context=CONTEXT)
+        catalog.add(kind, auto_comments=[english] if english else [], context=VALIDATION)
+    for path, message in templates.messages():
+        catalog.add(message, locations=[(f"sanicbase/cli/templates/{path}", 0)])
     for path, text in templates.prose():
         catalog.add(text, locations=[(f"sanicbase/cli/templates/{path}", 0)], context=templates.CONTEXT)
     return catalog
@@ -110,9 +128,9 @@ def template() -> Catalog:
 
 def settings() -> Iterator[tuple[str, str]]:
     """Each setting with its docstring as one line, in the order of the class."""
-    yield "SERVER_NAME", _server_name()
-    for name, field in Config.model_fields.items():
-        yield name, " ".join((field.description or "").split())
+    docstrings = dict(_docstrings(Config))
+    for name in ("SERVER_NAME", *Config.model_fields):
+        yield name, docstrings.get(name, "")
 
 
 def catalog_file(locale: str) -> Path:
@@ -136,16 +154,13 @@ def _help(group: click.Group, path: str) -> Iterator[tuple[str, str]]:
                 yield f"{path} {name} {option.opts[0]}", option.help
 
 
-def _server_name() -> str:
-    """The docstring of the one setting that is a class variable, which pydantic does not collect."""
-    (cls,) = ast.parse(inspect.getsource(Config)).body
-    assert isinstance(cls, ast.ClassDef)
-    for place, statement in enumerate(cls.body):
-        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "SERVER_NAME":
-            text = cls.body[place + 1]
-            assert isinstance(text, ast.Expr)
-            return " ".join(str(ast.literal_eval(text.value)).split())
-    raise LookupError("Config has no SERVER_NAME.")
+def _docstrings(cls: type) -> Iterator[tuple[str, str]]:
+    """The docstring of each attribute, as one line. pydantic would parse the source whenever a service starts."""
+    (definition,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(definition, ast.ClassDef)
+    for statement, following in pairwise(definition.body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
+            yield ast.unparse(statement.target), " ".join(str(ast.literal_eval(following.value)).split())
 
 
 def _kinds() -> dict[str, str]:
