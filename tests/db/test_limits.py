@@ -60,6 +60,20 @@ def _all_are_free(client: BaseDBAsyncClient) -> bool:
     return not pool._used and pool._taken == len(pool._free) <= client.pool_maxsize
 
 
+async def test_closing_awaits_the_statements_in_flight(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    if store.kind == "sqlite":
+        pytest.skip("SQLite has no pool.")
+    monkeypatch.setattr("sanicbase.db.engine.pool.CLOSE_TIMEOUT", 600.0)
+    select = "SELECT 7 AS number, " + SLOW[store.kind].removeprefix("SELECT ").replace("60", "0.2")
+    async with limited(store) as client:
+        statement = asyncio.create_task(client.execute_query_dict(select))
+        while _all_are_free(client):
+            await asyncio.sleep(0.01)
+        await client.close()
+        [row] = await statement
+        assert row["number"] == 7
+
+
 async def test_statement_that_takes_too_long_is_a_timeout(store: Store) -> None:
     async with limited(store, DB_ACQUIRE_TIMEOUT=30) as client:
         for run in (client.execute_query, client.execute_query_dict, client.execute_script):

@@ -90,7 +90,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()  # not awaited by callers
         self._abandoned: set[asyncio.Task[Any]] = set()  # connecting tasks whose callers were cancelled
-        self._closed = False
+        self.closed = False
         self._all_closed: asyncio.Future[None] | None = None
 
     @property
@@ -111,7 +111,7 @@ class Pool:
 
     async def acquire(self) -> Any:
         """A connection for exclusive use until it is returned."""
-        if self._closed:
+        if self.closed:
             raise DatabaseUnavailable("The databases of this process are closed.")
         if (connection := self.take_idle()) is None:
             connection = await self._wait_or_connect()
@@ -154,7 +154,7 @@ class Pool:
 
     async def close(self) -> None:
         """Close all connections; those in use are awaited for CLOSE_TIMEOUT."""
-        self._closed = True
+        self.closed = True
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(DatabaseUnavailable("The databases of this process are closed."))
@@ -259,7 +259,7 @@ class Pool:
             self._return(connection)
 
     def _return(self, connection: Any) -> None:
-        if self._closed or self.driver.is_closed(connection):
+        if self.closed or self.driver.is_closed(connection):
             self.invalidate(connection)
         else:
             self._used.discard(connection)

@@ -52,10 +52,14 @@ class PooledClient(EngineClient):
         return PoolUsage(0, 0, 0) if self._pool is None else self._pool.usage
 
     async def close(self) -> None:
-        """Close the pool."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
+        """Close the pool, after the statements that it is executing."""
+        pool = self._pool
+        if pool is None or pool.closed:
+            return
+        try:
             await pool.close()
+        finally:
+            self._pool = None
 
     def take_idle(self) -> Any:
         return None if self._pool is None else self._pool.take_idle()
