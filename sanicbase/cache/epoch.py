@@ -59,6 +59,7 @@ from sanicbase.cache.local import LocalLimits, LocalTier
 from sanicbase.cache.scripts import HEARTBEAT, LEAVE
 from sanicbase.errors import ResourceError
 from sanicbase.rc.clients import low_timeout_redis, namespace
+from sanicbase.rc.metered import request_times
 from sanicbase.rc.multiplexed import MultiplexedConnection, pack
 
 __all__ = ["EpochClient", "RedisUnavailable"]
@@ -132,8 +133,10 @@ class EpochClient:
         self.reading: Redis = low_timeout_redis(self._name, timeout=self._timeout, on_connect=self._on_connect)
         self.writing: Redis = low_timeout_redis(self._name, timeout=self._silence_limit)
         self._connection = MultiplexedConnection(self.reading.connection_pool)
+        times = request_times(self._name)
+        self._observe_request = None if times is None else times.of_kind("cache")
         self.entry_requests = EntryRequests(self.keys[0], lambda: self.valid_epoch, self._send, self.distrust)
-        heartbeat_redis = low_timeout_redis(self._name, timeout=self._timeout)
+        heartbeat_redis = low_timeout_redis(self._name, timeout=self._timeout, in_thread=True)
         self._heartbeat_thread = HeartbeatThread(self._name, heartbeat_redis, self._heartbeat, pause=PROBE_INTERVAL)
         self._heartbeat_script = self.reading.register_script(HEARTBEAT)
         deadline = monotonic() + self._start
@@ -375,6 +378,8 @@ class _Command:
     def end(self, answer: Any) -> None:
         self._timer.cancel()
         client = self._client
+        if client._observe_request is not None:
+            client._observe_request(monotonic() - self._sent)
         if not isinstance(answer, Exception) or isinstance(answer, NoScriptError):
             client._record_answer()
         else:

@@ -103,7 +103,7 @@ def _merge(into: dict[Series, list[float]], read: Iterable[tuple[Series, list[fl
         before = into.get(series)
         if before is None:
             into[series] = values
-        elif series.keeps_maximum:
+        elif series.takes_maximum:
             into[series] = [max(before[0], values[0])]
         else:
             into[series] = [one + other for one, other in zip(before, values, strict=True)]

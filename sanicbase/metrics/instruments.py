@@ -49,7 +49,7 @@ class _Instrument:
         self.description = description
         self.labels = tuple(labels)
         self._bounds: tuple[float, ...] = ()
-        self._keeps_maximum = False
+        self._takes_maximum = self._keeps_maximum = False
         _instruments[name] = self  # a module that is imported again declares its metrics again
         self._attach(_shared)
 
@@ -73,7 +73,8 @@ class _Instrument:
     def _add(self, labels: tuple[str, ...]) -> int:
         assert self._shared is not None  # noqa: S101
         named = tuple(zip(self.labels, labels, strict=True))
-        series = Series(self.name, self.kind, self.description, named, self._bounds, self._keeps_maximum)
+        maximum = (self._takes_maximum, self._keeps_maximum)
+        series = Series(self.name, self.kind, self.description, named, self._bounds, *maximum)
         self._starts[labels] = start = self._shared.add(series)
         return start
 
@@ -116,14 +117,24 @@ class Counter(_Instrument):
 class Gauge(_Instrument):
     """A number that increases and decreases. The values of all processes are summed, except those that have ended.
 
-    With `keeps_maximum`, the largest value of all processes is kept, including those that have ended: for example, the
-    time of the last success.
+    With `takes_maximum`, the gauge is the largest value of the processes that run: for example, the length of a queue
+    that each of them sees. With `keeps_maximum`, it is that of all processes, including those that have ended: for
+    example, the time of the last success.
     """
 
     kind: Kind = "gauge"
 
-    def __init__(self, name: str, description: str, labels: Sequence[str] = (), *, keeps_maximum: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        labels: Sequence[str] = (),
+        *,
+        takes_maximum: bool = False,
+        keeps_maximum: bool = False,
+    ) -> None:
         super().__init__(name, description, labels)
+        self._takes_maximum = takes_maximum or keeps_maximum
         self._keeps_maximum = keeps_maximum
 
     def set(self, value: float, *labels: str) -> None:

@@ -40,8 +40,10 @@ class Series(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     bounds: tuple[float, ...] = ()
     """The upper bounds of a histogram's buckets, without +Inf."""
+    takes_maximum: bool = False
+    """Whether the gauge is the maximum of all processes instead of their sum."""
     keeps_maximum: bool = False
-    """Whether the gauge is the maximum of all processes, which outlives them, instead of their sum."""
+    """Whether that maximum outlives its process."""
 
     @property
     def width(self) -> int:
@@ -120,8 +122,8 @@ class SharedValues:
 
 
 def _parse(line: bytes) -> Series:
-    name, kind, description, labels, bounds, keeps_maximum = json.loads(line)
-    return Series(name, kind, description, tuple((*label,) for label in labels), tuple(bounds), keeps_maximum)
+    name, kind, description, labels, bounds, *maximum = json.loads(line)
+    return Series(name, kind, description, tuple((*label,) for label in labels), tuple(bounds), *maximum)
 
 
 def _new_file() -> int:

@@ -25,10 +25,10 @@ from sanicbase.rc.connections import (
     RetryUnlessRefused,
     SentinelPool,
     cancellation_safe,
-    counted,
     sentinel_connection_class,
 )
 from sanicbase.rc.handshake import Handshake
+from sanicbase.rc.metered import client_class, request_times
 from sanicbase.rc.notifier import Notifier
 
 __all__ = [
@@ -102,14 +102,17 @@ def get_notifier(name: str = "default") -> Notifier:
     return _get(_notifiers, name, f"get_redis_cluster({name!r})")
 
 
-def low_timeout_redis(name: str, *, timeout: float, on_connect: OnConnect | None = None) -> Redis:
+def low_timeout_redis(
+    name: str, *, timeout: float, on_connect: OnConnect | None = None, in_thread: bool = False
+) -> Redis:
     """A separate client of that name that waits `timeout` seconds for a connection and does not retry.
 
     The caller closes it, and bounds the time of each request. `on_connect` is awaited with each new connection before
-    its first command. Raises as `get_redis`.
+    its first command. `in_thread` is for a client of another thread than the lifespan's, whose requests are not
+    counted. Raises as `get_redis`.
     """
     get_redis(name)
-    return _opened[0].low_timeout(name, timeout, on_connect)
+    return _opened[0].low_timeout(name, timeout, on_connect, Redis if in_thread else client_class(name))
 
 
 def quick_client(timeout: float, name: str = "default") -> Redis | RedisCluster:
@@ -150,12 +153,13 @@ class RedisClients:
             place = parse_redis_url(url)
             handshake = Handshake(url, place, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
             if place.kind == "cluster":
-                handshake.cluster = _clusters[name] = self._cluster(place)
+                handshake.cluster = _clusters[name] = self._cluster(name, place)
             else:
                 sentinel = handshake.sentinel = self._sentinel(place)
                 handshake.service = place.service
-                handshake.client = _clients[name] = self._client(name, place, sentinel, self._config.CONNECT_TIMEOUT)
-                _blocking[name] = self._client(name, place, sentinel, None)
+                plain, blocking = client_class(name), client_class(name, blocks=True)
+                handshake.client = _clients[name] = self._client(plain, place, sentinel, self._config.CONNECT_TIMEOUT)
+                _blocking[name] = self._client(blocking, place, sentinel, None)
                 _notifiers[name] = await Notifier(_clients[name]).__aenter__()
             self._handshakes[name] = handshake
         _namespace.append(self._config.SERVER_NAME)
@@ -198,7 +202,7 @@ class RedisClients:
         """Check the server of that name. Raises as `ping`."""
         await self._handshakes[name].run()
 
-    def low_timeout(self, name: str, timeout: float, on_connect: OnConnect | None) -> Redis:
+    def low_timeout(self, name: str, timeout: float, on_connect: OnConnect | None, kind: type[Redis]) -> Redis:
         """See `low_timeout_redis`."""
         place = parse_redis_url(self._urls[name])
         # The caller bounds each request as a whole, so redis-py need not bound its steps.
@@ -206,15 +210,16 @@ class RedisClients:
         place.options.update(single_try, socket_timeout=None)
         if on_connect:
             place.options["redis_connect_func"] = on_connect
-        return self._client(name, place, self._sentinel(place), timeout)
+        return self._client(kind, place, self._sentinel(place), timeout)
 
-    def _client(self, name: str, place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None) -> Redis:
+    def _client(
+        self, kind: type[Redis], place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None
+    ) -> Redis:
         if sentinel is None:
-            return Redis.from_pool(self._pool(counted(place.connection, name), place.options, socket_timeout))
-        connection = counted(sentinel_connection_class(place.connection), name)
-        options = self._common(socket_timeout) | {"connection_class": connection}
+            return kind.from_pool(self._pool(place.connection, place.options, socket_timeout))
+        options = self._common(socket_timeout) | {"connection_class": sentinel_connection_class(place.connection)}
         client: Redis = sentinel.master_for(
-            place.service, connection_pool_class=SentinelPool, **{**options, **place.options}
+            place.service, redis_class=kind, connection_pool_class=SentinelPool, **{**options, **place.options}
         )
         return client
 
@@ -230,7 +235,7 @@ class RedisClients:
         self._sentinels.append(sentinel)
         return sentinel
 
-    def _cluster(self, place: RedisAddress) -> BoundedCluster:
+    def _cluster(self, name: str, place: RedisAddress) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
         names = ("socket_timeout", "socket_connect_timeout", "client_name", "maint_notifications_config")
         options = {name: common[name] for name in names}
@@ -240,6 +245,7 @@ class RedisClients:
             timeout=place.options.pop("timeout", self._config.CONNECT_TIMEOUT),
             backoff=BACKOFF,
             retries=RETRIES,
+            times=request_times(name),
             ssl=issubclass(place.connection, SSLConnection),
             **{**options, **place.options},
         )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from time import perf_counter
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, ClusterPipeline, RedisCluster
@@ -15,6 +16,7 @@ from redis.exceptions import MaxConnectionsError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sanicbase.rc.connections import cluster_connection_class
+from sanicbase.rc.metered import RequestTimes
 
 __all__ = ["BoundedCluster"]
 
@@ -26,7 +28,7 @@ class BoundedCluster(RedisCluster):
     """redis-py's RedisCluster that runs `limit` commands at once; others wait up to `timeout` seconds.
 
     redis-py bounds the connections of each node, and raises at once when all are in use. They are bounded here as
-    well, at twice the limit, since a connection is replaced before it is closed.
+    well, at twice the limit, since a connection is replaced before it is closed. `times` has those of its requests.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class BoundedCluster(RedisCluster):
         timeout: float,
         backoff: Any,
         retries: int,
+        times: RequestTimes | None = None,
         **options: Any,
     ) -> None:
         startup = [ClusterNode(host, port) for host, port in nodes]
@@ -44,6 +47,7 @@ class BoundedCluster(RedisCluster):
         self._backoff = backoff
         self._permits = asyncio.Semaphore(limit)
         self._timeout = timeout
+        self.times = times
         kwargs = self.nodes_manager.connection_kwargs  # shared with every discovered node
         kwargs["connection_class"] = cluster_connection_class(kwargs["connection_class"])
         for node in self.nodes_manager.startup_nodes.values():
@@ -56,8 +60,13 @@ class BoundedCluster(RedisCluster):
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
         """redis-py's, with a permit."""
-        async with self.permit():
-            return await super().execute_command(*args, **kwargs)
+        started = perf_counter()
+        try:
+            async with self.permit():
+                return await super().execute_command(*args, **kwargs)
+        finally:
+            if self.times is not None:
+                self.times.observe(args[0], perf_counter() - started)
 
     async def _execute_command(self, target_node: ClusterNode, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -117,6 +126,7 @@ class _Pipeline(ClusterPipeline):
         return await super().watch(*names)  # type: ignore[no-untyped-call]
 
     async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:
+        started = perf_counter()
         if not self._has_permit:
             await self._cluster.acquire_permit()
             self._has_permit = True
@@ -125,6 +135,8 @@ class _Pipeline(ClusterPipeline):
             return await super().execute(raise_on_error, allow_redirections)
         finally:
             _failures.reset(token)
+            if self._cluster.times is not None:
+                self._cluster.times.observe("PIPELINE", perf_counter() - started)
 
     async def reset(self) -> None:  # type: ignore[override]
         try:

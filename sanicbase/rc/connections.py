@@ -18,19 +18,13 @@ from redis.asyncio.sentinel import (
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from sanicbase.metrics import Counter
-from sanicbase.metrics.instruments import is_counting
-
 __all__ = [
     "RetryUnlessRefused",
     "SentinelPool",
     "cancellation_safe",
     "cluster_connection_class",
-    "counted",
     "sentinel_connection_class",
 ]
-
-CALLS = Counter("sanicbase_redis_requests_total", "Requests to a Redis; a pipeline is one.", ["redis"])
 
 T = TypeVar("T")
 
@@ -97,20 +91,6 @@ class _SentinelConnection(_SentinelReconnect, SentinelManagedConnection):
 
 class _SentinelSSLConnection(_SentinelReconnect, SentinelManagedSSLConnection):
     pass
-
-
-def counted(connection: type[AbstractConnection], name: str) -> type[AbstractConnection]:
-    """The class whose requests are counted for the Redis of that name, if this process counts. A pipeline is one
-    request."""
-    if not is_counting():
-        return connection
-
-    class Counted(connection):  # type: ignore[valid-type, misc]
-        async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-            CALLS.inc(name)
-            await super().send_packed_command(*args, **kwargs)
-
-    return Counted
 
 
 def sentinel_connection_class(connection: type[AbstractConnection]) -> type[AbstractConnection]:

@@ -18,6 +18,8 @@ from sanicbase.db.errors import DatabaseError, DatabaseUnavailable
 from sanicbase.db.replication.lag import STOPPED, MySQLLag, PostgresLag
 from sanicbase.db.routing import start_scope
 from sanicbase.errors import ResourceError
+from sanicbase.metrics.instruments import count_into
+from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.testing.databases import ask_mysql
 from tests.db.library import Author
 from tests.db.opening import Store, opened
@@ -111,6 +113,37 @@ async def test_a_standby_that_lags_is_left_out_until_it_has_caught_up(
         f"{name} is not used for reads: it is more than 1 s behind its primary.",
         f"{name} is used for reads again.",
     ]
+
+
+@standby_group
+async def test_the_lag_of_a_standby_is_a_metric(pair: Pair) -> None:
+    shared = SharedValues()
+    count_into(shared)
+
+    def read(name: str) -> float:
+        found = [values[0] for series, values in shared.read() if series.name == name]
+        return found[0] if found else -1
+
+    async def lags() -> bool:
+        return read("sanicbase_db_replica_lag_seconds") >= 1 and read("sanicbase_db_replica_readers") == 0
+
+    async def follows() -> bool:
+        return 0 <= read("sanicbase_db_replica_lag_seconds") < 1 and read("sanicbase_db_replica_readers") == 1
+
+    try:
+        async with service(pair):
+            await replayed(pair)
+            await until(follows)
+            await asyncio.to_thread(pair.standby.ask, "SELECT pg_wal_replay_pause()")
+            await asyncio.to_thread(pair.primary.ask, "CREATE TABLE IF NOT EXISTS measured AS SELECT 1")
+            await until(lags)
+            await asyncio.to_thread(pair.standby.ask, "SELECT pg_wal_replay_resume()")
+            await until(follows)
+        (series,) = [series for series, _ in shared.read() if series.name == "sanicbase_db_replica_lag_seconds"]
+        assert series.labels == (("replica", "default replica 1"),)
+    finally:
+        count_into(None)
+        shared.close()
 
 
 @standby_group

@@ -17,6 +17,7 @@ from sanicbase.metrics.shared_values import SPILL, Series, SharedValues
 
 EVENTS = Counter("test_events_total", "Events.", ["kind"])
 OPEN = Gauge("test_open", "Open things.")
+WAITING = Gauge("test_waiting", "Things that each process sees.", takes_maximum=True)
 LATEST = Gauge("test_latest", "The latest time.", keeps_maximum=True)
 SIZE = Histogram("test_size", "Sizes.", bounds=(1, 10))
 
@@ -68,6 +69,16 @@ def test_values_of_a_killed_process_remain_and_its_gauges_end(collection: Collec
     assert ended["test_size_bucket 1"] == 0
     assert (ended["test_size_bucket 10"], ended["test_size_bucket +Inf"], ended["test_size_count"]) == (1, 1, 1)
     assert ended["test_size_sum"] == 5
+
+
+def test_what_each_process_sees_is_the_largest_value_of_those_that_run(collection: Collection) -> None:
+    WAITING.set(2)
+    other = collection.new()
+    count_into(other)
+    WAITING.set(5)
+    assert values(collection)["test_waiting"] == 5
+    collection.ended(other)
+    assert values(collection)["test_waiting"] == 2
 
 
 def test_a_process_that_ended_is_counted_once(collection: Collection) -> None:

@@ -9,14 +9,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
+from sanicbase.metrics import Gauge
 
-__all__ = ["Lag", "lag_of"]
+__all__ = ["LAG", "Lag", "lag_of"]
 
 logger = logging.getLogger("sanicbase.db")
 
 Ask = Callable[[str], Awaitable[list[dict[str, Any]]]]
 """Sends a statement to one server and returns its rows."""
 
+LAG = Gauge(
+    "sanicbase_db_replica_lag_seconds",
+    "How far a replica is behind its primary, by the last check. Beyond DB_REPLICA_MAX_LAG it is that limit at least.",
+    ["replica"],
+    takes_maximum=True,
+)
 STOPPED = "its replication has stopped"
 UNAVAILABLE = (DatabaseUnavailable, DatabaseTimeout)
 
@@ -100,8 +107,18 @@ class PostgresLag(Lag):
         if row["position"] is None:
             self.warn_unknown(name, "it does not report its replay position")
             return None
-        behind = bool(self._positions) and int(row["position"]) < self._positions[0][1]
-        return self.too_far_behind if behind else None
+        position, now = int(row["position"]), time.monotonic()
+        if (known := self._known_at(position)) is not None:
+            LAG.set(now - known, name)
+            return None
+        if not self._positions:
+            return None
+        LAG.set(max(self.limit, now - self._positions[0][0]), name)
+        return self.too_far_behind
+
+    def _known_at(self, position: int) -> float | None:
+        """When the primary was last known at that position or an earlier one; None when it was further at all times."""
+        return next((moment for moment, known in reversed(self._positions) if known <= position), None)
 
 
 class MySQLLag(Lag):
@@ -130,7 +147,9 @@ class MySQLLag(Lag):
         lags = [_first(row, self.seconds) for row in rows]
         if None in lags:
             return STOPPED
-        return self.too_far_behind if max(map(float, lags)) > self.limit else None
+        lag = max(map(float, lags))
+        LAG.set(lag, name)
+        return self.too_far_behind if lag > self.limit else None
 
     async def _status(self, ask: Ask) -> list[dict[str, Any]]:
         try:

@@ -26,11 +26,13 @@ from sanicbase.db.replication.clients import Primary, Replica, client_with_role,
 from sanicbase.db.replication.lag import lag_of
 from sanicbase.db.routing import may_use_replica
 from sanicbase.errors import ResourceError
+from sanicbase.metrics import Gauge
 
 __all__ = ["Replicas", "Router"]
 
 logger = logging.getLogger("sanicbase.db")
 
+READERS = Gauge("sanicbase_db_replica_readers", "The processes that read from a replica.", ["replica"])
 CHECK_INTERVAL = 1.0  # seconds
 CHECK_TIMEOUT = 2.0  # seconds
 CATCH_UP_TIMEOUT, CATCH_UP_PAUSE = (
@@ -164,7 +166,7 @@ class Replicas:
         while clock() < deadline and any(replica.fault == self._lag.too_far_behind for replica in self._replicas):
             await asyncio.sleep(CATCH_UP_PAUSE)
             await self.check()
-        self._log_changes()
+        self._note_changes()
 
     async def _check_periodically(self) -> None:
         if not self._connect:
@@ -172,12 +174,13 @@ class Replicas:
         while True:
             await asyncio.sleep(self._every)
             await self.check()
-            self._log_changes()
+            self._note_changes()
 
-    def _log_changes(self) -> None:
-        """Log changes, besides those that outages log."""
+    def _note_changes(self) -> None:
+        """Log changes, besides those that outages log, and set the gauge of the readers."""
         for replica in self._replicas:
             name, fault = replica.connection_name, replica.fault
+            READERS.set(replica.is_available, name)
             if replica.outage.is_down or fault == self._logged_faults[name]:
                 continue
             if fault is None:

@@ -96,7 +96,7 @@ async def short_lived_queue(name: str) -> AsyncIterator[RedisQueue | None]:
     if isinstance(client.connection_pool, SentinelConnectionPool):
         yield None
         return
-    own = low_timeout_redis(connection, timeout=SHORT_TIMEOUT)
+    own = low_timeout_redis(connection, timeout=SHORT_TIMEOUT, in_thread=True)
     try:
         async with asyncio.timeout(SHORT_TIMEOUT):
             yield RedisQueue(own, own, namespace(), name)
