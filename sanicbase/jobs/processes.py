@@ -25,6 +25,7 @@ from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.process.parent import die_with
 from sanicbase.process.systemd import Notifier
+from sanicbase.server.metrics import RESTARTS, WorkerState, set_worker_gauges
 
 __all__ = ["Child", "run_processes"]
 
@@ -128,9 +129,12 @@ class _Supervisor:
         self._reports = reports
         self._metrics = metrics
         self._alive: set[asyncio.subprocess.Process] = set()
+        self._slots: dict[int, WorkerState] = {}
         self._ready = 0
         self._stopping = asyncio.Event()
         self._failed = False
+        if metrics is not None:
+            metrics.update_with(lambda: set_worker_gauges(self._slots.values()))
 
     async def run(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -174,13 +178,16 @@ class _Supervisor:
                 logger.error("Process %d cannot be started: %s. The next attempt is in %.1f s.", slot, exc, delay)  # noqa: TRY400
                 await self._pause(delay)
                 continue
+            self._slots[slot] = WorkerState(slot, process.pid, is_serving=False)
             is_ready = await self._wait_ready(reading)
+            self._slots[slot] = WorkerState(slot, process.pid, is_ready)
             if is_ready and not was_ready:
                 was_ready = True
                 self._ready += 1
                 if self._ready == self._count:
                     self._notifier.ready(f"{self._count} processes run the scripts.")
             code = await process.wait()
+            self._slots[slot] = WorkerState(slot, process.pid, is_serving=False)
             self._alive.discard(process)
             if self._reports is not None:
                 self._reports.alerts.process_ended(process.pid)
@@ -195,6 +202,7 @@ class _Supervisor:
             logger.error(
                 "Process %d [%d] ended with status %d. It is started again in %.1f s.", slot, process.pid, code, delay
             )
+            RESTARTS.inc(str(slot))
             await self._pause(delay)
 
     async def _pause(self, seconds: float) -> None:

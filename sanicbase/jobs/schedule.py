@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from cronsim import CronSim, CronSimError
 
 from sanicbase.i18n import gettext as _
 
-__all__ = ["Cron", "Every", "Schedule", "latest"]
+__all__ = ["Cron", "Every", "Schedule", "latest", "longest_pause"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -136,3 +137,14 @@ def latest(schedule: Schedule, moment: datetime) -> datetime:
         else:
             before = middle
     return schedule.after(before)
+
+
+def longest_pause(schedule: Schedule, moment: datetime) -> timedelta:
+    """The longest time between two of the first 500 ticks after an aware `moment`: of a crontab line for working hours,
+    that is the weekend."""
+    if isinstance(schedule, Every):
+        return schedule.period
+    ticks = [moment]
+    while len(ticks) <= 500:
+        ticks.append(schedule.after(ticks[-1]))
+    return max(later - earlier for earlier, later in pairwise(ticks[1:]))

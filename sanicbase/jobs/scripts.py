@@ -34,6 +34,7 @@ from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
 from sanicbase.process.signals import cancel_on_signal
 from sanicbase.process.systemd import Notifier
+from sanicbase.server.metrics import set_main_process_gauges
 
 __all__ = ["Script", "run_scripts"]
 
@@ -106,6 +107,8 @@ async def _in_main_process(
     port, setting = config.SCRIPTS_METRICS_PORT, f"{config.env_prefix()}SCRIPTS_METRICS_PORT"
     address = MetricsAddress(config.METRICS_HOST, port, setting, config.METRICS_TOKEN) if port else None
     async with open_metrics(address) as metrics, open_alerts(hook, f"{config.SERVER_NAME}_srv") as alerts:
+        if metrics is not None:
+            metrics.update_with(set_main_process_gauges)
         return await run(alerts, metrics)
 
 

@@ -14,9 +14,10 @@ from sanicbase.jobs.claims import FOREVER, Claim, ClaimResult, Claims, ClaimStat
 from sanicbase.jobs.executor import Executor
 from sanicbase.jobs.local_claims import LocalClaims
 from sanicbase.jobs.redis_claims import RedisClaims
-from sanicbase.jobs.schedule import EPOCH, MILLISECOND, latest
+from sanicbase.jobs.schedule import EPOCH, MILLISECOND, latest, longest_pause
 from sanicbase.jobs.timer import Tick, Timer, check_timers
-from sanicbase.metrics import Counter
+from sanicbase.metrics import Counter, Gauge
+from sanicbase.metrics.instruments import is_counting
 from sanicbase.rc import get_redis
 
 __all__ = ["run_timers"]
@@ -24,6 +25,9 @@ __all__ = ["run_timers"]
 logger = logging.getLogger("sanicbase.jobs")
 
 MISSED = Counter("sanicbase_timer_missed_total", "Ticks that no process could run in time.", ["timer"])
+PERIOD = Gauge(
+    "sanicbase_timer_period_seconds", "The longest time between two ticks of a timer.", ["timer"], takes_maximum=True
+)
 KEY_LIFE = timedelta(days=7)  # how long after its next tick the key of a timer that no copy runs expires
 RETRY_DELAY = 0.1  # seconds until a claim that was neither granted nor refused is repeated
 
@@ -75,6 +79,8 @@ class _Loop:
 
     async def run(self) -> None:
         await self._join()
+        if is_counting():
+            PERIOD.set(longest_pause(self._schedule, _moment(self._seen)).total_seconds(), self._timer.name)
         while True:
             tick = self._after(self._seen)
             await self._claims.sleep_until(tick)

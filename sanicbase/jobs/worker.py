@@ -24,6 +24,7 @@ from sanicbase.jobs.declaration import Job, check_jobs
 from sanicbase.jobs.executor import end_task
 from sanicbase.jobs.letter import DeadLetter
 from sanicbase.jobs.payload import JobArgumentsInvalid
+from sanicbase.jobs.queue_lengths import measure_queues
 from sanicbase.jobs.queues.interface import Outcome
 from sanicbase.jobs.queues.opening import check_unique, open_queue
 from sanicbase.jobs.run import JobRun, set_current_job
@@ -31,7 +32,7 @@ from sanicbase.jobs.status import RunState, StatusWriter, set_status_writer
 from sanicbase.log import set_log_context
 from sanicbase.log.redaction import Redactor
 from sanicbase.metrics import Counter, Histogram
-from sanicbase.metrics.instruments import RUN_SECONDS
+from sanicbase.metrics.instruments import RUN_SECONDS, is_counting
 
 __all__ = ["run_jobs"]
 
@@ -75,10 +76,13 @@ async def run_jobs(jobs: Sequence[Job[Any]], config: Config, *, concurrency: int
     )
     stop = asyncio.Event()
     listening = asyncio.create_task(receiver.listen(stop), name="jobs")
+    measuring = asyncio.create_task(measure_queues(queues)) if is_counting() else None
     try:
         await asyncio.shield(listening)
     finally:
         stop.set()
+        if measuring is not None:
+            measuring.cancel()
         await asyncio.wait({listening})
         await receiver.end_all()
         await broker.shutdown()

@@ -1,16 +1,17 @@
-"""The metrics about the workers of a service, which its main process sets."""
+"""The metrics about the processes of a service, which its main process sets."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from sanicbase.metrics import Counter, Gauge
-from sanicbase.process.memory import resident_memory
+from sanicbase.process.memory import memory_usage, resident_memory
 
-__all__ = ["RELOADS", "RESTARTS", "WorkerState", "set_worker_gauges"]
+__all__ = ["RELOADS", "RESTARTS", "WorkerState", "set_main_process_gauges", "set_worker_gauges"]
 
 RESTARTS = Counter(
     "sanicbase_worker_restarts_total", "Workers that ended by themselves and were started again.", ["worker"]
@@ -19,6 +20,12 @@ RELOADS = Counter("sanicbase_reloads_total", "Reloads of all workers, by their r
 SERVING = Gauge("sanicbase_worker_serving", "Whether a worker serves requests.", ["worker"])
 MEMORY = Gauge("sanicbase_worker_memory_bytes", "The resident memory of a worker, with shared pages.", ["worker"])
 DESCRIPTORS = Gauge("sanicbase_worker_open_descriptors", "The open files and connections of a worker.", ["worker"])
+MAX_DESCRIPTORS = Gauge(
+    "sanicbase_worker_max_descriptors", "The limit of open files and connections of a worker.", ["worker"]
+)
+USED_MEMORY = Gauge("sanicbase_memory_used_bytes", "The memory in use where the service runs, without caches of files.")
+MEMORY_LIMIT = Gauge("sanicbase_memory_limit_bytes", "The memory of the container, or else of the machine.")
+MAIN = "main"
 
 
 class WorkerState(NamedTuple):
@@ -32,9 +39,22 @@ class WorkerState(NamedTuple):
 def set_worker_gauges(workers: Iterable[WorkerState]) -> None:
     """Set the gauges of these workers from /proc."""
     for worker in workers:
-        name = str(worker.number)
-        SERVING.set(worker.is_serving, name)
-        if (memory := resident_memory(worker.pid)) is not None:
-            MEMORY.set(memory, name)
-        with suppress(OSError):  # it has ended, or the system has no /proc
-            DESCRIPTORS.set(sum(1 for _ in Path(f"/proc/{worker.pid}/fd").iterdir()), name)
+        SERVING.set(worker.is_serving, str(worker.number))
+        _set_process_gauges(str(worker.number), worker.pid)
+
+
+def set_main_process_gauges() -> None:
+    """Set the gauges of this process, as the worker `main`, and of the memory that all processes share."""
+    _set_process_gauges(MAIN, os.getpid())
+    if (usage := memory_usage()) is not None:
+        USED_MEMORY.set(usage.used)
+        MEMORY_LIMIT.set(usage.limit)
+
+
+def _set_process_gauges(name: str, pid: int) -> None:
+    if (memory := resident_memory(pid)) is not None:
+        MEMORY.set(memory, name)
+    with suppress(OSError, StopIteration, ValueError):  # it has ended, the system has no /proc, or there is no limit
+        DESCRIPTORS.set(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), name)
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        MAX_DESCRIPTORS.set(next(int(line.split()[3]) for line in limits if line.startswith("Max open files")), name)

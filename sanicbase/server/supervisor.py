@@ -25,7 +25,7 @@ from sanicbase.server.context import App
 from sanicbase.server.launcher import Launcher
 from sanicbase.server.listeners import MainProcessEvent, call_listeners
 from sanicbase.server.manager import Manager
-from sanicbase.server.metrics import RELOADS, RESTARTS, WorkerState, set_worker_gauges
+from sanicbase.server.metrics import RELOADS, RESTARTS, WorkerState, set_main_process_gauges, set_worker_gauges
 from sanicbase.server.recycling import RECYCLED, WorkerLimits
 from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker_process import Worker, WorkerFailed
@@ -347,6 +347,7 @@ class Supervisor:
             self._metrics.ended(metrics)
 
     def _set_gauges(self) -> None:
+        set_main_process_gauges()
         set_worker_gauges(WorkerState(worker.number, worker.pid, worker.is_serving) for worker in self._slots)
 
     def _create_task(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sanicbase.jobs.schedule import EPOCH, Cron, Every, Schedule, latest
+from sanicbase.jobs.schedule import EPOCH, Cron, Every, Schedule, latest, longest_pause
 
 ZONES = [
     "UTC",
@@ -155,3 +155,12 @@ def test_a_wrong_line_is_an_error_message(line: str, sentence: str) -> None:
 def test_a_wrong_period_is_an_error_message(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"`every` must be (between|a whole number)"):
         Every(timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(("schedule", "longest"), [
+    (Every(timedelta(seconds=90)), timedelta(seconds=90)),
+    (Cron("0 3 * * *", ZoneInfo("UTC")), timedelta(days=1)),
+    (Cron("*/5 9-17 * * 1-5", ZoneInfo("UTC")), timedelta(days=2, hours=15, minutes=5)),
+])  # fmt: skip
+def test_the_longest_pause_of_a_schedule(schedule: Schedule, longest: timedelta) -> None:
+    assert longest_pause(schedule, datetime(2026, 1, 1, tzinfo=UTC)) == longest

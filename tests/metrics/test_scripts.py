@@ -13,6 +13,7 @@ from sanicbase.testing.service import NO_CERTIFICATES
 from tests.preloaded import PreloadedService
 
 SOON = 40.0
+STATES = ("waiting", "running", "delayed", "dead")
 SOCKETS = """
 from sanic import Blueprint
 from sanicbase import Config, WSView, create_app, serve
@@ -114,4 +115,11 @@ def test_timers_and_jobs(tmp_path: Path, redis_url: str, processes: int) -> None
         assert read[f'{done}{{outcome="failed",timer="fails"}}'] >= 1
         assert read['sanicbase_timer_last_success_timestamp_seconds{timer="works"}'] >= started
         assert 'sanicbase_timer_last_success_timestamp_seconds{timer="fails"}' not in read
+        assert read['sanicbase_timer_period_seconds{timer="works"}'] == 1
+        dead = 'sanicbase_job_queue_jobs{queue="default",state="dead"}'
+        wait_until(lambda: current().get(dead, 0) >= 2, SOON, what="dead letters in the queue")
+        assert {f'sanicbase_job_queue_jobs{{queue="default",state="{state}"}}' for state in STATES} <= current().keys()
+        assert read['sanicbase_worker_memory_bytes{worker="main"}'] > 1_000_000
+        numbered = [f'sanicbase_worker_serving{{worker="{number}"}}' for number in range(processes)]
+        assert [read.get(name) for name in numbered] == ([1] * processes if processes > 1 else [None])
         assert scripts.terminate() == 0

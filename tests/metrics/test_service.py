@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import threading
@@ -164,7 +165,12 @@ def test_counts_are_exact_across_a_killed_worker_and_a_reload(tmp_path: Path) ->
         assert sum(value for name, value in samples.items() if name.startswith("sanicbase_worker_restarts")) == 1
         assert samples["sanicbase_reloads_total succeeded"] == 1
         assert [samples[f"sanicbase_worker_serving {number}"] for number in range(4)] == [1, 1, 1, 1]
-        assert min(samples[f"sanicbase_worker_memory_bytes {number}"] for number in range(4)) > 1_000_000
+        for name in (*range(4), "main"):
+            assert samples[f"sanicbase_worker_memory_bytes {name}"] > 1_000_000
+            assert samples[f"sanicbase_worker_open_descriptors {name}"] > 3
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            assert samples[f"sanicbase_worker_max_descriptors {name}"] == limit
+        assert 1_000_000 < samples["sanicbase_memory_used_bytes"] < samples["sanicbase_memory_limit_bytes"]
 
 
 @pytest.mark.long

@@ -308,6 +308,16 @@ class RedisQueue:
         """Return when the stream has an entry after that one, or after the timeout."""
         await self._blocking.xread({self.stream: last}, count=1, block=milliseconds)
 
+    async def lengths(self) -> dict[str, int]:
+        """How many jobs are waiting, running, delayed and dead."""
+        in_stream = await self._redis.xlen(self.stream)
+        try:
+            running = int((await self._redis.xpending(self.stream, GROUP))["pending"])
+        except ResponseError:  # nothing was taken yet
+            running = 0
+        delayed, dead = await self._redis.zcard(self._keys[1]), await self._redis.zcard(self._keys[4])
+        return {"waiting": max(0, in_stream - running), "running": running, "delayed": delayed, "dead": dead}
+
     async def tidy(self) -> None:
         """Remove the consumers of workers that were killed long ago."""
         await self._run(TIDY, GROUP, OLD_CONSUMER)
