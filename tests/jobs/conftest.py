@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
-from sanicbase.testing.binaries import find_binaries
 from sanicbase.testing.plugin import _or_skip
-from sanicbase.testing.private_server import private_server
-from sanicbase.testing.servers import ServerMissing
-
-RABBITMQ_URL = "SANICBASE_TEST_RABBITMQ_URL"
-NATS_URL = "SANICBASE_TEST_NATS_URL"
+from tests.jobs.private_brokers import NATS_URL, RABBITMQ_URL, private_nats
 
 
 @contextmanager
@@ -26,28 +21,8 @@ def nats_server() -> Iterator[str]:
     if url := os.environ.get(NATS_URL):
         yield url
         return
-    binaries = find_binaries("nats-server")
-    if binaries is None:
-        raise ServerMissing("NATS", NATS_URL, "nats-server")
-    with private_server("NATS") as server:
-        options = [
-            "--addr",
-            "127.0.0.1",
-            "--port",
-            str(server.port),
-            "--jetstream",
-            "--store_dir",
-            str(server.directory),
-        ]
-        server.start([*binaries, *options], lambda: greets(server.port))
-        yield f"nats://127.0.0.1:{server.port}"
-
-
-def greets(port: int) -> bool:
-    """Whether a NATS server listens there."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as opened:
-        return opened.recv(4) == b"INFO"
-    return False
+    with private_nats() as started:
+        yield started.url
 
 
 @contextmanager

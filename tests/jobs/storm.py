@@ -2,7 +2,8 @@
 
 `service(directory)` writes a launch file that imports the shop once and forks the processes of STORM_ROLES, each again
 when it was killed. STORM_KILL is how likely a process is killed (kill -9) at each point where a guarantee is at stake;
-the first process of each role is killed at one of its first twenty points in any case.
+the first process of each role is killed at one of its first twenty points in any case. A process that ends because a
+server is away is started again, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 __all__ = ["service"]
 
 SERVICE = """
-import asyncio, os, random, signal, sys
+import asyncio, os, random, signal, sys, time
 import taskiq
 from sanicbase import get_redis, job, lifespan, run_scripts, transaction
 from sanicbase.jobs import worker
@@ -59,6 +60,7 @@ async def see(order: int) -> None:
     storm()
     await get_redis().hincrby("seen", order, 1)
     if random.random() < 0.1:
+        await get_redis().incr("failures")
         raise LookupError("a failure")
 
 async def enqueue() -> None:
@@ -99,6 +101,8 @@ if __name__ == "__main__":
         role = children.pop(pid)
         print(f"ended {role} {os.waitstatus_to_exitcode(status)}", flush=True)
         if status:
+            if os.WIFEXITED(status):  # a server was away when it started
+                time.sleep(0.5)
             children[start(role)] = role
 """
 
