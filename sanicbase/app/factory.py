@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -172,6 +173,7 @@ def _command_line_options(app: App) -> dict[str, Any]:
 
 def _install_lifespan(app: App, kind: AppKind, resources: Sequence[Resource]) -> None:
     stack = AsyncExitStack()
+    closing = asyncio.Lock()
 
     @app.before_server_start
     async def open_lifespan(app: App) -> None:
@@ -186,7 +188,10 @@ def _install_lifespan(app: App, kind: AppKind, resources: Sequence[Resource]) ->
 
     @app.after_server_stop
     async def close_lifespan(app: App) -> None:
-        await stack.aclose()
+        # An app that serves HTTP/3 and HTTP/1 has two servers. Sanic calls this for both at once, and closes the event
+        # loop after one of the calls.
+        async with closing:
+            await stack.aclose()
 
 
 def _install_load_limiter(app: App) -> None:

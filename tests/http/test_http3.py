@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -79,9 +81,9 @@ class Client(QuicConnectionProtocol):
             done.set_result(None)
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory, redis_server_url: str) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("http3")
+@contextmanager
+def serving(folder: Path, redis_server_url: str) -> Iterator[tuple[ServiceProcess, int]]:
+    """A service of HTTP/3 and HTTP/1.1, and its port."""
     file, pem = folder / "http_quic.py", folder / "all.pem"
     file.write_text(LAUNCH)
     trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pem)
@@ -89,8 +91,14 @@ def port(tmp_path_factory: pytest.TempPathFactory, redis_server_url: str) -> Ite
     command += ["--host", "127.0.0.1", "--port", str(port := free_port())]
     env = {"QUIC_DB_URL": f"sqlite://{folder}/data.sqlite3", "QUIC_REDIS_URL": redis_server_url}
     options = {"command": [*command, "--cert", str(pem), "--key", str(pem)], "cwd": folder, "env": env}
-    with ServiceProcess(file, prefix="QUIC_", **options):  # type: ignore[arg-type]
+    with ServiceProcess(file, prefix="QUIC_", **options) as service:  # type: ignore[arg-type]
         wait_until(lambda: _answers(port), 60, what="an answer over TLS")
+        yield service, port
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory, redis_server_url: str) -> Iterator[int]:
+    with serving(tmp_path_factory.mktemp("http3"), redis_server_url) as (_, port):
         yield port
 
 
@@ -125,3 +133,8 @@ async def test_responses_have_all_headers_in_lower_case(port: int) -> None:
 def test_http_1_1_announces_it(port: int) -> None:
     assert _get(port, "/empty").headers["alt-svc"] == f'h3=":{port}"'
     assert _get(port, "/nowhere").headers["alt-svc"] == f'h3=":{port}"'
+
+
+def test_a_service_of_both_versions_ends_at_sigterm(tmp_path: Path, redis_server_url: str) -> None:
+    with serving(tmp_path, redis_server_url) as (service, _):
+        assert service.terminate() == 0
