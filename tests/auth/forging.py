@@ -10,12 +10,22 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 SECRET = "Vq3mZkX0pTn8RwLs5YdGhJcB2fKeUaN7-test"
 ISSUER = "xi_test"
 AUDIENCE = "xi_test"
 # Written here by a second hand, so that a change of what the service expects is noticed.
 KEY_ID = hashlib.sha256(b"kid:" + SECRET.encode()).hexdigest()[:16]
 
+# What no answer to a token may contain.
+INSIDE = ("Traceback", "jwt", "jiter", "TokenFault", "kid", "signature", "redis", "sanicbase", KEY_ID, "secret")
+PUBLIC_KEY = (
+    rsa.generate_private_key(65537, 2048)
+    .public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+)
 NONES = ("none", "None", "NONE", "nOnE", "NoNe", "none ", " none", "n\u006fne", "\u0000none", "", "null")
 OTHER_ALGORITHMS = (
     "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "ES256K", "PS256", "EdDSA", "Ed25519",
@@ -76,6 +86,12 @@ def without(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 def good_token(session: str) -> str:
     return token(header(), claims(session))
+
+
+def hostile_tokens(session: str) -> dict[str, str]:
+    """All hostile tokens, by name."""
+    named = (*hostile_headers(session, PUBLIC_KEY), *hostile_claims(session), *hostile_forms(session))
+    return dict(named)
 
 
 def hostile_headers(session: str, public_key: bytes) -> Iterator[tuple[str, str]]:

@@ -11,8 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from sanic import Blueprint
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -21,13 +19,6 @@ from sanicbase import AccessToken, APIView, Request, Tokens, WSView, create_app
 from sanicbase.testing import client
 from tests.auth import forging
 from xi_test.config import XiTestConfig
-
-INSIDE = ("Traceback", "jwt", "jiter", "TokenFault", "kid", "signature", "redis", "sanicbase", forging.KEY_ID, "secret")
-PUBLIC_KEY = (
-    rsa.generate_private_key(65537, 2048)
-    .public_key()
-    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-)
 
 
 @asynccontextmanager
@@ -66,15 +57,6 @@ async def service(redis_url: str, folder: Path) -> AsyncIterator[tuple[httpx.Asy
         yield http, tokens, pair.refresh_token.partition(".")[0]
 
 
-def table(session: str) -> dict[str, str]:
-    named = [
-        *forging.hostile_headers(session, PUBLIC_KEY),
-        *forging.hostile_claims(session),
-        *forging.hostile_forms(session),
-    ]
-    return dict(named)
-
-
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -83,13 +65,13 @@ async def test_every_forged_token_is_a_401_that_says_nothing_of_the_inside(
     redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with service(redis_url, tmp_path) as (http, _, session):
-        hostile = table(session)
+        hostile = forging.hostile_tokens(session)
         assert len(hostile) >= 300
         wrong = {}
         for name, token in hostile.items():
             response = await http.get("/me", headers=bearer(token))
             challenge = response.headers.get("www-authenticate", "")
-            leaked = [word for word in INSIDE if word in response.text + challenge]
+            leaked = [word for word in forging.INSIDE if word in response.text + challenge]
             if response.status_code != 401 or not challenge.startswith('Bearer error="invalid_token"') or leaked:
                 wrong[name] = (response.status_code, challenge, leaked, token)
         assert not wrong
@@ -113,7 +95,7 @@ async def test_a_websocket_refuses_the_same_tokens(redis_url: str, tmp_path: Pat
                 response = refused.response
             return response.status_code if "invalid_token" in response.headers["www-authenticate"] else 0
 
-        tokens = list(table(session).values())[::12]  # the guard is the same; each takes a connection
+        tokens = list(forging.hostile_tokens(session).values())[::12]  # the guard is the same; each takes a connection
         assert await asyncio.gather(*map(status, tokens)) == [401] * len(tokens)
         assert await status(forging.good_token(session)) == 101
 

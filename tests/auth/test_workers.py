@@ -15,6 +15,7 @@ from sanicbase.testing import ServerMissing, ServiceProcess, wait_until
 from sanicbase.testing.private_server import PrivateServer
 from sanicbase.testing.service import NO_CERTIFICATES
 from tests.auth import forging
+from tests.auth.test_bearer import MALFORMED, OTHER_SCHEMES
 from tests.preloaded import PreloadedService
 from tests.rc import kinds
 
@@ -141,6 +142,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
                 "SHOP_WORKERS": str(WORKERS),
                 "SHOP_REDIS_URL": kinds.url(redis),
                 "SHOP_JWT_SECRET": forging.SECRET,
+                "SHOP_JWT_ISSUER": forging.ISSUER,
+                "SHOP_JWT_AUDIENCE": forging.AUDIENCE,
                 "SHOP_ENV": "test",
                 "SHOP_DB_URL": "embedded://",
             }
@@ -205,6 +208,28 @@ def test_a_role_that_one_worker_takes_away_is_gone_on_all_from_the_next_request_
     assert statuses() == [403] * WORKERS
 
 
+def test_no_worker_admits_a_hostile_token_or_header(shop: Shop) -> None:
+    session = shop.sign_in()["refresh_token"].partition(".")[0]
+    hostile = {name: f"Bearer {token}" for name, token in forging.hostile_tokens(session).items()}
+    hostile |= {f"the header {header!r}": header for header in (*MALFORMED, *OTHER_SCHEMES) if header == header.strip()}
+    assert len(hostile) >= 150
+    wrong = {}
+    for at, (name, header) in enumerate(hostile.items()):
+        response = shop.clients[at % WORKERS].get("/me", headers={b"Authorization": as_sent(header)})
+        challenge = response.headers.get("www-authenticate", "")
+        leaked = [word for word in forging.INSIDE if word in response.text + challenge]
+        if response.status_code != 401 or not challenge.startswith("Bearer") or leaked:
+            wrong[name] = (response.status_code, challenge, leaked)
+    assert not wrong
+    assert shop.statuses(forging.good_token(session)) == [200] * WORKERS  # the control
+    assert "Traceback" not in shop.service.output()
+
+
+def as_sent(header: str) -> bytes:
+    """The bytes of a header, without those that a header cannot have."""
+    return header.encode("utf-8", "surrogateescape").translate(None, b"\r\n\v\x7f\0")
+
+
 def test_without_redis_every_worker_answers_503_and_not_401(shop: Shop) -> None:
     pair = shop.sign_in()
     shop.redis.end()
@@ -214,7 +239,7 @@ def test_without_redis_every_worker_answers_503_and_not_401(shop: Shop) -> None:
             refreshes = [*pool.map(lambda c: c.post("/refresh", json={"token": pair["refresh_token"]}), shop.clients)]
         assert [response.status_code for response in (*responses, *refreshes)] == [503] * 2 * WORKERS
         assert all("retry-after" in response.headers for response in responses)
-        forged = forging.good_token("0" * 16 + "-" + "a" * 22)  # of another service: nothing needs to be looked up
+        forged = forging.token(forging.header(), forging.claims("0" * 22, iss="other"))  # nothing needs to be looked up
         assert shop.statuses(forged) == [401] * WORKERS
     finally:
         shop.redis.restart()
