@@ -3,7 +3,7 @@ from .account_bodies import SignedInDevice
 from .accounts import Accounts, TokenReason
 from .api_keys import APIClient, APIKeys
 from .audit import log_audit, record_audit
-from .bearer import bearer_token
+from .bearer import bearer_token, has_token
 from .cookies import SessionCookies
 from .external import CodeProvider, ExternalSignIn, Identity, SignInAttempt
 from .oidc import OpenIDProvider
@@ -38,6 +38,7 @@ __all__ = [
     "Tokens",
     "bearer_token",
     "get_or_create_token",
+    "has_token",
     "log_audit",
     "record_audit",
     "token_digest",

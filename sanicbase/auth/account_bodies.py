@@ -9,7 +9,15 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from sanicbase.auth.tables import MAX_ACCOUNT
 
-__all__ = ["AccountBody", "ChangePasswordBody", "ChoosePasswordBody", "RefreshBody", "SignInBody", "SignedInDevice"]
+__all__ = [
+    "AccountBody",
+    "ChangePasswordBody",
+    "ChoosePasswordBody",
+    "RefreshBody",
+    "SignInBody",
+    "SignedInDevice",
+    "Ticket",
+]
 
 MIN_PASSWORD = 8  # characters (ASVS 5, 6.2.1)
 MAX_PASSWORD = 256  # characters, which are at most 1024 bytes
@@ -35,6 +43,12 @@ class RefreshBody(BaseModel):
     """The refresh token of the latest pair."""
 
     refresh_token: Token
+
+
+class Ticket(BaseModel):
+    """What opens one WebSocket."""
+
+    ticket: str
 
 
 class ChoosePasswordBody(BaseModel):

@@ -26,6 +26,7 @@ from sanicbase.auth.account_bodies import (
     RefreshBody,
     SignedInDevice,
     SignInBody,
+    Ticket,
 )
 from sanicbase.auth.account_rows import AccountRows
 from sanicbase.auth.audit import record_audit
@@ -157,6 +158,7 @@ class Accounts(Generic[User]):
             anyone = endpoint(public=True, limit=limit)
             signed_in = endpoint(admit=self._admit)
             anyone(self.refresh).attach(to, f"{prefix}/refresh", methods=["POST"], **options)
+            signed_in(self.ticket).attach(to, f"{prefix}/ticket", methods=["POST"], **options)
         else:
             anyone = endpoint(admit=cookies.check_origin, limit=limit, security=cookies.security)
             signed_in = endpoint(admit=self._admit, security=cookies.security)
@@ -246,6 +248,13 @@ class Accounts(Generic[User]):
     async def refresh(self, request: Request, body: RefreshBody) -> TokenPair:
         """Exchange a refresh token for a new pair. Using the same token again ends the session."""
         return _private(request, await self.tokens.refresh(body.refresh_token))
+
+    async def ticket(self, request: Request, user: AccessToken) -> Ticket:
+        """A ticket with which a browser opens a WebSocket: `new WebSocket(url + "?ticket=" + ticket)`.
+
+        It is valid for half a minute, and once.
+        """
+        return Ticket(ticket=await self.tokens.ticket(user))
 
     async def change_password(self, request: Request, body: ChangePasswordBody, user: AccessToken) -> NoContent:
         """Change the password. All other sessions of the user end."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from sanicbase.auth.access_token import MAX_TEXT, AccessToken, AccessTokens
 from sanicbase.auth.audit import record_audit
-from sanicbase.auth.bearer import bearer_token
+from sanicbase.auth.bearer import TICKET, bearer_token, has_ticket, offered_token
 from sanicbase.auth.keys import LocalKeys, keys_of
 from sanicbase.auth.sessions import Device, Sessions
 from sanicbase.config import Config
@@ -16,7 +16,6 @@ from sanicbase.i18n import gettext_noop as _
 
 __all__ = ["TokenPair", "Tokens"]
 
-SUBPROTOCOL = "bearer"
 ENDED = _("The session has ended. Sign in again.")
 NO_SUBPROTOCOL = _("Authentication is required. Offer the subprotocol bearer, followed by a token.")
 NOT_A_TICKET = _("The ticket is not valid, or was used before.")
@@ -96,8 +95,12 @@ class Tokens:
         """The verified token of a request, whose session has not ended. Call it in `admit`, for views and for
         WebSockets.
 
-        Raises InvalidCredentials, and ResourceError when Redis or the address of the issuer's keys does not respond.
+        The token is in the header Authorization. In the handshake of a WebSocket, it may also be a subprotocol, or a
+        `ticket` in the query, as browsers send them. Raises InvalidCredentials, and ResourceError when Redis or the
+        address of the issuer's keys does not respond.
         """
+        if has_ticket(request):
+            return await self.authenticate_ticket(request)
         return await self.verify(bearer_token(request, scheme=scheme))
 
     async def verify(self, access_token: str) -> AccessToken:
@@ -116,16 +119,12 @@ class Tokens:
         return await self._sessions.create_ticket(token.session, f"{token.expires_at!r} {token.subject}")
 
     async def authenticate_subprotocol(self, request: AnyRequest) -> AccessToken:
-        """The token that a browser offers with a handshake: `new WebSocket(url, ["bearer", token])`.
-
-        Attach the view with `subprotocols=["bearer"]`: a browser needs one that it has offered in the answer. Raises as
-        `authenticate`.
-        """
-        lines = request.headers.getall("sec-websocket-protocol", ())
-        offered = [name.strip(" \t") for line in lines for name in line.split(",")]
-        if offered.count(SUBPROTOCOL) != 1 or offered[-1] == SUBPROTOCOL:
+        """The token that a browser offers with a handshake: `new WebSocket(url, ["bearer", token])`. Others are not
+        accepted. Raises as `authenticate`."""
+        token = offered_token(request)
+        if token is None:
             raise InvalidCredentials(NO_SUBPROTOCOL, error=None)
-        return await self.verify(offered[offered.index(SUBPROTOCOL) + 1])
+        return await self.verify(token)
 
     async def create_cookie(self, user: object, *, device: str = "") -> str:
         """Begin a session of that user, as `sign_in` does, for a browser. Returns the value of its cookie.
@@ -145,7 +144,7 @@ class Tokens:
         session, subject, ends = used
         return AccessToken(subject, session, ends, {})
 
-    async def authenticate_ticket(self, request: AnyRequest, *, name: str = "ticket") -> AccessToken:
+    async def authenticate_ticket(self, request: AnyRequest, *, name: str = TICKET) -> AccessToken:
         """The token for which the ticket in the query was issued. Raises the same errors as `authenticate`.
 
         The session is checked. The claims are empty.

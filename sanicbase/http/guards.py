@@ -21,6 +21,7 @@ from sanicbase.server.context import App
 
 __all__ = [
     "BEARER",
+    "BEARER_SUBPROTOCOL",
     "USER_CHECKS",
     "Admission",
     "Authentication",
@@ -36,6 +37,7 @@ __all__ = [
     "is_limited",
     "is_optional",
     "is_websocket",
+    "offered_subprotocols",
     "required_checks",
     "run_guards",
     "user_checks",
@@ -55,6 +57,8 @@ Security = Mapping[str, Mapping[str, object]]
 """How a client authenticates, as OpenAPI has it in `securitySchemes`: for the document and `WWW-Authenticate`."""
 
 BEARER: Security = {"bearer": {"type": "http", "scheme": "bearer"}}
+BEARER_SUBPROTOCOL = "bearer"
+"""The subprotocol that a browser offers before a token: `new WebSocket(url, ["bearer", token])`."""
 SINGLE = ("authorization", "content-type")  # headers that have one value
 
 
@@ -80,6 +84,12 @@ async def run_guards(request: Request, route: Route, handler: object, **_: objec
             request.app.ctx.check_socket_origin(request)
     for guard in getattr(route.ctx, "guards", ()):
         await guard(request)
+
+
+def offered_subprotocols(request: AnyRequest) -> list[str]:
+    """The subprotocols that a client offers with the handshake of a WebSocket, in its order."""
+    lines = request.headers.getall("sec-websocket-protocol", ())
+    return [name.strip(" \t") for line in lines for name in line.split(",")]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, Protocol, get_type_hints
 
 from sanic import Blueprint
@@ -15,7 +15,7 @@ from websockets.frames import CloseCode
 
 from sanicbase.db.routing import start_scope
 from sanicbase.errors import SanicBaseError
-from sanicbase.http.guards import GuardedView, is_optional, user_checks
+from sanicbase.http.guards import BEARER_SUBPROTOCOL, GuardedView, is_optional, offered_subprotocols, user_checks
 from sanicbase.http.request import Request
 from sanicbase.metrics import Counter, Gauge
 from sanicbase.metrics.instruments import is_counting
@@ -35,6 +35,18 @@ class Member(Protocol):
     """A recipient of messages, such as a WSView."""
 
     def send_nowait(self, message: str | bytes) -> None: ...
+
+
+class BearerIfOffered:
+    """The subprotocols of a view that is not public: `bearer` for a client that offers it, or else none.
+
+    A browser closes a connection without an answer to what it has offered. With a list of subprotocols, the websockets
+    package refuses a client that offers none.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        if BEARER_SUBPROTOCOL in offered_subprotocols(Request.get_current()):
+            yield BEARER_SUBPROTOCOL
 
 
 class WSView(GuardedView):
@@ -108,7 +120,8 @@ class WSView(GuardedView):
 
     @classmethod
     def attach(cls, to: App | Blueprint, uri: str, **options: Any) -> None:
-        """Serve the view at that path, behind its guard; `options` are those of Sanic's `add_websocket_route`.
+        """Serve the view at that path, behind its guard; `options` are those of Sanic's `add_websocket_route`. A view
+        that is not public accepts the subprotocol `bearer`, unless `subprotocols` names others.
 
         Raises SanicBaseError for a view that admits nobody, and for a parameter of the path with the name of an
         attribute of WSView.
@@ -131,6 +144,8 @@ class WSView(GuardedView):
             return cls()._start(request, Connection.take_over(websocket), attributes)  # noqa: SLF001
 
         connect.__name__, connect.__doc__ = cls.__name__, cls.__doc__
+        if not cls._public:
+            options = {"subprotocols": BearerIfOffered(), **options}
         options = {"error_format": ERROR_FORMAT, "ctx_cors": cls._cors, "ctx_unlimited": cls._limits == (), **options}
         to.add_websocket_route(connect, uri, ctx_guards=guards, **options)
         to.before_server_stop(_close_connections)

@@ -432,6 +432,7 @@ async def test_the_document_has_every_route_with_its_types(tmp_path: Path, redis
         ("post", "register"),
         ("post", "sign-in"),
         ("post", "refresh"),
+        ("post", "ticket"),
         ("post", "forgotten-password"),
         ("post", "password"),
         ("put", "password"),

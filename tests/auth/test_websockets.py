@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from sanic import Blueprint
+from sanic.compat import Header
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from sanicbase import AccessToken, Request, Tokens, WSView, create_app
+from sanicbase import AccessToken, InvalidCredentials, Request, Tokens, WSView, create_app, has_token
 from sanicbase.testing import client
 from tests.auth import forging
 from xi_test.config import XiTestConfig
@@ -49,9 +50,20 @@ async def service(redis_url: str, folder: Path) -> AsyncIterator[tuple[str, Toke
         async def admit(cls, request: Request) -> AccessToken:
             return await tokens.authenticate_subprotocol(request)
 
+    class AnyWS(TicketWS):
+        user: AccessToken | None  # type: ignore[assignment]
+
+        @classmethod
+        async def admit(cls, request: Request) -> AccessToken | None:  # type: ignore[override]
+            return await tokens.authenticate(request) if has_token(request) else None
+
+        async def on_connect(self) -> None:
+            await self.send(self.user.subject if self.user else "anonymous")
+
     blueprint = Blueprint("tickets")
     TicketWS.attach(blueprint, "/ws")
-    TokenWS.attach(blueprint, "/token", subprotocols=["bearer"])
+    TokenWS.attach(blueprint, "/token")
+    AnyWS.attach(blueprint, "/any")
     async with client(create_app(config, blueprint)) as http:
         yield f"ws://127.0.0.1:{http.base_url.port}/ws", tokens, codes
 
@@ -136,3 +148,52 @@ async def test_a_token_is_offered_as_a_subprotocol(redis_url: str, tmp_path: Pat
         with pytest.raises(InvalidStatus, match="401"):
             async with connect(url, subprotocols=offered, proxy=None):
                 pass
+
+
+async def test_the_short_way_takes_a_token_in_each_place(redis_url: str, tmp_path: Path) -> None:
+    async with service(redis_url, tmp_path) as (ticket_url, tokens, _):
+        url = f"{ticket_url.removesuffix('/ws')}/any"
+        token = (await tokens.sign_in(7)).access_token
+
+        async def user(query: str = "", *offered: str, **headers: str) -> str:
+            names = [Subprotocol(name) for name in offered] or None
+            async with connect(url + query, subprotocols=names, additional_headers=headers, proxy=None) as websocket:
+                assert websocket.subprotocol == ("bearer" if offered else None)
+                return str(await websocket.recv())
+
+        async def ticket() -> str:
+            return f"?ticket={await tokens.ticket(await tokens.verify(token))}"
+
+        assert await user() == "anonymous"
+        assert await user(Authorization=f"Bearer {token}") == "7"
+        assert await user("", "bearer", token) == "7"
+        used = await ticket()
+        assert await user(used) == "7"
+        for query, offered, headers in (
+            (used, (), {}),
+            ("", ("bearer",), {}),
+            ("", ("bearer", f"{token}a"), {}),
+            ("", ("bearer", "bearer", token), {}),
+            (await ticket(), (), {"Authorization": "Bearer a"}),  # the header comes first
+            ("", ("bearer", token), {"Authorization": "Basic a"}),
+        ):
+            with pytest.raises(InvalidStatus, match="401"):
+                await user(query, *offered, **headers)
+
+
+async def test_a_request_that_opens_no_websocket_has_its_token_in_the_header(redis_url: str, tmp_path: Path) -> None:
+    async with service(redis_url, tmp_path) as (_, tokens, _):
+        token = (await tokens.sign_in(7)).access_token
+        ticket = await tokens.ticket(await tokens.verify(token))
+        nothing: Any = None
+        headers = Header({"sec-websocket-protocol": f"bearer, {token}"})
+        request: Any = Request(f"/?ticket={ticket}".encode(), headers, "1.1", "GET", nothing, nothing)
+        assert not has_token(request)
+        with pytest.raises(InvalidCredentials):
+            await tokens.authenticate(request)
+        assert (await tokens.authenticate(with_key(request))).subject == "7"  # the control
+
+
+def with_key(request: Any) -> Any:
+    request.headers["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    return request

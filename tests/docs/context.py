@@ -237,15 +237,12 @@ from sanicbase import record_audit
 user_id, admin_id = 7, 1
 """,
     "sign-in": """
-from sanic import Blueprint
 from pydantic import BaseModel
 from sanic.request import Request
 from sanicbase import AccessToken, APIView, Config, DBModel, Passwords, WSView
 from tortoise import fields
 from xi_test.config import config
 from xi_test.model_rc.user import UserRC
-
-ws = Blueprint("ws")
 
 class SignInBody(BaseModel):
     name: str
