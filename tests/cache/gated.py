@@ -103,9 +103,9 @@ class _Process:
     async def hit(self) -> int:
         before = self.cache.stats.hits
         async with asyncio.timeout(SOON):
-            found: Any = await self.entries.get(KEY)
+            entry: Any = await self.entries.get(KEY)
         assert self.cache.stats.hits == before + 1
-        count: int = found.n
+        count: int = entry.n
         return count
 
     async def end(self) -> None:
@@ -141,38 +141,38 @@ class GatedReplay:
         """Do a step, and look whether Redis is as the machine says."""
         actor, _, rest = name.partition(" ")
         if actor in ("writer", "reader"):
-            place, _, what = rest.partition(" ")
-            await (self._writer if actor == "writer" else self._reader)(int(place), what, before)
+            index, _, action = rest.partition(" ")
+            await (self._writer if actor == "writer" else self._reader)(int(index), action, before)
         else:
             await self._other(name, before)
         for process in self._processes:
             process.row = after.row
         await self._compare(after)
 
-    async def _writer(self, place: int, what: str, before: State | None) -> None:
-        process = self._processes[place]
+    async def _writer(self, index: int, action: str, before: State | None) -> None:
+        process = self._processes[index]
         writes, write = process.cache.writes, process.write
-        step = before.writers[place].step if before else ""
-        if what == "closes" and step == "locked":
+        step = before.writers[index].step if before else ""
+        if action == "closes" and step == "locked":
             await writes.before_write(write)
-        elif what in ("closes", "goes to commit"):
+        elif action in ("closes", "goes to commit"):
             await writes.before_commit([write])
-        elif what in ("opens and returns", "drops and returns"):
+        elif action in ("opens and returns", "drops and returns"):
             await (writes.committed if step == "committed" else writes.rolled_back)([write])
-        elif what == "is killed":
+        elif action == "is killed":
             writes._closings.clear()
 
-    async def _reader(self, place: int, what: str, before: State | None) -> None:
-        process = self._processes[place]
-        if what == "hits":
+    async def _reader(self, index: int, action: str, before: State | None) -> None:
+        process = self._processes[index]
+        if action == "hits":
             assert before is not None
             assert await process.hit() == before.entry
-        elif what == "takes the lease":
+        elif action == "takes the lease":
             await process.take_lease()
-        elif what == "loads and answers":
+        elif action == "loads and answers":
             await process.load()
         else:
-            assert await process.store() == (what == "stores")
+            assert await process.store() == (action == "stores")
 
     async def _other(self, name: str, before: State) -> None:
         redis = get_redis()
@@ -196,15 +196,15 @@ class GatedReplay:
     async def _compare(self, state: State) -> None:
         keyspace = self._processes[0].cache.keyspace
         names = (self._epoch_client.keys[0], keyspace.generation, keyspace.entry("k:1"))
-        asked = get_redis().pipeline(transaction=False)
-        asked.mget(names)
-        asked.exists(self._epoch_client.keys[2])
-        held: list[Any] = await asked.execute()
-        (epoch, generation, raw), settling = held
+        pipeline = get_redis().pipeline(transaction=False)
+        pipeline.mget(names)
+        pipeline.exists(self._epoch_client.keys[2])
+        replies: list[Any] = await pipeline.execute()
+        (epoch, generation, raw), settling = replies
         entry = None if raw is None or generation is None else unpack_entry(raw)
         counts = entry is not None and (entry.epoch, entry.generation) == (epoch, generation[:8])
-        found = Count.model_validate_json(entry.payload or b"").n if counts and entry is not None else None
-        assert found == state.entry
+        count = Count.model_validate_json(entry.payload or b"").n if counts and entry is not None else None
+        assert count == state.entry
         assert await self._is_hit() == (state.epoch and state.entry is not None)
         assert bool(settling) == state.settling
 
@@ -212,8 +212,8 @@ class GatedReplay:
         """Whether a get would be answered by Redis; nothing is changed by asking."""
         epoch_client, entries = self._epoch_client, self._processes[0].entries
         names = (epoch_client.keys[0], entries.generation_name, entries.entry_prefix + "k:1")
-        held: list[Any] = await get_redis().mget(names)
-        epoch, generation, raw = held
+        values: list[Any] = await get_redis().mget(names)
+        epoch, generation, raw = values
         if epoch is None or epoch != epoch_client.epoch:
             return False
         return not entries._answer_all({"k:1": PendingRead[Any](KEY, [])}, [raw], epoch, generation)

@@ -56,28 +56,28 @@ async def library(
 @asynccontextmanager
 async def commands(redis_url: str) -> AsyncIterator[list[str]]:
     """The commands that Redis is sent in the block, scripts by their names; without beats, counters and greetings."""
-    said: list[str] = []
+    sent: list[str] = []
     async with Redis.from_url(redis_url, protocol=2) as redis, redis.monitor() as monitor:
-        listening = asyncio.create_task(_listen(monitor, said))
+        listening = asyncio.create_task(_listen(monitor, sent))
         try:
-            yield said
+            yield sent
             await redis.ping()  # what was sent before it was heard before it
             for _ in range(200):
-                if "PING" in said:
+                if "PING" in sent:
                     break
                 await asyncio.sleep(0.01)
-            said[:] = [command for command in said if command not in BESIDES]
+            sent[:] = [command for command in sent if command not in BESIDES]
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
 
-async def _listen(monitor: Any, said: list[str]) -> None:
+async def _listen(monitor: Any, sent: list[str]) -> None:
     async for line in monitor.listen():
         if line["client_type"] == "lua":
             continue
         name, *rest = line["command"].split(" ")
-        said.append(NAMES.get(rest[0], name) if name.upper() == "EVALSHA" else name.upper())
+        sent.append(NAMES.get(rest[0], name) if name.upper() == "EVALSHA" else name.upper())
 
 
 async def past_the_model(statement: str, *values: object) -> None:

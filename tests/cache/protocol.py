@@ -142,16 +142,16 @@ def steps(state: State, rules: Rules, *, twins: bool = True) -> Iterator[Step]:
 
     What the second of two such writers does leads to the same state, but for who is who.
     """
-    for place, writer in enumerate(state.writers):
-        if not twins and writer in state.writers[:place]:
+    for index, writer in enumerate(state.writers):
+        if not twins and writer in state.writers[:index]:
             continue
-        for name, after in _writer_steps(state, rules, place, writer):
-            yield f"writer {place} {name}", after
-    for place, reader in enumerate(state.readers):
-        if not twins and reader in state.readers[:place]:
+        for name, after in _writer_steps(state, rules, index, writer):
+            yield f"writer {index} {name}", after
+    for index, reader in enumerate(state.readers):
+        if not twins and reader in state.readers[:index]:
             continue
-        for name, after in _reader_steps(state, rules, place, reader):
-            yield f"reader {place} {name}", after
+        for name, after in _reader_steps(state, rules, index, reader):
+            yield f"reader {index} {name}", after
     yield from _time_steps(state, rules)
     yield from _redis_steps(state, rules)
 
@@ -163,7 +163,11 @@ def wrong(before: State, name: str, after: State) -> str | None:
             return STALE
         if before.entry < before.seen:
             return BACKWARDS
-    if after.epoch and after.entry not in (None, after.row) and not any(one.step in WRITING for one in after.writers):
+    if (
+        after.epoch
+        and after.entry not in (None, after.row)
+        and not any(other.step in WRITING for other in after.writers)
+    ):
         return DIFFERENT
     if any(writer.closed and writer.remembered for writer in after.writers):
         return LOCKED
@@ -199,21 +203,21 @@ def _without_collector() -> Iterator[None]:
 def _explored(rules: Rules, limits: Limits, looking_for: Collection[str]) -> Found:
     start = begun(limits)
     came: dict[State, tuple[State, str] | None] = {start: None}
-    known = {start.canonical()}
-    frontier, taken = [start], 0
+    visited = {start.canonical()}
+    frontier, transitions = [start], 0
     while frontier:
-        found: list[State] = []
+        following: list[State] = []
         for state in frontier:
             for name, after in steps(state, rules, twins=False):
-                taken += 1
+                transitions += 1
                 if (mistake := wrong(state, name, after)) in looking_for:
-                    return Found(len(known), taken, mistake, (*_way(came, state), name))
-                if (key := after.canonical()) not in known:
-                    known.add(key)
+                    return Found(len(visited), transitions, mistake, (*_way(came, state), name))
+                if (key := after.canonical()) not in visited:
+                    visited.add(key)
                     came[after] = (state, name)
-                    found.append(after)
-        frontier = found
-    return Found(len(known), taken)
+                    following.append(after)
+        frontier = following
+    return Found(len(visited), transitions)
 
 
 def sample(rules: Rules, limits: Limits, chance: random.Random, *, each: bool = False) -> list[tuple[str, ...]]:
@@ -226,33 +230,33 @@ def sample(rules: Rules, limits: Limits, chance: random.Random, *, each: bool = 
     for state in came:
         for name, _ in steps(state, rules):
             kinds.setdefault(_kind(state, name), []).append((state, name))
-    ways: list[tuple[str, ...]] = []
+    paths: list[tuple[str, ...]] = []
     met: set[object] = set()
     for kind, places in reversed(kinds.items()):  # those that are the farthest away first
         if kind in met and not each:
             continue
         state, name = chance.choice(places)
-        ways.append((*_way(came, state), name))
-        met.update(_kind(before, step) for before, step, _ in follow(rules, limits, ways[-1]))
-    return ways
+        paths.append((*_way(came, state), name))
+        met.update(_kind(before, step) for before, step, _ in follow(rules, limits, paths[-1]))
+    return paths
 
 
 def _kind(state: State, name: str) -> object:
     """What matters to a step: who takes it and how things are with him, and with all the others."""
-    actor, _, place = name.partition(" ")
+    actor, _, index = name.partition(" ")
     closed = {writer.closed for writer in state.writers}
     whole = (state.entry is None, state.epoch, state.settling, frozenset(closed))
     if actor == "writer":
-        return name, whole, state.writers[int(place[0])]._replace(version=0)
+        return name, whole, state.writers[int(index[0])]._replace(version=0)
     if actor == "reader":
-        return name, whole, state.readers[int(place[0])]._replace(version=0)
+        return name, whole, state.readers[int(index[0])]._replace(version=0)
     return name, whole
 
 
-def follow(rules: Rules, limits: Limits, way: Sequence[str]) -> Iterator[tuple[State, str, State]]:
+def follow(rules: Rules, limits: Limits, path: Sequence[str]) -> Iterator[tuple[State, str, State]]:
     """The states on a way: each, the name of a step, and the state after it."""
     state = begun(limits)
-    for name in way:
+    for name in path:
         after = dict(steps(state, rules))[name]
         yield state, name, after
         state = after
@@ -273,13 +277,13 @@ def walk(rules: Rules, limits: Limits, chance: random.Random, length: int) -> It
 def _reached(rules: Rules, limits: Limits) -> dict[State, tuple[State, str] | None]:
     start = begun(limits)
     came: dict[State, tuple[State, str] | None] = {start: None}
-    known = {start.canonical()}
+    visited = {start.canonical()}
     waiting = deque([start])
     while waiting:
         state = waiting.popleft()
         for name, after in steps(state, rules, twins=False):
-            if (key := after.canonical()) not in known:
-                known.add(key)
+            if (key := after.canonical()) not in visited:
+                visited.add(key)
                 came[after] = (state, name)
                 waiting.append(after)
     return came
@@ -296,24 +300,24 @@ def _way(came: dict[State, tuple[State, str] | None], state: State) -> list[str]
 # Writers.
 
 
-def _writer_steps(state: State, rules: Rules, place: int, writer: Writer) -> Iterator[Step]:
+def _writer_steps(state: State, rules: Rules, index: int, writer: Writer) -> Iterator[Step]:
     if writer.step == "waits":
         if not any(other.step in LOCKING for other in state.writers):
-            yield "locks the row", _with_writer(state, place, writer._replace(step="locked"))
+            yield "locks the row", _with_writer(state, index, writer._replace(step="locked"))
     elif writer.step == "locked":
-        yield from _closing(state, rules, place, writer, "closed")
+        yield from _closing(state, rules, index, writer, "closed")
     elif writer.step == "closed":
-        yield "rolls back", _with_writer(state, place, writer._replace(step="undone"))
+        yield "rolls back", _with_writer(state, index, writer._replace(step="undone"))
         if writer.fresh or not rules.closes_again or rules.before != "close":
-            yield "goes to commit", _with_writer(state, place, writer._replace(step="ready"))
+            yield "goes to commit", _with_writer(state, index, writer._replace(step="ready"))
         else:
-            yield from _closing(state, rules, place, writer, "ready")
+            yield from _closing(state, rules, index, writer, "ready")
     elif writer.step in SENT:
-        yield from _commits(state, place, writer)
+        yield from _commits(state, index, writer)
     elif writer.step in ("committed", "undone"):
-        yield from _opening(state, rules, place, writer)
+        yield from _opening(state, rules, index, writer)
     if state.left.crashes and writer.step in ALIVE:
-        yield "is killed", _with_writer(state, place, _killed(writer))._replace(left=_less(state.left, "crashes"))
+        yield "is killed", _with_writer(state, index, _killed(writer))._replace(left=_less(state.left, "crashes"))
 
 
 def _killed(writer: Writer) -> Writer:
@@ -324,24 +328,24 @@ def _killed(writer: Writer) -> Writer:
 
 
 def _closing(
-    state: State, rules: Rules, place: int, writer: Writer, step: Literal["closed", "ready"]
+    state: State, rules: Rules, index: int, writer: Writer, step: Literal["closed", "ready"]
 ) -> Iterator[Step]:
     if rules.before == "nothing":
-        yield "goes on", _with_writer(state, place, writer._replace(step=step))
+        yield "goes on", _with_writer(state, index, writer._replace(step=step))
         return
     closes = rules.before == "close"
     if closes and state.left.delays:
         less = state._replace(left=_less(state.left, "delays"))
-        yield "gives up closing", _with_writer(less, place, writer._replace(step="undone", late=True))
+        yield "gives up closing", _with_writer(less, index, writer._replace(step="undone", late=True))
     if state.reached and not state.deaf:
         after = writer._replace(step=step, closed=closes, fresh=closes)
-        yield "closes", _with_writer(_dropped(state, rules), place, after)
+        yield "closes", _with_writer(_dropped(state, rules), index, after)
         if closes and state.left.delays:
-            yield "closes at the second try", _with_writer(_dropped(less, rules), place, after._replace(late=True))
+            yield "closes at the second try", _with_writer(_dropped(less, rules), index, after._replace(late=True))
     elif _believes_it_ended(state, rules):
-        yield "goes on unclosed", _with_writer(state, place, writer._replace(step=step, fresh=False))
+        yield "goes on unclosed", _with_writer(state, index, writer._replace(step=step, fresh=False))
     elif state.reached:
-        yield "is refused", _with_writer(state, place, writer._replace(step="undone"))
+        yield "is refused", _with_writer(state, index, writer._replace(step="undone"))
 
 
 def _believes_it_ended(state: State, rules: Rules) -> bool:
@@ -351,24 +355,24 @@ def _believes_it_ended(state: State, rules: Rules) -> bool:
     return not state.epoch or not rules.patient
 
 
-def _commits(state: State, place: int, writer: Writer) -> Iterator[Step]:
+def _commits(state: State, index: int, writer: Writer) -> Iterator[Step]:
     version = state.row + 1
     adrift = writer.step == "adrift"
     ended: Literal["gone", "committed"] = "gone" if adrift else "committed"
     after = writer._replace(step=ended, owed=False, version=0 if adrift else version)
-    yield "is committed", _with_writer(state._replace(row=version), place, after)
+    yield "is committed", _with_writer(state._replace(row=version), index, after)
     if adrift:
-        yield "is not committed", _with_writer(state, place, writer._replace(step="gone", owed=False))
+        yield "is not committed", _with_writer(state, index, writer._replace(step="gone", owed=False))
 
 
-def _opening(state: State, rules: Rules, place: int, writer: Writer) -> Iterator[Step]:
+def _opening(state: State, rules: Rules, index: int, writer: Writer) -> Iterator[Step]:
     newest = max(state.returned, writer.version)
     returned = state._replace(returned=newest, seen=max(state.seen, newest))
     over = Writer("over", late=writer.late)
     if rules.after == "nothing":
-        yield "returns", _with_writer(returned, place, over)
+        yield "returns", _with_writer(returned, index, over)
     elif state.reached and not state.deaf:
-        after = _with_writer(returned, place, over._replace(remembered=writer.late))
+        after = _with_writer(returned, index, over._replace(remembered=writer.late))
         if rules.after == "store":
             stored = writer.version if writer.step == "committed" else state.entry
             yield "stores and returns", after._replace(entry=stored)
@@ -377,25 +381,25 @@ def _opening(state: State, rules: Rules, place: int, writer: Writer) -> Iterator
         else:
             yield "opens and returns", after
     elif _believes_it_ended(state, rules) or state.reached:
-        yield "returns without a word", _with_writer(returned, place, over._replace(closed=writer.closed))
+        yield "returns without a word", _with_writer(returned, index, over._replace(closed=writer.closed))
 
 
 # Readers.
 
 
-def _reader_steps(state: State, rules: Rules, place: int, reader: Reader) -> Iterator[Step]:
+def _reader_steps(state: State, rules: Rules, index: int, reader: Reader) -> Iterator[Step]:
     if reader.step == "idle" and state.reached and state.epoch:
         if state.entry is not None:
             yield "hits", state._replace(seen=max(state.seen, state.entry))
         elif not state.settling and not any(writer.closed for writer in state.writers):
-            readers = [one._replace(holds=False) for one in state.readers]
-            readers[place] = Reader("leased", True)
+            readers = [other._replace(holds=False) for other in state.readers]
+            readers[index] = Reader("leased", True)
             yield "takes the lease", state._replace(readers=tuple(readers))
     elif reader.step == "leased":
-        after = _with_reader(state, place, Reader("loaded", reader.holds, state.row))
+        after = _with_reader(state, index, Reader("loaded", reader.holds, state.row))
         yield "loads and answers", after._replace(seen=max(state.seen, state.row))
     elif reader.step == "loaded" and state.reached:
-        after = _with_reader(state, place, Reader())
+        after = _with_reader(state, index, Reader())
         if (reader.holds or not rules.leases) and state.epoch and not state.settling:
             yield "stores", after._replace(entry=reader.version)
         else:
@@ -410,20 +414,20 @@ def _time_steps(state: State, rules: Rules) -> Iterator[Step]:
         yield "somebody reads the row", state._replace(seen=state.row)
     if state.entry is not None:
         yield "the entry runs out", state._replace(entry=None)
-    for place, writer in enumerate(state.writers):
+    for index, writer in enumerate(state.writers):
         if (writer.closed or writer.fresh) and writer.step not in SENT:
             late = writer._replace(closed=False, fresh=False, owed=False)
-            yield f"the closing of writer {place} runs out", _with_writer(state, place, late)
+            yield f"the closing of writer {index} runs out", _with_writer(state, index, late)
         if writer.late and state.reached:
-            yield f"the late closing of writer {place} comes", _late_closing(state, rules, place, writer)
+            yield f"the late closing of writer {index} comes", _late_closing(state, rules, index, writer)
     if state.settling and not state.first and not any(writer.owed for writer in state.writers):
         yield "settling ends", state._replace(settling=False)
 
 
-def _late_closing(state: State, rules: Rules, place: int, writer: Writer) -> State:
+def _late_closing(state: State, rules: Rules, index: int, writer: Writer) -> State:
     if writer.remembered and rules.remembers:
-        return _with_writer(state, place, writer._replace(late=False))
-    return _with_writer(_dropped(state, rules), place, writer._replace(late=False, closed=True))
+        return _with_writer(state, index, writer._replace(late=False))
+    return _with_writer(_dropped(state, rules), index, writer._replace(late=False, closed=True))
 
 
 def _redis_steps(state: State, rules: Rules) -> Iterator[Step]:
@@ -498,12 +502,12 @@ def _dropped(state: State, rules: Rules) -> State:
     return state._replace(entry=None, readers=tuple(reader._replace(holds=False) for reader in state.readers))
 
 
-def _with_writer(state: State, place: int, writer: Writer) -> State:
-    return State((*state.writers[:place], writer, *state.writers[place + 1 :]), *state[1:])  # faster than _replace
+def _with_writer(state: State, index: int, writer: Writer) -> State:
+    return State((*state.writers[:index], writer, *state.writers[index + 1 :]), *state[1:])  # faster than _replace
 
 
-def _with_reader(state: State, place: int, reader: Reader) -> State:
-    return State(state.writers, (*state.readers[:place], reader, *state.readers[place + 1 :]), *state[2:])
+def _with_reader(state: State, index: int, reader: Reader) -> State:
+    return State(state.writers, (*state.readers[:index], reader, *state.readers[index + 1 :]), *state[2:])
 
 
 def _less(limits: Limits, name: str) -> Limits:

@@ -45,38 +45,38 @@ class Replay:
         """Do a step, and look whether Redis is as the machine says."""
         actor, _, rest = name.partition(" ")
         if actor in ("writer", "reader"):
-            place, _, what = rest.partition(" ")
-            await getattr(self, f"_{actor}")(int(place), what, before)
+            index, _, action = rest.partition(" ")
+            await getattr(self, f"_{actor}")(int(index), action, before)
         else:
             await self._other(name)
         self._row = after.row
         await self._compare(after)
 
-    async def _writer(self, place: int, what: str, before: State | None) -> None:
-        token, key = f"writer-{place}", self._closes[place]
-        if what in ("closes", "closes at the second try"):
+    async def _writer(self, index: int, action: str, before: State | None) -> None:
+        token, key = f"writer-{index}", self._closes[index]
+        if action in ("closes", "closes at the second try"):
             await self._scripts[CLOSE](keys=[GENERATION], args=[PREFIX, token, LONG, key])
-        elif what in ("opens and returns", "drops and returns"):
-            late = int(before is not None and before.writers[place].late)
+        elif action in ("opens and returns", "drops and returns"):
+            late = int(before is not None and before.writers[index].late)
             await self._scripts[OPEN](keys=[GENERATION], args=[PREFIX, LONG, token, key, late])
 
-    async def _reader(self, place: int, what: str, before: State) -> None:
-        if what == "hits":
-            answer = await self._ask(place)
+    async def _reader(self, index: int, action: str, before: State) -> None:
+        if action == "hits":
+            answer = await self._ask(index)
             assert unpack_entry(answer).payload == str(before.entry).encode()
-        elif what == "takes the lease":
-            assert await self._ask(place) == b"lease"
-        elif what == "loads and answers":
-            self._loaded[place] = self._row
+        elif action == "takes the lease":
+            assert await self._ask(index) == b"lease"
+        elif action == "loads and answers":
+            self._loaded[index] = self._row
         else:
-            assert await self._fill(place, self._loaded[place]) == int(what == "stores")
+            assert await self._fill(index, self._loaded[index]) == int(action == "stores")
 
     async def _other(self, name: str) -> None:
         if name == "the entry runs out":
             await self._redis.delete(ENTRY)
         elif name.startswith("the closing of writer"):
-            place = int(name.split()[4])
-            await self._redis.zadd(self._closings(place), {f"writer-{place}": 1}, xx=True)
+            index = int(name.split()[4])
+            await self._redis.zadd(self._closings(index), {f"writer-{index}": 1}, xx=True)
         elif name.startswith("the late closing of writer"):
             await self._writer(int(name.split()[5]), "closes", None)
         elif name == "settling ends":
@@ -91,12 +91,12 @@ class Replay:
             await self._redis.flushdb()
 
     async def _compare(self, state: State) -> None:
-        asked = self._redis.pipeline(transaction=False)  # nobody else is there who could come between
-        asked.mget(SHARED[0], GENERATION, ENTRY)
-        asked.exists(SHARED[2])
-        for place in range(len(state.writers)):
-            asked.zscore(self._closings(place), f"writer-{place}")
-        replies: list[Any] = await asked.execute()
+        pipeline = self._redis.pipeline(transaction=False)  # nobody else is there who could come between
+        pipeline.mget(SHARED[0], GENERATION, ENTRY)
+        pipeline.exists(SHARED[2])
+        for index in range(len(state.writers)):
+            pipeline.zscore(self._closings(index), f"writer-{index}")
+        replies: list[Any] = await pipeline.execute()
         (epoch, generation, raw), settling, *closings = replies
         assert (epoch is not None) == state.epoch
         entry = None if raw is None or generation is None else unpack_entry(raw)
@@ -110,25 +110,25 @@ class Replay:
 
     async def _compare_refusal(self, state: State) -> None:
         """Who asks while nothing may be stored is told so."""
-        closed = {self._closes[place] for place, writer in enumerate(state.writers) if writer.closed}
+        closed = {self._closes[index] for index, writer in enumerate(state.writers) if writer.closed}
         if state.settling or "*" in closed:
             assert await self._ask(None) == b""
         elif closed:
             assert await self._ask(None) == b"closed"
 
-    async def _ask(self, place: int | None) -> Any:
+    async def _ask(self, index: int | None) -> Any:
         """What LEASE answers for the key; a lease that is taken may be taken over at once."""
         self._asked += 1
         lease = f"lease-{self._asked}"
         epoch: Any = await self._redis.get(SHARED[0])
         args: list[Any] = [PREFIX, epoch, SHAPE, f"{self._asked:08d}", lease, 0, LONG, KEY, 1]
         generation, *answers = await self._scripts[LEASE](keys=[SHARED[0], GENERATION, SHARED[2]], args=args)
-        if place is not None and answers == [b"lease"]:
-            self._leases[place] = (lease, epoch, generation)
+        if index is not None and answers == [b"lease"]:
+            self._leases[index] = (lease, epoch, generation)
         return answers[0] if answers else generation
 
-    async def _fill(self, place: int, version: int) -> Any:
-        lease, epoch, generation = self._leases[place]
+    async def _fill(self, index: int, version: int) -> Any:
+        lease, epoch, generation = self._leases[index]
         entry = pack_entry(Entry(epoch, generation, 4e9, 0.0, str(version).encode()))
         args: list[Any] = [PREFIX, epoch, generation, SHAPE, lease, KEY, entry, LONG]
         return await self._scripts[FILL](keys=[SHARED[0], GENERATION, SHARED[2]], args=args)
@@ -138,5 +138,5 @@ class Replay:
         args: list[Any] = [self._epoch, "me", "", 0, LONG, LONG, LONG, f"{self._asked:08d}"]
         self._epoch = (await self._scripts[HEARTBEAT](keys=SHARED, args=args))[0]
 
-    def _closings(self, place: int) -> str:
-        return f"{PREFIX}c:{self._closes[place]}"
+    def _closings(self, index: int) -> str:
+        return f"{PREFIX}c:{self._closes[index]}"

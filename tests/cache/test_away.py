@@ -42,15 +42,15 @@ async def eventually_cached(redis_url: str) -> None:
     deadline = monotonic() + 10
     while monotonic() < deadline:
         await AuthorRC.get(1)
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             await AuthorRC.get(1)
-        if said == ["MGET"]:
+        if sent == ["MGET"]:
             return
         await asyncio.sleep(0.1)
     raise AssertionError("It is not cached any more.")
 
 
-async def test_reads_and_writes_go_on_while_redis_is_frozen(served: None, own_redis: PrivateServer) -> None:
+async def test_reads_and_writes_succeed_while_redis_is_frozen(served: None, own_redis: PrivateServer) -> None:
     with own_redis.frozen():
         assert await name() == "ann"
         await Author.filter(id=1).update(name="bea")
@@ -68,11 +68,11 @@ async def test_reads_and_writes_go_on_while_redis_is_frozen(served: None, own_re
 async def test_a_short_freeze_forgets_nothing(served: None, own_redis: PrivateServer) -> None:
     with own_redis.frozen():
         assert await name() == "ann"
-    async with commands(kinds.url(own_redis)) as said, asyncio.timeout(10):
-        while "MGET" not in said:  # on a new connection, where one was lost
+    async with commands(kinds.url(own_redis)) as sent, asyncio.timeout(10):
+        while "MGET" not in sent:  # on a new connection, where one was lost
             assert await name() == "ann"
             await asyncio.sleep(0.01)
-    assert "LEASE" not in said
+    assert "LEASE" not in sent
 
 
 async def test_a_write_waits_for_a_redis_that_is_frozen_for_a_moment(served: None, own_redis: PrivateServer) -> None:
@@ -86,33 +86,33 @@ async def test_a_write_waits_for_a_redis_that_is_frozen_for_a_moment(served: Non
 
 async def test_a_restart_loses_no_read_and_no_write(served: None, own_redis: PrivateServer) -> None:
     failures: list[BaseException] = []
-    seen: list[str] = []
+    errors: list[str] = []
 
     async def keep_reading() -> None:
         while True:
             try:
-                seen.append(await name())
+                errors.append(await name())
             except Exception as exc:
                 failures.append(exc)
             await asyncio.sleep(0.005)
 
     async def read_on(times: int) -> None:
-        enough = len(seen) + times
+        enough = len(errors) + times
         async with asyncio.timeout(30):
-            while len(seen) < enough:
+            while len(errors) < enough:
                 await asyncio.sleep(0.005)
 
     readers = [asyncio.create_task(keep_reading()) for _ in range(5)]
     await read_on(50)
     await asyncio.to_thread(own_redis.restart)
     await Author.filter(id=1).update(name="bea")
-    start = len(seen)
+    start = len(errors)
     await read_on(100)
     for reader in readers:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
     assert not failures
-    assert set(seen[start + 5 :]) == {"bea"}
+    assert set(errors[start + 5 :]) == {"bea"}
     await eventually_cached(kinds.url(own_redis))
     assert await name() == "bea"
 
@@ -214,16 +214,16 @@ async def test_equal_reads_share_their_queries_while_redis_is_away(
     with own_redis.frozen():
         await name()
         monkeypatch.setattr(ModelCache, "_rows_of", slow)
-        begun = monotonic()
+        start = monotonic()
 
         async def read(after: float) -> str:
             await asyncio.sleep(after)
             return await name()
 
         names = await asyncio.gather(*(read(n / 1000) for n in range(200)))
-        took = monotonic() - begun
+        duration = monotonic() - start
     assert set(names) == {"ann"}
-    assert queries <= took / 0.05 + 1
+    assert queries <= duration / 0.05 + 1
 
 
 async def test_a_redis_that_is_full_is_not_trusted(served: None, own_redis: PrivateServer) -> None:
@@ -251,16 +251,18 @@ async def test_a_redis_that_refuses_all_writes_keeps_the_row_as_it_is(served: No
     assert await name() == "bea"
 
 
-async def test_the_last_to_leave_keeps_the_cache_warm_for_the_next(db_url: str, own_redis: PrivateServer) -> None:
+async def test_the_last_process_to_stop_keeps_the_cache_warm_for_the_next(
+    db_url: str, own_redis: PrivateServer
+) -> None:
     url = kinds.url(own_redis)
     async with library(db_url, url, **BRIEF):
         await Author.create(id=1, name="ann")
         await AuthorRC.get(1)
     await asyncio.sleep(EPOCH_TTL + 0.3)  # an epoch expires in Redis without a heartbeat
-    async with library(db_url, url, schema=False, **BRIEF), commands(url) as said:
+    async with library(db_url, url, schema=False, **BRIEF), commands(url) as sent:
         assert await name() == "ann"
-    assert "MGET" in said
-    assert "LEASE" not in said
+    assert "MGET" in sent
+    assert "LEASE" not in sent
 
 
 async def test_a_killed_process_leaves_nothing(db_url: str, own_redis: PrivateServer) -> None:
@@ -284,10 +286,10 @@ async def test_a_blocked_event_loop_forgets_nothing(
         await Author.create(id=1, name="ann")
         await AuthorRC.get(1)
         time.sleep(2 * EPOCH_TTL)  # noqa: ASYNC251  (as a handler does that is slow)
-        async with commands(url) as said:
+        async with commands(url) as sent:
             assert await name() == "ann"
-    assert said[-1] == "MGET"
-    assert "LEASE" not in said
+    assert sent[-1] == "MGET"
+    assert "LEASE" not in sent
     assert not [record for record in caplog.records if record.name == "sanicbase.cache"]
 
 

@@ -30,22 +30,22 @@ def test_batches_have_all_items_in_order_and_are_bounded(sizes: list[int]) -> No
 
 async def test_thousands_of_keys_are_read_and_stored_in_batches(shelves: None, redis_url: str) -> None:
     keys = list(range(MANY))
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         assert [entry and len(entry.text) for entry in await BlobRC.get_many(keys)] == keys
     assert (await BlobRC.stats()).fills == MANY
-    assert said.count("LEASE") >= MANY / BATCH
-    async with commands(redis_url) as said:
+    assert sent.count("LEASE") >= MANY / BATCH
+    async with commands(redis_url) as sent:
         assert [entry and len(entry.text) for entry in await BlobRC.get_many(keys)] == keys
-    assert set(said) == {"MGET"}
-    assert said.count("MGET") >= MANY / BATCH
+    assert set(sent) == {"MGET"}
+    assert sent.count("MGET") >= MANY / BATCH
 
 
 async def test_a_write_of_many_rows_closes_and_opens_in_batches(shelves: None, redis_url: str) -> None:
     await Tally.bulk_create([Tally(name=f"t{n}") for n in range(500)])
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await Tally.filter(n=0).update(n=1)
-    assert said.count("CLOSE") >= 500 / CLOSING_BATCH
-    assert said.count("OPEN") >= 500 / CLOSING_BATCH
+    assert sent.count("CLOSE") >= 500 / CLOSING_BATCH
+    assert sent.count("OPEN") >= 500 / CLOSING_BATCH
 
 
 async def test_no_request_holds_redis_for_long(db_url: str, own_redis: PrivateServer) -> None:
@@ -60,9 +60,9 @@ async def test_no_request_holds_redis_for_long(db_url: str, own_redis: PrivateSe
         await Tally.filter(n=0).update(n=1)
         stats = await redis.info("commandstats")
     assert stats["cmdstat_evalsha"]["calls"] > MANY / BATCH
-    took = {name: figures["usec_per_call"] for name, figures in stats.items()}
-    assert took["cmdstat_evalsha"] < SLOW
-    assert took["cmdstat_mget"] < SLOW
+    microseconds = {name: figures["usec_per_call"] for name, figures in stats.items()}
+    assert microseconds["cmdstat_evalsha"] < SLOW
+    assert microseconds["cmdstat_mget"] < SLOW
 
 
 async def test_a_value_that_is_too_large_is_answered_and_not_stored(
@@ -80,16 +80,16 @@ async def test_a_value_that_is_too_large_is_answered_and_not_stored(
     (record,) = caplog.records
     assert "has 5000" in record.message
     assert "more than the limit of 262144" in record.message
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         assert await AuthorRC.get(1) == AuthorRC(id=1, name="ann")
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 async def test_large_values_are_stored_a_few_at_a_time(shelves: None, redis_url: str) -> None:
     keys = [200_000 + number for number in range(20)]
     await BlobRC.get_many(keys)
     assert (await BlobRC.stats()).fills == len(keys)
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await BlobRC.get_many(keys)
-    assert said.count("MGET") == len(keys) / (BATCH_BYTES // 200_100)
-    assert "LEASE" not in said
+    assert sent.count("MGET") == len(keys) / (BATCH_BYTES // 200_100)
+    assert "LEASE" not in sent

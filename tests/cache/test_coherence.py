@@ -17,18 +17,18 @@ VARIABLES = {"postgres": POSTGRES_URL, "mysql": MYSQL_URL}
 WRONG = ("stale", "ghost", "lost", "backwards", "own", "different")
 
 
-def checked(store: str, *words: str, **servers: str) -> tuple[int, dict[str, str], str]:
+def checked(store: str, *args: str, **servers: str) -> tuple[int, dict[str, str], str]:
     """Run the check of one store; its exit status, its table by columns, and all that it said."""
-    command = [sys.executable, "-m", "benchmarks.coherence", "--store", store, "--seconds", SECONDS, *words]
+    command = [sys.executable, "-m", "benchmarks.coherence", "--store", store, "--seconds", SECONDS, *args]
     limit = float(SECONDS) + 100
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **servers}, capture_output=True, text=True, timeout=limit
     )
-    said = done.stdout + done.stderr
-    assert len(done.stdout.splitlines()) > 1, said
-    header, row = done.stdout.splitlines()[:2]
+    output = result.stdout + result.stderr
+    assert len(result.stdout.splitlines()) > 1, output
+    header, row = result.stdout.splitlines()[:2]
     names = header.replace("hit share", "hits").split()
-    return done.returncode, dict(zip(names, row.split(), strict=True)), said
+    return result.returncode, dict(zip(names, row.split(), strict=True)), output
 
 
 @pytest.mark.parametrize(
@@ -37,27 +37,27 @@ def checked(store: str, *words: str, **servers: str) -> tuple[int, dict[str, str
 def test_no_get_is_older_than_a_write_that_returned(store: str, request: pytest.FixtureRequest) -> None:
     kind = "mysql" if store == "aiomysql" else store
     servers = {} if kind == "sqlite" else {VARIABLES[kind]: request.getfixturevalue(f"{kind}_server_url")}
-    status, figures, said = checked(kind, **servers)
-    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), said
-    assert status == 0, said
+    status, figures, output = checked(kind, **servers)
+    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), output
+    assert status == 0, output
     assert int(figures["gets"]) > 200
     assert int(figures["kills"]) > 0
 
 
-def test_nor_by_more_than_their_lag_are_entries_in_memory() -> None:
-    status, figures, said = checked("sqlite", "--local", "1")
-    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), said
-    assert status == 0, said
+def test_entries_in_memory_are_stale_for_no_longer_than_their_lag() -> None:
+    status, figures, output = checked("sqlite", "--local", "1")
+    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), output
+    assert status == 0, output
 
 
 @pytest.mark.long
-def test_nor_while_redis_is_emptied_frozen_and_restarted() -> None:
-    status, figures, said = checked("sqlite", "--redis-every", "2")
-    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), said
-    assert status == 0, said
+def test_no_get_is_stale_while_redis_is_emptied_frozen_and_restarted() -> None:
+    status, figures, output = checked("sqlite", "--redis-every", "2")
+    assert {name: figures[name] for name in WRONG} == dict.fromkeys(WRONG, "0"), output
+    assert status == 0, output
 
 
-def test_a_naive_cache_is_caught() -> None:
+def test_the_benchmark_detects_a_naive_cache() -> None:
     counts, statuses = dict.fromkeys(("stale", "backwards"), 0), set()
     for _ in range(5):  # what is wrong with it is a race: a busy machine may need longer to lose one
         status, figures, _ = checked("sqlite", "--control")

@@ -129,9 +129,9 @@ async def test_commands_to_redis(name: str, redis_url: str) -> None:
     _, act = ACTS[name]
     for _ in range(2):
         await act()
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await act()
-    assert said == COMMANDS[name]
+    assert sent == COMMANDS[name]
 
 
 PACKAGES = tuple(str(Path(module.__file__ or "").parent) for module in (sanicbase, tortoise, asyncpg, redis))

@@ -68,9 +68,9 @@ WRONG: list[tuple[dict[str, Any], Any, dict[str, Any], str]] = [
 def test_an_invalid_declaration_is_an_error_that_names_the_class(
     fields: dict[str, Any], load: Any, meta: dict[str, Any], sentence: str
 ) -> None:
-    with pytest.raises(SanicBaseError, match="MadeRC") as caught:
+    with pytest.raises(SanicBaseError, match="MadeRC") as excinfo:
         declare(fields, load, **meta)
-    assert sentence in str(caught.value)
+    assert sentence in str(excinfo.value)
 
 
 def test_a_class_without_meta_is_refused() -> None:

@@ -39,9 +39,9 @@ async def test_reads_of_several_classes_in_one_turn_are_one_request(shelves: Non
         lambda: BookRC.get(book.id),
     ]
     first = await asyncio.gather(*(read() for read in reads))
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         assert await asyncio.gather(*(read() for read in reads)) == first
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 async def test_a_request_is_bounded(shelves: None, redis_url: str) -> None:
@@ -49,11 +49,11 @@ async def test_a_request_is_bounded(shelves: None, redis_url: str) -> None:
     await Tally.bulk_create([Tally(name=f"t{n}", n=n) for n in range(90)])
     keys, names = [author.id for author in await Author.all()], [f"t{n}" for n in range(90)]
     for _ in range(2):  # the second time everything is cached, and the size of an entry is known
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             authors, tallies = await asyncio.gather(AuthorRC.get_many(keys), TallyRC.get_many(names))
     assert [author and author.id for author in authors] == keys
     assert [tally and tally.name for tally in tallies] == names
-    assert said == ["MGET"] * 4
+    assert sent == ["MGET"] * 4
 
 
 class Recorder:
@@ -118,7 +118,7 @@ async def test_a_cancelled_caller_does_not_affect_others(shelves: None, cancelle
         answers = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(answers.pop(cancelled), asyncio.CancelledError)
         assert [getattr(answer, "id", None) for answer in answers] == [
-            key for place, key in enumerate((1, 1, 2)) if place != cancelled
+            key for index, key in enumerate((1, 1, 2)) if index != cancelled
         ]
 
 
@@ -145,12 +145,12 @@ async def test_many_keys_are_read_beside_single_ones(shelves: None, redis_url: s
         reads = [AuthorRC.get(3), AuthorRC.get_many([3, 1, 3, 2]), AuthorRC.get_many([1, 9])]
         if first == "get_many":
             reads.reverse()
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             answers = await asyncio.gather(*reads)
         if first == "get_many":
             answers.reverse()
         assert answers == [expected[0], expected, [expected[1], None]]
-        assert said == ["MGET"] or not found
+        assert sent == ["MGET"] or not found
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4])
@@ -192,14 +192,14 @@ async def test_callers_with_a_pending_request_at_the_end_get_an_error(shelves: N
 
 def hold(requests: EntryRequests) -> list[Callable[[], None]]:
     """Keep back what Redis answers to readers; each of the list lets one answer come."""
-    held: list[Callable[[], None]] = []
+    held_requests: list[Callable[[], None]] = []
     send = requests._send
 
     def holding(command: bytes, answered: Callable[[Any], None]) -> None:
-        send(command, lambda answer: held.append(lambda: answered(answer)))
+        send(command, lambda answer: held_requests.append(lambda: answered(answer)))
 
     requests._send = holding
-    return held
+    return held_requests
 
 
 class Joining(Reader[Any]):

@@ -40,7 +40,7 @@ async def test_a_writer_whose_loop_was_blocked_asks_again(client: EpochClient) -
     assert sent == 2
 
 
-async def test_what_was_silent_before_a_stop_is_asked_after_it(client: EpochClient) -> None:
+async def test_a_server_that_was_silent_before_a_stop_is_asked_after_it(client: EpochClient) -> None:
     server = (await get_redis().info("server"))["process_id"]
     os.kill(server, signal.SIGSTOP)
     try:
@@ -53,7 +53,7 @@ async def test_what_was_silent_before_a_stop_is_asked_after_it(client: EpochClie
     assert await client.request_until_answered(client.writing.ping)
 
 
-async def test_a_silence_that_was_asked_into_ends_the_asking(client: EpochClient) -> None:
+async def test_requests_until_answered_end_when_the_server_is_silent(client: EpochClient) -> None:
     server = (await get_redis().info("server"))["process_id"]
     os.kill(server, signal.SIGSTOP)
     try:
@@ -68,7 +68,7 @@ async def test_a_silence_that_was_asked_into_ends_the_asking(client: EpochClient
     assert second < first / 2
 
 
-async def test_one_that_is_opened_without_redis_believes_the_first_beat(
+async def test_a_client_opened_without_redis_trusts_the_first_heartbeat(
     opened: Opened, own_redis: PrivateServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.cache")
@@ -82,8 +82,8 @@ async def test_one_that_is_opened_without_redis_believes_the_first_beat(
                     await asyncio.sleep(0.01)
         finally:
             await client.__aexit__()
-    said = [record.getMessage() for record in caplog.records if record.name == "sanicbase.cache"]
-    away, back, *_ = said  # a busy machine may be late again
+    messages = [record.getMessage() for record in caplog.records if record.name == "sanicbase.cache"]
+    away, back, *_ = messages  # a busy machine may be late again
     assert away == "The Redis default does not answer (no answer since the start): cache models read the database."
     assert back.startswith("The Redis default answers; ")
 
@@ -95,7 +95,7 @@ async def patient(opened: Opened, redis_url: str) -> AsyncIterator[EpochClient]:
         yield client
 
 
-async def test_beats_go_on_while_the_event_loop_is_blocked(
+async def test_heartbeats_continue_while_the_event_loop_is_blocked(
     patient: EpochClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     epoch = patient.epoch
@@ -104,7 +104,7 @@ async def test_beats_go_on_while_the_event_loop_is_blocked(
     assert [record.getMessage() for record in caplog.records if record.name.startswith("sanicbase")] == []
 
 
-async def test_when_the_whole_process_stood_still_that_is_what_is_logged(
+async def test_a_stall_of_the_whole_process_is_logged_as_such(
     patient: EpochClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await patient._heartbeat_thread.close()  # as if all threads were stopped
@@ -122,7 +122,7 @@ async def test_an_emptied_redis_is_logged_as_one(patient: EpochClient, caplog: p
     assert "it was emptied, so all entries are invalid" in caplog.text
 
 
-async def test_a_writer_whose_requests_fail_while_beats_are_answered_is_refused(client: EpochClient) -> None:
+async def test_a_writer_whose_requests_fail_while_heartbeats_succeed_is_refused(client: EpochClient) -> None:
     """It takes its own silence for nothing more: others may read what it would leave open."""
 
     async def lost() -> object:

@@ -27,7 +27,7 @@ async def words(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator
         yield
 
 
-async def seen(isolation: Isolation) -> int | None:
+async def read_after_write(isolation: Isolation) -> int | None:
     """What a transaction gets that has read before another one writes."""
     async with transaction(isolation=isolation):
         await WordRC.get("two")
@@ -37,11 +37,11 @@ async def seen(isolation: Isolation) -> int | None:
 
 
 async def test_read_committed_sees_a_write_that_has_returned(words: None) -> None:
-    assert await seen("read committed") == 7
+    assert await read_after_write("read committed") == 7
 
 
 async def test_repeatable_read_sees_the_moment_of_its_first_select_and_stores_none_of_it(words: None) -> None:
-    assert await seen("repeatable read") == 0
+    assert await read_after_write("repeatable read") == 0
     assert await WordRC.get("one") == WordRC(name="one", n=7)
 
 

@@ -73,12 +73,12 @@ def test_a_text_is_short_and_no_key_is_another_ones_text(key: tuple[object, ...]
 
 @given(st.datetimes(), zones, zones)
 def test_a_moment_has_one_text_in_every_zone(moment: datetime, one: timezone, other: timezone) -> None:
-    there = moment.replace(tzinfo=one)
+    in_zone = moment.replace(tzinfo=one)
     try:
-        here = there.astimezone(other)
+        same_moment = in_zone.astimezone(other)
     except OverflowError:  # next to the first year and the last there is no such datetime, and a text all the same
-        here = there
-    assert encode_key((there,)) == encode_key((here,)) != encode_key((moment,))
+        same_moment = in_zone
+    assert encode_key((in_zone,)) == encode_key((same_moment,)) != encode_key((moment,))
 
 
 @pytest.mark.parametrize(

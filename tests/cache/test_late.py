@@ -41,9 +41,9 @@ async def is_opened() -> bool:
 async def assert_cached(name: str, redis_url: str) -> None:
     assert not await get_redis().keys("library:rc:AuthorRC:c:*")
     assert await AuthorRC.get(1) == AuthorRC(id=1, name=name)
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await AuthorRC.get(1)
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 @pytest.mark.parametrize("write", [rename, change_any_row])

@@ -77,11 +77,11 @@ async def until_it_is(expected: str) -> None:
 async def test_what_is_in_memory_is_not_requested(db_url: str, redis_url: str) -> None:
     async with places(db_url, redis_url):
         before = (await PlaceRC.stats()).local_hits
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             assert await PlaceRC.get(1) is await PlaceRC.get(1)  # shared, as nobody can change it
             assert [place and place.id for place in await PlaceRC.get_many([3, 1, 2])] == [3, 1, 2]
             assert await PlaceRC.get(True) is None
-        assert said == []
+        assert sent == []
         assert (await PlaceRC.stats()).local_hits == before + 5
 
 
@@ -89,29 +89,29 @@ async def test_keys_of_several_fields_are_in_memory_as_well(db_url: str, redis_u
     async with places(db_url, redis_url):
         for _ in range(2):
             await PairRC.get((1, "a"), fresh=True)
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             assert await PairRC.get((1, "a")) == PairRC(id=1, name="a")
             assert await PairRC.get((True, "a")) is None  # though `(True, "a") == (1, "a")`
-        assert said == []
+        assert sent == []
 
 
 async def test_a_missing_row_is_in_memory_as_well(db_url: str, redis_url: str) -> None:
     async with places(db_url, redis_url):
         await in_memory(9)
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             assert await PlaceRC.get(9) is None
-        assert said == []
+        assert sent == []
         await Place.create(id=9, name="p9")
         assert await PlaceRC.get(9) == PlaceRC(id=9, name="p9")
 
 
 async def test_fresh_asks_redis(db_url: str, redis_url: str) -> None:
     async with places(db_url, redis_url):
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             await PlaceRC.get(1, fresh=True)
             await PlaceRC.get_or_fail(1, fresh=True)
             await PlaceRC.get_many([1, 2], fresh=True)
-        assert said == ["MGET"] * 3
+        assert sent == ["MGET"] * 3
 
 
 async def test_what_another_process_writes_is_dropped(db_url: str, redis_url: str) -> None:
@@ -287,9 +287,9 @@ async def test_memory_is_bounded_in_entries(db_url: str, redis_url: str) -> None
             await PlaceRC.get(1)  # what is read stays
             await in_memory(number)
             assert len(local.copies) <= 10
-        async with commands(redis_url) as said:
+        async with commands(redis_url) as sent:
             await PlaceRC.get(1)
-        assert said == []
+        assert sent == []
 
 
 async def test_memory_is_bounded_in_bytes(db_url: str, redis_url: str) -> None:

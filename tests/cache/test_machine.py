@@ -93,19 +93,19 @@ class Cards(RuleBasedStateMachine):
 
     @rule(id=ids)
     def get(self, id: int) -> None:  # noqa: A002
-        assert seen(self.run(self.cls.get(id))) == self.rows.get(id)
+        assert as_row(self.run(self.cls.get(id))) == self.rows.get(id)
 
     @rule(keys=many)
     def get_many(self, keys: list[int]) -> None:
-        assert list(map(seen, self.run(self.cls.get_many(keys)))) == [self.rows.get(key) for key in keys]
+        assert list(map(as_row, self.run(self.cls.get_many(keys)))) == [self.rows.get(key) for key in keys]
 
     @rule(slug=slugs)
     def get_by(self, slug: str) -> None:
-        assert seen(self.run(self.cls.get_by(slug=slug))) == by_slug(self.rows, slug)
+        assert as_row(self.run(self.cls.get_by(slug=slug))) == by_slug(self.rows, slug)
 
     @rule(id=ids)
     def refresh(self, id: int) -> None:  # noqa: A002
-        assert seen(self.run(self.cls.refresh(id))) == self.rows.get(id)
+        assert as_row(self.run(self.cls.refresh(id))) == self.rows.get(id)
 
     @rule(step=written)
     def write(self, step: Step) -> None:
@@ -132,8 +132,8 @@ class Cards(RuleBasedStateMachine):
     @invariant()
     def all_that_is_read_is_what_was_written(self) -> None:
         if self.redis_url and hasattr(self, "cls"):
-            found = self.run(self.cls.get_many(IDS))
-            assert list(map(seen, found)) == [self.rows.get(key) for key in IDS]
+            entries = self.run(self.cls.get_many(IDS))
+            assert list(map(as_row, entries)) == [self.rows.get(key) for key in IDS]
 
     async def _open(self, *, noted: bool) -> None:
         self.cls: Any = shaped(noted=noted)
@@ -206,9 +206,9 @@ class Cards(RuleBasedStateMachine):
             async with transaction():
                 for step in steps:
                     await self._write(step, inside)
-                    assert seen(await self.cls.get(step.id)) == inside.get(step.id)
-                    assert seen(await self.cls.get_by(slug=step.slug)) == by_slug(inside, step.slug)
-                    assert seen(await self.cls.refresh(step.id)) == inside.get(step.id)
+                    assert as_row(await self.cls.get(step.id)) == inside.get(step.id)
+                    assert as_row(await self.cls.get_by(slug=step.slug)) == by_slug(inside, step.slug)
+                    assert as_row(await self.cls.refresh(step.id)) == inside.get(step.id)
                 if undone:
                     raise Undone  # noqa: TRY301  (which is what rolls back)
         except Undone:
@@ -229,7 +229,7 @@ class Cards(RuleBasedStateMachine):
             await self.cls.invalidate(*IDS, slug=self.rows[key].slug)
 
 
-def seen(entry: RCModel | None) -> Row | None:
+def as_row(entry: RCModel | None) -> Row | None:
     """What the model knows of an entry."""
     found: Any = entry
     return None if found is None else Row(found.slug, found.n)

@@ -60,7 +60,7 @@ async def test_the_entry_of_another_key_is_not_used_for_a_pointer(shelves: None)
 
 @pytest.mark.parametrize("place", ["epoch", "server", "settling", "members", "AuthorRC:generation"])
 @pytest.mark.parametrize("kind", ["list", "text", "hash"])
-async def test_something_else_under_a_key_of_ours_is_survived(shelves: None, place: str, kind: str) -> None:
+async def test_foreign_values_under_our_keys_are_tolerated(shelves: None, place: str, kind: str) -> None:
     await Author.create(id=1, name="ann")
     await AuthorRC.get(1)
     await put(f"library:rc:{place}", kind)
@@ -72,7 +72,7 @@ async def test_something_else_under_a_key_of_ours_is_survived(shelves: None, pla
 
 @pytest.mark.parametrize("place", ["c:k:1", "c:*", "l:{shape}:k:1", "v:{shape}:k:1"])
 @pytest.mark.parametrize("kind", ["list", "text", "hash"])
-async def test_something_else_under_an_entry_s_keys_is_survived(shelves: None, place: str, kind: str) -> None:
+async def test_foreign_values_under_entry_keys_are_tolerated(shelves: None, place: str, kind: str) -> None:
     await Author.create(id=1, name="ann")
     await AuthorRC.get(1)
     shape = (await entry_key()).split(b":")[4].decode()

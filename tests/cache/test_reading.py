@@ -22,37 +22,37 @@ IMPOSSIBLE_KEYS = ["\0", "\ud800", "x" * 100_000, "🐈" * 41]
 async def test_a_hit_is_one_request(shelves: None, redis_url: str) -> None:
     author = await Author.create(name="ann")
     await AuthorRC.get(author.id)
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         cached = await AuthorRC.get(author.id)
     assert cached == AuthorRC(id=author.id, name="ann")
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 async def test_fifty_hits_are_one_request(shelves: None, redis_url: str) -> None:
     await Author.bulk_create([Author(name=f"a{n}") for n in range(50)])
     keys = [author.id for author in await Author.all()]
     await AuthorRC.get_many(keys)
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         cached = await AuthorRC.get_many(keys)
     assert [entry and entry.id for entry in cached] == keys
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 async def test_a_hit_by_a_unique_field_is_one_request(shelves: None, redis_url: str) -> None:
     await Author.create(name="ann")
     for _ in range(2):
         await AuthorRC.get_by(name="ann")
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         cached = await AuthorRC.get_by(name="ann")
     assert cached is not None
-    assert said == ["FOLLOW"]
+    assert sent == ["FOLLOW"]
 
 
 async def test_a_miss_is_a_look_a_lease_and_a_fill(shelves: None, redis_url: str) -> None:
     author = await Author.create(name="ann")
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await AuthorRC.get(author.id)
-    assert said == ["MGET", "LEASE", "FILL"]
+    assert sent == ["MGET", "LEASE", "FILL"]
 
 
 async def test_a_miss_builds_no_query_after_the_first(shelves: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,16 +70,16 @@ async def test_a_miss_builds_no_query_after_the_first(shelves: None, monkeypatch
 
 async def test_a_write_is_a_closing_and_an_opening(shelves: None, redis_url: str) -> None:
     shelf = await Shelf.create(id=uuid.uuid4(), code="c")
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await Shelf.filter(id=shelf.id).update(room=2)
-    assert said == ["CLOSE", "OPEN"]
+    assert sent == ["CLOSE", "OPEN"]
 
 
 async def test_a_write_of_a_unique_value_closes_the_one_before_and_the_one_after(shelves: None, redis_url: str) -> None:
     author = await Author.create(name="ann")
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await Author.filter(id=author.id).update(name="bea")
-    assert said == ["CLOSE", "CLOSE", "OPEN"]
+    assert sent == ["CLOSE", "CLOSE", "OPEN"]
 
 
 async def test_an_entry_lives_for_its_ttl_less_a_tenth_at_most(shelves: None) -> None:
@@ -99,10 +99,10 @@ async def test_what_is_asked_for_at_once_is_one_request_and_one_query(
     await Author.bulk_create([Author(name=f"a{n}") for n in range(20)])
     keys = [author.id for author in await Author.all()]
     queries = counted_queries(monkeypatch)
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         cached = await asyncio.gather(*(AuthorRC.get(key) for key in keys for _ in range(3)))
     assert [entry and entry.id for entry in cached] == [key for key in keys for _ in range(3)]
-    assert said == ["MGET", "LEASE", "FILL"]
+    assert sent == ["MGET", "LEASE", "FILL"]
     assert queries == [20]
 
 
@@ -147,11 +147,11 @@ async def test_any_text_is_a_key(shelves: None, key: str) -> None:
 
 @pytest.mark.parametrize("key", IMPOSSIBLE_KEYS)
 async def test_a_key_that_no_row_can_have_sends_no_query(shelves: None, redis_url: str, key: str) -> None:
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         assert await TallyRC.get(key) is None
         assert await AuthorRC.get_by(name=key) is None
         assert await TallyRC.delete(key) is False
-    assert said == []
+    assert sent == []
 
 
 async def test_numbers_and_uuids_are_keys_in_any_form(shelves: None) -> None:
@@ -207,9 +207,9 @@ async def test_warm_and_refresh(shelves: None, redis_url: str) -> None:
     assert (await AuthorRC.get_or_fail(keys[0])).name == "a0"
     assert await AuthorRC.refresh(keys[0]) == AuthorRC(id=keys[0], name="changed")
     assert (await AuthorRC.get_or_fail(keys[0])).name == "changed"
-    async with commands(redis_url) as said:
+    async with commands(redis_url) as sent:
         await AuthorRC.get_many(keys)
-    assert said == ["MGET"]
+    assert sent == ["MGET"]
 
 
 async def test_what_sql_has_changed_is_seen_after_invalidation(shelves: None) -> None:

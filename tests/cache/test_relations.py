@@ -163,9 +163,9 @@ async def test_one_to_one_relations_are_keys_and_unique(people: People) -> None:
     assert await DeskRC.get_by(reader_id=ben.id) is None
     await Desk.filter(pk=desk.id).update(reader=ben)
     assert await DeskRC.get_by(reader=ann) is None
-    found = await DeskRC.get_by(reader=ben)
-    assert found is not None
-    assert found.room == 7
+    loaded = await DeskRC.get_by(reader=ben)
+    assert loaded is not None
+    assert loaded.room == 7
 
 
 async def test_what_the_database_deletes_with_a_parent_is_forgotten(people: People) -> None:
@@ -235,9 +235,9 @@ def test_the_alias_of_a_primary_key_is_a_field() -> None:
 
 @pytest.mark.parametrize(("annotated", "meta", "sentence"), WRONG)
 def test_a_relation_is_no_field_of_a_class(annotated: dict[str, Any], meta: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(SanicBaseError, match="MadeRC") as caught:
+    with pytest.raises(SanicBaseError, match="MadeRC") as excinfo:
         declare(annotated, **meta)
-    assert sentence in str(caught.value)
+    assert sentence in str(excinfo.value)
 
 
 STEP = st.tuples(

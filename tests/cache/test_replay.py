@@ -28,10 +28,10 @@ LONG = Limits(crashes=2, flushes=2, outages=2, stalls=2, delays=2, deafness=1, k
 Way = Iterable[tuple[State, str, State]]
 
 
-async def go(way: Way, replay: Replay | GatedReplay) -> int:
+async def go(path: Way, replay: Replay | GatedReplay) -> int:
     """Go a way that has begun; how many steps it has."""
     gone: list[str] = []
-    for before, name, after in way:
+    for before, name, after in path:
         gone.append(name)
         try:
             await replay.take(before, name, after)
@@ -40,17 +40,17 @@ async def go(way: Way, replay: Replay | GatedReplay) -> int:
     return len(gone)
 
 
-async def go_by_scripts(way: Way, closes: tuple[str, ...]) -> int:
+async def go_by_scripts(path: Way, closes: tuple[str, ...]) -> int:
     await get_redis().flushdb()
     replay = Replay(get_redis(), closes)
     await replay.begin()
-    return await go(way, replay)
+    return await go(path, replay)
 
 
-async def go_by_the_library(way: Way) -> int:
+async def go_by_the_library(path: Way) -> int:
     await get_redis().flushdb()
     async with GatedReplay() as replay:
-        return await go(way, replay)
+        return await go(path, replay)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ async def test_the_scripts_do_what_the_machine_does(
     opened: Opened, redis_url: str, closes: tuple[str, ...], limits: Limits, least: int
 ) -> None:
     """Each kind of step in each kind of situation, and some long ways."""
-    ways = sample(Rules(), limits, random.Random(7), each=EACH)
+    paths = sample(Rules(), limits, random.Random(7), each=EACH)
     async with opened(redis_url):
-        taken = [await go_by_scripts(follow(Rules(), limits, way), closes) for way in ways]
+        steps = [await go_by_scripts(follow(Rules(), limits, path), closes) for path in paths]
         for seed in range(WAYS):
             await go_by_scripts(walk(Rules(), LONG, random.Random(seed), LENGTH), closes)
-    assert sum(taken) > least
+    assert sum(steps) > least
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ async def test_readers_and_writers_do_what_the_machine_does(
 ) -> None:
     monkeypatch.setattr(epoch, "EPOCH_TTL", LIFE)
     monkeypatch.setattr(reader, "LEASE_TIMEOUT", 0.0)  # a lease may be taken over at once
-    ways = sample(Rules(), limits, random.Random(7), each=EACH)
+    paths = sample(Rules(), limits, random.Random(7), each=EACH)
     async with opened(redis_url):
-        taken = [await go_by_the_library(follow(Rules(), limits, way)) for way in ways]
-    assert sum(taken) > 1000
+        steps = [await go_by_the_library(follow(Rules(), limits, path)) for path in paths]
+    assert sum(steps) > 1000

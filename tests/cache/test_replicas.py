@@ -140,7 +140,7 @@ async def test_an_entry_is_not_filled_from_a_standby_that_replays_nothing(pair: 
 
 async def caught_up(pair: Pair) -> None:
     """Wait until the standby has all that the primary has written."""
-    place = await asyncio.to_thread(pair.primary.ask, "SELECT pg_current_wal_lsn()::text")
+    lsn = await asyncio.to_thread(pair.primary.ask, "SELECT pg_current_wal_lsn()::text")
     async with asyncio.timeout(20):
-        while not await asyncio.to_thread(pair.standby.ask, f"SELECT pg_last_wal_replay_lsn() >= '{place}'::pg_lsn"):
+        while not await asyncio.to_thread(pair.standby.ask, f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn"):
             await asyncio.sleep(0.02)

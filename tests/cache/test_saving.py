@@ -49,7 +49,7 @@ async def page() -> PageRC:
     return await PageRC.get_or_fail(row.id)
 
 
-async def test_a_version_goes_on_and_an_entry_of_an_older_one_is_refused(guarded: None) -> None:
+async def test_a_save_increments_the_version_and_an_older_entry_is_refused(guarded: None) -> None:
     first = await page()
     for number in range(3):
         entry = await PageRC.get_or_fail(first.id)
@@ -65,7 +65,7 @@ async def test_a_version_goes_on_and_an_entry_of_an_older_one_is_refused(guarded
         await saved.model_copy(update={"version": 3, "title": "x"}).save()
 
 
-async def test_of_savers_at_once_with_one_version_one_goes_through(guarded: None) -> None:
+async def test_of_concurrent_saves_of_one_version_one_succeeds(guarded: None) -> None:
     entry = await page()
     savers = [entry.model_copy(update={"title": f"t{number}"}).save() for number in range(5)]
     ended = await asyncio.gather(*savers, return_exceptions=True)

@@ -18,7 +18,7 @@ async def beat(redis: Redis, known: bytes, *, until: int | str, name: str) -> An
     return await redis.register_script(HEARTBEAT)(keys=KEYS, args=[known, "me", until, 0, 1000, 3000, 2000, name])
 
 
-async def test_a_late_beat_keeps_nothing_alive(opened: Opened, redis_url: str) -> None:
+async def test_a_late_heartbeat_does_not_extend_the_epoch(opened: Opened, redis_url: str) -> None:
     async with opened(redis_url):
         redis = get_redis()
         epoch, _, at = await beat(redis, b"", until="", name="aaaaaaaa")
@@ -83,7 +83,7 @@ async def test_what_comes_after_its_opening_closes_nothing(opened: Opened, redis
             assert await close(keys=["t:generation"], args=["t:", token, 20_000, "k:1"]) == closes
 
 
-async def test_a_generation_names_a_few_shapes_and_the_next_one_is_another(opened: Opened, redis_url: str) -> None:
+async def test_a_generation_has_a_bounded_number_of_shapes(opened: Opened, redis_url: str) -> None:
     async with opened(redis_url):
         redis = get_redis()
         lease = redis.register_script(LEASE)

@@ -89,12 +89,12 @@ def main() -> None:
     parser.add_argument("trace", type=Path)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    store = Store(asked.kind, asked.url)
-    if asked.what == "stream":
-        kill_streams(store, asked.trace, asked.kills, asked.seed)
+    args = parser.parse_args()
+    store = Store(args.kind, args.url)
+    if args.what == "stream":
+        kill_streams(store, args.trace, args.kills, args.seed)
     else:
-        asyncio.run(end_after_commit(store, asked.trace))
+        asyncio.run(end_after_commit(store, args.trace))
 
 
 if __name__ == "__main__":

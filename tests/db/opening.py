@@ -41,9 +41,9 @@ class LibraryConfig(Config):
     MODULES: list[str] = []
 
     def tortoise(self) -> dict[str, Any]:
-        found = super().tortoise()
-        found["apps"][self.SERVER_NAME]["models"] += self.MODULES
-        return found
+        settings = super().tortoise()
+        settings["apps"][self.SERVER_NAME]["models"] += self.MODULES
+        return settings
 
 
 def library_config(store: Store, *modules: str, **settings: Any) -> LibraryConfig:

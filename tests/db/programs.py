@@ -72,7 +72,7 @@ def _inside() -> st.SearchStrategy[Any]:
 
 
 def _gathers() -> st.SearchStrategy[Gather]:
-    branches = st.integers(2, 3).flatmap(lambda count: st.tuples(*(_branch(f"g{place}") for place in range(count))))
+    branches = st.integers(2, 3).flatmap(lambda count: st.tuples(*(_branch(f"g{index}") for index in range(count))))
     return st.builds(Gather, branches)
 
 
@@ -167,9 +167,9 @@ class Expected:
 
     def _gather(self, gather: Gather, label: str, scope: _Scope, root: _Root | None) -> None:
         failed: list[Ended] = []
-        for place, branch in enumerate(gather.branches):
+        for index, branch in enumerate(gather.branches):
             try:
-                for name, step in labelled(f"{label}|{place}", branch):
+                for name, step in labelled(f"{label}|{index}", branch):
                     self._step(step, name, scope, root)
             except Ended as exc:
                 failed.append(exc)
@@ -232,5 +232,5 @@ def value(label: str) -> int:
 
 def labelled(prefix: str, steps: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     """The steps, each with a name that says where it stands."""
-    for place, step in enumerate(steps):
-        yield f"{prefix}.{place}", step
+    for index, step in enumerate(steps):
+        yield f"{prefix}.{index}", step

@@ -90,15 +90,15 @@ class Project:
         """What a command line prints; it must succeed."""
         return self._run(["/bin/sh", "-c", command], answer)
 
-    def aerich(self, *words: str, answer: str = "") -> str:
-        return self._run(["aerich", *words], answer)
+    def aerich(self, *args: str, answer: str = "") -> str:
+        return self._run(["aerich", *args], answer)
 
     def python(self, code: str) -> str:
         return self.command("-c", code)
 
-    def command(self, *words: str) -> str:
+    def command(self, *args: str) -> str:
         """What `python *words` prints."""
-        return self._run(preloaded(*words), "")
+        return self._run(preloaded(*args), "")
 
     def start(self) -> str:
         """What a start of the service logs, warnings included."""
@@ -121,7 +121,7 @@ class Project:
         return sorted(folder.glob("*.py"), key=lambda path: int(path.name.split("_")[0]))
 
     def _run(self, command: Sequence[str], answer: str) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=self.folder,
             env=self.env,
@@ -132,8 +132,8 @@ class Project:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+        assert result.returncode == 0, f"{command} ended with {result.returncode}:\n{result.stdout}"
+        return result.stdout
 
 
 START = """\

@@ -126,9 +126,9 @@ def _start_mariadb(server: PrivateServer, number: int, install_db: str, mariadbd
     data, user = server.directory / "data", server.directory / "user.sql"
     user.write_text(MARIADB_USER.replace("; ", ";\n"))
     files = (f"--datadir={data}", f"--socket={server.directory / 'socket'}", f"--pid-file={server.directory / 'pid'}")
-    own = (f"--port={server.port}", "--bind-address=127.0.0.1", f"--server-id={number}", "--log-bin=log")
+    options = (f"--port={server.port}", "--bind-address=127.0.0.1", f"--server-id={number}", "--log-bin=log")
     server.prepare([install_db, *MARIADB, f"--datadir={data}"])
-    command = [mariadbd, *MARIADB, *files, *own, f"--init-file={user}"]
+    command = [mariadbd, *MARIADB, *files, *options, f"--init-file={user}"]
     server.start(command, lambda: ask_mysql(url, "SELECT @@datadir") == f"{data}/")
     return url
 

@@ -49,9 +49,9 @@ COMPARABLE = VALUES.keys() - {"data", "blob"}  # Tortoise filters by neither
 def test_table_has_every_type_of_column_that_tortoise_has() -> None:
     kinds = {kind for kind in vars(tortoise_fields).values() if isinstance(kind, type) and issubclass(kind, Field)}
     relations = {kind for kind in kinds if "relational" in kind.__module__} | {Field}
-    seen = {type(field) for field in Every._meta.fields_map.values()}
-    assert kinds - relations <= seen
-    assert {IntEnumFieldInstance, CharEnumFieldInstance} <= seen
+    types = {type(field) for field in Every._meta.fields_map.values()}
+    assert kinds - relations <= types
+    assert {IntEnumFieldInstance, CharEnumFieldInstance} <= types
     assert VALUES.keys() | {"id"} == Every._meta.fields_map.keys()
 
 

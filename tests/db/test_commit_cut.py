@@ -46,9 +46,9 @@ async def check_pool() -> None:
     """As many transactions as there are connections are open at the same time."""
     together = asyncio.Barrier(POOL)
 
-    async def one(place: int) -> None:
+    async def one(index: int) -> None:
         async with transaction():
-            await Tally.create(name=f"after {place}")
+            await Tally.create(name=f"after {index}")
             await together.wait()
 
     async with asyncio.timeout(20):
@@ -56,7 +56,7 @@ async def check_pool() -> None:
 
 
 @pytest.mark.parametrize("trick", get_args(Trick))
-async def test_the_end_is_unknown(line: Proxy, trick: Trick) -> None:
+async def test_the_outcome_of_a_cut_commit_is_unknown(line: Proxy, trick: Trick) -> None:
     ran: list[str] = []
     with watching(Tally) as recorder:
         for name in ("a", "b"):
@@ -68,8 +68,8 @@ async def test_the_end_is_unknown(line: Proxy, trick: Trick) -> None:
             assert line.tricked.is_set()
             assert await announcements(recorder) == [before(name), ("unknown", 1)]
     assert ran == []
-    there = sorted([row.name for row in await Tally.all()])
-    assert there == (["a", "b"] if trick.endswith("after") else [])
+    names = sorted([row.name for row in await Tally.all()])
+    assert names == (["a", "b"] if trick.endswith("after") else [])
     await check_pool()
 
 

@@ -91,14 +91,14 @@ def assert_caller_hung_up(hole: SimpleNamespace) -> None:
 
 async def assert_does_not_open(config: Config, setting: str, *reasons: str) -> None:
     """It ends in time, in a sentence that names the setting and no secret, and nothing is left behind."""
-    with pytest.raises(ResourceError) as caught:
+    with pytest.raises(ResourceError) as excinfo:
         async with asyncio.timeout(TIMEOUT + 2):
             await opened(config).__aenter__()
-    sentence = str(caught.value)
+    sentence = str(excinfo.value)
     assert f"correct {config.env_prefix()}{setting}." in sentence
     for reason in reasons:
         assert reason in sentence
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert SECRET not in "".join(traceback.format_exception(excinfo.value))
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -131,7 +131,9 @@ async def _query() -> int:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_unknown_database_is_a_sentence(service: Service, kind: str, request: pytest.FixtureRequest) -> None:
+async def test_unknown_database_is_an_error_message(
+    service: Service, kind: str, request: pytest.FixtureRequest
+) -> None:
     store = Store.of(kind, service, request)
     url = urlsplit(store.where)
     wrong = url._replace(path="/no_such_database").geturl()
@@ -168,7 +170,7 @@ def _as(url: str, name: str, password: str) -> str:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_wrong_password_is_a_sentence_without_it(
+async def test_the_message_of_a_wrong_password_does_not_contain_it(
     service: Service, kind: str, request: pytest.FixtureRequest
 ) -> None:
     store = Store.of(kind, service, request)
@@ -191,7 +193,7 @@ async def test_an_unreadable_table_is_not_reported_as_missing(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "mysql"])
-async def test_server_that_is_not_there_is_a_sentence(service: Service, scheme: str) -> None:
+async def test_server_that_is_not_there_is_an_error_message(service: Service, scheme: str) -> None:
     url = f"{scheme}://someone:{SECRET}@127.0.0.1:{free_port()}/shop"
     config = service.config(DB_URL=url, CONNECT_TIMEOUT=TIMEOUT)
     await assert_does_not_open(config, "DB_URL", f"{scheme}://someone:***@127.0.0.1", "ConnectionRefusedError")
@@ -238,7 +240,7 @@ async def test_database_is_closed_when_another_does_not_open(
     await assert_does_not_open(config, "DB_URL", f"correct {config.env_prefix()}DB_CONNECTIONS[log].")
 
 
-async def test_sqlite_file_that_cannot_be_made_is_a_sentence(service: Service) -> None:
+async def test_sqlite_file_that_cannot_be_made_is_an_error_message(service: Service) -> None:
     config = service.config(DB_URL="sqlite:///no_such_folder/shop.sqlite3")
     await assert_does_not_open(config, "DB_URL", "the folder /no_such_folder does not exist. Create it")
     await assert_opens(service.config())
@@ -275,14 +277,14 @@ async def test_named_connection_takes_credentials(service: Service, kind: str, r
     ],
     ids=["engine", "credentials"],
 )
-async def test_connection_that_tortoise_does_not_understand_is_a_sentence(service: Service, log: object) -> None:
+async def test_connection_that_tortoise_does_not_understand_is_an_error_message(service: Service, log: object) -> None:
     config = service.config(DB_CONNECTIONS={"log": log})
     with pytest.raises(ResourceError, match=r"Tortoise cannot be set up for .*the credentials in .*DB_CONNECTIONS\."):
         await assert_opens(config)
     await assert_opens(service.config())
 
 
-async def test_model_file_that_cannot_be_imported_is_a_sentence_with_the_cause(service: Service) -> None:
+async def test_model_file_that_cannot_be_imported_is_an_error_message_with_the_cause(service: Service) -> None:
     service.write(f"{service.name}/model_db/records.py", "import no_such_package\n")
     with pytest.raises(ResourceError, match=r"model_db.records.*No module named 'no_such_package'"):
         await assert_opens(service.config())
@@ -361,7 +363,7 @@ async def test_of_two_that_open_at_once_one_is_refused(service: Service) -> None
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-async def test_other_database_is_spoken_to_in_its_own_words(
+async def test_statements_use_the_dialect_of_the_other_database(
     service: Service, kind: str, request: pytest.FixtureRequest
 ) -> None:
     embedded = service.config()

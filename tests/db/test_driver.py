@@ -51,9 +51,9 @@ def test_aiomysql_is_used_though_asyncmy_is_installed(project: Project) -> None:
 
 def test_asyncmy_is_as_it_was_for_everybody_else(project: Project) -> None:
     pytest.importorskip("asyncmy")
-    said = project.python(f"import asyncmy as before\n{PROGRAM}import asyncmy\nprint(asyncmy is before)")
-    assert said.startswith("aiomysql talked to ")
-    assert said.endswith("True\n")
+    output = project.python(f"import asyncmy as before\n{PROGRAM}import asyncmy\nprint(asyncmy is before)")
+    assert output.startswith("aiomysql talked to ")
+    assert output.endswith("True\n")
     assert project.python(f"{PROGRAM}import asyncmy\nprint(asyncmy.__name__)").endswith("asyncmy\n")
 
 
@@ -64,16 +64,16 @@ def test_asyncmy_is_used_when_it_is_set(project: Project) -> None:
 
 
 def test_driver_of_migrations_is_the_same(project: Project) -> None:
-    said = project.shell("aerich init -t shop.config.migrate_db && aerich init-db && aerich migrate")
-    assert "No changes detected" in said
+    output = project.shell("aerich init -t shop.config.migrate_db && aerich init-db && aerich migrate")
+    assert "No changes detected" in output
     project.set(DB_DRIVER="asyncmy")
     assert "No changes detected" in project.aerich("migrate")
 
 
-def test_missing_asyncmy_is_a_sentence(project: Project) -> None:
+def test_missing_asyncmy_is_an_error_message(project: Project) -> None:
     project.set(DB_DRIVER="asyncmy")
-    said = project.python(caught(WITHOUT_ASYNCMY + PROGRAM))
-    assert said == "DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql.\n"
+    output = project.python(printing_errors(WITHOUT_ASYNCMY + PROGRAM))
+    assert output == "DB_DRIVER is asyncmy, which is not installed. Install sanicbase[asyncmy], or use aiomysql.\n"
 
 
 def test_aiomysql_needs_no_asyncmy(project: Project) -> None:
@@ -90,11 +90,11 @@ def test_driver_that_tortoise_has_chosen_before_makes_no_difference(project: Pro
 def test_both_drivers_are_used_in_one_process(project: Project) -> None:
     pytest.importorskip("asyncmy")
     other = PROGRAM.replace("asyncio.run", "config = type(config)(DB_DRIVER='asyncmy')\nasyncio.run")
-    said = project.python(f"{PROGRAM}{other}{PROGRAM}").splitlines()
-    assert [line.split()[0] for line in said] == ["aiomysql", "asyncmy", "aiomysql"]
+    output = project.python(f"{PROGRAM}{other}{PROGRAM}").splitlines()
+    assert [line.split()[0] for line in output] == ["aiomysql", "asyncmy", "aiomysql"]
 
 
-def caught(program: str) -> str:
+def printing_errors(program: str) -> str:
     """The program, which prints the ConfigError that would end it."""
     return program.replace(
         "asyncio.run(main())", "try:\n    asyncio.run(main())\nexcept ConfigError as exc:\n    print(exc)"

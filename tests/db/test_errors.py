@@ -51,22 +51,22 @@ async def test_a_value_that_is_taken_names_its_columns(database: BaseDBAsyncClie
         async with in_transaction():
             await twice()
 
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(IntegrityError) as excinfo:
         await (all_of_it() if inside else twice())
     primary = model == "Entry" and database.capabilities.dialect == "mysql"  # which says no more than PRIMARY
-    assert caught.value.columns == {
+    assert excinfo.value.columns == {
         "Owner": ("email",), "Account": ("owner_id", "kind"), "Entry": () if primary else ("id",)
     }[model]  # fmt: skip
-    assert isinstance(caught.value, exceptions.IntegrityError)
-    assert caught.value.__cause__ is not None
-    assert bool(caught.value.constraint) == (database.capabilities.dialect != "sqlite")
+    assert isinstance(excinfo.value, exceptions.IntegrityError)
+    assert excinfo.value.__cause__ is not None
+    assert bool(excinfo.value.constraint) == (database.capabilities.dialect != "sqlite")
     assert await Owner.all().count() == (0 if inside else 1)
 
 
 async def test_a_row_that_points_nowhere_is_an_integrity_error(database: BaseDBAsyncClient) -> None:
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(IntegrityError) as excinfo:
         await Account.create(owner_id=7, kind="k")
-    assert caught.value.columns == (() if database.capabilities.dialect == "sqlite" else ("owner_id",))
+    assert excinfo.value.columns == (() if database.capabilities.dialect == "sqlite" else ("owner_id",))
 
 
 async def test_a_missing_value_names_its_column(database: BaseDBAsyncClient) -> None:
@@ -74,17 +74,17 @@ async def test_a_missing_value_names_its_column(database: BaseDBAsyncClient) -> 
         'INSERT INTO "owner" (id, email) VALUES (1, NULL)',
         'INSERT INTO "owner" (id) VALUES (1)',
     ):
-        with pytest.raises(IntegrityError) as caught:
+        with pytest.raises(IntegrityError) as excinfo:
             await sql(database, statement)
-        assert caught.value.columns == ("email",)
+        assert excinfo.value.columns == ("email",)
 
 
 async def test_an_invalid_value_is_reported_without_quoting_it(database: BaseDBAsyncClient) -> None:
     async def mistake(statement: str) -> InvalidValue:
-        with pytest.raises(InvalidValue) as caught:
+        with pytest.raises(InvalidValue) as excinfo:
             await sql(database, statement)
-        assert "secret" not in str(caught.value)
-        return caught.value
+        assert "secret" not in str(excinfo.value)
+        return excinfo.value
 
     if database.capabilities.dialect == "sqlite":  # it takes nearly everything
         assert (await mistake("INSERT INTO \"owner\" (id, email) VALUES ('secret', 'a')")).code == "invalid_value"
@@ -113,27 +113,27 @@ async def test_what_cannot_be_sent_is_an_invalid_value(database: BaseDBAsyncClie
         async with in_transaction():
             await attempt()
 
-    with pytest.raises(InvalidValue) as caught:
+    with pytest.raises(InvalidValue) as excinfo:
         await (all_of_it() if inside else attempt())
-    assert caught.value.code == code
+    assert excinfo.value.code == code
     assert await Entry.all().count() == (0 if inside else 1)
 
 
 async def test_everything_else_is_a_database_error(database: BaseDBAsyncClient) -> None:
     for statement in ("SELEC 1", "SELECT nothing FROM entry"):
         for run in (database.execute_query, database.execute_query_dict, database.execute_script):
-            with pytest.raises(DatabaseError) as caught:
+            with pytest.raises(DatabaseError) as excinfo:
                 await run(statement)
-            assert type(caught.value) is DatabaseError
-            assert isinstance(caught.value, exceptions.OperationalError)
-            assert not is_missing_table(caught.value)
+            assert type(excinfo.value) is DatabaseError
+            assert isinstance(excinfo.value, exceptions.OperationalError)
+            assert not is_missing_table(excinfo.value)
     with pytest.raises(DatabaseError):
         await database.execute_many("SELEC 1", [[]])
     with pytest.raises(DatabaseError):
         await database.execute_insert("SELEC 1", [])
-    with pytest.raises(DatabaseError) as caught:
+    with pytest.raises(DatabaseError) as excinfo:
         await database.execute_query("SELECT 1 FROM no_such_table")
-    assert is_missing_table(caught.value)
+    assert is_missing_table(excinfo.value)
 
 
 async def test_bulk_that_fails_leaves_nothing_behind(database: BaseDBAsyncClient) -> None:

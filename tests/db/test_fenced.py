@@ -25,7 +25,7 @@ async def reports(store: Store) -> AsyncIterator[None]:
 
 
 async def bodies() -> list[tuple[str, int]]:
-    return [(one.body, one.fence) for one in await Report.all().order_by("id")]
+    return [(report.body, report.fence) for report in await Report.all().order_by("id")]
 
 
 async def test_a_lower_token_is_refused_an_equal_or_higher_one_is_not() -> None:
@@ -77,15 +77,15 @@ async def test_a_part_of_the_fields_carries_the_token() -> None:
     assert await bodies() == [("new", NOW)]
 
 
-async def test_with_a_version_both_are_asked() -> None:
+async def test_version_and_fence_are_both_checked() -> None:
     draft = await Draft.create(fence=NOW)
-    seen = await Draft.get(id=draft.id)
+    loaded = await Draft.get(id=draft.id)
     draft.body = "x"
     await draft.save()
     assert (draft.version, await Draft.filter(version=2, fence=NOW).count()) == (2, 1)
-    with pytest.raises(StaleVersionError) as caught:
-        await seen.save()
-    assert not isinstance(caught.value, StaleTokenError)
+    with pytest.raises(StaleVersionError) as excinfo:
+        await loaded.save()
+    assert not isinstance(excinfo.value, StaleTokenError)
     draft.fence = NOW - 1
     with pytest.raises(StaleVersionError):
         await draft.save()

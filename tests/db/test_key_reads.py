@@ -179,8 +179,8 @@ async def test_batch_is_bounded(wire: Wire) -> None:
     wire.statements.clear()
     assert names(await read(*keys)) == [str(key) for key in keys]
     assert len(wire.statements) == 3
-    asked = [sum(statement.asks_for(key) for key in keys) for statement in wire.statements]
-    assert asked == [MAX_READS, MAX_READS, 50]
+    sizes = [sum(statement.asks_for(key) for key in keys) for statement in wire.statements]
+    assert sizes == [MAX_READS, MAX_READS, 50]
 
 
 async def test_batch_waits_for_one_of_two_statements(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,22 +120,22 @@ async def test_every_way_to_update_moves_timestamps_and_version_on() -> None:
 async def test_deleted_rows_are_hidden_and_can_be_restored() -> None:
     author = await Author.create(name="Lu Xun")
     book = await Book.create(slug="a", author=author)
-    kept = await Book.create(slug="b", author=author)
+    other = await Book.create(slug="b", author=author)
     await book.delete()
     await book.delete()
     assert book.living is None
     assert book.deleted_at is not None
-    assert [one.slug for one in await Book.all()] == ["b"]
-    assert [one.slug for one in await author.books.all()] == ["b"]
-    assert [one.slug for one in (await Author.all().prefetch_related("books"))[0].books] == ["b"]
+    assert [row.slug for row in await Book.all()] == ["b"]
+    assert [row.slug for row in await author.books.all()] == ["b"]
+    assert [row.slug for row in (await Author.all().prefetch_related("books"))[0].books] == ["b"]
     assert await Book.get_by_pk(book.id) is None
     assert await Book.exists(slug="a") is False
     assert await Book.with_deleted().count() == 2
     await book.restore()
-    assert {one.slug for one in await Book.all()} == {"a", "b"}
+    assert {row.slug for row in await Book.all()} == {"a", "b"}
     await Book.filter(slug="a").delete()
     assert await Book.with_deleted().count() == 2
-    await kept.erase()
+    await other.erase()
     assert await Book.with_deleted().count() == 1
 
 
@@ -338,11 +338,11 @@ async def test_a_value_that_does_not_fit_is_refused_by_name(name: str, value: ob
     if name not in ("titel", "created_at"):  # any attribute can be set; and a creation sets its time itself
         writes += [save_attribute, bulk_create_attribute, bulk_update_attribute]
     for write in writes:
-        with pytest.raises(InvalidValue) as caught:
+        with pytest.raises(InvalidValue) as excinfo:
             await write({name: value})
-        assert (write.__name__, caught.value.path, caught.value.code) == (write.__name__, name, code)
-        assert repr(name) in str(caught.value)
-    assert [(one.slug, one.title, one.version) for one in await Book.with_deleted()] == [("a", "", 1)]
+        assert (write.__name__, excinfo.value.path, excinfo.value.code) == (write.__name__, name, code)
+        assert repr(name) in str(excinfo.value)
+    assert [(book.slug, book.title, book.version) for book in await Book.with_deleted()] == [("a", "", 1)]
 
 
 async def test_values_that_just_fit_are_kept() -> None:
@@ -396,7 +396,7 @@ async def test_plain_tortoise_calls_keep_working() -> None:
     assert isinstance(Book.all(), QuerySet)
 
 
-def test_a_manager_of_ones_own_is_one_of_ours() -> None:
+def test_a_custom_manager_is_supported() -> None:
     class Cheap(DBManager):
         def get_queryset(self) -> QuerySet[Any]:
             return super().get_queryset().filter(price__lt=10)

@@ -97,10 +97,10 @@ async def test_nothing_reveals_the_password(
     async with TortoiseContext() as context:
         logging.getLogger("tortoise").setLevel(logging.DEBUG)
         await context.init(config=tortoise)
-        with pytest.raises(DatabaseUnavailable) as caught:
+        with pytest.raises(DatabaseUnavailable) as excinfo:
             await get_connection("default").execute_query("SELECT 1")
     logging.getLogger("tortoise").setLevel(logging.NOTSET)
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    shown = "".join(traceback.format_exception(excinfo.value)) + repr(excinfo.value)
     for record in log.records:
         shown += record.getMessage() + str(record.args)
     assert SECRET not in shown

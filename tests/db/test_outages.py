@@ -87,10 +87,10 @@ class Load:
         kinds = {type(failure) for failure in self.failures}
         assert kinds <= {DatabaseUnavailable, DatabaseTimeout}, self.failures
         assert self.longest < MAX_WAIT
-        there: set[str] = {entry.id for entry in await Entry.all().only("id")}
-        assert self.acknowledged.keys() - there == set()
-        halves = {name.partition("-")[0] for name in there if name.endswith("-2")}
-        assert halves <= there
+        stored: set[str] = {entry.id for entry in await Entry.all().only("id")}
+        assert self.acknowledged.keys() - stored == set()
+        halves = {name.partition("-")[0] for name in stored if name.endswith("-2")}
+        assert halves <= stored
         client = get_connection("default")
         questions = [client.execute_query_dict(f"SELECT {number} AS n") for number in range(40)]
         assert [rows[0]["n"] for rows in await asyncio.gather(*questions)] == list(range(40))
@@ -124,7 +124,7 @@ async def test_server_that_is_killed_and_started_again(
     assert "answers again" in back
 
 
-async def test_server_that_hangs_and_goes_on(
+async def test_server_that_hangs_and_resumes(
     fragile: Fragile, record_property: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sanicbase.db")
@@ -147,11 +147,11 @@ async def test_connections_that_are_reset(fragile: Fragile, record_property: Rec
         store = fragile.store._replace(url=proxy.url)
         async with opened(store, "tests.db.ledger", **settings()):
             async with Load() as load:
-                took = 0.0
+                duration = 0.0
                 for _ in range(10):
                     proxy.reset_all()
-                    took = max(took, await load.progress())
-                record_property("seconds until a write succeeds", took)
+                    duration = max(duration, await load.progress())
+                record_property("seconds until a write succeeds", duration)
                 record_property("longest call", load.longest)
             await load.assert_kept_its_word()
             assert load.failures

@@ -48,7 +48,7 @@ SHARED: dict[str, Any] = {"MODEL_EXTRA": ["depot.model_db.main"]}
 
 
 @pytest.mark.parametrize(
-    ("relation", "settings", "said"),
+    ("relation", "settings", "message"),
     [
         (
             'ForeignKeyField("models.Goods")',
@@ -80,14 +80,14 @@ SHARED: dict[str, Any] = {"MODEL_EXTRA": ["depot.model_db.main"]}
     ],
 )
 async def test_a_relation_to_nowhere_is_named(
-    written: Written, relation: str, settings: dict[str, Any], said: str
+    written: Written, relation: str, settings: dict[str, Any], message: str
 ) -> None:
     config = written(relation, **settings)
     reference = relation.split('"')[1]
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         async with Database(config):
             pass
-    assert str(caught.value) == f"Order.goods in bureau.model_db.main is a relation to {reference!r}, {said}"
+    assert str(excinfo.value) == f"Order.goods in bureau.model_db.main is a relation to {reference!r}, {message}"
 
 
 async def test_a_model_in_a_file_that_is_not_listed_is_found(written: Written) -> None:
@@ -142,7 +142,7 @@ async def test_without_the_constraint_it_is_a_key_into_another_database(written:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"MODEL_LIST": ["depot.model_db.main"]}, "depot migrates its own models. Move it to MODEL_EXTRA"),
         ({"MODEL_EXTRA": ["bureau.model_db.main"]}, "write 'main' for a file of bureau"),
@@ -159,8 +159,10 @@ async def test_without_the_constraint_it_is_a_key_into_another_database(written:
         ({"DB_URL": "embedded://../depot"}, "write it alone, or with a service's name"),
     ],
 )
-def test_models_of_others_are_named_as_they_can_be_used(written: Written, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_models_of_others_are_named_as_they_can_be_used(
+    written: Written, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
         written('ForeignKeyField("depot.Goods")', {"depot/model_db/more.py": HEAD}, **settings)
 
 

@@ -46,7 +46,7 @@ async def people(archive: Store) -> People:
     return People(ann, ben, await Article.create(slug="first"), await Article.create(slug="second"))
 
 
-def seen(recorder: Recorder) -> list[dict[str, Any]]:
+def announced_changes(recorder: Recorder) -> list[dict[str, Any]]:
     """The rows that were announced, each once, without the order that a database has them in."""
     announced = [row for kind, rows in recorder.take() if kind == "before" for row in rows]
     return sorted([row for place, row in enumerate(announced) if row not in announced[:place]], key=str)
@@ -132,9 +132,9 @@ async def test_a_row_is_written_by_any_name_of_its_keys(people: People) -> None:
     ]
     assert rows[0].who is ann
     assert rows[1].article is second
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(IntegrityError) as excinfo:
         await Vote.create(who=ann, article=first)
-    assert set(caught.value.columns) == {"who_id", "article_id"}
+    assert set(excinfo.value.columns) == {"who_id", "article_id"}
     assert await Vote.update_by_pk(rows[0].id, who=ben, article=second.id) is True
     assert await Vote.update_by({"who": ben, "article__in": [second]}, who=ann, article_id=first) == 1
     assert await Vote.filter(who=ann).exclude(article=first).update(value=F("value") + 1) == 1
@@ -274,9 +274,9 @@ async def test_a_key_that_does_not_fit_is_refused_by_name(people: People) -> Non
     for given, path, code in REFUSED:
         values = {name: objects.get(value, value) for name, value in given.items()}
         for write in _writes(vote, values):
-            with pytest.raises(InvalidValue) as caught:
+            with pytest.raises(InvalidValue) as excinfo:
                 await write
-            assert (caught.value.path, caught.value.code) == (path, code)
+            assert (excinfo.value.path, excinfo.value.code) == (path, code)
     with pytest.raises(InvalidValue, match="'who' takes an object of Reader, not of Article"):
         Vote.filter(who=people.first)
     assert await Vote.all().values_list("who") == [(people.ben.id,)]
@@ -405,26 +405,26 @@ async def test_a_watcher_gets_old_and_new_keys(people: People) -> None:
     with watching(Vote) as recorder:
         vote.who = ben
         await vote.save()
-        assert seen(recorder) == both(row(ann, first), row(ben, first))
+        assert announced_changes(recorder) == both(row(ann, first), row(ben, first))
         vote.article = second
         await vote.save(update_fields=["article"])
-        assert seen(recorder) == both(row(ben, first), row(ben, second))
+        assert announced_changes(recorder) == both(row(ben, first), row(ben, second))
         await Vote.filter(who=ben).update(who=ann)
-        assert seen(recorder) == both(row(ben, second), row(ann, second))
+        assert announced_changes(recorder) == both(row(ben, second), row(ann, second))
         await Vote.update_by({"who": ann}, article=first, value=3)
-        assert seen(recorder) == both(row(ann, second), row(ann, first))
+        assert announced_changes(recorder) == both(row(ann, second), row(ann, first))
         await Vote.bulk_update([vote.update_from_dict({"who": ben, "article": first})], fields=["who"])
-        assert seen(recorder) == both(row(ann, first), row(ben, first))
+        assert announced_changes(recorder) == both(row(ann, first), row(ben, first))
         await Vote.upsert({"who": ben, "article": first, "value": 8}, on=["who", "article"])
-        assert seen(recorder) == both(row(ben, first))
+        assert announced_changes(recorder) == both(row(ben, first))
         part = await Vote.all().only("id", "value").get()
         part.value = 9
         await part.save(update_fields=["value"])
-        assert seen(recorder) == both(row(ben, first))
+        assert announced_changes(recorder) == both(row(ben, first))
         await Vote.filter(who__mentor=ann).update(value=10)
-        assert seen(recorder) == both(row(ben, first))
+        assert announced_changes(recorder) == both(row(ben, first))
         await (await Vote.all().select_related("who").prefetch_related("article").get()).delete()
-        assert seen(recorder) == both(row(ben, first))
+        assert announced_changes(recorder) == both(row(ben, first))
 
 
 async def test_a_watcher_gets_rows_of_cascading_deletions(people: People) -> None:
@@ -449,10 +449,10 @@ async def test_a_tree_is_changed_through_its_own_relation(people: People) -> Non
     cat = await Reader.create(card="cat", mentor=ben)
     with watching(Reader) as recorder:
         assert await Reader.filter(mentor__mentor=ann).update(mentor=ann) == 1
-        assert [row["card"] for row in seen(recorder)] == ["cat"]
+        assert [row["card"] for row in announced_changes(recorder)] == ["cat"]
         assert await Reader.filter(pupils=cat).count() == 1
         await ann.pupils.filter(card="ben").update(mentor=cat)
-        assert [row["card"] for row in seen(recorder)] == ["ben"]
+        assert [row["card"] for row in announced_changes(recorder)] == ["ben"]
     pupils = Reader.filter(mentor__in=[ann, cat]).order_by("mentor")
     assert [pupil.card for pupil in await pupils] == ["cat", "ben"]
 
@@ -465,7 +465,7 @@ async def test_the_table_between_two_models_is_a_model(people: People) -> None:
         tagging = await Tagging.upsert({"article": first, "topic": tags[0], "weight": 5}, on=["article", "topic"])
         await Tagging.create(article=second, topic=tags[1])
         await Tagging.filter(topic=tags[1], article=first).delete()
-        assert len(seen(recorder)) == 3
+        assert len(announced_changes(recorder)) == 3
     assert tagging.weight == 5
     assert await first.topics.all() == [tags[0]]
     assert await Article.filter(topics=tags[1]) == [second]
@@ -503,7 +503,7 @@ async def test_whatever_the_names_rows_and_announcements_are_those_of_the_model(
                 recorder.take()
             else:
                 await _write(people, kind, old, new, naming)
-                announced = {(row["who_id"], row["article_id"]) for row in seen(recorder)}
+                announced = {(row["who_id"], row["article_id"]) for row in announced_changes(recorder)}
                 assert announced == (rows ^ expected) | ({new} if kind == "upsert" else announced & {old})
                 rows = expected
             assert set(await Vote.all().values_list("who", "article")) == rows

@@ -33,9 +33,9 @@ async def client(fragile: Fragile) -> AsyncIterator[EngineClient]:
 
 async def refused(call: Awaitable[object]) -> State:
     """The state that a call is refused for."""
-    with pytest.raises(DatabaseUnavailable) as caught:
+    with pytest.raises(DatabaseUnavailable) as excinfo:
         await call
-    return caught.value.state
+    return excinfo.value.state
 
 
 async def session(client: EngineClient) -> int:
@@ -205,8 +205,8 @@ async def test_a_file_that_is_no_database_is_an_error_until_it_is_replaced(file:
     shutil.copy(file, sound)
     await asyncio.to_thread(file.write_text, "This is no database. " * 1000)
     async with Database(library_config(store, "tests.db.ledger"), connect=False):
-        with pytest.raises(DatabaseError) as caught:
+        with pytest.raises(DatabaseError) as excinfo:
             await Entry.all().count()
-        assert type(caught.value) is DatabaseError
+        assert type(excinfo.value) is DatabaseError
         sound.replace(file)
         assert await Entry.all().count() == 1

@@ -178,9 +178,9 @@ async def test_without_the_reset_each_change_would_be_seen(
     with monkeypatch.context() as patch:
         patch.setattr(_Driver, "reset", nothing)
         await CHANGES[name](client)
-        seen = await session(client)
-    assert seen[0] == before[0]
-    assert seen[1] != before[1]
+        leaked = await session(client)
+    assert leaked[0] == before[0]
+    assert leaked[1] != before[1]
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -67,11 +67,11 @@ async def reads_from(server: Server) -> None:
 async def replayed(pair: Pair) -> None:
     """Wait until the standby has the table and the row that the primary has."""
 
-    async def there() -> bool:
+    async def is_replayed() -> bool:
         table = await asyncio.to_thread(pair.standby.ask, "SELECT to_regclass('author')::text")
         return bool(table and await asyncio.to_thread(pair.standby.ask, "SELECT count(*) FROM author"))
 
-    await until(there)
+    await until(is_replayed)
 
 
 @standby_group
@@ -183,14 +183,14 @@ async def test_a_killed_standby_costs_no_read_and_serves_again(pair: Pair, caplo
             await reads_from(pair.standby)
             stop.set()
     assert {pair.primary.port, pair.standby.port} == set(answers)
-    said = [record.message for record in caplog.records if record.name == "sanicbase.db"]
-    assert len(said) == 2
-    assert f"default replica 1 at 127.0.0.1:{pair.standby.port}/postgres does not answer" in said[0]
-    assert f"default replica 1 at 127.0.0.1:{pair.standby.port}/postgres answers again" in said[1]
+    messages = [record.message for record in caplog.records if record.name == "sanicbase.db"]
+    assert len(messages) == 2
+    assert f"default replica 1 at 127.0.0.1:{pair.standby.port}/postgres does not answer" in messages[0]
+    assert f"default replica 1 at 127.0.0.1:{pair.standby.port}/postgres answers again" in messages[1]
 
 
 @standby_group
-async def test_a_standby_that_stands_still_delays_reads_once(pair: Pair) -> None:
+async def test_a_frozen_standby_delays_reads_once(pair: Pair) -> None:
     async with service(pair, DB_STATEMENT_TIMEOUT=0.5, DB_ACQUIRE_TIMEOUT=1) as database:
         await replayed(pair)
         await reads_from(pair.standby)
@@ -204,7 +204,7 @@ async def test_a_standby_that_stands_still_delays_reads_once(pair: Pair) -> None
 
 
 @standby_group
-async def test_reads_go_on_while_the_primary_is_away(pair: Pair) -> None:
+async def test_reads_succeed_while_the_primary_is_away(pair: Pair) -> None:
     async with service(pair) as database:
         await replayed(pair)
         await reads_from(pair.standby)
@@ -253,7 +253,7 @@ async def _first(query: Any) -> int:
 
 
 @standby_group
-async def test_what_is_no_standby_is_not_read_from(pair: Pair) -> None:
+async def test_a_server_that_is_not_a_standby_is_not_read_from(pair: Pair) -> None:
     store = Store("postgres", pair.primary.url)
     async with opened(store, "tests.db.library", DB_REPLICAS={"default": [pair.primary.url]}) as database:
         with pytest.raises(ResourceError, match="it is not a standby"):
@@ -261,7 +261,7 @@ async def test_what_is_no_standby_is_not_read_from(pair: Pair) -> None:
 
 
 @pytest.mark.xdist_group("mysql")
-async def test_a_mariadb_replica_is_left_out_while_its_replication_stands_still() -> None:
+async def test_a_mariadb_replica_is_left_out_while_its_replication_is_stopped() -> None:
     with mariadb_pair() as (primary, url, replica):
         settings: dict[str, Any] = {"DB_REPLICAS": {"default": [replica]}, "DB_REPLICA_MAX_LAG": 1}
         async with opened(Store("aiomysql", url), "tests.db.library", **settings) as database:
@@ -313,8 +313,8 @@ async def test_a_mysql_without_replication_counts_as_current_and_is_logged_once(
         start_scope()
         assert Author.all()._choose_db() is get_connection("default replica 1")
         assert [author.name for author in await Author.all()] == ["first"]
-    said = [record.message for record in caplog.records if record.name == "sanicbase.db"]
-    assert said == ["The replication lag of default replica 1 is unknown (it is not a replica): no lag is assumed."]
+    messages = [record.message for record in caplog.records if record.name == "sanicbase.db"]
+    assert messages == ["The replication lag of default replica 1 is unknown (it is not a replica): no lag is assumed."]
 
 
 RUNNING = {"Slave_IO_Running": "Yes", "Slave_SQL_Running": "Yes"}

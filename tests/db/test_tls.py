@@ -89,8 +89,10 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def servers(driver: str, request: pytest.FixtureRequest) -> Servers:
-    found: Servers = request.getfixturevalue("postgres_servers" if driver == "postgres" else "mysql_servers")
-    return found
+    servers_of_driver: Servers = request.getfixturevalue(
+        "postgres_servers" if driver == "postgres" else "mysql_servers"
+    )
+    return servers_of_driver
 
 
 def named(url: str, host: str) -> str:
@@ -128,7 +130,7 @@ async def outcome(driver: str, url: str) -> str:
         sentence = str(exc)
     assert "LIBRARY_DB_URL" in sentence
     assert f":{urlsplit(url).password}@" not in sentence
-    return next((name for name, words in SENTENCES.items() if words in sentence), sentence)
+    return next((name for name, text in SENTENCES.items() if text in sentence), sentence)
 
 
 SENTENCES = {
@@ -220,7 +222,7 @@ async def test_a_replica_without_the_tls_that_is_asked_for_is_left_out(
     assert "the server does not support TLS" in caplog.text
 
 
-async def test_a_file_that_cannot_be_used_is_a_sentence(
+async def test_a_file_that_cannot_be_used_is_an_error_message(
     driver: str, servers: Servers, files: Files, tmp_path: Path
 ) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
@@ -233,11 +235,11 @@ async def test_a_file_that_cannot_be_used_is_a_sentence(
         f"ssl_cert={files.client}&ssl_key={tmp_path}/text.pem": "text.pem is not valid PEM, or its password is wrong",
     }
     for options, sentence in wrong.items():
-        with pytest.raises(ResourceError) as caught:
+        with pytest.raises(ResourceError) as excinfo:
             async with opened(driver, f"{servers.tls_url}?{options}"):
                 pass
-        assert sentence in str(caught.value)
-        assert "Correct LIBRARY_DB_URL." in str(caught.value)
+        assert sentence in str(excinfo.value)
+        assert "Correct LIBRARY_DB_URL." in str(excinfo.value)
 
 
 async def test_a_socket_of_this_machine_needs_no_tls(driver: str, servers: Servers) -> None:

@@ -31,7 +31,7 @@ async def names() -> list[str]:
     return sorted([row.name for row in await Tally.all()])
 
 
-async def test_a_block_happens_or_does_not() -> None:
+async def test_a_transaction_is_committed_or_rolled_back() -> None:
     async with transaction():
         await Tally.create(name="kept")
     with pytest.raises(Failed):
@@ -53,7 +53,7 @@ async def test_a_block_inside_is_a_savepoint() -> None:
     assert await names() == ["other", "outer"]
 
 
-async def test_a_cancelled_savepoint_is_rolled_back_and_the_rest_goes_on() -> None:
+async def test_a_cancelled_savepoint_is_rolled_back_and_the_transaction_continues() -> None:
     ran: list[str] = []
 
     async def inner() -> None:

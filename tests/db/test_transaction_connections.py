@@ -58,12 +58,12 @@ async def test_the_name_decides_which_one_is_open() -> None:
 
 
 async def test_an_effect_is_outside_of_every_transaction() -> None:
-    seen: list[bool] = []
+    states: list[bool] = []
 
     async def effect() -> None:
-        seen.extend(isinstance(get_connection(name), EngineTransaction) for name in ("default", "log"))
+        states.extend(isinstance(get_connection(name), EngineTransaction) for name in ("default", "log"))
 
     async with transaction("log"):
         async with transaction():
             await on_commit(effect)
-        assert seen == [False, False]
+        assert states == [False, False]

@@ -33,8 +33,8 @@ async def shared(store: Store) -> Store:
 
 async def crashing(what: str, store: Store, trace: Path, **options: int) -> int:
     """Run the process that is killed, to its end; how it ended."""
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = (sys.executable, "-m", "tests.db.crashing", what, store.kind, store.url, str(trace), *words)
+    args = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = (sys.executable, "-m", "tests.db.crashing", what, store.kind, store.url, str(trace), *args)
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
         async with asyncio.timeout(110):

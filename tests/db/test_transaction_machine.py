@@ -104,8 +104,8 @@ class Actual:
             self.ended[label] = "fine"
 
     async def _gather(self, gather: Gather, label: str, scope: str) -> None:
-        async def branch(place: int, steps: tuple[Any, ...]) -> None:
-            for name, step in labelled(f"{label}|{place}", steps):
+        async def branch(index: int, steps: tuple[Any, ...]) -> None:
+            for name, step in labelled(f"{label}|{index}", steps):
                 await self._step(step, name, scope)
 
         results = await asyncio.gather(
@@ -258,7 +258,7 @@ async def test_a_program_comes_to_what_the_model_says(library: Store, program: P
 
     assert sorted(id(write) for _, write in recorder.events) == sorted(id(write) for _, write in recorder.announced)
     endings = {id(write): ending for ending, write in recorder.events}
-    for here, announced in recorder.announced:
-        if here in expected.committed:
-            assert endings[id(announced)] == ("committed" if expected.committed[here] else "rolled back")
+    for position, announced in recorder.announced:
+        if position in expected.committed:
+            assert endings[id(announced)] == ("committed" if expected.committed[position] else "rolled back")
     await check_pool(library)

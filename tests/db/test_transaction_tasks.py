@@ -296,7 +296,7 @@ async def test_an_effect_that_waits_for_what_was_cancelled_holds_up_nothing(capl
     assert caplog.text.count("broken failed") == 2
 
 
-async def test_watchers_that_are_equal_or_have_no_hash_hear_each_for_itself() -> None:
+async def test_equal_and_unhashable_watchers_are_called_separately() -> None:
     @dataclass
     class Equal:
         events: list[str]

@@ -143,9 +143,9 @@ def test_sqlite_says_what_failed() -> None:
         ("INSERT INTO t VALUES (2, 'X', 1)", "lower_b", ()),
         ("INSERT INTO t VALUES (3, 'z', 10)", "small", ()),
     ):
-        with pytest.raises(sqlite3.IntegrityError) as caught:
+        with pytest.raises(sqlite3.IntegrityError) as excinfo:
             connection.execute(statement)
-        error = sqlite_error(caught.value)
+        error = sqlite_error(excinfo.value)
         assert isinstance(error, IntegrityError)
         assert (error.constraint, error.columns) == (constraint, columns)
     connection.close()

@@ -230,7 +230,7 @@ async def every(store: Store) -> AsyncIterator[None]:
         yield
 
 
-def own(value: Any) -> tuple[type, Any]:
+def typed(value: Any) -> tuple[type, Any]:
     return UUID if isinstance(value, UUID) else type(value), value
 
 
@@ -263,7 +263,7 @@ async def test_what_is_announced_and_read_is_the_columns_own_value(verb: Verb) -
         announced = await announced_row(verb, row, {name: value for name, (value, _) in cases.items()})
         saved = await Every.get(id=key)
         for name, (value, expected) in cases.items():
-            assert own(getattr(saved, name)) == own(announced[name]) == own(expected), (name, value)
+            assert typed(getattr(saved, name)) == typed(announced[name]) == typed(expected), (name, value)
 
 
 async def test_an_object_that_was_saved_has_the_columns_own_values() -> None:
@@ -273,11 +273,11 @@ async def test_an_object_that_was_saved_has_the_columns_own_values() -> None:
             setattr(row, name, value)
         await row.save()
         for name, (value, expected) in cases.items():
-            assert own(getattr(row, name)) == own(expected), (name, value)
-            assert own(getattr(Every(**{name: value}), name)) == own(expected), (name, value)
+            assert typed(getattr(row, name)) == typed(expected), (name, value)
+            assert typed(getattr(Every(**{name: value}), name)) == typed(expected), (name, value)
 
 
-async def test_what_is_given_finds_what_it_has_become() -> None:
+async def test_rows_are_found_by_the_values_they_were_created_with() -> None:
     for key, cases in enumerate(rows_of(KEPT), 1):
         await Every.create(id=key, **{name: value for name, (value, _) in cases.items()})
         for form in (0, 1):
@@ -292,12 +292,12 @@ async def test_what_is_given_finds_what_it_has_become() -> None:
 async def test_what_a_column_cannot_have_is_refused_by_name_before_anything_is_written(verb: Verb) -> None:
     row = await Every.create(id=1)
     for name, value, code in REFUSED:
-        with pytest.raises(InvalidValue) as caught:
+        with pytest.raises(InvalidValue) as excinfo:
             await verb(row, {name: value})
             pytest.fail(f"{name} takes {value!r}")
-        assert (caught.value.path, caught.value.code) == (name, code), (name, value)
-    for kept in await Every.all().values():
-        assert {name for name, value in kept.items() if value is not None} == {"id"}
+        assert (excinfo.value.path, excinfo.value.code) == (name, code), (name, value)
+    for stored in await Every.all().values():
+        assert {name for name, value in stored.items() if value is not None} == {"id"}
 
 
 async def test_a_bulk_with_one_wrong_row_writes_none() -> None:
@@ -329,7 +329,7 @@ async def test_a_bulk_with_generated_keys_writes_and_announces_every_type() -> N
     ]
     for row, cases in zip(saved, rows, strict=True):
         for name, (value, expected) in cases.items():
-            assert own(getattr(row, name)) == own(announced[row.id][name]) == own(expected), (name, value)
+            assert typed(getattr(row, name)) == typed(announced[row.id][name]) == typed(expected), (name, value)
 
 
 async def test_flags_and_floats_are_no_keys() -> None:
@@ -380,7 +380,7 @@ async def test_every_verb_writes_announces_and_finds_the_columns_own_value(case:
     expected = column_value(Every._meta.fields_map[name], value)
     await Every.all().delete()
     announced = await announced_row(verb, await Every.create(id=1), {name: value})
-    assert own(announced[name]) == own(getattr(await Every.get(id=1), name)) == own(expected)
+    assert typed(announced[name]) == typed(getattr(await Every.get(id=1), name)) == typed(expected)
     assert await Every.filter(**{name: value}).exists()
 
 
@@ -389,5 +389,5 @@ def test_a_columns_own_value_is_its_own(case: tuple[str, Any]) -> None:
     name, value = case
     field = Every._meta.fields_map[name]
     once = column_value(field, value)
-    assert own(column_value(field, once)) == own(once)
+    assert typed(column_value(field, once)) == typed(once)
     assert is_valid_value(field, value)

@@ -175,7 +175,7 @@ def test_names_are_no_values() -> None:
     (" (SELECT 1)", "select"), ("insert into a", "insert"), ("WITH x AS (SELECT 1) SELECT 1", "with"), ("", "other"),
     ("DROP TABLE a", "other"),
 ])  # fmt: skip
-def test_kinds(query: str, kind: str) -> None:
+def test_kinds_of_queries(query: str, kind: str) -> None:
     assert kind_of(query) == kind
 
 

@@ -40,9 +40,9 @@ async def test_a_file_for_another_kind_of_database_is_refused_before_anything_is
     config: DeskConfig, store: Store
 ) -> None:
     other = "mysql" if store.kind == "postgres" else "postgres"
-    own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
-    write("0_1_init", f"CREATE TABLE pen ({KEY})", folder=own)
-    write("1_1_more", "ALTER TABLE pen ADD ink INT", head=f'DIALECT = "{other}"', folder=own)
+    dialect = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
+    write("0_1_init", f"CREATE TABLE pen ({KEY})", folder=dialect)
+    write("1_1_more", "ALTER TABLE pen ADD ink INT", head=f'DIALECT = "{other}"', folder=dialect)
     with pytest.raises(MigrationError, match=rf"1_1_more\.py of desk is written for .* to migrations/{other}/desk"):
         await up(config)
     assert (await status(config)).applied == ()
@@ -84,14 +84,14 @@ async def test_migrations_are_applied_once_in_order_and_taken_back(config: DeskC
     assert await up(config) == 1
 
 
-async def test_failure_says_what_was_done_and_the_next_run_goes_on(config: DeskConfig, store: Store) -> None:
+async def test_failure_reports_what_was_applied_and_the_next_run_resumes(config: DeskConfig, store: Store) -> None:
     write("0_1_init", f"CREATE TABLE pen ({KEY}, name VARCHAR(20)); INSERT INTO pen VALUES (1, 'a')")
     await up(config)
     adds, inserts = "ALTER TABLE pen ADD ink INT", "INSERT INTO pen (id, name) VALUES (2, 'b')"
     write("1_1_more", f"{adds}; {inserts}; INSERT INTO pen (id) VALUES (1); ALTER TABLE pen ADD cap INT")
-    with pytest.raises(MigrationError) as caught:
+    with pytest.raises(MigrationError) as excinfo:
         await up(config)
-    message = str(caught.value)
+    message = str(excinfo.value)
     assert message.startswith("1_1_more.py of desk failed at statement 3 of 4: ")
     assert "INSERT INTO pen (id) VALUES (1)" in message
     assert message.endswith("sanicGuider migrate up desk" + (". It continues at statement 3." if mysql(store) else ""))
@@ -203,8 +203,8 @@ async def test_two_dialects_of_one_service_keep_apart(config: DeskConfig, store:
         MigrationError, match=r"written for .* is .*: aerich init -t desk\.config\.migrate_db --location"
     ):
         await up(config)
-    own = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
-    write("0_2_init", f"CREATE TABLE pen ({KEY}, own INT)", folder=own)
+    dialect = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
+    write("0_2_init", f"CREATE TABLE pen ({KEY}, own INT)", folder=dialect)
     assert await up(config) == 1
     assert await ask(config, "SELECT own FROM pen") == []
     assert (tmp_path / "migrations" / "desk" / "0_1_init.py").is_file()

@@ -41,7 +41,7 @@ def other_url(postgres_server_url: str) -> Iterator[str]:
 
 def run(clone: Path, command: str, db_url: str) -> None:
     program, *arguments = command.split()
-    done = subprocess.run(
+    result = subprocess.run(
         [PROGRAMS / program, *arguments],
         cwd=clone,
         env={**os.environ, "AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONPATH": str(clone), "XI_TEST_DB_URL": db_url},
@@ -50,7 +50,7 @@ def run(clone: Path, command: str, db_url: str) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 async def tables_of_models(db_url: str) -> dict[str, TableInfo]:

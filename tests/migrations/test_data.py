@@ -89,7 +89,9 @@ async def test_inside_of_the_transaction_all_or_nothing(config: DeskConfig, stor
     assert await slugs(config) == "abcde"
 
 
-async def test_outside_of_it_the_next_run_goes_on_behind_the_last_batch(config: DeskConfig, store: Store) -> None:
+async def test_without_a_transaction_the_next_run_continues_after_the_last_batch(
+    config: DeskConfig, store: Store
+) -> None:
     await pens(config, store)
     write("1_1_slugs", "ALTER TABLE pen ADD ink INT", head=OUTSIDE, tail=SLUGS.format(fails="D", total=5))
     with pytest.raises(MigrationError, match=r"ValueError: D\n.*\nStatements 1 to 1 were executed and are kept"):
@@ -110,7 +112,7 @@ async def test_outside_of_it_the_next_run_goes_on_behind_the_last_batch(config: 
     assert await slugs(config) == "-bcde"
 
 
-async def test_key_that_has_no_order_to_be_kept_is_a_sentence(config: DeskConfig, store: Store) -> None:
+async def test_key_that_has_no_order_to_be_kept_is_an_error_message(config: DeskConfig, store: Store) -> None:
     await pens(config, store)
     tail = SLUGS.replace("where=", "key='price', where=").replace('columns=["name"], ', "").format(fails="", total=5)
     write("1_1_slugs", "ALTER TABLE pen ADD price FLOAT; UPDATE pen SET price = 1.5", tail=tail)

@@ -87,7 +87,7 @@ async def test_tables_and_notes_are_each_in_their_database(config: LogConfig) ->
     [(runner.MigrationRunner, "_record_in_aerich"), (Journal, "finish")],
     ids=["before its note", "behind its note"],
 )
-async def test_killed_around_the_note_it_is_not_repeated(
+async def test_a_statement_killed_around_its_record_is_not_repeated(
     config: LogConfig, owner: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Killed):

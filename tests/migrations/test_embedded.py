@@ -39,7 +39,7 @@ def test_later_start_makes_the_tables_of_new_models(tmp_path: Path) -> None:
     assert project.start() == ""
 
 
-def test_changed_model_without_migrations_is_a_sentence_to_follow(tmp_path: Path) -> None:
+def test_changed_model_without_migrations_names_the_next_command(tmp_path: Path) -> None:
     project = shop(tmp_path)
     project.start()
     project.models("main", ARTICLE + SLUG)

@@ -91,7 +91,7 @@ def test_each_dialect_has_a_folder(tmp_path: Path) -> None:
     assert folder_of(tmp_path, "shop", "sqlite") == tmp_path / "sqlite" / "shop"
 
 
-def test_digest_is_of_what_would_be_carried_out(tmp_path: Path) -> None:
+def test_digest_covers_the_statements_to_be_executed(tmp_path: Path) -> None:
     first = written(tmp_path, "0_1_a.py", "SELECT 1").digest
     shutil.copy(tmp_path / "0_1_a.py", tmp_path / "1_1_b.py")
     (tmp_path / "1_1_b.py").write_text("# A comment.\n" + (tmp_path / "0_1_a.py").read_text())
@@ -99,7 +99,7 @@ def test_digest_is_of_what_would_be_carried_out(tmp_path: Path) -> None:
     assert written(tmp_path, "0_1_a.py", "SELECT 2").digest != first
 
 
-def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+def test_unreadable_input_is_an_error_message(tmp_path: Path) -> None:
     (tmp_path / "0_1_a.py").write_text("def (")
     with pytest.raises(MigrationError, match=r"0_1_a\.py cannot be read \(SyntaxError"):
         _ = Migration(tmp_path / "0_1_a.py").dialect

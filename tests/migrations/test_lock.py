@@ -62,10 +62,10 @@ async def test_holder_that_hangs_is_named_when_the_time_is_over(config: DeskConf
 
         holder = asyncio.create_task(hold())
         pid = (await acquired)[0]["pid"]
-        with pytest.raises(MigrationLockTimeout) as caught:
+        with pytest.raises(MigrationLockTimeout) as excinfo:
             async with locked_sessions(["default"], seconds=0.5, on_wait=report.waiting):
                 raise AssertionError("two have the lock")
-        message = str(caught.value)
+        message = str(excinfo.value)
         assert f"the session {pid} from " in message
         assert "for longer than 0.5 seconds. Nothing was changed." in message
         assert message.endswith((f"SELECT pg_terminate_backend({pid})", f"KILL {pid}"))

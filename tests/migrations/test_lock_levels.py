@@ -72,5 +72,5 @@ def test_what_each_statement_blocks(dialect: Dialect, statement: str, effect: Bl
     assert lock_level(statement, dialect).blocks == effect
 
 
-def test_lock_is_a_sentence() -> None:
+def test_lock_is_an_error_message() -> None:
     assert lock_level("DROP TABLE a", "postgres").sentence() == "ACCESS EXCLUSIVE: blocks reads and writes briefly"

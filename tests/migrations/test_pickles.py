@@ -97,11 +97,11 @@ def test_a_malicious_pickle_is_named_and_not_run(tmp_path: Path, kind: str, requ
     assert project.python(CHANGES) == "{}\n"
 
 
-def refused(project: Project, *words: str) -> str:
+def refused(project: Project, *args: str) -> str:
     """What a command prints that must not succeed."""
-    with pytest.raises(AssertionError) as caught:
-        project.aerich(*words[1:]) if words[0] == "aerich" else project.command(*words)
-    return str(caught.value).partition(":\n")[2]
+    with pytest.raises(AssertionError) as excinfo:
+        project.aerich(*args[1:]) if args[0] == "aerich" else project.command(*args)
+    return str(excinfo.value).partition(":\n")[2]
 
 
 def plainly(store: Store) -> None:

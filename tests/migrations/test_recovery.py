@@ -65,7 +65,7 @@ CHANGES = [
 @pytest.mark.xdist_group("mysql")
 @pytest.mark.parametrize("step", range(1, len(CHANGES) + 1))
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_statement_in_doubt_is_carried_out_once(
+async def test_uncertain_statement_is_executed_once(
     mysql: DeskConfig, step: int, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed between a statement and its note, or between the note that it begins and the statement."""
@@ -111,7 +111,7 @@ async def test_variables_of_the_session_are_set_again(mysql: DeskConfig, monkeyp
 
 
 @pytest.mark.xdist_group("mysql")
-async def test_what_is_carried_out_must_not_be_changed(mysql: DeskConfig) -> None:
+async def test_executed_statements_must_not_be_changed(mysql: DeskConfig) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT); ALTER TABLE pen ADD id INT")
     with pytest.raises(MigrationError, match=r"failed at statement 2 of 2: .*Duplicate column"):
         await up(mysql)
@@ -132,7 +132,7 @@ async def test_what_is_carried_out_must_not_be_changed(mysql: DeskConfig) -> Non
 
 
 @pytest.mark.xdist_group("mysql")
-async def test_statement_that_was_carried_out_by_hand_is_skipped(mysql: DeskConfig) -> None:
+async def test_statement_that_was_executed_by_hand_is_skipped(mysql: DeskConfig) -> None:
     script = "CREATE TABLE pen (id INT); ALTER TABLE pen ADD {}; ALTER TABLE pen ADD ink INT"
     write("0_1_init", script.format("id INT"))
     with pytest.raises(MigrationError):
@@ -143,7 +143,7 @@ async def test_statement_that_was_carried_out_by_hand_is_skipped(mysql: DeskConf
 
 
 @pytest.mark.xdist_group("mysql")
-async def test_statement_in_doubt_that_was_carried_out_must_not_be_changed(
+async def test_uncertain_statement_that_was_executed_must_not_be_changed(
     mysql: DeskConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT)")
@@ -226,7 +226,9 @@ async def test_a_partly_built_index_is_rebuilt(postgres: DeskConfig) -> None:
 
 @pytest.mark.xdist_group("postgres")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_index_in_doubt_is_made_once(postgres: DeskConfig, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_uncertain_index_is_created_once(
+    postgres: DeskConfig, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write("0_1_init", "CREATE TABLE pen (id INT)")
     await up(postgres)
     write("1_1_index", "CREATE INDEX CONCURRENTLY pen_id ON pen (id); DROP INDEX CONCURRENTLY pen_id", head=OUTSIDE)

@@ -63,7 +63,7 @@ def test_comments_belong_to_the_statement_behind_them(dialect: Dialect) -> None:
         ("sqlite", "ALTER TABLE a ADD COLUMN begin INT"),
     ],
 )
-def test_what_is_inside_of_a_statement_is_left_alone(dialect: Dialect, statement: str) -> None:
+def test_semicolons_inside_a_statement_do_not_split_it(dialect: Dialect, statement: str) -> None:
     assert split_statements(f"SELECT 1;\n{statement};\nSELECT 2", dialect) == ["SELECT 1", statement, "SELECT 2"]
 
 

@@ -96,27 +96,31 @@ def certificate() -> Iterator[Certificate]:
 
 @contextmanager
 def tls_redis() -> Iterator[str]:
-    with certificate() as own, server(*own.options()) as started:
-        yield f"rediss://127.0.0.1:{started.port}/0?{own.query}"
+    with certificate() as certificates, server(*certificates.options()) as started:
+        yield f"rediss://127.0.0.1:{started.port}/0?{certificates.query}"
 
 
 @contextmanager
 def tls_sentinel() -> Iterator[str]:
-    with certificate() as own, server(*own.options()) as master, private_server("Sentinel") as sentinel:
+    with (
+        certificate() as certificates,
+        server(*certificates.options()) as master,
+        private_server("Sentinel") as sentinel,
+    ):
         conf = sentinel.directory / "sentinel.conf"
         conf.write_text(f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} 1\n")
         listen = ("--port", "0", "--tls-port", str(sentinel.port), "--bind", "127.0.0.1")
-        tls = own.options("--tls-replication", "yes")
+        tls = certificates.options("--tls-replication", "yes")
         sentinel.start([binary("redis-server"), str(conf), "--sentinel", *listen, *tls], lambda: True)
-        yield f"rediss+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}?{own.query}"
+        yield f"rediss+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}?{certificates.query}"
 
 
 @contextmanager
 def tls_cluster() -> Iterator[str]:
     alone = ("--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", str(free_port()))
-    with certificate() as own, server(*own.options(*alone)) as node:
-        assign_all_slots(f"rediss://127.0.0.1:{node.port}?{own.query}")
-        yield f"rediss+cluster://127.0.0.1:{node.port}?{own.query}"
+    with certificate() as certificates, server(*certificates.options(*alone)) as node:
+        assign_all_slots(f"rediss://127.0.0.1:{node.port}?{certificates.query}")
+        yield f"rediss+cluster://127.0.0.1:{node.port}?{certificates.query}"
 
 
 @contextmanager
@@ -174,8 +178,8 @@ class Sentinels:
         except RedisConnectionError:  # its role changes at this moment, which cuts every connection
             return False
         followed = all(info["role"] == "slave" and info["master_link_status"] == "up" for info in replicas)  # type: ignore[index]
-        known = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
-        is_known = known["num-slaves"] >= 1 and known["num-other-sentinels"] == 2  # type: ignore[index]
+        masters = ask_redis(f"redis://127.0.0.1:{self.sentinels[0].port}", "SENTINEL MASTER", SERVICE)
+        is_known = masters["num-slaves"] >= 1 and masters["num-other-sentinels"] == 2  # type: ignore[index]
         return followed and is_known and role(master) == "master"
 
 

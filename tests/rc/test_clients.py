@@ -43,7 +43,7 @@ class TestClients:
         assert sorted(answers) == list(range(1, 101))
         assert int((await redis.info("clients"))["connected_clients"]) <= 2 * 4
 
-    async def test_waiting_has_an_end(self) -> None:
+    async def test_waiting_for_a_connection_times_out(self) -> None:
         redis = get_blocking_redis()
         waiting = [asyncio.ensure_future(redis.blpop(["nothing"], timeout=30)) for _ in range(2)]
         while int((await get_redis().info("clients"))["blocked_clients"]) < len(waiting):

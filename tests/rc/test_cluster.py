@@ -64,7 +64,7 @@ async def test_a_subscriber_receives_messages_of_every_node(cluster: Cluster, op
             assert {channel for channel, _ in recording.messages} == {"news"}
 
 
-async def test_callers_go_on_when_a_node_is_back(cluster: Cluster, opened: Opened) -> None:
+async def test_callers_recover_when_a_node_is_back(cluster: Cluster, opened: Opened) -> None:
     """Meanwhile they have redis-py's errors and no others, and the keys of the other nodes answer all the time or
     again."""
     errors: list[Exception] = []

@@ -31,13 +31,13 @@ async def test_every_kind_answers(any_url: str, opened: Opened) -> None:
         assert await client(any_url).get("key") == b"value"
 
 
-async def ask(redis: Any, key: str, way: str) -> None:
+async def ask(redis: Any, key: str, method: str) -> None:
     """One command, one pipeline or one transaction, whose answers are the key's own."""
-    if way == "command":
+    if method == "command":
         assert await redis.get(key) == key.encode()
         return
-    async with redis.pipeline(transaction=way != "pipeline") as pipe:
-        if way == "watched":
+    async with redis.pipeline(transaction=method != "pipeline") as pipe:
+        if method == "watched":
             await pipe.watch(key)
             pipe.multi()
         pipe.get(key)
@@ -45,15 +45,15 @@ async def ask(redis: Any, key: str, way: str) -> None:
         assert await pipe.execute() == [key.encode(), len(key)]
 
 
-@pytest.mark.parametrize("way", ["command", "pipeline", "transaction", "watched"])
+@pytest.mark.parametrize("method", ["command", "pipeline", "transaction", "watched"])
 @pytest.mark.parametrize("any_url", KINDS, indirect=True)
-async def test_cancelled_callers_leave_every_connection_in_step(any_url: str, way: str, opened: Opened) -> None:
-    chance = random.Random(way + any_url.split("://")[0])
+async def test_cancelled_callers_leave_every_connection_in_step(any_url: str, method: str, opened: Opened) -> None:
+    chance = random.Random(method + any_url.split("://")[0])
     async with opened(any_url):
         redis = client(any_url)
         keys = [f"key {number} {'x' * (number % 50)}" for number in range(KEYS)]
         await asyncio.gather(*(redis.set(key, key) for key in keys))
-        tasks = [asyncio.create_task(ask(redis, key, way)) for key in keys]
+        tasks = [asyncio.create_task(ask(redis, key, method)) for key in keys]
         waiting = chance.sample(tasks, KEYS // 2)
         while waiting:
             for _ in range(chance.randrange(8)):
@@ -64,7 +64,7 @@ async def test_cancelled_callers_leave_every_connection_in_step(any_url: str, wa
         assert ends.count(None) >= KEYS // 2
         for key in keys:  # more often than there are connections
             assert await redis.get(key) == key.encode()
-        await asyncio.gather(*(ask(redis, key, way) for key in keys))
+        await asyncio.gather(*(ask(redis, key, method) for key in keys))
 
 
 @pytest.mark.parametrize("any_url", KINDS, indirect=True)

@@ -90,13 +90,13 @@ class TestHolding:
             pass
 
     @pytest.mark.parametrize("ttl", [0, -1, 0.01, nan, inf, -inf, 86401, 1e300])
-    async def test_a_ttl_that_cannot_be_is_refused(self, ttl: float) -> None:
+    async def test_an_invalid_ttl_is_refused(self, ttl: float) -> None:
         with pytest.raises(ValueError, match=r"`ttl` must be a number of seconds from 0\.1 to 86400"):
             async with lock("rebuild", ttl=ttl):
                 pytest.fail("taken")
 
     @pytest.mark.parametrize("wait", [-1, -0.001, nan, -inf])
-    async def test_a_wait_that_cannot_be_is_refused(self, wait: float) -> None:
+    async def test_an_invalid_wait_is_refused(self, wait: float) -> None:
         with pytest.raises(ValueError, match="`wait` must be a number of seconds, 0 or more"):
             async with lock("rebuild", wait=wait):
                 pytest.fail("taken")
@@ -154,14 +154,14 @@ class TestHolding:
         await until(lambda: get_redis().pubsub_channels(KEY))
         before = int((await get_redis().info("commandstats"))["cmdstat_get"]["calls"])
         await asyncio.sleep(2)  # that they ask seldom is seen in a time only
-        asked = int((await get_redis().info("commandstats"))["cmdstat_get"]["calls"]) - before
-        assert asked < 20  # of all two hundred, in two seconds
+        gets = int((await get_redis().info("commandstats"))["cmdstat_get"]["calls"]) - before
+        assert gets < 20  # of all two hundred, in two seconds
         await get_redis().delete(KEY)
         await get_redis().publish(KEY, "")
         await asyncio.gather(*tasks)
         assert (most, done) == (1, list(range(200)))
 
-    async def test_a_waiter_without_a_word_finds_out_by_itself(self) -> None:
+    async def test_a_waiter_without_a_notification_polls(self) -> None:
         await take_over()
         waiting = asyncio.create_task(is_taken_in_time())
         await until(lambda: get_redis().pubsub_channels(KEY))

@@ -23,9 +23,9 @@ PATIENCE = 30.0
 
 
 @asynccontextmanager
-async def running(*words: str) -> AsyncIterator[Process]:
+async def running(*args: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.rc.holding", *words, cwd=ROOT, stdout=PIPE
+        sys.executable, "-m", "tests.rc.holding", *args, cwd=ROOT, stdout=PIPE
     )
     try:
         async with asyncio.timeout(PATIENCE):
@@ -53,8 +53,8 @@ async def database(tmp_path: Path) -> str:
 async def test_processes_that_count_together_lose_nothing(redis_url: str, tmp_path: Path) -> None:
     path = tmp_path / "count"
     path.write_text("0", encoding="ascii")
-    words = ("count", redis_url, str(path), "60")
-    async with running(*words) as one, running(*words) as two, running(*words) as three, running(*words) as four:
+    args = ("count", redis_url, str(path), "60")
+    async with running(*args) as one, running(*args) as two, running(*args) as three, running(*args) as four:
         assert [await process.wait() for process in (one, two, three, four)] == [0] * 4
     assert path.read_text(encoding="ascii") == "240"
 

@@ -48,7 +48,7 @@ def ended(server: PrivateServer) -> Iterator[None]:
         server.restart()
 
 
-def seen(count: WindowCount | None) -> tuple[bool, int]:
+def outcome(count: WindowCount | None) -> tuple[bool, int]:
     """A count without its time."""
     assert count is not None
     assert 0 <= count.reset <= 60
@@ -74,7 +74,7 @@ async def test_a_window_moves(redis_url: str) -> None:
         rate = Rate(1, 1)
         first = await windows.count("a", rate)
         refused = await windows.count("a", rate)
-        assert (seen(first), seen(refused)) == ((True, 0), (False, 0))
+        assert (outcome(first), outcome(refused)) == ((True, 0), (False, 0))
         started = time.monotonic()
         while (count := await windows.count("a", rate)) is not None and not count.allowed:
             await asyncio.sleep(count.reset)
@@ -86,7 +86,7 @@ async def test_keys_are_the_services_own_bounded_and_never_the_same_for_two_name
     async with lifespan(config):
         windows = MovingWindows(lambda: config)
         for key in ("plain", "x" * 5000, "x" * 5001, "a b", "a\nb", "~half \ud800"):
-            assert seen(await windows.count(key, RATE)) == (True, 2)
+            assert outcome(await windows.count(key, RATE)) == (True, 2)
         names = [bytes(name).decode() for name in await get_redis().keys("*limit*") if isinstance(name, bytes)]
         assert len(names) == 6
         assert all(name.startswith("shop:limit:") and len(name) < 130 for name in names)
@@ -100,7 +100,7 @@ async def test_events_can_be_taken_back(redis_url: str) -> None:
         for _ in range(3):
             await windows.count("a", RATE)
         await windows.forget("a", events=1)
-        assert seen(await windows.count("a", RATE, cost=0)) == (True, 1)
+        assert outcome(await windows.count("a", RATE, cost=0)) == (True, 1)
         await windows.forget("a")
         assert await windows.count("a", RATE, cost=0) == WindowCount(True, 3, 0.0)
 

@@ -49,7 +49,7 @@ async def shared(kind: type[Shared] = Shared, **options: Any) -> AsyncIterator[S
 
 
 @pytest.fixture
-def own() -> Any:
+def frozen_server() -> Any:
     """A server of the test's own, to be frozen."""
     with kinds.server() as started:
         yield started
@@ -92,27 +92,29 @@ async def test_a_cut_connection_fails_pending_commands_and_is_reopened_for_the_n
     [pytest.param(Shared, b"mine", id="ours"), pytest.param(Forgetful, b"theirs", id="a control")],
 )
 async def test_a_late_reply_goes_to_no_other_command(
-    kind: type[Shared], answers: bytes, opened: Opened, own: PrivateServer
+    kind: type[Shared], answers: bytes, opened: Opened, frozen_server: PrivateServer
 ) -> None:
-    async with opened(kinds.url(own)), shared(kind) as connection:
+    async with opened(kinds.url(frozen_server)), shared(kind) as connection:
         await connection.ask("PING")
-        with own.frozen():
+        with frozen_server.frozen():
             late = connection.ask("ECHO", "theirs")
             connection.abort(TimeoutError())
             assert isinstance(await late, TimeoutError)
         assert await connection.ask("ECHO", "mine") == answers
 
 
-async def test_a_server_that_is_away_fails_every_caller(opened: Opened, own: PrivateServer) -> None:
-    async with opened(kinds.url(own)), shared() as connection:
-        await asyncio.to_thread(own.end)
+async def test_a_server_that_is_away_fails_every_caller(opened: Opened, frozen_server: PrivateServer) -> None:
+    async with opened(kinds.url(frozen_server)), shared() as connection:
+        await asyncio.to_thread(frozen_server.end)
         answers = await asyncio.gather(*(connection.ask("PING") for _ in range(3)))
         assert all(isinstance(response, RedisConnectionError) for response in answers)
 
 
-async def test_a_caller_that_waits_for_a_connection_can_be_aborted(opened: Opened, own: PrivateServer) -> None:
-    async with opened(kinds.url(own)), shared() as connection:
-        with own.frozen():
+async def test_a_caller_that_waits_for_a_connection_can_be_aborted(
+    opened: Opened, frozen_server: PrivateServer
+) -> None:
+    async with opened(kinds.url(frozen_server)), shared() as connection:
+        with frozen_server.frozen():
             waiting = connection.ask("PING")
             await asyncio.sleep(0)
             connection.abort(TimeoutError())
@@ -146,7 +148,9 @@ async def test_push_messages_are_not_replies(opened: Opened, redis_url: str) -> 
 
 
 @pytest.mark.parametrize("response", [b"?nonsense\r\n", b"+OK\r\n+TOO MUCH\r\n"], ids=["nonsense", "too much"])
-async def test_a_server_that_breaks_the_protocol_is_left(response: bytes, opened: Opened, redis_url: str) -> None:
+async def test_a_server_that_breaks_the_protocol_is_disconnected(
+    response: bytes, opened: Opened, redis_url: str
+) -> None:
     """Whose response is whose is not known any more."""
     losses: list[str] = []
 

@@ -169,7 +169,7 @@ async def test_one_sentinel_that_is_away_is_a_line_in_the_log(
     await until(lambda: role(sentinels.master()) == "master")  # which another one may become on a busy machine
 
 
-async def test_what_is_wrong_is_a_sentence(sentinels: Sentinels, redis_url: str) -> None:
+async def test_connection_failures_are_error_messages(sentinels: Sentinels, redis_url: str) -> None:
     nobody = "redis+sentinel://u:s3cret@127.0.0.1:1,127.0.0.1:2/mymaster?sentinel_password=s3cret"
     shown = r"^The Redis redis\+sentinel://u:\*\*\*@127.0.0.1:1,127.0.0.1:2/mymaster\?\*\*\* "
     async with clients(nobody) as opened:

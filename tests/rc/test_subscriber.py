@@ -106,7 +106,7 @@ async def test_a_killed_connection_is_restored_and_lost_messages_are_reported(re
         assert recording.gaps == 1
 
 
-async def test_a_server_that_says_nothing_is_left(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_does_not_respond_is_disconnected(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that swallows everything ends no connection."""
     monkeypatch.setattr(module, "PING_AFTER", 0.2)
     host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")

@@ -70,16 +70,18 @@ async def outcome(opened: Opened, url: str, **settings: Any) -> str:
         ("localhost", "ssl_cert_reqs=none&ssl_keyfile={key}", "it names a private key and no certificate"),
     ],
 )
-async def test_what_a_url_asks_for_is_had_or_a_sentence(
+async def test_tls_options_of_a_url_apply_or_are_an_error_message(
     host: str, options: str, sentence: str, tls_port: int, files: Files, opened: Opened
 ) -> None:
     options = options.format(ca=files.ca, other=files.other_ca, key=files.client_key)
     assert sentence in await outcome(opened, f"rediss://{host}:{tls_port}/0?{options}")
 
 
-async def test_a_server_without_tls_is_a_sentence(redis_server_url: str, opened: Opened) -> None:
-    said = await outcome(opened, redis_server_url.replace("redis://", "rediss://"), CONNECT_TIMEOUT=1)
-    assert "cannot be used with TLS: the server does not support TLS. Switch TLS on in the server, or write re" in said
+async def test_a_server_without_tls_is_an_error_message(redis_server_url: str, opened: Opened) -> None:
+    message = await outcome(opened, redis_server_url.replace("redis://", "rediss://"), CONNECT_TIMEOUT=1)
+    assert (
+        "cannot be used with TLS: the server does not support TLS. Switch TLS on in the server, or write re" in message
+    )
 
 
 @pytest.mark.parametrize("kind", ["sentinel", "cluster"])

@@ -67,7 +67,7 @@ def test_garbage_is_one_named_error(raw: bytes) -> None:
         (b"", "0 bytes are not a packed value|is not a valid Article"),
     ],
 )
-def test_a_wrong_value_is_a_sentence(raw: bytes, sentence: str) -> None:
+def test_a_wrong_value_is_an_error_message(raw: bytes, sentence: str) -> None:
     with pytest.raises(CorruptValue, match=sentence):
         unpack(raw, Article)
 
@@ -91,7 +91,7 @@ def test_what_is_not_json_is_not_packed(value: Any) -> None:
         pack(value)
 
 
-async def test_it_goes_through_redis(redis_url: str, opened: Opened) -> None:
+async def test_packed_values_round_trip_through_redis(redis_url: str, opened: Opened) -> None:
     async with opened(redis_url):
         article = Article(id=1, created_at=datetime.now(UTC))
         await get_redis().set("article", pack(article))

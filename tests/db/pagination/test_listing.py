@@ -63,15 +63,15 @@ async def shelf(store: Store) -> AsyncIterator[Store]:
         yield store
 
 
-def asked(cls: Any = BookQuery, **arguments: str | list[str]) -> Any:
+def parse_query(cls: Any = BookQuery, **arguments: str | list[str]) -> Any:
     return cls.parse({name: given if isinstance(given, list) else [given] for name, given in arguments.items()})
 
 
 def refused(cls: Any = BookQuery, **arguments: str | list[str]) -> list[tuple[str, str]]:
-    with pytest.raises(InvalidQuery) as caught:
-        asked(cls, **arguments)
-    assert all(str(error) for error in caught.value.errors)
-    return [(error.path, error.code) for error in caught.value.errors]
+    with pytest.raises(InvalidQuery) as excinfo:
+        parse_query(cls, **arguments)
+    assert all(str(error) for error in excinfo.value.errors)
+    return [(error.path, error.code) for error in excinfo.value.errors]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def refused(cls: Any = BookQuery, **arguments: str | list[str]) -> list[tuple[st
     ],
 )
 def test_text_becomes_what_the_column_has(name: str, text: str | list[str], value: object) -> None:
-    parsed = getattr(asked(**{name: text}), name)
+    parsed = getattr(parse_query(**{name: text}), name)
     assert (type(parsed), parsed) == (type(value), value)
 
 
@@ -161,9 +161,9 @@ def test_lists_are_bounded_and_each_value_is_looked_at() -> None:
 
 
 def test_all_errors_are_reported_at_once_with_the_allowed_values() -> None:
-    with pytest.raises(InvalidQuery) as caught:
-        asked(NoteQuery, titel="x", order="size", size="1000")
-    messages = {error.path: str(error) for error in caught.value.errors}
+    with pytest.raises(InvalidQuery) as excinfo:
+        parse_query(NoteQuery, titel="x", order="size", size="1000")
+    messages = {error.path: str(error) for error in excinfo.value.errors}
     assert messages["titel"] == "There is no filter 'titel'. Allowed: cursor, size, order, text__icontains, id__in."
     assert messages["order"] == "There is no order 'size'. Allowed: text, -text."
     assert "100" in messages["size"]
@@ -171,13 +171,13 @@ def test_all_errors_are_reported_at_once_with_the_allowed_values() -> None:
 
 
 def test_an_empty_value_is_as_good_as_none() -> None:
-    query = asked(page="", size="", order="", title="", rank="", rank__in=["", ""])
+    query = parse_query(page="", size="", order="", title="", rank="", rank__in=["", ""])
     assert (query.page, query.size, query.order, query.title, query.rank__in) == (1, 5, ("-title", "rank"), None, None)
-    assert asked(NoteQuery, cursor="").cursor is None
+    assert parse_query(NoteQuery, cursor="").cursor is None
 
 
 def test_a_class_without_meta_takes_a_page_and_a_size() -> None:
-    assert (asked(PageQuery, page="2").size, refused(PageQuery, order="id")) == (20, [("order", "unknown_order")])
+    assert (parse_query(PageQuery, page="2").size, refused(PageQuery, order="id")) == (20, [("order", "unknown_order")])
 
     class Tagged(PageQuery):
         tag: str | None = None
@@ -187,7 +187,7 @@ def test_a_class_without_meta_takes_a_page_and_a_size() -> None:
             source = Note
             filters = ("text",)
 
-    query = asked(TaggedNotes, tag="x", text="y")
+    query = parse_query(TaggedNotes, tag="x", text="y")
     assert (query.tag, query.text) == ("x", "y")
     with pytest.raises(ValidationError):
         TaggedNotes(page=0)
@@ -291,11 +291,11 @@ def test_what_is_behind_a_relation_waits_for_the_database() -> None:
             filters = ("writer__name", "writer_id__in", "writer", "writer__in")
             orders = ("writer",)
 
-    assert asked(LooseQuery, page="2").page == 2
+    assert parse_query(LooseQuery, page="2").page == 2
     assert LooseQuery.model_json_schema()["properties"]["writer__name"]["default"] is None
     for name in LooseQuery.Meta.filters:
         with pytest.raises(SanicBaseError, match="the database is not open"):
-            asked(LooseQuery, **{name: "1"})
+            parse_query(LooseQuery, **{name: "1"})
 
 
 async def test_a_relation_is_filtered_and_ordered_by_as_its_column(shelf: Store) -> None:
@@ -306,10 +306,10 @@ async def test_a_relation_is_filtered_and_ordered_by_as_its_column(shelf: Store)
     expected["writer__isnull"] = [2, 5]
     for name, ranks in expected.items():
         given = f"{ann.id},{bob.id}" if name.endswith("in") else "1" if name.endswith("null") else str(ann.id)
-        page = await asked(RelatedQuery, **{name: given}).fetch(Book.all())
+        page = await parse_query(RelatedQuery, **{name: given}).fetch(Book.all())
         assert sorted([book.rank or 0 for book in page.items]) == ranks, name
-    first = await asked(RelatedQuery, writer__isnull="0", size="3").fetch(Book.all())
-    second = await asked(RelatedQuery, writer__isnull="0", size="3", cursor=first.next or "").fetch(Book.all())
+    first = await parse_query(RelatedQuery, writer__isnull="0", size="3").fetch(Book.all())
+    second = await parse_query(RelatedQuery, writer__isnull="0", size="3", cursor=first.next or "").fetch(Book.all())
     assert [book.rank for book in [*first.items, *second.items]] == [4, 1, 3, 0]
     assert second.next is None
 
@@ -319,31 +319,31 @@ async def test_pages_are_filtered_ordered_and_counted(shelf: Store) -> None:
     await Book.bulk_create(
         [Book(id=UUID(int=n), title=f"t{n % 3}", rank=n, writer_id=(ann if n % 2 else bob).id) for n in range(9)]
     )
-    page = await asked(size="2", page="2").fetch(Book.all())
+    page = await parse_query(size="2", page="2").fetch(Book.all())
     assert (page.total, [book.rank for book in page.items]) == (9, [8, 1])
-    page = await asked(writer__name="Ann", order="rank").fetch(Book.filter(rank__gt=1))
+    page = await parse_query(writer__name="Ann", order="rank").fetch(Book.filter(rank__gt=1))
     assert (page.total, [book.rank for book in page.items]) == (3, [3, 5, 7])
-    page = await asked(writer_id=str(ann.id), title__in="t0,t1").fetch(Book.all())
+    page = await parse_query(writer_id=str(ann.id), title__in="t0,t1").fetch(Book.all())
     assert page.map(lambda book: book.rank) == type(page)([1, 7, 3], 3)
-    assert (await asked(page="200000").fetch(Book.all())).items == []
+    assert (await parse_query(page="200000").fetch(Book.all())).items == []
     with pytest.raises(SanicBaseError, match="is a query of Book, not of Writer"):
-        await asked().fetch(Writer.all())
+        await parse_query().fetch(Writer.all())
 
 
 async def test_rows_that_share_their_place_are_on_one_page_each(shelf: Store) -> None:
     await Book.bulk_create([Book(id=UUID(int=n), title="same") for n in range(7)])
-    pages = [await asked(page=str(n), size="3").fetch(Book.all()) for n in (1, 2, 3)]
+    pages = [await parse_query(page=str(n), size="3").fetch(Book.all()) for n in (1, 2, 3)]
     assert sorted(book.id.int for page in pages for book in page.items) == list(range(7))
 
 
 async def test_a_list_is_walked_along_by_its_cursors(shelf: Store) -> None:
     await Note.bulk_create([Note(text=text) for text in "dbcax"])
-    first = await asked(NoteQuery, size="2", order="-text", id__in="1,2,3,4").fetch(Note.all())
-    second = await asked(NoteQuery, size="2", order="-text", cursor=first.next).fetch(Note.filter(id__lt=5))
+    first = await parse_query(NoteQuery, size="2", order="-text", id__in="1,2,3,4").fetch(Note.all())
+    second = await parse_query(NoteQuery, size="2", order="-text", cursor=first.next).fetch(Note.filter(id__lt=5))
     assert [note.text for note in [*first.items, *second.items]] == ["d", "c", "b", "a"]
     assert second.next is None
     with pytest.raises(InvalidQuery):
-        await asked(NoteQuery, cursor=first.next).fetch(Note.all())
+        await parse_query(NoteQuery, cursor=first.next).fetch(Note.all())
 
 
 async def test_wildcards_are_characters_like_others(shelf: Store) -> None:
@@ -353,7 +353,7 @@ async def test_wildcards_are_characters_like_others(shelf: Store) -> None:
     meant = {"contains": str.__contains__, "startswith": str.startswith, "endswith": str.endswith, "exact": str.__eq__}
     for operator in TEXTUAL:
         for part in parts:
-            page = await asked(size="50", **{f"title__{operator}": part}).fetch(Book.all())
+            page = await parse_query(size="50", **{f"title__{operator}": part}).fetch(Book.all())
             titles = sorted(book.title for book in page.items)
             wanted = sorted(text for text in texts if meant[operator.removeprefix("i")](text, part))
             assert titles == wanted, (operator, part)
@@ -404,7 +404,5 @@ async def test_every_filter_takes_the_extremes_of_its_column(one_book: None) -> 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parameters)
-async def test_whatever_is_asked_the_answer_is_rows_or_a_refusal(
-    one_book: None, arguments: dict[str, list[str]]
-) -> None:
+async def test_every_query_returns_rows_or_is_refused(one_book: None, arguments: dict[str, list[str]]) -> None:
     await rows_or_refusal(arguments)

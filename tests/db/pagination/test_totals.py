@@ -144,9 +144,9 @@ async def test_estimate_is_at_least_what_was_seen(
     ],
 )
 def test_other_totals_are_refused(cls: type[Any], arguments: dict[str, str], path: str) -> None:
-    with pytest.raises(InvalidQuery) as caught:
+    with pytest.raises(InvalidQuery) as excinfo:
         parsed(cls, **arguments)
-    assert [mistake.path for mistake in caught.value.errors] == [path]
+    assert [mistake.path for mistake in excinfo.value.errors] == [path]
 
 
 def test_repeated_total_is_refused() -> None:

@@ -167,7 +167,7 @@ async def test_a_table_whose_copy_takes_its_name(store: Store, copy: str) -> Non
 
 
 @pytest.mark.xdist_group("mysql")
-async def test_what_is_carried_out_already_is_not_looked_at(
+async def test_executed_statements_are_not_checked(
     mysql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -72,7 +72,7 @@ async def test_a_required_column_that_a_constraint_has_proven(
     assert [code for code, _ in codes(await checked(config, large=2))] == ["column.no-default"]
 
 
-async def test_an_endless_wait_for_a_lock(store: Store) -> None:
+async def test_a_missing_lock_timeout_is_reported(store: Store) -> None:
     if store.kind == "sqlite":
         pytest.skip("its locks are never waited for that long")
     config = await filled(store)

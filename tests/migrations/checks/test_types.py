@@ -43,7 +43,7 @@ from sanicbase.migrations.statements import Dialect
         ("postgres", "tsvector", "TEXT", False),
     ],
 )
-def test_what_holds_less(dialect: Dialect, old: str, new: str, narrowed: bool) -> None:
+def test_narrowing_types(dialect: Dialect, old: str, new: str, narrowed: bool) -> None:
     assert is_narrowed(old, new, dialect) is narrowed
 
 
@@ -65,5 +65,5 @@ def test_what_holds_less(dialect: Dialect, old: str, new: str, narrowed: bool) -
         ("postgres", "tsvector", "text", False),
     ],
 )
-def test_what_is_the_same(dialect: Dialect, one: str, other: str, is_another: bool) -> None:
+def test_equal_and_different_types(dialect: Dialect, one: str, other: str, is_another: bool) -> None:
     assert types_differ(one, other, dialect) is is_another

@@ -271,12 +271,12 @@ BEFORE = {
 
 async def test_every_change_makes_a_table_that_is_unlike_all_others(store: Store) -> None:
     dialect = DIALECTS[store.kind]
-    seen = [await table_after(store, BEFORE[dialect])]
+    tables = [await table_after(store, BEFORE[dialect])]
     for change in CHANGES[dialect]:
         changed = await table_after(store, "DROP TABLE pen", BEFORE[dialect], change)
-        assert changed not in seen, change
-        seen.append(changed)
-    assert await table_after(store, "DROP TABLE pen", BEFORE[dialect]) == seen[0]
+        assert changed not in tables, change
+        tables.append(changed)
+    assert await table_after(store, "DROP TABLE pen", BEFORE[dialect]) == tables[0]
 
 
 async def test_what_tortoise_makes_is_read_as_its_models_say(store: Store) -> None:

@@ -207,5 +207,5 @@ def test_tables_follow_the_models_there_and_back(store: Store) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_two_hundred_programs(store: Store) -> None:
+def test_200_random_programs(store: Store) -> None:
     attack(store, 200, 10)

@@ -30,7 +30,7 @@ def link(name: str, *ends: str) -> Table:
 GOODS, PRODUCT = schema(table("goods", TITLE)), schema(table("product", TITLE))
 
 
-def test_yes_is_a_rename_and_no_is_another_table() -> None:
+def test_yes_renames_and_no_creates_another_table() -> None:
     questions = []
 
     def ask(old: str, new: str) -> bool:
@@ -76,7 +76,7 @@ def test_a_column_is_asked_by_the_name_that_its_table_has_now() -> None:
         schema(table("price", PRICE, Column("a", "INT"), Column("b", "INT"))),  # not much alike
     ],
 )
-def test_what_is_not_alike_is_not_asked_about(new: Schema) -> None:
+def test_dissimilar_tables_are_not_proposed_as_renames(new: Schema) -> None:
     def ask(old: str, new: str) -> bool:
         raise AssertionError((old, new))
 

@@ -76,7 +76,7 @@ async def test_a_number_that_was_given_is_not_given_again(bench: Bench) -> None:
     assert await bench.rows("SELECT id, size FROM pen ORDER BY id") == [(1, 3), (4, 5)]
 
 
-async def test_a_key_that_becomes_generated_goes_on_behind_the_highest(bench: Bench) -> None:
+async def test_a_key_that_becomes_generated_continues_after_the_highest(bench: Bench) -> None:
     plain, counted = bench.pen(SIZE, generated=""), bench.pen(SIZE, generated=bench.large)
     await bench.change({}, plain)
     await execute(bench.client, "INSERT INTO pen (id, size) VALUES (41, 1)")
@@ -98,7 +98,7 @@ async def test_a_required_column_without_a_value_is_refused_by_tables_with_rows_
         await bench.change(old, new)
 
 
-async def test_the_way_back_fills_with_what_says_nothing(bench: Bench) -> None:
+async def test_a_downgrade_fills_columns_with_neutral_values(bench: Bench) -> None:
     moment = {"postgres": "TIMESTAMPTZ", "mysql": "DATETIME(6)", "sqlite": "TIMESTAMP"}[bench.dialect]
     columns = [Column("name", "VARCHAR(9)"), Column("at", moment), Column("n", "INT"), Column("j", "JSON")]
     new, old = bench.pen(SIZE), bench.pen(SIZE, *columns)
