@@ -110,14 +110,14 @@ def commands(group: click.Group, head: str, path: str = "sanicGuider") -> Iterat
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        here = f"{path} {name}"
+        command_path = f"{path} {name}"
         if isinstance(command, click.Group):
-            yield from commands(command, head, here)
+            yield from commands(command, head, command_path)
             continue
-        usage = " ".join([here, *command.collect_usage_pieces(click.Context(command, info_name=here))])
-        options = [each for each in command.params if isinstance(each, click.Option)]
-        rows = [row for each in options if (row := each.get_help_record(click.Context(command)))]
-        yield f"\n## {here}\n\n```\n{usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
+        usage = " ".join([command_path, *command.collect_usage_pieces(click.Context(command, info_name=command_path))])
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        rows = [row for param in options if (row := param.get_help_record(click.Context(command)))]
+        yield f"\n## {command_path}\n\n```\n{usage}\n```\n\n{inspect.cleandoc(command.help or '')}\n"
         if rows:
             lines = [f"| `{option.replace('|', '/')}` | {text.replace('|', '/')} |" for option, text in rows]
             yield "\n" + "\n".join([head, "|---|---|", *lines]) + "\n"

@@ -165,7 +165,7 @@ def _docstrings(cls: type) -> Iterator[tuple[str, str]]:
 
 def _kinds() -> dict[str, str]:
     """The kinds of mistakes with their English: pydantic's, and those of columns, lists, bodies and parameters."""
-    pydantic = {each["type"]: each["message_template_python"] for each in list_all_errors()}
+    pydantic = {error["type"]: error["message_template_python"] for error in list_all_errors()}
     return {**_own_kinds(), **{f"column.{kind}": "" for kind in MESSAGES}, **pydantic, **CODES}
 
 
@@ -188,12 +188,12 @@ def _kinds_of(node: ast.AST) -> Iterator[str]:
 def _kinds_of_call(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func).rpartition(".")[2]
     place = {"PydanticCustomError": 0, "FieldError": 1, "_invalid_value": 1}.get(name)
-    found = [each.value for each in call.keywords if each.arg == "code"]
+    codes = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
     if place is not None and len(call.args) > place:
-        found.append(call.args[place])
-    for each in found:
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield f"column.{each.value}" if name in ("InvalidValue", "_invalid_value") else each.value
+        codes.append(call.args[place])
+    for keyword in codes:
+        if isinstance(keyword, ast.Constant) and isinstance(keyword.value, str):
+            yield f"column.{keyword.value}" if name in ("InvalidValue", "_invalid_value") else keyword.value
 
 
 def update(locale: str, texts: Catalog) -> None:

@@ -29,15 +29,15 @@ assert libc.capset(header, sets) == 0
 """
 
 
-def powerless(*words: str) -> list[str]:
+def powerless(*args: str) -> list[str]:
     """The command line of `python *words`, which root runs without the capabilities to open everything (Linux).
 
     It goes on being root, so it reaches the tests and their packages below a folder that is closed to other accounts.
     """
     start = ["-c", WITHOUT_CAPABILITIES] if os.geteuid() == 0 else []
-    return [sys.executable, *start, *words]
+    return [sys.executable, *start, *args]
 
 
-def powerless_preloaded(*words: str) -> list[str]:
+def powerless_preloaded(*args: str) -> list[str]:
     """The same, by a process that begins with everything imported."""
-    return preloaded(*words, before=GIVE_UP_CAPABILITIES if os.geteuid() == 0 else "")
+    return preloaded(*args, before=GIVE_UP_CAPABILITIES if os.geteuid() == 0 else "")

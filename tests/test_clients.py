@@ -27,5 +27,5 @@ def test_a_client_that_loads_certificates_is_found() -> None:
 
 def test_no_client_of_the_tests_loads_certificates() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
-    found = [f"{path}:{line}" for path, text in texts.items() if "httpx." in text for line in loading(text)]
-    assert found == [], "Pass verify=NO_CERTIFICATES of sanicbase.testing.service"
+    violations = [f"{path}:{line}" for path, text in texts.items() if "httpx." in text for line in loading(text)]
+    assert violations == [], "Pass verify=NO_CERTIFICATES of sanicbase.testing.service"

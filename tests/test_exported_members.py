@@ -67,5 +67,5 @@ def test_no_source_is_read_when_models_are_imported() -> None:
 def test_a_package_may_be_imported_before_a_name_that_it_shares() -> None:
     """`lifespan` is a function at the front door, and the name of the module that it comes from."""
     code = "import sanicbase.app; from sanicbase import lifespan; print(callable(lifespan))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "True\n"

@@ -67,13 +67,13 @@ def test_an_integer_goes_out_as_text_and_comes_back(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["+1", "1_0", " 1", "1.0", "1e3", "", "x", "0x1", "１", str(2**63), "9" * 5000])
-def test_what_is_no_such_integer_is_refused(text: str) -> None:
+def test_an_invalid_integer_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         BoundedType(TypeAdapter(Thing)).validate_json(json.dumps({"id": text}).encode(), 1)
 
 
 @pytest.mark.parametrize("value", [True, 1.5, None, [1]])
-def test_what_is_no_number_is_refused(value: object) -> None:
+def test_a_value_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         BoundedType(TypeAdapter(Thing)).validate_json(json.dumps({"id": value}).encode(), 1)
 
@@ -105,7 +105,7 @@ async def test_a_cache_model_has_it_as_its_key(redis_url: str, tmp_path: Any) ->
         assert await SnowRC.get(str(LARGEST)) == snow
 
 
-def test_a_field_that_is_not_strict_is_heeded_in_a_body() -> None:
+def test_a_field_that_is_not_strict_is_converted_in_a_body() -> None:
     class Loose(BaseModel):
         loose: Annotated[int, Field(strict=False)]
         inner: list[Annotated[float, Field(strict=False)]] = []

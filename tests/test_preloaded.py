@@ -20,29 +20,29 @@ sys.exit(7)
 """
 
 
-def run(*words: str, cwd: Path, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = preloaded(*words)
+def run(*args: str, cwd: Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    command = preloaded(*args)
     return subprocess.run(
         command, cwd=cwd, env={"WHO": "ann"}, input=given, capture_output=True, text=True, timeout=30, check=False
     )
 
 
 def test_it_has_its_own_folder_environment_streams_and_status(tmp_path: Path) -> None:
-    done = run("-c", LOOK, "word", cwd=tmp_path, given="typed")
-    assert done.stdout == f"typed|{tmp_path}|ann|False|['-c', 'word']|__main__\n"
-    assert done.stderr == "aside\n"
-    assert done.returncode == 7
+    result = run("-c", LOOK, "word", cwd=tmp_path, given="typed")
+    assert result.stdout == f"typed|{tmp_path}|ann|False|['-c', 'word']|__main__\n"
+    assert result.stderr == "aside\n"
+    assert result.returncode == 7
 
 
-def test_what_one_has_changed_the_next_has_not(tmp_path: Path) -> None:
+def test_changes_to_modules_do_not_reach_the_next_program(tmp_path: Path) -> None:
     assert run("-c", "import sanicbase; sanicbase.marked = 1", cwd=tmp_path).returncode == 0
     assert run("-c", "import sanicbase; print(hasattr(sanicbase, 'marked'))", cwd=tmp_path).stdout == "False\n"
 
 
 def test_an_error_is_a_traceback_and_status_1(tmp_path: Path) -> None:
-    done = run("-c", "1 / 0", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    result = run("-c", "1 / 0", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
 ENDING = """
@@ -60,20 +60,20 @@ sys.exit("message")
 """
 
 
-def test_its_end_is_that_of_any_program(tmp_path: Path) -> None:
+def test_a_program_exits_as_under_plain_python(tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text(ENDING)
-    for words in (["-c", ENDING], ["ending.py"], ["-m", "ending"]):
-        done = run(*words, cwd=tmp_path)
-        assert (done.returncode, done.stdout, done.stderr) == (1, "thread\natexit\nfinalizer\n", "message\n")
+    for args in (["-c", ENDING], ["ending.py"], ["-m", "ending"]):
+        result = run(*args, cwd=tmp_path)
+        assert (result.returncode, result.stdout, result.stderr) == (1, "thread\natexit\nfinalizer\n", "message\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is of Linux")
 def test_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     command = preloaded("-c", "print('kept in a buffer')")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, env={}, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 120
-    assert done.stderr.count("OSError: [Errno 28] No space left on device") == 1
+        result = subprocess.run(command, env={}, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 120
+    assert result.stderr.count("OSError: [Errno 28] No space left on device") == 1
 
 
 def test_modules_and_aerich_are_found(tmp_path: Path) -> None:

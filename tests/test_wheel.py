@@ -32,14 +32,14 @@ def test_it_imports_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     )
     # -P and -I: neither this project nor the editable install may be found, only the wheel and its dependencies
     editable = "import site; sys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-I", "-c", "import sys\n" + editable + without_project() + code],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    imported, example = done.stdout.split()
+    imported, example = result.stdout.split()
     assert imported.startswith(str(unpacked))
     assert example == "None"
 

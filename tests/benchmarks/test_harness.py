@@ -70,7 +70,7 @@ def test_a_right_answer_passes_with_and_without_envelope() -> None:
         ("sanicbase", {"message": "Hello, World!"}, 200),
     ],
 )
-def test_a_wrong_answer_ends_the_run_with_a_sentence(name: str, content: Json, status: int) -> None:
+def test_a_wrong_answer_ends_the_run_with_an_error_message(name: str, content: Json, status: int) -> None:
     with answering(content, status) as port, pytest.raises(WrongAnswer, match=f"^{name} answered"):
         check(contender(name), JSON, JSON.exchanges(1), port, STORES)
 

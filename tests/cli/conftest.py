@@ -48,18 +48,18 @@ class Folder:
         home = os.environ.get("HOME", "/tmp")
         self.env = {"PATH": programs, "HOME": home, "LANG": "C.UTF-8", **SILENT}
 
-    def run(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
+    def run(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
         """What a command prints; it must succeed."""
-        done = self.tried(*words, env=env, timeout=timeout)
-        assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+        result = self.tried(*args, env=env, timeout=timeout)
+        assert result.returncode == 0, f"{args} ended with {result.returncode}:\n{result.stdout}"
+        return result.stdout
 
     def tried(
-        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 60
+        self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """How a command ends."""
         return subprocess.run(
-            words,
+            args,
             cwd=self.path,
             env=self.env | dict(env or {}),
             stdin=subprocess.DEVNULL,
@@ -70,27 +70,27 @@ class Folder:
             check=False,
         )
 
-    def guider(self, *words: str, **options: str) -> str:
+    def guider(self, *args: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must succeed."""
-        return self.run(*preloaded("-m", "sanicbase", *words), env=options)
+        return self.run(*preloaded("-m", "sanicbase", *args), env=options)
 
-    def pytest(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+    def pytest(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
         """What the project's tests print; they must pass. Servers that were given to these tests are given to those."""
         environment = {key: value for key, value in os.environ.items() if key.startswith(("SANICBASE_TEST", "CI"))}
         return self.run(
-            *preloaded("-m", "pytest", "-q", *WITHOUT, *words), env={**environment, **(env or {})}, timeout=timeout
+            *preloaded("-m", "pytest", "-q", *WITHOUT, *args), env={**environment, **(env or {})}, timeout=timeout
         )
 
     def mypy(self) -> str:
         """What `mypy` prints; it must succeed. What it has found out about packages is kept for the next project."""
         return self.run("mypy", "--cache-dir", str(self.types or self.path / ".mypy_cache"), timeout=300)
 
-    def refused(self, *words: str, **options: str) -> str:
+    def refused(self, *args: str, **options: str) -> str:
         """What `sanicGuider …` prints; it must not succeed."""
-        done = self.tried(*preloaded("-m", "sanicbase", *words), env=options)
-        assert done.returncode != 0, done.stdout
-        assert "Traceback" not in done.stdout
-        return done.stdout
+        result = self.tried(*preloaded("-m", "sanicbase", *args), env=options)
+        assert result.returncode != 0, result.stdout
+        assert "Traceback" not in result.stdout
+        return result.stdout
 
     def make(self, name: str, **answers: object) -> None:
         """What `sanicGuider new` does, without a process for it."""

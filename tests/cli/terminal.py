@@ -22,10 +22,10 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 class Terminal:
     """A terminal in which a command runs."""
 
-    def __init__(self, folder: Folder, *words: str, program: Sequence[str] = ("-m", "sanicbase"), **env: str) -> None:
+    def __init__(self, folder: Folder, *args: str, program: Sequence[str] = ("-m", "sanicbase"), **env: str) -> None:
         self._main, other = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, *program, *words],
+            [sys.executable, *program, *args],
             cwd=folder.path,
             env=folder.env | {"TERM": "xterm", **env},
             stdin=other,

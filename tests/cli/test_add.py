@@ -30,8 +30,8 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(main, words)
+    def run(*args: str) -> Result:
+        return CliRunner().invoke(main, args)
 
     assert run("new", "shop", "--yes", "--auth", "token").exit_code == 0
     return run
@@ -78,7 +78,7 @@ def test_the_authors_lines_stay_in_their_order(cli: Cli, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         (["api", "echo"], "shop/interface/echo.py exists without EchoAPI. Choose another name."),
         (["model", "class"], "'class' is not a valid name"),
@@ -91,9 +91,9 @@ def test_the_authors_lines_stay_in_their_order(cli: Cli, tmp_path: Path) -> None
         (["api", "x", "--service", "nowhere"], "There is no service nowhere"),
     ],
 )
-def test_what_cannot_be_is_a_sentence(cli: Cli, tmp_path: Path, words: list[str], sentence: str) -> None:
+def test_impossible_arguments_are_an_error_message(cli: Cli, tmp_path: Path, args: list[str], sentence: str) -> None:
     before = contents(tmp_path)
-    refused = cli("add", *words)
+    refused = cli("add", *args)
     assert refused.exit_code != 0
     assert sentence in refused.output
     assert contents(tmp_path) == before
@@ -217,7 +217,7 @@ def test_two_views_of_one_name_are_refused(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["url_main.py", "config/__init__.py", "model_db/main.py"])
-def test_a_file_that_is_no_python_is_named_with_its_line(cli: Cli, tmp_path: Path, file: str) -> None:
+def test_a_syntax_error_is_reported_with_file_and_line(cli: Cli, tmp_path: Path, file: str) -> None:
     path = tmp_path / "shop" / file
     path.write_text(path.read_text() + "\nhttp = Blueprint(\n")
     line = len(path.read_text().splitlines())

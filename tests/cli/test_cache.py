@@ -39,8 +39,8 @@ def service(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     return config
 
 
-def cli(*words: str) -> Result:
-    return CliRunner().invoke(main, ["cache", *words])
+def cli(*args: str) -> Result:
+    return CliRunner().invoke(main, ["cache", *args])
 
 
 def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
@@ -48,11 +48,11 @@ def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
     assert shown.exit_code == 0, shown.output
     assert '"slug": "hello"' in shown.output
     wait_until(lambda: share() > 0, what="an entry from Redis")
-    for title, words in (("Other", ("7", "8")), ("Third", ("--all",))):
+    for title, args in (("Other", ("7", "8")), ("Third", ("--all",))):
         unseen(service, f"UPDATE xi_article SET title = '{title}'")
         assert f'"title": "{title}"' not in cli("get", "xi_test", "ArticleRC", "7").output
-        invalidated = "all entries" if words == ("--all",) else "7, 8"
-        assert cli("invalidate", "xi_test", "ArticleRC", *words).output == f"ArticleRC: invalidated {invalidated}.\n"
+        invalidated = "all entries" if args == ("--all",) else "7, 8"
+        assert cli("invalidate", "xi_test", "ArticleRC", *args).output == f"ArticleRC: invalidated {invalidated}.\n"
         assert f'"title": "{title}"' in cli("get", "xi_test", "ArticleRC", "7").output
 
 
@@ -87,7 +87,7 @@ def unseen(service: XiTestConfig, statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         (("get", "xi_test", "ArticleRC", "8"), "ArticleRC has no entry 8."),
         (("get", "xi_test", "ArtikelRC", "8"), "xi_test has no cache model ArtikelRC. It has: ArticleRC"),
@@ -96,7 +96,7 @@ def unseen(service: XiTestConfig, statement: str) -> None:
         (("invalidate", "xi_test", "ArticleRC", "1", "--all"), "Specify keys or --all."),
     ],
 )
-def test_an_error_is_a_sentence(service: XiTestConfig, words: tuple[str, ...], sentence: str) -> None:
-    failed = cli(*words)
+def test_an_error_is_an_error_message(service: XiTestConfig, args: tuple[str, ...], sentence: str) -> None:
+    failed = cli(*args)
     assert failed.exit_code != 0
     assert sentence in failed.output

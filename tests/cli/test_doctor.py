@@ -77,7 +77,7 @@ async def redis_codes(url: str, uses: redis.Usage, *, processes: int = 1, skew: 
     return codes([finding async for finding in redis.check_redis(config, at, processes, lambda: time.time() + skew)])
 
 
-def test_each_finding_is_provoked_below() -> None:
+def test_each_finding_has_a_test() -> None:
     files = [ROOT / "sanicbase/cli/doctor.py", *(ROOT / "sanicbase/cli/checks").rglob("*.py")]
     sources = [file.read_text() for file in files]
     declared = {code for source in sources for code in re.findall(r'"([a-z]+\.[a-z]+)"', source)}
@@ -374,7 +374,7 @@ def test_redis_that_is_old() -> None:
         assert codes(redis.evaluate("default", replace(facts, version=version), XiTestConfig(), USES, 1)) == []
 
 
-def test_a_redis_that_reports_nothing_has_no_findings() -> None:
+def test_a_redis_without_facts_has_no_findings() -> None:
     silent = redis.Facts(None, None, False, None, None, 0.0)
     assert codes(redis.evaluate("default", silent, XiTestConfig(), USES, 100)) == []
 

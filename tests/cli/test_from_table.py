@@ -46,11 +46,11 @@ class Shop:
         self.dialect = DIALECTS[store.kind]
         self.env = {"SHOP_DB_URL": store.url}
 
-    def add(self, *words: str) -> str:
-        return self.folder.guider("add", *words, **self.env)
+    def add(self, *args: str) -> str:
+        return self.folder.guider("add", *args, **self.env)
 
-    def refused(self, *words: str) -> str:
-        return self.folder.refused("add", *words, **self.env)
+    def refused(self, *args: str) -> str:
+        return self.folder.refused("add", *args, **self.env)
 
     def model(self) -> str:
         return (self.folder.path / "shop/model_db/main.py").read_text(encoding="utf-8")
@@ -463,20 +463,20 @@ SETTINGS = """
 async def test_model_goes_to_a_file_of_the_connection_that_has_the_table(shop: Shop) -> None:
     await shop.execute("CREATE TABLE entry (id INT PRIMARY KEY, at DATE)")
     shop.env = {"SHOP_DB_URL": shop.empty.url}
-    words = ["model", "entry", "--from-table", "entry", "--connection", "log"]
-    assert "shop has no connection log. The connections are: default." in shop.refused(*words)
+    args = ["model", "entry", "--from-table", "entry", "--connection", "log"]
+    assert "shop has no connection log. The connections are: default." in shop.refused(*args)
     config = shop.folder.path / "shop/config/__init__.py"
     plain = config.read_text(encoding="utf-8")
     settings = SETTINGS.replace("URL", shop.store.url)
     line = "(Config):\n"
     assert line in plain
     config.write_text(plain.replace(line, line + settings.partition("    DB_MODELS")[0]), encoding="utf-8")
-    assert "No model file uses the connection log." in shop.refused(*words)
+    assert "No model file uses the connection log." in shop.refused(*args)
     both = plain.replace(line, line + settings).replace('["main"]', '["main", "records"]')
     config.write_text(both, encoding="utf-8")
     (shop.folder.path / "shop/model_db/records.py").write_text('"""Records."""\n', encoding="utf-8")
-    assert "The models of main do not use the connection log." in shop.refused(*words, "--file", "main")
-    shop.add(*words)
+    assert "The models of main do not use the connection log." in shop.refused(*args, "--file", "main")
+    shop.add(*args)
     source = (shop.folder.path / "shop/model_db/records.py").read_text(encoding="utf-8")
     assert "id = fields.IntField(primary_key=True, generated=False)" in source
 
@@ -495,7 +495,7 @@ async def test_a_relation_to_a_table_of_another_service_is_a_plain_column(shop: 
 
 
 @ONE_FOR_ALL
-async def test_sentences_are_in_the_language_of_the_terminal(shop: Shop) -> None:
+async def test_messages_are_in_the_language_of_the_terminal(shop: Shop) -> None:
     await shop.execute("CREATE TABLE pair (a int, b int, PRIMARY KEY (a, b))")
-    words = ("add", "model", "pair", "--from-table", "pair")
-    assert "pair 的主键由多列组成（a, b）" in shop.folder.refused(*words, **shop.env, LC_ALL="zh_CN.UTF-8")
+    args = ("add", "model", "pair", "--from-table", "pair")
+    assert "pair 的主键由多列组成（a, b）" in shop.folder.refused(*args, **shop.env, LC_ALL="zh_CN.UTF-8")

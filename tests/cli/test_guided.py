@@ -10,7 +10,7 @@ from tests.cli.conftest import Folder
 from tests.cli.terminal import CTRL_C, DOWN, ENTER, SPACE, Terminal
 
 
-def test_enter_is_the_answer_to_everything_but_the_name(folder: Folder) -> None:
+def test_enter_accepts_every_default_except_the_name(folder: Folder) -> None:
     with Terminal(folder) as terminal:
         terminal.expect("Name of the service:")
         terminal.type("class", ENTER)
@@ -40,7 +40,7 @@ def test_enter_is_the_answer_to_everything_but_the_name(folder: Folder) -> None:
     assert {"http_shop.py", "ws_shop.py", "srv_shop.py"} <= folder.files().keys()
 
 
-def test_the_guide_speaks_chinese_and_takes_other_answers(folder: Folder) -> None:
+def test_the_guided_setup_is_translated_and_accepts_other_answers(folder: Folder) -> None:
     with Terminal(folder, "new", LANG="zh_CN.UTF-8") as terminal:
         terminal.expect("服务的名字：")
         terminal.type("shop", ENTER)
@@ -77,9 +77,9 @@ def test_the_guide_speaks_chinese_and_takes_other_answers(folder: Folder) -> Non
 
 
 @pytest.mark.parametrize("question", ["Name of the service:", "Which parts does it have?", "Write these files?"])
-def test_ctrl_c_leaves_nothing_half_made(folder: Folder, question: str) -> None:
-    words = ["new", "shop"] if question.startswith("Write") else []
-    with Terminal(folder, *words) as terminal:
+def test_ctrl_c_leaves_no_partial_project(folder: Folder, question: str) -> None:
+    args = ["new", "shop"] if question.startswith("Write") else []
+    with Terminal(folder, *args) as terminal:
         if question.startswith("Which"):
             terminal.expect("Name of the service:")
             terminal.type("shop", ENTER)

@@ -23,7 +23,7 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("nonsense", "没有命令 'nonsense'。"),
         ("new --nonsense", "没有选项 '--nonsense'。"),
@@ -32,8 +32,8 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
         ("new a b", "多余的参数（b）"),
     ],
 )
-def test_a_usage_error_is_reported_in_chinese(chinese: None, words: str, sentence: str) -> None:
-    refused = CliRunner().invoke(main, words.split())
+def test_a_usage_error_is_reported_in_chinese(chinese: None, args: str, sentence: str) -> None:
+    refused = CliRunner().invoke(main, args.split())
     assert refused.exit_code == 2
     assert sentence in refused.output
     assert refused.output.startswith("用法: ")
@@ -44,7 +44,7 @@ async def fill(*, times: int = 1) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("--help", "  --times INT  （默认：1）"),
         ("--times a", "fill：错误：--times 的值 'a' 无效：应为整数。"),
@@ -53,10 +53,10 @@ async def fill(*, times: int = 1) -> None:
     ],
 )
 def test_the_arguments_of_a_function_are_explained_in_chinese(
-    chinese: None, capsys: pytest.CaptureFixture[str], words: str, sentence: str
+    chinese: None, capsys: pytest.CaptureFixture[str], args: str, sentence: str
 ) -> None:
     with pytest.raises(SystemExit):
-        Arguments(fill).parse(argparse.ArgumentParser(prog="fill"), words.split())
+        Arguments(fill).parse(argparse.ArgumentParser(prog="fill"), args.split())
     captured = capsys.readouterr()
     lines = (captured.out + captured.err).splitlines()
     assert lines[0] == "用法: fill [-h] [--times INT]"
@@ -71,7 +71,7 @@ def test_help_is_chinese_throughout(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("args", "expected"),
     [
         ("d", ["deploy", "doctor"]),
         ("add a", ["api"]),
@@ -80,12 +80,12 @@ def test_help_is_chinese_throughout(folder: Folder) -> None:
         ("deploy nginx s", ["shop"]),
     ],
 )
-def test_the_shell_completes(folder: Folder, words: str, expected: list[str]) -> None:
+def test_the_shell_completes(folder: Folder, args: str, expected: list[str]) -> None:
     folder.make("shop", kinds=["srv"])
     folder.make("blog", kinds=["srv"])
-    typed = f"sanicGuider {words}"
+    typed = f"sanicGuider {args}"
     env = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1), "_SANICGUIDER_COMPLETE": "bash_complete"}
-    if words == "d":  # the command as it is installed
+    if args == "d":  # the command as it is installed
         command = [str(Path(sys.executable).with_name("sanicGuider"))]
     else:
         command = preloaded("-c", "from sanicbase.cli import main; main(prog_name='sanicGuider')")

@@ -63,8 +63,8 @@ async def take(queue: Queue) -> str | None:
     return taken[0].job_id if isinstance(taken, list) else None
 
 
-def cli(*words: str) -> Result:
-    return CliRunner().invoke(main, ["jobs", *words])
+def cli(*args: str) -> Result:
+    return CliRunner().invoke(main, ["jobs", *args])
 
 
 def states(result: Result) -> dict[str, str]:

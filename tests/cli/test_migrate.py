@@ -17,10 +17,10 @@ TEN = 10
 SLUG = "ALTER TABLE article ADD slug VARCHAR(40)"
 
 
-def tried(project: Project, *words: str, lang: str = "C") -> tuple[int, str]:
+def tried(project: Project, *args: str, lang: str = "C") -> tuple[int, str]:
     """How `sanicGuider migrate …` ends, and what it says."""
-    done = subprocess.run(
-        preloaded("-m", "sanicbase", "migrate", *words),
+    result = subprocess.run(
+        preloaded("-m", "sanicbase", "migrate", *args),
         cwd=project.folder,
         env=project.env | {"LANG": f"{lang}.UTF-8"},
         stdin=subprocess.DEVNULL,
@@ -30,8 +30,8 @@ def tried(project: Project, *words: str, lang: str = "C") -> tuple[int, str]:
         timeout=60,
         check=False,
     )
-    assert "Traceback" not in done.stdout, done.stdout
-    return done.returncode, done.stdout
+    assert "Traceback" not in result.stdout, result.stdout
+    return result.returncode, result.stdout
 
 
 def begun(project: Project) -> subprocess.Popen[str]:
@@ -96,10 +96,10 @@ def test_of_ten_processes_one_applies(tmp_path: Path, kind: str, request: pytest
     project = shop(tmp_path)
     store = Store.of(kind, project, request)
     written(project, "0_1_init", "CREATE TABLE pen (id INT); INSERT INTO pen VALUES (1)")
-    words = preloaded("-m", "sanicbase", "migrate", "up", "shop")
+    args = preloaded("-m", "sanicbase", "migrate", "up", "shop")
     processes = [
         subprocess.Popen(
-            words, cwd=tmp_path, env=project.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            args, cwd=tmp_path, env=project.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         for _ in range(TEN)
     ]
@@ -111,7 +111,7 @@ def test_of_ten_processes_one_applies(tmp_path: Path, kind: str, request: pytest
 
 
 @pytest.mark.xdist_group("postgres")
-def test_killed_on_postgresql_it_is_rolled_back_and_lets_the_next_one_in(
+def test_a_migration_killed_on_postgresql_is_rolled_back_and_releases_the_lock(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     project = shop(tmp_path)
@@ -130,7 +130,9 @@ def test_killed_on_postgresql_it_is_rolled_back_and_lets_the_next_one_in(
 
 
 @pytest.mark.xdist_group("mysql")
-def test_killed_on_mysql_it_goes_on_at_the_right_statement(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_migration_killed_on_mysql_resumes_at_the_right_statement(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """The server goes on with the statement of a killed process, and the lock ends when that has ended, too."""
     project = shop(tmp_path)
     store = Store.of("mysql", project, request)
@@ -167,9 +169,7 @@ main(["migrate", "up", "shop"])
 
 
 @pytest.mark.xdist_group("mysql")
-def test_killed_between_a_statement_and_its_note_it_is_not_repeated(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_statement_killed_before_its_record_is_not_repeated(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     project = shop(tmp_path)
     store = Store.of("mysql", project, request)
     initialized(project)

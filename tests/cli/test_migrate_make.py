@@ -72,7 +72,7 @@ def test_drops_are_answered_and_an_answer_without_a_question_is_refused(initiali
     assert store.ask("SELECT count(*) FROM essay") == [(0,)]
 
 
-def test_an_unapplied_file_is_kept_and_the_next_one_goes_on_behind_it(tmp_path: Path) -> None:
+def test_an_unapplied_file_is_kept_and_the_next_one_is_planned_after_it(tmp_path: Path) -> None:
     project = shop(tmp_path)
     store = Store.embedded(project)
     none = "shop: no migrations in migrations/shop yet. Write the first: sanicGuider migrate init shop\n"

@@ -35,7 +35,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     for name in ("LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
-    return lambda *words, **options: CliRunner().invoke(main, words, **options)
+    return lambda *args, **options: CliRunner().invoke(main, args, **options)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[str, str]:
         ("shop", "'shop' is already a service of this project. How about shop_service?"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_with_another_one(cli: Cli, tmp_path: Path, name: str, sentence: str) -> None:
+def test_an_invalid_name_is_refused_with_a_suggestion(cli: Cli, tmp_path: Path, name: str, sentence: str) -> None:
     assert cli("new", "shop", "--yes").exit_code == 0
     before = contents(tmp_path)
     refused = cli("new", name, "--yes")
@@ -138,7 +138,7 @@ def test_answers_come_from_a_file_and_flags_win(cli: Cli, tmp_path: Path, file: 
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         (["--kinds", "http,grpc"], "kinds.1: Input should be 'http', 'ws' or 'srv'."),
         (["--kinds", "http,ws", "--auth", "jwt"], "auth is jwt, which needs http and srv: users sign in by HTTP"),
@@ -152,8 +152,8 @@ def test_answers_come_from_a_file_and_flags_win(cli: Cli, tmp_path: Path, file: 
         (["--answers", "nowhere.toml"], "Cannot read nowhere.toml: No such file or directory."),
     ],
 )
-def test_an_answer_that_cannot_be_is_a_sentence(cli: Cli, tmp_path: Path, words: list[str], sentence: str) -> None:
-    refused = cli("new", "shop", "--yes", *words)
+def test_an_impossible_answer_is_an_error_message(cli: Cli, tmp_path: Path, args: list[str], sentence: str) -> None:
+    refused = cli("new", "shop", "--yes", *args)
     assert refused.exit_code == 1
     assert sentence in refused.output
     assert contents(tmp_path) == {}
@@ -179,9 +179,9 @@ def test_model_files_may_have_any_name(cli: Cli, tmp_path: Path) -> None:
     assert folder.run(*preloaded("-c", "from shop.config import config; print(config.MODEL_EXTRA)")) == "[]\n"
 
 
-@pytest.mark.parametrize("words", [[], ["new"], ["new", "--yes"]])
-def test_without_a_terminal_it_says_what_to_write(cli: Cli, tmp_path: Path, words: list[str]) -> None:
-    refused = cli(*words)
+@pytest.mark.parametrize("args", [[], ["new"], ["new", "--yes"]])
+def test_without_a_terminal_it_says_what_to_write(cli: Cli, tmp_path: Path, args: list[str]) -> None:
+    refused = cli(*args)
     assert refused.exit_code == 2
     assert "sanicGuider new NAME --yes" in refused.output
     assert contents(tmp_path) == {}
@@ -219,7 +219,7 @@ def test_files_that_are_there_are_not_replaced(cli: Cli, tmp_path: Path, path: s
     assert contents(tmp_path) == {path: "# mine\n"}
 
 
-def test_a_terminal_in_chinese_is_spoken_to_in_chinese(cli: Cli, tmp_path: Path) -> None:
+def test_a_chinese_terminal_gets_chinese_messages(cli: Cli, tmp_path: Path) -> None:
     env = {"LANG": "zh_CN.UTF-8"}
     assert "http_port：必须小于或等于 65535。" in cli("new", "x", "--http-port", "70000", "--yes", env=env).output
     assert "'class' 是 Python 的关键字。可以叫 class_service。" in cli("new", "class", "--yes", env=env).output

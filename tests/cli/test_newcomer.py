@@ -58,7 +58,7 @@ def typed(folder: Folder, python: Path) -> Type:
 
 
 @pytest.mark.timeout(120)  # what a newcomer may be asked to wait, downloads aside
-def test_the_path_of_a_newcomer(folder: Folder, typed: Type, python: Path) -> None:
+def test_the_quickstart_works_as_printed(folder: Folder, typed: Type, python: Path) -> None:
     imported = folder.run("python", "-c", "import sanicbase; print(sanicbase.__file__)")
     assert Path(imported).is_relative_to(python.parents[1]), "not this project's own folder"
 

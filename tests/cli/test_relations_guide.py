@@ -67,15 +67,15 @@ def test_the_code_says_what_the_guide_says(guided: Folder) -> None:
     ]
 
 
-def test_the_sentence_of_a_lost_relation_is_that_of_the_guide(guided: Folder) -> None:
+def test_the_message_of_an_unknown_relation_is_that_of_the_guide(guided: Folder) -> None:
     models = guided.path / "office" / "model_db" / "main.py"
     models.write_text(models.read_text().replace('"shop.Goods"', '"models.Goods"'))
     (sentence,) = re.findall(r"^(Order\.goods in .*)\.$", text_of("docs/en/relations.md"), re.MULTILINE)
     assert sentence.rpartition(". ")[0] in guided.refused("doctor", "office")
-    done = guided.tried(sys.executable, "http_office.py")
-    assert done.returncode == 1
-    assert f"{sentence}." in done.stdout.splitlines()
-    assert "Traceback" not in done.stdout
+    result = guided.tried(sys.executable, "http_office.py")
+    assert result.returncode == 1
+    assert f"{sentence}." in result.stdout.splitlines()
+    assert "Traceback" not in result.stdout
 
 
 def test_both_services_and_their_scripts_start_on_one_embedded_file(guided: Folder) -> None:

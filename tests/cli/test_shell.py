@@ -27,7 +27,7 @@ SIGINT_BEFORE_THE_WAIT = (
 def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
     folder.guider("new", "shop", "--yes", "--auth", "token")
     typed = "u = await User.create(name='ann', token_digest='x')\n(await User.get(id=u.id)).name\n1/0\nconfig.ENV\n"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "sanicbase", "shell"],
         cwd=folder.path,
         env=folder.env,
@@ -37,9 +37,9 @@ def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
         timeout=60,
         check=True,
     )
-    assert "'ann'" in done.stdout
-    assert "'dev'" in done.stdout
-    assert "ZeroDivisionError" in done.stderr
+    assert "'ann'" in result.stdout
+    assert "'dev'" in result.stdout
+    assert "ZeroDivisionError" in result.stderr
 
 
 def test_ctrl_c_ends_what_is_waited_for_and_no_more(folder: Folder) -> None:

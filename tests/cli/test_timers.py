@@ -15,8 +15,8 @@ async def tidy() -> None:
     """Nothing to do."""
 
 
-def cli(*words: str) -> list[str]:
-    result = CliRunner().invoke(main, ["timers", *words])
+def cli(*args: str) -> list[str]:
+    result = CliRunner().invoke(main, ["timers", *args])
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
 

@@ -18,10 +18,10 @@ class TollError(ErrorCode):
     CLOSED = 91009, 409, "Closed on {day}."
 
 
-def test_a_member_is_called_to_be_raised() -> None:
-    with pytest.raises(CodedError, match=r"^The barrier is down until 7\.$") as caught:
+def test_calling_a_member_creates_its_exception() -> None:
+    with pytest.raises(CodedError, match=r"^The barrier is down until 7\.$") as excinfo:
         raise TollError.BARRIER_DOWN(hour=7)
-    error = caught.value
+    error = excinfo.value
     assert (error.code, error.values) == (TollError.BARRIER_DOWN, {"hour": 7})
     assert (error.message("en"), error.message("zh")) == ("The barrier is down until 7.", "7 之前栏杆不会升起。")
     assert TollError.NO_COINS().message("en") == "Put in {coins}."
@@ -76,7 +76,9 @@ BROKEN: list[tuple[dict[str, tuple[object, ...]], str]] = [
 
 
 @pytest.mark.parametrize(("members", "sentence"), BROKEN, ids=lambda value: next(iter(value)))
-def test_a_wrong_enumeration_is_refused_with_a_sentence(members: dict[str, tuple[object, ...]], sentence: str) -> None:
+def test_a_wrong_enumeration_is_refused_with_an_error_message(
+    members: dict[str, tuple[object, ...]], sentence: str
+) -> None:
     before = error_codes()
     with pytest.raises(SanicBaseError, match=sentence):
         make("BrokenError", members, module=__name__)

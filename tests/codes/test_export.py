@@ -28,8 +28,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = preloaded("-m", "sanicbase", "errors", *words)
+def run(project: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    command = preloaded("-m", "sanicbase", "errors", *args)
     return subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", timeout=60)
 
 
@@ -64,13 +64,13 @@ def test_typescript_is_a_constant_and_a_type_for_each_enumeration(project: Path)
 
 
 def test_a_service_that_is_not_there_is_named(project: Path) -> None:
-    done = run(project, "nowhere")
-    assert done.returncode == 2
-    assert "There is no service in" in done.stderr
+    result = run(project, "nowhere")
+    assert result.returncode == 2
+    assert "There is no service in" in result.stderr
 
 
 def test_codes_that_are_given_twice_fail_the_command(project: Path) -> None:
     (project / "shop" / "more.py").write_text(SHOP.replace("ShopError", "MoreError"), encoding="utf-8")
-    done = run(project, "shop")
-    assert done.returncode == 1
-    assert "has the code 2001 of" in done.stderr
+    result = run(project, "shop")
+    assert result.returncode == 1
+    assert "has the code 2001 of" in result.stderr

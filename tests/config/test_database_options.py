@@ -34,22 +34,22 @@ def credentials(url: str, **settings: Any) -> dict[str, Any]:
 
 
 def test_every_option_of_asyncpg_and_tortoise_is_known() -> None:
-    theirs = {*signature(asyncpg.connect).parameters, *DB_LOOKUP["asyncpg"]["cast"], "minsize", "maxsize", "schema"}
-    assert {name for name in theirs if not is_tls_option(name)} - OBJECTS["postgres"] <= POSTGRES_OPTIONS.keys()
+    accepted = {*signature(asyncpg.connect).parameters, *DB_LOOKUP["asyncpg"]["cast"], "minsize", "maxsize", "schema"}
+    assert {name for name in accepted if not is_tls_option(name)} - OBJECTS["postgres"] <= POSTGRES_OPTIONS.keys()
 
 
 @pytest.mark.parametrize("driver", ["aiomysql", "asyncmy"])
 def test_every_option_of_the_mysql_drivers_and_tortoise_is_known(driver: str) -> None:
     connect = aiomysql.connect if driver == "aiomysql" else pytest.importorskip("asyncmy").connect
-    theirs = {*signature(connect).parameters, *DB_LOOKUP["mysql"]["cast"], "storage_engine"}
+    accepted = {*signature(connect).parameters, *DB_LOOKUP["mysql"]["cast"], "storage_engine"}
     known = MYSQL_OPTIONS.keys() | DRIVER_OPTIONS[driver].keys()
-    assert {name for name in theirs if not is_tls_option(name)} - OBJECTS["mysql"] <= known
-    assert DRIVER_OPTIONS[driver].keys() <= theirs
+    assert {name for name in accepted if not is_tls_option(name)} - OBJECTS["mysql"] <= known
+    assert DRIVER_OPTIONS[driver].keys() <= accepted
 
 
 def test_every_option_of_tortoise_for_sqlite_is_known() -> None:
-    theirs = {*DB_LOOKUP["sqlite"]["cast"], *DB_LOOKUP["sqlite"]["defaults"], "foreign_keys", "cache_size"}
-    assert theirs <= sqlite_options().keys()
+    accepted = {*DB_LOOKUP["sqlite"]["cast"], *DB_LOOKUP["sqlite"]["defaults"], "foreign_keys", "cache_size"}
+    assert accepted <= sqlite_options().keys()
 
 
 def test_options_have_their_types() -> None:
@@ -102,9 +102,11 @@ def test_an_unknown_option_is_an_error_message(url: str, sentence: str) -> None:
         ({"DB_URL": "postgres://h/d", "DB_REPLICAS": {"default": [url]}}, "DB_REPLICAS.default.0"),
     ]
     for settings, name in wrong:
-        with pytest.raises(ConfigError, match=rf"SHOP_{name}.*: .*{sentence}.*Correct it in the environment") as caught:
+        with pytest.raises(
+            ConfigError, match=rf"SHOP_{name}.*: .*{sentence}.*Correct it in the environment"
+        ) as excinfo:
             ShopConfig(**settings)
-        assert "s3cret" not in str(caught.value)
+        assert "s3cret" not in str(excinfo.value)
 
 
 def test_tls_of_credentials_is_read_when_the_settings_are() -> None:
@@ -113,7 +115,7 @@ def test_tls_of_credentials_is_read_when_the_settings_are() -> None:
         ShopConfig(DB_CONNECTIONS={"log": wrong})
 
 
-def test_an_option_of_the_other_driver_is_a_sentence() -> None:
+def test_an_option_of_the_other_driver_is_an_error_message() -> None:
     url = "mysql://h/d?read_timeout=3"
     assert credentials(url, DB_DRIVER="asyncmy")["read_timeout"] == 3.0
     sentence = "'default' has the option 'read_timeout', which aiomysql does not know; remove it, or set DB_DRIVER to"
@@ -123,7 +125,7 @@ def test_an_option_of_the_other_driver_is_a_sentence() -> None:
 
 
 @given(st.text(min_size=1, max_size=30))
-def test_no_password_gets_into_a_sentence(secret: str) -> None:
+def test_no_password_is_in_an_error_message(secret: str) -> None:
     for url in (f"postgres://user:s3cret{secret}@host:5432/db?colour=1", f"mysql://h/d?sslpassword=s3cret{secret}&a=b"):
         try:
             shown = repr(ShopConfig(DB_URL=url))

@@ -17,9 +17,9 @@ class ShopConfig(Config):
 
 
 def test_a_server_is_what_redis_py_reads() -> None:
-    place = parse_redis_url("redis://u:p%2Fw@h:6380/3?health_check_interval=5")
-    assert (place.kind, place.connection) == ("server", Connection)
-    assert place.options == {
+    url = parse_redis_url("redis://u:p%2Fw@h:6380/3?health_check_interval=5")
+    assert (url.kind, url.connection) == ("server", Connection)
+    assert url.options == {
         "username": "u",
         "password": "p/w",
         "host": "h",
@@ -32,28 +32,28 @@ def test_a_server_is_what_redis_py_reads() -> None:
 
 
 def test_tls_and_sockets_have_their_connections() -> None:
-    place = parse_redis_url("valkeys://h/0?ssl_ca_certs=/ca.pem&ssl_check_hostname=no")
-    assert place.connection is SSLConnection
-    assert (place.options["ssl_ca_certs"], place.options["ssl_check_hostname"]) == ("/ca.pem", False)
-    place = parse_redis_url("unix:///run/redis%20a.sock?db=1&password=p")
-    assert place.connection is UnixDomainSocketConnection
-    assert place.options == {"path": "/run/redis a.sock", "db": 1, "password": "p"}
+    url = parse_redis_url("valkeys://h/0?ssl_ca_certs=/ca.pem&ssl_check_hostname=no")
+    assert url.connection is SSLConnection
+    assert (url.options["ssl_ca_certs"], url.options["ssl_check_hostname"]) == ("/ca.pem", False)
+    url = parse_redis_url("unix:///run/redis%20a.sock?db=1&password=p")
+    assert url.connection is UnixDomainSocketConnection
+    assert url.options == {"path": "/run/redis a.sock", "db": 1, "password": "p"}
 
 
 def test_sentinels_have_hosts_a_service_and_options_of_their_own() -> None:
-    place = parse_redis_url(
+    url = parse_redis_url(
         "rediss+sentinel://u:p@one,[::1]:2/my%20service/4?sentinel_password=s&ssl_ca_certs=/ca.pem&protocol=2"
     )
-    assert (place.kind, place.service, place.connection) == ("sentinel", "my service", SSLConnection)
-    assert place.addresses == (("one", 26379), ("::1", 2))
-    assert place.options == {"username": "u", "password": "p", "db": 4, "ssl_ca_certs": "/ca.pem", "protocol": 2}
-    assert place.sentinel_options == {"password": "s", "ssl_ca_certs": "/ca.pem"}
+    assert (url.kind, url.service, url.connection) == ("sentinel", "my service", SSLConnection)
+    assert url.addresses == (("one", 26379), ("::1", 2))
+    assert url.options == {"username": "u", "password": "p", "db": 4, "ssl_ca_certs": "/ca.pem", "protocol": 2}
+    assert url.sentinel_options == {"password": "s", "ssl_ca_certs": "/ca.pem"}
 
 
 def test_a_cluster_has_hosts_and_database_0() -> None:
-    place = parse_redis_url("valkey+cluster://:p@one:1,two")
-    assert (place.kind, place.addresses) == ("cluster", (("one", 1), ("two", 6379)))
-    assert (place.options, place.sentinel_options) == ({"password": "p", "db": 0}, {})
+    url = parse_redis_url("valkey+cluster://:p@one:1,two")
+    assert (url.kind, url.addresses) == ("cluster", (("one", 1), ("two", 6379)))
+    assert (url.options, url.sentinel_options) == ({"password": "p", "db": 0}, {})
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,15 @@ def test_a_cluster_has_hosts_and_database_0() -> None:
         ("rediss://h?ssl_cert_reqs=s3cret", "redis-py's SSLConnection refuses the value of one of its options"),
     ],
 )
-def test_a_wrong_url_is_one_sentence_that_names_setting_and_remedy(url: str, sentence: str) -> None:
+def test_a_wrong_url_is_one_error_message_that_names_setting_and_remedy(url: str, sentence: str) -> None:
     for settings, name in (
         ({"REDIS_URL": url}, "REDIS_URL"),
         ({"REDIS_CONNECTIONS": {"a": url}}, "REDIS_CONNECTIONS.a"),
     ):
-        with pytest.raises(ConfigError, match=rf"^SHOP_{name}: .*{sentence}.*Correct it in the environment") as caught:
+        with pytest.raises(ConfigError, match=rf"^SHOP_{name}: .*{sentence}.*Correct it in the environment") as excinfo:
             ShopConfig(**settings)
-        assert len(str(caught.value).splitlines()) == 1
-        assert "s3cret" not in str(caught.value)
+        assert len(str(excinfo.value).splitlines()) == 1
+        assert "s3cret" not in str(excinfo.value)
 
 
 URLS = (
@@ -118,7 +118,7 @@ URLS = (
 
 
 @given(st.text(min_size=1, max_size=30), st.sampled_from(URLS))
-def test_no_password_survives_hiding_nor_a_sentence(secret: str, template: str) -> None:
+def test_no_password_is_left_in_hidden_text_or_error_messages(secret: str, template: str) -> None:
     url = template.format(f"s3cret{secret}")
     assert "s3cret" not in hide_password(url)
     try:
@@ -129,6 +129,6 @@ def test_no_password_survives_hiding_nor_a_sentence(secret: str, template: str) 
     assert "s3cret" not in shown
 
 
-def test_what_is_shown_of_several_hosts() -> None:
+def test_the_shown_url_keeps_several_hosts_and_hides_the_password() -> None:
     shown = hide_password("redis+sentinel://u:p@one:1,[::1]:2/service/0?a=b")
     assert shown == "redis+sentinel://u:***@one:1,[::1]:2/service/0?***"

@@ -113,8 +113,8 @@ def test_a_strong_secret_may_contain_words(words: str) -> None:
 
 
 def test_secrets_are_known_by_their_name_or_their_type() -> None:
-    own = set(secret_settings(ShopConfig)) - set(secret_settings(Config))
-    assert own == {"API_KEY", "MAIL_LOGIN", "SALT"}
+    of_shop = set(secret_settings(ShopConfig)) - set(secret_settings(Config))
+    assert of_shop == {"API_KEY", "MAIL_LOGIN", "SALT"}
     alerts, tokens = (
         ["ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"],
         ["JWT_SECRET", "JWT_OTHER_SECRETS", "JWT_PRIVATE_KEY"],
@@ -144,10 +144,10 @@ class OpenConfig(Config):
 
 def test_an_empty_secret_of_the_service_is_refused_in_prod() -> None:
     assert OpenConfig().HOOK_SECRET == ""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         OpenConfig(**PROD)
     for name in ("SHOP_HOOK_SECRET", "SHOP_MAIL_PASSWORD"):
-        assert f"{name} is empty. Set it in prod, or write `str | None = None`" in str(caught.value)
+        assert f"{name} is empty. Set it in prod, or write `str | None = None`" in str(excinfo.value)
 
 
 def test_a_secret_that_is_not_used_is_none() -> None:
@@ -160,9 +160,9 @@ def test_a_secret_that_is_not_used_is_none() -> None:
     [("s3crtvalue", "fewer than 16 characters"), ("changeme-s3crtvalue", "common words, sequences or repetitions")],
 )
 def test_the_refusal_names_setting_reason_and_command_and_not_the_value(value: str, reason: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         ShopConfig(**PROD, API_KEY=value)
-    sentence = str(caught.value)
+    sentence = str(excinfo.value)
     assert sentence.startswith("SHOP_API_KEY is too weak for prod: it ")
     assert reason in sentence
     assert f"Generate a strong one: {HOW_TO_MAKE}. Correct it in the environment" in sentence
@@ -177,7 +177,7 @@ def test_the_command_makes_a_strong_one() -> None:
 
 def test_an_error_in_a_secret_bytes_shows_no_value() -> None:
     wrong: dict[str, Any] = {"SALT": "q7z"}
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         ShopConfig(**wrong)
-    assert "SHOP_SALT: " in str(caught.value)
-    assert "q7z" not in str(caught.value)
+    assert "SHOP_SALT: " in str(excinfo.value)
+    assert "q7z" not in str(excinfo.value)

@@ -28,9 +28,9 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refusal(**settings: Any) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as excinfo:
         ShopConfig(**settings)
-    return str(caught.value)
+    return str(excinfo.value)
 
 
 def test_the_later_source_wins(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +136,10 @@ def test_settings_are_frozen() -> None:
     ],
 )
 def test_an_invalid_value_is_an_error_that_names_the_setting(settings: dict[str, Any], sentence: str) -> None:
-    said = refusal(**settings)
-    assert sentence in said
-    assert "geheim" not in said
-    assert said.endswith(".")
+    message = refusal(**settings)
+    assert sentence in message
+    assert "geheim" not in message
+    assert message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_all_errors_are_reported_at_once() -> None:
     assert len(refusal(HTTP_PORT=0, WORKERS=0).splitlines()) == 2
 
 
-def test_broken_json_in_the_environment_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_json_in_the_environment_is_an_error_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_DB_CONNECTIONS", '{"log": ')
     assert "DB_CONNECTIONS" in refusal()
 
@@ -176,10 +176,10 @@ def test_a_secret_file_that_cannot_be_read_is_refused(monkeypatch: pytest.Monkey
 
 def test_an_uncaught_config_error_ends_the_process_with_its_message(empty_folder: Path) -> None:
     code = "from sanicbase import Config\nclass A(Config):\n    SERVER_NAME = 'a'\n    HTTP_PORT = 0\nA()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("A_HTTP_PORT is 0: ")
-    assert "Traceback" not in done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("A_HTTP_PORT is 0: ")
+    assert "Traceback" not in result.stderr
 
 
 def test_printing_shows_no_secret() -> None:

@@ -120,7 +120,7 @@ def test_a_text_becomes_what_the_setting_is(annotation: Any, text: str, value: o
         (tuple[str, int], "a", r"PROBE_HOSTS\.1 is .*: field required"),
     ],
 )
-def test_what_cannot_be_read_is_a_sentence(annotation: Any, text: str, sentence: str, written: Place) -> None:
+def test_unreadable_input_is_an_error_message(annotation: Any, text: str, sentence: str, written: Place) -> None:
     written("PROBE_HOSTS", text)
     with pytest.raises(ConfigError, match=sentence):
         config_with(annotation)()

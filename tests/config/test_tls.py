@@ -63,7 +63,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         ),
     ],
 )
-def test_what_options_ask_for(options: dict[str, Any], expected: TLS | None) -> None:
+def test_options_are_read(options: dict[str, Any], expected: TLS | None) -> None:
     assert read_tls(options) == expected
 
 
@@ -82,7 +82,7 @@ def test_what_options_ask_for(options: dict[str, Any], expected: TLS | None) -> 
         ({"ssl_check_hostname": "maybe"}, "ssl_check_hostname is neither true nor false"),
     ],
 )
-def test_options_that_cannot_be_meant_are_a_sentence(options: dict[str, Any], sentence: str) -> None:
+def test_contradictory_options_are_an_error_message(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_tls(options)
 
@@ -132,7 +132,7 @@ def test_an_encrypted_key_prompts_for_no_password(files: Files, tmp_path: Path) 
             TLS(Level.REQUIRE, cert=str(files.client), key=str(locked), password=password).context()
 
 
-def test_a_key_of_another_certificate_and_a_key_alone_are_sentences(files: Files, tmp_path: Path) -> None:
+def test_a_key_of_another_certificate_and_a_key_alone_are_error_messages(files: Files, tmp_path: Path) -> None:
     other = make_certificates(tmp_path)
     with pytest.raises(ValueError, match=r"client_key\.pem does not belong to the certificate"):
         TLS(Level.REQUIRE, cert=str(files.client), key=str(other.client_key)).context()
@@ -161,19 +161,19 @@ def test_an_expired_certificate_and_other_versions_are_explained(files: Files) -
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), TLS(Level.VERIFY_CA, str(files.ca)).context()
     ca.configure_trust(client)
     ca.issue_cert("localhost", not_after=yesterday).configure_cert(server)
-    with pytest.raises(ssl.SSLError) as caught:
+    with pytest.raises(ssl.SSLError) as excinfo:
         handshake(client, server)
-    failure = explain(caught.value, OPTIONS)
+    failure = explain(excinfo.value, OPTIONS)
     assert failure is not None
     assert failure.cause == "the server's certificate has expired"
     client.maximum_version, server.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-    with pytest.raises(ssl.SSLError) as caught:
+    with pytest.raises(ssl.SSLError) as excinfo:
         handshake(client, server)
-    failure = explain(caught.value, OPTIONS)
+    failure = explain(excinfo.value, OPTIONS)
     assert failure is not None
     assert failure.cause.startswith("the TLS handshake fails: ")
     assert failure.remedy.format(setting="DB_URL") == "Compare the TLS settings of the server with DB_URL"
 
 
-def test_what_is_no_matter_of_tls_is_not_explained() -> None:
+def test_errors_other_than_tls_are_not_explained() -> None:
     assert explain(ConnectionRefusedError(), OPTIONS) is None

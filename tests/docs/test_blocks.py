@@ -83,13 +83,13 @@ def test_commands_have_these_options(block: Block) -> None:
             parse_command(main, shlex.split(typed, comments=True))
 
 
-def parse_command(command: click.Command, words: list[str]) -> None:
+def parse_command(command: click.Command, args: list[str]) -> None:
     """Read the words as click does, without calling anything."""
     context = click.Context(command)
     is_group = isinstance(command, click.Group)
     context.allow_interspersed_args = command.context_settings.get("allow_interspersed_args", not is_group)
     context.ignore_unknown_options = command.context_settings.get("ignore_unknown_options", False)
-    _, rest, _ = command.make_parser(context).parse_args(words)
+    _, rest, _ = command.make_parser(context).parse_args(args)
     if isinstance(command, click.Group) and rest:
         _, below, rest = command.resolve_command(context, rest)
         assert below is not None
@@ -113,15 +113,15 @@ def type_errors(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("".join(f"{line}\n" for line, _ in lines), encoding="utf-8")
     files = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={ROOT / '.mypy_cache' / 'pages'}", "."]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "mypy", *OPTIONS, *files],
         cwd=folder,  # the cache keeps messages with their paths, which are the same in each run from here
         env={**os.environ, "MYPYPATH": f"{folder}:{ROOT}:{ROOT / 'examples' / 'foreign_contract'}"},
         capture_output=True,
         text=True,
     )
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return [at_its_place(message, modules) for message in done.stdout.splitlines()]
+    assert result.returncode in (0, 1), result.stdout + result.stderr
+    return [at_its_place(message, modules) for message in result.stdout.splitlines()]
 
 
 def at_its_place(message: str, modules: dict[str, list[Line]]) -> str:
@@ -158,17 +158,17 @@ def numbered(block: Block) -> list[Line]:
 def awaiting(block: Block) -> Iterator[Line]:
     """The lines of a block; `async with` and `async for` stand in a function, where a module may have them."""
     lines = numbered(block)
-    done = 0
+    end = 0
     for statement in ast.parse(block.code).body:
         if not isinstance(statement, ast.AsyncFunctionDef | ast.ClassDef) and any(
             isinstance(node, ast.AsyncWith | ast.AsyncFor) for node in ast.walk(statement)
         ):
             first, last = statement.lineno - 1, statement.end_lineno
-            yield from lines[done:first]
+            yield from lines[end:first]
             yield f"async def _{block.line}_{first}() -> None:", lines[first][1]
             yield from ((f"    {line}", place) for line, place in lines[first:last])
-            done = last or done
-    yield from lines[done:]
+            end = last or end
+    yield from lines[end:]
 
 
 def test_python_has_no_type_errors(type_errors: list[str]) -> None:

@@ -22,8 +22,8 @@ print([str(path) for path, text in pages().items() if path.read_text(encoding="u
 
 def test_the_reference_pages_are_those_of_the_docstrings() -> None:
     # In a process of its own: click keeps the language in which its words were when a command was imported.
-    done = subprocess.run([sys.executable, "-c", STALE], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n", "run `make docs`"
+    result = subprocess.run([sys.executable, "-c", STALE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n", "run `make docs`"
 
 
 @pytest.mark.parametrize(("readme", "language"), [("README.md", "en"), ("README.zh-CN.md", "zh")])

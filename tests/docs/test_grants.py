@@ -40,9 +40,9 @@ class Accounts:
     def as_account(self, role: str, sql: str) -> object:
         password = {"xi_migrate": "a%20password", "xi_service": "another%20password"}[role]
         parts = urlsplit(self._url)
-        place = parts.netloc.rpartition("@")[2]
+        address = parts.netloc.rpartition("@")[2]
         sql = re.sub(r"aerich|xi_article", lambda match: f"{self._schema}{match[0]}", sql)
-        return self._ask(parts._replace(netloc=f"{self.name(role)}:{password}@{place}").geturl(), sql)
+        return self._ask(parts._replace(netloc=f"{self.name(role)}:{password}@{address}").geturl(), sql)
 
     def assert_rights(self) -> None:
         for statement in (

@@ -51,9 +51,9 @@ def test_commands_can_be_parsed(language: str) -> None:
 
 def names_are_known(parsed: argparse.Namespace) -> None:
     """`chosen` ends the process for a name that it does not know."""
-    asked = vars(parsed)
-    compare.chosen(SCENARIOS, asked.get("scenarios", "") or asked.get("scenario", ""))
-    compare.chosen(CONTENDERS, asked.get("contenders", "") or asked.get("contender", ""))
+    options = vars(parsed)
+    compare.chosen(SCENARIOS, options.get("scenarios", "") or options.get("scenario", ""))
+    compare.chosen(CONTENDERS, options.get("contenders", "") or options.get("contender", ""))
 
 
 def test_options_are_listed(language: str) -> None:

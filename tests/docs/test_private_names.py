@@ -85,21 +85,21 @@ def overridden(module: ModuleType) -> Iterator[str]:
 def used() -> dict[str, set[str]]:
     """Each private name of a dependency, and the modules that touch it."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES if "templates" not in path.parts}
-    own = {name for tree in trees.values() for name in defined(tree)}
-    found: dict[str, set[str]] = {}
+    defined_names = {name for tree in trees.values() for name in defined(tree)}
+    touching: dict[str, set[str]] = {}
     for path, tree in trees.items():
-        for name in set(touched(tree)) - own:
+        for name in set(touched(tree)) - defined_names:
             if is_private(name):
-                found.setdefault(name, set()).add(str(path.relative_to(ROOT / "sanicbase")))
+                touching.setdefault(name, set()).add(str(path.relative_to(ROOT / "sanicbase")))
     for module in modules():
         for name in filter(is_private, overridden(module)):
-            found.setdefault(name, set()).add(module.__name__)
-    return found
+            touching.setdefault(name, set()).add(module.__name__)
+    return touching
 
 
 def test_the_table_has_each_private_name_that_is_touched() -> None:
-    there = named()
-    assert {name: where for name, where in used().items() if name not in there} == {}
+    listed = named()
+    assert {name: where for name, where in used().items() if name not in listed} == {}
 
 
 def test_the_table_has_no_name_that_is_not_touched() -> None:
@@ -108,11 +108,11 @@ def test_the_table_has_no_name_that_is_not_touched() -> None:
 
 
 @pytest.mark.parametrize("row", [line for line in table().splitlines() if line.startswith("| ")][2:])
-def test_what_a_row_names_is_there(row: str) -> None:
+def test_each_row_names_existing_modules_and_tests(row: str) -> None:
     """The modules of sanicbase, and the tests that notice a change."""
     _, _, _, where, tests, _ = row.split("|")
-    for place in re.findall(r"`([^`]+)`", where):
-        assert (ROOT / "sanicbase" / place).exists(), place
+    for path in re.findall(r"`([^`]+)`", where):
+        assert (ROOT / "sanicbase" / path).exists(), path
     for test in re.findall(r"`([^`]+)`", tests):
         if test.endswith(".py"):
             assert (ROOT / test).exists(), test

@@ -55,6 +55,6 @@ def rows_of(printed: str) -> list[str]:
 
 def ask(line: str, project: Path) -> dict[str, Any]:
     """Run one line of the README in a shell and return the answer."""
-    done = subprocess.run(["sh", "-c", line], cwd=project, capture_output=True, text=True, timeout=30, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
+    result = subprocess.run(["sh", "-c", line], cwd=project, capture_output=True, text=True, timeout=30, check=True)
+    answer: dict[str, Any] = json.loads(result.stdout)
     return answer

@@ -92,7 +92,7 @@ def tail(dotted: str) -> str:
     return ".".join(parts[-2:]) if len(parts) > 1 and parts[-2][:1].isupper() else parts[-1]
 
 
-def test_there_is_something_to_look_for() -> None:
+def test_the_lists_of_renamed_names_are_not_empty() -> None:
     assert PUBLIC
     assert PARAMETERS
     assert MODULES

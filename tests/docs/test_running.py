@@ -33,10 +33,10 @@ def test_a_guide_runs(guide: str, redis_url: str, redis_connections: dict[str, s
         "REDIS_CONNECTIONS": redis_connections,
         "LOG_DIR": str(tmp_path / "logs"),
     }
-    done = subprocess.run(
+    result = subprocess.run(
         preloaded("-m", "tests.docs.running", guide, json.dumps(settings)),
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr

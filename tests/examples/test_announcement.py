@@ -39,9 +39,9 @@ async def config(tmp_path: Path, redis_url: str) -> AsyncIterator[XiTestConfig]:
 @pytest.fixture
 async def author(config: XiTestConfig) -> UserRC:
     user = await User.create(name="ann", token_digest="0" * 64)
-    found = await UserRC.get(user.id)
-    assert found is not None
-    return found
+    entry = await UserRC.get(user.id)
+    assert entry is not None
+    return entry
 
 
 async def test_subscribers_are_told_of_a_new_article_and_not_of_a_hidden_one(

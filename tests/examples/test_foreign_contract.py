@@ -106,7 +106,7 @@ def test_a_token_under_another_scheme_is_none(conduit: Conduit, service: Service
 
 
 @pytest.mark.parametrize(("sent", "status"), [(b"nonsense\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nHost", b"408")])
-def test_what_is_no_request_is_answered_in_the_contract_as_well(
+def test_an_invalid_request_is_answered_in_the_contract_as_well(
     service: ServiceProcess, sent: bytes, status: bytes
 ) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
@@ -122,9 +122,9 @@ def test_its_own_tests_pass(tmp_path: Path, redis_server_url: str) -> None:
     # With the plugins of the extra `testing` only: those of this project's own tests take seconds to import.
     env = {**os.environ, "SANICBASE_TEST_REDIS_URL": redis_server_url, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_asyncio.plugin", "-p", "pytest_timeout"]
-    done = subprocess.run(command, cwd=copied(tmp_path), env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 passed" in done.stdout
+    result = subprocess.run(command, cwd=copied(tmp_path), env=env, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "3 passed" in result.stdout
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mysql"])
@@ -161,8 +161,8 @@ def test_the_contract_holds_with_four_workers_on_every_database(
 
 def aerich(arguments: list[str], project: Path, env: dict[str, str]) -> None:
     command = [sys.executable, "-m", "aerich", *arguments]
-    done = subprocess.run(command, cwd=project, env={**env, "PYTHONPATH": "."}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, cwd=project, env={**env, "PYTHONPATH": "."}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def writers_do_not_get_in_each_others_way(conduit: Conduit) -> None:

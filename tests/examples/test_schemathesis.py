@@ -33,7 +33,7 @@ def test_no_request_of_the_document_finds_a_failure(tmp_path: Path) -> None:
             "--generation-allow-x00", "false",  # JSON Schema cannot say shortly that no text has NUL
             "--generation-database", "none",
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "Tested: 19" in done.stdout
+        result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Tested: 19" in result.stdout
         assert " ERROR " not in service.output()

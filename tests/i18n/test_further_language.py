@@ -44,17 +44,17 @@ def left(output: str, *known: str) -> list[str]:
     return ENGLISH.findall(output)
 
 
-def commands(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(group: click.Group, args: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Each command with the words by which it is called."""
-    yield words, group
+    yield args, group
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from commands(command, (*words, name))
+            yield from commands(command, (*args, name))
         else:
-            yield (*words, name), command
+            yield (*args, name), command
 
 
 def words_of(command: click.Command) -> set[str]:
@@ -205,13 +205,13 @@ def forgotten_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("further_terminal", "forgotten_service")
-def test_the_sentences_of_commands_are_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_messages_of_commands_are_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
 
-    def guider(*words: str) -> str:
-        return CliRunner().invoke(main, words, prog_name="sanicGuider").output
+    def guider(*args: str) -> str:
+        return CliRunner().invoke(main, args, prog_name="sanicGuider").output
 
     assert left(guider("new", "class", "--yes"), "class_service", "class") == []
     assert left(guider("new", "x", "--http-port", "70000", "--yes"), "http_port") == []

@@ -119,10 +119,10 @@ def count(folder: Path, name: str = "run.log") -> int:
 
 def numbers(lines: list[str]) -> dict[str, list[int]]:
     """What each mark counted, in the order of the lines; a line of another form is an error."""
-    found: dict[str, list[int]] = {}
+    by_writer: dict[str, list[int]] = {}
     for line in lines:
         assert line.endswith(" end"), line
         before, mark, number = line.removesuffix(" end").split(" x", 1)[0].rsplit(" ", 2)
         assert before.endswith(" line"), line
-        found.setdefault(mark, []).append(int(number))
-    return found
+        by_writer.setdefault(mark, []).append(int(number))
+    return by_writer

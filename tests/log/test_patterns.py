@@ -123,7 +123,7 @@ def test_a_secret_is_hidden_in_any_shape(text: str, around: str) -> None:
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+def test_text_without_a_secret_is_not_redacted(text: str) -> None:
     assert REDACTOR.text(text) == text
 
 

@@ -109,17 +109,17 @@ def test_a_header_is_hidden_to_the_end_of_its_line() -> None:
         "12:30",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert REDACTOR.text(text) == text
 
 
-def test_what_stands_around_a_secret_stays() -> None:
+def test_text_around_a_secret_is_kept() -> None:
     assert REDACTOR.text(f"login user=7 password={SECRET} ip=1.2.3.4") == "login user=7 password=*** ip=1.2.3.4"
     assert json.loads(REDACTOR.text(json.dumps({"token": SECRET, "a": 1}))) == {"token": "***", "a": 1}
 
 
 @given(st.text(alphabet="password:=\"\\'token[](){} \n&@/"))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_can_be_redacted(text: str) -> None:
     assert isinstance(REDACTOR.text(text), str)
 
 
@@ -131,7 +131,7 @@ def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
     assert REDACTOR.text(piece * 20_000)
 
 
-def test_a_circle_has_an_end() -> None:
+def test_a_circular_reference_is_redacted() -> None:
     circle: dict[str, Any] = {"password": SECRET}
     circle["self"] = [circle]
     assert SECRET not in shown("%s", circle)

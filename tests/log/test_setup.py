@@ -117,7 +117,7 @@ def test_calling_it_again_changes_nothing(folder: Path) -> None:
     assert not (folder / "b").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error_message(folder: Path) -> None:
     (folder / "file").write_text("")
     with pytest.raises(ResourceError, match=r"The log .*shop.* cannot be written: .*\. Make .* or set SHOP_LOG_DIR\.$"):
         setup_logging(settings(folder / "file"))

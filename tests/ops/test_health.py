@@ -47,7 +47,7 @@ class Stub:
         ([Stub("database"), Stub("search", frozen=True)], "unready"),
     ],
 )
-async def test_what_is_down_decides(resources: list[Any], status: str) -> None:
+async def test_the_status_depends_on_the_resource_that_is_down(resources: list[Any], status: str) -> None:
     reported, findings = await Health().check(resources)
     assert reported == status
     assert set(findings) == {resource.name for resource in resources}
@@ -78,6 +78,6 @@ async def test_a_cancelled_request_does_not_affect_the_others() -> None:
         await first
 
 
-async def test_strangers_do_not_get_the_reason() -> None:
+async def test_unauthorized_clients_do_not_get_the_reason() -> None:
     _, findings = await Health().check([Stub("database", OSError("postgres://u:geheim@10.0.0.1"))])
     assert "geheim" not in str(findings)

@@ -31,14 +31,14 @@ PR_SET_CHILD_SUBREAPER = 36
 adopting = threading.Lock()
 
 
-def preloaded(*words: str, before: str = "") -> list[str]:
+def preloaded(*args: str, before: str = "") -> list[str]:
     """A command line that does what `python *words` does: `-c CODE`, `-m MODULE`, `FILE.py`; or `aerich *words`.
 
     It ends when everything that the program started has ended (Linux). What the command starts is a client of the
     program: signals are for the latter's own process. `before` is code that this process runs first.
     """
     first = ("--before", before) if before else ()
-    return [sys.executable, "-I", "-S", str(HERE / "client.py"), str(_server() / "socket"), *first, *words]
+    return [sys.executable, "-I", "-S", str(HERE / "client.py"), str(_server() / "socket"), *first, *args]
 
 
 def programs() -> Path:
@@ -61,20 +61,20 @@ class PreloadedService(ServiceProcess):
     """
 
     def _start(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        python, *words = self.command
-        is_program = python == sys.executable and (words[0] == "-m" or words[0].endswith(".py"))
+        python, *args = self.command
+        is_program = python == sys.executable and (args[0] == "-m" or args[0].endswith(".py"))
         if sys.platform != "linux" or not is_program:
             return super()._start(env)
-        return _Handed(words, folder=self.directory, log=self._log, env=env)
+        return _Handed(args, folder=self.directory, log=self._log, env=env)
 
 
 class _Handed(subprocess.Popen[bytes]):
     """A program that the server has forked, and which the kernel has then given to this process."""
 
-    def __init__(self, words: Sequence[str], *, folder: Path, log: Path, env: Mapping[str, str]) -> None:
-        self._wanted = {"words": words, "env": dict(env), "parent": os.getpid()}
+    def __init__(self, args: Sequence[str], *, folder: Path, log: Path, env: Mapping[str, str]) -> None:
+        self._wanted = {"words": args, "env": dict(env), "parent": os.getpid()}
         self._folder, self._log = folder, log
-        super().__init__(words)
+        super().__init__(args)
 
     def _execute_child(self, *_: Any) -> None:
         """Called by Popen, in the place of a fork."""
@@ -86,13 +86,13 @@ class _Handed(subprocess.Popen[bytes]):
             Path(os.devnull).open() as none,
         ):
             connection.connect(str(_server() / "socket"))
-            asked = marshal.dumps(self._wanted)
+            payload = marshal.dumps(self._wanted)
             folder = os.open(self._folder, os.O_RDONLY)
             prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             try:
                 streams = [none.fileno(), output.fileno(), output.fileno()]
-                socket.send_fds(connection, [len(asked).to_bytes(4, "big")], [*streams, folder])
-                connection.sendall(asked)
+                socket.send_fds(connection, [len(payload).to_bytes(4, "big")], [*streams, folder])
+                connection.sendall(payload)
                 self.pid = int(connection.recv(20))
             finally:
                 prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

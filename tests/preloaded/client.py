@@ -10,10 +10,10 @@ import sys
 
 connection = _socket.socket(_socket.AF_UNIX)
 connection.connect(sys.argv[1])
-asked = marshal.dumps({"words": sys.argv[2:], "env": dict(os.environ)})
-here = os.open(".", os.O_RDONLY)
-streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, here))  # an array of C's int
-connection.sendmsg([len(asked).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
-connection.sendall(asked)
+command = marshal.dumps({"words": sys.argv[2:], "env": dict(os.environ)})
+directory = os.open(".", os.O_RDONLY)
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, directory))  # an array of C's int
+connection.sendmsg([len(command).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+connection.sendall(command)
 ended = connection.recv(1)
 sys.exit(ended[0] if ended else "The server of the tests is gone.")

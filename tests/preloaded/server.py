@@ -57,14 +57,14 @@ def session(connection: socket.socket) -> Program:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     length, (*streams, folder), _, _ = socket.recv_fds(connection, 4, 4)
     with connection.makefile("rb") as received:
-        asked = marshal.loads(received.read(int.from_bytes(length, "big")))
-    parent = asked.pop("parent", None)
+        command = marshal.loads(received.read(int.from_bytes(length, "big")))
+    parent = command.pop("parent", None)
     if parent is None:
         adopt_orphans()
     elif os.fork() != 0:
         os.wait()
         os._exit(0)
-    here = os.getpid()
+    server_pid = os.getpid()
     if (pid := os.fork()) == 0:
         os.fchdir(folder)
         for number, stream in enumerate(streams):
@@ -73,10 +73,10 @@ def session(connection: socket.socket) -> Program:
         os.close(descriptor)
     if pid == 0:
         if parent is not None:
-            become_child_of(parent, instead_of=here)
+            become_child_of(parent, instead_of=server_pid)
             connection.sendall(b"%d" % os.getpid())
         connection.close()
-        return program(**asked)
+        return program(**command)
     if parent is not None:
         os._exit(0)
     ended = threading.Event()
@@ -116,19 +116,19 @@ def kill_without_client(connection: socket.socket, pid: int, ended: threading.Ev
         os.kill(pid, signal.SIGKILL)
 
 
-def program(words: list[str], env: dict[str, str]) -> Program:
+def program(args: list[str], env: dict[str, str]) -> Program:
     """What the words say, in a process that looks as if it had begun with them."""
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
-    sys.path[:1] = [folder_of_modules(words[0]), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:1] = [folder_of_modules(args[0]), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in env
     if "PYTHONUNBUFFERED" in env:
         sys.stdout = io.TextIOWrapper(open(1, "wb", 0, closefd=False), write_through=True)  # noqa: SIM115
-    sys.orig_argv = [sys.executable, *words]
+    sys.orig_argv = [sys.executable, *args]
     main: Any = ModuleType("__main__")
     sys.modules["__main__"] = main
-    match words:
+    match args:
         case ["--before", code, *rest]:
             exec(code, {})
             return program(rest, env)
@@ -139,10 +139,10 @@ def program(words: list[str], env: dict[str, str]) -> Program:
             sys.argv = [module, *rest]
             return lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)
         case [file, *_] if file.endswith(".py"):
-            sys.argv = words
+            sys.argv = args
             return lambda: runpy.run_path(file, run_name="__main__")
         case _:
-            sys.argv = words
+            sys.argv = args
             return cast(Program, import_module("aerich.cli").main)
 
 

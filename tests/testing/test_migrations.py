@@ -33,9 +33,9 @@ async def test_a_service_without_findings(config: LibraryConfig) -> None:
 
 async def test_findings_are_the_text_of_the_failure(config: LibraryConfig) -> None:
     other = config.model_copy(update={"MODULES": ["tests.migrations.checks.other_makers"]})
-    with pytest.raises(AssertionError) as caught:
+    with pytest.raises(AssertionError) as excinfo:
         await check_migrations(other, filled=True)
-    lines = str(caught.value).splitlines()
+    lines = str(excinfo.value).splitlines()
     codes = [line.split()[1].rstrip(":") for line in lines if line.startswith("error")]
     assert sorted(codes) == ["column.drop", "column.not-null", "models.unwritten"]
     assert lines[-1] == "    -> Write the next one: sanicGuider migrate make library"

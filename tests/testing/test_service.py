@@ -105,12 +105,12 @@ def test_environment_is_clean_but_for_what_is_given(plain: Path, monkeypatch: py
     monkeypatch.setenv("XI_TEST_DB_URL", "the caller's")
     with ServiceProcess(plain, env={"XI_TEST_ENV": "prod"}, args=["--flag"]) as service:
         service.wait_ready()
-        seen = service.client.get("/environ").json()
-    assert "XI_TEST_DB_URL" not in seen
-    assert seen["XI_TEST_ENV"] == "prod"
-    assert seen["XI_TEST_WS_PORT"] != seen["XI_TEST_HTTP_PORT"]
-    assert seen["PATH"] == os.environ["PATH"]
-    assert seen["argv"] == ["--flag"]
+        environ = service.client.get("/environ").json()
+    assert "XI_TEST_DB_URL" not in environ
+    assert environ["XI_TEST_ENV"] == "prod"
+    assert environ["XI_TEST_WS_PORT"] != environ["XI_TEST_HTTP_PORT"]
+    assert environ["PATH"] == os.environ["PATH"]
+    assert environ["argv"] == ["--flag"]
 
 
 def test_working_directory_is_private_and_removed(plain: Path) -> None:
