@@ -27,22 +27,22 @@ Named = TypeVar("Named", Contender, Scenario)
 
 def main() -> None:
     """Measure what was asked for, and report it; also what there is when the run is interrupted."""
-    asked = arguments().parse_args()
+    args = arguments().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("The run was stopped."))  # what was begun is cleared away
-    contenders = chosen(CONTENDERS, asked.contenders)
-    scenarios = chosen(SCENARIOS, asked.scenarios)
-    if asked.grow:
-        scenarios = growing(asked.grow, scenarios if asked.scenarios else ())
+    contenders = chosen(CONTENDERS, args.contenders)
+    scenarios = chosen(SCENARIOS, args.scenarios)
+    if args.grow:
+        scenarios = growing(args.grow, scenarios if args.scenarios else ())
     for environment in sorted({contender.environment for contender in contenders}):
         prepare(environment)
     measurements: list[Measurement] = []
     try:
         with stores() as opened:
-            plan = Plan(asked.seconds, asked.warm_up)
-            measurements.extend(run(contenders, scenarios, asked.rounds, plan, opened))  # extends as it goes
+            plan = Plan(args.seconds, args.warm_up)
+            measurements.extend(run(contenders, scenarios, args.rounds, plan, opened))  # extends as it goes
     finally:
         if measurements:
-            report(asked.output, measurements, contenders, scenarios)
+            report(args.output, measurements, contenders, scenarios)
 
 
 def report(
@@ -55,7 +55,7 @@ def report(
     (folder / "table.md").write_text(text, encoding="utf-8")
     (folder / "details.md").write_text(details(figures, contenders, scenarios), encoding="utf-8")
     (folder / "picture.svg").write_text(picture(figures, contenders, scenarios), encoding="utf-8")
-    lines = [one.to_json() for one in measurements]
+    lines = [measurement.to_json() for measurement in measurements]
     (folder / "measurements.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     print(text)
 
@@ -79,10 +79,10 @@ def _names(things: Sequence[Contender] | Sequence[Scenario]) -> str:
 
 def chosen(things: Sequence[Named], names: str) -> list[Named]:
     """Those that are named, in their own order; all when none is."""
-    asked = [name.strip() for name in names.split(";") if name.strip()]
-    if unknown := set(asked) - {thing.name for thing in things}:
+    requested = [name.strip() for name in names.split(";") if name.strip()]
+    if unknown := set(requested) - {thing.name for thing in things}:
         sys.exit(f"There is no {', '.join(sorted(unknown))}. There are: {_names(things)}")
-    return [thing for thing in things if not asked or thing.name in asked]
+    return [thing for thing in things if not requested or thing.name in requested]
 
 
 if __name__ == "__main__":

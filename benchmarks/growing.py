@@ -74,8 +74,8 @@ http {{
 """
 
 
-def sh(*words: str) -> None:
-    subprocess.run(words, check=True, capture_output=True)
+def sh(*args: str) -> None:
+    subprocess.run(args, check=True, capture_output=True)
 
 
 def space(machine: str) -> str:
@@ -120,9 +120,9 @@ class Layout:
 
     def start(self, machine: str, *command: str, **options: object) -> subprocess.Popen[bytes]:
         """Start a process on a machine; it ends with the layout."""
-        words = ["ip", "netns", "exec", space(self.place(machine)), *command]
+        args = ["ip", "netns", "exec", space(self.place(machine)), *command]
         with (self.folder / f"{machine}.log").open("ab") as log:
-            process = subprocess.Popen(words, stdout=log, stderr=log, **options)  # type: ignore[call-overload]
+            process = subprocess.Popen(args, stdout=log, stderr=log, **options)  # type: ignore[call-overload]
         self.stack.callback(self.end, process)
         return process  # type: ignore[no-any-return]
 
@@ -161,8 +161,8 @@ class Layout:
             "XI_TEST_CACHE_CLOSED_TTL": "4",
         }
         if prepare:
-            made = self.start(machine, sys.executable, "-c", PREPARE, env=env, cwd=project)
-            if made.wait(60):
+            preparation = self.start(machine, sys.executable, "-c", PREPARE, env=env, cwd=project)
+            if preparation.wait(60):
                 sys.exit((self.folder / f"{machine}.log").read_text())
         self.services[machine] = self.start(machine, sys.executable, "http_xi_test.py", env=env, cwd=project)
         until(lambda: connects(self.address(machine), 8800) and answers(self.address(machine), 8800, "/readyz"))
@@ -172,8 +172,10 @@ class Layout:
         data = self.folder / "data"
         shutil.chown(self.folder, "postgres")
         other = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups")
-        made = self.start("postgres", *other, initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync")
-        if made.wait(60):
+        initialization = self.start(
+            "postgres", *other, initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"
+        )
+        if initialization.wait(60):
             sys.exit("initdb failed.")
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {NET}.0/24 trust\n")
@@ -194,8 +196,8 @@ class Layout:
     def _site(self, port: int, services: list[str]) -> str:
         project = self.folder / "web1"
         copies = [word for name in services for word in ("--http", f"{self.address(name)}:8800")]
-        words = ["deploy", "nginx", "xi_test", "--listen", str(port), "--force", *copies]
-        subprocess.run([sys.executable, "-m", "sanicbase", *words], cwd=project, check=True, capture_output=True)
+        args = ["deploy", "nginx", "xi_test", "--listen", str(port), "--force", *copies]
+        subprocess.run([sys.executable, "-m", "sanicbase", *args], cwd=project, check=True, capture_output=True)
         rendered = (project / "deploy" / "nginx" / "xi_test.conf").read_text()
         return rendered.replace(f"    listen [::]:{port};\n", "")
 
@@ -289,30 +291,30 @@ def measure(seconds: float, folder: Path) -> None:
         for layout in (one, many):
             layout.folder.mkdir()
             layout.run()
-        ways = {"one": (one, 8080), "four": (many, 8081), "five": (many, 8080)}
-        for what, path in (("cached", "/xi_test/articles/1"), ("listed", "/xi_test/articles")):
-            compare(what, path, ways, seconds)
+        layouts = {"one": (one, 8080), "four": (many, 8081), "five": (many, 8080)}
+        for name, path in (("cached", "/xi_test/articles/1"), ("listed", "/xi_test/articles")):
+            compare(name, path, layouts, seconds)
         one.stack.close()
         events(many)
 
 
-def compare(what: str, path: str, ways: dict[str, tuple[Layout, int]], seconds: float) -> None:
+def compare(title: str, path: str, layouts: dict[str, tuple[Layout, int]], seconds: float) -> None:
     """One row for each layout: requests a second, and their ratio to one machine's in the same round."""
     rounds: list[dict[str, Counted]] = []
     for _ in range(ROUNDS + 1):  # the first one warms up
-        names, counted = list(ways), {}
+        names, counted = list(layouts), {}
         random.shuffle(names)
         for name in names:
-            layout, port = ways[name]
+            layout, port = layouts[name]
             counted[name] = asyncio.run(load(layout.address("nginx"), path, seconds=seconds, port=port))
         rounds.append(counted)
-    for name in ways:
+    for name in layouts:
         rate = statistics.median(len(measured[name].times) for measured in rounds[1:]) / seconds
         ratio = statistics.median(len(measured[name].times) / len(measured["one"].times) for measured in rounds[1:])
         slow = statistics.median(statistics.median(measured[name].times) for measured in rounds[1:])
         failed = sum(sum(measured[name].failures.values()) for measured in rounds)
         say(
-            f"{what:7} {name:5} {rate:6.0f} requests/s  {ratio:5.2f} of one machine's  "
+            f"{title:7} {name:5} {rate:6.0f} requests/s  {ratio:5.2f} of one machine's  "
             f"median {slow * 1000:6.1f} ms  failed {failed}"
         )
 
@@ -342,11 +344,11 @@ def events(layout: Layout) -> None:
         "PostgreSQL is unplugged, cached": (lambda: unplug("postgres"), "/xi_test/articles/1"),
         "PostgreSQL is unplugged, listed": (lambda: unplug("postgres"), "/xi_test/articles"),
     }
-    for what, (happen, path) in happenings.items():
+    for name, (happen, path) in happenings.items():
         time.sleep(SETTLING)
         counted = asyncio.run(watch(layout.address("nginx"), path, happen))
         say(
-            f"{what:33} answered {len(counted.times):6}  failed {sum(counted.failures.values()):5} "
+            f"{name:33} answered {len(counted.times):6}  failed {sum(counted.failures.values()):5} "
             f"{counted.failures or ''}  longest silence {counted.longest_gap():5.2f} s"
         )
 

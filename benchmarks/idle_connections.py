@@ -146,8 +146,8 @@ def main() -> None:
         for name, rounds in results.items():
             rounds.append(measure(name, options.connections))
     for name, rounds in results.items():
-        new, asked = (statistics.median(figures) / 1024 for figures in zip(*rounds, strict=True))
-        print(f"{name:10} new {new:.1f} KiB, after a request {asked:.1f} KiB")
+        new, used = (statistics.median(figures) / 1024 for figures in zip(*rounds, strict=True))
+        print(f"{name:10} new {new:.1f} KiB, after a request {used:.1f} KiB")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ async def sanicbase_() -> list[tuple[str, float, float]]:  # noqa: C901
         SERVER_NAME = "bench"
 
         def tortoise(self):  # type: ignore[no-untyped-def]
-            found = super().tortoise()
-            found["apps"]["bench"]["models"].append(__name__)
-            return found
+            settings = super().tortoise()
+            settings["apps"]["bench"]["models"].append(__name__)
+            return settings
 
     sys.modules[__name__].Outbox = Outbox  # type: ignore[attr-defined]
     done, everything = 0, asyncio.Event()
@@ -215,13 +215,13 @@ def main() -> None:
             subprocess.run(["redis-cli", "-u", given.redis, "flushdb"], check=True, capture_output=True)
             with tempfile.TemporaryDirectory() as folder:
                 command = [python, str(Path(__file__).absolute()), "contender", name]
-                done = subprocess.run(command, env=os.environ | env, cwd=folder, check=True, stdout=subprocess.PIPE)
-            for what, cpu, rate in json.loads(done.stdout.splitlines()[-1]):
-                figures.setdefault((name, what), []).append((cpu, rate))
+                result = subprocess.run(command, env=os.environ | env, cwd=folder, check=True, stdout=subprocess.PIPE)
+            for title, cpu, rate in json.loads(result.stdout.splitlines()[-1]):
+                figures.setdefault((name, title), []).append((cpu, rate))
     print("| contender | work | CPU ms for 1000 jobs | jobs per second |\n|---|---|---|---|")
-    for (name, what), rounds in figures.items():
+    for (name, title), rounds in figures.items():
         cpu, rate = (statistics.median(values) for values in zip(*rounds, strict=True))
-        print(f"| {name} | {what} | {cpu:.0f} | {rate:.0f} |")
+        print(f"| {name} | {title} | {cpu:.0f} | {rate:.0f} |")
 
 
 if __name__ == "__main__":

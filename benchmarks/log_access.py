@@ -38,10 +38,10 @@ def main(rounds: int) -> None:
     random.shuffle(runs)
     cost: dict[tuple[str, str], list[float]] = {}
     for contender, pace in runs:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, __file__, contender, pace], capture_output=True, text=True, check=True, env=_environment()
         )
-        cost.setdefault((contender, pace), []).append(float(done.stdout))
+        cost.setdefault((contender, pace), []).append(float(result.stdout))
     for pace in PACES:
         base = statistics.median(cost["sanic", pace])
         for contender in CONTENDERS:

@@ -144,9 +144,9 @@ async def overload(port: int, path: str, rate: float, seconds: float) -> Result:
     async def watch() -> None:
         health = Client(port)
         while time.monotonic() < started + seconds:
-            asked = time.monotonic()
+            start = time.monotonic()
             assert await health.get("/livez") == 200
-            result.livez = max(result.livez, time.monotonic() - asked)
+            result.livez = max(result.livez, time.monotonic() - start)
             await asyncio.sleep(0.1)
         health.close()
 

@@ -22,15 +22,15 @@ WARM_UP = 0.5  # seconds
 
 def main() -> None:
     """Measure once, with py-spy looking on."""
-    asked = arguments().parse_args()
-    (scenario,) = chosen(SCENARIOS, asked.scenario)
-    name = asked.contender or ("RCModel" if scenario.is_library else "sanicbase")
+    args = arguments().parse_args()
+    (scenario,) = chosen(SCENARIOS, args.scenario)
+    name = args.contender or ("RCModel" if scenario.is_library else "sanicbase")
     (contender,) = chosen(CONTENDERS, name)
-    concurrency = asked.concurrency or scenario.concurrency[-1]
-    picture = asked.output or RESULTS / f"{scenario.name}-{concurrency}-{contender.name.replace(' ', '-')}.svg"
+    concurrency = args.concurrency or scenario.concurrency[-1]
+    picture = args.output or RESULTS / f"{scenario.name}-{concurrency}-{contender.name.replace(' ', '-')}.svg"
     prepare(contender.environment)
     prepare("profile")
-    profile(contender, replace(scenario, concurrency=(concurrency,)), asked.seconds, picture, native=asked.native)
+    profile(contender, replace(scenario, concurrency=(concurrency,)), args.seconds, picture, native=args.native)
     print(picture)
 
 

@@ -202,7 +202,7 @@ def measure(kind: Kind, clients: int) -> bool:
             time.sleep(QUIET)
         with asking(port, beside, tls=tls):
             ended = endure(port, kind, clients)
-    in_time = sum(each <= kind.deadline + GRACE for each in ended)
+    in_time = sum(moment <= kind.deadline + GRACE for moment in ended)
     cells = [f"{in_time} of {clients}", f"{max(ended):.1f} s", f"{kind.deadline:.0f} s"]
     for percent in (50, 99):
         cells += [f"{percentile(alone, percent):.1f} ms", f"{percentile(beside, percent):.1f} ms"]

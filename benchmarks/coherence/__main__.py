@@ -37,13 +37,13 @@ STATEMENT, CLOSED = 1.0, 3.0  # seconds: the shortest that go together
 
 
 def main() -> int:
-    asked = _arguments()
-    stores = ["sqlite", "postgres", "mysql"] if asked.store == "all" else [asked.store]
+    args = _arguments()
+    stores = ["sqlite", "postgres", "mysql"] if args.store == "all" else [args.store]
     _print_row("store", "processes", "gets", "hit share", "writes", "failed", "kills", *WRONG)
     status = 0
     for store in stores:
         with _store(store) as url:
-            status |= _check(store, url, asked)
+            status |= _check(store, url, args)
     return status
 
 
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _check(store: str, url: str, asked: argparse.Namespace) -> int:
+def _check(store: str, url: str, args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder, redis_of_ones_own() as (server, redis_url):
         os.chdir(folder)
         config = ShelfConfig(
@@ -68,22 +68,22 @@ def _check(store: str, url: str, asked: argparse.Namespace) -> int:
             DB_STATEMENT_TIMEOUT=STATEMENT,
             CACHE_CLOSED_TTL=CLOSED,
             DB_POOL_SIZE=8,
-            CACHE_LOCAL_MAX_LAG=asked.local or 1.0,
+            CACHE_LOCAL_MAX_LAG=args.local or 1.0,
         )
-        CachedItem._options = replace(CachedItem._options, local=asked.local is not None)
+        CachedItem._options = replace(CachedItem._options, local=args.local is not None)
         asyncio.run(_prepare(config))
-        until = time.monotonic() + asked.seconds
-        starter = _Starter(config, Path(folder), until, naive=asked.control, seed=asked.seed)
-        crew = Crew(starter, asked.processes)
+        until = time.monotonic() + args.seconds
+        starter = _Starter(config, Path(folder), until, naive=args.control, seed=args.seed)
+        crew = Crew(starter, args.processes)
         try:
-            happened = upset(crew, server, redis_url, until=until, redis_every=asked.redis_every)
+            happened = upset(crew, server, redis_url, until=until, redis_every=args.redis_every)
             ended = crew.wait()
         finally:
             crew.end()
         history = asyncio.run(_history(config))
         os.chdir("/")
         logs = sorted(Path(folder).glob("*.log"))
-        return _report(store, history, logs, happened, ended, lag=asked.local or 0.0)
+        return _report(store, history, logs, happened, ended, lag=args.local or 0.0)
 
 
 class _Starter:
@@ -96,7 +96,7 @@ class _Starter:
         self._naive = naive
         self._seed = seed
 
-    def __call__(self, place: int) -> int:
+    def __call__(self, index: int) -> int:
         self._seed += 1
         if pid := os.fork():
             return pid
@@ -105,7 +105,7 @@ class _Starter:
             logging.basicConfig(filename=self._folder / "messages")
             log = self._folder / f"{self._seed}.log"
             compare_at = self._until + (0.0 if self._naive else CLOSED + 1.5)  # a naive cache closes nothing
-            plan = Plan(self._config, log, self._until, compare_at, self._naive, place == 0, self._seed)
+            plan = Plan(self._config, log, self._until, compare_at, self._naive, index == 0, self._seed)
             asyncio.run(run(plan))
             status = 0
         except Exception:
@@ -137,17 +137,17 @@ def _report(
     store: str, history: list[Committed], logs: list[Path], happened: Counts[str], ended: list[int], *, lag: float
 ) -> int:
     lines = [line for path in logs for line in read_log(path)]
-    gets = [Get(*what) for kind, what in lines if kind == "get"]
-    writes = [Written(*what) for kind, what in lines if kind == "write"]
+    gets = [Get(*values) for kind, values in lines if kind == "get"]
+    writes = [Written(*values) for kind, values in lines if kind == "write"]
     judgement = judge(history, gets, writes, lag=lag)
-    for kind, what in lines:
+    for kind, values in lines:
         if kind in ("own", "different"):
-            judgement.add(kind, what)
+            judgement.add(kind, values)
     compared = any(kind == "compared" for kind, _ in lines)
     failed = sum(kind == "failed" for kind, _ in lines)
     figures = [len(ended), len(gets), _hit_share(lines), len(writes), failed, happened["kills"]]
-    _print_row(store, *figures, *(judgement.counts[what] for what in WRONG))
-    happened.update(str(what) for kind, what in lines if kind == "failed")
+    _print_row(store, *figures, *(judgement.counts[values] for values in WRONG))
+    happened.update(str(values) for kind, values in lines if kind == "failed")
     _print_rest(judgement, happened)
     if not compared or any(ended):
         print(f"A process of the load failed: {ended}", file=sys.stderr)
@@ -156,12 +156,12 @@ def _report(
 
 def _hit_share(lines: list[tuple[str, object]]) -> str:
     sums: Counts[str] = Counts()
-    for kind, what in lines:
-        if kind == "stats" and isinstance(what, dict):
-            sums.update(what)
+    for kind, values in lines:
+        if kind == "stats" and isinstance(values, dict):
+            sums.update(values)
     hits = sums["hits"] + sums["local_hits"]
-    asked = hits + sums["misses"] + sums["bypasses"]
-    return f"{hits / asked:.0%}" if asked else "-"
+    reads = hits + sums["misses"] + sums["bypasses"]
+    return f"{hits / reads:.0%}" if reads else "-"
 
 
 def _print_row(*cells: object) -> None:

@@ -85,7 +85,7 @@ class Naive:
         if (raw := await get_redis().get(name)) is not None:
             return CachedItem.model_validate_json(raw) if raw else None
         row = await Item.get_or_none(**where)
-        found = None if row is None else CachedItem.model_validate(row)
+        item = None if row is None else CachedItem.model_validate(row)
         await asyncio.sleep(random.random() * LONGEST)  # else it takes minutes to lose the race that it cannot win
-        await get_redis().set(name, "" if found is None else found.model_dump_json(), ex=600)
-        return found
+        await get_redis().set(name, "" if item is None else item.model_dump_json(), ex=600)
+        return item

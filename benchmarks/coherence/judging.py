@@ -42,10 +42,10 @@ class Judgement:
     counts: Counter[str] = field(default_factory=Counter)
     sentences: list[str] = field(default_factory=list)
 
-    def add(self, what: str, told: object) -> None:
-        self.counts[what] += 1
-        if self.counts[what] <= 3:
-            self.sentences.append(f"{what}: {told}")
+    def add(self, kind: str, detail: object) -> None:
+        self.counts[kind] += 1
+        if self.counts[kind] <= 3:
+            self.sentences.append(f"{kind}: {detail}")
 
 
 class _Floors:
@@ -62,20 +62,20 @@ class _Floors:
                 self._versions.append(version)
 
     def at(self, start: float) -> int:
-        place = bisect_left(self._times, start)
-        return self._versions[place - 1] if place else 0
+        index = bisect_left(self._times, start)
+        return self._versions[index - 1] if index else 0
 
 
 class _Key:
     """The history of one key, version after version from 1 on."""
 
     def __init__(self, history: list[Committed]) -> None:
-        self.versions = {one.version: one for one in history}
+        self.versions = {version.version: version for version in history}
         self._sure = 0
         self._surest: dict[int, int] = {}
-        for one in sorted(history, key=lambda one: one.version):
-            self._sure = self._sure if one.past_the_model else one.version
-            self._surest[one.version] = self._sure
+        for version in sorted(history, key=lambda version: version.version):
+            self._sure = self._sure if version.past_the_model else version.version
+            self._surest[version.version] = self._sure
 
     def sure(self, version: int) -> int:
         """The version that whoever saw this one has seen for sure."""
@@ -98,10 +98,10 @@ def judge(history: list[Committed], gets: list[Get], writes: list[Written], *, l
 
 
 def _judge_writes(key: _Key, writes: list[Written], judgement: Judgement) -> None:
-    for one in writes:
-        committed = key.versions.get(one.version)
-        if committed is None or committed.token != one.token:
-            judgement.add("lost", one)
+    for write in writes:
+        committed = key.versions.get(write.version)
+        if committed is None or committed.token != write.token:
+            judgement.add("lost", write)
 
 
 def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgement, lag: float) -> None:
@@ -118,18 +118,18 @@ def _judge_gets(key: _Key, gets: list[Get], floors: _Floors, judgement: Judgemen
         possible = [one.version for one in without[get.slug] if one.began < get.end]
         greatest = possible[-1] if possible else 0
         meant.append((get, greatest, possible[min(bisect_left(possible, floor), len(possible) - 1)] if possible else 0))
-    seen = _Floors((get.end, key.sure(least)) for get, _, least in meant if least)
+    seen_floors = _Floors((get.end, key.sure(least)) for get, _, least in meant if least)
     for get, greatest, _ in meant:
         start = get.start - lag
         if greatest < floors.at(start):
             judgement.add("stale", (get, key.versions[floors.at(start)]))
-        if greatest < seen.at(start):
-            judgement.add("backwards", (get, seen.at(start)))
+        if greatest < seen_floors.at(start):
+            judgement.add("backwards", (get, seen_floors.at(start)))
 
 
 def _is_real(key: _Key, get: Get) -> bool:
     committed = key.versions.get(get.version or 0)
     if committed is None:
         return False
-    asked = get.slug is None or get.slug == get.found
-    return asked and (committed.token, committed.slug) == (get.token, get.found)
+    by_right_slug = get.slug is None or get.slug == get.found
+    return by_right_slug and (committed.token, committed.slug) == (get.token, get.found)

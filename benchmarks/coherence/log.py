@@ -41,11 +41,11 @@ class Log:
         self._file = path.open("ab", buffering=1 << 14)
 
     def got(self, key: int, slug: str | None, start: float, end: float, entry: CachedItem | None) -> None:
-        seen = (None, "", "") if entry is None else (entry.version, entry.token, entry.slug)
-        self.note("get", Get(key, slug, start, end, *seen))
+        values = (None, "", "") if entry is None else (entry.version, entry.token, entry.slug)
+        self.note("get", Get(key, slug, start, end, *values))
 
-    def note(self, kind: str, what: Any) -> None:
-        plain = tuple(what) if isinstance(what, tuple) else what
+    def note(self, kind: str, values: Any) -> None:
+        plain = tuple(values) if isinstance(values, tuple) else values
         self._file.write(orjson.dumps([kind, plain]) + b"\n")
 
     def flush(self) -> None:
@@ -54,9 +54,9 @@ class Log:
 
 def read_log(path: Path) -> list[tuple[str, Any]]:
     """The lines of a file; a last one that a kill has cut is none."""
-    found: list[tuple[str, Any]] = []
+    entries: list[tuple[str, Any]] = []
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
-            kind, what = orjson.loads(line)
-            found.append((kind, what))
-    return found
+            kind, values = orjson.loads(line)
+            entries.append((kind, values))
+    return entries

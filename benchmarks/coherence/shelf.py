@@ -79,6 +79,6 @@ class ShelfConfig(Config):
     SERVER_NAME = "coherence"
 
     def tortoise(self) -> dict[str, Any]:
-        found = super().tortoise()
-        found["apps"][self.SERVER_NAME]["models"].append("benchmarks.coherence.shelf")
-        return found
+        settings = super().tortoise()
+        settings["apps"][self.SERVER_NAME]["models"].append("benchmarks.coherence.shelf")
+        return settings

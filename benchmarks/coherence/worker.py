@@ -88,10 +88,10 @@ async def _read(plan: Plan, cache: Cache, log: Log) -> None:
         key = random.choice(KEYS)
         start = time.monotonic()
         if kind == "many":
-            found = await cache.get_many(KEYS)
+            entries = await cache.get_many(KEYS)
             end = time.monotonic()
-            for one, entry in zip(KEYS, found, strict=True):
-                log.got(one, None, start, end, entry)
+            for number, entry in zip(KEYS, entries, strict=True):
+                log.got(number, None, start, end, entry)
         elif kind == "by":
             slug = random.choice(SLUGS[key])
             entry = await cache.get_by(slug)
@@ -132,13 +132,13 @@ async def _compare(cache: Cache, log: Log) -> None:
     rows = {row.id: CachedItem.model_validate(row) for row in await Item.all()}
     for _ in range(2):  # the second finds what the first has stored
         for key in KEYS:
-            ways: list[Any] = [partial(cache.get, key), partial(cache.get_by, SLUGS[key][0])]
-            ways.append(partial(cache.get_by, SLUGS[key][1]))
+            reads: list[Any] = [partial(cache.get, key), partial(cache.get_by, SLUGS[key][0])]
+            reads.append(partial(cache.get_by, SLUGS[key][1]))
             row = rows.get(key)
             right = [row, *(row if row is not None and row.slug == slug else None for slug in SLUGS[key])]
-            for read, expected in zip(ways, right, strict=True):
-                if (found := await read()) != expected:
-                    log.note("different", [key, str(found), str(expected)])
+            for read, expected in zip(reads, right, strict=True):
+                if (entry := await read()) != expected:
+                    log.note("different", [key, str(entry), str(expected)])
         if await cache.get_many(KEYS) != [rows.get(key) for key in KEYS]:
             log.note("different", ["many", "", ""])
     log.note("compared", len(KEYS))

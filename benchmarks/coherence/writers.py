@@ -44,20 +44,20 @@ class Writer:
         if self._steady and random.random() < PAST_THE_MODEL:
             return await self._write_past_the_model(random.choice(KEYS), began)
         keys = sorted(random.sample(KEYS, random.choice((1, 1, 1, 2))))
-        done = await self._write_all(keys, began)
+        versions = await self._write_all(keys, began)
         for key in keys:
             await self._cache.written(key, SLUGS[key])
-        return done
+        return versions
 
     async def _write_all(self, keys: list[int], began: float) -> list[Done]:
         undone, slow = random.random() < UNDONE, random.random() < SLOW
         async with transaction():
-            done = [await self._write_one(key, began) for key in keys]
+            versions = [await self._write_one(key, began) for key in keys]
             if slow:
                 await asyncio.sleep(random.uniform(0.5, 4))
             if undone:
                 raise Undone
-        return done
+        return versions
 
     async def _write_one(self, key: int, began: float) -> Done:
         version = await _next_version(key)
@@ -80,12 +80,12 @@ class Writer:
             await self._check_own(key, slug, token)
         return key, version, token
 
-    def _token(self, way: Callable[..., Awaitable[None]]) -> str:
-        return f"{self._name}-{next(self._numbers)}{way.__name__}"
+    def _token(self, write: Callable[..., Awaitable[None]]) -> str:
+        return f"{self._name}-{next(self._numbers)}{write.__name__}"
 
     async def _check_own(self, key: int, slug: str | None, token: str) -> None:
-        found = await CachedItem.get(key) if slug is None else await CachedItem.get_by(slug=slug)
-        if (None if found is None else found.token) != (None if slug is None else token):
+        entry = await CachedItem.get(key) if slug is None else await CachedItem.get_by(slug=slug)
+        if (None if entry is None else entry.token) != (None if slug is None else token):
             self.strange.append(key)
 
     async def _write_past_the_model(self, key: int, began: float) -> list[Done]:

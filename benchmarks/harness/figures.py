@@ -36,8 +36,10 @@ class Figures:
     def __init__(self, measurements: Iterable[Measurement], scenarios: Iterable[Scenario]) -> None:
         self._scenarios = {scenario.name: scenario for scenario in scenarios}
         self._measured: dict[tuple[str, str, int], dict[int, Measurement]] = {}
-        for one in measurements:
-            self._measured.setdefault((one.scenario, one.contender, one.concurrency), {})[one.round] = one
+        for measurement in measurements:
+            self._measured.setdefault((measurement.scenario, measurement.contender, measurement.concurrency), {})[
+                measurement.round
+            ] = measurement
 
     def of(self, scenario: str, contender: str, concurrency: int) -> list[Measurement]:
         """Those of all rounds."""

@@ -14,17 +14,17 @@ GROWTHS = ("connections", "views", "rows")
 GROWING = {"connections": ("json", "row"), "views": ("json", "start-1"), "rows": ("row", "page")}
 
 
-def growing(what: str, chosen: Sequence[Scenario]) -> list[Scenario]:
+def growing(dimension: str, chosen: Sequence[Scenario]) -> list[Scenario]:
     """The scenarios that were chosen, or else those where it tells something, in each size."""
-    scenarios = chosen or [scenario for scenario in SCENARIOS if scenario.name in GROWING[what]]
-    return [larger for scenario in scenarios for larger in _sizes(what, scenario)]
+    scenarios = chosen or [scenario for scenario in SCENARIOS if scenario.name in GROWING[dimension]]
+    return [larger for scenario in scenarios for larger in _sizes(dimension, scenario)]
 
 
-def _sizes(what: str, scenario: Scenario) -> list[Scenario]:
+def _sizes(dimension: str, scenario: Scenario) -> list[Scenario]:
     name = scenario.name.removesuffix("-1")
-    if what == "connections":
+    if dimension == "connections":
         return [replace(scenario, concurrency=CONNECTIONS)]
-    if what == "views":
+    if dimension == "views":
         title = scenario.title.removesuffix(" with 1 view")
         return [
             replace(

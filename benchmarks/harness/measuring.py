@@ -102,7 +102,7 @@ def _job(scenario: Scenario, exchanges: Sequence[Exchange], server: Server, conc
 
 def _load(job: Job) -> Report:
     """Have the load process carry it out, on a core of its own."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         cwd=ROOT,
         input=job.to_json(),
@@ -111,8 +111,8 @@ def _load(job: Job) -> Report:
         check=False,
         preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
     )
-    if done.returncode or not done.stdout:
-        raise SystemExit(f"The load failed.\n{done.stderr[-2000:]}")
-    if done.stderr:
-        print(f"An answer was wrong: {done.stderr[:500]}", file=sys.stderr)
-    return Report.from_json(done.stdout)
+    if result.returncode or not result.stdout:
+        raise SystemExit(f"The load failed.\n{result.stderr[-2000:]}")
+    if result.stderr:
+        print(f"An answer was wrong: {result.stderr[:500]}", file=sys.stderr)
+    return Report.from_json(result.stdout)

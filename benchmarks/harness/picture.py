@@ -32,15 +32,15 @@ def picture(figures: Figures, contenders: Sequence[Contender], scenarios: Sequen
     svg.set("font-size", "13")
     SubElement(svg, "rect", width=str(WIDTH), height=str(height), fill="white")
     _draw_axis(svg, bottom)
-    for place, (scenario, concurrency) in enumerate(rows):
-        y = TOP + LINE * place + LINE / 2
+    for index, (scenario, concurrency) in enumerate(rows):
+        y = TOP + LINE * index + LINE / 2
         title = scenario.title if scenario.kind == "start" else f"{scenario.title}, {concurrency} at once"
         _write(svg, LEFT - 12, y + 4, title, "end")
         for name, color in colors.items():
             if ratio := figures.ratio(scenario.name, name, concurrency):
                 _draw_mark(svg, ratio, y, color, name)
-    for place, (name, color) in enumerate(colors.items()):
-        x, y = 40 + place % LEGEND_COLUMNS * 350, bottom + 44 + place // LEGEND_COLUMNS * LEGEND_LINE
+    for index, (name, color) in enumerate(colors.items()):
+        x, y = 40 + index % LEGEND_COLUMNS * 350, bottom + 44 + index // LEGEND_COLUMNS * LEGEND_LINE
         SubElement(svg, "circle", cx=str(x), cy=str(y), r="5", fill=color)
         _write(svg, x + 12, y + 4, name, "start")
     return tostring(svg, encoding="unicode") + "\n"

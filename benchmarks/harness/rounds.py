@@ -28,9 +28,13 @@ def run(
                     yield measurement
 
 
-def _line(one: Measurement, rounds: int) -> str:
-    named = f"{one.round}/{rounds} {one.scenario:14} {one.contender:24} {one.concurrency:4}"
-    if one.memory == one.memory:
-        return f"{named} {one.first_answer:6.2f} s, {one.cost:6.2f} s of CPU, {one.memory:6.1f} MB"
-    load = f", load {one.load_share:.0%}" if one.load_share == one.load_share else ""
-    return f"{named} {one.cost * 1e6:8.1f} µs {one.rate:9.0f}/s {one.errors} errors{load}"
+def _line(measurement: Measurement, rounds: int) -> str:
+    named = (
+        f"{measurement.round}/{rounds} {measurement.scenario:14} {measurement.contender:24} {measurement.concurrency:4}"
+    )
+    if measurement.memory == measurement.memory:
+        return (
+            f"{named} {measurement.first_answer:6.2f} s, {measurement.cost:6.2f} s of CPU, {measurement.memory:6.1f} MB"
+        )
+    load = f", load {measurement.load_share:.0%}" if measurement.load_share == measurement.load_share else ""
+    return f"{named} {measurement.cost * 1e6:8.1f} µs {measurement.rate:9.0f}/s {measurement.errors} errors{load}"

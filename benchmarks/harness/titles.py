@@ -24,7 +24,7 @@ NAMED = (
 
 def heading(measurements: Sequence[Measurement], contenders: Sequence[Contender]) -> str:
     """Three lines of Markdown."""
-    rounds = max((one.round for one in measurements), default=0)
+    rounds = max((measurement.round for measurement in measurements), default=0)
     return "\n".join(
         [
             f"{time.strftime('%Y-%m-%d %H:%M')}, {_machine()}, {_commit()}, {rounds} rounds: "
@@ -42,22 +42,24 @@ def _machine() -> str:
 
 
 def _commit() -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return f"commit {done.stdout.strip()}" if done.returncode == 0 else "no commit"
+    return f"commit {result.stdout.strip()}" if result.returncode == 0 else "no commit"
 
 
 def _versions(contenders: Sequence[Contender]) -> str:
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for environment in sorted({contender.environment for contender in contenders}):
-        found = {**versions(environment), **found}
-    return ", ".join(f"{name} {found[name]}" for name in NAMED if name in found)
+        by_name = {**versions(environment), **by_name}
+    return ", ".join(f"{name} {by_name[name]}" for name in NAMED if name in by_name)
 
 
 def _load_share(measurements: Sequence[Measurement]) -> str:
-    shares = [one.load_share for one in measurements if one.load_share == one.load_share]
-    errors = sum(one.errors for one in measurements)
+    shares = [
+        measurement.load_share for measurement in measurements if measurement.load_share == measurement.load_share
+    ]
+    errors = sum(measurement.errors for measurement in measurements)
     if not shares:
         return f"{errors} errors."
     return f"The load used at most {max(shares):.0%} of its core. {errors} errors."

@@ -24,10 +24,10 @@ class Tally:
         self._load_cpu = time.process_time()
         self._begun = time.perf_counter()
 
-    def error(self, what: str) -> None:
+    def error(self, kind: str) -> None:
         """Count an answer that is wrong or did not come."""
         self.errors += 1
-        self.first_error = self.first_error or what
+        self.first_error = self.first_error or kind
 
     def report(self) -> Report:
         """What was counted since `begin`."""

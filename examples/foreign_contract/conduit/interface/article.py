@@ -179,10 +179,10 @@ class TagsAPI(APIView, public=True):
 
 
 async def _list_body(reader: UserRC | None, page: Sequence[Article], count: int) -> ArticlesBody:
-    seen = await articles.as_seen_by(reader, page)
-    return ArticlesBody(articles=[ArticleListItem.model_validate(article) for article in seen], articles_count=count)
+    views = await articles.as_seen_by(reader, page)
+    return ArticlesBody(articles=[ArticleListItem.model_validate(article) for article in views], articles_count=count)
 
 
 async def _wrapped(reader: UserRC | None, article: ArticleRC) -> ArticleBody:
-    (seen,) = await articles.as_seen_by(reader, [article])
-    return ArticleBody(article=ArticleOut.model_validate(replace(seen, body=article.body)))
+    (view,) = await articles.as_seen_by(reader, [article])
+    return ArticleBody(article=ArticleOut.model_validate(replace(view, body=article.body)))

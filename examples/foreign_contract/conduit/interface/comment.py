@@ -58,15 +58,15 @@ class CommentsAPI(BaseAPI):
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def get(self, request: Request, slug: str, user: UserRC | None) -> CommentsBody:
         """List the comments of an article, oldest first."""
-        seen = await comments.as_seen_by(user, await comments.comments_of(slug))
-        return CommentsBody(comments=[CommentOut.model_validate(comment) for comment in seen])
+        views = await comments.as_seen_by(user, await comments.comments_of(slug))
+        return CommentsBody(comments=[CommentOut.model_validate(comment) for comment in views])
 
     @raises(ConduitError.ARTICLE_NOT_FOUND)
     async def post(self, request: Request, slug: str, body: CommentCreation, user: UserRC) -> Created[CommentBody]:
         """Add a comment to an article."""
         written = await comments.comment_on(user, slug, body.comment.body)
-        (seen,) = await comments.as_seen_by(user, [written])
-        return Created(CommentBody(comment=CommentOut.model_validate(seen)))
+        (view,) = await comments.as_seen_by(user, [written])
+        return Created(CommentBody(comment=CommentOut.model_validate(view)))
 
 
 class CommentAPI(BaseAPI):
