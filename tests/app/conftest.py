@@ -98,10 +98,10 @@ class Curl:
     def __init__(self, output: str) -> None:
         match = CURL.search(output)
         assert match, output
-        words = shlex.split(match[0].replace("\\\n", " "))
-        self.method, self.url = words[words.index("-X") + 1], words[3]
-        self.body = words[words.index("-d") + 1]
-        self.headers = dict(after.split(": ", 1) for word, after in pairwise(words) if word == "-H")
+        args = shlex.split(match[0].replace("\\\n", " "))
+        self.method, self.url = args[args.index("-X") + 1], args[3]
+        self.body = args[args.index("-d") + 1]
+        self.headers = dict(after.split(": ", 1) for word, after in pairwise(args) if word == "-H")
 
     def send(self) -> httpx.Response:
         return httpx.request(

@@ -22,9 +22,9 @@ from xi_test.config import config
 hooks = Blueprint("hooks")
 
 
-def note(what: str) -> None:
+def note(event: str) -> None:
     """One line of the record: the process and what happened in it."""
-    sys.stdout.write(f"HOOK {'main' if is_main_process() else 'worker'} {what}\n")
+    sys.stdout.write(f"HOOK {'main' if is_main_process() else 'worker'} {event}\n")
     sys.stdout.flush()
 
 

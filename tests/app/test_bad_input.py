@@ -155,14 +155,14 @@ def assert_no_secret(project: Project, output: str) -> None:
     assert all(SECRET not in text for text in (output, *logs))
 
 
-def refusing(project: Project, case: Case, env: dict[str, str], *words: str) -> ServiceProcess:
+def refusing(project: Project, case: Case, env: dict[str, str], *args: str) -> ServiceProcess:
     """The service of a case, not started yet; most begin with everything imported, and those of COLD do not."""
-    process: ServiceProcess = project.service(env=env, command=[sys.executable, *words], cold=case.name in COLD)
+    process: ServiceProcess = project.service(env=env, command=[sys.executable, *args], cold=case.name in COLD)
     return process
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_http_refuses_with_a_sentence(project: Project, places: Any, case: Case) -> None:
+def test_http_refuses_with_an_error_message(project: Project, places: Any, case: Case) -> None:
     with refusing(project, case, places(case.env), str(project.directory / "http_xi_test.py")) as process:
         assert_refused(project, process, case.sentence)
         assert len(process.output().splitlines()) <= 2, process.output()
@@ -170,7 +170,7 @@ def test_http_refuses_with_a_sentence(project: Project, places: Any, case: Case)
 
 @pytest.mark.parametrize("launch_file", ["ws_xi_test", "srv_xi_test"])
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
-def test_websockets_and_scripts_refuse_with_a_sentence(
+def test_websockets_and_scripts_refuse_with_an_error_message(
     project: Project, places: Any, case: Case, launch_file: str
 ) -> None:
     with refusing(project, case, places(case.env), str(project.directory / f"{launch_file}.py")) as process:
@@ -178,13 +178,13 @@ def test_websockets_and_scripts_refuse_with_a_sentence(
 
 
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
-def test_sanic_command_refuses_with_a_sentence(project: Project, places: Any, case: Case) -> None:
-    words = ("-m", "sanic", "http_xi_test:app", "--port", str(free_port()))
-    with refusing(project, case, places(case.env), *words) as process:
+def test_sanic_command_refuses_with_an_error_message(project: Project, places: Any, case: Case) -> None:
+    args = ("-m", "sanic", "http_xi_test:app", "--port", str(free_port()))
+    with refusing(project, case, places(case.env), *args) as process:
         assert_refused(project, process, case.sentence)
 
 
-def test_sanic_command_in_a_single_process_refuses_with_a_sentence(project: Project, places: Any) -> None:
+def test_sanic_command_in_a_single_process_refuses_with_an_error_message(project: Project, places: Any) -> None:
     case = NAMED["postgres-closed"]
     command = [sys.executable, "-m", "sanic", "http_xi_test:app", "--port", str(free_port()), "--single-process"]
     with project.service(command=command, env=places(case.env)) as process:

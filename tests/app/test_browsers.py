@@ -42,7 +42,7 @@ def test_all_workers_have_the_same_rules(make_project: Callable[[], Project]) ->
         process.wait_ready(path="/readyz")
         url, preflight = process.base_url, "PATCH"
 
-        def asked(number: int) -> list[httpx.Response]:
+        def send(number: int) -> list[httpx.Response]:
             origin = SHOP if number % 2 else EVIL
             return [
                 ask(url, "OPTIONS", "/articles/1", Origin=origin, Access_Control_Request_Method=preflight),
@@ -51,7 +51,7 @@ def test_all_workers_have_the_same_rules(make_project: Callable[[], Project]) ->
                 ask(url, "POST", "/articles", Origin=origin, Authorization="Bearer unknown"),
             ]
 
-        responses = list(clients.map(asked, range(REQUESTS)))
+        responses = list(clients.map(send, range(REQUESTS)))
     request_ids = set()
     for number, (allowed, missing, anonymous, refused) in enumerate(responses):
         statuses = [response.status_code for response in (allowed, missing, anonymous, refused)]

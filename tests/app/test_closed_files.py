@@ -69,14 +69,14 @@ def ended(project: Project, launch_file: str = "http_xi_test", *, cold: bool = F
     return [line for line in output.splitlines() if not re.match(r"\d{4}-\d\d-\d\dT", line)]
 
 
-def message(path: Path, done: str, modes: str) -> str:
+def message(path: Path, action: str, modes: str) -> str:
     """What is said of a path that this account cannot use."""
     if ROOT:
         return (
-            f"{path} belongs to {account(NOBODY)} and cannot be {done} by {ME}, the account of this process. "
+            f"{path} belongs to {account(NOBODY)} and cannot be {action} by {ME}, the account of this process. "
             f"Run: chown {ME} {path}"
         )
-    found = rf"{path} cannot be {done} by its owner {ME}: its mode is "
+    found = rf"{path} cannot be {action} by its owner {ME}: its mode is "
     return f"{found}|Run: chmod u+{modes} {path}"
 
 
@@ -91,27 +91,27 @@ def database(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("launch_file", ["http_xi_test", "srv_xi_test"])
-@pytest.mark.parametrize(("mode", "done"), [(0o000, "read and written"), (0o444, "written")])
+@pytest.mark.parametrize(("mode", "action"), [(0o000, "read and written"), (0o444, "written")])
 def test_a_file_that_the_account_may_not_use(
-    project: Project, tmp_path: Path, redis_url: str, close: Close, launch_file: str, mode: int, done: str
+    project: Project, tmp_path: Path, redis_url: str, close: Close, launch_file: str, mode: int, action: str
 ) -> None:
     file = close(database(tmp_path / "data.sqlite3"), mode)
     env = {"XI_TEST_DB_URL": f"sqlite://{file}", "XI_TEST_REDIS_URL": redis_url}
     lines = ended(project, launch_file, cold=mode == 0o444, **env)
     assert says(
-        lines, f"The SQLite database {file} cannot be used: |{message(file, done, 'rw')}|, or correct XI_TEST_DB_URL."
+        lines, f"The SQLite database {file} cannot be used: |{message(file, action, 'rw')}|, or correct XI_TEST_DB_URL."
     )
 
 
-@pytest.mark.parametrize(("mode", "done", "modes"), [(0o555, "written", "wx"), (0o600, "entered", "x")])
+@pytest.mark.parametrize(("mode", "action", "modes"), [(0o555, "written", "wx"), (0o600, "entered", "x")])
 def test_a_folder_in_which_the_file_cannot_be_made(
-    project: Project, tmp_path: Path, redis_url: str, close: Close, mode: int, done: str, modes: str
+    project: Project, tmp_path: Path, redis_url: str, close: Close, mode: int, action: str, modes: str
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     close(folder, mode)
     lines = ended(project, XI_TEST_DB_URL=f"sqlite://{folder}/new.sqlite3", XI_TEST_REDIS_URL=redis_url)
-    assert says(lines, f"{message(folder, done, modes)}|, or correct XI_TEST_DB_URL.")
+    assert says(lines, f"{message(folder, action, modes)}|, or correct XI_TEST_DB_URL.")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_a_project_in_which_no_private_folder_can_be_made(project: Project, clos
 def test_the_doctor_says_the_same(project: Project, tmp_path: Path, redis_url: str, close: Close) -> None:
     file = close(database(tmp_path / "data.sqlite3"), 0o000)
     env = {"XI_TEST_DB_URL": f"sqlite://{file}", "XI_TEST_REDIS_URL": redis_url, "LANG": "C.UTF-8"}
-    words = ["-m", "sanicbase", "doctor", "xi_test"]
-    process: ServiceProcess = project.service(env=env, command=powerless(*words))
+    args = ["-m", "sanicbase", "doctor", "xi_test"]
+    process: ServiceProcess = project.service(env=env, command=powerless(*args))
     with process:
         assert process.wait(SOON) == 1
         assert "error database.away: The SQLite database" in process.output()

@@ -38,9 +38,9 @@ SOON = 60.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 
 
-def limited(project: Project, limit: int, name: str, *words: str, **env: str) -> ServiceProcess:
+def limited(project: Project, limit: int, name: str, *args: str, **env: str) -> ServiceProcess:
     """The process of a launch file, or of a command, that may have so many descriptors; not started yet."""
-    launch = words or (str(project.directory / f"{name}.py"),)
+    launch = args or (str(project.directory / f"{name}.py"),)
     process: ServiceProcess = project.service(
         name, env=env, command=[sys.executable, "-c", LIMITED, str(limit), *launch]
     )
@@ -80,10 +80,10 @@ def test_the_least_that_is_named_is_enough(project: Project, redis_url: str, wor
         assert "Too many open files" not in process.output()
 
 
-def test_descriptors_that_are_used_up_are_named() -> None:
-    words = [sys.executable, "-c", LIMITED, "80", "-c", USED_UP]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SOON, check=False)
-    last = done.stderr.strip().splitlines()[-1]
+def test_exhausted_descriptors_are_reported() -> None:
+    args = [sys.executable, "-c", LIMITED, "80", "-c", USED_UP]
+    result = subprocess.run(args, capture_output=True, text=True, timeout=SOON, check=False)
+    last = result.stderr.strip().splitlines()[-1]
     assert last.endswith(f"This process has reached its limit of 80 open files and connections. {REMEDY}")
 
 

@@ -36,9 +36,9 @@ module.late = Late()
 
 
 def test_other_exceptions_are_shown_until_the_end_of_the_interpreter() -> None:
-    done = subprocess.run([sys.executable, "-c", LATE], stderr=subprocess.PIPE, text=True, check=True)
-    assert done.stderr.startswith("Exception ignored in: ")
-    assert done.stderr.endswith("LookupError: at the end\n")
+    result = subprocess.run([sys.executable, "-c", LATE], stderr=subprocess.PIPE, text=True, check=True)
+    assert result.stderr.startswith("Exception ignored in: ")
+    assert result.stderr.endswith("LookupError: at the end\n")
 
 
 @pytest.mark.parametrize("name", ["http_xi_test", "srv_xi_test"])

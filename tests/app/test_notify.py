@@ -28,13 +28,13 @@ def end() -> Iterator[SystemdEnd]:
         yield listening
 
 
-def asked(end: SystemdEnd, **more: str) -> dict[str, str]:
+def environment(end: SystemdEnd, **more: str) -> dict[str, str]:
     """What systemd puts into the environment of a main process."""
     return {"NOTIFY_SOCKET": end.address, "WATCHDOG_USEC": str(int(INTERVAL * 1e6)), **more}
 
 
 def test_ready_reload_watchdog_and_stop_are_sent_in_order(project: Project, end: SystemdEnd) -> None:
-    with project.service("http_probe", env=asked(end, XI_TEST_WORKERS="2")) as service:
+    with project.service("http_probe", env=environment(end, XI_TEST_WORKERS="2")) as service:
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
         assert end.notifications[0].fields["STATUS"] == "2 of 2 workers are serving."
         assert httpx.get(f"{service.base_url}/readyz", trust_env=False, verify=NO_CERTIFICATES).status_code == 200
@@ -64,7 +64,7 @@ def test_ready_reload_watchdog_and_stop_are_sent_in_order(project: Project, end:
 
 
 def test_a_failed_reload_reports_ready_again(project: Project, end: SystemdEnd) -> None:
-    with project.service("http_probe", env=asked(end)) as service:
+    with project.service("http_probe", env=environment(end)) as service:
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
         with (project.directory / "http_probe.py").open("a") as code:
             code.write("\nraise LookupError('this version is broken')\n")
@@ -75,7 +75,7 @@ def test_a_failed_reload_reports_ready_again(project: Project, end: SystemdEnd) 
 
 
 def test_a_worker_that_dies_is_seen_in_the_status(project: Project, end: SystemdEnd) -> None:
-    with project.service("http_probe", env=asked(end, XI_TEST_WORKERS="2")) as service:
+    with project.service("http_probe", env=environment(end, XI_TEST_WORKERS="2")) as service:
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
         victim = min(workers(service))
         os.kill(victim, signal.SIGKILL)
@@ -85,13 +85,13 @@ def test_a_worker_that_dies_is_seen_in_the_status(project: Project, end: Systemd
 
 
 def test_a_service_that_cannot_start_is_never_ready(project: Project, end: SystemdEnd) -> None:
-    with project.service(env=asked(end, XI_TEST_DB_URL="postgres://nobody@127.0.0.1:1/none")) as service:
+    with project.service(env=environment(end, XI_TEST_DB_URL="postgres://nobody@127.0.0.1:1/none")) as service:
         assert service.wait(SOON) == 1
     assert "READY" not in end.kinds()
 
 
 def test_a_frozen_main_process_gives_no_sign_of_life(project: Project, end: SystemdEnd) -> None:
-    with project.service(env=asked(end)) as service:
+    with project.service(env=environment(end)) as service:
         wait_until(lambda: len(end.signs_of_life()) >= 2, SOON, what="signs of life")
         os.kill(service.pid, signal.SIGSTOP)
         count = len(end.signs_of_life())
@@ -101,7 +101,7 @@ def test_a_frozen_main_process_gives_no_sign_of_life(project: Project, end: Syst
 
 
 def test_scripts_are_ready_live_and_stop(project: Project, end: SystemdEnd) -> None:
-    with project.service("srv_xi_test", env=asked(end)) as service:
+    with project.service("srv_xi_test", env=environment(end)) as service:
         wait_until(lambda: end.kinds() == ["READY"], SOON, what="READY")
         wait_until(lambda: len(end.signs_of_life()) >= 3, SOON, what="signs of life")
         assert service.terminate(SOON) == 0

@@ -132,7 +132,7 @@ def test_http_takes_valkey_over_from_a_killed_service(project: Project) -> None:
         assert titles == {"c"}
 
 
-def test_websockets_go_on_when_the_http_service_that_owns_valkey_is_killed(project: Project) -> None:
+def test_websockets_keep_working_when_the_http_service_that_owns_valkey_is_killed(project: Project) -> None:
     with ExitStack() as stack:
         http = stack.enter_context(started(project, 1))
         http.wait_ready()  # the first to start owns Valkey

@@ -71,17 +71,15 @@ async def test_nobody_but_the_author_learns_of_an_unpublished_article(http: http
     path = await written(http, "draft", published=False)
     missing = await http.get(f"{PATH}/999999", headers=OTHER)
     for headers in (OTHER, {}):
-        reads = [
-            await http.get(place, headers=headers) for place in (path, f"{PATH}/by-slug/draft", f"{path}/comments")
-        ]
+        reads = [await http.get(url, headers=headers) for url in (path, f"{PATH}/by-slug/draft", f"{path}/comments")]
         assert [read.status_code for read in reads] == [404] * 3
         assert {read.json()["code"] for read in reads} == {missing.json()["code"]}
     assert (await http.patch(path, json={"title": "b"}, headers=OTHER)).status_code == 404
     assert (await http.delete(path, headers=OTHER)).status_code == 404
     assert (await http.post(f"{path}/comments", json={"body": "b"}, headers=OTHER)).status_code == 404
     assert (await http.get(PATH)).json()["data"] == []
-    for place in (path, f"{PATH}/by-slug/draft", f"{path}/comments"):
-        assert (await http.get(place, headers=AUTHOR)).status_code == 200
+    for url in (path, f"{PATH}/by-slug/draft", f"{path}/comments"):
+        assert (await http.get(url, headers=AUTHOR)).status_code == 200
     assert (await http.patch(path, json={"published": True}, headers=AUTHOR)).status_code == 200
     assert (await http.get(path)).status_code == 200  # from the next request on
     assert (await http.patch(path, json={"published": False}, headers=AUTHOR)).status_code == 200
@@ -91,11 +89,11 @@ async def test_nobody_but_the_author_learns_of_an_unpublished_article(http: http
 async def test_only_its_author_deletes_a_comment(http: httpx.AsyncClient) -> None:
     path = await written(http, "commented", published=True)
     comment = (await http.post(f"{path}/comments", json={"body": "hello"}, headers=OTHER)).json()["data"]["id"]
-    place = f"{path}/comments/{comment}"
-    assert (await http.delete(place, headers=AUTHOR)).status_code == 403
-    assert (await http.delete(place)).status_code == 401
-    assert (await http.delete(place, headers=OTHER)).status_code == 200
-    assert (await http.delete(place, headers=OTHER)).status_code == 404
+    url = f"{path}/comments/{comment}"
+    assert (await http.delete(url, headers=AUTHOR)).status_code == 403
+    assert (await http.delete(url)).status_code == 401
+    assert (await http.delete(url, headers=OTHER)).status_code == 200
+    assert (await http.delete(url, headers=OTHER)).status_code == 404
 
 
 async def test_a_websocket_knows_the_same_users(config: XiTestConfig) -> None:

@@ -50,7 +50,7 @@ def app(redis_url: str, tmp_path: Path) -> App:
     return create_app(XiTestConfig(DB_URL=f"sqlite://{tmp_path}/data.sqlite3", REDIS_URL=redis_url), blueprint)
 
 
-async def test_ours_stays_and_theirs_is_added(app: App) -> None:
+async def test_sanic_ext_adds_to_the_features_of_the_library(app: App) -> None:
     app.config.CORS_ORIGINS = "http://page.example"
     Extend(app).add_dependency(Clock)
     async with client(app) as http:

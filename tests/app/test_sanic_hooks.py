@@ -188,7 +188,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("start", "said"),
+    ("start", "message"),
     [
         ("raise LookupError('no price list')", "LookupError: no price list"),
         (
@@ -199,12 +199,14 @@ if __name__ == "__main__":
     ],
     ids=["exception", "shared_ctx", "SystemExit"],
 )
-def test_a_main_process_that_cannot_start_says_why_and_leaves_nothing(project: Project, start: str, said: str) -> None:
+def test_a_main_process_that_cannot_start_says_why_and_leaves_nothing(
+    project: Project, start: str, message: str
+) -> None:
     (project.directory / "http_failing.py").write_text(FAILING.format(start=start))
     with project.service("http_failing") as service:
         assert service.wait(SOON) == 1
         wait_until(lambda: not service.survivors() and not project.valkeys(), SOON, what="the end of all processes")
-        assert said in service.output()
+        assert message in service.output()
         assert service.output().count("HOOK main main_process_stop") == 1
 
 

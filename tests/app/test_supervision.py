@@ -114,7 +114,7 @@ def test_killed_workers_come_back(service: ServiceProcess, victims: int) -> None
     wait_until(lambda: service.output().count("was killed by SIGKILL") == victims, SOON, what="a line in the log")
 
 
-def test_a_worker_that_stands_still_is_replaced(service: ServiceProcess) -> None:
+def test_a_hanging_worker_is_replaced(service: ServiceProcess) -> None:
     before = workers(service)
     frozen = min(before)
     os.kill(frozen, signal.SIGSTOP)

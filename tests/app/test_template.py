@@ -285,5 +285,5 @@ print(before, "sanicbase.migrations.aerich" in sys.modules)
 
 def test_a_template_imports_what_each_worker_would_import_when_it_opens_its_databases(project: Project) -> None:
     command = [sys.executable, "-c", PREPARED]
-    done = subprocess.run(command, cwd=project.directory, capture_output=True, text=True, check=True)
-    assert done.stdout == "False True\n"
+    result = subprocess.run(command, cwd=project.directory, capture_output=True, text=True, check=True)
+    assert result.stdout == "False True\n"

@@ -247,7 +247,7 @@ async def test_a_password_that_is_easy_to_guess_is_refused(here: Club, password:
         *("1<ann@example.org>", "ann@example.org(1)", "root,ann@example.org", "ann@example.org;", "a:b@example.org"),
     ],
 )
-async def test_what_is_no_address_is_refused(here: Club, account: str) -> None:
+async def test_an_invalid_address_is_refused(here: Club, account: str) -> None:
     answer = await here.post("register", account=account)
     assert answer.status_code == 422
     assert answer.json()["data"][0]["path"] == "body.account"

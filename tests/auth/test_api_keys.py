@@ -119,7 +119,7 @@ async def test_a_use_that_cannot_be_noted_opens_as_well(
     assert key not in caplog.text
 
 
-async def test_what_is_no_key_is_a_401(http: httpx.AsyncClient) -> None:
+async def test_an_invalid_key_is_a_401(http: httpx.AsyncClient) -> None:
     key, row = await keys.create("billing", "nightly", scopes=["reports.read"])
     other, _ = await keys.create("billing", "other")
     secret = key.rpartition("_")[2]

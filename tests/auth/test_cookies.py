@@ -139,7 +139,7 @@ async def test_a_websocket_is_opened_by_the_cookie_and_by_no_other_site(
         assert refused.value.response.status_code == status
 
 
-async def test_what_is_not_the_cookie_of_a_session_is_a_401(here: tuple[httpx.AsyncClient, ClubAccounts]) -> None:
+async def test_an_invalid_session_cookie_is_a_401(here: tuple[httpx.AsyncClient, ClubAccounts]) -> None:
     http, accounts = here
     cookie = await signed_in(http)
     value = cookie["Cookie"].partition("=")[2]

@@ -125,7 +125,7 @@ async def test_a_browser_gets_a_session_cookie(shop: Shop) -> None:
     assert (await shop.tokens.verify_cookie(cookie)).subject == f"{shop.provider.issuer} ann"
 
 
-async def test_a_code_of_another_browser_or_attempt_signs_nobody_in(shop: Shop) -> None:
+async def test_a_code_of_another_browser_or_attempt_is_refused(shop: Shop) -> None:
     (url, ours), (other_url, theirs) = await shop.begin(), await shop.begin()
     mine, other = await shop.consent(url), await shop.consent(other_url)
     assert (await shop.finish(mine, theirs)).status_code == 401  # the victim's browser, with the attacker's code

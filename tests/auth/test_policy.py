@@ -93,7 +93,7 @@ def test_a_single_user_can_have_a_permission_and_a_role_that_does_not_exist_give
     assert not policy.may(User(5, permissions=("*",)), "articles.write")
 
 
-def test_only_true_is_a_yes() -> None:
+def test_only_true_counts_as_allowed() -> None:
     doubtful = Policy[User](roles={}, roles_of=lambda user: ())
     responses: Any = {"a": lambda user, obj: "yes", "b": lambda user, obj: None}
     for action, response in responses.items():
@@ -103,7 +103,7 @@ def test_only_true_is_a_yes() -> None:
 
 
 @pytest.mark.parametrize("action", ["articles.wirte", "", "*", "articles", "articles.*"])
-def test_an_action_that_is_not_declared_is_an_error_and_not_a_no(action: str) -> None:
+def test_an_undeclared_action_is_an_error(action: str) -> None:
     with pytest.raises(SanicBaseError, match="No role and no rule has the action"):
         policy.may(ADMIN, action)
     with pytest.raises(SanicBaseError, match="No role and no rule has the action"):

@@ -27,10 +27,10 @@ Result = subprocess.CompletedProcess[str]
 @pytest.fixture
 def deploy(project: Project) -> Callable[..., Result]:
     """`sanicGuider deploy …`, typed in the project's folder."""
-    return lambda *words: run_deploy(project.directory, words)
+    return lambda *args: run_deploy(project.directory, args)
 
 
-def run_deploy(directory: Path, words: Sequence[str]) -> Result:
+def run_deploy(directory: Path, args: Sequence[str]) -> Result:
     """In this process, as if it had been started in that folder: only the service's settings are imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
@@ -39,12 +39,12 @@ def run_deploy(directory: Path, words: Sequence[str]) -> Result:
         for name in [name for name in sys.modules if name.partition(".")[0] == "xi_test"]:
             patch.delitem(sys.modules, name)
         earlier = set(sys.modules)
-        done = CliRunner().invoke(main, ["deploy", *words])
+        result = CliRunner().invoke(main, ["deploy", *args])
         for name in set(sys.modules) - earlier:
             if name.partition(".")[0] == "xi_test":
                 del sys.modules[name]
-    assert done.exception is None or isinstance(done.exception, SystemExit), shlex.join(words)
-    return Result(["sanicGuider", "deploy", *words], done.exit_code, done.stdout, done.stderr)
+    assert result.exception is None or isinstance(result.exception, SystemExit), shlex.join(args)
+    return Result(["sanicGuider", "deploy", *args], result.exit_code, result.stdout, result.stderr)
 
 
 def program(name: str, package: str) -> str:

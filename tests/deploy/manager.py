@@ -38,20 +38,20 @@ class UserManager:
         self._env = environment(home)
         self._log = log
 
-    def systemctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = ["nsenter", "--mount", "--target", str(self._process.pid), "systemctl", "--user", *words]
+    def systemctl(self, *args: str) -> subprocess.CompletedProcess[str]:
+        command = ["nsenter", "--mount", "--target", str(self._process.pid), "systemctl", "--user", *args]
         return subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=90, check=False)
 
     def show(self, unit: str, name: str) -> str:
         """A property of a unit, such as ActiveState."""
         return self.systemctl("show", unit, "--property", name, "--value").stdout.strip()
 
-    def said(self) -> str:
+    def journal(self) -> str:
         return self._log.read_text(errors="replace")
 
     def answers(self) -> bool:
         if self._process.poll() is not None:
-            raise ChildProcessError(self.said())
+            raise ChildProcessError(self.journal())
         return self.systemctl("is-system-running").stdout.strip() in ("running", "degraded", "starting")
 
 

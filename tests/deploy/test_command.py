@@ -21,15 +21,15 @@ RENDERED = re.findall(r"^\t\$\(BIN\)/sanicGuider deploy (.*) --force$", (ROOT / 
 Deploy = Callable[..., Result]
 
 
-@pytest.mark.parametrize("words", RENDERED)
-def test_the_committed_files_are_those_that_are_rendered(words: str) -> None:
-    result = run_deploy(ROOT, words.split())
+@pytest.mark.parametrize("args", RENDERED)
+def test_the_committed_files_are_those_that_are_rendered(args: str) -> None:
+    result = run_deploy(ROOT, args.split())
     assert result.returncode == 0, result.stderr + "run `make deploy`"
     assert result.stdout.startswith("All files already exist.\n"), "run `make deploy`"
 
 
 def test_every_kind_is_committed() -> None:
-    assert {words.split()[0] for words in RENDERED} == {"systemd", "supervisor", "nginx", "compose", "k8s"}
+    assert {args.split()[0] for args in RENDERED} == {"systemd", "supervisor", "nginx", "compose", "k8s"}
     assert (ROOT / "deploy" / "docker" / "xi_test.Dockerfile").exists()
 
 
@@ -83,14 +83,14 @@ def test_a_service_has_files_for_the_launch_files_it_has(deploy: Deploy, project
     assert "ws_xi_test" not in (project.directory / "out" / "systemd" / "user" / "xi_test.target").read_text()
 
 
-def test_a_service_that_is_not_there_is_a_sentence(deploy: Deploy, project: Project) -> None:
+def test_a_service_that_is_not_there_is_an_error_message(deploy: Deploy, project: Project) -> None:
     result = deploy("systemd", "nowhere", "--account")
     assert result.returncode == 2
     assert "There is no service nowhere. The services are: xi_test." in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("systemd xi_test --user nobody-here", "The account nobody-here does not exist. Create it"),
         ("systemd xi_test --account --python /nowhere/python", "/nowhere/python is not an executable interpreter."),
@@ -109,15 +109,15 @@ def test_a_service_that_is_not_there_is_a_sentence(deploy: Deploy, project: Proj
         ("nginx xi_test --to /dev/null", "/dev/null is not writable"),
     ],
 )
-def test_an_error_is_a_sentence(deploy: Deploy, project: Project, words: str, sentence: str) -> None:
-    result = deploy(*shlex.split(words))
+def test_an_error_is_an_error_message(deploy: Deploy, project: Project, args: str, sentence: str) -> None:
+    result = deploy(*shlex.split(args))
     assert result.returncode == 1
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert not (project.directory / "deploy").exists()
 
 
-def test_a_service_without_launch_files_is_a_sentence(deploy: Deploy, project: Project) -> None:
+def test_a_service_without_launch_files_is_an_error_message(deploy: Deploy, project: Project) -> None:
     for file in project.directory.glob("*_xi_test.py"):
         file.unlink()
     result = deploy("systemd", "xi_test", "--account")
@@ -165,16 +165,16 @@ TYPED = re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/deployment.md"
 TYPED += re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/growing.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", sorted(set(TYPED)))
-def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, words: str) -> None:
+@pytest.mark.parametrize("args", sorted(set(TYPED)))
+def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, args: str) -> None:
     (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     # The account of the page need not be this machine's.
-    result = deploy(*words.split(), *(["--elsewhere"] if "--user" in words and "--elsewhere" not in words else []))
+    result = deploy(*args.split(), *(["--elsewhere"] if "--user" in args and "--elsewhere" not in args else []))
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         "systemd xi_test --user xi_test --elsewhere",
         "systemd xi_test --account",
@@ -183,10 +183,10 @@ def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, words
         "k8s xi_test",
     ],
 )
-def test_the_page_has_the_commands_that_are_printed(deploy: Deploy, project: Project, words: str) -> None:
+def test_the_page_has_the_commands_that_are_printed(deploy: Deploy, project: Project, args: str) -> None:
     (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     page = (ROOT / "docs/en/deployment.md").read_text()
-    printed = [line.strip() for line in deploy(*words.split()).stdout.partition("Next:\n")[2].splitlines()]
+    printed = [line.strip() for line in deploy(*args.split()).stdout.partition("Next:\n")[2].splitlines()]
     # One launch file stands for all of them.
     lines = [line for line in printed if not re.search(r"\b(ws|srv)_xi_test|/(ws|srv).yaml|xi-test-(ws|srv)", line)]
     assert len(lines) >= 4

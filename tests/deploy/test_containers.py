@@ -63,7 +63,7 @@ def test_the_dockerfile_passes_the_linter(dockerfile: Path) -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_the_linter_would_notice(dockerfile: Path) -> None:
+def test_the_linter_reports_a_root_user(dockerfile: Path) -> None:
     dockerfile.write_text(dockerfile.read_text().replace("USER 10001:10001", "USER root"))
     assert "DL3002" in run(BESIDE / "hadolint", "--no-color", dockerfile).stdout
 
@@ -100,7 +100,7 @@ def test_the_layer_of_packages_is_what_the_project_names(dockerfile: Path, packa
 
 
 def test_the_health_check_distinguishes_a_running_service_from_a_dead_one(dockerfile: Path, project: Project) -> None:
-    (command,) = (json.loads(words.partition(" CMD ")[2]) for words in instruction(dockerfile, "HEALTHCHECK"))
+    (command,) = (json.loads(args.partition(" CMD ")[2]) for args in instruction(dockerfile, "HEALTHCHECK"))
     assert command[0] == "python"
     with project.service() as service:
         service.wait_ready()
@@ -188,9 +188,9 @@ def test_the_committed_migrations_serve_in_prod_by_compose_s_own_words(
 
 
 def inside(project: Project, command: str, env: dict[str, str]) -> Result:
-    program, *words = command.split()
+    program, *args = command.split()
     return subprocess.run(
-        [BESIDE / program, *words],
+        [BESIDE / program, *args],
         cwd=project.directory,
         env={"PATH": str(BESIDE), "AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONPATH": str(project.directory), **env},
         capture_output=True,

@@ -48,7 +48,7 @@ def test_every_manifest_fits_its_schema(manifests: list[Manifest], version: str)
     assert {"Deployment", "Service", "Job", "PodDisruptionBudget"} <= {manifest["kind"] for manifest in manifests}
 
 
-def test_the_schema_would_notice(manifests: list[Manifest]) -> None:
+def test_the_schema_rejects_an_unknown_field(manifests: list[Manifest]) -> None:
     deployment = of_kind(manifests, "Deployment")["xi-test-http"]
     pod(deployment)["containers"][0]["readinessProb"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):

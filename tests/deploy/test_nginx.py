@@ -96,8 +96,8 @@ Behind = tuple[ServiceProcess, ServiceProcess, Nginx]
 def nginx_before(project: Project, *options: str) -> Iterator[Nginx]:
     """nginx, not started yet, on what the command renders with those options."""
     with private_server("nginx") as server:
-        words = ["nginx", "xi_test", "--listen", str(server.port), "--force", *options]
-        assert (result := run_deploy(project.directory, words)).returncode == 0, result.stderr
+        args = ["nginx", "xi_test", "--listen", str(server.port), "--force", *options]
+        assert (result := run_deploy(project.directory, args)).returncode == 0, result.stderr
         yield Nginx(server, (project.directory / "deploy" / "nginx" / "xi_test.conf").read_text())
 
 
@@ -203,11 +203,11 @@ def test_the_clients_address_is_seen_and_a_forged_one_is_not(
     transport = httpx.HTTPTransport(local_address="127.0.0.7")
     with httpx.Client(transport=transport, trust_env=False, timeout=SOON) as client:
         for headers in ({}, forged, {"X-Forwarded-For": "6.6.6.6, 7.7.7.7"}):
-            seen = client.get(f"{nginx.url}/mirror", headers=headers).json()
-            assert seen["remote"] == seen["client"] == "127.0.0.7"
-            assert seen["url"].startswith("http://127.0.0.1")
-            assert "forged" not in seen["url"]
-            assert re.fullmatch("[0-9a-f]{32}", seen["id"]), "nginx's own"
+            mirrored_request = client.get(f"{nginx.url}/mirror", headers=headers).json()
+            assert mirrored_request["remote"] == mirrored_request["client"] == "127.0.0.7"
+            assert mirrored_request["url"].startswith("http://127.0.0.1")
+            assert "forged" not in mirrored_request["url"]
+            assert re.fullmatch("[0-9a-f]{32}", mirrored_request["id"]), "nginx's own"
 
 
 def test_headers_of_clients_that_bypass_nginx_are_ignored(behind: Behind) -> None:

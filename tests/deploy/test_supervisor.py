@@ -61,8 +61,8 @@ class Supervisor:
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self._main)]
         server.start(command, lambda: self.control("pid").returncode == 0)
 
-    def control(self, *words: str) -> Result:
-        command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(self._main), *words]
+    def control(self, *args: str) -> Result:
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "--configuration", str(self._main), *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
     def states(self) -> dict[str, str]:
@@ -85,8 +85,8 @@ def supervised(make_project: Callable[[], Project]) -> Iterator[tuple[Supervisor
     (project.directory / ".env").write_text("\n".join([*settings, *EMBEDDED, "XI_TEST_WORKERS=2", ""]))
     # The probe has what the service lacks: a slow request.
     (project.directory / "http_xi_test.py").write_text((project.directory / "http_probe.py").read_text())
-    words = ["supervisor", "xi_test", "--account"]
-    assert (result := run_deploy(project.directory, words)).returncode == 0, result.stderr
+    args = ["supervisor", "xi_test", "--account"]
+    assert (result := run_deploy(project.directory, args)).returncode == 0, result.stderr
     rendered = project.directory / "deploy" / "supervisor" / "xi_test.conf"
     text = rendered.read_text()
     assert text.count(WATCHED) == 3

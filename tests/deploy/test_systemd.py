@@ -38,8 +38,8 @@ def verify(*files: Path) -> str:
     """What systemd has to say of the units; nothing when they are sound."""
     analyze = program("systemd-analyze", "systemd")
     command = [analyze, "verify", "--man=no", *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.stderr + done.stdout + (f"status {done.returncode}" if done.returncode else "")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return result.stderr + result.stdout + (f"status {result.returncode}" if result.returncode else "")
 
 
 @pytest.mark.parametrize("folder", ["plain", "a b", "100% of it", "$HOME"])
@@ -55,7 +55,7 @@ def test_systemd_understands_every_unit(deploy: Deploy, project: Project, tmp_pa
     assert verify(*sorted(units.glob("*.service")), units / "xi_test.target") == ""
 
 
-def test_a_broken_unit_is_noticed(deploy: Deploy, project: Project) -> None:
+def test_a_broken_unit_is_reported(deploy: Deploy, project: Project) -> None:
     deploy("systemd", "xi_test", "--user", "root")
     unit = project.directory / "deploy" / "systemd" / "http_xi_test.service"
     unit.write_text(unit.read_text().replace("WatchdogSec=30", "WatchdogSec=soon"))
@@ -116,7 +116,7 @@ def test_the_folders_are_made_without_following_a_planted_link(deploy: Deploy, t
     assert folders == {".sanicbase": (65534, 0o700), "logs": (65534, 0o755)}
 
 
-def test_what_only_root_can_restrict_is_not_in_an_accounts_units(deploy: Deploy, project: Project) -> None:
+def test_user_units_have_no_restrictions_that_need_root(deploy: Deploy, project: Project) -> None:
     deploy("systemd", "xi_test", "--account")
     unit = (project.directory / "deploy" / "systemd" / "user" / "http_xi_test.service").read_text()
     for word in ("User=", "Protect", "Private", "ReadWritePaths", "Capabilit", "multi-user", "JoinsNamespaceOf"):
@@ -131,7 +131,7 @@ def manager() -> Iterator[UserManager]:
     program("unshare", "util-linux")
     with user_manager(str(systemd)) as started:
         yield started
-        sys.stdout.write(started.said() + started.systemctl("status", "*_xi_test").stdout)  # shown when a test fails
+        sys.stdout.write(started.journal() + started.systemctl("status", "*_xi_test").stdout)  # shown when a test fails
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_the_restrictions_leave_a_service_what_it_needs(
     (manager.units / "http_xi_test.service").write_text(unit)
     manager.systemctl("daemon-reload")
     started = manager.systemctl("start", "http_xi_test")
-    assert started.returncode == 0, manager.said() + manager.systemctl("status", "http_xi_test").stdout
+    assert started.returncode == 0, manager.journal() + manager.systemctl("status", "http_xi_test").stdout
     assert httpx.get(f"{installed}/readyz", trust_env=False, verify=NO_CERTIFICATES).json()["status"] == "ready"
     assert httpx.get(f"{installed}/xi_test/articles", trust_env=False, verify=NO_CERTIFICATES).status_code == 200
     read_only = (project.directory / "logs" / "told").read_text().split()
@@ -201,7 +201,7 @@ def test_the_restrictions_leave_a_service_what_it_needs(
 
 
 @pytest.mark.long
-def test_a_real_manager_brings_back_what_is_killed_or_stands_still(installed: str, manager: UserManager) -> None:
+def test_a_real_manager_restarts_a_killed_or_hanging_process(installed: str, manager: UserManager) -> None:
     unit = manager.units / "http_xi_test.service"
     unit.write_text(unit.read_text().replace("WatchdogSec=30", "WatchdogSec=5"))
     manager.systemctl("daemon-reload")

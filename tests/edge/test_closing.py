@@ -26,12 +26,12 @@ async def port(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIterat
     blueprint = Blueprint("edge")
 
     @blueprint.post("/echo")
-    async def echo(asked: Request) -> HTTPResponse:
-        return text(str(len(asked.body)))
+    async def echo(request: Request) -> HTTPResponse:
+        return text(str(len(request.body)))
 
     @blueprint.get("/large")
-    async def large(asked: Request) -> HTTPResponse:
-        asked.app.config.GRACEFUL_TCP_CLOSE_TIMEOUT = 0.1  # of Sanic's own protocol
+    async def large(request: Request) -> HTTPResponse:
+        request.app.config.GRACEFUL_TCP_CLOSE_TIMEOUT = 0.1  # of Sanic's own protocol
         return HTTPResponse(bytes(LARGE))
 
     async with serve_as(blueprint, REQUEST_MAX_SIZE=100_000, EDGE=request.param) as client:
@@ -120,8 +120,8 @@ async def test_a_worker_that_ends_closes_its_connections_one_by_one(serve_as: Se
     blueprint = Blueprint("edge")
 
     @blueprint.get("/")
-    async def root(asked: Request) -> HTTPResponse:
-        asked.app.config.KEEP_ALIVE = False
+    async def root(request: Request) -> HTTPResponse:
+        request.app.config.KEEP_ALIVE = False
         return text("")
 
     async with serve_as(blueprint) as client:

@@ -118,7 +118,7 @@ def test_a_bomb_is_not_inflated() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab€", max_size=600), max_size=5), st.integers(9, 15), st.integers(1, 300))
-def test_either_side_reads_what_the_other_writes(messages: list[str], bits: int, step: int) -> None:
+def test_messages_round_trip_between_client_and_server(messages: list[str], bits: int, step: int) -> None:
     client = PerMessageDeflate(
         remote_no_context_takeover=True,
         local_no_context_takeover=True,

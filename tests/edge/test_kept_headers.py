@@ -37,11 +37,11 @@ async def test_what_a_handler_does_to_its_headers_is_gone_with_its_request(serve
 @pytest.mark.parametrize(("edge", "kept"), [("sanicbase", 0), ("sanic", 1)])
 async def test_an_idle_connection_keeps_no_request(serve_as: ServeAs, edge: str, kept: int) -> None:
     blueprint = Blueprint("edge")
-    asked = []
+    ids = []
 
     @blueprint.get("/")
     async def root(request: Request) -> HTTPResponse:
-        asked.append(id(request))
+        ids.append(id(request))
         return text("done")
 
     async with serve_as(blueprint, EDGE=edge) as client:
@@ -49,7 +49,7 @@ async def test_an_idle_connection_keeps_no_request(serve_as: ServeAs, edge: str,
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200 OK\r\n")
         gc.collect()
-        assert len([item for item in gc.get_objects() if isinstance(item, Request) and id(item) in asked]) == kept
+        assert len([item for item in gc.get_objects() if isinstance(item, Request) and id(item) in ids]) == kept
         writer.close()
 
 

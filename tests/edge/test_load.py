@@ -254,7 +254,7 @@ async def test_handlers_that_occupy_the_cpu_are_shed_by_the_lag_of_the_loop(serv
         assert statuses.count(b"200") > 10
 
 
-def test_a_burst_is_no_standing_queue_and_a_standing_queue_is_one() -> None:
+def test_a_burst_is_not_a_standing_queue() -> None:
     queue = StandingQueue(0.1)
     assert not any(queue.exceeds(wait, now=0.01) for wait in (0.0, 0.5, 1.0, 2.0))
     assert not queue.exceeds(2.0, now=0.01 + INTERVAL)

@@ -16,7 +16,9 @@ from sanicbase.edge.protocol import EdgeProtocol
 from sanicbase.testing.ports import free_port
 
 
-async def test_it_needs_no_setting_of_ours(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_works_with_plain_sanic_settings(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(access_logger, "propagate", True)
     app = Sanic("plain", configure_logging=False)
     app.config.ACCESS_LOG = True

@@ -28,30 +28,30 @@ def mark(request: Request[Any, Any], response: BaseHTTPResponse) -> None:
 async def port(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> AsyncIterator[int]:
     blueprint = Blueprint("hooked")
 
-    async def whole(asked: Request) -> HTTPResponse:
+    async def whole(request: Request) -> HTTPResponse:
         return text("change me")
 
     @blueprint.get("/headers")
-    async def with_headers(asked: Request) -> HTTPResponse:
+    async def with_headers(request: Request) -> HTTPResponse:
         return text("ok", headers={"x-hook": "of the handler"})
 
     @blueprint.get("/empty")
-    async def nothing(asked: Request) -> HTTPResponse:
+    async def nothing(request: Request) -> HTTPResponse:
         return empty()
 
     @blueprint.get("/stream")
-    async def stream(asked: Request) -> None:
-        response = await asked.respond(content_type="text/plain")
+    async def stream(request: Request) -> None:
+        response = await request.respond(content_type="text/plain")
         assert response is not None
         await response.send("a")
         await response.send("b")
 
     @blueprint.get("/broken")
-    async def broken(asked: Request) -> HTTPResponse:
+    async def broken(request: Request) -> HTTPResponse:
         raise RuntimeError
 
-    async def late(asked: Request, response: BaseHTTPResponse) -> None:
-        if asked.args.get("late"):
+    async def late(request: Request, response: BaseHTTPResponse) -> None:
+        if request.args.get("late"):
             response.headers["x-hook"] = "of a middleware"
 
     blueprint.add_route(whole, "/text", methods=["GET", "HEAD", "POST"])
@@ -93,6 +93,6 @@ async def test_every_response_passes_the_hook(port: int) -> None:
 
 
 @pytest.mark.parametrize("port", ["sanicbase"], indirect=True)
-async def test_so_does_the_response_to_a_body_that_is_late(port: int) -> None:
+async def test_the_response_to_a_late_body_passes_the_hook(port: int) -> None:
     late = wire(b"/text", b"Content-Length: 10", method=b"POST", body=b"x")
     assert (await asyncio.to_thread(exchange, port, late)).headers["x-hook"] == "POST 408"

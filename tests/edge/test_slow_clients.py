@@ -60,8 +60,8 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
         return HTTPResponse(bytes(LARGE))
 
     @blueprint.post("/echo")
-    async def echo(asked: Request) -> HTTPResponse:
-        return text(asked.body.decode())
+    async def echo(request: Request) -> HTTPResponse:
+        return text(request.body.decode())
 
     async def closed(_: Request) -> None:
         raise Unauthorized("No.")
@@ -71,9 +71,9 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
         return text("")
 
     @blueprint.post("/stream", stream=True)
-    async def stream(asked: Request) -> HTTPResponse:
+    async def stream(request: Request) -> HTTPResponse:
         size = 0
-        while data := await asked.stream.read():  # type: ignore[union-attr]
+        while data := await request.stream.read():  # type: ignore[union-attr]
             size += len(data)
         return text(str(size))
 
@@ -96,7 +96,7 @@ async def test_sanics_own_protocol_waits_for_ever(service: Service, what: str) -
     assert not await _drip(service, chain([beginning], repeat(drop)), 5 * TIMEOUT)
 
 
-async def test_two_hundred_of_them_leave_the_others_their_service(service: Service) -> None:
+async def test_200_slow_clients_do_not_affect_others(service: Service) -> None:
     drops = [DRIPPING[what] for what in DRIPPING] * 22
     slow = [asyncio.create_task(_drip(service, chain([head], repeat(drop)), PATIENCE)) for head, drop in drops]
     statuses = set()

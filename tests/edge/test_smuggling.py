@@ -34,8 +34,8 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
         return text("")
 
     @blueprint.post("/echo")
-    async def echo(asked: Request) -> HTTPResponse:
-        return text(asked.body.decode(), headers={"X-Host": asked.headers.get("host", "")})
+    async def echo(request: Request) -> HTTPResponse:
+        return text(request.body.decode(), headers={"X-Host": request.headers.get("host", "")})
 
     @blueprint.get("/smuggled")
     async def smuggled(_: Request) -> HTTPResponse:
@@ -48,7 +48,7 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
         yield running
 
 
-def test_there_are_many() -> None:
+def test_the_corpus_has_at_least_200_requests() -> None:
     assert len({sent for sent, _ in REFUSED}) >= 200
 
 
@@ -85,7 +85,7 @@ async def test_a_request_behind_another_is_answered_as_well(service: Service) ->
     assert len(service.smuggled) == len(kept)
 
 
-async def test_no_matter_how_it_is_cut(service: Service) -> None:
+async def test_requests_may_arrive_byte_by_byte(service: Service) -> None:
     for sent, body in ACCEPTED:
         if len(sent) > 200:
             continue

@@ -95,7 +95,7 @@ async def test_a_client_that_reads_receives_everything(
         assert not server.is_cut
 
 
-async def test_a_mute_client_is_cut_off(
+async def test_a_silent_client_is_cut_off(
     contexts: tuple[ssl.SSLContext | None, ssl.SSLContext | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(closing, "CLOSE_TIMEOUT", 0.3)
@@ -129,7 +129,7 @@ async def test_a_client_that_has_everything_is_closed_even_if_it_does_not_close(
         assert not server.is_cut
 
 
-async def test_a_client_that_goes_on_sending_is_read_until_it_is_cut_off_in_the_end(
+async def test_a_client_that_keeps_sending_is_read_until_it_is_cut_off(
     contexts: tuple[ssl.SSLContext | None, ssl.SSLContext | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(closing, "CLOSE_TIMEOUT", 0.2)

@@ -69,7 +69,7 @@ async def test_responses_have_all_headers(client: httpx.AsyncClient) -> None:
     assert len(answer.headers["x-request-id"]) == 32
 
 
-async def test_so_have_answers_to_preflights(client: httpx.AsyncClient) -> None:
+async def test_responses_to_preflights_have_all_headers(client: httpx.AsyncClient) -> None:
     asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     answer = await client.options("/echo", headers=asked)
     assert answer.status_code == 204

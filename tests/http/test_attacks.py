@@ -307,7 +307,7 @@ def test_no_text_or_number_costs_much(app: Any, declared: str) -> None:
 
 
 @pytest.mark.parametrize("declared", ["models", "a union", "anything", "much json in json"])
-def test_what_is_too_much_is_refused_at_once(app: Any, declared: str) -> None:
+def test_oversized_bodies_are_refused_at_once(app: Any, declared: str) -> None:
     request_of = partial(request, app, content_type=JSON)
     assert costly(taking(CONTAINERS[declared]), refused(), request_of, statuses=(400, 422)) == {}
 

@@ -290,9 +290,9 @@ async def test_a_view_has_rules_of_its_own_and_passes_them_on(http: httpx.AsyncC
     assert cors_headers(await http.get(path, headers={"Origin": SHOP})) == {}
     refused = await http.post(path, headers={"Origin": NEWS})
     assert (refused.status_code, refused.headers[ALLOW]) == (403, NEWS)
-    asked = await preflight(http, path, NEWS, "POST")
+    allowed = await preflight(http, path, NEWS, "POST")
     assert (
-        cors_headers(asked).items()
+        cors_headers(allowed).items()
         >= {METHODS: "GET, HEAD, OPTIONS, POST", "access-control-allow-headers": "X-News"}.items()
     )
     assert cors_headers(await preflight(http, path, SHOP)) == {}
@@ -344,11 +344,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("origin", "said"), REFUSED)
-async def test_what_is_no_origin_is_refused_at_the_start(origin: str, said: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+@pytest.mark.parametrize(("origin", "message"), REFUSED)
+async def test_an_invalid_origin_is_refused_at_the_start(origin: str, message: str) -> None:
+    with pytest.raises(ConfigError) as excinfo:
         XiTestConfig(CORS_ORIGINS=[origin])
-    assert said in str(caught.value)
+    assert message in str(excinfo.value)
     with pytest.raises(SanicBaseError, match="CORS: "):
         CORS([origin])
 

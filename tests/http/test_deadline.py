@@ -64,7 +64,9 @@ def blueprint() -> Blueprint:
 
 
 @pytest.mark.parametrize("edge", ["sanicbase", "sanic"])
-async def test_a_handler_is_cancelled_at_its_deadline_and_the_connection_goes_on(serve_as: ServeAs, edge: str) -> None:
+async def test_a_handler_is_cancelled_at_its_deadline_and_the_connection_stays_open(
+    serve_as: ServeAs, edge: str
+) -> None:
     cancelled.clear()
     async with serve_as(blueprint(), EDGE=edge) as http:
         response = await http.get("/short", params={"seconds": FAR})
@@ -187,7 +189,7 @@ async def test_outside_of_a_request_there_is_no_deadline() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_a_deadline_that_is_none_is_refused(seconds: float) -> None:
+def test_an_invalid_deadline_is_refused(seconds: float) -> None:
     with pytest.raises(SanicBaseError, match="positive number of seconds"):
 
         class NeverAPI(APIView, public=True, deadline=seconds):

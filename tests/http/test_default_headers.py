@@ -134,7 +134,7 @@ async def test_every_response_has_them(service: httpx.AsyncClient, raw: bytes, s
     assert "strict-transport-security" not in response.headers, "it came over plain HTTP"
 
 
-async def test_the_answer_to_what_is_no_request_has_them(service: httpx.AsyncClient) -> None:
+async def test_responses_to_invalid_requests_have_them(service: httpx.AsyncClient) -> None:
     response = await sent(service, b"no request at all\r\n\r\n")
     assert response.status == 400
     assert response.headers.items() >= BY_DEFAULT.items()

@@ -168,7 +168,7 @@ RAW = [
 
 
 @pytest.mark.parametrize("kind", ENVELOPES)
-async def test_what_is_no_request_has_its_answer_in_the_language_of_the_setting(serve_as: ServeAs, kind: str) -> None:
+async def test_an_invalid_request_is_answered_in_the_language_of_the_setting(serve_as: ServeAs, kind: str) -> None:
     async def check_all(requests: list[tuple[bytes, int]], **settings: Any) -> None:
         async with serve_as(failing(), LANGUAGE="zh", **settings, **ENVELOPES[kind]) as client:
             for sent, status in requests:

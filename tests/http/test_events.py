@@ -209,7 +209,7 @@ async def test_an_error_before_the_first_event_has_its_status_and_a_later_one_br
             await session.get("/broken")
 
 
-async def test_a_room_s_messages_are_events_until_the_reader_is_too_slow(redis_url: str, tmp_path: Path) -> None:
+async def test_messages_of_a_room_are_events_until_the_reader_is_too_slow(redis_url: str, tmp_path: Path) -> None:
     rooms, joined, go_on = Rooms(), asyncio.Event(), asyncio.Event()
 
     @endpoint(public=True)
@@ -248,7 +248,7 @@ def test_the_document_has_the_model_of_the_events() -> None:
     assert spec["components"]["schemas"]["News"]["properties"]["title"]["type"] == "string"
 
 
-def test_what_is_no_event_stream_is_refused() -> None:
+def test_an_invalid_event_stream_is_refused() -> None:
     with pytest.raises(SanicBaseError, match=r"declare the type of the events: EventStream\[Article\]"):
 
         @endpoint(public=True)

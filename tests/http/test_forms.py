@@ -141,7 +141,7 @@ def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
         (named('name="a"', content=b"\xff") + b"--B--", "form_encoding"),
     ],
 )
-def test_what_is_no_form_is_refused(body: bytes, code: str) -> None:
+def test_an_invalid_multipart_body_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(UnreadableBody) as refused:
         read_multipart(body, b"B", CONFIG)
     assert [error.code for error in refused.value.errors] == [code]

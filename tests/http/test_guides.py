@@ -85,12 +85,12 @@ async def test_an_envelope_and_messages_of_ones_own_work_as_shown(serve_as: Serv
         assert (await client.get("/nowhere")).json()["error"] == "NOT_FOUND"
 
 
-def test_the_sentence_of_a_code_that_is_taken_is_that_of_the_guide() -> None:
+def test_the_message_of_a_duplicate_code_is_that_of_the_guide() -> None:
     make: Any = ErrorCode
     make("DepotError", {"EMPTY": (93001, 409, "a", "b")}, module="depot.config.errors")
-    with pytest.raises(SanicBaseError) as caught:
+    with pytest.raises(SanicBaseError) as excinfo:
         make("ShopError", {"SOLD_OUT": (93001, 409, "a", "b")}, module="shop.config.errors")
-    assert f"```\n{caught.value}\n```".replace("93001", "2001") in ENGLISH
+    assert f"```\n{excinfo.value}\n```".replace("93001", "2001") in ENGLISH
 
 
 def from_views(begin: str) -> dict[str, Any]:

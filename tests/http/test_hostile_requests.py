@@ -145,11 +145,11 @@ class Inn:
     async def send(self, sent: bytes) -> Answer:
         return await asyncio.to_thread(exchange, self.port, sent)
 
-    async def logged(self, said: str) -> str:
+    async def logged(self, text: str) -> str:
         """The line of its log with that text, once it is there."""
         async with asyncio.timeout(10):
             while True:
-                if lines := [line for line in self.log().splitlines() if said in line]:
+                if lines := [line for line in self.log().splitlines() if text in line]:
                     return lines[0]
                 await asyncio.sleep(0.02)
 
@@ -300,15 +300,15 @@ WIRE: dict[bytes, tuple[int, ...]] = {
 
 def wrong(sent: bytes, response: Answer, allowed: tuple[int, ...]) -> str:
     """What is wrong with an answer; nothing where it is right."""
-    said = f"{sent[:80]!r}: {response.status} {response.body[:200]!r}"
+    exchange = f"{sent[:80]!r}: {response.status} {response.body[:200]!r}"
     if response.status not in allowed or not response.whole:
-        return f"{said}, not {allowed}"
+        return f"{exchange}, not {allowed}"
     if response.status == HTTPStatus.UNAUTHORIZED and not response.headers.get("www-authenticate"):
-        return f"{said}, without a challenge"
+        return f"{exchange}, without a challenge"
     if response.status >= HTTPStatus.BAD_REQUEST:
         envelope = json.loads(response.body)
         if envelope.keys() != {"code", "msg", "data", "request_id"} or envelope["code"] != response.status:
-            return f"{said}, outside of the envelope"
+            return f"{exchange}, outside of the envelope"
     return ""
 
 
@@ -379,10 +379,10 @@ LEAVING = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "said"), LEAVING, ids=["answer", "body", "head"])
-async def test_a_client_that_leaves_is_one_line_for_information(running: Inn, sent: bytes, said: str) -> None:
+@pytest.mark.parametrize(("sent", "message"), LEAVING, ids=["answer", "body", "head"])
+async def test_a_client_that_leaves_is_one_line_for_information(running: Inn, sent: bytes, message: str) -> None:
     await asyncio.to_thread(leave, running.port, sent)
-    line = await running.logged(said)
+    line = await running.logged(message)
     assert " INFO " in line
     assert running.complaints() == []
     assert " 499 " in running.log("access.log")

@@ -75,7 +75,7 @@ async def test_any_other_host_is_refused(http: httpx.AsyncClient, host: str) -> 
     assert await status(http, host, "/nowhere") == 421
 
 
-async def test_the_refusal_has_a_sentence_and_all_headers(http: httpx.AsyncClient) -> None:
+async def test_the_error_response_has_a_message_and_all_headers(http: httpx.AsyncClient) -> None:
     response = await http.get("/hello", headers={"Host": "evil.example", "Origin": "https://shop.example.com"})
     assert response.json()["msg"] == "The service does not serve the host 'evil.example'."
     assert response.reason_phrase == "Misdirected Request"
@@ -113,12 +113,12 @@ async def test_http_1_0_without_a_host_is_refused(http: httpx.AsyncClient) -> No
 @pytest.mark.parametrize(
     "host", ["*", "*.example.com", "shop.example.com:80", "https://shop.example.com", "a b", "", "^a$"]
 )
-async def test_what_is_no_host_is_refused_at_the_start(host: str) -> None:
+async def test_an_invalid_host_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ConfigError, match="is not a host"):
         XiTestConfig(ALLOWED_HOSTS=[host])
 
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "10.0.0.1/8", "localhost", "*", "10.0.0.0/33", ""])
-async def test_what_is_no_network_of_proxies_is_refused_at_the_start(network: str) -> None:
+async def test_an_invalid_proxy_network_is_refused_at_the_start(network: str) -> None:
     with pytest.raises(ConfigError, match="TRUSTED_PROXIES"):
         XiTestConfig(TRUSTED_PROXIES=[network])

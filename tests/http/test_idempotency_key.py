@@ -278,7 +278,7 @@ async def test_a_start_without_the_table_names_it_and_what_to_do(tmp_path: Path,
             pass
 
 
-async def test_a_start_with_two_models_names_both(url: str, redis_url: str) -> None:
+async def test_two_models_of_idempotency_records_are_refused_at_the_start(url: str, redis_url: str) -> None:
     modules = [MODULE, "tests.http.other_keys"]
     with pytest.raises(ResourceError, match="OrderKey and OtherKey are both IdempotencyRecords"):
         async with lifespan(

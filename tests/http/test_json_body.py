@@ -110,7 +110,7 @@ REFUSED: list[tuple[bytes, int, str, str]] = [
 
 
 @pytest.mark.parametrize(("content", "status", "path", "code"), REFUSED, ids=lambda value: repr(value)[:30])
-async def test_a_body_is_taken_by_the_letter(
+async def test_a_body_is_validated_strictly(
     serve: Serve, blueprint: Blueprint, content: bytes, status: int, path: str, code: str
 ) -> None:
     async with serve(blueprint) as client:

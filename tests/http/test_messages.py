@@ -76,9 +76,9 @@ FOUND = [
 
 
 def errors_of(kind: Any, content: bytes) -> list[ErrorDetails]:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as excinfo:
         TypeAdapter(kind).validate_json(content)
-    return caught.value.errors()
+    return excinfo.value.errors()
 
 
 @pytest.mark.parametrize(("kind", "content", "messages"), [(kind, text, said) for kind, text, *said in FOUND])
@@ -112,6 +112,6 @@ def test_an_error_without_the_values_of_its_type_keeps_its_message() -> None:
 
 
 def test_a_value_is_cut_and_never_a_template() -> None:
-    said = PLAIN.text("value_error", {"error": ValueError("{error.__class__}" + "x" * 1000)}, "", "zh")
-    assert said.startswith("{error.__class__}xxx")
-    assert len(said) == 200
+    text = PLAIN.text("value_error", {"error": ValueError("{error.__class__}" + "x" * 1000)}, "", "zh")
+    assert text.startswith("{error.__class__}xxx")
+    assert len(text) == 200

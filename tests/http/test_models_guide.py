@@ -81,7 +81,7 @@ async def http_client(
         yield http_client
 
 
-async def asked(http_client: httpx.AsyncClient, query: str) -> Any:
+async def get_articles(http_client: httpx.AsyncClient, query: str) -> Any:
     response = await http_client.get(f"/xi_test/articles?{query}")
     return response.json()
 
@@ -89,19 +89,19 @@ async def asked(http_client: httpx.AsyncClient, query: str) -> Any:
 async def test_a_list_is_asked_as_the_guide_shows(http_client: httpx.AsyncClient) -> None:
     (url,) = re.findall(r"curl '(.*)'", ASKED)
     assert urlsplit(url).path == "/xi_test/articles"
-    response = await asked(http_client, urlsplit(url).query)
+    response = await get_articles(http_client, urlsplit(url).query)
     assert [line["id"] for line in response["data"]] == list(range(10, 0, -1))
     assert response["total"] == 60
 
 
-async def test_what_is_not_said_is_as_the_class_says(http_client: httpx.AsyncClient) -> None:
-    response = await asked(http_client, "")
+async def test_omitted_parameters_have_the_defaults_of_the_class(http_client: httpx.AsyncClient) -> None:
+    response = await get_articles(http_client, "")
     assert [line["id"] for line in response["data"]] == [62, *range(60, 41, -1)]
-    late = await asked(http_client, "author_id=1&created_at__gte=2026-01-03T11:00:00&order=title")
+    late = await get_articles(http_client, "author_id=1&created_at__gte=2026-01-03T11:00:00&order=title")
     assert [line["title"] for line in late["data"]] == ["Hello 59", "Hello 60"]
 
 
 async def test_an_order_that_is_not_declared_is_answered_as_the_guide_shows(http_client: httpx.AsyncClient) -> None:
-    response = await asked(http_client, "order=titel")
+    response = await get_articles(http_client, "order=titel")
     assert response.pop("request_id")  # of which the page on errors tells
     assert response == json.loads(REFUSED)

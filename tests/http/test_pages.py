@@ -192,7 +192,7 @@ async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "errors"),
+    ("path", "errors"),
     [
         ("/numbered?page=0", [("page", "greater_than_equal")]),
         ("/numbered?size=4", [("size", "less_than_equal")]),
@@ -212,10 +212,10 @@ async def test_a_list_is_walked_along_in_both_directions(served: Serve) -> None:
     ],
 )
 async def test_an_unsupported_query_gets_a_400_with_all_errors(
-    served: Serve, asked: str, errors: list[tuple[str, str]]
+    served: Serve, path: str, errors: list[tuple[str, str]]
 ) -> None:
     async with served() as client:
-        response = await client.get(asked)
+        response = await client.get(path)
         assert (response.status_code, response.json()["code"]) == (400, 400)
         field_errors = response.json()["data"]
         assert [(error["path"], error["code"]) for error in field_errors] == errors
@@ -231,5 +231,5 @@ async def test_other_methods_get_the_allowed_ones(served: Serve) -> None:
 
 async def test_bytes_that_are_no_text_are_answered_and_not_with_500(served: Serve) -> None:
     async with served() as client:
-        for asked in ["/walked?text__icontains=%ED%A0%80", "/walked?text__icontains=%ff"]:
-            assert (await client.get(asked)).status_code == 200
+        for path in ["/walked?text__icontains=%ED%A0%80", "/walked?text__icontains=%ff"]:
+            assert (await client.get(path)).status_code == 200

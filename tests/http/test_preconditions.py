@@ -185,7 +185,7 @@ async def test_a_tag_that_compression_has_made_weak_is_compared(redis_url: str, 
 
 
 @pytest.mark.parametrize("sent", INVALID)
-async def test_a_header_that_is_no_list_of_tags_is_400(editions: httpx.AsyncClient, sent: str) -> None:
+async def test_an_invalid_list_of_tags_is_400(editions: httpx.AsyncClient, sent: str) -> None:
     response = await patch(editions, sent)
     assert (response.status_code, response.json()["data"][0]["code"]) == (400, "if_match_invalid")
 

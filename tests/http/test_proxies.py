@@ -57,8 +57,10 @@ class Service:
 
     async def mirrored(self, *headers: tuple[str, str], by_stranger: bool = False) -> dict[str, Any]:
         asking = self.stranger if by_stranger else self.proxy
-        seen: dict[str, Any] = (await asking.get("/mirror", headers=httpx.Headers(headers, encoding="latin-1"))).json()
-        return seen
+        mirror: dict[str, Any] = (
+            await asking.get("/mirror", headers=httpx.Headers(headers, encoding="latin-1"))
+        ).json()
+        return mirror
 
     async def line(self, name: str, text: str) -> str:
         async with asyncio.timeout(10):
@@ -140,12 +142,12 @@ async def test_an_id_that_is_sent_twice_is_replaced(service: Service) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", request_id)
 
 
-async def test_a_stranger_chooses_no_id(service: Service) -> None:
+async def test_an_untrusted_client_cannot_choose_the_request_id(service: Service) -> None:
     request_id = (await service.mirrored(("X-Request-ID", "chosen"), by_stranger=True))["id"]
     assert re.fullmatch(r"[0-9a-f]{32}", request_id)
 
 
-async def test_a_trace_goes_on(service: Service) -> None:
+async def test_a_trace_is_continued(service: Service) -> None:
     state = ("tracestate", "congo=t61rcWkgMzE"), ("tracestate", "rojo=00f067aa0ba902b7")
     seen = await service.mirrored(("traceparent", f"00-{TRACE}-{PARENT}-01"), *state)
     version, trace_id, parent_id, flags = seen["next"]["traceparent"].split("-")

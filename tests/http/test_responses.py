@@ -212,7 +212,7 @@ async def test_an_answer_has_its_status_and_its_data(
         assert response.headers["Content-Type"] == "application/json"
 
 
-async def test_a_thing_that_was_made_says_where_it_is(serve: Serve, blueprint: Blueprint) -> None:
+async def test_a_created_resource_has_a_location_header(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
         assert (await client.get("/created")).headers["Location"] == "/things/a"
         assert "Location" not in (await client.get("/accepted")).headers
@@ -223,7 +223,7 @@ async def test_where_it_is_may_be_written_in_any_script(serve: Serve, blueprint:
         assert (await client.get("/far_away")).headers["Location"] == "/things/%E7%94%B2?b=c%20d"
 
 
-async def test_nothing_to_say_is_204_without_a_body(serve: Serve, blueprint: Blueprint) -> None:
+async def test_an_empty_response_is_204_without_a_body(serve: Serve, blueprint: Blueprint) -> None:
     async with serve(blueprint) as client:
         for path in ("/done", "/done_or_shown?what=done"):
             response = await client.get(path)

@@ -69,7 +69,7 @@ def test_no_request_of_the_document_finds_a_failure(service: ServiceProcess) -> 
         "--generation-database", "none",
     ]  # fmt: skip
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(service.directory)}
-    done = subprocess.run(command, cwd=service.directory, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 9" in done.stdout
+    result = subprocess.run(command, cwd=service.directory, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Tested: 9" in result.stdout
     assert "Traceback" not in service.output()

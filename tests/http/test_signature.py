@@ -94,7 +94,7 @@ def test_a_signature_that_cannot_be_kept_is_refused_by_name(function: Callable[.
 async def text_annotation(request: Request, text: Unheard) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
 
-def test_an_annotation_that_leads_nowhere_is_named() -> None:
+def test_an_unresolvable_annotation_is_named() -> None:
     with pytest.raises(SanicBaseError, match=r"text_annotation: .*'Unheard' is not defined. Define or import it"):
         endpoint(public=True)(text_annotation)
 

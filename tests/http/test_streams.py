@@ -182,7 +182,7 @@ async def test_a_broken_stream_is_seen_to_be_cut_and_is_logged_once(
     served: tuple[int, Log], broken: list[tuple[str, str, str]], version: bytes
 ) -> None:
     port, log = served
-    for path, level, said in broken:
+    for path, level, message in broken:
         before = len(log())
         response = await get(port, path, version=version)
         assert not response.whole, path
@@ -192,7 +192,7 @@ async def test_a_broken_stream_is_seen_to_be_cut_and_is_logged_once(
         lines = [line for line in log()[before:].splitlines() if not line.startswith("    ") and REDIS not in line]
         assert len(lines) == 1, lines
         assert level in lines[0]
-        assert lines[0].endswith(said)
+        assert lines[0].endswith(message)
         assert ("Traceback" in log()[before:]) == (level == "ERROR")
 
 

@@ -119,7 +119,7 @@ def blueprint() -> Blueprint:
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("query", "expected"),
     [
         ("", {"page": 1, "size": 10, "tags": [], "on": None, "text": ""}),
         ("?page=2&page-size=5&tags=a&on=true", {"page": 2, "size": 5, "tags": ["a"], "on": True, "text": ""}),
@@ -131,14 +131,14 @@ def blueprint() -> Blueprint:
     ],
 )
 async def test_a_query_is_understood_leniently(
-    serve: Serve, blueprint: Blueprint, asked: str, expected: dict[str, Any]
+    serve: Serve, blueprint: Blueprint, query: str, expected: dict[str, Any]
 ) -> None:
     async with serve(blueprint) as client:
-        assert (await client.get(f"/search{asked}")).json()["data"] == expected
+        assert (await client.get(f"/search{query}")).json()["data"] == expected
 
 
 @pytest.mark.parametrize(
-    ("asked", "errors"),
+    ("path", "errors"),
     [
         ("/search?page=0", [("query.page", "greater_than_equal")]),
         ("/search?page=x&on=perhaps", [("query.page", "int_parsing"), ("query.on", "bool_parsing")]),
@@ -156,10 +156,10 @@ async def test_a_query_is_understood_leniently(
     ],
 )
 async def test_a_query_that_does_not_fit_is_answered_422(
-    serve: Serve, blueprint: Blueprint, asked: str, errors: list[tuple[str, str]]
+    serve: Serve, blueprint: Blueprint, path: str, errors: list[tuple[str, str]]
 ) -> None:
     async with serve(blueprint) as client:
-        response = await client.get(asked)
+        response = await client.get(path)
         assert response.status_code == 422
         assert [(error["path"], error["code"]) for error in response.json()["data"]] == errors
 
@@ -275,7 +275,7 @@ async def test_files_come_with_their_names(serve: Serve, blueprint: Blueprint) -
          "multipart/form-data; boundary=x", 400),
     ],
 )  # fmt: skip
-async def test_a_form_that_is_none_is_refused(
+async def test_a_malformed_form_is_refused(
     serve: Serve, blueprint: Blueprint, content: bytes, kind: str, status: int
 ) -> None:
     async with serve(blueprint) as client:

@@ -183,7 +183,7 @@ async def test_what_a_view_does_not_take_is_refused_and_leaves_nothing(served: h
         assert _open_in(folder) == 0
 
 
-async def test_what_is_no_form_is_refused(served: httpx.AsyncClient) -> None:
+async def test_an_invalid_multipart_body_is_refused(served: httpx.AsyncClient) -> None:
     assert (await send(served, "/any_file", part("file", PNG), end=b"")).status == 400
     assert (await send(served, "/any_file", end=b"--B--\r\n" + b"x" * 200_000)).status == 400
     assert (await served.post("/any_file", json={})).status_code == 415

@@ -33,6 +33,6 @@ class OrderingConfig(Config):
     MODULES: list[str] = ["tests.jobs.ordering"]
 
     def tortoise(self) -> dict[str, Any]:
-        found = super().tortoise()
-        found["apps"][self.SERVER_NAME]["models"] += self.MODULES
-        return found
+        settings = super().tortoise()
+        settings["apps"][self.SERVER_NAME]["models"] += self.MODULES
+        return settings

@@ -242,7 +242,7 @@ async def test_a_job_that_a_worker_does_not_know_is_left_to_a_newer_one(
         await until(lambda: ran == [1])
 
 
-async def test_a_message_that_is_no_job_is_a_dead_letter(config: Config) -> None:
+async def test_an_invalid_message_is_a_dead_letter(config: Config) -> None:
     await open_queue("default").push_data("poison", b"\xff{", Labels())
     inspection = inspect_queue("default")
     async with working(config, note):
@@ -264,7 +264,9 @@ async def test_what_the_broker_cannot_do_is_said_at_the_start(config: Config, ca
     assert warned == config.JOBS_URL.startswith("amqp")
 
 
-async def test_a_worker_goes_on_after_its_connection_was_lost(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_reconnects_after_its_connection_was_lost(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with working(config, note):
         await note.enqueue(1)
         await until(lambda: ran == [1])

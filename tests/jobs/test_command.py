@@ -29,7 +29,7 @@ class Colour(Enum):
 async def everything(  # type: ignore[no-untyped-def]
     article: int,
     /,
-    *words: str,
+    *args: str,
     since: date,
     until: datetime | None = None,
     ratio: float = 0.5,
@@ -50,8 +50,8 @@ async def everything(  # type: ignore[no-untyped-def]
     """
 
 
-def parse(words: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
-    return Arguments(everything).parse(argparse.ArgumentParser("everything", allow_abbrev=False), words)
+def parse(args: Sequence[str]) -> tuple[list[Any], dict[str, Any]]:
+    return Arguments(everything).parse(argparse.ArgumentParser("everything", allow_abbrev=False), args)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_words_become_what_the_annotations_say(words: str, args: list[Any], opti
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("", "the following arguments are required: article, --since"),
         ("7", "the following arguments are required: --since"),
@@ -94,9 +94,9 @@ def test_words_become_what_the_annotations_say(words: str, args: list[Any], opti
         ("7 --sinc 2026-01-01", "the following arguments are required: --since"),
     ],
 )
-def test_invalid_arguments_are_an_error_message(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_an_error_message(args: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        parse(words.split())
+        parse(args.split())
     assert end.value.code == 2
     assert f"error: {sentence}" in capsys.readouterr().err
 
@@ -164,9 +164,9 @@ def imported(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del sys.modules[name]
 
 
-def command(project: Path, words: str, redis_url: str = "", *, cold: bool = False) -> ExitReport:
+def command(project: Path, args: str, redis_url: str = "", *, cold: bool = False) -> ExitReport:
     """`python -m sanicbase` in the project's folder; a cold one imports everything itself."""
-    python = [sys.executable, "-m", "sanicbase", *words.split()]
+    python = [sys.executable, "-m", "sanicbase", *args.split()]
     command = python if cold else preloaded(*python[1:])
     env = {"SHOP_REDIS_URL": redis_url} if redis_url else {}
     return run_to_exit(project / "run.py", command=command, cwd=project, prefix="SHOP_", env=env)
@@ -187,9 +187,9 @@ def test_a_function_that_fails_ends_with_status_1_and_its_traceback(project: Pat
 
 
 def test_a_stopped_command_runs_its_finally(project: Path, redis_url: str) -> None:
-    words = [sys.executable, "-m", "sanicbase", "run", "shop.script.rebuild:wait"]
+    args = [sys.executable, "-m", "sanicbase", "run", "shop.script.rebuild:wait"]
     env = {"SHOP_REDIS_URL": redis_url}
-    with PreloadedService(project / "run.py", command=words, cwd=project, prefix="SHOP_", env=env) as process:
+    with PreloadedService(project / "run.py", command=args, cwd=project, prefix="SHOP_", env=env) as process:
         wait_until(lambda: "waits" in process.output(), 20)
         assert process.terminate() == 0
     with redis.Redis.from_url(redis_url) as client:
@@ -215,7 +215,7 @@ def test_help_of_run_itself(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("run", "Missing argument 'PATH'"),
         ("run nowhere.script", "There is no module nowhere. Run the command in the project's folder."),
@@ -230,8 +230,8 @@ def test_help_of_run_itself(project: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("imported")
-def test_a_wrong_command_is_an_error_message(words: str, sentence: str) -> None:
-    result = CliRunner().invoke(main, words.split(), prog_name="sanicGuider")
+def test_a_wrong_command_is_an_error_message(args: str, sentence: str) -> None:
+    result = CliRunner().invoke(main, args.split(), prog_name="sanicGuider")
     assert result.exit_code == 2, result.output
     assert sentence in result.output
 
@@ -245,7 +245,7 @@ def test_an_error_inside_the_module_keeps_its_traceback(project: Path) -> None:
 
 def test_a_console_script_finds_the_project_in_the_working_directory(project: Path) -> None:
     code = "import sys; sys.path[:1] = []; from sanicbase.cli import main; main()"
-    words = [sys.executable, "-c", code, "run", "shop.script.rebuild", "--help"]
+    args = [sys.executable, "-c", code, "run", "shop.script.rebuild", "--help"]
     env = {"PYTHONPATH": ""}
-    report = run_to_exit(project / "run.py", command=words, cwd=project, prefix="SHOP_", env=env)
+    report = run_to_exit(project / "run.py", command=args, cwd=project, prefix="SHOP_", env=env)
     assert report.code == 0, report.output

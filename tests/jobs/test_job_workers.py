@@ -169,7 +169,7 @@ def test_a_job_whose_workers_die_ten_times_is_a_dead_letter(service: Path, redis
 
 
 @pytest.mark.long
-def test_jobs_survive_a_restart_of_redis_and_a_run_goes_on(service: Path) -> None:
+def test_jobs_survive_a_restart_of_redis_and_a_run_continues(service: Path) -> None:
     with private_server("Redis") as server:
         url = f"redis://127.0.0.1:{server.port}/0"
         options = ["--port", str(server.port), "--bind", "127.0.0.1", "--dir", str(server.directory), "--save", ""]
@@ -248,7 +248,9 @@ def test_the_processes_end_with_a_killed_main_process(service: Path, redis_url: 
         ("[job(once=True)(long.function)]", "has `once`, but the database default has no table of completed jobs."),
     ],
 )
-def test_what_cannot_run_ends_with_a_sentence(service: Path, redis_url: str, call: str, sentence: str) -> None:
+def test_an_invalid_declaration_ends_the_process_with_an_error_message(
+    service: Path, redis_url: str, call: str, sentence: str
+) -> None:
     launch = service.with_name("srv_wrong.py")
     launch.write_text(
         SERVICE.replace('[long, hang_once, crash], concurrency=int(os.environ.get("CONCURRENCY", 1))', call)

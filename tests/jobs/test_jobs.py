@@ -115,7 +115,7 @@ async def test_calling_a_job_runs_it_here(config: Config) -> None:
         ),
     ],
 )
-async def test_arguments_that_do_not_fit_are_refused_with_a_sentence(
+async def test_arguments_that_do_not_fit_are_refused_with_an_error_message(
     config: Config, args: Any, kwargs: Any, message: str
 ) -> None:
     with pytest.raises(
@@ -149,7 +149,7 @@ def not_async() -> None: ...
         (note.function, {"unique": ["key"]}, "`unique` names no parameter: key"),
     ],
 )
-def test_a_job_that_cannot_be_is_refused_with_a_sentence(function: Any, options: Any, reason: str) -> None:
+def test_an_invalid_job_is_refused_with_an_error_message(function: Any, options: Any, reason: str) -> None:
     with pytest.raises(ConfigError) as refused:
         job(**options)(function)
     assert str(refused.value).endswith(f": {reason}.")
@@ -200,7 +200,7 @@ async def test_a_delayed_job_waits_for_its_time(config: Config) -> None:
 
 
 @pytest.mark.parametrize("delay", [-1, float("nan"), "10 minutes", "9999999d"])
-def test_a_delay_that_is_none_is_refused(delay: Any) -> None:
+def test_an_invalid_delay_is_refused(delay: Any) -> None:
     with pytest.raises(ValueError, match="The delay"):
         note.delayed(delay)
     with pytest.raises(ValueError, match="no time zone"):
@@ -305,7 +305,7 @@ async def test_an_unknown_job_is_put_back_for_a_newer_worker(
         b'{"task_id": "1", "task_name": "x", "kwargs": {"a": "' + b"x" * 600_000 + b'"}}',
     ],
 )
-async def test_a_message_that_is_no_job_is_a_dead_letter_and_the_next_one_runs(config: Config, message: bytes) -> None:
+async def test_an_invalid_message_is_a_dead_letter_and_the_next_job_runs(config: Config, message: bytes) -> None:
     redis: Any = get_redis()
     await redis.xadd("{shop:jobs:default}:stream", {"id": "poison", "message": message})
     await note.enqueue(1)
@@ -316,7 +316,7 @@ async def test_a_message_that_is_no_job_is_a_dead_letter_and_the_next_one_runs(c
     assert await stored("stream") == 0
 
 
-async def test_arguments_of_another_version_are_a_dead_letter_with_a_sentence(
+async def test_arguments_of_another_version_are_a_dead_letter_with_an_error_message(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     @job(name="failing")

@@ -293,7 +293,7 @@ async def test_a_failure_of_a_job_with_once_leaves_nothing_behind(config: Orderi
     assert [await Order.all().count(), await Completed.all().count()] == [0, 0]
 
 
-async def test_without_an_outbox_a_transaction_refuses_jobs_with_a_sentence(
+async def test_without_an_outbox_a_transaction_refuses_jobs_with_an_error_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -131,7 +131,7 @@ AUTUMN = datetime(2026, 10, 24, 12, tzinfo=UTC)  # the night after it the time f
         ("15 30 2 * * *", SPRING, ["30 02:30 +0200"]),
     ],
 )
-def test_where_the_clocks_are_changed(line: str, start: datetime, expected: list[str]) -> None:
+def test_ticks_at_daylight_saving_changes(line: str, start: datetime, expected: list[str]) -> None:
     assert ticks_of(line, start, len(expected)) == expected
 
 

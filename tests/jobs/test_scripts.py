@@ -133,9 +133,9 @@ def run(launch_file: Path) -> ExitReport:
     return run_to_exit(launch_file, prefix="TINY_")
 
 
-def assert_in_order(output: str, *words: str) -> None:
-    lines = [line for line in output.splitlines() if line in words]
-    assert lines == list(words), output
+def assert_in_order(output: str, *args: str) -> None:
+    lines = [line for line in output.splitlines() if line in args]
+    assert lines == list(args), output
 
 
 def log(launch_file: Path) -> str:

@@ -53,14 +53,14 @@ async def test_one_of_many_copies_gets_the_tick(copies: list[RedisClaims], claim
     assert {answer.last for answer in answers} == {claim.tick}
 
 
-async def test_what_is_past_stays_past(copies: list[RedisClaims], claim: Claim) -> None:
+async def test_an_older_tick_cannot_be_claimed(copies: list[RedisClaims], claim: Claim) -> None:
     assert (await copies[0].claim(claim)).status is ClaimStatus.CLAIMED
     older = replace(claim, tick=claim.tick - 1, grace=FOREVER)
     for copy in copies:
         assert (await copy.claim(older)).status is ClaimStatus.TAKEN
 
 
-async def test_an_answer_that_was_lost_can_be_asked_for_again(copies: list[RedisClaims], claim: Claim) -> None:
+async def test_a_lost_response_can_be_requested_again(copies: list[RedisClaims], claim: Claim) -> None:
     first, again = [await copies[0].claim(claim) for _ in range(2)]
     assert (again.status, again.fence) == (ClaimStatus.CLAIMED, first.fence)
 
@@ -122,8 +122,8 @@ async def test_a_run_that_lost_its_lease_learns_of_the_later_run(
 class StoppedOnce(RedisClaims):
     """A copy that is stopped after Redis has answered it, and continues a while later."""
 
-    async def _call(self, script: str, timer: str, *words: str | int) -> list[Any]:
-        answer = await super()._call(script, timer, *words)
+    async def _call(self, script: str, timer: str, *args: str | int) -> list[Any]:
+        answer = await super()._call(script, timer, *args)
         if self.stopped < 1:
             self.stopped += 1
             await asyncio.sleep(1.1)  # longer than the grace, by the clock of Redis
@@ -174,7 +174,7 @@ async def test_an_emptied_redis_learns_from_a_copy_that_saw_the_tick_taken(
     assert (await copies[1].claim(claim)).status is ClaimStatus.TAKEN
 
 
-async def test_a_new_copy_goes_on_from_the_last_tick(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
+async def test_a_new_copy_continues_from_the_last_tick(redis: Redis, copies: list[RedisClaims], claim: Claim) -> None:
     await copies[0].claim(claim)
     assert await copies[1].join("refresh", 60_000) == claim.tick
     before = await now(redis)

@@ -132,7 +132,7 @@ def test_a_stop_lets_the_run_end_in_its_finally(tmp_path: Path, redis_url: str, 
     assert [run.event for run in runs(client)] == ["begins", "ends"]
 
 
-def test_two_timers_of_one_name_end_the_process_with_a_sentence(tmp_path: Path, redis_url: str) -> None:
+def test_two_timers_of_one_name_end_the_process_with_an_error_message(tmp_path: Path, redis_url: str) -> None:
     service = write_service(tmp_path, "Timer(note, every=1), Timer(note, every=60)")
     env = {"SHOP_REDIS_URL": redis_url}
     report = run_to_exit(service, command=preloaded(str(service)), cwd=tmp_path, prefix="SHOP_", env=env)
@@ -142,7 +142,7 @@ def test_two_timers_of_one_name_end_the_process_with_a_sentence(tmp_path: Path, 
     )
 
 
-def test_a_timer_that_cannot_be_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_timer_ends_the_process_with_an_error_message(tmp_path: Path) -> None:
     service = write_service(tmp_path, "Timer(note, cron='61 * * * *')")
     report = run_to_exit(service, command=preloaded(str(service)), cwd=tmp_path, prefix="SHOP_")
     assert report.code == 1

@@ -66,7 +66,7 @@ def recorder(
     return ticks, record
 
 
-def said(caplog: pytest.LogCaptureFixture) -> str:
+def messages(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(record.message for record in caplog.records if record.name == "sanicbase.jobs")
 
 
@@ -92,7 +92,7 @@ async def test_ticks_are_run_in_order_none_twice_none_left_out(config: Config) -
     assert [tick.fence for tick in first] == sorted({tick.fence for tick in first})
 
 
-async def test_a_failure_is_logged_by_name_and_the_timer_goes_on(
+async def test_a_failure_is_logged_by_name_and_the_timer_continues(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
@@ -101,15 +101,15 @@ async def test_a_failure_is_logged_by_name_and_the_timer_goes_on(
     ticks, record = recorder(fail)
     async with running(config, Timer(record, every=0.1, name="failing")):
         await until(lambda: len(ticks) > 2)
-    assert "failing failed." in said(caplog)
+    assert "failing failed." in messages(caplog)
     assert gaps(ticks) == {timedelta(seconds=0.1)}
 
 
 async def test_each_run_is_one_line_with_fields(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     ticks, record = recorder()
     async with running(config, Timer(record, every=0.1, name="recording")):
-        await until(lambda: "recording succeeded." in said(caplog))
-    line = next(vars(each) for each in caplog.records if each.message == "recording succeeded.")
+        await until(lambda: "recording succeeded." in messages(caplog))
+    line = next(vars(entry) for entry in caplog.records if entry.message == "recording succeeded.")
     assert (line["timer"], line["outcome"]) == ("recording", "succeeded")
     assert line["due"] == ticks[0].moment.isoformat()
     assert datetime.fromisoformat(line["started"]) >= ticks[0].moment
@@ -128,7 +128,7 @@ async def test_a_run_that_takes_too_long_is_cancelled(config: Config, caplog: py
     ticks, record = recorder(hang)
     async with running(config, Timer(record, every=0.5, name="hanging", timeout=0.2)):
         await until(lambda: len(cleaned) > 1)
-    assert "hanging took longer than 0.2 seconds and is cancelled." in said(caplog)
+    assert "hanging took longer than 0.2 seconds and is cancelled." in messages(caplog)
     assert gaps(ticks) == {timedelta(seconds=0.5)}
 
 
@@ -139,7 +139,7 @@ async def test_a_timeout_of_the_function_s_own_is_a_failure(config: Config, capl
     ticks, record = recorder(give_up)
     async with running(config, Timer(record, every=0.1, name="giving up", timeout=60)):
         await until(lambda: len(ticks) > 1)
-    assert "giving up failed." in said(caplog)
+    assert "giving up failed." in messages(caplog)
 
 
 @pytest.mark.parametrize("overlap", ["skip", "allow"])
@@ -158,11 +158,11 @@ async def test_runs_overlap_only_where_the_timer_allows_it(
 
     ticks, record = recorder(work)
     async with running(config, Timer(record, every=0.1, name="slow", overlap=overlap, grace=1)):
-        await until(lambda: len(ticks) > 5 if overlap == "allow" else "is skipped" in said(caplog))
+        await until(lambda: len(ticks) > 5 if overlap == "allow" else "is skipped" in messages(caplog))
         may_end.set()
         await until(lambda: len(ticks) > 8)
     assert (max(most) > 1) == (overlap == "allow")
-    assert ("the previous run was still in progress" in said(caplog)) == (overlap == "skip")
+    assert ("the previous run was still in progress" in messages(caplog)) == (overlap == "skip")
 
 
 EVERY = 7 * 86400  # seconds: no tick is due while the test runs
@@ -182,12 +182,12 @@ async def test_missed_ticks_are_skipped_or_made_up_for_once(config: Config, capl
         for name in ("skip", "once"):
             await remember(name, now - timedelta(seconds=2.5 * EVERY))
     async with running(config, *timers):
-        await until(lambda: made_up and "skip: " in said(caplog))
+        await until(lambda: made_up and "skip: " in messages(caplog))
     (tick,) = made_up
     assert tick.moment == datetime.fromtimestamp(now.timestamp() // EVERY * EVERY, UTC)
     assert skipped == fresh == []
-    assert "is skipped: no copy could run it in time." in said(caplog)
-    assert "is caught up by one run: no copy could run it in time." in said(caplog)
+    assert "is skipped: no copy could run it in time." in messages(caplog)
+    assert "is caught up by one run: no copy could run it in time." in messages(caplog)
 
 
 async def test_ticks_within_grace_are_all_run(config: Config) -> None:
@@ -215,7 +215,7 @@ async def test_a_stop_lets_runs_finish_and_starts_no_more(config: Config) -> Non
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_stop_cancels_what_does_not_finish_and_awaits_its_finally(
+async def test_a_stop_cancels_unfinished_runs_and_awaits_their_finally(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[str] = []
@@ -231,11 +231,11 @@ async def test_a_stop_cancels_what_does_not_finish_and_awaits_its_finally(
     async with running(config, Timer(record, every=0.1, name="hanging")):
         await until(lambda: ticks)
     assert events == ["cleaned"]
-    assert "Waiting for hanging for at most 0.5 seconds." in said(caplog)
-    assert "hanging was cancelled." in said(caplog)
+    assert "Waiting for hanging for at most 0.5 seconds." in messages(caplog)
+    assert "hanging was cancelled." in messages(caplog)
 
 
-async def test_without_a_redis_the_process_says_that_it_is_alone(
+async def test_without_redis_the_process_logs_that_it_runs_alone(
     config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     ticks, record = recorder(lambda: asyncio.sleep(0.15))
@@ -244,7 +244,7 @@ async def test_without_a_redis_the_process_says_that_it_is_alone(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert "a second process would run every tick again" in said(caplog)
+    assert "a second process would run every tick again" in messages(caplog)
     assert gaps(ticks) == {timedelta(seconds=0.1)}
 
 
@@ -269,9 +269,9 @@ async def test_a_redis_that_comes_back_empty_costs_no_tick_and_repeats_none(
         async with running(config, Timer(record, every=0.2, name="steady")):
             await until(lambda: len(ticks) > 3)
             await asyncio.to_thread(server.end)
-            await until(lambda: "Redis is unavailable" in said(caplog))
+            await until(lambda: "Redis is unavailable" in messages(caplog))
             before = len(ticks)
             await asyncio.to_thread(_start_redis, server, *binary)
             await until(lambda: len(ticks) > before + 10)
     assert gaps(ticks) == {timedelta(seconds=0.2)}
-    assert said(caplog).count("Redis is unavailable") == said(caplog).count("Redis is available again") == 1
+    assert messages(caplog).count("Redis is unavailable") == messages(caplog).count("Redis is available again") == 1

@@ -111,7 +111,7 @@ def test_labels_from_outside_are_bounded(collection: Collection) -> None:
     assert counted["test_events_total (other)"] == 1000
 
 
-def test_memory_that_is_used_up_loses_further_series_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_exhausted_memory_drops_new_series_only(caplog: pytest.LogCaptureFixture) -> None:
     shared = SharedValues()
     wide = [Series(f"wide_{number}", "histogram", "", (), tuple(range(60))) for number in range(SPILL // 62 + 3)]
     starts = [shared.add(series) for series in wide]

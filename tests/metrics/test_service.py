@@ -147,8 +147,8 @@ def storm(process: ServiceProcess, url: str) -> tuple[Load, list[float]]:
         wait_until(lambda: process.output().count("is serving") > 1, SOON, what="a new worker")
         os.kill(process.pid, signal.SIGHUP)
         wait_until(lambda: "Reloaded." in process.output(), SOON, what="the reload")
-        seen = load.answered
-        wait_until(lambda: load.answered > seen + 100, SOON, what="more answers")
+        answered = load.answered
+        wait_until(lambda: load.answered > answered + 100, SOON, what="more answers")
     return load, scraper.totals
 
 
@@ -207,11 +207,11 @@ def test_a_silent_scraper_delays_nobody(tmp_path: Path) -> None:
         with ExitStack() as stack:
             silent = [stack.enter_context(socket.create_connection(address)) for _ in range(10)]
             silent[0].sendall(b"x" * 100_000)
-            found = scrape(url)
-            assert requests(found) == 1  # also where the number of requests at once is limited
+            samples = scrape(url)
+            assert requests(samples) == 1  # also where the number of requests at once is limited
             assert (
-                found["sanicbase_http_queue_seconds_count"]
-                == found["sanicbase_http_request_seconds_count GET /livez"] + 1
+                samples["sanicbase_http_queue_seconds_count"]
+                == samples["sanicbase_http_request_seconds_count GET /livez"] + 1
             )
             wait_until_none_is_in_flight(url)
             assert process.terminate() == 0

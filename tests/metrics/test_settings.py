@@ -19,7 +19,7 @@ class Metered(Config):
     ({"HTTP_METRICS_PORT": 9100, "EDGE": "sanic"}, 'metrics need EDGE = "sanicbase"'),
     ({"HTTP_METRICS_PORT": 70000}, "HTTP_METRICS_PORT"),
 ])  # fmt: skip
-def test_they_are_refused(settings: dict[str, Any], sentence: str) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         Metered(**settings)
 

@@ -75,7 +75,7 @@ def ports(client: RawClient) -> tuple[int, int]:
 
 @pytest.mark.parametrize("end", ["fail", "close"])
 @pytest.mark.parametrize("resets", [True, False], ids=["reset", "control"])
-async def test_a_mute_client_leaves_no_socket_behind(
+async def test_a_silent_client_leaves_no_socket_behind(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, pouring: type[PouringWS], end: str, resets: bool
 ) -> None:
     monkeypatch.setattr(closing, "CLOSE_TIMEOUT", 0.3)

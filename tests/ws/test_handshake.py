@@ -144,5 +144,5 @@ async def test_the_header_that_a_handshake_cannot_have_is_named(serve: Serve) ->
     async with serve(doors()) as port:
         response = await asyncio.to_thread(exchange, port, request(b"/open", *WHOLE, "Cookie: name=茶".encode()))
     assert response.status == 400
-    said = json.loads(response.body)["msg"]
-    assert said == "The header cookie contains a character that a WebSocket handshake must not have."
+    message = json.loads(response.body)["msg"]
+    assert message == "The header cookie contains a character that a WebSocket handshake must not have."

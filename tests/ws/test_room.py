@@ -59,13 +59,13 @@ async def test_everybody_in_the_room_receives_the_message_and_nobody_else(
     serve: Serve, blueprint: Blueprint, rooms: Rooms
 ) -> None:
     async with serve(blueprint, rooms) as port, AsyncExitStack() as stack:
-        here = await connected(stack, port, "a.b-c_D1", 3)
-        (there,) = await connected(stack, port, "b", 1)
+        members = await connected(stack, port, "a.b-c_D1", 3)
+        (outsider,) = await connected(stack, port, "b", 1)
         for message in ("text", b"bytes", "", b"", "t", "ü€😀"):
-            await here[0].send(message)
-            assert [await client.recv() for client in here] == [message] * 3
-        await there.send("only there")
-        assert await there.recv() == "only there"
+            await members[0].send(message)
+            assert [await client.recv() for client in members] == [message] * 3
+        await outsider.send("only there")
+        assert await outsider.recv() == "only there"
 
 
 async def test_messages_of_each_publisher_are_ordered_and_all_receive_the_same(

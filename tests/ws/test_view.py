@@ -101,8 +101,8 @@ async def test_an_echo_to_a_client_that_is_gone_is_no_error(serve: Serve, caplog
         client.write(*[HELLO] * 50, close(1000))
         client.cut()
         await until(lambda: recorder.log and recorder.log[-1] in (1000, 1006))
-    said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record for record in said if record.name in ("sanicbase.ws", "asyncio", "sanic.error")] == []
+    messages = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record for record in messages if record.name in ("sanicbase.ws", "asyncio", "sanic.error")] == []
 
 
 async def test_a_view_that_does_not_finish_is_ended(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_a_message_arrives_as_it_was_sent_however_it_is_cut(serve: Serve) -> Non
     """Fragments, pings between them, and any cuts in the stream of bytes."""
     recorder = recording_view()
 
-    async def said(port: int, pieces: list[Piece], size: int) -> list[int]:
+    async def echoed(port: int, pieces: list[Piece], size: int) -> list[int]:
         stream = b"".join(frame(opcode, data, fin=fin) for opcode, data, fin in pieces) + close(1000)
         async with raw_client(port, "/ws") as client:
             for start in range(0, len(stream), size):
@@ -287,7 +287,7 @@ def test_a_message_arrives_as_it_was_sent_however_it_is_cut(serve: Serve) -> Non
         def arrives(cut: tuple[list[str | bytes], list[Piece]], size: int) -> None:
             messages, pieces = cut
             recorder.log.clear()
-            responses = runner.run(said(port, pieces, size))
+            responses = runner.run(echoed(port, pieces, size))
             assert responses == [PONG] * len(responses)
             assert recorder.log == ["connect", *messages, 1000]
 

@@ -181,7 +181,7 @@ def test_a_rate_that_cannot_be_counted_is_refused(rate: str) -> None:
         RateLimit(rate)
 
 
-def test_a_default_limit_that_is_no_rate_ends_the_start() -> None:
+def test_an_invalid_default_limit_ends_the_start() -> None:
     class ShopConfig(Config):
         SERVER_NAME = "shop"
 
