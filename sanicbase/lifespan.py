@@ -16,6 +16,7 @@ from sanicbase.db import Database
 from sanicbase.migrations import prepare_tables
 from sanicbase.process.role import is_main_process
 from sanicbase.rc import RedisClients
+from sanicbase.tracing import TracingOptions, open_tracing
 from sanicbase.valkey.embedded import EmbeddedValkey
 
 __all__ = ["EmbeddedStore", "Resource", "embedded_valkey", "lifespan"]
@@ -80,6 +81,7 @@ async def lifespan(config: Config, *extra: Resource, check: bool = True) -> Asyn
     unavailable, the calls that need it fail, and so does the `ping` of its resource.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(open_tracing(_tracing(config)))
         opened: list[Resource] = []
         for resource in (*_built_in(config, check=check), *extra):
             await stack.enter_async_context(resource)
@@ -88,6 +90,12 @@ async def lifespan(config: Config, *extra: Resource, check: bool = True) -> Asyn
             opened.append(resource)
         replicas = (replica for resource in opened if isinstance(resource, Database) for replica in resource.replicas)
         yield (*opened, *replicas)
+
+
+def _tracing(config: Config) -> TracingOptions | None:
+    if not config.TRACING_ENDPOINT:
+        return None
+    return TracingOptions(config.TRACING_ENDPOINT, config.TRACING_RATIO, config.SERVER_NAME, config.ENV)
 
 
 def _built_in(config: Config, *, check: bool) -> list[Resource]:

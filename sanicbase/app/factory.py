@@ -34,6 +34,7 @@ from sanicbase.http.openapi import info_of, install_openapi
 from sanicbase.http.request import AnyRequest, ServiceRequest
 from sanicbase.http.request_metrics import RequestMetrics
 from sanicbase.http.routes import finish_routes, install_path_numbers, register, takes_uploads
+from sanicbase.http.tracing import TracedApp, TracedRequest
 from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
@@ -44,6 +45,7 @@ from sanicbase.process.signals import exit_on_signal
 from sanicbase.server.bind_address import AppKind, app_kind, bind_address, metrics_address
 from sanicbase.server.context import App
 from sanicbase.server.manager import Manager, stop_while_starting
+from sanicbase.tracing import check_tracing
 
 __all__ = ["configure", "create_app"]
 
@@ -109,16 +111,19 @@ def create_app(
 def _new_app(name: str, context: HTTPContext) -> ServiceApp:
     if name in Sanic._app_registry:  # noqa: SLF001  (Sanic has no public look-up that does not raise)
         Sanic.unregister_app(Sanic.get_app(name))
-    return ServiceApp(
-        name,
-        logs_access=context.config.ACCESS_LOG,
-        has_edge=context.config.EDGE == "sanicbase",
-        ctx=context,
-        configure_logging=False,
-        dumps=orjson.dumps,
-        loads=orjson.loads,
-        request_class=ServiceRequest,
-    )
+    config = context.config
+    options: dict[str, Any] = {
+        "logs_access": config.ACCESS_LOG,
+        "has_edge": config.EDGE == "sanicbase",
+        "ctx": context,
+        "configure_logging": False,
+        "dumps": orjson.dumps,
+        "loads": orjson.loads,
+    }
+    if not config.TRACING_ENDPOINT:
+        return ServiceApp(name, request_class=ServiceRequest, **options)
+    check_tracing()
+    return TracedApp(name, tracing_peers=config.TRACING_PEERS, request_class=TracedRequest, **options)
 
 
 def configure(app: App, config: Config) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "CORS_MAX_AGE",
     "CORS_REQUEST_HEADERS",
     "LOOPBACK",
+    "check_collector_url",
     "check_credentials",
     "check_header_name",
     "check_header_text",
@@ -118,3 +119,12 @@ def check_webhook_url(url: str) -> None:
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not (is_plain and is_safe and parts.hostname):
         raise ValueError(_("ALERT_WEBHOOK needs ALERT_WEBHOOK_URL, the https:// URL of the robot: set it"))
+
+
+def check_collector_url(url: str) -> str:
+    """The URL to which traces are posted, with the path of OTLP where it has none. Raises ValueError."""
+    parts = urlsplit(url)
+    is_plain = url.isascii() and url.isprintable() and " " not in url and not parts.username and not parts.query
+    if not (is_plain and parts.scheme in ("http", "https") and parts.hostname):
+        raise ValueError(_("it is not the URL of a collector; write http:// or https:// with its host and port"))
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/v1/traces"

@@ -26,6 +26,7 @@ from sanicbase.config.addresses import (
     CORS_MAX_AGE,
     CORS_REQUEST_HEADERS,
     LOOPBACK,
+    check_collector_url,
     check_header_name,
     check_header_text,
     check_host,
@@ -92,6 +93,10 @@ def _broker(url: str) -> str:
 
 def _storage(url: str) -> str:
     return url and check_storage_url(url)
+
+
+def _collector(url: str) -> str:
+    return url and check_collector_url(url)
 
 
 def _rate(text: str) -> str:
@@ -167,6 +172,15 @@ class Config(BaseSettings):
     """The URL of that robot, with its token."""
     ALERT_WEBHOOK_SECRET: SecretStr | None = None
     """The secret that signs the messages to that robot, for DingTalk and Feishu; by default they are not signed."""
+
+    TRACING_ENDPOINT: Annotated[str, AfterValidator(_collector)] = ""
+    """The OpenTelemetry collector that receives traces, by OTLP over HTTP: `http://collector:4318`. Without a path,
+    `/v1/traces` is added. Empty means no tracing. Tracing needs the extra `tracing`."""
+    TRACING_RATIO: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of the traces that are recorded, from 0 to 1, among those that begin in this service."""
+    TRACING_PEERS: list[Annotated[str, AfterValidator(check_network)]] = []
+    """The addresses and networks of the services that decide whether their traces are recorded here, in addition to
+    TRUSTED_PROXIES: `10.0.0.0/8`. For other clients, TRACING_RATIO decides."""
 
     START_TIMEOUT: Seconds = 30.0
     """The maximum time until a worker is ready, in seconds."""

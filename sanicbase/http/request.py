@@ -26,9 +26,9 @@ from sanicbase.edge.sockets import peer_address
 from sanicbase.http.body.content_type import MULTIPART, URL_ENCODED, check_content_encoding, content_type
 from sanicbase.http.body.forms import Fields, Files, read_multipart, read_url_encoded
 from sanicbase.http.body.json_items import check_items
-from sanicbase.http.tracing import parse_traceparent
 from sanicbase.log import start_log_context
 from sanicbase.server.context import App
+from sanicbase.tracing import parse_traceparent
 
 __all__ = ["AnyRequest", "Request", "RequestContext", "ServiceRequest", "next_request_id", "receive_whole_body"]
 
@@ -52,6 +52,10 @@ class RequestContext(SimpleNamespace):
     """The timer that cancels it then."""
     response_headers: Header | None = None
     """The headers of a successful response, besides those that its data needs; see `response_headers`."""
+    span: Any = None
+    """The span of a request whose trace is recorded, until it ends."""
+    error: BaseException | None = None
+    """The error that it was answered with, if it has a span."""
     rate_limits: tuple[Any, ...] = ()
     """Its rate limits, each with the state of its window."""
 

@@ -19,7 +19,7 @@ from sanicbase.http.request import AnyRequest
 from sanicbase.metrics import Counter, Histogram
 from sanicbase.metrics.instruments import OTHER, SIZES
 
-__all__ = ["RequestMetrics"]
+__all__ = ["RequestMetrics", "route_template"]
 
 REQUESTS = Counter(
     "sanicbase_http_requests_total", "Requests that were answered, by route.", ["route", "method", "status"]
@@ -83,8 +83,7 @@ class RequestMetrics:
         return self._add_known(path, method, status)
 
     def _add_known(self, path: str | None, method: str, status: int) -> _Series:
-        """The path of a route is shown with the names of its parameters: `/articles/{id}`."""
-        route = NO_ROUTE if path is None else "/" + PARAMETER.sub(r"{\1}", path)
+        route = NO_ROUTE if path is None else route_template(path)
         series = self._series[path, method, status] = _Series(
             REQUESTS.bind(route, method, str(status)),
             DURATION.bind(route, method),
@@ -92,3 +91,8 @@ class RequestMetrics:
             RESPONSE_SIZE.bind(route),
         )
         return series
+
+
+def route_template(path: str) -> str:
+    """The path of a route with the names of its parameters: `/articles/{id}`."""
+    return "/" + PARAMETER.sub(r"{\1}", path)

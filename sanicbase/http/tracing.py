@@ -1,71 +1,180 @@
-"""The trace that a request belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/).
+"""The trace that a request belongs to, and the span of the request if the trace is recorded.
 
-sanicbase records no spans. It adds the trace id to the log, and passes the trace on to other services.
+Whether it is recorded is decided before anything is created. The decision of a caller counts if it is a trusted proxy,
+or in TRACING_PEERS; anybody else could have all of its requests recorded, so the ratio decides for them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from sanic.exceptions import ServerError
+from sanic.http import Stage
 from sanic.request import Request as SanicRequest
 
-__all__ = ["Traceparent", "parse_traceparent", "trace_headers"]
+from sanicbase.edge.forwarded import TrustedProxies
+from sanicbase.edge.head import METHODS
+from sanicbase.edge.sockets import peer_address
+from sanicbase.http.app import ServiceApp
+from sanicbase.http.hosts import HEALTH
+from sanicbase.http.request import AnyRequest, ServiceRequest
+from sanicbase.http.request_metrics import route_template
+from sanicbase.http.streams import stage_of
+from sanicbase.log import set_log_context
+from sanicbase.tracing import Traceparent, current_recorder, parse_traceparent, parse_tracestate, sampled_recorder
+from sanicbase.tracing.traceparent import new_span_id, new_trace_id
 
-TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+__all__ = ["RequestTracing", "TracedApp", "TracedRequest", "end_request_span", "trace_headers"]
+
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
-FIRST_VERSION, INVALID_VERSION = "00", "ff"
-SAMPLED = 0x01
-TRACESTATE = re.compile(r"[\t\x20-\x7e]{1,512}")  # 3.3.1.5: vendors should propagate at least 512 characters
-
-
-class Traceparent(NamedTuple):
-    """The header traceparent of a request."""
-
-    trace_id: str
-    parent_id: str
-    is_sampled: bool
-
-
-def parse_traceparent(headers: Any) -> Traceparent | None:
-    """The request's traceparent; None if there is none, or an invalid one, which is ignored (3.2.2.5).
-
-    Of versions later than 00, only the fields of 00 are read (3.2.4).
-    """
-    values = headers.getall("traceparent", ())
-    match = TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
-    if match is None:
-        return None
-    version, trace_id, parent_id, flags, rest = match.groups()
-    if version == INVALID_VERSION or (version == FIRST_VERSION and rest is not None):
-        return None
-    if not trace_id.strip("0") or not parent_id.strip("0"):
-        return None
-    return Traceparent(trace_id, parent_id, bool(int(flags, 16) & SAMPLED))
+OTHER = "_OTHER"  # the method of a request with an unknown one, by the conventions of OpenTelemetry
+FIRST_ERROR = 500
 
 
 def trace_headers() -> dict[str, str]:
-    """The headers with which a request to another service continues the trace of the current request.
+    """The headers with which a request to another service continues the trace of the current request or job.
 
         await http.get(url, headers=trace_headers())
 
-    They are `traceparent`, with a new parent id at each call, and `tracestate`, unchanged. If the client sent no trace,
-    the request's id becomes the trace id; outside a request, each call starts a trace.
+    They are `traceparent` and `tracestate`. In a trace that is not recorded, the traceparent has a new parent id at
+    each call, and the tracestate is unchanged; if the client sent no trace, the request's id becomes the trace id.
+    Outside a request, each call starts a trace.
     """
+    recorder = sampled_recorder()
+    if recorder is not None:
+        return recorder.headers()
+    traceparent, state = _unsampled_trace()
+    headers = {"traceparent": str(traceparent)}
+    return headers | {"tracestate": state} if state else headers
+
+
+class RequestTracing:
+    """Starts and ends the spans of an app's requests."""
+
+    def __init__(self, peers: list[str]) -> None:
+        self._peers = TrustedProxies(peers) if peers else None
+        self._recorder: object = None
+        self._enter_unsampled: Callable[[], object]
+
+    def start(self, request: AnyRequest) -> None:
+        """A request was read: decide, and start its span if it is sampled."""
+        recorder = current_recorder()
+        if recorder is None:
+            return
+        if recorder is not self._recorder:
+            self._recorder, self._enter_unsampled = recorder, recorder.unsampled(_unsampled_trace)
+        received = parse_traceparent(request.headers) if "traceparent" in request.headers else None
+        is_sampled = received.is_sampled if received is not None and self._trusts(request) else recorder.selects()
+        if not is_sampled or request.path in HEALTH:
+            self._enter_unsampled()
+            return
+        state = "" if received is None else parse_tracestate(request.headers)
+        request.ctx.span = recorder.start(_method(request), "server", parent=received, state=state)
+        trace_id, span_id = recorder.ids()
+        set_log_context(trace_id=trace_id, span_id=span_id)
+
+    def _trusts(self, request: AnyRequest) -> bool:
+        proxies, peer = request.app.ctx.trusted_proxies, peer_address(request.transport)
+        return (proxies is not None and proxies.trusts(peer)) or (self._peers is not None and self._peers.trusts(peer))
+
+
+class TracedRequest(ServiceRequest):
+    """The request class of an app that traces."""
+
+    def _start(self) -> None:
+        super()._start()
+        self.app.request_tracing.start(self)  # type: ignore[attr-defined]  # a TracedApp
+
+
+class TracedApp(ServiceApp):
+    """An app that traces."""
+
+    __slots__ = ("request_tracing",)
+
+    def __init__(self, name: str, *, tracing_peers: list[str], **options: Any) -> None:
+        super().__init__(name, **options)
+        self.request_tracing = RequestTracing(tracing_peers)
+
+    async def handle_exception(
+        self, request: AnyRequest, exception: BaseException, run_middleware: bool = True
+    ) -> None:
+        """Called by Sanic for every error."""
+        span, recorder = request.ctx.span, current_recorder()
+        if span is not None and recorder is not None:
+            request.ctx.error = exception
+            if stage_of(request) not in (None, Stage.HANDLER):  # the response that began breaks
+                recorder.fail(span, exception)
+        await super().handle_exception(request, exception, run_middleware)
+
+    def _log(self, request: AnyRequest) -> None:
+        super()._log(request)
+        if request.ctx.span is not None:
+            stream = request.stream
+            response = stream.response if stream is not None else None
+            end_request_span(request, None if response is None else response.status)
+
+
+def end_request_span(request: AnyRequest, status: int | None) -> None:
+    """End the span of a request, if it has one: its response was sent with this status, or there was none."""
+    context = request.ctx
+    span, error = context.span, context.error
+    context.span = context.error = None
+    recorder = current_recorder()
+    if span is None or recorder is None:
+        return
+    span.set_attributes(_attributes(request, status))
+    if request.route is not None:
+        span.update_name(f"{_method(request)} {route_template(request.route.path)}")
+    if status is None or status >= FIRST_ERROR:
+        recorder.fail(span, str(status) if error is None else error)
+    span.end()
+    recorder.leave()
+
+
+def _method(request: AnyRequest) -> str:
+    """The method in the name of a span."""
+    return request.method if request.method in METHODS else "HTTP"
+
+
+def _attributes(request: AnyRequest, status: int | None) -> dict[str, str | int]:
+    """What the conventions of OpenTelemetry say about a request, without its query, which may contain secrets.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+    """
+    is_known = request.method in METHODS
+    attributes: dict[str, str | int] = {
+        "http.request.method": request.method if is_known else OTHER,
+        "url.scheme": request.scheme,
+        "url.path": request.path,
+        "client.address": request.client_ip,
+        "network.protocol.version": request.version,
+    }
+    if not is_known:
+        attributes["http.request.method_original"] = request.method
+    if request.route is not None:
+        attributes["http.route"] = route_template(request.route.path)
+    if status is not None:
+        attributes["http.response.status_code"] = status
+    if name := request.server_name:
+        attributes |= {"server.address": name, "server.port": request.server_port}
+    if agent := request.headers.get("user-agent"):
+        attributes["user_agent.original"] = agent
+    return attributes
+
+
+def _unsampled_trace() -> tuple[Traceparent, str]:
+    """The trace of the current request, which is not recorded, with a new parent id, and its tracestate."""
     request = _current_request()
     if request is None:
-        return {"traceparent": _traceparent(secrets.token_hex(16), is_sampled=False)}
+        return Traceparent(new_trace_id(), new_span_id(), is_sampled=False), ""
     received = parse_traceparent(request.headers)
     if received is None:
-        return {"traceparent": _traceparent(_trace_id(str(request.id)), is_sampled=False)}
-    headers = {"traceparent": _traceparent(received.trace_id, is_sampled=received.is_sampled)}
-    state = ", ".join(request.headers.getall("tracestate", ()))
-    if TRACESTATE.fullmatch(state):
-        headers["tracestate"] = state
-    return headers
+        return Traceparent(_trace_id(str(request.id)), new_span_id(), is_sampled=False), ""
+    is_sampled = received.is_sampled and current_recorder() is None  # then a caller records, and we only pass it on
+    return Traceparent(received.trace_id, new_span_id(), is_sampled=is_sampled), parse_tracestate(request.headers)
 
 
 def _current_request() -> SanicRequest[Any, Any] | None:
@@ -80,8 +189,3 @@ def _trace_id(request_id: str) -> str:
     if TRACE_ID.fullmatch(request_id) and request_id.strip("0"):
         return request_id
     return hashlib.sha256(request_id.encode()).hexdigest()[:32]
-
-
-def _traceparent(trace_id: str, *, is_sampled: bool) -> str:
-    parent_id = f"{secrets.randbits(64) or 1:016x}"
-    return f"{FIRST_VERSION}-{trace_id}-{parent_id}-{SAMPLED * is_sampled:02x}"

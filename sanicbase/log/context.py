@@ -9,11 +9,12 @@ __all__ = ["Context", "current_context", "set_log_context", "start_log_context"]
 
 
 class Context(NamedTuple):
-    """The request's id, the user and the id of the trace, each empty when there is none."""
+    """The request's id, the user, and the ids of the trace and the span, each empty when there is none."""
 
     request_id: str = ""
     user: str = ""
     trace_id: str = ""
+    span_id: str = ""
 
 
 # One variable for all, so that each line costs one look-up.
@@ -21,9 +22,15 @@ _EMPTY = Context()
 _context: ContextVar[Context] = ContextVar("sanicbase_log_context", default=_EMPTY)
 
 
-def set_log_context(*, request_id: str | None = None, user: str | None = None, trace_id: str | None = None) -> None:
-    """Set the request's id, the user and the id of the trace for the lines of this task and of the tasks that it
-    starts.
+def set_log_context(
+    *,
+    request_id: str | None = None,
+    user: str | None = None,
+    trace_id: str | None = None,
+    span_id: str | None = None,
+) -> None:
+    """Set the request's id, the user, and the ids of the trace and the span for the lines of this task and of the tasks
+    that it starts.
 
     An argument that is not given leaves its value unchanged.
     """
@@ -33,6 +40,7 @@ def set_log_context(*, request_id: str | None = None, user: str | None = None, t
             current.request_id if request_id is None else request_id,
             current.user if user is None else user,
             current.trace_id if trace_id is None else trace_id,
+            current.span_id if span_id is None else span_id,
         )
     )
 

@@ -57,7 +57,7 @@ class Formatter(Protocol):
 
 class TextFormatter:
     """`time level service/process[pid] logger request user message extra`, with `-` for an empty field. A line of a
-    trace also has `trace_id=…`.
+    trace also has `trace_id=…`, and `span_id=…` if the trace is recorded.
 
     The lines of a traceback follow and begin with four spaces; no other line does.
     """
@@ -68,14 +68,14 @@ class TextFormatter:
         self._where = f"{service}/{process}" if process else service
 
     def format(self, record: PreparedRecord) -> bytes:
-        request_id, user, trace_id = record.context
+        request_id, user, trace_id, span_id = record.context
         text = (
             f"{self._timestamps.format(record.created)} {record.level_name:<7} {self._where}[{os.getpid()}] "
             f"{_field(record.logger)} {_field(request_id)} {_field(user)} "
             f"{escaped(self._redactor.text(record.message).rstrip())}"
         )
         if trace_id:
-            text += f" trace_id={_field(trace_id)}"
+            text += f" trace_id={_field(trace_id)}{f' span_id={_field(span_id)}' if span_id else ''}"
         if record.extra:
             text += "".join(f" {_field(name)}={_value(value)}" for name, value in record.extra.items())
         if details := _details(record.trace, record.stack):
@@ -86,7 +86,7 @@ class TextFormatter:
     def format_access(self, records: Iterable[AccessRecord]) -> list[bytes]:
         where, timestamp = f"{self._where}[{os.getpid()}]", self._timestamps.format
         lines = []
-        for created, ip, method, path, status, size, ms, (request_id, user, trace_id) in records:
+        for created, ip, method, path, status, size, ms, (request_id, user, trace_id, span_id) in records:
             if "?" in path:
                 path = self._redactor.text(path)
             line = (
@@ -100,7 +100,7 @@ class TextFormatter:
                     f"{'-' if size is None else size} {ms:.1f}ms {_field(request_id)} {_field(user)}\n"
                 )
             if trace_id:
-                line = f"{line[:-1]} trace_id={_field(trace_id)}\n"
+                line = f"{line[:-1]} trace_id={_field(trace_id)}{f' span_id={_field(span_id)}' if span_id else ''}\n"
             lines.append(line.encode())
         return lines
 
@@ -127,6 +127,8 @@ class JsonFormatter:
         }
         if record.context.trace_id:
             fields["trace_id"] = record.context.trace_id
+        if record.context.span_id:
+            fields["span_id"] = record.context.span_id
         if record.extra:
             fields["extra"] = record.extra
         if details := _details(record.trace, record.stack):
@@ -137,7 +139,7 @@ class JsonFormatter:
         common, timestamp = self._common | {"pid": os.getpid()}, self._timestamps.format
         common_json = _json(common)[1:-2].decode()
         lines = []
-        for created, ip, method, path, status, size, ms, (request_id, user, trace_id) in records:
+        for created, ip, method, path, status, size, ms, (request_id, user, trace_id, span_id) in records:
             if "?" in path:
                 path = self._redactor.text(path)
             line = (
@@ -152,6 +154,8 @@ class JsonFormatter:
             fields |= {"bytes": size, "ms": round(ms, 1), "request_id": request_id, "user": user}
             if trace_id:
                 fields["trace_id"] = trace_id
+            if span_id:
+                fields["span_id"] = span_id
             lines.append(_json(fields))
         return lines
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sanicbase.log.context import Context, current_context
 from sanicbase.log.redaction import Redactor, safe_str
+from sanicbase.tracing import sampled_recorder
 
 __all__ = ["AccessRecord", "PreparedRecord", "prepare"]
 
@@ -46,11 +47,20 @@ def prepare(record: logging.LogRecord, redactor: Redactor) -> PreparedRecord:
         record.levelname,
         record.name,
         _message(record, redactor),
-        current_context(),
+        _context(),
         _extra(record, redactor),
         _trace(record),
         record.stack_info,
     )
+
+
+def _context() -> Context:
+    """The context of the caller, in the innermost of its spans."""
+    recorder = sampled_recorder()
+    if recorder is None:
+        return current_context()
+    trace_id, span_id = recorder.ids()
+    return current_context()._replace(trace_id=trace_id, span_id=span_id)
 
 
 def _message(record: logging.LogRecord, redactor: Redactor) -> str:
