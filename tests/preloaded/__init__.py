@@ -32,7 +32,7 @@ adopting = threading.Lock()
 
 
 def preloaded(*args: str, before: str = "") -> list[str]:
-    """A command line that does what `python *words` does: `-c CODE`, `-m MODULE`, `FILE.py`; or `aerich *words`.
+    """A command line that does what `python *args` does: `-c CODE`, `-m MODULE`, `FILE.py`; or `aerich *args`.
 
     It ends when everything that the program started has ended (Linux). What the command starts is a client of the
     program: signals are for the latter's own process. `before` is code that this process runs first.
@@ -72,7 +72,7 @@ class _Handed(subprocess.Popen[bytes]):
     """A program that the server has forked, and which the kernel has then given to this process."""
 
     def __init__(self, args: Sequence[str], *, folder: Path, log: Path, env: Mapping[str, str]) -> None:
-        self._wanted = {"words": args, "env": dict(env), "parent": os.getpid()}
+        self._wanted = {"args": args, "env": dict(env), "parent": os.getpid()}
         self._folder, self._log = folder, log
         super().__init__(args)
 

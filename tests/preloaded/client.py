@@ -10,7 +10,7 @@ import sys
 
 connection = _socket.socket(_socket.AF_UNIX)
 connection.connect(sys.argv[1])
-command = marshal.dumps({"words": sys.argv[2:], "env": dict(os.environ)})
+command = marshal.dumps({"args": sys.argv[2:], "env": dict(os.environ)})
 directory = os.open(".", os.O_RDONLY)
 streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, directory))  # an array of C's int
 connection.sendmsg([len(command).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])

@@ -117,7 +117,7 @@ def kill_without_client(connection: socket.socket, pid: int, ended: threading.Ev
 
 
 def program(args: list[str], env: dict[str, str]) -> Program:
-    """What the words say, in a process that looks as if it had begun with them."""
+    """The program of this command line, in a process that looks as if it had started with it."""
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
