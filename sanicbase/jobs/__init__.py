@@ -11,6 +11,7 @@ outbox      jobs of a transaction, and the relay that moves them to Redis; table
 queue       the interface of a queue; queues: those of a service; letter: jobs that were given up
 redis_queue, rabbitmq_queue, nats_queue   a queue in Redis, and in the broker of JOBS_URL
 inspection  what is in a queue, for `sanicGuider jobs`; redis_inspection, rabbitmq_inspection, nats_inspection
+process_pool  the processes in which jobs with `process` run; pooled_process: the program of such a process
 worker      run_jobs, which runs them; broker: taskiq's broker over the queues; completion: jobs with `once`
 """
 

@@ -1,7 +1,8 @@
-"""`job` declares a plain async function that workers run; `enqueue` sends it to them."""
+"""`job` declares a plain function that workers run; `enqueue` sends it to them."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 import math
@@ -12,7 +13,9 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Any, Generic, ParamSpec, Self, overload
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, Generic, Literal, ParamSpec, Self, overload
 
 import orjson
 
@@ -24,10 +27,11 @@ from sanicbase.jobs.payload import Payload
 from sanicbase.jobs.queues.inspection import JobState
 from sanicbase.jobs.queues.opening import inspect_queue
 
-__all__ = ["Backoff", "Delay", "Job", "check_jobs", "job"]
+__all__ = ["Backoff", "Delay", "Job", "check_jobs", "imported_function", "job"]
 
 P = ParamSpec("P")
 JobFunction = Callable[P, Coroutine[Any, Any, object]]
+PlainFunction = Callable[P, object]
 Delay = float | timedelta | str
 """Seconds, a timedelta, or a number with a unit: `"30s"`, `"10m"`, `"2h"`, `"7d"`."""
 Backoff = Delay | Sequence[Delay]
@@ -48,7 +52,7 @@ class Job(Generic[P]):
 
     def __init__(
         self,
-        function: JobFunction[P],
+        function: JobFunction[P] | PlainFunction[P],
         *,
         name: str = "",
         queue: str = "default",
@@ -58,8 +62,10 @@ class Job(Generic[P]):
         unique: bool | Sequence[str] = False,
         once: bool | str = False,
         keep_result: Delay | None = None,
+        process: bool = False,
     ) -> None:
-        self.function = function
+        self.function: Callable[P, Any] = function
+        self.process = process
         self.name = name or f"{function.__module__}.{function.__qualname__}"
         self.queue = queue
         self.retries = retries
@@ -80,7 +86,10 @@ class Job(Generic[P]):
             raise ConfigError(_("The job {name}: {reason}.", name=self.name, reason=str(exc).rstrip("."))) from exc
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> object:
-        return await self.function(*args, **kwargs)
+        if self.process:
+            return await asyncio.to_thread(self.function, *args, **kwargs)
+        result: object = await self.function(*args, **kwargs)
+        return result
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Have a worker run the function with these arguments, at least once. Returns the id of the job.
@@ -151,8 +160,13 @@ class Job(Generic[P]):
         return other
 
     def _check(self) -> None:
-        if not inspect.iscoroutinefunction(self.function):
-            raise ValueError(_("its function is not an `async def`"))
+        is_async = inspect.iscoroutinefunction(self.function)
+        if not is_async and not self.process:
+            raise ValueError(_("its function is not an `async def`. If it computes for long, declare `process=True`"))
+        if is_async and self.process:
+            raise ValueError(_("`process` is for a plain `def`: a process has no event loop"))
+        if self.process and self.once:
+            raise ValueError(_("a job with `process` cannot have `once`: its process has no database"))
         if not 0 < len(self.name) <= 200:
             raise ValueError(_("its name must have 1 to 200 characters"))
         if not QUEUE.fullmatch(self.queue):
@@ -182,6 +196,20 @@ def job(function: JobFunction[P], /) -> Job[P]: ...
 @overload
 def job(
     *,
+    process: Literal[True],
+    name: str = "",
+    queue: str = "default",
+    retries: int = 5,
+    backoff: Backoff = 1.0,
+    timeout: Delay | None = None,
+    unique: bool | Sequence[str] = False,
+    keep_result: Delay | None = None,
+) -> Callable[[PlainFunction[P]], Job[P]]: ...
+
+
+@overload
+def job(
+    *,
     name: str = "",
     queue: str = "default",
     retries: int = 5,
@@ -190,10 +218,11 @@ def job(
     unique: bool | Sequence[str] = False,
     once: bool | str = False,
     keep_result: Delay | None = None,
+    process: Literal[False] = False,
 ) -> Callable[[JobFunction[P]], Job[P]]: ...
 
 
-def job(function: JobFunction[P] | None = None, /, **options: Any) -> Job[P] | Callable[[JobFunction[P]], Job[P]]:
+def job(function: JobFunction[P] | None = None, /, **options: Any) -> Any:
     """Make a plain async function a job:
 
         @job(retries=5, backoff="10s", timeout="5m", unique=["user_id"])
@@ -216,10 +245,18 @@ def job(function: JobFunction[P] | None = None, /, **options: Any) -> Job[P] | C
     - `once` runs it in a transaction on that connection (True: `default`), which also records its completion: what it
       writes there is written once, however often it runs.
     - `keep_result` keeps what it returns for that time, for `job_status`. By default the result is dropped.
+    - `process` runs a plain `def` in a process of the worker's pool, for work that would block the event loop. There
+      are no databases and no Redis in it. A timeout or a cancellation kills the process.
     """
     if function is None:
         return lambda function: Job(function, **options)
     return Job(function, **options)
+
+
+def imported_function(module: str, name: str) -> Callable[..., Any]:
+    """The function of that qualified name, or that of the job of this name. Raises ImportError and AttributeError."""
+    found = attrgetter(name)(import_module(module))
+    return found.function if isinstance(found, Job) else found
 
 
 def check_jobs(jobs: Sequence[Job[Any]]) -> None:

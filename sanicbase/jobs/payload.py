@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import field, fields, make_dataclass
 from typing import Any, get_type_hints
 
@@ -26,9 +26,7 @@ class Payload:
     """The parameters of a job's function, by their annotations. Raises ValueError for parameters that a message cannot
     represent."""
 
-    def __init__(
-        self, function: Callable[..., Coroutine[object, object, object]], name: str, *, keeps_result: bool = False
-    ) -> None:
+    def __init__(self, function: Callable[..., object], name: str, *, keeps_result: bool = False) -> None:
         self._name = name
         self._signature = inspect.signature(function)
         hints = get_type_hints(function, include_extras=True)

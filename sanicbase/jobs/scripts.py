@@ -21,6 +21,7 @@ from sanicbase.i18n import gettext as _
 from sanicbase.jobs.completion import check_completions
 from sanicbase.jobs.declaration import Job, check_jobs
 from sanicbase.jobs.outbox import run_relays
+from sanicbase.jobs.process_pool import default_size
 from sanicbase.jobs.processes import Child, run_processes
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
@@ -58,6 +59,7 @@ def run_scripts(
     resources: Sequence[Resource] = (),
     processes: int = 1,
     concurrency: int = 10,
+    pool_size: int | None = None,
     on_alert: AlertHook | None = None,
 ) -> None:
     """Run the scripts concurrently inside the service's lifespan, until each has ended or a signal stops the process.
@@ -65,7 +67,8 @@ def run_scripts(
 
     With `processes` above 1, that many processes run the timers and the jobs, each with its own `concurrency`. A
     process that dies is started again, and all of them stop together. Plain functions are then refused, because each
-    process would run them.
+    process would run them. Each has a pool of at most `pool_size` more processes for its jobs with `process`; by
+    default, all pools together have one for each CPU.
 
     SIGTERM and SIGINT cancel them once, and their `finally` may finish; for timers see `run_timers`, for jobs
     `run_jobs`. When a script fails, its traceback is logged, the others are cancelled, and the process exits with
@@ -77,8 +80,9 @@ def run_scripts(
     try:
         with check_descriptor_limit():
             setup_logging(config)
-            functions, jobs = _functions(config, scripts, concurrency), _jobs(scripts)
-            _check_processes(scripts, processes)
+            _check_processes(scripts, processes, pool_size)
+            pool_size = pool_size or default_size(workers=processes)
+            functions, jobs = _functions(config, scripts, concurrency, pool_size), _jobs(scripts)
             notifier, child = Notifier.of(os.environ), Child.of(os.environ)
             alert_hook = on_alert or configured_hook(
                 config.ALERT_WEBHOOK, config.ALERT_WEBHOOK_URL, config.ALERT_WEBHOOK_SECRET
@@ -112,7 +116,9 @@ async def _in_main_process(
         return await run(alerts, metrics)
 
 
-def _functions(config: Config, scripts: Sequence[Script | Timer | Job[Any]], concurrency: int) -> list[Script]:
+def _functions(
+    config: Config, scripts: Sequence[Script | Timer | Job[Any]], concurrency: int, pool_size: int
+) -> list[Script]:
     """The functions to run, one of which runs all timers and one all jobs. Raises ConfigError for two timers or jobs
     of the same name."""
     timers = [script for script in scripts if isinstance(script, Timer)]
@@ -129,16 +135,22 @@ def _functions(config: Config, scripts: Sequence[Script | Timer | Job[Any]], con
         from sanicbase.jobs.worker import run_jobs  # it imports taskiq, which other processes do not need
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_jobs(jobs, config, concurrency=concurrency), name="jobs")
+            running = run_jobs(jobs, config, concurrency=concurrency, pool_size=pool_size)
+            group.create_task(running, name="jobs")
             group.create_task(run_relays(), name="relays")
 
     functions = [script for script in scripts if not isinstance(script, Timer | Job)]
     return [*functions, *([run_all_timers] if timers else ()), *([run_all_jobs] if jobs else ())]
 
 
-def _check_processes(scripts: Sequence[Script | Timer | Job[Any]], processes: int) -> None:
+def _check_processes(scripts: Sequence[Script | Timer | Job[Any]], processes: int, pool_size: int | None) -> None:
     if not 1 <= processes <= MAX_PROCESSES:
         raise ConfigError(_("`processes` must be from 1 to {maximum}.", maximum=MAX_PROCESSES))
+    if pool_size is not None and not 1 <= pool_size <= MAX_PROCESSES:
+        raise ConfigError(_("`pool_size` must be from 1 to {maximum}.", maximum=MAX_PROCESSES))
+    in_pools = [script.name for script in _jobs(scripts) if script.process]
+    if in_pools and sys.platform == "win32":
+        raise ConfigError(_("Jobs with `process` need a POSIX system: {names}.", names=", ".join(in_pools)))
     if processes == 1:
         return
     if sys.platform == "win32":

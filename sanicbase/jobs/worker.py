@@ -24,6 +24,14 @@ from sanicbase.jobs.declaration import Job, check_jobs
 from sanicbase.jobs.executor import end_task
 from sanicbase.jobs.letter import DeadLetter
 from sanicbase.jobs.payload import JobArgumentsInvalid
+from sanicbase.jobs.process_pool import (
+    FailedInProcess,
+    PooledProcess,
+    ProcessDied,
+    ProcessPool,
+    check_importable,
+    default_size,
+)
 from sanicbase.jobs.queue_lengths import measure_queues
 from sanicbase.jobs.queues.interface import Outcome
 from sanicbase.jobs.queues.opening import check_unique, open_queue
@@ -54,18 +62,25 @@ class _Result:
     error: BaseException | None = None
 
 
-async def run_jobs(jobs: Sequence[Job[Any]], config: Config, *, concurrency: int = 10) -> None:
-    """Take and run jobs until cancelled, inside the service's lifespan, at most `concurrency` at once.
+async def run_jobs(
+    jobs: Sequence[Job[Any]], config: Config, *, concurrency: int = 10, pool_size: int | None = None
+) -> None:
+    """Take and run jobs until cancelled, inside the service's lifespan, at most `concurrency` at once, of which at most
+    `pool_size` with `process`: one for each CPU by default.
 
     After a cancellation, no further job is taken, and runs in progress get GRACEFUL_SHUTDOWN_TIMEOUT seconds. Then they
     are cancelled, awaited, and put back, so that another worker starts them again at once.
     """
     check_jobs(jobs)
     _check_broker(jobs)
+    for job in jobs:
+        if job.process:
+            check_importable(job)
     logging.getLogger("taskiq").setLevel(logging.WARNING)  # our own log has a line for each run
     known = {job.name: job for job in jobs}
     queues = [open_queue(name) for name in dict.fromkeys(job.queue for job in jobs)]
-    runs = _Runs(known, Redactor(config.LOG_REDACT))
+    pool = ProcessPool(jobs, pool_size or default_size(workers=1))
+    runs = _Runs(known, Redactor(config.LOG_REDACT), pool)
     broker = QueueBroker(queues, known, concurrency=concurrency)
     receiver = _Receiver(
         runs,
@@ -85,6 +100,7 @@ async def run_jobs(jobs: Sequence[Job[Any]], config: Config, *, concurrency: int
             measuring.cancel()
         await asyncio.wait({listening})
         await receiver.end_all()
+        await pool.close()
         await broker.shutdown()
         if not listening.cancelled() and (error := listening.exception()) is not None:
             logger.error("Taking jobs failed.", exc_info=error)
@@ -140,29 +156,43 @@ class _Receiver(Receiver):
 class _Runs:
     """Runs deliveries, and records how each has ended. It raises nothing."""
 
-    def __init__(self, jobs: dict[str, Job[Any]], redactor: Redactor) -> None:
+    def __init__(self, jobs: dict[str, Job[Any]], redactor: Redactor, pool: ProcessPool) -> None:
         self._jobs = jobs
         self._redactor = redactor
+        self._pool = pool
 
     async def run(self, delivery: Delivery) -> None:
         message = delivery.message
         job = self._jobs[message.task_name]
         set_log_context(request_id=message.task_id, user="")
-        started = time.time()
-        try:
-            arguments = job.payload.unpack(message.payload())
-        except JobArgumentsInvalid as exc:
-            result = _Result("invalid", exc)
-        else:
-            result = await self._call(job, arguments, delivery)
+        started, result = await self._run(job, delivery)
         task = asyncio.current_task()
         is_stopping = task is not None and task.cancelling() > 0  # also if the function has succeeded all the same
         await _completed(self._record(job, delivery, result, started), in_a_hurry=is_stopping)
 
-    async def _call(self, job: Job[Any], arguments: dict[str, Any], delivery: Delivery) -> _Result:
+    async def _run(self, job: Job[Any], delivery: Delivery) -> tuple[float, _Result]:
+        """Run the job, as soon as a process is free if it needs one. Returns when it has started, and how it ended."""
+        if not job.process:
+            return time.time(), await self._call(job, delivery)
+        try:
+            process = await self._pool.acquire()
+        except asyncio.CancelledError:
+            return time.time(), _Result("stopped")
+        except (OSError, ProcessDied) as exc:
+            return time.time(), _Result("failed", exc)
+        try:
+            return time.time(), await self._call(job, delivery, process)
+        finally:
+            self._pool.release(process)
+
+    async def _call(self, job: Job[Any], delivery: Delivery, process: PooledProcess | None = None) -> _Result:
         """Run the function in a task of its own. Cancelling this task stops it."""
+        try:
+            arguments = job.payload.unpack(delivery.message.payload())
+        except JobArgumentsInvalid as exc:
+            return _Result("invalid", exc)
         delivery.status = StatusWriter(delivery.message.task_id, job.keep_result)
-        work = asyncio.create_task(_invoke(job, arguments, delivery, delivery.status), name=job.name)
+        work = asyncio.create_task(_invoke(job, arguments, delivery, delivery.status, process), name=job.name)
         delivery.on_lost = work.cancel
         if delivery.is_lost:
             work.cancel()
@@ -214,6 +244,8 @@ class _Runs:
 
     def _letter(self, delivery: Delivery, error: BaseException | None) -> DeadLetter:
         reason = f"{type(error).__name__}: {error}" if error else ""
+        if isinstance(error, FailedInProcess):
+            reason = str(error)
         trace = "".join(traceback.format_exception(error)) if error and error.__traceback__ else ""
         text = self._redactor.text
         return DeadLetter.of(delivery.message.to_bytes(), reason=text(reason), trace=text(trace))
@@ -239,17 +271,23 @@ class _Runs:
         logger.log(level, "The job %s %s%s.", job.name, text.rstrip("."), suffix, exc_info=error, extra=extra)
 
 
-async def _invoke(job: Job[Any], arguments: dict[str, Any], delivery: Delivery, status: StatusWriter) -> None:
+async def _invoke(
+    job: Job[Any], arguments: dict[str, Any], delivery: Delivery, status: StatusWriter, process: PooledProcess | None
+) -> None:
     start_scope()
     message, packed = delivery.message, b""
+    run = JobRun(message.task_id, job.name, message.labels.attempt)
 
     async def call() -> None:
         nonlocal packed
+        if process is not None:
+            packed = await process.run(job, run, message.payload())
+            return
         result = await job.function(**arguments)
         if job.keep_result is not None:
             packed = job.payload.pack_result(result)
 
-    with set_current_job(JobRun(message.task_id, job.name, message.labels.attempt)), set_status_writer(status):
+    with set_current_job(run), set_status_writer(status):
         try:
             if not job.once:
                 await call()

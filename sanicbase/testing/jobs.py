@@ -82,4 +82,4 @@ async def _run(job: Job[Any], captured: CapturedJob) -> None:
         if job.once:
             await complete_once(job, captured.id, partial(job.function, **arguments))
         else:
-            await job.function(**arguments)
+            await job(**arguments)

@@ -92,8 +92,10 @@ class SessionAPI(APIView, public=True):
     "jobs": """
 import httpx
 from datetime import UTC, datetime
-from sanicbase import DBModel, job, transaction
+from sanicbase import DBModel, job, run_scripts, transaction
+from shop.config import config
 from shop.handler.mail import send_mail
+from shop.script import scripts
 from tortoise import fields
 from tortoise.expressions import F
 
@@ -111,6 +113,9 @@ class Payment:
     async def charge(self, order_id: int, *, idempotency_key: str) -> None: ...
 
 payment = Payment()
+
+def create_thumbnail(path: str, width: int) -> str:
+    return path
 """,
     "locks": """
 import logging

@@ -20,9 +20,11 @@ __all__ = ["remove_queues", "until", "working"]
 
 
 @asynccontextmanager
-async def working(config: Config, *jobs: Job[Any], concurrency: int = 10) -> AsyncIterator[asyncio.Task[None]]:
+async def working(
+    config: Config, *jobs: Job[Any], concurrency: int = 10, pool_size: int = 2
+) -> AsyncIterator[asyncio.Task[None]]:
     """A worker of these jobs, inside of an open lifespan; it is stopped at the end of the block, and awaited."""
-    task = asyncio.create_task(run_jobs(jobs, config, concurrency=concurrency))
+    task = asyncio.create_task(run_jobs(jobs, config, concurrency=concurrency, pool_size=pool_size))
     try:
         yield task
     finally:

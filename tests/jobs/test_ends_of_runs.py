@@ -16,6 +16,7 @@ from sanicbase.jobs import processes, worker
 from sanicbase.jobs.broker import Delivery
 from sanicbase.jobs.declaration import Job
 from sanicbase.jobs.message import JobMessage, Labels
+from sanicbase.jobs.process_pool import ProcessPool
 from sanicbase.jobs.queues.interface import UNREACHED, Outcome, Taken
 from sanicbase.jobs.worker import _Runs
 from sanicbase.log.redaction import Redactor
@@ -41,7 +42,7 @@ def run(job: Job[Any], queue: Any) -> asyncio.Task[None]:
     """Begin a run of the job."""
     message = JobMessage(task_id="1", task_name=job.name, labels=Labels(), args=[], kwargs={})
     delivery = Delivery(queue, "worker", Taken("1-1", "1", b"", 1), message)
-    return asyncio.create_task(_Runs({job.name: job}, Redactor()).run(delivery))
+    return asyncio.create_task(_Runs({job.name: job}, Redactor(), ProcessPool([], 1)).run(delivery))
 
 
 @pytest.fixture

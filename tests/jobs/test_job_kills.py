@@ -23,6 +23,7 @@ from sanicbase.jobs import Job
 from sanicbase.jobs.broker import Delivery
 from sanicbase.jobs.message import JobMessage
 from sanicbase.jobs.outbox import _Relay
+from sanicbase.jobs.process_pool import ProcessPool
 from sanicbase.jobs.queues import redis_queue
 from sanicbase.jobs.queues.opening import open_queue
 from sanicbase.jobs.queues.redis_queue import RedisQueue
@@ -89,7 +90,7 @@ class Shop:
         self.in_transaction = in_transaction
         self.runs = 0
         self.job = Job(self.mail, name=f"mail-{number}", queue=f"q{number}", once=once)
-        self.worker = _Runs({self.job.name: self.job}, Redactor())
+        self.worker = _Runs({self.job.name: self.job}, Redactor(), ProcessPool([], 1))
         self._workers = itertools.count()
 
     async def mail(self, order: int) -> None:

@@ -140,7 +140,13 @@ def not_async() -> None: ...
     [
         (no_annotation, {}, "its parameter value has no annotation"),
         (variadic, {}, "its parameter values has no name in a message: write plain parameters"),
-        (not_async, {}, "its function is not an `async def`"),
+        (not_async, {}, "its function is not an `async def`. If it computes for long, declare `process=True`"),
+        (note.function, {"process": True}, "`process` is for a plain `def`: a process has no event loop"),
+        (
+            not_async,
+            {"process": True, "once": True},
+            "a job with `process` cannot have `once`: its process has no database",
+        ),
         (note.function, {"queue": "Mail!"}, "`queue` must have 1 to 40 lowercase letters, digits, - or _"),
         (note.function, {"retries": -1}, "`retries` must be from 0 to 1000"),
         (note.function, {"timeout": 0}, "`timeout` must be above 0"),
@@ -150,8 +156,9 @@ def not_async() -> None: ...
     ],
 )
 def test_an_invalid_job_is_refused_with_an_error_message(function: Any, options: Any, reason: str) -> None:
+    declare: Any = job
     with pytest.raises(ConfigError) as refused:
-        job(**options)(function)
+        declare(**options)(function)
     assert str(refused.value).endswith(f": {reason}.")
 
 
