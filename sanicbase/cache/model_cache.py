@@ -26,6 +26,7 @@ from sanicbase.cache.options import KeyFields, Options, fingerprint
 from sanicbase.cache.pending_reads import KeyValues, LoadFailure
 from sanicbase.cache.reader import Reader
 from sanicbase.cache.serialization import describe_loss, dump_lossless
+from sanicbase.cache.spans import reader_class, unique_index_class
 from sanicbase.cache.stats import Stats
 from sanicbase.cache.unique_index import IndexEntry, UniqueIndex, index_codec
 from sanicbase.db.engine.transactions import EngineTransaction, may_be_in_transaction
@@ -80,7 +81,7 @@ class ModelCache:
         self._copy: Callable[[Any], Any] | None = copier(cls)
         codec: Codec[Any] = Codec(self._pack, self._unpack, ttl, options.negative_ttl, self._copy)
         local_tier = epoch_client.local_tier(local) if options.local and local is not None else None
-        self.entries: Reader[Any] = Reader(
+        self.entries: Reader[Any] = reader_class()(
             "k", self.keyspace, epoch_client, Loader(self._load_by_key), codec, self.stats, local_tier
         )
         self.is_local = local_tier is not None
@@ -239,7 +240,9 @@ class ModelCache:
         key = self._options.key
         entry_codec = index_codec(self.entries, codec, lambda parts: key.values(_as_key(parts)))
         name = "+".join(index.names)
-        return UniqueIndex(self.entries, name, self.keyspace, self._epoch_client, Loader(load), entry_codec, self.stats)
+        return unique_index_class()(
+            self.entries, name, self.keyspace, self._epoch_client, Loader(load), entry_codec, self.stats
+        )
 
     async def _load_by_key(self, keys: list[KeyValues]) -> Mapping[str, Any]:
         key = self._options.key

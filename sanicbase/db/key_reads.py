@@ -19,13 +19,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from sanicbase.db.engine.spans import statement_span
 from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.engine.timeouts import GRACE
 from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable
 from sanicbase.db.instances import as_dictionaries
+from sanicbase.tracing import sampled_recorder
+
+if TYPE_CHECKING:
+    from sanicbase.tracing.recorder import Recorder
 
 __all__ = ["MAX_READS", "KeyReads", "KeyStatements", "Row"]
 
@@ -115,11 +120,17 @@ class KeyReads:
         if batch.size == MAX_READS:
             self._send(batch)
         try:
-            rows = await waiter
+            recorder = sampled_recorder()
+            rows = await (waiter if recorder is None else self._traced(recorder, waiter))
         except asyncio.CancelledError:
             batch.leave()
             raise
         return await self._alone(value) if rows is None else rows
+
+    async def _traced(self, recorder: Recorder, waiter: Waiter) -> Sequence[Row] | None:
+        """Wait for a batch, which belongs to several traces, in a span of the caller's own."""
+        with statement_span(recorder, self._client.connection_name, self._statements.single):
+            return await waiter
 
     def _end_turn(self, batch: _Batch) -> None:
         """Send the batch, or let it wait for one of several statements to end, but not for a slow one."""

@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sanicbase.rc.connections import cluster_connection_class
 from sanicbase.rc.metered import RequestTimes
+from sanicbase.rc.spans import PIPELINE, request_span
 
 __all__ = ["BoundedCluster"]
 
@@ -62,8 +63,9 @@ class BoundedCluster(RedisCluster):
         """redis-py's, with a permit."""
         started = perf_counter()
         try:
-            async with self.permit():
-                return await super().execute_command(*args, **kwargs)
+            with request_span(args[0], {}):
+                async with self.permit():
+                    return await super().execute_command(*args, **kwargs)
         finally:
             if self.times is not None:
                 self.times.observe(args[0], perf_counter() - started)
@@ -132,11 +134,12 @@ class _Pipeline(ClusterPipeline):
             self._has_permit = True
         token = _failures.set([0])
         try:
-            return await super().execute(raise_on_error, allow_redirections)
+            with request_span(PIPELINE, {}, batch=len(self)):
+                return await super().execute(raise_on_error, allow_redirections)
         finally:
             _failures.reset(token)
             if self._cluster.times is not None:
-                self._cluster.times.observe("PIPELINE", perf_counter() - started)
+                self._cluster.times.observe(PIPELINE, perf_counter() - started)
 
     async def reset(self) -> None:  # type: ignore[override]
         try:

@@ -1,4 +1,4 @@
-"""Times of requests to Redis, as metrics. Only a process that counts has clients of these classes."""
+"""Requests to Redis as metrics and as spans. Only a process that counts or traces has clients of these classes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from redis.commands import READ_COMMANDS
 
 from sanicbase.metrics import Histogram
 from sanicbase.metrics.instruments import is_counting
+from sanicbase.rc.spans import PIPELINE, request_span
+from sanicbase.tracing import current_recorder
 
 __all__ = ["RequestTimes", "client_class", "request_times"]
 
@@ -56,11 +58,12 @@ def request_times(name: str) -> RequestTimes | None:
 
 
 def client_class(name: str, *, blocks: bool = False) -> type[Redis]:
-    """redis-py's client, whose requests are timed for the Redis of that name if this process counts.
+    """redis-py's client, whose requests are timed for the Redis of that name if this process counts, and are spans if
+    it traces.
 
     Its clients belong to the thread of the event loop, because metrics do.
     """
-    if not is_counting():
+    if not is_counting() and current_recorder() is None:
         return Redis
     times = RequestTimes(name, blocks=blocks)
 
@@ -68,15 +71,17 @@ def client_class(name: str, *, blocks: bool = False) -> type[Redis]:
         async def execute(self, raise_on_error: bool = True) -> list[Any]:
             started = perf_counter()
             try:
-                return await super().execute(raise_on_error)
+                with request_span(PIPELINE, self.connection_pool.connection_kwargs, batch=len(self)):
+                    return await super().execute(raise_on_error)
             finally:
-                times.observe("PIPELINE", perf_counter() - started)
+                times.observe(PIPELINE, perf_counter() - started)
 
     class MeteredRedis(Redis):
         async def execute_command(self, *args: Any, **options: Any) -> Any:
             started = perf_counter()
             try:
-                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                with request_span(args[0], self.connection_pool.connection_kwargs):
+                    return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
             finally:
                 times.observe(args[0], perf_counter() - started)
 

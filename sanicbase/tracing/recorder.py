@@ -116,11 +116,18 @@ class Recorder:
         context = set_span_in_context(_Unsampled(describe), NOTHING)
         return lambda: attach(context)
 
+    def begin(self, name: str, kind: Kind, attributes: Attributes | None = None) -> Span:
+        """Start a child of the current span, which the caller ends. It does not become the current one."""
+        return self._tracer.start_span(name, None, KINDS[kind], attributes)
+
     @contextmanager
-    def span(self, name: str, kind: Kind, attributes: Attributes | None = None) -> Iterator[Span]:
-        """Record the block as a child of the current span. An exception is recorded by its class, never by its
-        text, which may contain values."""
-        span = self._tracer.start_span(name, None, KINDS[kind], attributes)
+    def span(
+        self, name: str, kind: Kind, attributes: Attributes | None = None, *, parent: Span | None = None
+    ) -> Iterator[Span]:
+        """Record the block as a child of the current span, or of `parent`. An exception is recorded by its class, never
+        by its text, which may contain values."""
+        context = None if parent is None else set_span_in_context(parent, NOTHING)
+        span = self._tracer.start_span(name, context, KINDS[kind], attributes)
         with _current(span):
             yield span
 

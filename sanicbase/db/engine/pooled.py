@@ -8,6 +8,7 @@ from typing import Any
 
 from sanicbase.db.engine.outage import Outage
 from sanicbase.db.engine.pool import Driver, Pool, PoolUsage
+from sanicbase.db.engine.spans import describe_database
 from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.engine.timeouts import Timeouts
 from sanicbase.db.errors import DatabaseUnavailable
@@ -38,6 +39,13 @@ class PooledClient(EngineClient):
         """Set the timeouts; called at the end of a client's `__init__`."""
         self.timeouts = timeouts
         self.outage = Outage(f"{self.connection_name} at {self.host}:{self.port}/{self.database}")
+        describe_database(
+            self.connection_name,
+            self.capabilities.dialect,
+            namespace=str(self.database),
+            host=str(self.host),
+            port=self.port,
+        )
 
     async def create_connection(self, with_db: bool) -> None:
         """Create the pool, which connects on demand."""

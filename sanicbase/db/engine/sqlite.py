@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import datetime, time
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -17,6 +18,7 @@ from tortoise.backends.base.client import TransactionContext
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 
 from sanicbase.db.engine.outage import Outage
+from sanicbase.db.engine.spans import describe_database
 from sanicbase.db.engine.statements import EngineClient, raise_translated
 from sanicbase.db.engine.timeouts import GRACE, TaskTimeout, Timeouts
 from sanicbase.db.engine.transactions import EngineTransaction, transaction
@@ -60,6 +62,7 @@ class client_class(EngineClient, SqliteClient):  # noqa: N801  (Tortoise looks f
             credentials.setdefault("busy_timeout", max(1, int(self.timeouts.statement * 1000)))
         super().__init__(file_path, **credentials)
         self.outage = Outage(f"{self.connection_name} in {file_path}")
+        describe_database(self.connection_name, self.capabilities.dialect, namespace=Path(file_path).name)
 
     async def create_connection(self, with_db: bool) -> None:
         """As Tortoise's, but when it fails, the thread of the connection has ended: one that is still ending when the

@@ -1,4 +1,4 @@
-"""Statements that are watched: their times as metrics, slow ones, and those that a request repeats.
+"""Statements that are watched: their times as metrics and as spans, slow ones, and those that a request repeats.
 
 Nothing is watched unless the settings of the open databases say so. The shape of a statement is its text without
 literals; values are parameters, and are not part of it.
@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Coroutine
 from contextvars import ContextVar
-from functools import lru_cache
 from inspect import currentframe
 from pathlib import Path
 from time import perf_counter
@@ -20,10 +19,13 @@ from typing import Any, TypeVar
 import tortoise
 
 import sanicbase
+from sanicbase.db.engine.shapes import shape_of
+from sanicbase.db.engine.spans import traced
 from sanicbase.db.errors import RepeatedStatements
 from sanicbase.log import current_context
 from sanicbase.metrics import Histogram
 from sanicbase.metrics.instruments import is_counting
+from sanicbase.tracing import current_recorder, sampled_recorder
 
 __all__ = ["StatementWatch", "count_statements_anew", "open_watch", "shape_of", "watched"]
 
@@ -38,9 +40,6 @@ STATEMENT = Histogram(
 )
 KINDS = frozenset(("select", "insert", "update", "delete", "replace", "with", "call"))
 WORD = re.compile(r"[\s(]*+(\w+)")
-LITERAL = re.compile(r"'(?:[^']|'')*+'|(?<![\w$])\d+(?:\.\d+)?\b|\$\d+|%s|:\w+")
-LIST = re.compile(r"\?(?:\s*,\s*\?)+")
-ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 MAX_SHAPE = 500  # characters of a shape in the log
 LIBRARIES = tuple(str(Path(module.__file__ or "").parent) for module in (sanicbase, tortoise))
 
@@ -76,6 +75,8 @@ class StatementWatch:
             except RepeatedStatements:
                 statement.close()
                 raise
+        if (recorder := sampled_recorder()) is not None:
+            statement = traced(recorder, database, query, statement)
         _is_nested.set(True)
         started = perf_counter()
         try:
@@ -106,7 +107,7 @@ class StatementWatch:
 def open_watch(*, slow: float, repeats: int, refuses: bool) -> None:
     """Watch the statements of this process from now on, by these options of StatementWatch."""
     global _watch
-    is_on = slow or repeats or is_counting()
+    is_on = slow or repeats or is_counting() or current_recorder() is not None
     _watch = StatementWatch(slow=slow, repeats=repeats, refuses=refuses) if is_on else None
 
 
@@ -126,13 +127,6 @@ def kind_of(query: str) -> str:
     match = WORD.match(query)
     word = match[1].lower() if match is not None else ""
     return word if word in KINDS else "other"
-
-
-@lru_cache(maxsize=1024)
-def shape_of(query: str) -> str:
-    """A statement without its literals; lists of values and of rows count as one of any length."""
-    text = LITERAL.sub("?", query)
-    return ROWS.sub("(?)", LIST.sub("?", text))
 
 
 def _shown(query: str) -> str:
