@@ -71,3 +71,4 @@ deploy: setup  ## render deploy/ anew
 	$(BIN)/sanicGuider deploy nginx xi_test --directory /srv/xi_test --server-name example.com --force
 	$(BIN)/sanicGuider deploy compose xi_test --python-version 3.13 --force
 	$(BIN)/sanicGuider deploy k8s xi_test --image xi_test:1 --force
+	$(BIN)/sanicGuider deploy grafana xi_test --force

@@ -191,7 +191,8 @@ class ModelCache:
         """Count as metrics what was counted since the last time."""
         for field in fields(self.stats):
             count = getattr(self.stats, field.name)
-            if (more := count - self._published.get(field.name, 0)) > 0:
+            more = count - self._published.get(field.name, 0)
+            if more > 0 or field.name == "mismatched":  # Prometheus sees no increase in a series that begins with 1
                 READS.inc(self._cls.__name__, field.name, amount=more)
                 self._published[field.name] = count
 

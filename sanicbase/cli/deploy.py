@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sanicbase.cli.project import service_argument
-from sanicbase.deploy import containers, kubernetes, nginx, supervisor, systemd
+from sanicbase.deploy import containers, grafana, kubernetes, nginx, supervisor, systemd
 from sanicbase.deploy.deployment import DeployError, Deployment, account_for, inspect_deployment
 from sanicbase.deploy.rendering import Rendering, write
 from sanicbase.i18n import gettext as _
@@ -128,6 +128,15 @@ def k8s(service: str, *, image: str | None, replicas: int, to: Path, force: bool
     rendering = kubernetes.manifests(
         _deployment_elsewhere(service), to, image=image or f"{service}:latest", replicas=replicas
     )
+    _write(rendering, to=to, force=force)
+
+
+@deploy.command(name="grafana")
+@_common
+@click.option("--job", help="The job_name of the service in prometheus.yml. By default the service's name.")
+def grafana_(service: str, *, job: str | None, to: Path, force: bool) -> None:
+    """Render a Grafana dashboard of SERVICE, and alert rules for Prometheus."""
+    rendering = grafana.dashboard_and_rules(_deployment_elsewhere(service), to, job=job or service)
     _write(rendering, to=to, force=force)
 
 

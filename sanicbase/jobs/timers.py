@@ -45,6 +45,7 @@ async def run_timers(timers: Sequence[Timer], config: Config) -> None:
     try:
         async with asyncio.TaskGroup() as loops:
             for timer in timers:
+                MISSED.inc(timer.name, amount=0)  # Prometheus sees no increase in a series that begins with 1
                 loops.create_task(_Loop(timer, config.TIME_ZONE, claims, executor).run(), name=f"ticks of {timer.name}")
     finally:
         await executor.shutdown(config.GRACEFUL_SHUTDOWN_TIMEOUT)

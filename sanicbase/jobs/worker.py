@@ -47,9 +47,10 @@ __all__ = ["run_jobs"]
 logger = logging.getLogger("sanicbase.jobs")
 
 RABBIT_TIMEOUT = 1800.0  # seconds; RabbitMQ's default
-JOB_RUNS = Counter("sanicbase_job_runs_total", "Runs of jobs by their outcome.", ["job", "outcome"])
-JOB_SECONDS = Histogram("sanicbase_job_run_seconds", "How long runs of jobs took.", ["job"], bounds=RUN_SECONDS)
-DEAD_LETTERS = Counter("sanicbase_job_dead_letters_total", "Jobs that failed for good.", ["job"])
+# Prometheus has a label `job` of its own.
+JOB_RUNS = Counter("sanicbase_job_runs_total", "Runs of jobs by their outcome.", ["job_name", "outcome"])
+JOB_SECONDS = Histogram("sanicbase_job_run_seconds", "How long runs of jobs took.", ["job_name"], bounds=RUN_SECONDS)
+DEAD_LETTERS = Counter("sanicbase_job_dead_letters_total", "Jobs that failed for good.", ["job_name"])
 STOP_TIMEOUT = 3.0  # seconds in which a worker that stops puts its jobs back
 
 
@@ -76,6 +77,7 @@ async def run_jobs(
     for job in jobs:
         if job.process:
             check_importable(job)
+        DEAD_LETTERS.inc(job.name, amount=0)  # Prometheus sees no increase in a series that begins with 1
     logging.getLogger("taskiq").setLevel(logging.WARNING)  # our own log has a line for each run
     known = {job.name: job for job in jobs}
     queues = [open_queue(name) for name in dict.fromkeys(job.queue for job in jobs)]

@@ -40,12 +40,15 @@ def set_worker_gauges(workers: Iterable[WorkerState]) -> None:
     """Set the gauges of these workers from /proc."""
     for worker in workers:
         SERVING.set(worker.is_serving, str(worker.number))
+        RESTARTS.inc(str(worker.number), amount=0)  # Prometheus sees no increase in a series that begins with 1
         _set_process_gauges(str(worker.number), worker.pid)
 
 
 def set_main_process_gauges() -> None:
     """Set the gauges of this process, as the worker `main`, and of the memory that all processes share."""
     _set_process_gauges(MAIN, os.getpid())
+    for result in ("succeeded", "failed"):
+        RELOADS.inc(result, amount=0)
     if (usage := memory_usage()) is not None:
         USED_MEMORY.set(usage.used)
         MEMORY_LIMIT.set(usage.limit)

@@ -29,7 +29,8 @@ def test_the_committed_files_are_those_that_are_rendered(args: str) -> None:
 
 
 def test_every_kind_is_committed() -> None:
-    assert {args.split()[0] for args in RENDERED} == {"systemd", "supervisor", "nginx", "compose", "k8s"}
+    kinds = {args.split()[0] for args in RENDERED}
+    assert kinds == {"systemd", "supervisor", "nginx", "compose", "k8s", "grafana"}
     assert (ROOT / "deploy" / "docker" / "xi_test.Dockerfile").exists()
 
 
@@ -106,6 +107,7 @@ def test_a_service_that_is_not_there_is_an_error_message(deploy: Deploy, project
         ("docker xi_test --python-version 2.7", "'2.7' is not a version of Python"),
         ("docker xi_test", "that lists the packages of the image"),
         ("k8s xi_test --image 'a b'", "'a b' is not an image name"),
+        ("grafana xi_test --job 'a\"b'", "is not a name of a job"),
         ("nginx xi_test --to /dev/null", "/dev/null is not writable"),
     ],
 )
@@ -181,6 +183,7 @@ def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, args:
         "supervisor xi_test --user xi_test --elsewhere",
         "compose xi_test",
         "k8s xi_test",
+        "grafana xi_test",
     ],
 )
 def test_the_page_has_the_commands_that_are_printed(deploy: Deploy, project: Project, args: str) -> None:

@@ -106,11 +106,14 @@ def test_timers_and_jobs(tmp_path: Path, redis_url: str, processes: int) -> None
                 assert scripts._process.poll() is None
                 return {}
 
-        failed, done = 'sanicbase_job_runs_total{job="__main__.note",outcome="failed"}', "sanicbase_timer_runs_total"
+        failed, done = (
+            'sanicbase_job_runs_total{job_name="__main__.note",outcome="failed"}',
+            "sanicbase_timer_runs_total",
+        )
         wait_until(lambda: current().get(failed, 0) >= 2, SOON, what="two failed jobs")
         read = current()
-        assert read['sanicbase_job_runs_total{job="__main__.note",outcome="succeeded"}'] >= 1
-        assert read['sanicbase_job_dead_letters_total{job="__main__.note"}'] >= 2
+        assert read['sanicbase_job_runs_total{job_name="__main__.note",outcome="succeeded"}'] >= 1
+        assert read['sanicbase_job_dead_letters_total{job_name="__main__.note"}'] >= 2
         assert read[f'{done}{{outcome="succeeded",timer="works"}}'] >= 2
         assert read[f'{done}{{outcome="failed",timer="fails"}}'] >= 1
         assert read['sanicbase_timer_last_success_timestamp_seconds{timer="works"}'] >= started
