@@ -142,8 +142,8 @@ def _finish(loop: asyncio.AbstractEventLoop, answered: asyncio.Future[bytes], re
 def _check(answer: bytes) -> None:
     """Raise OSError, with the reason, if the robot has refused the message."""
     try:
-        said = json.loads(answer)
-        code = said.get("errcode", said.get("code", said.get("StatusCode")))
+        response = json.loads(answer)
+        code = response.get("errcode", response.get("code", response.get("StatusCode")))
     except (ValueError, AttributeError):
         code = None
     if code != 0:

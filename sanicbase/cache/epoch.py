@@ -302,10 +302,10 @@ class EpochClient:
 
     def _cause(self, epoch: bytes) -> str:
         """Why the last epoch was replaced."""
-        letter = chr(epoch[0])
-        if letter == "x" and self._stopped_for > EPOCH_TTL:
+        prefix = chr(epoch[0])
+        if prefix == "x" and self._stopped_for > EPOCH_TTL:
             return f"this process was stopped for {self._stopped_for:.1f} seconds, and no other one sent heartbeats"
-        return f"it {CAUSES.get(letter, 'has another epoch')}"
+        return f"it {CAUSES.get(prefix, 'has another epoch')}"
 
     def _record_error(self, error: BaseException, sent: float, *, limit: float, repeats: bool = False) -> None:
         """Record that a request with a timeout of `limit` seconds failed; `repeats` when it is sent again at once."""

@@ -278,11 +278,11 @@ class RCModel(LoadedEntry):
     @classmethod
     async def _get_many_locally(cls, opened: ModelCache, keys: Sequence[Key]) -> list[Self | None]:
         entries: list[Any] = [opened.find_local(key) for key in keys]
-        unknown = [place for place, entry in enumerate(entries) if entry is NOT_LOCAL]
+        unknown = [index for index, entry in enumerate(entries) if entry is NOT_LOCAL]
         if unknown:
-            read = await cls.get_many([keys[place] for place in unknown], fresh=True)
-            for place, entry in zip(unknown, read, strict=True):
-                entries[place] = entry
+            read = await cls.get_many([keys[index] for index in unknown], fresh=True)
+            for index, entry in zip(unknown, read, strict=True):
+                entries[index] = entry
         return entries
 
     @classmethod

@@ -207,5 +207,5 @@ def _seconds(cls: type[BaseModel], name: str, value: Any, minimum: float = 0.001
     return float(value)
 
 
-def _error(cls: type, what: str) -> SanicBaseError:
-    return SanicBaseError(f"{cls.__name__}: {what}.")
+def _error(cls: type, problem: str) -> SanicBaseError:
+    return SanicBaseError(f"{cls.__name__}: {problem}.")

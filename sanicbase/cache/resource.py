@@ -193,7 +193,7 @@ def _check_names(classes: Iterable[type[RCModel]]) -> list[type[RCModel]]:
     for cls in classes:
         other = named.setdefault(cls.__name__, cls)
         if other is not cls:
-            both = _(" and ").join(sorted(f"{same.__module__}.{same.__qualname__}" for same in (cls, other)))
+            both = _(" and ").join(sorted(f"{model.__module__}.{model.__qualname__}" for model in (cls, other)))
             raise ConfigError(
                 _("Two cache models have the same name, and so the same keys: {both}. Rename one of them.", both=both)
             )

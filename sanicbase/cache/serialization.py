@@ -47,9 +47,9 @@ def describe_loss(entry: BaseModel, kind: type[BaseModel]) -> str:
     if type(again) is not type(entry):
         return f"a {type(entry).__name__} becomes a {kind.__name__}"
     for name in kind.model_fields:
-        one, other = getattr(entry, name), getattr(again, name)
-        if one != other:
-            return f"{name!r} of type {type(one).__name__} becomes another {type(other).__name__}"
+        value, other = getattr(entry, name), getattr(again, name)
+        if value != other:
+            return f"{name!r} of type {type(value).__name__} becomes another {type(other).__name__}"
     return "an attribute that is not a field is lost"
 
 

@@ -73,9 +73,9 @@ def _translated_help(text: str | None) -> str | None:
     return text and gettext(inspect.cleandoc(text))
 
 
-def copy_with(thing: Any, **values: Any) -> Any:
+def copy_with(obj: Any, **values: Any) -> Any:
     """A copy with other attributes, since all importers share a command."""
-    duplicate = copy.copy(thing)
+    duplicate = copy.copy(obj)
     for name, value in values.items():
         setattr(duplicate, name, value)
     return duplicate

@@ -77,8 +77,8 @@ def init(service: str | None, connection: str | None, *, all_services: bool, no_
     async def work(config: Config, labels: list[Label]) -> None:
         for label in labels:
             if migrations_in(label.folder):
-                there = _relative(label.folder)
-                click.echo(_("{label} already has migrations in {folder}.", label=label.name, folder=there))
+                folder = _relative(label.folder)
+                click.echo(_("{label} already has migrations in {folder}.", label=label.name, folder=folder))
             elif label.needs_migrations or label.name == config.SERVER_NAME:
                 _report_written(
                     write_draft(

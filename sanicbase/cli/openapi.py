@@ -87,8 +87,8 @@ def _check(spec: dict[str, Any], file: Path) -> None:
         raise click.ClickException(
             _("Clients of {file} would break:\n{lines}\nIf this is intended, run with --write.", file=file, lines=lines)
         )
-    same = _text(committed) == _text(spec)
-    if same:
+    is_unchanged = _text(committed) == _text(spec)
+    if is_unchanged:
         click.echo(_("Nothing has changed."))
     else:
         click.echo(_("The document has changed without breaking changes. Run with --write."))

@@ -97,23 +97,23 @@ def error_codes() -> tuple[ErrorCode, ...]:
     )
 
 
-def _check(place: str, member: ErrorCode, name: str) -> None:
+def _check(location: str, member: ErrorCode, name: str) -> None:
     """Raise SanicBaseError, naming `place`, for an invalid member."""
     if member.name != name:  # Enum makes a second member with the same value an alias
-        raise SanicBaseError(f"{place} has the code {member.code} of {member}. Give it another number.")
+        raise SanicBaseError(f"{location} has the code {member.code} of {member}. Give it another number.")
     cls = type(member)
     for other in _other_codes(cls):
         if other.code == member.code:
             raise SanicBaseError(
-                f"{place} has the code {member.code} of {other} ({type(other).__module__}). Give it another number."
+                f"{location} has the code {member.code} of {other} ({type(other).__module__}). Give it another number."
             )
     if member.code < FIRST and cls.__module__ != OWN:
-        raise SanicBaseError(f"{place} has the code {member.code}: the codes of a service start at {FIRST}.")
+        raise SanicBaseError(f"{location} has the code {member.code}: the codes of a service start at {FIRST}.")
     if member.status not in range(400, 600) or member.status not in list(HTTPStatus):
-        raise SanicBaseError(f"{place} has the status {member.status}: use an HTTP status of 400 or above.")
-    member.placeholders = _placeholders(place, member.message.en)
-    if member.message.zh and _placeholders(place, member.message.zh) != member.placeholders:
-        raise SanicBaseError(f"{place} has other placeholders in Chinese than in English. Write the same in both.")
+        raise SanicBaseError(f"{location} has the status {member.status}: use an HTTP status of 400 or above.")
+    member.placeholders = _placeholders(location, member.message.en)
+    if member.message.zh and _placeholders(location, member.message.zh) != member.placeholders:
+        raise SanicBaseError(f"{location} has other placeholders in Chinese than in English. Write the same in both.")
 
 
 def _other_codes(cls: type[ErrorCode]) -> list[ErrorCode]:
@@ -121,12 +121,12 @@ def _other_codes(cls: type[ErrorCode]) -> list[ErrorCode]:
     return [code for name, enumeration in _enumerations.items() if name != own_name for code in enumeration]
 
 
-def _placeholders(place: str, text: str) -> frozenset[str]:
+def _placeholders(location: str, text: str) -> frozenset[str]:
     """The placeholders of a message. Only plain names are allowed: `{0}` or `{user.name}` could reveal other data."""
     try:
         names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as exc:
-        raise SanicBaseError(f"{place}: {exc} in {text!r}. Write a literal brace as {{{{ or }}}}.") from exc
+        raise SanicBaseError(f"{location}: {exc} in {text!r}. Write a literal brace as {{{{ or }}}}.") from exc
     if invalid_names := [name for name in names if not name.isidentifier()]:
-        raise SanicBaseError(f"{place} has the placeholder {invalid_names[0]!r}: use a plain name.")
+        raise SanicBaseError(f"{location} has the placeholder {invalid_names[0]!r}: use a plain name.")
     return frozenset(names)

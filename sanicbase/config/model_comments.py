@@ -23,10 +23,10 @@ def _import_tortoise() -> Any:
     """Import Tortoise's models, whose class Model has no fields to comment on."""
     name, read = "tortoise.models", inspect.getsource
 
-    def read_others(thing: Any) -> str:
-        if getattr(thing, "__module__", "") == name:
+    def read_others(obj: Any) -> str:
+        if getattr(obj, "__module__", "") == name:
             raise OSError("Tortoise's own models have no comments.")
-        return read(thing)
+        return read(obj)
 
     inspect.getsource = read_others  # type: ignore[assignment]
     try:

@@ -129,7 +129,7 @@ def _module_file(project: Path, module: str) -> Path | None:
         return file
     spec = PathFinder.find_spec(owner_of(module))
     places = (spec and spec.submodule_search_locations) or ()
-    return next((file for place in places if (file := _file(Path(place, *folders[1:]), name))), None)
+    return next((file for directory in places if (file := _file(Path(directory, *folders[1:]), name))), None)
 
 
 def _imports(path: Path) -> Iterator[tuple[str, str]]:

@@ -35,8 +35,8 @@ async def insert_rows(
 
 
 def _batches(rows: Sequence[Model], size: int) -> Iterator[Sequence[Model]]:
-    for place in range(0, len(rows), size):
-        yield rows[place : place + size]
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 async def _insert(write: WatchedWrite, rows: Sequence[Model], columns: Sequence[str]) -> list[Row] | None:
@@ -46,8 +46,8 @@ async def _insert(write: WatchedWrite, rows: Sequence[Model], columns: Sequence[
     executor = connection.executor_class(model=model, db=connection)
     query: Any = connection.query_class.into(meta.basetable)
     query = query.columns(*(meta.fields_db_projection[name] for name in columns))
-    for place in range(0, len(values), len(columns)):
-        query = query.insert(*(executor.parameter(place + offset) for offset in range(len(columns))))
+    for start in range(0, len(values), len(columns)):
+        query = query.insert(*(executor.parameter(start + offset) for offset in range(len(columns))))
     if connection.capabilities.dialect == "mysql":
         return await _rows_from(write, model, await connection.execute_insert(str(query), values), len(rows))
     names = {meta.fields_db_projection[name]: name for name in write.names}

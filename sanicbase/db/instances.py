@@ -49,9 +49,9 @@ def _maker(names: tuple[str, ...]) -> Maker:
 
     It is compiled, like the methods of a named tuple: a display of known keys is the fastest way to a dictionary.
     """
-    places = [f"v{place}" for place in range(len(names))]
-    pairs = ", ".join(f"{name!r}: {place}" for name, place in zip(names, places, strict=True))
-    source = f"lambda rows: [{{{pairs}}} for {', '.join(places)}, in rows]"
+    variables = [f"v{index}" for index in range(len(names))]
+    pairs = ", ".join(f"{name!r}: {variable}" for name, variable in zip(names, variables, strict=True))
+    source = f"lambda rows: [{{{pairs}}} for {', '.join(variables)}, in rows]"
     make: Maker = eval(source)  # noqa: S307  (it has no names and values but literals)
     return make
 

@@ -179,19 +179,19 @@ def _build(model: type[ModelHooks], key: Any) -> KeySelect | None:
     _, before = _compiled(manager.get_queryset())
     single, values = _compiled(manager.get_queryset().get_or_none(pk=key))
     several, values_of_several = _compiled(manager.get_queryset().filter(pk=key))
-    place = len(before)
-    if values[:place] != before or values[place : place + 1] != [field.to_db_value(key, model)]:
+    position = len(before)
+    if values[:position] != before or values[position : position + 1] != [field.to_db_value(key, model)]:
         return None  # such as the text "*", which pypika does not make a parameter
     column = model._meta.db_pk_column
     conditions = list(
-        re.finditer(rf'((?:["`]\w+["`]\.)?["`]{re.escape(column)}["`])=(?:\${place + 1}\b|%s|\?)', several)
+        re.finditer(rf'((?:["`]\w+["`]\.)?["`]{re.escape(column)}["`])=(?:\${position + 1}\b|%s|\?)', several)
     )
     around = None
-    if len(conditions) == 1 and values_of_several[:place] == before:
+    if len(conditions) == 1 and values_of_several[:position] == before:
         around = several[: conditions[0].start()], conditions[0][1], several[conditions[0].end() :]
     return KeySelect(
         field,
-        KeyStatements(single, before, values[place + 1 :], column, around, values_of_several[place + 1 :]),
+        KeyStatements(single, before, values[position + 1 :], column, around, values_of_several[position + 1 :]),
     )
 
 

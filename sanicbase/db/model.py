@@ -252,14 +252,14 @@ class DBModel(ReadByKey):
         row._convert_attributes()
         names = [name for name in attributes(cls, values) if name not in on] if update is None else update
         row._check_not_null(on)
-        same = cls.filter(**{name: getattr(row, name) for name in on})
+        conflicting = cls.filter(**{name: getattr(row, name) for name in on})
 
         async def write() -> Self:
             async with cls._connection(using_db)._in_transaction() as connection:
                 upsert = Upsert(cls, connection, on=on, update=names)
-                async with watched_upsert(cls, connection, same, changes=upsert.changes):
+                async with watched_upsert(cls, connection, conflicting, changes=upsert.changes):
                     await upsert.write([row])
-                return await same.using_db(connection).get()
+                return await conflicting.using_db(connection).get()
 
         return await cls._retry(write, using_db)
 
@@ -292,8 +292,8 @@ class DBModel(ReadByKey):
             async with cls._connection(using_db)._in_transaction() as connection:
                 upsert = Upsert(cls, connection, on=on, update=update)
                 waiting = list(last.values())
-                for place in range(0, len(waiting), batch_size):
-                    batch = waiting[place : place + batch_size]
+                for start in range(0, len(waiting), batch_size):
+                    batch = waiting[start : start + batch_size]
                     async with watched_upsert(cls, connection, cls._existing(batch, on), changes=upsert.changes):
                         await upsert.write(batch)
             return len(last)

@@ -81,7 +81,7 @@ def watch(model: type[Model], watcher: Watcher, *, columns: Iterable[str] = ()) 
 
 def unwatch(model: type[Model], watcher: Watcher) -> None:
     """Stop notifying the watcher of writes to the model."""
-    others = tuple(one for one in _watchers.get(model, ()) if one is not watcher)
+    others = tuple(other for other in _watchers.get(model, ()) if other is not watcher)
     if others:
         _watchers[model] = others
     else:

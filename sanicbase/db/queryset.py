@@ -76,10 +76,10 @@ class DBQuerySet(QuerySet[M]):
             return await super()._execute()
         instances: list[M] = []
         _, rows = await self._db.execute_query(*self.query.get_parameterized_sql())
-        for place in range(0, len(rows), YIELD_EVERY):
-            if place:
+        for start in range(0, len(rows), YIELD_EVERY):
+            if start:
                 await asyncio.sleep(0)
-            instances += make_instances(self.model, rows[place : place + YIELD_EVERY])
+            instances += make_instances(self.model, rows[start : start + YIELD_EVERY])
         return instances
 
     def _makes_plain_instances(self) -> bool:
@@ -199,7 +199,7 @@ class DBQuerySet(QuerySet[M]):
         objects, names = list(objects), list(fields)
         check_field_names(self.model, names)
         names = attributes(self.model, names)
-        if any(one.pk is None for one in objects):
+        if any(row.pk is None for row in objects):
             raise ValueError(
                 "Every object of a bulk_update needs a primary key. Read the rows first, or use bulk_create."
             )

@@ -176,8 +176,8 @@ async def watched_statement(
         before = None if queryset is None else await write.lock_rows(queryset)
         await write.notify(before)
         yield
-        same = fields is not None and set(write.names).isdisjoint(fields)
-        if queryset is not None and before is not None and not same:
+        is_unchanged = fields is not None and set(write.names).isdisjoint(fields)
+        if queryset is not None and before is not None and not is_unchanged:
             after = await write.lock_rows(queryset)
             await write.notify(None if after is None else [row for row in after if row not in before])
 

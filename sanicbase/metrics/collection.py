@@ -106,7 +106,7 @@ def _merge(into: dict[Series, list[float]], read: Iterable[tuple[Series, list[fl
         elif series.takes_maximum:
             into[series] = [max(before[0], values[0])]
         else:
-            into[series] = [one + other for one, other in zip(before, values, strict=True)]
+            into[series] = [value + other for value, other in zip(before, values, strict=True)]
 
 
 def _samples(series: Series, values: list[float]) -> Iterator[tuple[str, dict[str, str], float]]:

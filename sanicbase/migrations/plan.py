@@ -57,11 +57,11 @@ async def plan(status: MigrationStatus, options: Options) -> list[PlannedMigrati
 async def _plan(migration: Migration, status: MigrationStatus, db: BaseDBAsyncClient) -> PlannedMigration:
     dialect = status.label.dialect
     script = await migration.script_function(FUNCTIONS["up"])(db)
-    done = [entry for entry in status.steps if entry.migration == migration.name and entry.state == "done"]
+    executed = [entry for entry in status.steps if entry.migration == migration.name and entry.state == "done"]
     return PlannedMigration(
         migration=migration,
         statements=tuple(PlannedStatement(sql, lock_level(sql, dialect)) for sql in split_statements(script, dialect)),
-        done=len(done),
+        done=len(executed),
         is_transaction=dialect != "mysql" and migration.in_transaction,
     )
 

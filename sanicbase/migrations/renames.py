@@ -156,10 +156,10 @@ def _renamed_join_tables(old: Schema, new: Schema, tables: Mapping[str, str]) ->
     renames: dict[str, str] = {}
     for old_name, table in removed.items():
         ends = sorted(tables.get(key.table, key.table) for key in table.foreign_keys)
-        same = [name for name, other in added.items() if sorted(key.table for key in other.foreign_keys) == ends]
+        matching = [name for name, other in added.items() if sorted(key.table for key in other.foreign_keys) == ends]
         moved = any(key.table in tables for key in table.foreign_keys)
-        if ends and moved and len(same) == 1 and same[0] not in renames.values():
-            renames[old_name] = same[0]
+        if ends and moved and len(matching) == 1 and matching[0] not in renames.values():
+            renames[old_name] = matching[0]
     return renames
 
 
@@ -169,10 +169,10 @@ def _renamed_join_columns(before: Table, new: Table, tables: Mapping[str, str]) 
     renames: dict[str, str] = {}
     for key in before.foreign_keys:
         target = tables.get(key.table, key.table)
-        same = [
+        matching = [
             new_key.column for new_key in new.foreign_keys if new_key.table == target and new_key.column not in names
         ]
-        free = [column for column in same if column not in renames.values()]
+        free = [column for column in matching if column not in renames.values()]
         if key.column not in names and free:
             renames[key.column] = free[0]
     return renames

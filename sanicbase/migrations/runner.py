@@ -106,8 +106,8 @@ class MigrationRunner:
 
     def _is_atomic(self, migration: Migration, direction: Direction) -> bool:
         data_inside = direction == "down" or migration.migrate_data is None or migration.data_in_transaction
-        here = self._client is self._default_client
-        return self._label.dialect != "mysql" and here and migration.in_transaction and data_inside
+        is_default = self._client is self._default_client
+        return self._label.dialect != "mysql" and is_default and migration.in_transaction and data_inside
 
     async def _run_in_transaction(self, migration: Migration, direction: Direction) -> None:
         """Apply the migration in one transaction, which is rolled back when a statement fails or the process is
@@ -139,12 +139,12 @@ class MigrationRunner:
         steps = self._steps(await self._statements(migration, direction, self._client), migration, direction)
         entries = self._entries_of(migration)
         self._check_unchanged(migration, steps, [entry for entry in entries.values() if entry.state == "done"])
-        done = await self._finished_steps(migration, steps, entries)
-        first = min(set(range(1, len(steps) + 1)) - done, default=1)
+        finished = await self._finished_steps(migration, steps, entries)
+        first = min(set(range(1, len(steps) + 1)) - finished, default=1)
         self._report.migration_started(self._display_name(migration), direction, first)
         for number, step in enumerate(steps, 1):
             progress = _Progress(number, len(steps), step.text)
-            if number not in done:
+            if number not in finished:
                 await self._run_step(progress, step, migration, direction, entries.get(number))
             elif step.mode == "setting":  # the session is lost
                 await execute(self._client, step.text)

@@ -150,16 +150,16 @@ class RedisClients:
         if _namespace:
             raise ResourceError("Redis is already open in this process: one lifespan at a time.")
         for name, url in self._urls.items():
-            place = parse_redis_url(url)
-            handshake = Handshake(url, place, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
-            if place.kind == "cluster":
-                handshake.cluster = _clusters[name] = self._cluster(name, place)
+            address = parse_redis_url(url)
+            handshake = Handshake(url, address, self._setting(name), timeout=self._config.CONNECT_TIMEOUT)
+            if address.kind == "cluster":
+                handshake.cluster = _clusters[name] = self._cluster(name, address)
             else:
-                sentinel = handshake.sentinel = self._sentinel(place)
-                handshake.service = place.service
+                sentinel = handshake.sentinel = self._sentinel(address)
+                handshake.service = address.service
                 plain, blocking = client_class(name), client_class(name, blocks=True)
-                handshake.client = _clients[name] = self._client(plain, place, sentinel, self._config.CONNECT_TIMEOUT)
-                _blocking[name] = self._client(blocking, place, sentinel, None)
+                handshake.client = _clients[name] = self._client(plain, address, sentinel, self._config.CONNECT_TIMEOUT)
+                _blocking[name] = self._client(blocking, address, sentinel, None)
                 _notifiers[name] = await Notifier(_clients[name]).__aenter__()
             self._handshakes[name] = handshake
         _namespace.append(self._config.SERVER_NAME)
@@ -204,50 +204,50 @@ class RedisClients:
 
     def low_timeout(self, name: str, timeout: float, on_connect: OnConnect | None, kind: type[Redis]) -> Redis:
         """See `low_timeout_redis`."""
-        place = parse_redis_url(self._urls[name])
+        address = parse_redis_url(self._urls[name])
         # The caller bounds each request as a whole, so redis-py need not bound its steps.
         single_try = {"timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
-        place.options.update(single_try, socket_timeout=None)
+        address.options.update(single_try, socket_timeout=None)
         if on_connect:
-            place.options["redis_connect_func"] = on_connect
-        return self._client(kind, place, self._sentinel(place), timeout)
+            address.options["redis_connect_func"] = on_connect
+        return self._client(kind, address, self._sentinel(address), timeout)
 
     def _client(
-        self, kind: type[Redis], place: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None
+        self, kind: type[Redis], address: RedisAddress, sentinel: Sentinel | None, socket_timeout: float | None
     ) -> Redis:
         if sentinel is None:
-            return kind.from_pool(self._pool(place.connection, place.options, socket_timeout))
-        options = self._common(socket_timeout) | {"connection_class": sentinel_connection_class(place.connection)}
+            return kind.from_pool(self._pool(address.connection, address.options, socket_timeout))
+        options = self._common(socket_timeout) | {"connection_class": sentinel_connection_class(address.connection)}
         client: Redis = sentinel.master_for(
-            place.service, redis_class=kind, connection_pool_class=SentinelPool, **{**options, **place.options}
+            address.service, redis_class=kind, connection_pool_class=SentinelPool, **{**options, **address.options}
         )
         return client
 
-    def _sentinel(self, place: RedisAddress) -> Sentinel | None:
-        if place.kind != "sentinel":
+    def _sentinel(self, address: RedisAddress) -> Sentinel | None:
+        if address.kind != "sentinel":
             return None
         sentinel = Sentinel([])
-        for host, port in place.addresses:
-            options = {**place.sentinel_options, "host": host, "port": port, "retry": None}
+        for host, port in address.addresses:
+            options = {**address.sentinel_options, "host": host, "port": port, "retry": None}
             sentinel.sentinels.append(
-                Redis.from_pool(self._pool(place.connection, options, self._config.CONNECT_TIMEOUT))
+                Redis.from_pool(self._pool(address.connection, options, self._config.CONNECT_TIMEOUT))
             )
         self._sentinels.append(sentinel)
         return sentinel
 
-    def _cluster(self, name: str, place: RedisAddress) -> BoundedCluster:
+    def _cluster(self, name: str, address: RedisAddress) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
         names = ("socket_timeout", "socket_connect_timeout", "client_name", "maint_notifications_config")
         options = {name: common[name] for name in names}
         return BoundedCluster(
-            place.addresses,
-            limit=place.options.pop("max_connections", self._config.REDIS_POOL_SIZE),
-            timeout=place.options.pop("timeout", self._config.CONNECT_TIMEOUT),
+            address.addresses,
+            limit=address.options.pop("max_connections", self._config.REDIS_POOL_SIZE),
+            timeout=address.options.pop("timeout", self._config.CONNECT_TIMEOUT),
             backoff=BACKOFF,
             retries=RETRIES,
             times=request_times(name),
-            ssl=issubclass(place.connection, SSLConnection),
-            **{**options, **place.options},
+            ssl=issubclass(address.connection, SSLConnection),
+            **{**options, **address.options},
         )
 
     def _pool(

@@ -176,7 +176,7 @@ def fork_template(prepare: Prepare, work: Work) -> Template:
     prepare()
     if cause := _unsafe_cause():
         raise UnsafeTemplate(cause)
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     main_process = os.getpid()
     _freeze()
     for stream in (sys.stdout, sys.stderr):  # else what is buffered is written by each process
@@ -184,18 +184,18 @@ def fork_template(prepare: Prepare, work: Work) -> Template:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     pid = os.fork()
     if pid == 0:
-        here.close()
-        _exit_after(lambda: _serve(there, main_process, work))
-    there.close()
+        parent_end.close()
+        _exit_after(lambda: _serve(child_end, main_process, work))
+    child_end.close()
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return Template(pid, _ForkedChild(pid), here)
+    return Template(pid, _ForkedChild(pid), parent_end)
 
 
 def spawn_template(prepare: Prepare, work: Work) -> Template:
     """Start a process that imports the current code and becomes a template. Await its `ready`, or call `end`."""
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     child = multiprocessing.get_context("spawn").Process(
-        target=_run_template, args=(there, os.getpid(), prepare, work), name="sanicbase-template", daemon=True
+        target=_run_template, args=(child_end, os.getpid(), prepare, work), name="sanicbase-template", daemon=True
     )
     resource_tracker.ensure_running()  # which would inherit the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
@@ -203,8 +203,8 @@ def spawn_template(prepare: Prepare, work: Work) -> Template:
         child.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        there.close()
-    return Template(child.pid or 0, child, here)
+        child_end.close()
+    return Template(child.pid or 0, child, parent_end)
 
 
 def _run_template(control: socket.socket, main_process: int, prepare: Prepare, work: Work) -> None:

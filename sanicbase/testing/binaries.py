@@ -30,8 +30,8 @@ def find_binaries(*names: str, together: bool = False) -> list[str] | None:
     It searches the PATH first, then the usual directories, with the newest version first. With `together`, all programs
     come from one directory, because they must have the same version.
     """
-    for place in [*_directories(), *([] if together else [os.pathsep.join(_directories())])]:
-        paths = [shutil.which(name, path=place) for name in names]
+    for search_path in [*_directories(), *([] if together else [os.pathsep.join(_directories())])]:
+        paths = [shutil.which(name, path=search_path) for name in names]
         if all(paths):
             return [path for path in paths if path]
     return None
@@ -50,7 +50,7 @@ def find_bundled_valkey() -> list[str] | None:
 
 def _directories() -> list[str]:
     listed = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return [*filter(None, listed), *(place for pattern in _PLACES for place in _newest_first(pattern))]
+    return [*filter(None, listed), *(directory for pattern in _PLACES for directory in _newest_first(pattern))]
 
 
 def _newest_first(pattern: str) -> list[str]:

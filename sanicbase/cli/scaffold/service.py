@@ -110,11 +110,11 @@ def _settings(answers: Answers, project: Project, values: dict[str, Any]) -> dic
 
 def _gitignore(project: Project, values: dict[str, Any]) -> dict[str, str]:
     """The entries of .gitignore; missing ones are added, because `.env` contains passwords."""
-    there = project.text(".gitignore") or ""
+    existing = project.text(".gitignore") or ""
     wanted = render("project/gitignore.j2", values).splitlines()
-    missing = [line for line in wanted if line not in there.splitlines()]
-    return {".gitignore": _appended(there, "".join(f"{line}\n" for line in missing))} if missing else {}
+    missing = [line for line in wanted if line not in existing.splitlines()]
+    return {".gitignore": _appended(existing, "".join(f"{line}\n" for line in missing))} if missing else {}
 
 
-def _appended(there: str, more: str) -> str:
-    return f"{there}{'' if there.endswith(chr(10)) or not there else chr(10)}{more}"
+def _appended(existing: str, more: str) -> str:
+    return f"{existing}{'' if existing.endswith(chr(10)) or not existing else chr(10)}{more}"

@@ -71,19 +71,21 @@ def wrap_line(line: str) -> str:
 def _items(text: str) -> list[str]:
     """The parts between commas at the outer level."""
     items, depth = [""], 0
-    for letter in text:
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
+    for character in text:
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(character, 0)
+        if character == "," and depth == 0:
             items.append("")
         else:
-            items[-1] += letter
+            items[-1] += character
     return [item.strip() for item in items]
 
 
 def _last_opened(line: str) -> int:
     """The position at which the parenthesis that closes last opens."""
     last = line.rindex(")")
-    return next(position for position, letter in enumerate(line) if letter == "(" and _closing(line, position) == last)
+    return next(
+        position for position, character in enumerate(line) if character == "(" and _closing(line, position) == last
+    )
 
 
 def _closing(line: str, opened: int) -> int:
@@ -134,7 +136,7 @@ def _python_in(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
 
 def language_of(code: str) -> Language:
     """The language of the comments in generated code: the one whose letters are most frequent."""
-    letters = {letter for letter in code if letter.isalpha() and not letter.isascii()}
+    letters = {character for character in code if character.isalpha() and not character.isascii()}
     return max(languages(), key=lambda language: len(letters & _letters(language)))
 
 

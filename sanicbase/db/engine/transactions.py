@@ -69,8 +69,8 @@ class EngineTransaction(WatchedClient, TransactionalDBClient):
     @property
     def is_closed(self) -> bool:
         """Whether it, or an outer one, accepts no more statements."""
-        done = self._finalized or self._sealed or self.root._connection is None
-        return done or (self.outer is not None and self.outer.is_closed)
+        is_closed = self._finalized or self._sealed or self.root._connection is None
+        return is_closed or (self.outer is not None and self.outer.is_closed)
 
     def is_inside(self, other: EngineTransaction) -> bool:
         """Whether it is the other one, or a savepoint in it."""

@@ -117,12 +117,12 @@ def _sizes(owner: str, options: dict[str, Any]) -> dict[str, int]:
 
 
 def _totals(owner: str, options: dict[str, Any]) -> tuple[Total, ...]:
-    asked = options.get("total", "exact")
-    totals: tuple[Any, ...] = tuple(asked) if isinstance(asked, tuple | list) else (asked,)
+    option = options.get("total", "exact")
+    totals: tuple[Any, ...] = tuple(option) if isinstance(option, tuple | list) else (option,)
     if not totals or len(set(totals)) < len(totals) or not set(totals) <= set(TOTALS):
         allowed = ", ".join(map(repr, TOTALS))
         raise SanicBaseError(
-            f"{owner}: total is {asked!r}. Set one of {allowed}, or a tuple that begins with the default."
+            f"{owner}: total is {option!r}. Set one of {allowed}, or a tuple that begins with the default."
         )
     return totals
 

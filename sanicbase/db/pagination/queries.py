@@ -103,10 +103,10 @@ class ListQuery(BaseModel):
         end = offset + len(rows)
         if len(rows) < limit and (rows or not offset):  # the last page, whose end is that of the list
             return self._page(rows, end)
-        asked: Total = getattr(self, "total", self.declaration.totals[0])
-        if asked == "none":
+        chosen: Total = getattr(self, "total", self.declaration.totals[0])
+        if chosen == "none":
             return self._page(rows, None)
-        if asked == "estimate" and (total := await estimated_total(filtered)) is not None:
+        if chosen == "estimate" and (total := await estimated_total(filtered)) is not None:
             return self._page(rows, max(total, end), estimated=True)
         return self._page(rows, await filtered.count())
 

@@ -31,8 +31,8 @@ class Acceptance:
 
     def matches(self, finding: Finding) -> bool:
         """Whether it accepts this finding."""
-        place = (finding.file, finding.direction, max(finding.statement, 1), finding.code)
-        return place == (self.script.file, self.direction, self.statement, self.code)
+        location = (finding.file, finding.direction, max(finding.statement, 1), finding.code)
+        return location == (self.script.file, self.direction, self.statement, self.code)
 
 
 def acceptances_of(script: Script, dialect: Dialect) -> list[Acceptance]:

@@ -76,8 +76,8 @@ async def check_label(config: Config, label: Label, options: CheckOptions) -> li
 
 
 def _rank(finding: Finding, files: Sequence[str]) -> tuple[int, bool, int]:
-    place = files.index(finding.file) if finding.file in files else len(files)
-    return place, finding.direction == "downgrade", finding.statement
+    position = files.index(finding.file) if finding.file in files else len(files)
+    return position, finding.direction == "downgrade", finding.statement
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ __all__ = ["check_dialects", "check_numbers"]
 def check_numbers(status: MigrationStatus, root: Path) -> Iterator[Finding]:
     """Pending migrations with the number of another one, or with a lower number than an applied one."""
     for migration in status.pending:
-        same = [other.name for other in status.migrations if other.number == migration.number and other != migration]
+        others = [other.name for other in status.migrations if other.number == migration.number and other != migration]
         file = relative_path(migration.path, root)
-        if same:
+        if others:
             yield _finding(
                 "number.twice",
                 file,
                 _(
                     "{migrations} has the number {number} as well: two branches created migrations independently.",
-                    migrations=", ".join(same),
+                    migrations=", ".join(others),
                     number=migration.number,
                 ),
             )

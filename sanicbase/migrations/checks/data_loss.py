@@ -99,12 +99,12 @@ class _DataLossCheck:
                         yield self._null(event)
 
     def _tables_alike(self, old: TableState, new: TableState) -> bool:
-        same = [
+        matching = [
             key
             for key, column in old.columns.items()
             if (now := new.column(key)) and not types_differ(column.type, now.type, self.dialect)
         ]
-        return len(same) >= ALIKE * max(len(old.columns), len(new.columns), 1)
+        return len(matching) >= ALIKE * max(len(old.columns), len(new.columns), 1)
 
     def _like(self, event: ColumnDropped, added: Sequence[ColumnAdded]) -> ColumnState | None:
         return next(

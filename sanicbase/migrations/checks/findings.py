@@ -40,5 +40,5 @@ class Finding:
 
 def format_finding(finding: Finding) -> str:
     """The finding as a few lines of text."""
-    place = f" ({finding.location})" if finding.location else ""
-    return f"{finding.severity} {finding.code}{place}: {finding.sentence}\n    -> {finding.remedy}"
+    location = f" ({finding.location})" if finding.location else ""
+    return f"{finding.severity} {finding.code}{location}: {finding.sentence}\n    -> {finding.remedy}"

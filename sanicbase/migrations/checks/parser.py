@@ -160,7 +160,7 @@ def _column(reader: TokenReader) -> Column:
 
 
 def _holds(reader: Sequence[str], *wanted: str) -> bool:
-    return any(tuple(reader[place : place + len(wanted)]) == wanted for place in range(len(reader)))
+    return any(tuple(reader[start : start + len(wanted)]) == wanted for start in range(len(reader)))
 
 
 def _alter(reader: TokenReader) -> Iterator[Action]:

@@ -79,24 +79,24 @@ def _foreign_keys(
 
 def _check_name(existing: SourceTable) -> None:
     name = existing.table.name
-    if letter := _misquoted(existing, name):
+    if character := _misquoted(existing, name):
         raise ValueError(
             _(
                 "The name of the table {name} contains {letter}, which Tortoise cannot quote. Rename it.",
                 name=name,
-                letter=letter,
+                letter=character,
             )
         )
 
 
 def _misquoted(existing: SourceTable, name: str) -> str:
     """A character of a name that Tortoise quotes incorrectly; empty when there is none."""
-    return next((letter for letter in name if letter in MISQUOTED[existing.dialect]), "")
+    return next((character for character in name if character in MISQUOTED[existing.dialect]), "")
 
 
 def _is_supported(index: IndexInfo, columns: Mapping[str, ColumnInfo]) -> bool:
     """Whether Tortoise supports the index. It takes some column names for expressions and does not quote them."""
-    expressions = not index.unique and any(letter in name for name in index.columns for letter in '() ".:')
+    expressions = not index.unique and any(character in name for name in index.columns for character in '() ".:')
     return index.is_plain and set(index.columns) <= columns.keys() and not expressions
 
 
@@ -155,8 +155,8 @@ def _omission_reason(existing: SourceTable, column: ColumnInfo) -> str:
 
 def _unsupported_reason(existing: SourceTable, column: ColumnInfo, *, is_key: bool) -> str:
     """The reason why Tortoise does not support the column, or ""."""
-    if letter := _misquoted(existing, column.name):
-        return _("contains {letter} in its name, which Tortoise cannot quote", letter=letter)
+    if character := _misquoted(existing, column.name):
+        return _("contains {letter} in its name, which Tortoise cannot quote", letter=character)
     kind = field_type(column, existing.dialect, key=is_key)
     if kind is None:
         return _("is {type}, which no Tortoise field supports", type=column.type)

@@ -125,12 +125,12 @@ class PostgresWriter(ServerWriter):
         if was.generated and now.generated:
             yield self._on_sequence(table, now, "ALTER SEQUENCE", f" AS {new}")
         elif now.generated:
-            here = self.name(sequence, table.schema)
+            sequence_name = self.name(sequence, table.schema)
             owner = f"{self.table_name(table)}.{self.quote_name(now.name)}"
-            yield f"CREATE SEQUENCE {here} AS {new} OWNED BY {owner}"
+            yield f"CREATE SEQUENCE {sequence_name} AS {new} OWNED BY {owner}"
             highest = f"COALESCE((SELECT max({self.quote_name(now.name)}) FROM {self.table_name(table)}), 0) + 1"
-            yield f"SELECT setval({self.quote_text(here)}, {highest}, false)"
-            yield f"{alter} SET DEFAULT nextval({self.quote_text(here)})"
+            yield f"SELECT setval({self.quote_text(sequence_name)}, {highest}, false)"
+            yield f"{alter} SET DEFAULT nextval({self.quote_text(sequence_name)})"
 
     def _on_sequence(self, table: Table, column: Column, verb: str, more: str = "") -> str:
         """A statement about the sequence of a column, whose name may differ from that of the column."""

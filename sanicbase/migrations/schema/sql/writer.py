@@ -49,8 +49,8 @@ class Writer(ABC):
             *self.constraints(table),
         ]
         inside = ",\n    ".join(parts)
-        here = self.name(name or table.name, table.schema)
-        yield f"CREATE TABLE{self._safe} {here} (\n    {inside}\n){self.table_options(table)}"
+        table_name = self.name(name or table.name, table.schema)
+        yield f"CREATE TABLE{self._safe} {table_name} (\n    {inside}\n){self.table_options(table)}"
 
     @abstractmethod
     def constraints(self, table: Table) -> Iterator[str]:
