@@ -57,7 +57,7 @@ HIDDEN = [
     ("postgres", f"SELECT 'it''s', 'a\\', '{SECRET}' -- {SECRET}"),
     ("postgres", f"SELECT 'unfinished {SECRET}"),
     ("mysql", f"SELECT \"{SECRET}\", 'it\\'s {SECRET}' # {SECRET}"),
-    ("mysql", f"SELECT /* {SECRET} */ \"a\"\"{SECRET}\", '{SECRET}"),
+    ("mysql", f'SELECT /* {SECRET} */ "a""{SECRET}", \'{SECRET}'),
 ]
 
 
