@@ -16,7 +16,7 @@ from sanic.compat import Header
 
 from sanicbase.edge.errors import RefusedRequest
 
-__all__ = ["Fields", "Head", "check_trailers", "parse_head"]
+__all__ = ["Fields", "RequestLine", "check_trailers", "parse_head"]
 
 MAX_FIELDS = 100
 MAX_NAMES = 512  # of headers that are kept
@@ -48,7 +48,7 @@ class Fields(NamedTuple):
     """The header lines of a request, and how they say that the request is framed."""
 
     block: bytes
-    """The lines as they were received."""
+    """The lines as they were received, without the last line break."""
     version: str
     """That of the request, by whose rules they were parsed: `1.1` or `1.0`."""
     headers: Header
@@ -69,32 +69,28 @@ class RequestLine(NamedTuple):
 
     method: str
     target: str
-    version: str
-
-
-class Head(NamedTuple):
-    """The parsed head of a request."""
-
-    method: str
-    target: str
+    url: bytes
+    """The target as it was received."""
     version: str
     """`1.1` or `1.0`."""
-    fields: Fields
+    authority: str | None
+    """The host of a target that is an absolute URL."""
 
 
-def parse_head(head: bytes, last: Fields | None = None) -> Head:
-    """Parse a head, which ends with the line break of its last line. Raises RefusedRequest.
+def parse_head(head: bytes, last: Fields | None = None) -> tuple[RequestLine, Fields]:
+    """Parse a head, without the line break of its last line. Raises RefusedRequest.
 
     `last` are the fields of the connection's last request. Most clients send the same ones each time, so they need not
     be parsed again.
     """
-    line, _, block = head.partition(b"\r\n")
-    method, target, version = _kept_line(line) if len(line) <= MAX_KEPT_LINE else _read_line(line)
-    fields = (
-        last if last is not None and last.block == block and last.version == version else _read_fields(block, version)
-    )
-    _check_target(method, target, fields.host)
-    return Head(method, target, version, fields)
+    first, _, block = head.partition(b"\r\n")
+    line = _kept_line(first) if len(first) <= MAX_KEPT_LINE else _read_line(first)
+    fields = last
+    if fields is None or fields.block != block or fields.version != line.version:
+        fields = _read_fields(block, line.version)
+    if line.authority is not None:
+        _check_authority(line.authority, fields.host)
+    return line, fields
 
 
 def _read_line(line: bytes) -> RequestLine:
@@ -106,7 +102,7 @@ def _read_line(line: bytes) -> RequestLine:
         raise RefusedRequest("Only HTTP/1.1 and HTTP/1.0 are supported.", 505)
     if method not in METHODS:
         raise RefusedRequest("The method is not supported.", 501)
-    return RequestLine(method, target, "1.1" if minor == "1" else "1.0")
+    return RequestLine(method, target, target.encode(), "1.1" if minor == "1" else "1.0", _authority(method, target))
 
 
 # Clients of all connections ask for the same addresses; routers keep what belongs to an address as well.
@@ -114,7 +110,7 @@ _kept_line = lru_cache(KEPT_LINES)(_read_line)
 
 
 def _read_fields(block: bytes, version: str) -> Fields:
-    text = block.decode(errors="surrogateescape")
+    text = f"{block.decode(errors='surrogateescape')}\r\n" if block else ""
     if FIELDS.fullmatch(text) is None:
         _refuse_fields(block)
     headers: list[tuple[str, str]] = []
@@ -171,20 +167,24 @@ def _check_host(host: str | None, is_latest: bool) -> None:
         raise RefusedRequest("The header Host is malformed.")
 
 
-def _check_target(method: str, target: str, host: str | None) -> None:
-    """RFC 9112, 3.2: the form of the target is valid for the method."""
+def _authority(method: str, target: str) -> str | None:
+    """The host of an absolute URL, as clients of proxies send it; None for the forms of a target that have no host.
+
+    RFC 9112, 3.2: the form must be valid for the method.
+    """
     if "#" in target:
         raise RefusedRequest("The URL must not have a fragment.")
-    if target[0] != "/" and not (target == "*" and method == "OPTIONS"):
-        _check_absolute(target, host)
-
-
-def _check_absolute(target: str, host: str | None) -> None:
-    """An absolute URL, as clients of proxies send it, must have the host of the header Host (RFC 9112, 3.2.2)."""
+    if target[0] == "/" or (target == "*" and method == "OPTIONS"):
+        return None
     absolute = SCHEME.match(target)
     if absolute is None or not absolute[1] or HOST.fullmatch(absolute[1]) is None:
         raise RefusedRequest("The URL must be a path or an absolute URL with a host.")
-    if host is not None and absolute[1].lower() != host.lower():
+    return absolute[1]
+
+
+def _check_authority(authority: str, host: str | None) -> None:
+    """An absolute URL must have the host of the header Host (RFC 9112, 3.2.2)."""
+    if host is not None and authority.lower() != host.lower():
         raise RefusedRequest("The URL and the header Host name different hosts.")
 
 

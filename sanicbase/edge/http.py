@@ -5,7 +5,7 @@ Sanic's loop, stages and signals are unchanged, and so is everything that an app
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, Future
 from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any, NoReturn, Protocol
@@ -22,7 +22,6 @@ from sanicbase.edge.response import DefaultHeaders, ResponseHook, response_head,
 
 __all__ = ["EdgeHttp"]
 
-CR = 13
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 MAX_UNREAD = 65_536  # bytes of an unread body that are skipped to keep the connection
 
@@ -45,8 +44,8 @@ class Connection(Protocol):
     def resume_reading(self) -> None:
         """Resume reading if it has paused, to notice when the client disconnects."""
 
-    async def receive_more(self) -> None:
-        """Wait until the client has sent more."""
+    def next_data(self) -> Future[None]:
+        """The future that is done when the client has sent more."""
 
     async def receive_in_time(self) -> None:
         """The same in the middle of a request. If it does not arrive in time, the response is a 408."""
@@ -96,52 +95,70 @@ class EdgeHttp(Http):
     async def http1(self) -> None:
         """Called by Sanic: serve the requests of the connection."""
         protocol = self.protocol
+        self.init_for_request()  # type: ignore[no-untyped-call]
         while self.keep_alive and self.stage is Stage.IDLE:
-            self.init_for_request()  # type: ignore[no-untyped-call]
+            self.request = self.response = self.exception = None
             if not self.recv_buffer:
                 protocol.request_class._current.set(None)  # noqa: SLF001  (the last request would stay in memory)
-                await protocol.receive_more()
+                await protocol.next_data()
             self.stage = Stage.REQUEST
             protocol.begin_request()
             self.response_func = self.http1_response_header
             try:
                 await self._serve()
+                if self.stage is not Stage.IDLE:
+                    await self._finish_response()
             except CancelledError as exc:
                 if protocol.transport is None:  # the server has reset it, because the client did not read
                     return
-                lost = protocol.conn_info is None or protocol.conn_info.lost
-                error = RequestCancelled() if lost else self.exception or exc
-                self.exception, self.keep_alive = None, False
-                await self.error_response(error)  # type: ignore[arg-type]  # a CancelledError as well
+                await self._answer_cancelled(exc)
             except Exception as exc:
                 await self.error_response(exc)
             if self.request_body and self.keep_alive:
                 await self._read_over()
-            if not self.keep_alive or self.stage is not Stage.IDLE:
-                protocol.end_requests(is_unread=self._is_unread)
-            if self.request:
-                self.request.stream = None
-                if self.response:
-                    self.response.stream = None
+            self._end_request()
 
-    async def _serve(self) -> None:
-        """Read the head of a request, and have it handled."""
-        end = self._end_of_head()
-        raw = self._take_head(await self._receive_head() if end < 0 else end)
+    def _serve(self) -> Awaitable[None]:
+        """Read the head of a request, and have it handled. It is a coroutine only if it must wait for something."""
+        raw = self._take_head()
+        if raw is None or self._events:
+            return self._receive_and_serve(raw)
+        self._read_head(raw)
+        return self._handle()
+
+    async def _receive_and_serve(self, raw: bytes | None) -> None:
+        if raw is None:
+            raw = await self._receive_head()
         if "http.lifecycle.read_head" in self._events:
+            self.init_for_request()  # type: ignore[no-untyped-call]  # a handler that fails has a response
             await self.dispatch("http.lifecycle.read_head", inline=True, context={"head": raw})
-        request = self._read_head(raw)
+        self._read_head(raw)
         if "http.lifecycle.request" in self._events:
+            request, self.request = self.request, None  # of which a handler that fails has none, as in Sanic
             await self.dispatch("http.lifecycle.request", inline=True, context={"request": request})
-        self._begin_body()
-        self.request, request.stream = request, self
-        self.protocol.state["requests_count"] += 1
+            self.request = request
+        await self._handle()
+
+    def _handle(self) -> Awaitable[None]:
         self.stage = Stage.HANDLER
         self.perft0 = perf_counter()
-        request.conn_info = self.protocol.conn_info
-        await self.handle()
-        if self.stage is not Stage.IDLE:
-            await self._finish_response()
+        return self.handle()
+
+    def _end_request(self) -> None:
+        if not self.keep_alive or self.stage is not Stage.IDLE:
+            self.protocol.end_requests(is_unread=self._is_unread)
+        if self.request:
+            self.request.stream = None
+            if self.response:
+                self.response.stream = None
+
+    async def _answer_cancelled(self, exc: CancelledError) -> None:
+        """Answer a request whose task was cancelled: by a deadline, the client's disconnect or a stop."""
+        protocol = self.protocol
+        lost = protocol.conn_info is None or protocol.conn_info.lost
+        error = RequestCancelled() if lost else self.exception or exc
+        self.exception, self.keep_alive = None, False
+        await self.error_response(error)  # type: ignore[arg-type]  # a CancelledError as well
 
     def handle(self) -> Awaitable[None]:
         """Have the app handle the request, whose head was read."""
@@ -163,53 +180,59 @@ class EdgeHttp(Http):
         except (SanicException, CancelledError):  # too slow, or malformed: its response has been sent already
             self.keep_alive = False
 
-    def _end_of_head(self) -> int:
-        """The position of the end of the head; negative where it has not arrived, or an empty line is before it."""
+    def _take_head(self) -> bytes | None:
+        """The head, without its last line break; None if it has not arrived, or an empty line is before it."""
         buffer = self.recv_buffer
-        return -1 if buffer[0] == CR else int(buffer.find(b"\r\n\r\n"))
-
-    def _take_head(self, end: int) -> bytes:
-        if end > self.HEADER_MAX_SIZE:
-            self._refuse_size()
-        buffer = self.recv_buffer
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0 or end > self.HEADER_MAX_SIZE or buffer.startswith(b"\r\n"):
+            return None
         raw = bytes(buffer[:end])
         del buffer[: end + 4]
         return raw
 
-    def _read_head(self, raw: bytes) -> Any:
+    def _read_head(self, raw: bytes) -> None:
         """Make the request of a head, and note what it says about the connection and the body."""
         protocol = self.protocol
-        method, target, version, fields = parse_head(raw + b"\r\n", self.fields)
+        try:
+            (method, target, url, version, _), fields = parse_head(raw, self.fields)
+        except RefusedRequest:
+            self.init_for_request()  # type: ignore[no-untyped-call]  # what the last request has left
+            raise
         self.fields = fields
         self.url = target
         self.keep_alive = fields.keep_alive and protocol.app.config["KEEP_ALIVE"]  # stopping workers switch it off
         self.head_only = method == "HEAD"
         self.upgrade_websocket = fields.upgrade == "websocket"
         self.expecting_continue = fields.expects_continue
+        self.request_max_size = protocol.request_max_size
+        self.request_bytes = self.request_bytes_left = length = fields.length
+        self._chunks = self.request_body = None
+        if length != 0:
+            self._begin_body(length)
         make = protocol.request_class
-        request = make(target.encode(), fields.headers, version, method, protocol.transport, protocol.app, raw)
+        self.request = request = make(url, fields.headers, version, method, protocol.transport, protocol.app, raw)
         make._current.set(request)  # noqa: SLF001  (as Sanic does)
-        return request
+        request.stream, request.conn_info = self, protocol.conn_info
+        protocol.state["requests_count"] += 1
 
-    def _begin_body(self) -> None:
-        length = self.fields.length if self.fields is not None else 0
-        self.request_bytes = self.request_bytes_left = length or 0
+    def _begin_body(self, length: int | None) -> None:
         if length is None:
+            self.request_bytes = self.request_bytes_left = 0
             self.request_body, self._chunks = "chunked", ChunkedBody()
         else:
-            self.request_body, self._chunks = True if length else None, None
+            self.request_body = True
 
-    async def _receive_head(self) -> int:
-        """Receive until the head is complete; returns the position of its end."""
+    async def _receive_head(self) -> bytes:
+        """Receive until the head is complete, and take it."""
+        self.init_for_request()  # type: ignore[no-untyped-call]  # what the last request has left
         buffer = self.recv_buffer
         while True:
             if buffer.startswith(b"\r\n"):  # one empty line is skipped (RFC 9112, 2.2)
                 del buffer[:2]
                 if buffer[:1] == b"\r":
                     raise RefusedRequest("There is more than one empty line before the request line.")
-            end = buffer.find(b"\r\n\r\n")
-            if end >= 0 and not buffer.startswith(b"\r\n"):
-                return int(end)
+            if (raw := self._take_head()) is not None:
+                return raw
             if len(buffer) > self.HEADER_MAX_SIZE + 4:
                 self._refuse_size()
             await self.protocol.receive_in_time()

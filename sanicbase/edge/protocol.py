@@ -88,8 +88,9 @@ class EdgeProtocol(WebSocketProtocol):
         if self._closing is not None:
             self._closing.received()
             return
-        self.recv_buffer += data
-        if len(self.recv_buffer) >= self._buffer_size and self.transport is not None:
+        buffer = self.recv_buffer
+        buffer += data
+        if len(buffer) >= self._buffer_size and self.transport is not None:
             self._reading_paused = True
             self.transport.pause_reading()
         waiter = self._waiter
@@ -132,11 +133,13 @@ class EdgeProtocol(WebSocketProtocol):
             self._reading_paused = False
             self.transport.resume_reading()
 
-    async def receive_more(self) -> None:
-        """Wait until the client has sent more."""
-        self.resume_reading()
-        self._waiter = self.loop.create_future()
-        await self._waiter
+    def next_data(self) -> asyncio.Future[None]:
+        """The future that is done when the client has sent more."""
+        if self._reading_paused:
+            self.resume_reading()
+        waiter: asyncio.Future[None] = self.loop.create_future()
+        self._waiter = waiter
+        return waiter
 
     async def receive_in_time(self) -> None:
         """The same in the middle of a request. If it does not arrive in time, the response is a 408."""
@@ -146,7 +149,7 @@ class EdgeProtocol(WebSocketProtocol):
         timer = self.loop.call_later(max(0, deadline - monotonic()), self._time_out, RequestTimeout("Request Timeout"))
         http.is_reading = True
         try:
-            await self.receive_more()
+            await self.next_data()
         finally:
             http.is_reading = False
             timer.cancel()
