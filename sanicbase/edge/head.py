@@ -8,6 +8,7 @@ empty line before a request is skipped.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
@@ -44,7 +45,8 @@ SINGLE = frozenset(("host", "content-length", "transfer-encoding", "expect"))
 SCHEME = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 
 
-class Fields(NamedTuple):
+@dataclass(slots=True)
+class Fields:
     """The header lines of a request, and how they say that the request is framed."""
 
     block: bytes

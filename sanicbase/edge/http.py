@@ -11,17 +11,18 @@ from time import perf_counter
 from typing import Any, NoReturn, Protocol
 
 from sanic.exceptions import PayloadTooLarge, RequestCancelled, SanicException, ServerError
-from sanic.helpers import has_message_body
 from sanic.http import Http, Stage
 from sanic.response import BaseHTTPResponse
 
 from sanicbase.edge.chunks import ChunkedBody
 from sanicbase.edge.errors import RefusedRequest
 from sanicbase.edge.head import Fields, parse_head
-from sanicbase.edge.response import DefaultHeaders, ResponseHook, response_head, whole_response
+from sanicbase.edge.response import WITHOUT_BODY, DefaultHeaders, ResponseHook, response_head, whole_response
 
 __all__ = ["EdgeHttp"]
 
+# Python 3.11 takes as long to read a member of an enum as to call a function.
+IDLE, REQUEST, HANDLER, RESPONSE = Stage.IDLE, Stage.REQUEST, Stage.HANDLER, Stage.RESPONSE
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 MAX_UNREAD = 65_536  # bytes of an unread body that are skipped to keep the connection
 
@@ -96,17 +97,17 @@ class EdgeHttp(Http):
         """Called by Sanic: serve the requests of the connection."""
         protocol = self.protocol
         self.init_for_request()  # type: ignore[no-untyped-call]
-        while self.keep_alive and self.stage is Stage.IDLE:
+        while self.keep_alive and self.stage is IDLE:
             self.request = self.response = self.exception = None
             if not self.recv_buffer:
                 protocol.request_class._current.set(None)  # noqa: SLF001  (the last request would stay in memory)
                 await protocol.next_data()
-            self.stage = Stage.REQUEST
+            self.stage = REQUEST
             protocol.begin_request()
             self.response_func = self.http1_response_header
             try:
                 await self._serve()
-                if self.stage is not Stage.IDLE:
+                if self.stage is not IDLE:
                     await self._finish_response()
             except CancelledError as exc:
                 if protocol.transport is None:  # the server has reset it, because the client did not read
@@ -124,7 +125,7 @@ class EdgeHttp(Http):
         if raw is None or self._events:
             return self._receive_and_serve(raw)
         self._read_head(raw)
-        return self._handle()
+        return self.handle()
 
     async def _receive_and_serve(self, raw: bytes | None) -> None:
         if raw is None:
@@ -134,18 +135,13 @@ class EdgeHttp(Http):
             await self.dispatch("http.lifecycle.read_head", inline=True, context={"head": raw})
         self._read_head(raw)
         if "http.lifecycle.request" in self._events:
-            request, self.request = self.request, None  # of which a handler that fails has none, as in Sanic
+            request, self.request, self.stage = self.request, None, REQUEST  # as in Sanic, if a handler fails
             await self.dispatch("http.lifecycle.request", inline=True, context={"request": request})
-            self.request = request
-        await self._handle()
-
-    def _handle(self) -> Awaitable[None]:
-        self.stage = Stage.HANDLER
-        self.perft0 = perf_counter()
-        return self.handle()
+            self.request, self.stage = request, HANDLER
+        await self.handle()
 
     def _end_request(self) -> None:
-        if not self.keep_alive or self.stage is not Stage.IDLE:
+        if not self.keep_alive or self.stage is not IDLE:
             self.protocol.end_requests(is_unread=self._is_unread)
         if self.request:
             self.request.stream = None
@@ -166,9 +162,9 @@ class EdgeHttp(Http):
         return handled
 
     async def _finish_response(self) -> None:
-        if self.stage is Stage.HANDLER and not self.upgrade_websocket:
+        if self.stage is HANDLER and not self.upgrade_websocket:
             raise ServerError("Handler produced no response")
-        if self.stage is Stage.RESPONSE:
+        if self.stage is RESPONSE:
             await self.response.send(end_stream=True)
 
     async def _read_over(self) -> None:
@@ -214,6 +210,9 @@ class EdgeHttp(Http):
         make._current.set(request)  # noqa: SLF001  (as Sanic does)
         request.stream, request.conn_info = self, protocol.conn_info
         protocol.state["requests_count"] += 1
+        self.stage = HANDLER
+        if protocol.access_log:
+            self.perft0 = perf_counter()
 
     def _begin_body(self, length: int | None) -> None:
         if length is None:
@@ -314,7 +313,7 @@ class EdgeHttp(Http):
         self.response_size = size = len(data)
         self._prepare_connection()
         self.response_func = None
-        if not has_message_body(status):
+        if status in WITHOUT_BODY:
             data, end_stream = b"", True
             headers.pop("content-length", None)
             headers.pop("transfer-encoding", None)
@@ -334,7 +333,7 @@ class EdgeHttp(Http):
         if self.protocol.access_log:
             self.log_response()  # Sanic's own access log
         await self._send(response_head(response, keep_alive=self.keep_alive, lines=lines) + data)
-        self.stage = Stage.IDLE if end_stream else Stage.RESPONSE
+        self.stage = IDLE if end_stream else RESPONSE
 
     def send_whole(self, response: BaseHTTPResponse) -> bool:
         """Send a response at once, if it has a body and the connection is in an ordinary state; else do nothing.
@@ -344,9 +343,9 @@ class EdgeHttp(Http):
         protocol, body = self.protocol, response.body
         if (
             not body
-            or self.stage is not Stage.HANDLER
+            or self.stage is not HANDLER
             or self.head_only
-            or not has_message_body(response.status)
+            or response.status in WITHOUT_BODY
             or "transfer-encoding" in response.headers
             or not protocol.can_write
         ):
@@ -366,7 +365,7 @@ class EdgeHttp(Http):
             response.headers["content-length"] = len(body)
             self.log_response()
         protocol.write(whole_response(response, body, keep_alive=self.keep_alive, lines=lines))
-        self.stage = Stage.IDLE
+        self.stage = IDLE
         return True
 
     def _prepare_connection(self) -> None:

@@ -49,6 +49,7 @@ class EdgeProtocol(WebSocketProtocol):
         "_buffer_size",
         "_closing",
         "_is_unread",
+        "_is_writable",
         "_reading_paused",
         "_request_begun",
         "_sends_directly",
@@ -67,7 +68,7 @@ class EdgeProtocol(WebSocketProtocol):
         super().__init__(loop=loop, app=app, **options)
         self._data_received = None  # `_waiter` is used instead, and an Event would take 700 bytes of each connection
         self.http_events = http_events(app)
-        self._sends_directly = "http.lifecycle.send" not in self.http_events
+        self._sends_directly = self._is_writable = "http.lifecycle.send" not in self.http_events
         self.response_hooks = response_hooks(app)
         self.default_headers: DefaultHeaders | None = getattr(app.ctx, "default_headers", None)
         self._buffer_size = app.config.REQUEST_BUFFER_SIZE
@@ -102,6 +103,7 @@ class EdgeProtocol(WebSocketProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
         super().pause_writing()  # type: ignore[no-untyped-call]
+        self._is_writable = False
         if self.websocket is None and self._closing is None and self._timer is None:
             self._unsent = self._count_unsent()
             self._timer = self.loop.call_later(self.response_timeout, self._check_progress)
@@ -109,6 +111,7 @@ class EdgeProtocol(WebSocketProtocol):
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()  # type: ignore[no-untyped-call]
+        self._is_writable = self._sends_directly
         self._stop_timer()
 
     def eof_received(self) -> bool | None:
@@ -172,9 +175,7 @@ class EdgeProtocol(WebSocketProtocol):
     def can_write(self) -> bool:
         """Whether `write` sends at once."""
         transport = self.transport
-        return (
-            self._sends_directly and transport is not None and not transport.is_closing() and self._can_write.is_set()
-        )
+        return self._is_writable and transport is not None and not transport.is_closing()
 
     def write(self, data: bytes) -> None:
         """Send, when `can_write` is true."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sanic.helpers import STATUS_CODES, has_message_body
+from sanic.helpers import STATUS_CODES
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse
 
-__all__ = ["DefaultHeaders", "ResponseHook", "add_vary", "response_head", "whole_response"]
+__all__ = ["WITHOUT_BODY", "DefaultHeaders", "ResponseHook", "add_vary", "response_head", "whole_response"]
 
 ResponseHook = Callable[[Request[Any, Any], BaseHTTPResponse], None]
 """Called with every response before its head is sent: those of handlers, middleware and errors, and the beginning of
@@ -30,6 +30,7 @@ class DefaultHeaders(Protocol):
 
 UNSAFE = re.compile(r"[\r\n\0]")
 MAX_BEGINNINGS = 256
+WITHOUT_BODY = frozenset((*range(100, 200), 204, 304))  # RFC 9110, 6.4.1
 PHRASES = {421: b"Misdirected Request", **STATUS_CODES}  # Sanic knows no 421
 _beginnings: dict[tuple[int, str | None, bool], bytes] = {}
 
@@ -56,7 +57,7 @@ def response_head(response: BaseHTTPResponse, *, keep_alive: bool, lines: bytes 
     """The bytes of a response's head: its headers, the content type, the header Connection, and `lines`."""
     headers = response.headers
     headers["connection"] = "keep-alive" if keep_alive else "close"
-    if response.content_type is not None and has_message_body(response.status):
+    if response.content_type is not None and response.status not in WITHOUT_BODY:
         headers.setdefault("content-type", response.content_type)
     own = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if own.count("\n") != len(headers) or own.count("\r") != len(headers) or "\0" in own:

@@ -15,16 +15,16 @@ __all__ = ["log_answered"]
 def log_answered(request: AnyRequest) -> None:
     """Log a request once, with its response. Nothing is logged without a response, such as for a WebSocket."""
     context, stream = request.ctx, request.stream
-    response = stream.response if stream is not None else None
-    if response is None or context.logged:
+    if stream is None or context.logged or (response := stream.response) is None:
         return
     context.logged = True
+    body = response.body
     log_access(
         request.ip if request.app.ctx.trusted_proxies is None else request.client_ip,
         request.method,
         request.path,
         response.status,
-        len(response.body) if response.body else _size(request, response),
+        len(body) if body else _size(request, response),
         (perf_counter() - context.started) * 1000,
     )
 

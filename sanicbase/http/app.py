@@ -10,6 +10,7 @@ from asyncio import CancelledError
 from collections.abc import Awaitable
 from inspect import isawaitable
 from math import inf
+from types import CoroutineType
 from typing import Any
 
 from sanic import Sanic
@@ -75,70 +76,69 @@ class ServiceApp(Sanic[SanicConfig, ServiceContext]):
         if cross_origin is not None:
             self.ctx.response_hooks.append(cross_origin.add_headers)
 
-    async def handle_request(self, request: AnyRequest) -> None:
+    def handle_request(self, request: AnyRequest) -> Awaitable[None]:  # type: ignore[override]  # Sanic awaits it
         """Called by Sanic for every request that could be parsed."""
-        stream = request.stream
-        if not isinstance(stream, EdgeHttp) or stream.fields is None or stream.fields.is_repeated:
+        stream = request.stream if isinstance(request.stream, EdgeHttp) else None
+        fields = None if stream is None else stream.fields
+        if fields is None or fields.is_repeated:
             check_headers(request)
         if self._hosts is not None:
             self._hosts.check(request)
+        rules = self._cross_origin
+        if rules is not None and (response := rules.answer_preflight(request)) is not None:
+            return self._logged(request, _send_directly(request, response))
+        if stream is not None and fields is not None and not self._handles_events:
+            return self._handle_directly(request, stream, fields.host)
+        return self._logged(request, super().handle_request(request))
+
+    async def _logged(self, request: AnyRequest, handled: Awaitable[None]) -> None:
         try:
-            rules = self._cross_origin
-            if rules is not None and (response := rules.answer_preflight(request)) is not None:
-                await _send_directly(request, response)
-            elif (
-                self._handles_events
-                or not isinstance(stream, EdgeHttp)
-                or not await self._handle_directly(request, stream)
-            ):
-                await super().handle_request(request)
+            await handled
         except CancelledError as exc:
-            if stage_of(request) is Stage.HANDLER:  # Sanic calls handle_exception next
-                raise
-            if not isinstance(exc, StreamBroken):
-                cut_cancelled_stream(request, exc)
-            self._log(request)
+            self._end_cancelled(request, exc)
             raise
         self._log(request)
 
-    async def _handle_directly(self, request: AnyRequest, stream: EdgeHttp) -> bool:
-        """Handle a request as Sanic does without signal handlers, but without looking up each signal.
-
-        Returns False and does nothing for a WebSocket.
-        """
+    async def _handle_directly(self, request: AnyRequest, stream: EdgeHttp, host: str | None) -> None:
+        """Handle a request as Sanic does without signal handlers, but without looking up each signal."""
         run_middleware = True
         try:
-            route, handler, path = self.router.get(request.path, request.method, request.headers.get("host"))
-            if hasattr(handler, "is_websocket"):
-                return False
-            request._match_info, request.route = path, route  # noqa: SLF001
-            for guard in getattr(route.ctx, "guards", ()):
-                await guard(request)
-            extra = route.extra
-            if stream.request_body and not extra.ignore_body:
-                if hasattr(handler, "is_stream"):
-                    stream.request_max_size = inf
-                else:
+            try:
+                route, handler, path = self.router.get(request.path, request.method, host)
+                if hasattr(handler, "is_websocket"):
+                    await super().handle_request(request)
+                    return
+                request._match_info, request.route = path, route  # noqa: SLF001
+                for guard in getattr(route.ctx, "guards", ()):
+                    await guard(request)
+                extra = route.extra
+                if stream.request_body and not (extra.ignore_body or _takes_body(request, handler, stream)):
                     await request.receive_body()
-            run_middleware = False
-            response = extra.request_middleware and await self._run_request_middleware(  # type: ignore[no-untyped-call]
-                request, extra.request_middleware
-            )
-            if not response:
-                response = handler(request, **path)
-                if isawaitable(response):
-                    response = await response
-            if (
-                not (request.responded or extra.response_middleware)
-                and isinstance(response, BaseHTTPResponse)
-                and stream.send_whole(response)
-            ):
-                request.responded = True
-            else:
-                await _send(request, response)
-        except Exception as exc:
-            await self.handle_exception(request, exc, run_middleware=run_middleware)
-        return True
+                run_middleware = False
+                response = extra.request_middleware and await self._run_request_middleware(  # type: ignore[no-untyped-call]
+                    request, extra.request_middleware
+                )
+                if not response:
+                    response = handler(request, **path)
+                    if type(response) is CoroutineType or isawaitable(response):
+                        response = await response
+                if not extra.response_middleware and _sends_whole(request, stream, response):
+                    request.responded = True
+                else:
+                    await _send(request, response)
+            except Exception as exc:
+                await self.handle_exception(request, exc, run_middleware=run_middleware)
+        except CancelledError as exc:
+            self._end_cancelled(request, exc)
+            raise
+        if self._logs_access:
+            log_answered(request)
+
+    def _end_cancelled(self, request: AnyRequest, exc: CancelledError) -> None:
+        if stage_of(request) is not Stage.HANDLER:  # otherwise Sanic calls handle_exception next
+            if not isinstance(exc, StreamBroken):
+                cut_cancelled_stream(request, exc)
+            self._log(request)
 
     async def handle_exception(
         self, request: AnyRequest, exception: BaseException, run_middleware: bool = True
@@ -196,6 +196,21 @@ class ServiceApp(Sanic[SanicConfig, ServiceContext]):
     def _log(self, request: AnyRequest) -> None:
         if self._logs_access:
             log_answered(request)
+
+
+def _takes_body(request: AnyRequest, handler: object, stream: EdgeHttp) -> bool:
+    """Whether nothing is left to receive before the handler is called."""
+    if hasattr(handler, "is_stream"):
+        stream.request_max_size = inf
+        return True
+    body = stream.take_body()
+    if body is not None:
+        request.body = body
+    return body is not None
+
+
+def _sends_whole(request: AnyRequest, stream: EdgeHttp, response: object) -> bool:
+    return not request.responded and isinstance(response, BaseHTTPResponse) and stream.send_whole(response)
 
 
 async def _send_directly(request: AnyRequest, response: HTTPResponse) -> None:

@@ -61,7 +61,7 @@ class DefaultHeaders:
             if name in sent:
                 is_private = True
                 break
-        block = self._blocks[is_private, bool(self._hsts) and is_secure(request)]
+        block = self._blocks[is_private, self._hsts != "" and is_secure(request)]
         return b"%b%b\r\n" % (block, str(request.id).encode())
 
     def add(self, request: AnyRequest, response: BaseHTTPResponse) -> None:
@@ -96,10 +96,10 @@ def credential_headers(schemes: Iterable[Security]) -> list[str]:
 
 def is_secure(request: AnyRequest) -> bool:
     """Whether the client uses TLS: to the service itself, or to a trusted proxy."""
-    proto = request.forwarded.get("proto")
-    if proto is not None:
+    if request.app.ctx.trusted_proxies is not None and (proto := request.forwarded.get("proto")) is not None:
         return bool(proto == "https")
-    return uses_tls(request.transport)
+    connection = request.conn_info
+    return uses_tls(request.transport) if connection is None else connection.ssl
 
 
 def _fixed(config: Config) -> Iterable[tuple[str, str]]:

@@ -82,6 +82,11 @@ class Envelope:
     media_type = "application/json"
     error_media_type = "application/json"
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "content" in vars(cls) and "_body" not in vars(cls):
+            cls._body = _body_of_content  # type: ignore[method-assign, assignment]
+
     def content(self, data: object, meta: Mapping[str, object]) -> object:
         """Override to build the body from the data that a view returned.
 
@@ -121,8 +126,15 @@ class Envelope:
         self, request: AnyRequest, data: object, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> HTTPResponse:
         """The response for what a view returned: a model, a page, JSON as bytes, or any JSON value."""
-        content = self.content(data, NO_META) if type(data) is orjson.Fragment else self.content(*_split(data))
-        return _response(content, status, headers, self.media_type)
+        return _response(self.content(*_split(data)), status, headers, self.media_type)
+
+    def enclose(self, data: bytes) -> HTTPResponse:
+        """The response for data that is JSON already."""
+        return DataResponse(self._body(data), 200, None, self.media_type)
+
+    def _body(self, data: bytes) -> bytes:
+        """What `content` makes of the data, without the dictionary."""
+        return b'{"code":0,"msg":"ok","data":%b}' % data
 
     def error(self, request: AnyRequest, problem: Problem) -> HTTPResponse:
         """The response for an error."""
@@ -136,6 +148,9 @@ class PlainEnvelope(Envelope):
 
     def content(self, data: object, meta: Mapping[str, object]) -> object:
         return {"items": data, **meta} if meta else data
+
+    def _body(self, data: bytes) -> bytes:
+        return data
 
     def error_content(self, request: AnyRequest, problem: Problem) -> object:
         return {
@@ -236,6 +251,10 @@ def _split(data: object) -> tuple[object, Mapping[str, object]]:
 
 def _object(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _body_of_content(envelope: Envelope, data: bytes) -> bytes:
+    return orjson.dumps(envelope.content(orjson.Fragment(data), NO_META), default=_plain)
 
 
 def _response(content: object, status: int, headers: Mapping[str, str] | None, media_type: str) -> HTTPResponse:

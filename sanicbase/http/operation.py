@@ -107,8 +107,9 @@ class Operation:
             return partial(self._respond_once, self.idempotency)
         if self.uploads is not None:
             return partial(self._receive, self.uploads)
-        is_ordinary = not self.responses.is_stream and self.signature.if_match is None
-        return self._respond_with_data if is_ordinary else self._respond
+        if self.responses.is_stream or self.signature.if_match is not None:
+            return self._respond
+        return self._respond_with_data if self.sources or self.takes_user else self._respond_without_arguments
 
     async def _respond_once(self, idempotency: Idempotency, request: Request, call: Callable[..., Any]) -> Any:
         """Respond to every request with the same key as to the first one."""
@@ -137,6 +138,12 @@ class Operation:
 
     async def _respond_with_data(self, request: Request, call: Callable[..., Any]) -> Any:
         result = await self._call(request, call)
+        if isinstance(result, FILES):
+            return await send_download(request, result)
+        return self.responses.respond(request, result)
+
+    async def _respond_without_arguments(self, request: Request, call: Callable[..., Any]) -> Any:
+        result = await call(request)
         if isinstance(result, FILES):
             return await send_download(request, result)
         return self.responses.respond(request, result)

@@ -76,27 +76,41 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
     # again, and closes the connection with a traceback in the log. And Sanic finds no path in `http://host`, so reading
     # `request.path` raises; the path is "/" (RFC 9110, 4.2.3).
 
-    def __init__(self, url_bytes: bytes, headers: Any, version: str, method: str, *args: Any, **options: Any) -> None:
+    __slots__ = ("__dict__", "ctx", "id")  # attributes take less time than Sanic's properties
+
+    ctx: RequestContext
+    id: str
+    """The X-Request-ID of a trusted proxy if it is valid, otherwise a new one."""
+
+    def __init__(
+        self,
+        url_bytes: bytes,
+        headers: Any,
+        version: str,
+        method: str,
+        transport: Any,
+        app: App,
+        head: bytes = b"",
+        stream_id: int = 0,
+    ) -> None:
         try:
-            super().__init__(url_bytes, headers, version, method, *args, **options)
+            SanicRequest.__init__(self, url_bytes, headers, version, method, transport, app, head, stream_id)
         except (BadURL, URITooLong):
             if method != "NONE":
                 raise
-            super().__init__(b"*", headers, version, method, *args, **options)
+            super().__init__(b"*", headers, version, method, transport, app, head, stream_id)
         if not self._parsed_url.path:
             authority, mark, query = self.raw_url.partition(b"?")
-            super().__init__(authority + b"/" + mark + query, headers, version, method, *args, **options)
-        self._start()
-
-    def _start(self) -> None:
-        """Start the log context. It starts here so that log lines of the service's own handlers of
-        `http.lifecycle.request` have the id as well."""
-        proxies = self.app.ctx.trusted_proxies
-        self._id = (proxies is not None and self._id_of_proxy(proxies)) or next_request_id()
-        self._ctx = context = RequestContext()
+            url_bytes = authority + b"/" + mark + query
+            super().__init__(url_bytes, headers, version, method, transport, app, head, stream_id)
+        # The log context starts here so that log lines of the service's own handlers of `http.lifecycle.request` have
+        # the id as well.
+        proxies = app.ctx.trusted_proxies
+        self.id = request_id = (proxies is not None and self._id_of_proxy(proxies)) or next_request_id()
+        self.ctx = context = RequestContext()
         context.started = perf_counter()
         trace = parse_traceparent(self.headers) if "traceparent" in self.headers else None
-        start_log_context(self._id, "" if trace is None else trace.trace_id)
+        start_log_context(request_id, "" if trace is None else trace.trace_id)
         start_scope()  # of the previous request on the same connection, which has the same task
 
     def _id_of_proxy(self, proxies: TrustedProxies) -> str:
@@ -104,11 +118,6 @@ class ServiceRequest(SanicRequest[App, RequestContext]):
         sent: Sequence[str] = self.headers.getall(self.app.config["REQUEST_ID_HEADER"], ())
         is_valid = len(sent) == 1 and VALID_ID.fullmatch(sent[0]) is not None
         return str(sent[0]) if is_valid and proxies.trusts(peer_address(self.transport)) else ""
-
-    @property
-    def id(self) -> str:
-        """The request's id: the X-Request-ID of a trusted proxy if it is valid, otherwise a new one."""
-        return str(self._id)
 
     @property
     def forwarded(self) -> dict[str, Any]:
@@ -199,7 +208,7 @@ _numbers = count(randbits(127))
 
 def next_request_id() -> str:
     """A new id of 32 hexadecimal digits, unique among the requests of all processes."""
-    return f"{next(_numbers):032x}"
+    return next(_numbers).to_bytes(16).hex()
 
 
 def _start_elsewhere() -> None:

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaSerializer
 from sanic.compat import Header
 from sanic.http import Http
 from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream
@@ -126,16 +127,16 @@ class Responses:
         return cls(by_status, raw=bool(raw), file=any(part in FILES for part in parts), empty=NoContent in parts)
 
     @cached_property
-    def _by_class(self) -> dict[type, ResponseModel]:
-        """The classes whose instances need no check before they are serialized."""
+    def _serializers(self) -> dict[type, SchemaSerializer]:
+        """Those of the classes whose instances need no check before they are serialized."""
         models = self.by_status.values()
-        return {model.annotation: model for model in models if model.status is OK and model.is_class}
+        return {model.annotation: model.adapter.serializer for model in models if model.status is OK and model.is_class}
 
     def respond(self, request: Request, result: Any) -> BaseHTTPResponse | ResponseStream:
         """The response for the result of a method that is neither a stream nor a file."""
-        if (model := self._by_class.get(type(result))) is not None:
-            data = orjson.Fragment(to_json(model.adapter.serializer, result))
-            response = envelope_of(request.app).success(request, data)
+        serializer = self._serializers.get(type(result))
+        if serializer is not None:
+            response: HTTPResponse = envelope_of(request.app).enclose(to_json(serializer, result))
         elif isinstance(result, RESPONSES):
             return result
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import BaseModel, TypeAdapter
 from sanic import Blueprint
@@ -98,6 +99,14 @@ async def test_an_envelope_describes_what_it_makes(serve_as: ServeAs, envelope: 
         (errors,) = (member["items"] for member in schema["properties"].values() if "items" in member)
         field_errors = response.get("data") or response["errors"]
         assert set(errors["required"]) == set(field_errors[0])
+
+
+@pytest.mark.parametrize("kind", [Envelope, PlainEnvelope, ProblemEnvelope, Counted], ids=lambda kind: kind.__name__)
+def test_data_that_is_json_already_is_enclosed_as_all_data_is(kind: type[Envelope]) -> None:
+    envelope, data = kind(), b'{"name":"blue","beds":[2,1]}'
+    response = envelope.enclose(data)
+    assert orjson.loads(response.body or b"") == envelope.content(orjson.loads(data), {})
+    assert (response.status, response.content_type) == (200, envelope.media_type)
 
 
 async def test_every_problem_has_its_type_and_title(serve_as: ServeAs) -> None:

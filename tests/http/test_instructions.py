@@ -43,9 +43,9 @@ POST = (
     + BODY
 )
 SENT = {
-    "json": (b"GET /people HTTP/1.1\r\n" + HOST + b"\r\n", 1630),
-    "json for a browser": (b"GET /people HTTP/1.1\r\n" + HOST + BROWSER + b"\r\n", 1630),
-    "post": (POST, 2010),
+    "json": (b"GET /people HTTP/1.1\r\n" + HOST + b"\r\n", 1365),
+    "json for a browser": (b"GET /people HTTP/1.1\r\n" + HOST + BROWSER + b"\r\n", 1365),
+    "post": (POST, 1800),
 }
 
 
