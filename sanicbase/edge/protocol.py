@@ -104,9 +104,11 @@ class EdgeProtocol(WebSocketProtocol):
         """The client does not read as fast as it is written to."""
         super().pause_writing()  # type: ignore[no-untyped-call]
         self._is_writable = False
-        if self.websocket is None and self._closing is None and self._timer is None:
-            self._unsent = self._count_unsent()
-            self._timer = self.loop.call_later(self.response_timeout, self._check_progress)
+        if self.websocket is None and self._closing is None:
+            self._stop_timer()
+            # Until then, the client's kernel takes what the client may never read.
+            quarter = self.response_timeout / 4
+            self._timer = self.loop.call_later(quarter, self._watch_progress, self.response_timeout - quarter)
 
     def resume_writing(self) -> None:
         """The client has read."""
@@ -201,17 +203,19 @@ class EdgeProtocol(WebSocketProtocol):
         if self._task is None or http is None or self.websocket is not None:
             return
         duration, stage = monotonic() - self._time, http.stage
-        if stage is Stage.IDLE and duration > self.keep_alive_timeout and self._can_write.is_set():
+        limit = self.keep_alive_timeout if stage is Stage.IDLE else self.response_timeout
+        is_watched = self._timer is not None and self.response_timeout <= limit
+        if stage is Stage.IDLE and duration > limit and self._can_write.is_set() and not is_watched:
             self._task.cancel()
-        elif (
-            stage in (Stage.HANDLER, Stage.RESPONSE, Stage.FAILED)
-            and duration > self.response_timeout
-            and not http.is_reading
-        ):
+        elif stage in (Stage.HANDLER, Stage.RESPONSE, Stage.FAILED) and duration > limit and not http.is_reading:
             self._time_out(ServiceUnavailable("Response Timeout"))
         else:
-            shortest = min(self.keep_alive_timeout, self.request_timeout, self.response_timeout)
-            self._callback_check_timeouts = self.loop.call_later(max(0.1, shortest / 4), self.check_timeouts)
+            if stage is Stage.IDLE and self._timer is None and self._count_unsent():
+                self._watch_progress(self.response_timeout - min(duration, self.response_timeout / 4), self._time)
+            delay = min(self.keep_alive_timeout, self.request_timeout, self.response_timeout) / 4
+            if 0 < limit - duration < delay:
+                delay = limit - duration
+            self._callback_check_timeouts = self.loop.call_later(max(0.1, delay), self.check_timeouts)
 
     def close(self, timeout: float | None = None) -> None:
         """Close the connection, in stages if the client may still be sending or has yet to acknowledge something: a
@@ -246,15 +250,22 @@ class EdgeProtocol(WebSocketProtocol):
             self._http.exception = error
             self._task.cancel()
 
-    def _check_progress(self) -> None:
-        """Reset the connection if the client has not read enough since the last check."""
+    def _watch_progress(self, seconds: float, idle_since: float | None = None) -> None:
+        """Check after so many seconds whether the client has read enough of what is unsent now. `idle_since` is when
+        the last response was written, if another one may be written until then, which is watched on its own."""
+        self._unsent = self._count_unsent()
+        self._timer = self.loop.call_later(seconds, self._check_progress, MIN_RATE * seconds, idle_since)
+
+    def _check_progress(self, enough: float, idle_since: float | None) -> None:
+        """Reset the connection if the client has not read so many bytes since the last check."""
         self._timer = None
         unsent = self._count_unsent()
-        if self._unsent - unsent < MIN_RATE * self.response_timeout:
-            self._reset()
+        if not unsent or idle_since not in (None, self._time):
             return
-        self._unsent = unsent
-        self._timer = self.loop.call_later(self.response_timeout, self._check_progress)
+        if self._unsent - unsent < enough:
+            self._reset()
+        else:
+            self._watch_progress(self.response_timeout, idle_since)
 
     def _count_unsent(self) -> int:
         return 0 if self.transport is None else unsent_bytes(self.transport)

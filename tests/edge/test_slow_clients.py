@@ -23,6 +23,7 @@ TIMEOUT = 0.5  # seconds
 PAUSE = 0.05  # seconds between two bytes
 PATIENCE = 20.0  # seconds
 LARGE = 64 * 1024 * 1024  # bytes, more than all buffers on the way hold
+MEDIUM = 512 * 1024  # bytes that the kernel takes at once, and a client with a small buffer does not
 
 
 def post(path: bytes, fields: bytes) -> bytes:
@@ -59,6 +60,10 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
     async def large(_: Request) -> HTTPResponse:
         return HTTPResponse(bytes(LARGE))
 
+    @blueprint.get("/medium")
+    async def medium(_: Request) -> HTTPResponse:
+        return HTTPResponse(bytes(MEDIUM))
+
     @blueprint.post("/echo")
     async def echo(request: Request) -> HTTPResponse:
         return text(request.body.decode())
@@ -78,7 +83,8 @@ async def service(serve_as: ServeAs, request: pytest.FixtureRequest) -> AsyncIte
         return text(str(size))
 
     timeouts: dict[str, Any] = dict.fromkeys(("REQUEST_TIMEOUT", "RESPONSE_TIMEOUT", "KEEP_ALIVE_TIMEOUT"), TIMEOUT)
-    async with serve_as(blueprint, **timeouts, EDGE=request.param) as client:
+    options = request.param if isinstance(request.param, dict) else {"EDGE": request.param}
+    async with serve_as(blueprint, **{**timeouts, **options}) as client:
         assert client.base_url.port is not None
         yield Service(client.base_url.port)
 
@@ -116,6 +122,37 @@ async def test_a_client_that_does_not_read_is_reset(service: Service) -> None:
             while has_socket(service.port, bound.getsockname()[1]):
                 await asyncio.sleep(PAUSE)
     assert reader is not None
+
+
+@pytest.mark.parametrize("service", [{"KEEP_ALIVE_TIMEOUT": 3600.0}], indirect=True)
+async def test_a_client_that_leaves_a_response_in_the_kernel_is_reset(service: Service) -> None:
+    with closing(_connect_with_small_buffer(service, b"/medium")) as client:
+        port = client.getsockname()[1]
+        async with asyncio.timeout(PATIENCE):
+            while has_socket(service.port, port):
+                await asyncio.sleep(PAUSE)
+        with pytest.raises(ConnectionResetError):
+            while client.recv(65536):
+                pass
+
+
+@pytest.mark.parametrize("service", [{"KEEP_ALIVE_TIMEOUT": 3600.0}], indirect=True)
+async def test_a_client_that_reads_it_slowly_has_all_of_it_and_the_next_one(service: Service) -> None:
+    with closing(_connect_with_small_buffer(service, b"/medium")) as client:
+        received = b""
+        while len(received.partition(b"\r\n\r\n")[2]) < MEDIUM:
+            received += await asyncio.to_thread(client.recv, 10_000)
+            await asyncio.sleep(TIMEOUT / 20)
+        client.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200 OK")
+
+
+def _connect_with_small_buffer(service: Service, path: bytes) -> socket.socket:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", service.port))
+    client.sendall(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    return client
 
 
 async def test_a_slow_reader_that_reads_has_all_of_it(service: Service) -> None:
