@@ -15,6 +15,7 @@ QUOTED = rb'"(?:[\t !#-\[\]-~]|\\[\t -~])*+"'
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;%b(?:=(?:%b|%b))?)*+" % (NAME, NAME, QUOTED))
 BEGINNING = re.compile(rb"[0-9A-Fa-f]{1,16}(?:;[\t -~]*)?\Z")
 LINE_BREAK = b"\r\n"
+MAX_CHUNKS = 256  # whose data is returned at once, because a body may have millions of tiny ones
 MAX_LINE = 256  # bytes of a size and its extensions; ordinary clients send none
 MAX_EXTENSIONS = 4096  # bytes of all extensions of a body
 MAX_TRAILERS = 8192  # bytes
@@ -37,8 +38,21 @@ class ChunkedBody:
     def take(self, buffer: bytearray) -> bytes | None:
         """The next bytes of the body; empty when it ended, None when more must be received. Raises RefusedRequest.
 
-        A size is added to `declared` before its data is returned, so a limit can refuse it first.
+        They are those of at most MAX_CHUNKS chunks. Their sizes are added to `declared` before the data is returned, so
+        a limit can refuse it first.
         """
+        pieces: list[bytes] = []
+        try:
+            while len(pieces) < MAX_CHUNKS and (piece := self._take_piece(buffer)):
+                pieces.append(piece)
+        except RefusedRequest:
+            if not pieces:
+                raise  # otherwise the next call does
+        if pieces:
+            return b"".join(pieces)
+        return b"" if self.ended else None
+
+    def _take_piece(self, buffer: bytearray) -> bytes | None:
         while not self._left and not self.ended:
             if not self._step(buffer):
                 return None

@@ -5,7 +5,7 @@ Sanic's loop, stages and signals are unchanged, and so is everything that an app
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future
+from asyncio import CancelledError, Future, sleep
 from collections.abc import Awaitable
 from time import perf_counter
 from typing import Any, NoReturn, Protocol
@@ -102,6 +102,8 @@ class EdgeHttp(Http):
             if not self.recv_buffer:
                 protocol.request_class._current.set(None)  # noqa: SLF001  (the last request would stay in memory)
                 await protocol.next_data()
+            else:  # a pipelined request; thousands may be in the buffer
+                await sleep(0)
             self.stage = REQUEST
             protocol.begin_request()
             self.response_func = self.http1_response_header
@@ -244,6 +246,7 @@ class EdgeHttp(Http):
     async def read(self) -> bytes | None:
         """The next bytes of the body; None at its end. Raises PayloadTooLarge and RefusedRequest."""
         if self.expecting_continue:
+            self._check_body_size()
             self.expecting_continue = False
             await self._send(CONTINUE)
         try:
@@ -270,16 +273,21 @@ class EdgeHttp(Http):
                 data = bytes(buffer[: self.request_bytes_left]) or None
             else:
                 data = b""
-            if self.request_bytes > self.request_max_size:
-                self.keep_alive = False
-                raise PayloadTooLarge("The request is too large.")
+            self._check_body_size()
             if data is not None:
                 break
             await self.protocol.receive_in_time()
         if chunks is None:
             del buffer[: len(data)]
             self.request_bytes_left -= len(data)
+        elif buffer and not chunks.ended:
+            await sleep(0)  # more tiny chunks are there
         return data
+
+    def _check_body_size(self) -> None:
+        if self.request_bytes > self.request_max_size:
+            self.keep_alive = False
+            raise PayloadTooLarge("The request is too large.")
 
     def take_body(self) -> bytes | None:
         """The whole body if it has been received already, otherwise None."""
@@ -307,33 +315,45 @@ class EdgeHttp(Http):
         lines = b"" if defaults is None else defaults.lines(self.request, response)
         if not data and getattr(response, "body", None):
             data, end_stream = response.body or b"", True
-        status, headers = response.status, response.headers
+        status = response.status
         if not isinstance(status, int) or status < 200:
             raise RuntimeError(f"Invalid response status {status!r}")
-        self.response_size = size = len(data)
+        self.response_size = len(data)
         self._prepare_connection()
-        self.response_func = None
-        if status in WITHOUT_BODY:
-            data, end_stream = b"", True
-            headers.pop("content-length", None)
-            headers.pop("transfer-encoding", None)
-        elif self.head_only and "content-length" in headers:
-            pass
-        elif end_stream:
-            headers["content-length"] = size
-        elif "content-length" in headers:
-            self.response_bytes_left = int(headers["content-length"]) - size
-            self.response_func = self.http1_response_normal
-        else:
-            headers["transfer-encoding"] = "chunked"
-            data = b"%x\r\n%b\r\n" % (size, data) if size else b""
-            self.response_func = self.http1_response_chunked
+        data, end_stream = self._frame(data, end_stream)
         if self.head_only:
             data, self.response_func = b"", self.head_response_ignored
         if self.protocol.access_log:
             self.log_response()  # Sanic's own access log
         await self._send(response_head(response, keep_alive=self.keep_alive, lines=lines) + data)
         self.stage = IDLE if end_stream else RESPONSE
+
+    def _frame(self, data: bytes, end_stream: bool) -> tuple[bytes, bool]:
+        """Set the headers that frame the response, and what is called for its next bytes. Returns the first bytes as
+        they are written, and whether they are the last ones."""
+        headers, size = self.response.headers, len(data)
+        is_sized = end_stream or "content-length" in headers
+        if not end_stream and size > int(headers.get("content-length", size)):
+            raise ServerError("Response was bigger than content-length")
+        self.response_func = None
+        if is_sized:
+            headers.pop("transfer-encoding", None)  # a handler may have copied it from the response to its own request
+        if self.response.status in WITHOUT_BODY:
+            headers.pop("content-length", None)
+            headers.pop("transfer-encoding", None)
+            return b"", True
+        if self.head_only and "content-length" in headers:
+            return data, end_stream
+        if end_stream:
+            headers["content-length"] = size
+        elif is_sized:
+            self.response_bytes_left = int(headers["content-length"]) - size
+            self.response_func = self.http1_response_normal
+        else:
+            headers["transfer-encoding"] = "chunked"
+            self.response_func = self.http1_response_chunked
+            return b"%x\r\n%b\r\n" % (size, data) if size else b"", False
+        return data, end_stream
 
     def send_whole(self, response: BaseHTTPResponse) -> bool:
         """Send a response at once, if it has a body and the connection is in an ordinary state; else do nothing.
@@ -380,9 +400,10 @@ class EdgeHttp(Http):
         if chunks is None:
             return bool(self.request_bytes_left <= MAX_UNREAD)
         try:
-            while chunks.declared <= MAX_UNREAD and chunks.take(self.recv_buffer):
-                continue
+            chunks.take(self.recv_buffer)
         except RefusedRequest:
+            return False
+        if chunks.declared > MAX_UNREAD:
             return False
         if chunks.ended:
             self.request_body = None

@@ -84,6 +84,15 @@ async def test_a_refused_expectation_is_answered_without_a_100(port: int) -> Non
     writer.close()
 
 
+async def test_a_body_that_is_announced_as_too_large_is_refused_without_a_100(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n")
+    head = await _head(reader)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head
+    writer.close()
+
+
 async def test_a_client_that_waits_for_100_gets_it(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")

@@ -1,0 +1,49 @@
+"""The end of a response is clear, whatever its handler says about it (RFC 9112, 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sanic import Blueprint, Request
+from sanic.response import HTTPResponse
+
+from tests.http.conftest import ServeAs
+from tests.http.wire import exchange, request
+
+
+@pytest.fixture
+async def port(serve_as: ServeAs) -> AsyncIterator[int]:
+    blueprint = Blueprint("framed")
+
+    @blueprint.get("/copied")
+    async def copied(_: Request) -> HTTPResponse:
+        return HTTPResponse("hello", headers={"Transfer-Encoding": "chunked"})
+
+    @blueprint.get("/copied-stream")
+    async def copied_stream(asked: Request) -> None:
+        response = await asked.respond(headers={"Transfer-Encoding": "chunked", "Content-Length": "5"})
+        assert response is not None
+        await response.send("hello")
+
+    @blueprint.get("/longer")
+    async def longer(asked: Request) -> None:
+        response = await asked.respond(headers={"Content-Length": "5"})
+        assert response is not None
+        await response.send("hello and more")
+
+    async with serve_as(blueprint) as client:
+        assert client.base_url.port is not None
+        yield client.base_url.port
+
+
+@pytest.mark.parametrize("path", [b"/copied", b"/copied-stream"])
+async def test_a_length_and_chunks_are_never_sent_together(port: int, path: bytes) -> None:
+    answer = await asyncio.to_thread(exchange, port, request(path))
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"hello", "5")
+    assert "transfer-encoding" not in answer.headers
+
+
+async def test_a_body_longer_than_its_content_length_is_not_sent(port: int) -> None:
+    assert (await asyncio.to_thread(exchange, port, request(b"/longer"))).status == 500
