@@ -4,6 +4,7 @@ use a file."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import stat
@@ -16,7 +17,19 @@ if sys.platform != "win32":
 
 from sanicbase.errors import ResourceError
 
-__all__ = ["AccessProblem", "access_problem", "make_directory", "make_private_directory", "ownership_problem"]
+__all__ = [
+    "MAX_SOCKET_PATH",
+    "AccessProblem",
+    "access_problem",
+    "make_directory",
+    "make_private_directory",
+    "ownership_problem",
+    "short_directory",
+]
+
+MAX_SOCKET_PATH = 103
+"""The bytes that the path of a socket may have: sun_path holds 104 on macOS and 108 on Linux, the final zero
+included."""
 
 
 class AccessProblem(NamedTuple):
@@ -83,11 +96,19 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def make_private_directory(directory: Path, *, setting: str) -> Path:
+def short_directory(directory: Path, account: int) -> Path:
+    """The folder that the account with that number uses in place of `directory`, for sockets whose path would be too
+    long there."""
+    # Not gettempdir(): it must be the same for all processes, whatever their TMPDIR is.
+    digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
+    return Path("/tmp", f"sanicbase-{account}", digest)  # noqa: S108 - created by make_private_directory
+
+
+def make_private_directory(directory: Path, *, setting: str | None) -> Path:
     """Create the folder, closed to other accounts and ignored by git, and return it.
 
-    Raises ResourceError, whose message names `setting`, when it cannot be created, is a link, or belongs to another
-    account, which could replace its content.
+    Raises ResourceError, whose message names `setting`, if there is one, when it cannot be created, is a link, or
+    belongs to another account, which could replace its content.
     """
     remedy = "Correct that"
     try:
@@ -104,7 +125,8 @@ def make_private_directory(directory: Path, *, setting: str) -> Path:
         if problem := above or inside:
             fault, remedy = f"{fault}: {problem.cause}", problem.remedy
     if fault is not None:
-        raise ResourceError(f"The private folder {directory} {fault}. {remedy}, or set {setting}.")
+        alternative = "" if setting is None else f", or set {setting}"
+        raise ResourceError(f"The private folder {directory} {fault}. {remedy}{alternative}.")
     return directory
 
 

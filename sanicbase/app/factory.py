@@ -103,6 +103,8 @@ def create_app(
     install_browser_rules(app, config)
     if app.ctx.metrics_address is not None:
         app.ctx.response_hooks.append(RequestMetrics().count)
+    else:
+        app.ctx.demanded_hook = RequestMetrics().count
     if config.WORKER_MAX_REQUESTS:
         app.ctx.response_hooks.append(_count_request)
     return app

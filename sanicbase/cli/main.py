@@ -21,6 +21,7 @@ MODULES = (
     "cache",
     "jobs",
     "timers",
+    "top",
     "doctor",
     "migrate",
     "deploy",

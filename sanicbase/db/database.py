@@ -69,13 +69,14 @@ class Database:
     async def __aenter__(self) -> Self:
         _check_not_open()
         config = self._config
-        open_watch(
-            slow=config.DB_SLOW_STATEMENT,
-            repeats=config.DB_REPEATED_STATEMENTS if config.ENV != "prod" else 0,
-            refuses=config.DB_REPEATED_STATEMENTS_FAIL,
-        )
         await self._init()  # it does not connect yet, so a failure leaves nothing to close
         async with AsyncExitStack() as stack:
+            watch = open_watch(
+                slow=config.DB_SLOW_STATEMENT,
+                repeats=config.DB_REPEATED_STATEMENTS if config.ENV != "prod" else 0,
+                refuses=config.DB_REPEATED_STATEMENTS_FAIL,
+            )
+            stack.enter_context(watch)
             stack.push_async_callback(self._context.close_connections)
             self.replicas = self._create_replicas()
             await self._check_all()

@@ -1,7 +1,7 @@
 """Requests by route, method and status, their durations and sizes.
 
 They are counted by a response hook, so before the first byte of the response is sent: however a worker ends, no request
-is answered that was not counted.
+is answered that was not counted. Without metrics, the hook is called on demand only.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sanicbase.edge.head import METHODS
 from sanicbase.http.request import AnyRequest
 from sanicbase.metrics import Counter, Histogram
 from sanicbase.metrics.instruments import OTHER, SIZES
+from sanicbase.metrics.slow import SLOW, report_slow
 
 __all__ = ["RequestMetrics", "route_template"]
 
@@ -68,7 +69,10 @@ class RequestMetrics:
         key = (None if route is None else route.path, method, response.status)
         series = self._series.get(key) or self._add(*key)
         series.requests()
-        series.duration(perf_counter() - context.started)
+        seconds = perf_counter() - context.started
+        series.duration(seconds)
+        if seconds >= SLOW:
+            report_slow("request", seconds, f"{method} {response.status}", request.path, str(request.id))
         if isinstance(stream, Http):
             series.request_size(stream.request_bytes or 0)
         body = response.body

@@ -15,25 +15,26 @@ import sys
 import time
 from collections.abc import MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 from sanicbase.alerts.dispatcher import Dispatcher
 from sanicbase.alerts.reporting import Report, send_reports_to
 from sanicbase.metrics.collection import Collection
 from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.metrics.slow import SlowEvent, send_slow_to
 from sanicbase.process.parent import die_with
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.metrics import RESTARTS, WorkerState, set_worker_gauges
+from sanicbase.top.snapshot import Process, ProcessState, RecentSlow
 
-__all__ = ["Child", "run_processes"]
+__all__ = ["Child", "MainProcess", "run_processes"]
 
 logger = logging.getLogger("sanicbase.jobs")
 
 PARENT = "SANICBASE_SCRIPTS_PARENT"
-REPORTS = "SANICBASE_SCRIPTS_REPORTS"
-METRICS = "SANICBASE_SCRIPTS_METRICS"
+MESSAGES = "SANICBASE_SCRIPTS_MESSAGES"
+VALUES = "SANICBASE_SCRIPTS_VALUES"
 READY = "SANICBASE_SCRIPTS_READY"
 FIRST_DELAY, MAX_DELAY = 0.1, 30.0  # seconds before a process is started again; the delay doubles
 STABLE = 10.0  # seconds after which the end of a process resets the delay
@@ -45,27 +46,26 @@ class Child:
     """This process as one of several. `ready` tells the main process that it runs."""
 
     ready_fd: int
-    reports_fd: int | None = None
-    metrics_fd: int | None = None
+    messages_fd: int
+    values: SharedValues
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Child | None:
         """The child that the environment describes; None in a main process. From this call on, the process ends with
         its parent."""
-        parent, ready = environment.pop(PARENT, ""), environment.pop(READY, "")
-        if not (parent.isdecimal() and ready.isdecimal()):
+        parent, *numbers = (environment.pop(name, "") for name in (PARENT, READY, MESSAGES, VALUES))
+        if not (parent.isdecimal() and all(number.isdecimal() for number in numbers)):
             return None
         die_with(int(parent))
-        others = (environment.pop(REPORTS, ""), environment.pop(METRICS, ""))
-        return cls(int(ready), *(int(text) if text.isdecimal() else None for text in others))
+        ready, messages, values = map(int, numbers)
+        return cls(ready, messages, SharedValues(values))
 
     def join(self) -> None:
-        """Have the main process receive the reports and the metrics of this one, if it wants them."""
-        if self.metrics_fd is not None:
-            count_into(SharedValues(self.metrics_fd))
-        if self.reports_fd is not None:
-            os.set_blocking(self.reports_fd, False)
-            send_reports_to(partial(_send_report, self.reports_fd))
+        """Have the main process receive the reports, the slow events and the values of this one."""
+        count_into(self.values, on_demand=not self.values.is_demanded_always)
+        os.set_blocking(self.messages_fd, False)
+        send_reports_to(lambda report: _send(self.messages_fd, REPORT, report.to_bytes()))
+        send_slow_to(lambda event: _send(self.messages_fd, SLOW, event.to_bytes()))
 
     def ready(self) -> None:
         """Tell the main process that this process runs."""
@@ -74,31 +74,44 @@ class Child:
             os.close(self.ready_fd)
 
 
-def _send_report(descriptor: int, report: Report) -> None:
+REPORT, SLOW = b"report", b"slow"
+
+
+def _send(descriptor: int, kind: bytes, message: bytes) -> None:
     with suppress(OSError):  # nobody reads
-        os.write(descriptor, b"%d %b\n" % (os.getpid(), report.to_bytes()))
+        os.write(descriptor, b"%d %b %b\n" % (os.getpid(), kind, message))
 
 
-async def run_processes(
-    count: int, grace: float, notifier: Notifier, alerts: Dispatcher | None, metrics: Collection | None
-) -> bool:
+@dataclass(frozen=True)
+class MainProcess:
+    """What a main process does for the others: it sends their alerts, and keeps what they count and what was slow.
+
+    `processes` are those that run, by their pids.
+    """
+
+    alerts: Dispatcher | None
+    metrics: Collection
+    slow: RecentSlow
+    processes: dict[int, Process] = field(default_factory=dict)
+
+
+async def run_processes(count: int, grace: float, notifier: Notifier, main: MainProcess) -> bool:
     """Keep that many processes running until SIGTERM or SIGINT; returns whether one of the first could not start.
 
-    A second signal kills them. Their reports become `alerts`, and what they count is added to `metrics`.
+    A second signal kills them.
     """
-    reports = _Reports(alerts) if alerts is not None else None
+    messages = _Messages(main)
     try:
-        return await _Supervisor(count, grace, notifier, reports, metrics).run()
+        return await _Supervisor(count, grace, notifier, messages, main).run()
     finally:
-        if reports is not None:
-            reports.close()
+        messages.close()
 
 
-class _Reports:
-    """A pipe into which all processes write their reports, each a line that the system keeps in one piece."""
+class _Messages:
+    """A pipe into which all processes write their messages, each a line that the system keeps in one piece."""
 
-    def __init__(self, alerts: Dispatcher) -> None:
-        self.alerts = alerts
+    def __init__(self, main: MainProcess) -> None:
+        self._main = main
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
         self._left = b""
@@ -115,26 +128,26 @@ class _Reports:
         with suppress(BlockingIOError):
             *lines, self._left = (self._left + os.read(self._reading, 65_536)).split(b"\n")
             for line in lines:
-                pid, _, report = line.partition(b" ")
-                self.alerts.receive(Report.from_bytes(report), int(pid))
+                pid, kind, message = line.split(b" ", 2)
+                if kind == SLOW:
+                    self._main.slow.add(SlowEvent.from_bytes(message))
+                elif self._main.alerts is not None:
+                    self._main.alerts.receive(Report.from_bytes(message), int(pid))
 
 
 class _Supervisor:
-    def __init__(
-        self, count: int, grace: float, notifier: Notifier, reports: _Reports | None, metrics: Collection | None
-    ) -> None:
+    def __init__(self, count: int, grace: float, notifier: Notifier, messages: _Messages, main: MainProcess) -> None:
         self._count = count
         self._grace = grace
         self._notifier = notifier
-        self._reports = reports
-        self._metrics = metrics
+        self._messages = messages
+        self._main = main
         self._alive: set[asyncio.subprocess.Process] = set()
         self._slots: dict[int, WorkerState] = {}
         self._ready = 0
         self._stopping = asyncio.Event()
         self._failed = False
-        if metrics is not None:
-            metrics.update_with(lambda: set_worker_gauges(self._slots.values()))
+        main.metrics.update_with(lambda: set_worker_gauges(self._slots.values()))
 
     async def run(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -170,7 +183,7 @@ class _Supervisor:
         while not self._stopping.is_set():
             started = time.monotonic()
             try:
-                process, reading, counted = await self._start()
+                process, reading, values = await self._start()
             except OSError as exc:  # no memory, no descriptors, too many processes
                 if not was_ready:
                     raise
@@ -178,9 +191,10 @@ class _Supervisor:
                 logger.error("Process %d cannot be started: %s. The next attempt is in %.1f s.", slot, exc, delay)  # noqa: TRY400
                 await self._pause(delay)
                 continue
-            self._slots[slot] = WorkerState(slot, process.pid, is_serving=False)
+            self._set_state(slot, process.pid, "starting", values)
             is_ready = await self._wait_ready(reading)
-            self._slots[slot] = WorkerState(slot, process.pid, is_ready)
+            if is_ready:
+                self._set_state(slot, process.pid, "serving", values)
             if is_ready and not was_ready:
                 was_ready = True
                 self._ready += 1
@@ -189,10 +203,10 @@ class _Supervisor:
             code = await process.wait()
             self._slots[slot] = WorkerState(slot, process.pid, is_serving=False)
             self._alive.discard(process)
-            if self._reports is not None:
-                self._reports.alerts.process_ended(process.pid)
-            if self._metrics is not None and counted is not None:
-                self._metrics.ended(counted)
+            del self._main.processes[process.pid]
+            if self._main.alerts is not None:
+                self._main.alerts.process_ended(process.pid)
+            self._main.metrics.ended(values)
             if self._stopping.is_set():
                 return
             if not was_ready:
@@ -205,42 +219,39 @@ class _Supervisor:
             RESTARTS.inc(str(slot))
             await self._pause(delay)
 
+    def _set_state(self, slot: int, pid: int, state: ProcessState, values: SharedValues) -> None:
+        self._slots[slot] = WorkerState(slot, pid, is_serving=state == "serving")
+        self._main.processes[pid] = Process(slot, pid, state, values)
+
     async def _pause(self, seconds: float) -> None:
         """Wait, unless the service stops."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _start(self) -> tuple[asyncio.subprocess.Process, int, SharedValues | None]:
+    async def _start(self) -> tuple[asyncio.subprocess.Process, int, SharedValues]:
         """Start a process. Returns it, the pipe that says when it is ready, and what it counts into."""
-        counted = None if self._metrics is None else self._metrics.new()
+        values = self._main.metrics.new()
         try:
-            process, reading = await self._execute(counted)
+            process, reading = await self._execute(values)
         except BaseException:
-            if self._metrics is not None and counted is not None:
-                self._metrics.ended(counted)
+            self._main.metrics.ended(values)
             raise
-        if counted is not None:
-            counted.release_descriptor()
+        values.release_descriptor()
         self._alive.add(process)
         if self._stopping.is_set():
             process.terminate()
-        return process, reading, counted
+        return process, reading, values
 
-    async def _execute(self, counted: SharedValues | None) -> tuple[asyncio.subprocess.Process, int]:
+    async def _execute(self, values: SharedValues) -> tuple[asyncio.subprocess.Process, int]:
         reading, writing = os.pipe()
-        env, descriptors = {**os.environ, PARENT: str(os.getpid()), READY: str(writing)}, [writing]
-        if self._reports is not None:
-            env[REPORTS] = str(self._reports.writing)
-            descriptors.append(self._reports.writing)
-        if counted is not None:
-            env[METRICS] = str(counted.descriptor)
-            descriptors.append(counted.descriptor)
+        descriptors = {READY: writing, MESSAGES: self._messages.writing, VALUES: values.descriptor}
+        env = os.environ | {PARENT: str(os.getpid())} | {name: str(number) for name, number in descriptors.items()}
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *sys.orig_argv[1:],
                 env=env,
-                pass_fds=descriptors,
+                pass_fds=[*descriptors.values()],
                 start_new_session=False,
             )
         except BaseException:

@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from sanicbase.alerts import AlertHook
-from sanicbase.alerts.dispatcher import Dispatcher, open_alerts
+from sanicbase.alerts.dispatcher import open_alerts
 from sanicbase.alerts.webhooks import configured_hook
 from sanicbase.config import Config
 from sanicbase.db.routing import start_scope
@@ -22,20 +23,22 @@ from sanicbase.jobs.completion import check_completions
 from sanicbase.jobs.declaration import Job, check_jobs
 from sanicbase.jobs.outbox import run_relays
 from sanicbase.jobs.process_pool import default_size
-from sanicbase.jobs.processes import Child, run_processes
+from sanicbase.jobs.processes import Child, MainProcess, run_processes
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
-from sanicbase.metrics.collection import Collection
 from sanicbase.metrics.endpoint import MetricsAddress, open_metrics
-from sanicbase.metrics.instruments import is_counting
 from sanicbase.metrics.sampling import sample
+from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.metrics.slow import send_slow_to
 from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
 from sanicbase.process.signals import cancel_on_signal
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.metrics import set_main_process_gauges
+from sanicbase.top.endpoint import serve_view
+from sanicbase.top.snapshot import Process, RecentSlow, View
 
 __all__ = ["Script", "run_scripts"]
 
@@ -89,13 +92,15 @@ def run_scripts(
             )
             if child is not None:
                 child.join()
-            if processes == 1 or child is not None:
-                on_ready = child.ready if child else bool  # bool() does nothing
-                run = partial(_run, config, functions, jobs, resources, notifier, on_ready)
-                failed = asyncio.run(run() if child else _in_main_process(config, alert_hook, lambda *_: run()))
+            if child is not None:
+                failed = asyncio.run(
+                    _run(config, functions, jobs, resources, notifier, child.values, on_ready=child.ready)
+                )
             else:
+                run = partial(_run_alone, config, functions, jobs, resources, notifier)
                 supervise = partial(run_processes, processes, config.GRACEFUL_SHUTDOWN_TIMEOUT, notifier)
-                failed = asyncio.run(_in_main_process(config, alert_hook, supervise))
+                work = run if processes == 1 else supervise
+                failed = asyncio.run(_in_main_process(config, alert_hook, _timers(scripts), work))
     except SanicBaseError as exc:
         sys.exit(str(exc))
     if failed:
@@ -105,15 +110,43 @@ def run_scripts(
 async def _in_main_process(
     config: Config,
     hook: AlertHook | None,
-    run: Callable[[Dispatcher | None, Collection | None], Coroutine[Any, Any, bool]],
+    timers: Sequence[Timer],
+    run: Callable[[MainProcess], Coroutine[Any, Any, bool]],
 ) -> bool:
-    """Run with what a main process does for others: alerts and metrics."""
+    """Run with what a main process does for others: alerts, metrics, and the view of those who watch."""
+    name, slow = f"{config.SERVER_NAME}_srv", RecentSlow()
     port, setting = config.SCRIPTS_METRICS_PORT, f"{config.env_prefix()}SCRIPTS_METRICS_PORT"
     address = MetricsAddress(config.METRICS_HOST, port, setting, config.METRICS_TOKEN) if port else None
-    async with open_metrics(address) as metrics, open_alerts(hook, f"{config.SERVER_NAME}_srv") as alerts:
-        if metrics is not None:
-            metrics.update_with(set_main_process_gauges)
-        return await run(alerts, metrics)
+    async with open_metrics(address) as metrics, open_alerts(hook, name) as alerts:
+        metrics.update_with(set_main_process_gauges)
+        main = MainProcess(alerts, metrics, slow)
+        view = View(name, metrics, lambda: sorted(main.processes.values()), slow, partial(_next_runs, timers, config))
+        async with serve_view(view, config.private_dir()):
+            return await run(main)
+
+
+def _next_runs(timers: Sequence[Timer], config: Config) -> dict[str, datetime]:
+    now = datetime.now(UTC)
+    return {timer.name: timer.schedule(config.TIME_ZONE).after(now) for timer in timers}
+
+
+async def _run_alone(
+    config: Config,
+    scripts: Sequence[Script],
+    jobs: Sequence[Job[Any]],
+    resources: Sequence[Resource],
+    notifier: Notifier,
+    main: MainProcess,
+) -> bool:
+    """Run all in the main process."""
+    values, pid = main.metrics.own, os.getpid()
+    main.processes[pid] = Process(0, pid, "starting", values)
+    send_slow_to(main.slow.add)
+
+    def on_ready() -> None:
+        main.processes[pid] = Process(0, pid, "serving", values)
+
+    return await _run(config, scripts, jobs, resources, notifier, values, on_ready=on_ready)
 
 
 def _functions(
@@ -121,8 +154,7 @@ def _functions(
 ) -> list[Script]:
     """The functions to run, one of which runs all timers and one all jobs. Raises ConfigError for two timers or jobs
     of the same name."""
-    timers = [script for script in scripts if isinstance(script, Timer)]
-    jobs = _jobs(scripts)
+    timers, jobs = _timers(scripts), _jobs(scripts)
     check_timers(timers)
     check_jobs(jobs)
     if not 1 <= concurrency <= MAX_CONCURRENCY:
@@ -166,6 +198,10 @@ def _check_processes(scripts: Sequence[Script | Timer | Job[Any]], processes: in
         )
 
 
+def _timers(scripts: Sequence[Script | Timer | Job[Any]]) -> list[Timer]:
+    return [script for script in scripts if isinstance(script, Timer)]
+
+
 def _jobs(scripts: Sequence[Script | Timer | Job[Any]]) -> list[Job[Any]]:
     return [script for script in scripts if isinstance(script, Job)]
 
@@ -176,7 +212,9 @@ async def _run(
     jobs: Sequence[Job[Any]],
     resources: Sequence[Resource],
     notifier: Notifier,
-    on_ready: Callable[[], object],
+    values: SharedValues,
+    *,
+    on_ready: Callable[[], None],
 ) -> bool:
     """Run all, and return whether one of them failed."""
     cancel_on_signal(on_first=lambda: notifier.stopping("Stopping the scripts."), once=True)
@@ -184,9 +222,7 @@ async def _run(
     with suppress(asyncio.CancelledError):
         async with lifespan(config, *resources):
             check_completions(jobs)
-            upkeep = [asyncio.create_task(notifier.feed_watchdog())]
-            if is_counting():
-                upkeep.append(asyncio.create_task(sample()))
+            upkeep = [asyncio.create_task(notifier.feed_watchdog()), asyncio.create_task(sample(values))]
             notifier.ready("The scripts are running.")
             on_ready()
             try:

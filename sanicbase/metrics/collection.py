@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from sanicbase.errors import ConfigError
-from sanicbase.i18n import gettext as _
 from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.shared_values import Series, SharedValues
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-__all__ = ["Collection", "Rendered"]
+__all__ = ["DEMAND", "Collection", "Rendered"]
+
+DEMAND = 60.0
+"""The seconds for which processes count everything after somebody has asked for it."""
 
 
 class Rendered(NamedTuple):
@@ -29,19 +32,18 @@ class Collection:
 
     When a worker has ended, its values are added to those of all ended workers, and its memory is released. Both happen
     once and in one step, so no count is lost or doubled, whatever ended the worker.
+
+    The processes count everything `always`, or while that is demanded.
     """
 
-    def __init__(self) -> None:
-        try:
-            import prometheus_client  # noqa: F401
-        except ImportError as exc:
-            command = "pip install 'sanicbase[metrics]'"
-            raise ConfigError(_("Metrics need prometheus-client: {command}", command=command)) from exc
-        self._own = SharedValues()
-        self._live: set[SharedValues] = {self._own}
+    def __init__(self, *, always: bool = True) -> None:
+        self._demanded_until = math.inf if always else 0.0
+        self._live: set[SharedValues] = set()
+        self.own = self.new()
+        """The values of the main process."""
         self._ended: dict[Series, list[float]] = {}
         self._updates: list[Callable[[], None]] = []
-        count_into(self._own)
+        count_into(self.own, on_demand=not always)
 
     def update_with(self, update: Callable[[], None]) -> None:
         """Register `update`, which is called before the values are read, to set gauges."""
@@ -50,8 +52,15 @@ class Collection:
     def new(self) -> SharedValues:
         """Create the values of a new worker."""
         shared = SharedValues()
+        shared.demanded_until = self._demanded_until
         self._live.add(shared)
         return shared
+
+    def demand(self) -> None:
+        """Have all processes count everything for DEMAND seconds from now on. They begin within a second."""
+        self._demanded_until = max(self._demanded_until, time.monotonic() + DEMAND)
+        for shared in self._live:
+            shared.demanded_until = self._demanded_until
 
     def ended(self, shared: SharedValues) -> None:
         """Keep the counts of a worker that has ended. Its gauges end with it."""
@@ -67,17 +76,21 @@ class Collection:
             shared.close()
         self._live.clear()
 
+    def merged(self) -> dict[Series, list[float]]:
+        """The values of all processes together, by their series."""
+        merged = {series: [*values] for series, values in self._ended.items()}
+        for shared in self._live:
+            _merge(merged, shared.read())
+        return merged
+
     def collect(self) -> Iterator[Metric]:
         """The metrics, as objects of prometheus_client."""
         from prometheus_client import Metric
 
         for update in self._updates:
             update()
-        merged = {series: [*values] for series, values in self._ended.items()}
-        for shared in self._live:
-            _merge(merged, shared.read())
         metrics: dict[str, Metric] = {}
-        for series, values in sorted(merged.items()):
+        for series, values in sorted(self.merged().items()):
             name = series.name.removesuffix("_total") if series.kind == "counter" else series.name
             metric = metrics.setdefault(name, Metric(name, series.description, series.kind))
             if metric.type == series.kind:  # after a reload, new code may use a name for another kind

@@ -9,13 +9,13 @@ import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from pydantic import SecretStr
 
-from sanicbase.errors import ResourceError
+from sanicbase.errors import ConfigError, ResourceError
 from sanicbase.i18n import gettext as _
 from sanicbase.metrics.collection import Collection
 
@@ -40,14 +40,16 @@ class MetricsAddress:
 
 
 @asynccontextmanager
-async def open_metrics(address: MetricsAddress | None) -> AsyncIterator[Collection | None]:
-    """Collect metrics and serve them inside the block; without an address nothing is counted.
+async def open_metrics(address: MetricsAddress | None) -> AsyncIterator[Collection]:
+    """Collect metrics and serve them inside the block; without an address they are counted on demand only.
 
     Raises ResourceError when the address cannot be bound, and ConfigError without the extra `metrics`.
     """
     if address is None:
-        yield None
+        with closing(Collection(always=False)) as collection:
+            yield collection
         return
+    _check_client()
     collection = Collection()
     endpoint = _Endpoint(collection, "" if address.token is None else address.token.get_secret_value())
     try:
@@ -59,6 +61,14 @@ async def open_metrics(address: MetricsAddress | None) -> AsyncIterator[Collecti
             await endpoint.close()
     finally:
         collection.close()
+
+
+def _check_client() -> None:
+    try:
+        import prometheus_client  # noqa: F401
+    except ImportError as exc:
+        command = "pip install 'sanicbase[metrics]'"
+        raise ConfigError(_("Metrics need prometheus-client: {command}", command=command)) from exc
 
 
 async def _listen(endpoint: _Endpoint, address: MetricsAddress) -> asyncio.Server:

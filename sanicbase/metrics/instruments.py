@@ -35,6 +35,7 @@ SIZES = (256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0
 
 _instruments: dict[str, _Instrument] = {}
 _shared: SharedValues | None = None
+_is_on_demand = False
 
 
 class _Instrument:
@@ -203,14 +204,19 @@ def _do_nothing(*_: float) -> None:
     """Counts nothing."""
 
 
-def count_into(shared: SharedValues | None) -> None:
-    """Let this process count into these values from now on; with None, it counts nothing."""
-    global _shared
-    _shared = shared
+def count_into(shared: SharedValues | None, *, on_demand: bool = False) -> None:
+    """Let this process count into these values from now on; with None, it counts nothing.
+
+    With `on_demand`, it counts what is cheap, and the rest while that is demanded (sanicbase.metrics.demand).
+    """
+    global _shared, _is_on_demand
+    if shared is not None and shared is _shared:  # its series have their places
+        return
+    _shared, _is_on_demand = shared, on_demand
     for instrument in _instruments.values():
         instrument._attach(shared)  # noqa: SLF001
 
 
 def is_counting() -> bool:
-    """Whether this process counts."""
-    return _shared is not None
+    """Whether this process counts everything, from its start to its end."""
+    return _shared is not None and not _is_on_demand

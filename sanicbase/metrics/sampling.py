@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sanicbase.metrics.instruments import Histogram, is_counting
+from sanicbase.metrics.demand import follow_demand
+from sanicbase.metrics.instruments import Histogram
+from sanicbase.metrics.shared_values import SharedValues
 
 __all__ = ["sample", "sampled"]
 
@@ -16,17 +18,15 @@ LAG = Histogram(
     "How late a timer of the event loop is called, measured four times a second in each process.",
 )
 INTERVAL = 0.25  # seconds
+IDLE_INTERVAL = 1.0  # seconds after which a process that does not count looks whether it is to
 
 _samplers: list[Callable[[], None]] = []
 
 
 @contextmanager
 def sampled(sampler: Callable[[], None]) -> Iterator[None]:
-    """If this process counts, call `sampler` four times a second inside the block, and once more at its end, to set
-    gauges. It must not fail."""
-    if not is_counting():
-        yield
-        return
+    """While this process counts everything, call `sampler` four times a second inside the block, and once at its end,
+    to set gauges. It must not fail."""
     _samplers.append(sampler)
     try:
         yield
@@ -35,10 +35,13 @@ def sampled(sampler: Callable[[], None]) -> Iterator[None]:
         sampler()
 
 
-async def sample() -> None:
-    """Measure and sample until cancelled."""
+async def sample(shared: SharedValues) -> None:
+    """Follow the demand of these values, and measure and sample while all is counted, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
+        if not follow_demand(shared):
+            await asyncio.sleep(IDLE_INTERVAL)
+            continue
         due = loop.time() + INTERVAL
         await asyncio.sleep(INTERVAL)
         LAG.observe(max(0.0, loop.time() - due))

@@ -1,18 +1,21 @@
 """The values of one process, in memory that it shares with its main process.
 
 A value is written in place, so it survives if its process is killed, and reading costs the writer nothing. The memory
-has two parts: descriptions of series, each a line of JSON, and values, each a double. The writer adds a description,
-and then publishes the new length of the descriptions; neither part ever shrinks.
+has three parts: a header, descriptions of series, each a line of JSON, and values, each a double. The writer adds a
+description, and then publishes the new length of the descriptions; neither part ever shrinks. The main process writes
+into the header until when the process is to count everything, and the process whether it does.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import mmap
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from multiprocessing import reduction
 from typing import Literal, NamedTuple
@@ -25,7 +28,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 DESCRIPTIONS = 4 * 1024 * 1024  # bytes; the system provides those that are used
 VALUES = 262_144
-HEADER = 8  # bytes: the published length of the descriptions
+HEADER = 24  # bytes: the published length of the descriptions, until when all is counted, and whether it is
 FIRST_VALUE = HEADER + DESCRIPTIONS
 SIZE = FIRST_VALUE + 8 * VALUES
 SPILL = VALUES - 64  # the first of the values that belong to no series, which are used when the others are exhausted
@@ -62,7 +65,8 @@ class SharedValues:
         self._descriptor = _new_file() if descriptor is None else descriptor
         self._map = mmap.mmap(self._descriptor, SIZE)
         self._memory = memory = memoryview(self._map)
-        self._length = memory[:HEADER].cast("q")
+        self._length = memory[:8].cast("q")
+        self._demand = memory[8:HEADER].cast("d")
         self._descriptions = memory[HEADER:FIRST_VALUE]
         self.values = memory[FIRST_VALUE:].cast("d")
         self._used = 0
@@ -74,6 +78,34 @@ class SharedValues:
     def descriptor(self) -> int:
         """The descriptor of its file, for a process that inherits it."""
         return self._descriptor
+
+    @property
+    def demanded_until(self) -> float:
+        """Until when the process is to count everything, by `time.monotonic`, which is the same in all processes."""
+        return self._demand[0]
+
+    @demanded_until.setter
+    def demanded_until(self, moment: float) -> None:
+        self._demand[0] = moment
+
+    @property
+    def is_demanded(self) -> bool:
+        """Whether the process is to count everything now."""
+        return self._demand[0] > time.monotonic()
+
+    @property
+    def is_demanded_always(self) -> bool:
+        """Whether the process is to count everything from its start to its end."""
+        return self._demand[0] == math.inf
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the process counts everything, as it says itself."""
+        return bool(self._demand[1])
+
+    @is_complete.setter
+    def is_complete(self, complete: bool) -> None:
+        self._demand[1] = complete
 
     def __reduce__(self) -> tuple[object, ...]:
         return _received, (reduction.DupFd(self._descriptor),)
@@ -116,7 +148,7 @@ class SharedValues:
     def close(self) -> None:
         """Release the memory."""
         self.release_descriptor()
-        for view in (self.values, self._descriptions, self._length, self._memory):
+        for view in (self.values, self._descriptions, self._demand, self._length, self._memory):
             view.release()
         self._map.close()
 

@@ -1,5 +1,5 @@
-"""The messages that a worker sends to its main process: ready, alive, why it failed, reports for alerts, and the
-requests of `app.m`."""
+"""The messages that a worker sends to its main process: ready, alive, why it failed, reports for alerts, slow
+requests and statements, and the requests of `app.m`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-__all__ = ["ALIVE", "FAILED", "READY", "REPORT", "RESTART", "TERMINATE", "send"]
+__all__ = ["ALIVE", "FAILED", "READY", "REPORT", "RESTART", "SLOW", "TERMINATE", "send"]
 
 READY = b"ready"
 ALIVE = b"alive "  # followed by the number of requests that it has served, if that is counted
 FAILED = b"failed "  # followed by the reason, in UTF-8
 REPORT = b"report "  # followed by a report, see sanicbase.alerts
+SLOW = b"slow "  # followed by an event, see sanicbase.metrics.slow
 RESTART = b"restart "  # followed by a process's name; without one, all workers
 TERMINATE = b"terminate"
 

@@ -41,6 +41,8 @@ class ServiceContext(SimpleNamespace):
     """The open resources of this process, in the order in which they were opened."""
     response_hooks: list[ResponseHook] = field(default_factory=list)
     """Called with every response before its head is sent. A process that serves reads the list for each connection."""
+    demanded_hook: ResponseHook | None = None
+    """One more of them while requests are counted on demand."""
     default_headers: DefaultHeaders | None = None
     """Headers of every response that does not have them already."""
     trusted_proxies: TrustedProxies | None = None
@@ -52,7 +54,7 @@ class ServiceContext(SimpleNamespace):
     load_limiter: LoadLimiter | None = None
     """Bounds the requests that a process handles at once, where MAX_CONCURRENT_REQUESTS is set."""
     metrics_address: MetricsAddress | None = None
-    """Where the main process serves the metrics of this app; None where nothing is counted."""
+    """Where the main process serves the metrics of this app; None where they are counted on demand only."""
     alert_hook: AlertHook | None = None
     """Sends the alerts of this app, in its main process."""
     requests_served: int = 0

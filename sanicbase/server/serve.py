@@ -31,6 +31,8 @@ from sanicbase.server.sanic_server import prepare
 from sanicbase.server.supervisor import Supervisor, Timeouts
 from sanicbase.server.unsupported import refuse_unsupported
 from sanicbase.server.worker_process import WorkerFailed
+from sanicbase.top.endpoint import serve_view
+from sanicbase.top.snapshot import RecentSlow, View
 
 __all__ = ["serve"]
 
@@ -117,7 +119,7 @@ async def _supervise(
     bound: socket.socket,
     launcher: Launcher,
     notifier: Notifier,
-    metrics: Collection | None,
+    metrics: Collection,
     alerts: Dispatcher | None,
 ) -> None:
     config = app.ctx.config
@@ -130,9 +132,12 @@ async def _supervise(
     app._manager = manager = Manager()  # noqa: SLF001  (Sanic's own launchers put it there, and `app.manager` reads it)
     await call_listeners(app, "main_process_ready")
     bound.listen(app.ctx.bind_address.backlog)
-    supervisor = Supervisor(app, bound, manager, launcher, timeouts, notifier, metrics, alerts)
+    slow = RecentSlow()
+    supervisor = Supervisor(app, bound, manager, launcher, timeouts, notifier, metrics, alerts, slow.add)
+    view = View(app.name, metrics, supervisor.processes, slow)
     try:
-        await supervisor.run(lambda: logger.info("%s is serving.", app.name))
+        async with serve_view(view, config.private_dir()):
+            await supervisor.run(lambda: logger.info("%s is serving.", app.name))
     except WorkerFailed as exc:
         raise ResourceError(f"{app.name} could not start: a worker {exc}. See its log for details.") from exc
     logger.info("%s has stopped.", app.name)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sanicbase.alerts import report_begun, report_ended
 from sanicbase.alerts.dispatcher import Dispatcher
 from sanicbase.metrics.collection import Collection
-from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.metrics.slow import SlowEvent
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.channel import RESTART, TERMINATE
 from sanicbase.server.context import App
@@ -29,6 +29,7 @@ from sanicbase.server.metrics import RELOADS, RESTARTS, WorkerState, set_main_pr
 from sanicbase.server.recycling import RECYCLED, WorkerLimits
 from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker_process import Worker, WorkerFailed
+from sanicbase.top.snapshot import Process
 
 __all__ = ["Supervisor", "Timeouts"]
 
@@ -73,8 +74,9 @@ class Supervisor:
         launcher: Launcher,
         timeouts: Timeouts,
         notifier: Notifier,
-        metrics: Collection | None = None,
+        metrics: Collection,
         alerts: Dispatcher | None = None,
+        on_slow: Callable[[SlowEvent], None] | None = None,
     ) -> None:
         self._app = app
         self._bound = bound
@@ -84,6 +86,7 @@ class Supervisor:
         self._notifier = notifier
         self._metrics = metrics
         self._alerts = alerts
+        self._on_slow = on_slow
         self._looping: set[int] = set()  # slots whose workers keep ending
         self._count = app.ctx.bind_address.workers
         self._slots: list[Worker] = []
@@ -94,8 +97,12 @@ class Supervisor:
         self._stop_requested = asyncio.Event()
         self._stop_requested_at = 0.0
         self._failed: BaseException | None = None
-        if metrics is not None:
-            metrics.update_with(self._set_gauges)
+        metrics.update_with(self._set_gauges)
+
+    def processes(self) -> list[Process]:
+        """The workers that have not ended, for a person who watches."""
+        workers = sorted(self._alive, key=lambda worker: (worker.number, worker.started_at))
+        return [Process(worker.number, worker.pid, worker.state, worker.values) for worker in workers]
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Return when every worker has ended. Raises WorkerFailed when one of the first workers fails to start."""
@@ -320,31 +327,26 @@ class Supervisor:
             await self._launcher.replace_ended(self._timeouts.start)
         except TemplateFailed as exc:
             raise WorkerFailed(f"could not be forked: the new template process {exc}") from exc
-        metrics = self._metrics.new() if self._metrics is not None else None
+        values = self._metrics.new()
         try:
             worker = Worker(
-                number, self._app, self._bound, self._launcher, self._handle_request, check=check, metrics=metrics,
-                on_report=self._alerts.receive if self._alerts is not None else None,
+                number, self._app, self._bound, self._launcher, self._handle_request, check=check, values=values,
+                on_report=self._alerts.receive if self._alerts is not None else None, on_slow=self._on_slow,
             )  # fmt: skip
         except WorkerFailed:
-            self._keep_metrics(metrics)
+            self._metrics.ended(values)
             raise
-        if metrics is not None:
-            metrics.release_descriptor()
+        values.release_descriptor()
         self._alive.add(worker)
-        self._create_task(self._forget(worker, metrics))
+        self._create_task(self._forget(worker))
         return worker
 
-    async def _forget(self, worker: Worker, metrics: SharedValues | None) -> None:
+    async def _forget(self, worker: Worker) -> None:
         await worker.ended()
         self._alive.discard(worker)
-        self._keep_metrics(metrics)
+        self._metrics.ended(worker.values)
         if self._alerts is not None:
             self._alerts.process_ended(worker.pid)
-
-    def _keep_metrics(self, metrics: SharedValues | None) -> None:
-        if self._metrics is not None and metrics is not None:
-            self._metrics.ended(metrics)
 
     def _set_gauges(self) -> None:
         set_main_process_gauges()

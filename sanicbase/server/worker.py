@@ -9,21 +9,24 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 
 from sanic import Sanic
 from sanic.server.async_server import AsyncioServer
 
 from sanicbase.alerts.reporting import send_reports_to
+from sanicbase.edge.protocol import response_hooks
 from sanicbase.errors import SanicBaseError
 from sanicbase.log import flush_logging
-from sanicbase.metrics.instruments import count_into, is_counting
+from sanicbase.metrics.demand import follow_demand, on_demand
+from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.sampling import sample
 from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.metrics.slow import send_slow_to
 from sanicbase.process.parent import die_with_parent
 from sanicbase.server.bind_address import BindAddress
-from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, send
+from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, SLOW, send
 from sanicbase.server.context import App
 from sanicbase.server.multiplexer import Multiplexer
 from sanicbase.server.sanic_server import cancel_tasks, create_server
@@ -47,16 +50,17 @@ def run_worker(
     shared: Mapping[str, object],
     channel: Connection[bytes, bytes],
     check: bool,
-    metrics: SharedValues | None,
+    values: SharedValues,
 ) -> None:
     """Serve the app of that name on a listening socket until SIGTERM. The target of a child process.
 
     The child, or the template that it is forked from, has imported the launch file, which created the app. `shared`
     becomes its `app.shared_ctx`. Without `check` it serves even when a database or a Redis does not respond. It counts
-    into `metrics`.
+    into `values`, everything or on demand.
     """
     die_with_parent()
-    count_into(metrics)
+    if values.is_demanded_always:
+        count_into(values)
     worker_name = multiprocessing.current_process().name
     name_process(worker_name.replace("Sanic-Server-", "sanic-worker-").removesuffix("-0"))
     for number in (
@@ -73,11 +77,12 @@ def run_worker(
         app.ctx.check = check
         if app.ctx.alert_hook is not None:
             send_reports_to(lambda report: send(channel, REPORT + report.to_bytes()))
+        send_slow_to(lambda event: send(channel, SLOW + event.to_bytes()))
         app.refresh({"shared_ctx": dict(shared)})
         app.multiplexer = Multiplexer(channel)
         app.setup_loop()
         with asyncio.Runner() as runner:
-            _run(runner.get_loop(), _Server(app, address, bound, channel))
+            _run(runner.get_loop(), _Server(app, address, bound, channel, values))
     except SanicBaseError as exc:
         send(channel, FAILED + str(exc).encode())
         raise SystemExit(1) from None
@@ -120,11 +125,20 @@ async def _serve_until_stopped(server: _Server, stop_requested: asyncio.Event) -
 class _Server:
     """The server of one app, on Sanic's own AsyncioServer."""
 
-    def __init__(self, app: App, address: BindAddress, bound: socket.socket, channel: Connection[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        app: App,
+        address: BindAddress,
+        bound: socket.socket,
+        channel: Connection[bytes, bytes],
+        values: SharedValues,
+    ) -> None:
         self._app = app
         self._address = address
         self._bound = bound
         self._channel = channel
+        self._values = values
+        self._demand = ExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._server: AsyncioServer
 
@@ -139,6 +153,8 @@ class _Server:
         await server.startup()
         await server.before_start()
         self._app.ack()
+        self._demand.enter_context(on_demand(self._count_requests, self._stop_counting_requests))
+        follow_demand(self._values)  # so that the first request is counted
         try:
             await server.start_serving()
             await server.after_start()
@@ -148,8 +164,7 @@ class _Server:
         self._app.set_serving(True)
         send(self._channel, READY)
         self._tasks.append(asyncio.create_task(self._send_heartbeats()))
-        if is_counting():
-            self._tasks.append(asyncio.create_task(sample()))
+        self._tasks.append(asyncio.create_task(sample(self._values)))
 
     async def drain(self) -> None:
         """Accept no more connections, close WebSockets (1001), finish requests in flight, cancel tasks, close all."""
@@ -169,8 +184,25 @@ class _Server:
         await self._server.after_stop()
         for task in self._tasks:
             task.cancel()
+        self._demand.close()
         logger.info("All resources are closed.")
         flush_logging()
+
+    def _count_requests(self) -> None:
+        if self._app.ctx.demanded_hook is not None:
+            self._app.ctx.response_hooks.append(self._app.ctx.demanded_hook)
+            self._update_hooks()
+
+    def _stop_counting_requests(self) -> None:
+        if self._app.ctx.demanded_hook is not None:
+            self._app.ctx.response_hooks.remove(self._app.ctx.demanded_hook)
+            self._update_hooks()
+
+    def _update_hooks(self) -> None:
+        """Have the open connections call the hooks that the app has now."""
+        hooks = response_hooks(self._app)
+        for connection in self._server.connections:
+            connection.response_hooks = hooks
 
     async def _finish_connections(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()

@@ -15,14 +15,18 @@ from pickle import PicklingError
 
 from sanicbase.alerts.reporting import Report
 from sanicbase.metrics.shared_values import SharedValues
-from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, RESTART, TERMINATE
+from sanicbase.metrics.slow import SlowEvent
+from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, RESTART, SLOW, TERMINATE
 from sanicbase.server.context import App
 from sanicbase.server.launcher import Launcher, describe_end
 from sanicbase.server.recycling import WorkerLimits
 from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker import run_worker
+from sanicbase.top.snapshot import ProcessState
 
 __all__ = ["Worker", "WorkerFailed"]
+
+HANGING = 3.0  # seconds without a heartbeat, of which there is one a second
 
 
 class WorkerFailed(Exception):
@@ -32,8 +36,8 @@ class WorkerFailed(Exception):
 class Worker:
     """A worker process. The supervisor owns it and calls all methods in its event loop.
 
-    With `check` it is ready only when all resources respond. It counts into `metrics`, and
-    `on_report` is called with each of its reports and its pid.
+    With `check` it is ready only when all resources respond. It counts into `values`. `on_report` is called with each
+    of its reports and its pid, and `on_slow` with each of its slow events.
     """
 
     def __init__(
@@ -45,15 +49,19 @@ class Worker:
         on_request: Callable[[bytes], None],
         *,
         check: bool,
-        metrics: SharedValues | None = None,
+        values: SharedValues,
         on_report: Callable[[Report, int], None] | None = None,
+        on_slow: Callable[[SlowEvent], None] | None = None,
     ) -> None:
         self.number = number
+        self.values = values
+        """What it has counted."""
         self.requests = 0
         """How many requests it has served, where WORKER_MAX_REQUESTS is set."""
         self.name = f"Sanic-Server-{number}-0"  # as Sanic's manager names its workers
         self._on_request = on_request
         self._on_report = on_report
+        self._on_slow = on_slow
         self._limits = WorkerLimits.of(app.ctx.config)
         self._stop_requested = False
         self.started_at = self._last_heartbeat = time.monotonic()
@@ -64,7 +72,7 @@ class Worker:
         self._exit_code = 0
         self._channel, worker_end = Pipe(duplex=False)
         with worker_end:
-            arguments = (app.name, app.ctx.bind_address, bound, app.shared_ctx.__dict__, worker_end, check, metrics)
+            arguments = (app.name, app.ctx.bind_address, bound, app.shared_ctx.__dict__, worker_end, check, values)
             self._process = self._start(launcher, arguments)
         self.pid = self._process.pid or 0
         self._loop.add_reader(self._channel.fileno(), self._read)
@@ -74,6 +82,15 @@ class Worker:
     def is_serving(self) -> bool:
         """Whether it is ready, has not ended, and was not stopped."""
         return self._ready.done() and not self._ended.done() and not self._stop_requested
+
+    @property
+    def state(self) -> ProcessState:
+        """What it does, for a person who watches."""
+        if self._stop_requested:
+            return "draining"
+        if not self.was_ready:
+            return "starting"
+        return "serving" if self.seconds_since_heartbeat() < HANGING else "hanging"
 
     @property
     def was_ready(self) -> bool:
@@ -156,6 +173,9 @@ class Worker:
         elif message.startswith(REPORT):
             if self._on_report is not None:
                 self._on_report(Report.from_bytes(message.removeprefix(REPORT)), self.pid)
+        elif message.startswith(SLOW):
+            if self._on_slow is not None:
+                self._on_slow(SlowEvent.from_bytes(message.removeprefix(SLOW)))
         elif message.startswith((RESTART, TERMINATE)):
             self._on_request(message)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import importlib.util
 import os
 import platform
@@ -18,11 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sanicbase.errors import ResourceError
-from sanicbase.private_directory import make_private_directory
+from sanicbase.private_directory import MAX_SOCKET_PATH, make_private_directory, short_directory
 
 __all__ = ["Server", "ServerPaths", "startup_error", "valkey_binary"]
-
-_MAX_SOCKET_PATH = 103  # bytes: sun_path holds 104 on macOS and 108 on Linux, the final zero included
 
 _OPTIONS = "--port 0 --unixsocketperm 600 --appendonly no --daemonize no"
 # noeviction: the server also has locks, leases and models that are stored nowhere else. A refused write raises an
@@ -120,11 +117,9 @@ class ServerPaths:
     def socket(self) -> Path:
         """The server's socket."""
         path = self.directory / "valkey.sock"
-        if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
+        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
-        # Not gettempdir(): it must be the same for all processes, whatever their TMPDIR is.
-        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
-        return Path("/tmp", f"sanicbase-{os.geteuid()}", digest, "valkey.sock")  # noqa: S108 - created by private_dir
+        return short_directory(self.directory, os.geteuid()) / "valkey.sock"
 
     @property
     def log(self) -> Path:

@@ -49,7 +49,8 @@ class Slots(Supervisor):
         silent: Any = SimpleNamespace(status=lambda text: None)
         timeouts: Any = SimpleNamespace(start=10.0, stop=10.0, stop_during_start=10.0)
         unused: Any = None
-        super().__init__(app, unused, unused, unused, timeouts, silent)
+        metrics: Any = SimpleNamespace(update_with=lambda update: None)
+        super().__init__(app, unused, unused, unused, timeouts, silent, metrics)
         self.spawned: list[Worker] = []
         self.slots: list[Any] = [self.new()]
         self._slots = self.slots

@@ -1,7 +1,7 @@
 """Statements that are watched: their times as metrics and as spans, slow ones, and those that a request repeats.
 
-Nothing is watched unless the settings of the open databases say so. The shape of a statement is its text without
-literals; values are parameters, and are not part of it.
+Nothing is watched unless the settings of the open databases say so, or statements are counted on demand. The shape of
+a statement is its text without literals; values are parameters, and are not part of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from inspect import currentframe
 from pathlib import Path
 from time import perf_counter
@@ -24,7 +26,9 @@ from sanicbase.db.engine.spans import traced
 from sanicbase.db.errors import RepeatedStatements
 from sanicbase.log import current_context
 from sanicbase.metrics import Histogram
+from sanicbase.metrics.demand import on_demand
 from sanicbase.metrics.instruments import is_counting
+from sanicbase.metrics.slow import SLOW, report_slow
 from sanicbase.tracing import current_recorder, sampled_recorder
 
 __all__ = ["StatementWatch", "count_statements_anew", "open_watch", "shape_of", "watched"]
@@ -85,6 +89,8 @@ class StatementWatch:
             seconds = perf_counter() - started
             _is_nested.set(False)
             STATEMENT.observe(seconds, database, kind_of(query))
+            if seconds >= SLOW:
+                report_slow("statement", seconds, database, _shown(query), current_context().request_id)
             if 0 < self._slow <= seconds:
                 logger.warning("A statement of the database %s took %.2f s: %s", database, seconds, _shown(query))
 
@@ -104,11 +110,20 @@ class StatementWatch:
             logger.warning("%s", message)
 
 
-def open_watch(*, slow: float, repeats: int, refuses: bool) -> None:
-    """Watch the statements of this process from now on, by these options of StatementWatch."""
-    global _watch
-    is_on = slow or repeats or is_counting() or current_recorder() is not None
-    _watch = StatementWatch(slow=slow, repeats=repeats, refuses=refuses) if is_on else None
+@contextmanager
+def open_watch(*, slow: float, repeats: int, refuses: bool) -> Iterator[None]:
+    """Watch the statements of this process inside the block, by these options of StatementWatch; without them, while
+    statements are counted."""
+    watch = StatementWatch(slow=slow, repeats=repeats, refuses=refuses)
+    is_on = bool(slow or repeats or is_counting() or current_recorder() is not None)
+
+    def set_watch(is_on: bool) -> None:
+        global _watch
+        _watch = watch if is_on else None
+
+    set_watch(is_on)
+    with on_demand(partial(set_watch, True), partial(set_watch, is_on)):
+        yield
 
 
 def count_statements_anew() -> None:

@@ -1,0 +1,5 @@
+"""`sanicGuider top`: a live view of a running service."""
+
+from sanicbase.cli.top.command import top
+
+__all__ = ["top"]
