@@ -38,6 +38,8 @@ from sanicbase.http.tracing import TracedApp, TracedRequest
 from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
+from sanicbase.metrics.instruments import is_counting
+from sanicbase.metrics.sampling import sample
 from sanicbase.ops import install_health
 from sanicbase.process.parent import die_with_parent, managers_die_with_parent
 from sanicbase.process.role import is_main_process
@@ -45,6 +47,7 @@ from sanicbase.process.signals import exit_on_signal
 from sanicbase.server.bind_address import AppKind, app_kind, bind_address, metrics_address
 from sanicbase.server.context import App
 from sanicbase.server.manager import Manager, stop_while_starting
+from sanicbase.server.manager_thread import ManagerThread, is_worker_of_sanic, note_serving
 from sanicbase.tracing import check_tracing
 
 __all__ = ["configure", "create_app"]
@@ -148,6 +151,7 @@ def configure(app: App, config: Config) -> None:
 def _install_main_process(app: App, main_process: MainProcess) -> None:
     """Install the listeners of the main process, which both the `sanic` command and serve() call."""
     logging.getLogger("sanic.error").addFilter(_is_not_exit)
+    manager_thread = ManagerThread(app)
     app.ctx.check_resources = main_process.check_resources
 
     @app.main_process_start
@@ -158,6 +162,8 @@ def _install_main_process(app: App, main_process: MainProcess) -> None:
             await main_process.start(
                 app, replace(app.ctx.bind_address, **_command_line_options(app)), common_prefix(app.blueprints.values())
             )
+            if not app.ctx.handles_signals:  # under the sanic command
+                manager_thread.start()
 
     @app.main_process_ready
     async def allow_stop_during_start(app: App) -> None:
@@ -166,7 +172,15 @@ def _install_main_process(app: App, main_process: MainProcess) -> None:
 
     @app.main_process_stop
     async def stop_main_process(app: App) -> None:
+        manager_thread.stop()
         main_process.stop()
+
+    @app.after_server_start
+    async def note_start(app: App) -> None:
+        if is_worker_of_sanic():
+            note_serving()
+            if is_counting():
+                app.add_task(sample())
 
 
 def _count_request(request: AnyRequest, response: BaseHTTPResponse) -> None:

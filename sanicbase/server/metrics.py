@@ -11,7 +11,9 @@ from typing import NamedTuple
 from sanicbase.metrics import Counter, Gauge
 from sanicbase.process.memory import memory_usage, resident_memory
 
-__all__ = ["RELOADS", "RESTARTS", "WorkerState", "set_main_process_gauges", "set_worker_gauges"]
+__all__ = [
+    "RELOADS", "RESTARTS", "WorkerState", "clear_worker_gauges", "set_main_process_gauges", "set_worker_gauges",
+]  # fmt: skip
 
 RESTARTS = Counter(
     "sanicbase_worker_restarts_total", "Workers that ended by themselves and were started again.", ["worker"]
@@ -42,6 +44,12 @@ def set_worker_gauges(workers: Iterable[WorkerState]) -> None:
         SERVING.set(worker.is_serving, str(worker.number))
         RESTARTS.inc(str(worker.number), amount=0)  # Prometheus sees no increase in a series that begins with 1
         _set_process_gauges(str(worker.number), worker.pid)
+
+
+def clear_worker_gauges(number: int) -> None:
+    """Set the gauges of a worker that has ended, and is not replaced, to 0."""
+    for gauge in (SERVING, MEMORY, DESCRIPTORS):
+        gauge.set(0, str(number))
 
 
 def set_main_process_gauges() -> None:
