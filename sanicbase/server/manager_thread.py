@@ -33,6 +33,7 @@ __all__ = ["ManagerThread", "is_worker_of_sanic", "note_serving"]
 
 NAME = "sanicbase_main_process"  # in `app.shared_ctx`
 POLL = 0.02  # seconds
+ADD_TIMEOUT = 5.0  # seconds that the loop has to answer; it may end before it does
 SPAWN_TIMEOUT = 60.0  # seconds that a spawn may take, which takes milliseconds
 
 _pipe = -1  # a worker's
@@ -109,8 +110,8 @@ class _Workers:
         if popen is None:
             raise TypeError("This object is only for the workers of Sanic.")
         try:
-            worker = asyncio.run_coroutine_threadsafe(self._add(popen), self._loop).result()
-        except RuntimeError:  # the service stops
+            worker = asyncio.run_coroutine_threadsafe(self._add(popen), self._loop).result(ADD_TIMEOUT)
+        except (RuntimeError, TimeoutError):  # the service stops
             return _received_nothing, ()
         return _received, (worker.values, reduction.DupFd(worker.writing), self._alerts is not None)
 

@@ -31,6 +31,11 @@ routes = Blueprint("routes")
 async def thing(request, number):
     return text("a" * number)
 
+@routes.get("/restart")
+async def restart(request):
+    request.app.m.restart("Sanic-Server-0-0")
+    return text("soon")
+
 @routes.get("/die")
 async def die(request):
     report_begun("server", "database default", "The database does not answer.")
@@ -62,7 +67,7 @@ def serving(url: str) -> list[float]:
     return []
 
 
-def test_counts_and_alerts_outlive_a_worker_that_dies(tmp_path: Path) -> None:
+def test_counts_and_alerts_outlive_workers_that_are_restarted_or_die(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     with running_robot() as robot:
@@ -72,6 +77,9 @@ def test_counts_and_alerts_outlive_a_worker_that_dies(tmp_path: Path) -> None:
             before = scrape(url)
             with Scraper(url) as scraper, Load(f"{process.base_url}/things/3") as load:
                 wait_until(lambda: load.answered > 100, SOON, what="answers")
+                process.client.get("/restart")
+                wait_until(lambda: process.output().count("Worker ready") == 3, SOON, what="the restarted worker")
+                wait_until(lambda: serving(url) == [1, 1], SOON, what="its gauges")
                 with suppress(httpx.TransportError):
                     process.client.get("/die")  # Sanic does not start another one
                 wait_until(lambda: sorted(serving(url)) == [0, 1], SOON, what="the end of its gauges")
