@@ -29,7 +29,7 @@ class TracedReader(Reader[T]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._model = self._keyspace.entry("").removesuffix(":").rpartition(":")[2]
+        self._model = self._keyspace.prefix.removesuffix(":").rpartition(":")[2]
         self._spans: dict[str, list[Any]] = {}  # of the reads that wait, by their keys
 
     def read(self, key: str, values: KeyValues) -> asyncio.Future[T | None]:

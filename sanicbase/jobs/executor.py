@@ -11,6 +11,7 @@ from math import inf
 
 from sanicbase.db.routing import start_scope
 from sanicbase.jobs.claims import Claim, Claims, RedisUnavailable
+from sanicbase.jobs.spans import running_timer
 from sanicbase.jobs.timer import Tick, Timer, set_current_tick
 from sanicbase.metrics import Counter, Gauge, Histogram
 from sanicbase.metrics.instruments import RUN_SECONDS
@@ -103,7 +104,7 @@ async def _call(timer: Timer, tick: Tick) -> None:
     started, outcome = time.monotonic(), "cancelled"
     fields = {"timer": timer.name, "due": tick.moment.isoformat(), "started": datetime.now(UTC).isoformat()}
     try:
-        with set_current_tick(tick):
+        with set_current_tick(tick), running_timer(timer.name, fields["due"]):
             await timer.function()
         outcome = "succeeded"
         TIMER_SUCCESS.set(time.time(), timer.name)

@@ -36,6 +36,13 @@ class Labels(BaseModel):
     """When it was enqueued, by the clock of that process."""
     unique: Annotated[str, Field(max_length=64)] = ""
     """The digest of the unique arguments, or an empty text."""
+    trace: Annotated[str, Field(max_length=600)] = ""
+    """The span that enqueued it, for the trace of its run; empty if that process does not trace."""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of the trace, or an empty text."""
+        return self.trace[3:35]
 
 
 class JobMessage(BaseModel):
@@ -63,7 +70,8 @@ class JobMessage(BaseModel):
 
     def to_bytes(self) -> bytes:
         """The message as JSON."""
-        message = {"task_id": self.task_id, "task_name": self.task_name, "labels": vars(self.labels), "args": self.args}
+        labels = {name: value for name, value in vars(self.labels).items() if value or name != "trace"}
+        message = {"task_id": self.task_id, "task_name": self.task_name, "labels": labels, "args": self.args}
         return orjson.dumps(message | {"kwargs": self.kwargs})
 
     def payload(self) -> bytes:

@@ -37,6 +37,7 @@ from sanicbase.jobs.message import JobMessage, Labels, PoisonedMessage
 from sanicbase.jobs.payload import MAX_PAYLOAD, JobArgumentsInvalid
 from sanicbase.jobs.queues.interface import UNREACHED
 from sanicbase.jobs.queues.opening import check_unique, open_queue, send
+from sanicbase.jobs.spans import enqueuing
 from sanicbase.jobs.tables import CompletedJob, OutboxMessage, table_on, tables_of
 
 __all__ = ["add", "capture_messages", "deliver", "run_relays"]
@@ -72,6 +73,11 @@ async def add(topic: str, payload: Mapping[str, object], *, queue: str = "defaul
 
 async def deliver(queue: str, message: JobMessage) -> str:
     """Write the message into the outbox of the open transaction, or send it. Returns the id of the job."""
+    with enqueuing(queue, message) as traced:
+        return await _deliver(queue, traced)
+
+
+async def _deliver(queue: str, message: JobMessage) -> str:
     if message.labels.unique:
         check_unique(message.task_name)
     connection = _open_transaction() if may_be_in_transaction() else None

@@ -36,6 +36,7 @@ from sanicbase.jobs.queue_lengths import measure_queues
 from sanicbase.jobs.queues.interface import Outcome
 from sanicbase.jobs.queues.opening import check_unique, open_queue
 from sanicbase.jobs.run import JobRun, set_current_job
+from sanicbase.jobs.spans import running_job
 from sanicbase.jobs.status import RunState, StatusWriter, set_status_writer
 from sanicbase.log import set_log_context
 from sanicbase.log.redaction import Redactor
@@ -166,7 +167,7 @@ class _Runs:
     async def run(self, delivery: Delivery) -> None:
         message = delivery.message
         job = self._jobs[message.task_name]
-        set_log_context(request_id=message.task_id, user="")
+        set_log_context(request_id=message.task_id, user="", trace_id=message.labels.trace_id)
         started, result = await self._run(job, delivery)
         task = asyncio.current_task()
         is_stopping = task is not None and task.cancelling() > 0  # also if the function has succeeded all the same
@@ -274,6 +275,13 @@ class _Runs:
 
 
 async def _invoke(
+    job: Job[Any], arguments: dict[str, Any], delivery: Delivery, status: StatusWriter, process: PooledProcess | None
+) -> None:
+    with running_job(delivery.queue.name, delivery.message):
+        await _execute(job, arguments, delivery, status, process)
+
+
+async def _execute(
     job: Job[Any], arguments: dict[str, Any], delivery: Delivery, status: StatusWriter, process: PooledProcess | None
 ) -> None:
     start_scope()

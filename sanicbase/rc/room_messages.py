@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 
 from sanicbase.rc.clients import get_redis, namespace
+from sanicbase.tracing import sampled_recorder
 
 __all__ = ["ROOM_NAME", "decode_room_message", "publish_to_room", "room_prefix"]
 
 ROOM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_MESSAGE = 64 * 1024  # bytes of a message
 TEXT, BINARY = b"t", b"b"
+TRACED_TEXT, TRACED_BINARY = b"T", b"B"  # of a recorded trace: its name and a line feed precede the message
 
 
 async def publish_to_room(name: str, message: str | bytes, *, redis: str = "default") -> None:
@@ -28,7 +30,13 @@ async def publish_to_room(name: str, message: str | bytes, *, redis: str = "defa
     data = TEXT + message.encode() if isinstance(message, str) else BINARY + message
     if len(data) > MAX_MESSAGE + 1:
         raise ValueError(f"A room message may have at most {MAX_MESSAGE} bytes.")
-    await get_redis(redis).publish(room_prefix() + name, data)
+    recorder = sampled_recorder()
+    if recorder is None:
+        await get_redis(redis).publish(room_prefix() + name, data)
+        return
+    with recorder.span("publish to a room", "producer", {"messaging.destination.name": name}):
+        head = (TRACED_TEXT if data[:1] == TEXT else TRACED_BINARY) + recorder.carried().encode() + b"\n"
+        await get_redis(redis).publish(room_prefix() + name, head + data[1:])
 
 
 def room_prefix() -> str:
@@ -36,6 +44,9 @@ def room_prefix() -> str:
     return f"{namespace()}:room:"
 
 
-def decode_room_message(data: bytes) -> str | bytes:
-    """The message as it was sent."""
-    return data[1:].decode() if data[:1] == TEXT else data[1:]
+def decode_room_message(data: bytes) -> tuple[str | bytes, str]:
+    """The message as it was sent, and the name of its trace, which is empty if the trace is not recorded."""
+    kind, body, trace = data[:1], data[1:], b""
+    if kind in (TRACED_TEXT, TRACED_BINARY):
+        trace, _, body = body.partition(b"\n")
+    return body.decode() if kind in (TEXT, TRACED_TEXT) else body, trace.decode()

@@ -16,6 +16,7 @@ from sanicbase.errors import NotOpenError, ResourceError
 from sanicbase.rc import get_redis
 from sanicbase.rc.room_messages import ROOM_NAME, decode_room_message, publish_to_room, room_prefix
 from sanicbase.rc.subscriber import Subscriber
+from sanicbase.tracing import current_recorder
 from sanicbase.ws.view import Member, send_to_all
 
 __all__ = ["Member", "Rooms"]
@@ -150,8 +151,16 @@ class Rooms:
                 self._subscriber.unsubscribe(self._prefix + name)
 
     def _deliver(self, channel: str, data: bytes) -> None:
-        members = tuple(self._members.get(channel.removeprefix(self._prefix), ()))
-        send_to_all(members, decode_room_message(data))
+        name = channel.removeprefix(self._prefix)
+        members = tuple(self._members.get(name, ()))
+        message, trace = decode_room_message(data)
+        recorder = current_recorder() if trace else None
+        if recorder is None:
+            send_to_all(members, message)
+            return
+        attributes: dict[str, str | int] = {"messaging.destination.name": name, "sanicbase.room.members": len(members)}
+        with recorder.root("deliver to a room", "consumer", attributes, parent=trace):
+            send_to_all(members, message)
 
     def _on_messages_lost(self) -> None:
         logger.warning("Messages of %d rooms may be lost: Redis was unavailable.", len(self._members))

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Coroutine, Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol, get_type_hints
 
 from sanic import Blueprint
@@ -21,6 +22,7 @@ from sanicbase.metrics import Counter, Gauge
 from sanicbase.metrics.instruments import is_counting
 from sanicbase.server.context import ERROR_FORMAT, App
 from sanicbase.ws.connection import Connection
+from sanicbase.ws.spans import SocketTrace
 
 __all__ = ["Member", "WSView", "send_to_all"]
 
@@ -163,6 +165,7 @@ class WSView(GuardedView):
             ) from exc
 
     _connection: Connection
+    _trace: SocketTrace | None
     _timeout: asyncio.Timeout
     _closing: asyncio.TimerHandle | None = None  # of close_at
 
@@ -171,6 +174,7 @@ class WSView(GuardedView):
     ) -> Coroutine[None, None, None]:
         self.request = request
         self._connection = connection
+        self._trace = SocketTrace.of(request)
         for name, value in attributes.items():
             setattr(self, name, value)
         task = asyncio.create_task(self._run())
@@ -212,12 +216,14 @@ class WSView(GuardedView):
             self._connection.call_when_over(self._limit_time)
             try:
                 self._limit_time()
-                await self.on_connect()
+                trace = self._trace
+                handle = self.on_message if trace is None else partial(trace.handle, self.on_message)
+                await (self.on_connect() if trace is None else trace.connect(self.on_connect))
                 while (message := await self._connection.receive()) is not None:
                     self._limit_time()
                     RECEIVED.inc(self._name)
                     start_scope()
-                    await self.on_message(message)
+                    await handle(message)
             finally:
                 self._connection.call_when_over(None)
 
