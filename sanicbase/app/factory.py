@@ -48,7 +48,7 @@ from sanicbase.server.bind_address import AppKind, app_kind, bind_address, metri
 from sanicbase.server.context import App
 from sanicbase.server.manager import Manager, stop_while_starting
 from sanicbase.server.manager_thread import ManagerThread, is_worker_of_sanic, note_serving
-from sanicbase.tracing import check_tracing
+from sanicbase.tracing import check_tracing, current_recorder
 
 __all__ = ["configure", "create_app"]
 
@@ -206,12 +206,16 @@ def _install_lifespan(app: App, kind: AppKind, resources: Sequence[Resource]) ->
             if takes_uploads(app):
                 check_upload_dir(config.UPLOAD_DIR, config.project_dir(), setting=f"{config.env_prefix()}UPLOAD_DIR")
             app.ctx.resources = await stack.enter_async_context(lifespan(config, *resources, check=app.ctx.check))
+        if isinstance(app, TracedApp):
+            app.request_tracing.use(current_recorder())
 
     @app.after_server_stop
     async def close_lifespan(app: App) -> None:
         # An app that serves HTTP/3 and HTTP/1 has two servers. Sanic calls this for both at once, and closes the event
         # loop after one of the calls.
         async with closing:
+            if isinstance(app, TracedApp):
+                app.request_tracing.use(None)
             await stack.aclose()
 
 

@@ -52,10 +52,6 @@ class RequestContext(SimpleNamespace):
     """The timer that cancels it then."""
     response_headers: Header | None = None
     """The headers of a successful response, besides those that its data needs; see `response_headers`."""
-    span: Any = None
-    """The span of a request whose trace is recorded, until it ends."""
-    error: BaseException | None = None
-    """The error that it was answered with, if it has a span."""
     rate_limits: tuple[Any, ...] = ()
     """Its rate limits, each with the state of its window."""
 

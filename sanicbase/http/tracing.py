@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any
+from random import random
+from typing import TYPE_CHECKING, Any
 
 from sanic.exceptions import ServerError
 from sanic.http import Stage
@@ -18,6 +19,7 @@ from sanic.request import Request as SanicRequest
 from sanicbase.edge.forwarded import TrustedProxies
 from sanicbase.edge.head import METHODS
 from sanicbase.edge.sockets import peer_address
+from sanicbase.http.access_log import log_answered
 from sanicbase.http.app import ServiceApp
 from sanicbase.http.hosts import HEALTH
 from sanicbase.http.request import AnyRequest, ServiceRequest
@@ -26,6 +28,9 @@ from sanicbase.http.streams import stage_of
 from sanicbase.log import set_log_context
 from sanicbase.tracing import Traceparent, current_recorder, parse_traceparent, parse_tracestate, sampled_recorder
 from sanicbase.tracing.traceparent import new_span_id, new_trace_id
+
+if TYPE_CHECKING:
+    from sanicbase.tracing.recorder import Recorder
 
 __all__ = ["RequestTracing", "TracedApp", "TracedRequest", "end_request_span", "trace_headers"]
 
@@ -52,37 +57,54 @@ def trace_headers() -> dict[str, str]:
 
 
 class RequestTracing:
-    """Starts and ends the spans of an app's requests."""
+    """Starts the spans of an app's requests, in the process that serves it."""
 
     def __init__(self, peers: list[str]) -> None:
         self._peers = TrustedProxies(peers) if peers else None
-        self._recorder: object = None
+        self._recorder: Recorder | None = None
+        self._ratio = 0.0
         self._enter_unsampled: Callable[[], object]
 
-    def start(self, request: AnyRequest) -> None:
+    def use(self, recorder: Recorder | None) -> None:
+        """Record by this one from now on; with None, nothing is recorded."""
+        self._recorder = recorder
+        if recorder is not None:
+            self._ratio, self._enter_unsampled = recorder.ratio, recorder.unsampled(_unsampled_trace)
+
+    def start(self, request: TracedRequest) -> None:
         """A request was read: decide, and start its span if it is sampled."""
-        recorder = current_recorder()
+        recorder = self._recorder
         if recorder is None:
             return
-        if recorder is not self._recorder:
-            self._recorder, self._enter_unsampled = recorder, recorder.unsampled(_unsampled_trace)
-        received = parse_traceparent(request.headers) if "traceparent" in request.headers else None
-        is_sampled = received.is_sampled if received is not None and self._trusts(request) else recorder.selects()
+        if "traceparent" in request.headers:
+            received = parse_traceparent(request.headers)
+            is_sampled = self._decide(request, received)
+        else:
+            received, is_sampled = None, random() < self._ratio  # noqa: S311  (no secret)
         if not is_sampled or request.path in HEALTH:
             self._enter_unsampled()
             return
         state = "" if received is None else parse_tracestate(request.headers)
-        request.ctx.span = recorder.start(_method(request), "server", parent=received, state=state)
+        request.span = recorder.start(_method(request), "server", parent=received, state=state)
         trace_id, span_id = recorder.ids()
         set_log_context(trace_id=trace_id, span_id=span_id)
 
-    def _trusts(self, request: AnyRequest) -> bool:
-        proxies, peer = request.app.ctx.trusted_proxies, peer_address(request.transport)
-        return (proxies is not None and proxies.trusts(peer)) or (self._peers is not None and self._peers.trusts(peer))
+    def _decide(self, request: AnyRequest, received: Traceparent | None) -> bool:
+        """Whether the request is recorded: its caller says so, if it may, otherwise the ratio."""
+        if received is not None:
+            deciders, peer = (request.app.ctx.trusted_proxies, self._peers), peer_address(request.transport)
+            if any(proxies is not None and proxies.trusts(peer) for proxies in deciders):
+                return received.is_sampled
+        return random() < self._ratio  # noqa: S311  (no secret)
 
 
 class TracedRequest(ServiceRequest):
     """The request class of an app that traces."""
+
+    span: Any = None
+    """The span of a request whose trace is recorded, until it ends."""
+    error: BaseException | None = None
+    """The error that it is answered with, if it has a span."""
 
     def _start(self) -> None:
         super()._start()
@@ -90,7 +112,7 @@ class TracedRequest(ServiceRequest):
 
 
 class TracedApp(ServiceApp):
-    """An app that traces."""
+    """An app that traces. What a request costs that is not sampled is bounded by a test."""
 
     __slots__ = ("request_tracing",)
 
@@ -102,16 +124,17 @@ class TracedApp(ServiceApp):
         self, request: AnyRequest, exception: BaseException, run_middleware: bool = True
     ) -> None:
         """Called by Sanic for every error."""
-        span, recorder = request.ctx.span, current_recorder()
-        if span is not None and recorder is not None:
-            request.ctx.error = exception
+        recorder = current_recorder()
+        if isinstance(request, TracedRequest) and request.span is not None and recorder is not None:
+            request.error = exception
             if stage_of(request) not in (None, Stage.HANDLER):  # the response that began breaks
-                recorder.fail(span, exception)
+                recorder.fail(request.span, exception)
         await super().handle_exception(request, exception, run_middleware)
 
     def _log(self, request: AnyRequest) -> None:
-        super()._log(request)
-        if request.ctx.span is not None:
+        if self._logs_access:
+            log_answered(request)
+        if request.span is not None:  # type: ignore[attr-defined]  # of a TracedRequest
             stream = request.stream
             response = stream.response if stream is not None else None
             end_request_span(request, None if response is None else response.status)
@@ -119,12 +142,11 @@ class TracedApp(ServiceApp):
 
 def end_request_span(request: AnyRequest, status: int | None) -> None:
     """End the span of a request, if it has one: its response was sent with this status, or there was none."""
-    context = request.ctx
-    span, error = context.span, context.error
-    context.span = context.error = None
     recorder = current_recorder()
-    if span is None or recorder is None:
+    if not isinstance(request, TracedRequest) or request.span is None or recorder is None:
         return
+    span, error = request.span, request.error
+    request.span = request.error = None
     span.set_attributes(_attributes(request, status))
     if request.route is not None:
         span.update_name(f"{_method(request)} {route_template(request.route.path)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import random
 from typing import Any, Literal
 
@@ -51,7 +52,7 @@ class Recorder:
     """Records the spans of this process. Its exporter's thread belongs to the process that has created it."""
 
     def __init__(self, options: TracingOptions) -> None:
-        self._ratio = options.ratio
+        self.ratio = options.ratio
         self._export = Export(options.endpoint)
         provider = TracerProvider(
             sampler=sampling.ParentBased(_RootSampler(options.ratio)),
@@ -79,10 +80,6 @@ class Recorder:
         """Whether the current task belongs to a trace that is recorded."""
         span = get_current_span()
         return type(span) is not _Unsampled and span.get_span_context().trace_flags.sampled
-
-    def selects(self) -> bool:
-        """Whether a trace that begins now is recorded."""
-        return random() < self._ratio  # noqa: S311  (no secret)
 
     def start(
         self,
@@ -114,7 +111,7 @@ class Recorder:
         """A function that lets the current task belong to a trace that is not recorded. `describe` names the trace,
         with its tracestate, when somebody asks for it."""
         context = set_span_in_context(_Unsampled(describe), NOTHING)
-        return lambda: attach(context)
+        return partial(attach, context)
 
     def begin(self, name: str, kind: Kind, attributes: Attributes | None = None) -> Span:
         """Start a child of the current span, which the caller ends. It does not become the current one."""
@@ -138,7 +135,7 @@ class Recorder:
         """Record the block as the beginning of a trace or, with `parent`, as a part of the trace that `carried` has
         named in another process. The block gets None if the trace is not sampled. `link` names a related span."""
         carried = _parse(parent)
-        is_sampled = self.selects() if carried is None else carried[0].is_sampled
+        is_sampled = random() < self.ratio if carried is None else carried[0].is_sampled  # noqa: S311  (no secret)
         if carried is not None:
             context = _remote(*carried)
         elif is_sampled:
