@@ -52,7 +52,8 @@ class RabbitBroker(Broker):
 
     async def _channel(self) -> AbstractChannel:
         with rabbit_errors():
-            if self._connection is None or self._connection.is_closed:
+            # aio-pika's `is_closed` does not tell that the server has gone, but that `close` was called.
+            if self._connection is None or not self._connection.connected.is_set():
                 url = URL(self.url)
                 if "heartbeat" not in url.query:
                     url = url.update_query(heartbeat=str(HEARTBEAT))

@@ -34,6 +34,7 @@ from sanicbase.jobs.run import JobRun
 __all__ = ["FailedInProcess", "PooledProcess", "ProcessDied", "ProcessPool", "check_importable", "default_size"]
 
 HEADER = 4  # bytes with the length of what follows
+LAST_SECONDS = 1.0  # seconds between the end of a process's socket and its own
 MAIN = ("name", "sys_path", "sys_argv", "orig_dir", "dir", "init_main_from_name", "init_main_from_path")
 # Signals are ignored before the imports, which take longer.
 COMMAND = """
@@ -160,7 +161,15 @@ class PooledProcess:
         finally:
             answering.cancel()
             dying.cancel()
-        raise ProcessDied(_describe(await self.kill()))
+        raise ProcessDied(_describe(await self._status()))
+
+    async def _status(self) -> int:
+        """The status of a process that has ended, or has closed its socket and is killed."""
+        # First without a signal: subprocess would collect the status, and asyncio not know it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                return await self._process.wait()
+        return await self.kill()
 
     async def _answer(self) -> dict[str, Any]:
         """The next message that is not a line of the log."""

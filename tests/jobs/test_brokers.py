@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,7 @@ from sanicbase.jobs.queues.inspection import JobState
 from sanicbase.jobs.queues.interface import Outcome, Queue, Taken
 from sanicbase.jobs.queues.opening import inspect_queue, open_queue
 from sanicbase.jobs.worker import run_jobs
+from tests.db.outages import proxied
 from tests.jobs.ordering import OrderingConfig, Outbox
 from tests.jobs.running import remove_queues, until, working
 
@@ -199,6 +202,34 @@ async def test_leases_are_renewed_after_a_reconnection(config: Config, monkeypat
         await second.wait("", 250)
         assert not isinstance(await second.take("other", takes_over=True), list)
     assert await first.finish("worker", taken, Outcome.DONE)
+
+
+async def test_a_process_connects_again_after_the_server_has_cut_its_connections(config: Config) -> None:
+    broker = get_broker()
+    assert broker is not None
+    async with proxied(config.JOBS_URL) as proxy:
+        await broker.close()  # it connects when it is used
+        broker.url = proxy.url
+        async with working(config, note):
+            await note.enqueue(1)
+            await until(lambda: ran == [1])
+            proxy.reset_all()
+            await repeat(partial(note.enqueue, 2))
+            await until(lambda: 2 in ran)
+        proxy.reset_all()
+        await repeat(broker.ping)
+        await broker.close()
+        broker.url = config.JOBS_URL
+
+
+async def repeat(call: Callable[[], Awaitable[object]]) -> None:
+    """Call until the server answers."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(ResourceError):
+                await call()
+                return
+            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_has_room_for_as_many_jobs_after_its_channel_was_lost(config: Config) -> None:
