@@ -1,1 +1,1 @@
-"""An example service: articles and comments, written by users with a token."""
+"""An example service: articles and comments, written by people who sign in, and by scripts."""

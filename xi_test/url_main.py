@@ -2,6 +2,7 @@
 
 from sanic import Blueprint
 
+from xi_test.interface.account import accounts
 from xi_test.interface.article import ArticleAPI, ArticleBySlugAPI, ArticlesAPI
 from xi_test.interface.comment import CommentAPI, CommentsAPI
 from xi_test.interface.echo import EchoWS
@@ -15,6 +16,7 @@ ArticleAPI.attach(http, "/articles/<article_id:int>")
 ArticleBySlugAPI.attach(http, "/articles/by-slug/<slug:str>")
 CommentsAPI.attach(http, "/articles/<article_id:int>/comments")
 CommentAPI.attach(http, "/articles/<article_id:int>/comments/<comment_id:int>")
+accounts.attach(http, "/auth")
 
 ws = Blueprint("ws", url_prefix="/xi_test")
 EchoWS.attach(ws, "/echo")

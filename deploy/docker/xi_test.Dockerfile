@@ -4,7 +4,7 @@ FROM python:3.13-slim AS packages
 WORKDIR /build
 RUN python -m venv /venv
 COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+RUN python -c "import tomllib; file = tomllib.load(open('pyproject.toml', 'rb')); print(*file['project']['dependencies'], *file.get('dependency-groups', {}).get('xi_test', []), sep='\n')" \
         > requirements.txt \
     && /venv/bin/pip install --no-cache-dir --requirement requirements.txt
 

@@ -71,9 +71,10 @@ def compose(deployment: Deployment, to: Path, *, python: str) -> Rendering:
 
 
 def secrets_of(config: Config) -> list[str]:
-    """The settings that are passed in files: the URLs with their passwords, and the service's own secrets."""
-    names = set(secret_settings(type(config))) - Config.model_fields.keys()
-    return ["DB_URL", "REDIS_URL", *sorted(names)]
+    """The settings that are passed in files: the URLs with their passwords, and the secrets that the service
+    declares, among them those of sanicbase that it declares again."""
+    declared = {name for base in type(config).__mro__ if base not in Config.__mro__ for name in base.__annotations__}
+    return ["DB_URL", "REDIS_URL", *sorted(declared & set(secret_settings(type(config))))]
 
 
 def missing_migrations(deployment: Deployment) -> list[str]:

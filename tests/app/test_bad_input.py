@@ -24,6 +24,7 @@ PROD = {
     "XI_TEST_DB_URL": "embedded://",
     "XI_TEST_REDIS_URL": "embedded://",
     "XI_TEST_ADMIN_TOKEN": "k3Vq9-Zp_1xYwT7uRb2LmN8s",
+    "XI_TEST_JWT_SECRET": "8Zq0vX4mTn2LwRb7YdKcHs5JfGe3UaPi-test",
 }
 
 

@@ -15,7 +15,7 @@ from sanicbase import token_digest
 from sanicbase.testing import client
 from ws_xi_test import app as ws_app
 from xi_test.config import XiTestConfig
-from xi_test.handler.policy import policy
+from xi_test.handler.policy import EDITOR, policy
 from xi_test.model_db.main import User
 
 PATH = "/xi_test/articles"
@@ -86,6 +86,17 @@ async def test_nobody_but_the_author_learns_of_an_unpublished_article(http: http
     assert (await http.get(path)).status_code == 404
 
 
+async def test_an_editor_changes_what_others_have_written(http: httpx.AsyncClient) -> None:
+    path = await written(http, "draft", published=False)
+    assert (await http.patch(path, json={"title": "Edited"}, headers=OTHER)).status_code == 404
+    await User.update_by({"name": "other"}, role=EDITOR)
+    assert (await http.patch(path, json={"title": "Edited"}, headers=OTHER)).json()["data"]["title"] == "Edited"
+    await User.update_by({"name": "author"}, role="reader")  # which the policy does not have
+    body = {"slug": "more", "title": "More"}
+    assert (await http.post(PATH, json=body, headers=AUTHOR)).status_code == 403
+    assert (await http.post(PATH, json=body, headers=OTHER)).status_code == 201
+
+
 async def test_only_its_author_deletes_a_comment(http: httpx.AsyncClient) -> None:
     path = await written(http, "commented", published=True)
     comment = (await http.post(f"{path}/comments", json={"body": "hello"}, headers=OTHER)).json()["data"]["id"]
@@ -114,8 +125,10 @@ async def test_a_websocket_knows_the_same_users(config: XiTestConfig) -> None:
 
 def test_who_can_do_what_with_articles() -> None:
     assert str(policy).splitlines() == [
-        "action           anonymous",
-        "articles.change",
-        "articles.read    rule",
-        "comments.delete",
+        "action           anonymous  author  editor",
+        "articles.change             rule    yes",
+        "articles.read    rule       rule    yes",
+        "articles.write              yes     yes",
+        "comments.delete             rule    yes",
+        "comments.write              yes     yes",
     ]

@@ -19,7 +19,11 @@ from tests.app.conftest import Project, make_project, project
 __all__ = ["EMBEDDED", "Result", "deploy", "make_project", "program", "project"]
 
 # The stores that a service in prod has to name.
-EMBEDDED = ("XI_TEST_DB_URL=embedded://", "XI_TEST_REDIS_URL=embedded://")
+EMBEDDED = (
+    "XI_TEST_DB_URL=embedded://",
+    "XI_TEST_REDIS_URL=embedded://",
+    "XI_TEST_JWT_SECRET=8Zq0vX4mTn2LwRb7YdKcHs5JfGe3UaPi-test",
+)
 
 Result = subprocess.CompletedProcess[str]
 

@@ -96,7 +96,10 @@ def test_the_layer_of_packages_is_what_the_project_names(dockerfile: Path, packa
     listed = subprocess.run(
         [sys.executable, "-c", command], cwd=packaged.directory, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert listed == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = named["project"]["optional-dependencies"]
+    assert named["dependency-groups"]["xi_test"] == [*extras["jwt"], *extras["passwords"]]
+    assert listed == [*named["project"]["dependencies"], *named["dependency-groups"]["xi_test"]]
 
 
 def test_the_health_check_distinguishes_a_running_service_from_a_dead_one(dockerfile: Path, project: Project) -> None:
@@ -150,7 +153,7 @@ def test_secrets_are_files_and_settings_exist(compose: Path) -> None:
     for service in ("http", "ws", "srv", "migrate"):
         settings = dict(content["services"][service]["environment"])
         files = {name: value for name, value in settings.items() if name.endswith("_FILE")}
-        assert set(files) == {"XI_TEST_DB_URL_FILE", "XI_TEST_REDIS_URL_FILE", "XI_TEST_ADMIN_TOKEN_FILE"}
+        assert set(files) == {f"XI_TEST_{name}_FILE" for name in ("DB_URL", "REDIS_URL", "ADMIN_TOKEN", "JWT_SECRET")}
         assert {Path(path).name for path in files.values()} == set(content["services"][service]["secrets"])
         known = {f"XI_TEST_{field}" for field in XiTestConfig.model_fields}
         assert {name.removesuffix("_FILE") for name in settings} - known == ({"HEALTH_PORT"} & set(settings))
@@ -166,6 +169,7 @@ def test_the_committed_migrations_serve_in_prod_by_compose_s_own_words(
     folder = packaged.directory / "run_secrets"
     folder.mkdir()
     values = {"db_url": postgres_url, "redis_url": redis_url, "admin_token": secrets.token_urlsafe(24)}
+    values["jwt_secret"] = secrets.token_hex(24)
     for name, value in values.items():
         (folder / f"xi_test_{name}").write_text(value + "\n")
     services = read(compose)["services"]

@@ -119,4 +119,5 @@ def test_nobody_is_root_and_nothing_is_written_beside_the_volumes(manifests: lis
 def test_the_secret_is_made_by_the_command_that_is_printed(deploy: Deploy) -> None:
     result = deploy("k8s", "xi_test")
     line = next(line for line in result.stdout.splitlines() if "create secret" in line)
-    assert line.split()[5:] == [f"--from-file={name}=secrets/{name}" for name in ("DB_URL", "REDIS_URL", "ADMIN_TOKEN")]
+    names = ("DB_URL", "REDIS_URL", "ADMIN_TOKEN", "JWT_SECRET")
+    assert line.split()[5:] == [f"--from-file={name}=secrets/{name}" for name in names]

@@ -309,7 +309,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from sanic import Blueprint
 from sanic.request import Request
-from sanicbase import APIView, Deprecation, InvalidCredentials, Query, bearer_token, endpoint
+from sanicbase import APIView, Deprecation, InvalidCredentials, Query, bearer_token, endpoint, has_token
 from xi_test.handler.user import user_with_token
 from xi_test.interface.article import ArticlesAPI
 from xi_test.model_rc.article import ArticleRC

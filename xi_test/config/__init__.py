@@ -12,6 +12,8 @@ class XiTestConfig(Config):
     WS_PORT = 8801
     MODEL_LIST = ["main", "records"]
 
+    JWT_SECRET: str = ""
+    """The secret that signs the tokens of people. If it is empty, dev generates one; other environments need it."""
     ADMIN_TOKEN: str | None = None
     """The first user's token. If it is not set, a random one is generated in dev, and printed once."""
     PAGE_SIZE: int = 20

@@ -1,6 +1,7 @@
 """Constants that several packages of xi_test share."""
 
 FIRST_USER = "admin"
+NAME_LENGTH = 254
 SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SLUG_LENGTH = 80
 TITLE_LENGTH = 200

@@ -10,6 +10,7 @@ from xi_test.base_api import BaseAPI
 from xi_test.config.consts import BODY_LENGTH, SLUG_LENGTH, SLUG_PATTERN, TITLE_LENGTH
 from xi_test.handler import article as articles
 from xi_test.handler.comment import counts_below
+from xi_test.handler.policy import policy
 from xi_test.handler.record import access_records
 from xi_test.interface.parameters import Key
 from xi_test.model_db.main import Article
@@ -57,6 +58,7 @@ class ArticlesAPI(BaseAPI):
         comments = await counts_below([article.id for article in page.items])
         return page.map(lambda article: _line(article, comments[article.id]))
 
+    @policy.requires("articles.write")
     @idempotent
     async def post(self, request: Request, body: ArticleIn, user: UserRC) -> Created[ArticleRC]:
         """Create an article."""
@@ -72,11 +74,11 @@ class ArticleAPI(BaseAPI):
         return _read(user, await ArticleRC.get(article_id))
 
     async def patch(self, request: Request, article_id: Key, body: ArticlePatch, user: UserRC) -> ArticleRC:
-        """Update an article. Only its author may."""
+        """Update an article. Only its author and editors may."""
         return await articles.change_article(user, article_id, body.model_dump(exclude_none=True))
 
     async def delete(self, request: Request, article_id: Key, user: UserRC) -> None:
-        """Delete an article and its comments. Only its author may."""
+        """Delete an article and its comments. Only its author and editors may."""
         await articles.delete_article(user, article_id)
 
 

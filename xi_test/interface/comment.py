@@ -12,6 +12,7 @@ from xi_test.base_api import BaseAPI
 from xi_test.config.consts import COMMENT_LENGTH
 from xi_test.handler import comment as comments
 from xi_test.handler.article import readable
+from xi_test.handler.policy import policy
 from xi_test.interface.parameters import Key
 from xi_test.model_rc.article import ArticleRC
 from xi_test.model_rc.user import UserRC
@@ -45,6 +46,7 @@ class CommentsAPI(BaseAPI, limit=RateLimit("60/minute", by=user, methods=["POST"
         readable(user, await ArticleRC.get(article_id))
         return page.map(CommentOut.model_validate)
 
+    @policy.requires("comments.write")
     async def post(self, request: Request, article_id: Key, body: CommentIn, user: UserRC) -> Created[CommentOut]:
         """Add a comment to an article."""
         comment = await comments.add_comment(user, article_id, body.body)
@@ -55,5 +57,5 @@ class CommentAPI(BaseAPI):
     """One comment."""
 
     async def delete(self, request: Request, article_id: Key, comment_id: Key, user: UserRC) -> None:
-        """Delete a comment. Only its author may."""
+        """Delete a comment. Only its author and editors may."""
         await comments.delete_comment(user, article_id, comment_id)

@@ -3,15 +3,15 @@ of new ones."""
 
 from sanic.request import Request
 
-from sanicbase.ws import Rooms, WSView
-from xi_test.base_api import BaseAPI
+from sanicbase.ws import Rooms
+from xi_test.base_api import BaseWS
 from xi_test.config.consts import ARTICLES_ROOM
 from xi_test.model_rc.user import UserRC
 
 rooms = Rooms()
 
 
-class RoomWS(WSView):
+class RoomWS(BaseWS):
     """One client in a room. It receives its own messages as well."""
 
     name: str
@@ -19,9 +19,9 @@ class RoomWS(WSView):
 
     @classmethod
     async def admit(cls, request: Request) -> UserRC | None:
-        """Admit everyone with a valid room name, and identify the user of a token, as `BaseAPI` does."""
+        """Admit everyone with a valid room name, and identify the user, as `BaseWS` does."""
         await rooms.admit(request.match_info["name"])
-        return await BaseAPI.admit(request)
+        return await super().admit(request)
 
     async def on_connect(self) -> None:
         """Join the room."""

@@ -2,20 +2,30 @@
 
 from tortoise import fields
 
-from sanicbase import DBModel, IdempotencyRecord, OutboxMessage, SoftDelete, Timestamps
-from xi_test.config.consts import SLUG_LENGTH, TITLE_LENGTH
+from sanicbase import DBModel, IdempotencyRecord, OneTimeToken, OutboxMessage, SoftDelete, Timestamps
+from xi_test.config.consts import NAME_LENGTH, SLUG_LENGTH, TITLE_LENGTH
 
 
 class User(DBModel):
-    """A user who may write. Only the digest of the token is stored."""
+    """Who may write: a person with a password, or a script with a token. Only their digests are stored."""
 
     id = fields.IntField(primary_key=True)
-    name = fields.CharField(max_length=40, unique=True)
-    token_digest = fields.CharField(max_length=64, unique=True)
+    name = fields.CharField(max_length=NAME_LENGTH, unique=True)
+    """The e-mail address of a person, or the name of a script."""
+    role = fields.CharField(max_length=20, default="author")
+    password_hash = fields.CharField(max_length=255, null=True)
+    token_digest = fields.CharField(max_length=64, unique=True, null=True)
     created_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         table = "xi_user"
+
+
+class UserToken(OneTimeToken):
+    """The tokens that people get by mail, with which they choose a password."""
+
+    class Meta:
+        table = "xi_user_token"
 
 
 class Article(Timestamps):

@@ -5,11 +5,12 @@ from xi_test.model_db.main import User
 
 
 class UserRC(RCModel):
-    """A user who may write. Only the digest of the token is stored, as in the table."""
+    """A user who may write, without the hash of the password."""
 
     id: int
     name: str
-    token_digest: str
+    role: str
+    token_digest: str | None
 
     class Meta:
         source = User

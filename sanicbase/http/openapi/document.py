@@ -80,7 +80,14 @@ class RouteOperation:
     @property
     def tag(self) -> str:
         """The module of the view."""
-        return str(self.operation.function.__module__).rpartition(".")[2]
+        return self.module.rpartition(".")[2]
+
+    @property
+    def module(self) -> str:
+        """The module of the function; for the method of an object, that of its class. So routes that a service
+        inherits, such as those of Accounts, are its own."""
+        function = self.operation.function
+        return str((type(function.__self__) if inspect.ismethod(function) else function).__module__)
 
 
 def document(app: App, info: Info) -> Schema:
@@ -269,7 +276,7 @@ def _has_user(entry: RouteOperation) -> bool:
 def _tags(entries: list[RouteOperation]) -> list[Schema]:
     tags: dict[str, Schema] = {}
     for entry in entries:
-        doc = inspect.getdoc(sys.modules.get(entry.operation.function.__module__)) or ""
+        doc = inspect.getdoc(sys.modules.get(entry.module)) or ""
         tags.setdefault(entry.tag, {"name": entry.tag, **({"description": doc} if doc else {})})
     return list(tags.values())
 
