@@ -96,8 +96,8 @@ def supervisor_(service: str, *, account: bool, **options: Any) -> None:
 )
 @click.option("--server-name", default="_", help="The server name of requests. By default any.")
 @click.option("--listen", type=click.IntRange(1, 65535), default=80, help="The port for clients.")
-@click.option("--http", multiple=True, help="HOST:PORT of an instance of the HTTP service. Repeatable.")
-@click.option("--ws", multiple=True, help="HOST:PORT of an instance of the WebSocket service. Repeatable.")
+@click.option("--http", multiple=True, help="HOST:PORT of an instance of the HTTP service. May be repeated.")
+@click.option("--ws", multiple=True, help="HOST:PORT of an instance of the WebSocket service. May be repeated.")
 def nginx_(service: str, *, directory: Path | None, to: Path, force: bool, **address: Any) -> None:
     """Render an nginx site: HTTP and WebSockets of SERVICE at one address."""
     _write(nginx.proxy(_deployment_elsewhere(service, directory), to, **address), to=to, force=force)

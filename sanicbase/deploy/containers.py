@@ -83,13 +83,13 @@ def missing_migrations(deployment: Deployment) -> list[str]:
     if (migrations / deployment.service).is_dir() or any(migrations.glob(f"*/{deployment.service}")):
         return []
     folder = f"migrations/{deployment.service}"
-    commands = f"aerich init -t {deployment.service}.config.migrate_db && aerich init-db"
+    command = f"sanicGuider migrate init {deployment.service}"
     return [
         _(
-            "`sanicGuider migrate up` needs {folder}, which does not exist. Run {commands} on a database of the "
-            "same type.",
+            "`sanicGuider migrate up` needs {folder}, which does not exist. Run {command} with the settings of a "
+            "database of the same type.",
             folder=folder,
-            commands=commands,
+            command=command,
         )
     ]
 

@@ -206,11 +206,9 @@ def check_label_dialect(config: Config, label: Label) -> None:
 
 
 def _init_command(label: Label) -> str:
-    """The aerich command that creates the first migration of a label for its dialect."""
-    app = "" if label.name == label.service else f"--app {label.name} "
-    folder = label.folder.parent.name
-    location = "" if folder == "migrations" else f" --location ./migrations/{folder}"
-    return f"aerich init -t {label.service}.config.migrate_db{location} && aerich {app}init-db"
+    """The command that writes the first migration of a label for its dialect."""
+    connection = "" if label.name == label.service else f" --connection {label.connection}"
+    return f"sanicGuider migrate init {label.service}{connection}"
 
 
 async def _applied(label: str) -> list[str]:

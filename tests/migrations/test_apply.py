@@ -161,8 +161,8 @@ async def test_a_service_without_migrations_gets_the_first_command(config: DeskC
         label = replace(labels_of(opened)[0], needs_migrations=True)
         report = RecordingReport()
         assert await apply(opened, [label], Options(), report) == 0
-        make = "aerich init -t desk.config.migrate_db && aerich init-db"
-        assert report.lines == [f"warning desk has no migrations yet. Create the first: {make}"]
+        init = "sanicGuider migrate init desk"
+        assert report.lines == [f"warning desk has no migrations yet. Create the first: {init}"]
     assert labels_of(config)[0].needs_migrations is False  # which has no models but aerich's
 
 
@@ -199,9 +199,7 @@ async def test_two_services_on_one_database_keep_apart(config: DeskConfig, store
 async def test_two_dialects_of_one_service_keep_apart(config: DeskConfig, store: Store, tmp_path: Path) -> None:
     other = "mysql" if store.kind == "sqlite" else "sqlite"
     write("0_1_init", f"CREATE TABLE pen ({KEY})", head=f'DIALECT = "{other}"')
-    with pytest.raises(
-        MigrationError, match=r"written for .* is .*: aerich init -t desk\.config\.migrate_db --location"
-    ):
+    with pytest.raises(MigrationError, match=r"written for .* is .*: sanicGuider migrate init desk$"):
         await up(config)
     dialect = {"sqlite": "sqlite", "postgres": "postgres"}.get(store.kind, "mysql")
     write("0_2_init", f"CREATE TABLE pen ({KEY}, own INT)", folder=dialect)
