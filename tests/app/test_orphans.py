@@ -143,7 +143,7 @@ def test_websockets_keep_working_when_the_http_service_that_owns_valkey_is_kille
             echo.send("still here")
             assert echo.recv(timeout=30) == "still here"
         wait_until(lambda: not http.survivors() and len(project.valkeys()) == 1, GONE)
-        with started(project, 1) as again:
-            again.wait_ready()
-            assert again.client.get("/xi_test/articles").status_code == 200
+        with started(project, 1) as restarted:
+            restarted.wait_ready()
+            assert restarted.client.get("/xi_test/articles").status_code == 200
             assert len(project.valkeys()) == 1

@@ -162,9 +162,9 @@ def test_restarted_and_reloaded_workers_share_the_context_and_the_reload_has_its
 
 def count(service: ServiceProcess) -> dict[str, int]:
     """Count one request in the shared context, on a connection of its own."""
-    answer = httpx.get(f"{service.base_url}/count", timeout=SOON, trust_env=False, verify=NO_CERTIFICATES)
-    counted: dict[str, int] = answer.json()
-    return counted
+    response = httpx.get(f"{service.base_url}/count", timeout=SOON, trust_env=False, verify=NO_CERTIFICATES)
+    counts: dict[str, int] = response.json()
+    return counts
 
 
 FAILING = """

@@ -414,8 +414,8 @@ def test_a_port_that_is_taken_is_named_with_its_holder(project: Project) -> None
 def test_health_distinguishes_a_frozen_cache_from_a_dead_service(project: Project) -> None:
     with project.service(env={"XI_TEST_HTTP_PORT": str(free_port())}) as service:
         service.wait_ready(path="/readyz")
-        whole = httpx.get(f"{service.base_url}/readyz", trust_env=False, verify=NO_CERTIFICATES)
-        assert (whole.json()["status"], set(whole.json()["resources"])) == (
+        ready = httpx.get(f"{service.base_url}/readyz", trust_env=False, verify=NO_CERTIFICATES)
+        assert (ready.json()["status"], set(ready.json()["resources"])) == (
             "ready",
             {"database", "redis", "cache models", "idempotency keys", "access records"},
         )
@@ -434,8 +434,8 @@ def test_health_distinguishes_a_frozen_cache_from_a_dead_service(project: Projec
 
 
 def status(service: ServiceProcess) -> tuple[int, str]:
-    answer = httpx.get(f"{service.base_url}/readyz", timeout=5, trust_env=False, verify=NO_CERTIFICATES)
-    return answer.status_code, answer.json()["status"]
+    response = httpx.get(f"{service.base_url}/readyz", timeout=5, trust_env=False, verify=NO_CERTIFICATES)
+    return response.status_code, response.json()["status"]
 
 
 def is_refused(service: ServiceProcess) -> bool:

@@ -130,8 +130,8 @@ def facts_of_all(service: ServiceProcess, count: int = 2) -> dict[int, dict[str,
     facts_by_pid: dict[int, dict[str, Any]] = {}
 
     def ask() -> bool:
-        answer = facts(service)
-        facts_by_pid[answer["pid"]] = answer
+        reported = facts(service)
+        facts_by_pid[reported["pid"]] = reported
         return len(facts_by_pid) == count
 
     wait_until(ask, SOON, what="an answer of each worker")

@@ -40,13 +40,13 @@ class Delaying:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        answers, server = await asyncio.open_connection(self._server.hostname, self._server.port)
-        back = asyncio.create_task(self._carry_back(answers, client))
+        upstream, server = await asyncio.open_connection(self._server.hostname, self._server.port)
+        back = asyncio.create_task(self._carry_back(upstream, client))
         try:
             with suppress(OSError):
                 while data := await requests.read(65536):
                     if self._holds and NAME in data:
-                        await self._keep_back(data, server, back, answers)
+                        await self._keep_back(data, server, back, upstream)
                         return
                     server.write(data)
         finally:
@@ -55,7 +55,7 @@ class Delaying:
                 end.transport.abort()
 
     async def _keep_back(
-        self, data: bytes, server: asyncio.StreamWriter, back: asyncio.Task[None], answers: asyncio.StreamReader
+        self, data: bytes, server: asyncio.StreamWriter, back: asyncio.Task[None], upstream: asyncio.StreamReader
     ) -> None:
         self._holds = False
         self.held.set()
@@ -63,12 +63,12 @@ class Delaying:
         await asyncio.gather(back, return_exceptions=True)
         await self._released.wait()
         server.write(data)
-        await answers.read(1)
+        await upstream.read(1)
         self._answered.set()
 
-    async def _carry_back(self, answers: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+    async def _carry_back(self, upstream: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            while data := await answers.read(65536):
+            while data := await upstream.read(65536):
                 client.write(data)
 
     async def close(self) -> None:

@@ -115,9 +115,9 @@ async def test_a_cancelled_caller_does_not_affect_others(shelves: None, cancelle
         tasks = [asyncio.create_task(AuthorRC.get(key)) for key in (1, 1, 2)]
         await asyncio.sleep(0)
         tasks[cancelled].cancel()
-        answers = await asyncio.gather(*tasks, return_exceptions=True)
-        assert isinstance(answers.pop(cancelled), asyncio.CancelledError)
-        assert [getattr(answer, "id", None) for answer in answers] == [
+        entries = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(entries.pop(cancelled), asyncio.CancelledError)
+        assert [getattr(entry, "id", None) for entry in entries] == [
             key for index, key in enumerate((1, 1, 2)) if index != cancelled
         ]
 
@@ -146,10 +146,10 @@ async def test_many_keys_are_read_beside_single_ones(shelves: None, redis_url: s
         if first == "get_many":
             reads.reverse()
         async with commands(redis_url) as sent:
-            answers = await asyncio.gather(*reads)
+            results = await asyncio.gather(*reads)
         if first == "get_many":
-            answers.reverse()
-        assert answers == [expected[0], expected, [expected[1], None]]
+            results.reverse()
+        assert results == [expected[0], expected, [expected[1], None]]
         assert sent == ["MGET"] or not found
 
 

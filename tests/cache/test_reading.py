@@ -271,7 +271,7 @@ async def test_a_caller_that_is_cancelled_leaves_the_others_their_answer(
 
 async def test_a_database_error_is_raised_by_all_waiting_callers_and_not_kept(shelves: None) -> None:
     await get_connection("default").execute_script("ALTER TABLE author RENAME TO away")
-    answers = await asyncio.gather(*(AuthorRC.get(1) for _ in range(3)), return_exceptions=True)
-    assert all(isinstance(answer, Exception) for answer in answers)
+    results = await asyncio.gather(*(AuthorRC.get(1) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, Exception) for result in results)
     await get_connection("default").execute_script("ALTER TABLE away RENAME TO author")
     assert await AuthorRC.get(1) is None

@@ -44,9 +44,9 @@ def cli(*args: str) -> Result:
 
 
 def test_an_entry_is_shown_counted_and_forgotten(service: XiTestConfig) -> None:
-    shown = cli("get", "xi_test", "ArticleRC", "7")
-    assert shown.exit_code == 0, shown.output
-    assert '"slug": "hello"' in shown.output
+    result = cli("get", "xi_test", "ArticleRC", "7")
+    assert result.exit_code == 0, result.output
+    assert '"slug": "hello"' in result.output
     wait_until(lambda: share() > 0, what="an entry from Redis")
     for title, args in (("Other", ("7", "8")), ("Third", ("--all",))):
         unseen(service, f"UPDATE xi_article SET title = '{title}'")
@@ -70,9 +70,9 @@ def test_all_classes_forget_what_was_there_before_sql_without_the_service(servic
 def share() -> float:
     """The share of the gets that Redis has answered, in percent, after one more."""
     assert cli("get", "xi_test", "ArticleRC", "7").exit_code == 0
-    counted = cli("stats", "xi_test")
-    assert counted.exit_code == 0, counted.output
-    (line,) = [line for line in counted.output.splitlines() if line.startswith("ArticleRC ")]
+    result = cli("stats", "xi_test")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("ArticleRC ")]
     return float(line.split()[1].rstrip("%"))
 
 

@@ -266,8 +266,8 @@ def handles_sigterm(pid: int) -> bool:
 def call(service: ServiceProcess, combination: Combination, kind: str) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"} if combination.auth == "token" else {}
     if kind == "http":
-        answer = service.client.get(f"/{combination.name}/hello").json()
-        assert answer == {"code": 0, "msg": "ok", "data": {"hello": combination.name}}
+        body = service.client.get(f"/{combination.name}/hello").json()
+        assert body == {"code": 0, "msg": "ok", "data": {"hello": combination.name}}
         if combination.auth == "token":
             assert service.client.get(f"/{combination.name}/me").status_code == 401
             assert service.client.get(f"/{combination.name}/me", headers=headers).json()["data"]["name"] == "admin"
@@ -289,8 +289,8 @@ def sign_in(service: ServiceProcess, root: str) -> None:
     headers = {"Authorization": f"Bearer {pair['access_token']}"}
     assert service.client.get(f"{root}/me").status_code == 401
     assert service.client.get(f"{root}/me", headers=headers).json()["data"]["email"] == "admin@example.com"
-    answer = service.client.post(f"{root}/register", json={"account": "ann@example.com"})
-    assert answer.status_code == 202  # its job is in the outbox
+    response = service.client.post(f"{root}/register", json={"account": "ann@example.com"})
+    assert response.status_code == 202  # its job is in the outbox
 
 
 def test_the_linters_are_our_own(folder: Folder) -> None:

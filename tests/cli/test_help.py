@@ -89,5 +89,5 @@ def test_the_shell_completes(folder: Folder, args: str, expected: list[str]) -> 
         command = [str(Path(sys.executable).with_name("sanicGuider"))]
     else:
         command = preloaded("-c", "from sanicbase.cli import main; main(prog_name='sanicGuider')")
-    shown = folder.run(*command, env=env)
-    assert shown.splitlines() == [f"plain,{candidate}" for candidate in expected]
+    output = folder.run(*command, env=env)
+    assert output.splitlines() == [f"plain,{candidate}" for candidate in expected]

@@ -81,9 +81,9 @@ def test_jobs_are_listed_with_their_states(service: XiTestConfig) -> None:
 
 
 def test_a_dead_letter_is_shown_and_runs_again_with_all_of_its_retries(service: XiTestConfig) -> None:
-    shown = cli("show", "xi_test", DEAD)
-    assert '"kwargs":{"user_id":7}' in shown.output
-    assert "LookupError: no such user\nTraceback: in send_mail\n" in shown.output
+    result = cli("show", "xi_test", DEAD)
+    assert '"kwargs":{"user_id":7}' in result.output
+    assert "LookupError: no such user\nTraceback: in send_mail\n" in result.output
     assert cli("retry", "xi_test", DEAD, DELAYED).output == f"{DEAD} runs again.\n{DELAYED} runs again.\n"
     assert states(cli("list", "xi_test")) == {
         WAITING: "waiting",

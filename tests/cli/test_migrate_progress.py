@@ -17,15 +17,15 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_thing_has_a_line_and_warnings_go_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     async def run() -> None:
-        shown = Progress()
-        shown.waiting("Waiting.")
-        shown.warning("A file is missing.")
-        shown.migration_started("1_a.py", "up", 2)
-        shown.statement_started(2, 3, f"ALTER\n  TABLE {'a' * 200}")
-        shown.statement_finished(2, 3, 12.34)
-        shown.rows_migrated("article", 500, 1200)
-        shown.migration_finished("1_a.py", "up", 13.0, fake=False)
-        shown.migration_finished("1_a.py", "down", 13.0, fake=True)
+        progress = Progress()
+        progress.waiting("Waiting.")
+        progress.warning("A file is missing.")
+        progress.migration_started("1_a.py", "up", 2)
+        progress.statement_started(2, 3, f"ALTER\n  TABLE {'a' * 200}")
+        progress.statement_finished(2, 3, 12.34)
+        progress.rows_migrated("article", 500, 1200)
+        progress.migration_finished("1_a.py", "up", 13.0, fake=False)
+        progress.migration_finished("1_a.py", "down", 13.0, fake=True)
 
     asyncio.run(run())
     out, err = capsys.readouterr()
@@ -47,14 +47,14 @@ def test_a_running_statement_is_reported_until_it_ends(
     monkeypatch.setattr(progress, "EVERY", 0.0)
 
     async def run() -> None:
-        shown = Progress()
-        shown.statement_started(1, 1, "SELECT 1")
+        progress = Progress()
+        progress.statement_started(1, 1, "SELECT 1")
         output = ""
         async with asyncio.timeout(10):
             while output.count("running for 0 s") < 2:
                 await asyncio.sleep(0)
                 output += capsys.readouterr().out
-        shown.end()
+        progress.end()
         capsys.readouterr()
         for _ in range(10):
             await asyncio.sleep(0)

@@ -68,11 +68,11 @@ def test_an_invalid_name_is_refused_with_a_suggestion(cli: Cli, tmp_path: Path, 
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:
-    shown = cli("new", "shop", "--dry-run")
-    assert shown.exit_code == 0
-    assert "  + url_main.py" in shown.output
-    assert "+++ b/shop/url_main.py" in shown.output
-    assert '+HelloAPI.attach(http, "/hello")' in shown.output
+    result = cli("new", "shop", "--dry-run")
+    assert result.exit_code == 0
+    assert "  + url_main.py" in result.output
+    assert "+++ b/shop/url_main.py" in result.output
+    assert '+HelloAPI.attach(http, "/hello")' in result.output
     assert contents(tmp_path) == {}
 
 
@@ -168,9 +168,9 @@ def test_a_url_says_which_database_it_is_of(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_dry_run_shows_no_passwords(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OTHER_TOKEN=geheim\n")
-    shown = cli("new", "shop", "--dry-run", "--database-url", "mysql://me:geheim@db/shop").output
-    assert "+SHOP_DB_URL=***" in shown
-    assert "geheim" not in shown
+    output = cli("new", "shop", "--dry-run", "--database-url", "mysql://me:geheim@db/shop").output
+    assert "+SHOP_DB_URL=***" in output
+    assert "geheim" not in output
 
 
 def test_model_files_may_have_any_name(cli: Cli, tmp_path: Path) -> None:

@@ -280,14 +280,14 @@ class StrippingProxy:
         self._lines: set[asyncio.Task[None]] = set()
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        upstream, server = await asyncio.open_connection("127.0.0.1", self._server_port)
         stripped = self.strips
         if stripped:
-            greeting = bytearray(await answers.read(4096))
+            greeting = bytearray(await upstream.read(4096))
             # The version, the thread's number, 8 bytes of salt, a zero, and the flags, the lowest byte first.
             greeting[greeting.index(0, 5) + 1 + 4 + 8 + 1 + 1] &= ~(1 << 3)
             writer.write(greeting)
-        ways = [self._copy(reader, server, overhear=stripped), self._copy(answers, writer, overhear=False)]
+        ways = [self._copy(reader, server, overhear=stripped), self._copy(upstream, writer, overhear=False)]
         tasks = [asyncio.create_task(way) for way in ways]
         self._lines |= {*tasks}
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

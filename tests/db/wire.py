@@ -51,10 +51,10 @@ class Proxy:
         task.add_done_callback(self._lines.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, server = await asyncio.open_connection(self._server.hostname, self._server.port)
+        upstream, server = await asyncio.open_connection(self._server.hostname, self._server.port)
         ends = {writer, server}
         self._ends |= ends
-        line = _Line(self, reader, writer, answers, server)
+        line = _Line(self, reader, writer, upstream, server)
         ways = [asyncio.create_task(line.forth()), asyncio.create_task(line.back())]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)

@@ -287,8 +287,8 @@ def test_a_stop_of_nginx_and_then_of_the_services_cuts_nothing(
 
 
 def stop_in_flight(http: ServiceProcess, ws: ServiceProcess, nginx: Nginx) -> None:
-    answers: list[httpx.Response] = []
-    asking = [threading.Thread(target=lambda: answers.append(get(f"{nginx.url}/slow?seconds=2"))) for _ in range(3)]
+    responses: list[httpx.Response] = []
+    asking = [threading.Thread(target=lambda: responses.append(get(f"{nginx.url}/slow?seconds=2"))) for _ in range(3)]
     for thread in asking:
         thread.start()
     wait_until(lambda: http.output().count("the slow request has begun") == 3, SOON, what="requests in flight")
@@ -297,7 +297,7 @@ def stop_in_flight(http: ServiceProcess, ws: ServiceProcess, nginx: Nginx) -> No
     os.kill(ws.pid, signal.SIGTERM)
     for thread in asking:
         thread.join()
-    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "done")] * 3
+    assert [(response.status_code, response.text) for response in responses] == [(200, "done")] * 3
     assert (http.wait(SOON), ws.wait(SOON)) == (0, 0)
 
 
@@ -308,10 +308,10 @@ def test_only_what_changes_nothing_is_asked_again(mirrored: Project, method: str
         addresses = [word for service in (first, second) for word in ("--http", f"127.0.0.1:{service.port}")]
         with nginx_before(mirrored, *addresses) as nginx:
             nginx.start()
-            answer = httpx.request(
+            response = httpx.request(
                 method, f"{nginx.url}/mirror", content=b"", timeout=SOON, trust_env=False, verify=NO_CERTIFICATES
             )
-    assert answer.status_code == 502
+    assert response.status_code == 502
     assert first.asked + second.asked == asked
 
 

@@ -39,15 +39,15 @@ class User:
         """The answer's content, None where it has none, once its status was the expected one."""
         headers = {"Authorization": f"Token {self.token}"} if self.token else {}
         params = {key: str(value) for key, value in query.items()}
-        answer = self.client.request(method, f"/api{path}", json=json, headers=headers, params=params)
-        assert answer.status_code == status, (method, path, answer.status_code, answer.text)
+        response = self.client.request(method, f"/api{path}", json=json, headers=headers, params=params)
+        assert response.status_code == status, (method, path, response.status_code, response.text)
         if status == 401:
-            assert answer.headers["www-authenticate"] == "Token"
+            assert response.headers["www-authenticate"] == "Token"
         if status == 204:
-            assert answer.content == b""
+            assert response.content == b""
             return None
-        assert answer.headers["content-type"] == "application/json"
-        return answer.json()
+        assert response.headers["content-type"] == "application/json"
+        return response.json()
 
     def refused(self, method: str, path: str, status: int, json: object = None, **query: Any) -> dict[str, Any]:
         """What the errors of the answer say; it has nothing besides."""

@@ -92,17 +92,17 @@ def test_every_error_is_in_the_contract_in_two_languages(
     chinese: dict[str, list[str]],
 ) -> None:
     for language, errors in (("en", english), ("zh", chinese)):
-        answer = service.client.request(method, path, headers={"Accept-Language": language}, **options)
-        assert (answer.status_code, answer.json()) == (status, {"errors": errors})
+        response = service.client.request(method, path, headers={"Accept-Language": language}, **options)
+        assert (response.status_code, response.json()) == (status, {"errors": errors})
         if status == 405:
-            assert answer.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
+            assert response.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer {}", "Token", "Token {} {}", "{}"])
 def test_a_token_under_another_scheme_is_none(conduit: Conduit, service: ServiceProcess, scheme: str) -> None:
     token = conduit.ann.token
-    answer = service.client.get("/api/user", headers={"Authorization": scheme.format(token, token)})
-    assert (answer.status_code, answer.json()) == (401, {"errors": {"token": ["is missing"]}})
+    response = service.client.get("/api/user", headers={"Authorization": scheme.format(token, token)})
+    assert (response.status_code, response.json()) == (401, {"errors": {"token": ["is missing"]}})
 
 
 @pytest.mark.parametrize(("sent", "status"), [(b"nonsense\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nHost", b"408")])

@@ -61,19 +61,19 @@ async def client(redis_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
 
 
 async def test_responses_have_all_headers(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/echo", content="x" * 1000, headers={"Origin": "https://shop.example"})
-    assert answer.text == "x" * 1000
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-    assert answer.headers["content-encoding"] == "gzip"
-    assert len(answer.headers["x-request-id"]) == 32
+    response = await client.post("/echo", content="x" * 1000, headers={"Origin": "https://shop.example"})
+    assert response.text == "x" * 1000
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["access-control-allow-origin"] == "https://shop.example"
+    assert response.headers["content-encoding"] == "gzip"
+    assert len(response.headers["x-request-id"]) == 32
 
 
 async def test_responses_to_preflights_have_all_headers(client: httpx.AsyncClient) -> None:
-    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
-    answer = await client.options("/echo", headers=asked)
-    assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    response = await client.options("/echo", headers=headers)
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "https://shop.example"
 
 
 async def test_a_body_has_its_limit(client: httpx.AsyncClient) -> None:

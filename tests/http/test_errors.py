@@ -175,14 +175,12 @@ async def test_an_invalid_request_is_answered_in_the_language_of_the_setting(ser
                 response = await raw(client, sent)
                 assert response.status_code == status, sent
                 assert response.headers["content-language"] == "zh"
-                answer = response.json()
+                body = response.json()
                 message = (
-                    answer["problem"][1]
-                    if kind == "own"
-                    else answer.get("msg", answer.get("detail", answer.get("message")))
+                    body["problem"][1] if kind == "own" else body.get("msg", body.get("detail", body.get("message")))
                 )
                 assert message.endswith("。")
-                assert kind == "own" or answer["code"] == status
+                assert kind == "own" or body["code"] == status
 
     *whole, half = RAW
     await check_all(whole)

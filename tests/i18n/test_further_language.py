@@ -81,9 +81,9 @@ def test_help_of_every_command_is_in_it(further_terminal: str) -> None:
     all_commands = dict(commands(main))
     assert len(all_commands) > 20
     for words, command in all_commands.items():
-        shown = CliRunner().invoke(main, [*words, "--help"], prog_name="sanicGuider")
-        assert shown.exit_code == 0
-        assert set(ENGLISH.findall(shown.output)) <= words_of(command) | set(ENGLISH.findall(" ".join(words))), words
+        result = CliRunner().invoke(main, [*words, "--help"], prog_name="sanicGuider")
+        assert result.exit_code == 0
+        assert set(ENGLISH.findall(result.output)) <= words_of(command) | set(ENGLISH.findall(" ".join(words))), words
     refused = CliRunner().invoke(main, ["new", "--nonsense"], prog_name="sanicGuider")
     assert left(refused.output, "sanicGuider new", "--nonsense", "--answers", "--help", "-h") == []
 

@@ -39,8 +39,8 @@ class TestClients:
 
     async def test_a_caller_waits_for_a_free_connection(self) -> None:
         redis = get_redis()
-        answers = await asyncio.gather(*(redis.incr("n") for _ in range(100)))
-        assert sorted(answers) == list(range(1, 101))
+        replies = await asyncio.gather(*(redis.incr("n") for _ in range(100)))
+        assert sorted(replies) == list(range(1, 101))
         assert int((await redis.info("clients"))["connected_clients"]) <= 2 * 4
 
     async def test_waiting_for_a_connection_times_out(self) -> None:
@@ -95,8 +95,8 @@ async def recording(redis_url: str) -> AsyncIterator[tuple[str, bytearray]]:
         writer.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, requests = await asyncio.open_connection(target.hostname, target.port)
-        await asyncio.gather(carry(reader, requests, sent), carry(answers, writer, bytearray()))
+        upstream, requests = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(carry(reader, requests, sent), carry(upstream, writer, bytearray()))
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]

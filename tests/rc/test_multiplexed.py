@@ -60,8 +60,8 @@ async def test_every_caller_gets_its_own_answer_on_one_connection(
     kind: str, opened: Opened, request: pytest.FixtureRequest
 ) -> None:
     async with opened(request.getfixturevalue(kind)), shared() as connection:
-        answers = await asyncio.gather(*(connection.ask("ECHO", n) for n in range(500)))
-        assert answers == [str(n).encode() for n in range(500)]
+        replies = await asyncio.gather(*(connection.ask("ECHO", n) for n in range(500)))
+        assert replies == [str(n).encode() for n in range(500)]
         assert len({await connection.ask("CLIENT", "ID") for _ in range(5)}) == 1
 
 
@@ -106,8 +106,8 @@ async def test_a_late_reply_goes_to_no_other_command(
 async def test_a_server_that_is_away_fails_every_caller(opened: Opened, frozen_server: PrivateServer) -> None:
     async with opened(kinds.url(frozen_server)), shared() as connection:
         await asyncio.to_thread(frozen_server.end)
-        answers = await asyncio.gather(*(connection.ask("PING") for _ in range(3)))
-        assert all(isinstance(response, RedisConnectionError) for response in answers)
+        replies = await asyncio.gather(*(connection.ask("PING") for _ in range(3)))
+        assert all(isinstance(response, RedisConnectionError) for response in replies)
 
 
 async def test_a_caller_that_waits_for_a_connection_can_be_aborted(

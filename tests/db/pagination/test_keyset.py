@@ -149,14 +149,14 @@ async def test_a_page_is_one_statement(shelf: Store, monkeypatch: pytest.MonkeyP
 async def test_the_ends_of_a_list_have_no_cursors(shelf: Store) -> None:
     assert await keyset_page(Note.all(), size=2) == KeysetPage([], None, None)
     await Note.bulk_create([Note(text=str(n)) for n in range(4)])
-    whole = await keyset_page(Note.all(), size=4)
-    assert (len(whole.items), whole.next, whole.previous) == (4, None, None)
+    full = await keyset_page(Note.all(), size=4)
+    assert (len(full.items), full.next, full.previous) == (4, None, None)
     first = await keyset_page(Note.all(), size=2)
     second = await keyset_page(Note.all(), cursor=first.next, size=2)
     assert second.next is None
-    again = await keyset_page(Note.all(), cursor=second.previous, size=2)
-    assert (again.items, again.previous) == (first.items, None)
-    assert again.map(lambda note: note.text) == KeysetPage(["0", "1"], again.next, None)
+    first_again = await keyset_page(Note.all(), cursor=second.previous, size=2)
+    assert (first_again.items, first_again.previous) == (first.items, None)
+    assert first_again.map(lambda note: note.text) == KeysetPage(["0", "1"], first_again.next, None)
 
 
 async def test_the_previous_cursor_of_an_empty_page_leads_back_to_its_start(shelf: Store) -> None:

@@ -64,7 +64,7 @@ async def shelf(store: Store) -> AsyncIterator[Store]:
 
 
 def parse_query(cls: Any = BookQuery, **arguments: str | list[str]) -> Any:
-    return cls.parse({name: given if isinstance(given, list) else [given] for name, given in arguments.items()})
+    return cls.parse({name: value if isinstance(value, list) else [value] for name, value in arguments.items()})
 
 
 def refused(cls: Any = BookQuery, **arguments: str | list[str]) -> list[tuple[str, str]]:
@@ -194,10 +194,10 @@ def test_a_class_without_meta_takes_a_page_and_a_size() -> None:
 
 
 def test_the_schema_shows_the_filters() -> None:
-    shown = BookQuery.model_json_schema()["properties"]
-    assert shown["size"] == {"default": 5, "maximum": 50, "minimum": 1, "title": "Size", "type": "integer"}
-    assert shown["rank__in"]["anyOf"][0]["items"]["maximum"] == 2**31 - 1
-    assert shown["order"]["items"]["enum"][:2] == ["title", "-title"]
+    properties = BookQuery.model_json_schema()["properties"]
+    assert properties["size"] == {"default": 5, "maximum": 50, "minimum": 1, "title": "Size", "type": "integer"}
+    assert properties["rank__in"]["anyOf"][0]["items"]["maximum"] == 2**31 - 1
+    assert properties["order"]["items"]["enum"][:2] == ["title", "-title"]
 
 
 @pytest.mark.parametrize(
