@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sanicbase.metrics import instruments
 from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.databases import ask_postgres
+from sanicbase.testing.private_server import private_server
 from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.conftest import Project
 from tests.deploy.conftest import Result, program
@@ -31,6 +32,7 @@ from tests.preloaded import PreloadedService
 ROOT = Path(__file__).parents[2]
 BOARD = ROOT / "deploy/grafana/xi_test.json"
 RULES = ROOT / "deploy/prometheus/xi_test.rules.yml"
+PAGE = ROOT / "docs/en/deployment.md"
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 UNSEEN = {
@@ -197,38 +199,85 @@ def scrape(port: int) -> dict[str, set[str]]:
     return labels
 
 
-def test_a_service_serves_what_is_queried(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
-    (tmp_path / "metered" / "model_db").mkdir(parents=True)
+@contextmanager
+def metered(directory: Path, postgres_url: str, redis_url: str) -> Iterator[list[int]]:
+    """A service with WebSockets and scripts, and a client that has sent messages; the ports of its metrics."""
+    (directory / "metered" / "model_db").mkdir(parents=True)
     for name, text in (("metered/model_db/things", MODELS), ("serving", SERVICE), ("scripts", SCRIPTS)):
-        (tmp_path / f"{name}.py").write_text(text)
+        (directory / f"{name}.py").write_text(text)
     ask_postgres(postgres_url, "CREATE TABLE thing (id int PRIMARY KEY)")
     ws, srv = free_port(), free_port()
     env = {
         "METERED_DB_URL": postgres_url, "METERED_REDIS_URL": redis_url, "METERED_SCRIPTS_METRICS_PORT": str(srv),
         "METERED_WS_METRICS_PORT": str(ws), "METERED_DB_REPLICAS": json.dumps({"default": [postgres_url]}),
     }  # fmt: skip
-    wanted = {metric for text, _ in expressions() for metric, _ in queried(text)} - UNSEEN - OF_PROMETHEUS.keys()
-    seen: dict[str, set[str]] = {}
-
-    def is_complete() -> bool:
-        for port in (ws, srv):
-            seen.update(scrape(port))
-        return wanted <= seen.keys()
-
     with ExitStack() as stack:
         service = stack.enter_context(
-            PreloadedService(tmp_path / "serving.py", cwd=tmp_path, prefix="METERED_", env=env, kind="ws")
+            PreloadedService(directory / "serving.py", cwd=directory, prefix="METERED_", env=env, kind="ws")
         )
-        stack.enter_context(PreloadedService(tmp_path / "scripts.py", cwd=tmp_path, prefix="METERED_", env=env))
+        stack.enter_context(PreloadedService(directory / "scripts.py", cwd=directory, prefix="METERED_", env=env))
         service.wait_ready()
         client = stack.enter_context(service.connect("/echo"))
-        client.send("hello")
-        assert client.recv() == "hello"
+        for _ in range(2):  # the second one finds what the first one has cached
+            client.send("hello")
+            assert client.recv() == "hello"
+        yield [ws, srv]
+
+
+def test_a_service_serves_what_is_queried(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    wanted = {metric for text, _ in expressions() for metric, _ in queried(text)} - UNSEEN - OF_PROMETHEUS.keys()
+    seen: dict[str, set[str]] = {}
+    with metered(tmp_path, postgres_url, redis_url) as ports:
+
+        def is_complete() -> bool:
+            for port in ports:
+                seen.update(scrape(port))
+            return wanted <= seen.keys()
+
         wait_until(is_complete, SOON, what="every metric that is queried")
     for text, _ in expressions():
         for metric, labels in queried(text):
             if metric in wanted:
                 assert labels - {"job", "instance"} <= seen[metric], f"{metric} in {text}"
+
+
+@pytest.mark.long
+def test_prometheus_answers_every_panel_and_evaluates_every_rule(
+    tmp_path: Path, postgres_url: str, redis_url: str
+) -> None:
+    """With the configuration that the page shows."""
+    binary = program("prometheus", "prometheus")
+    (shown,) = re.findall(r"```yaml\n(rule_files:.*?)```", PAGE.read_text(), re.DOTALL)
+    with metered(tmp_path, postgres_url, redis_url) as ports, private_server("prometheus") as server:
+        targets = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+        config = re.sub(r"\[{targets: .*\]}\]", f"[{{targets: [{targets}]}}]", shown)
+        config = config.replace("/etc/prometheus/xi_test.rules.yml", str(RULES))
+        server.write("prometheus.yml", f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{config}".encode())
+        url = f"http://127.0.0.1:{server.port}"
+        api = httpx.Client(base_url=f"{url}/api/v1/", trust_env=False, verify=NO_CERTIFICATES)
+        files = [f"--config.file={server.directory}/prometheus.yml", f"--storage.tsdb.path={server.directory}/data"]
+        command = [binary, *files, f"--web.listen-address=127.0.0.1:{server.port}", "--log.level=warn"]
+        server.start(command, lambda: httpx.get(f"{url}/-/ready", trust_env=False, verify=NO_CERTIFICATES).is_success)
+
+        def empty() -> list[str]:
+            """The expressions of panels that have no series."""
+            texts = [text.replace("$instance", ".*") for text, _ in expressions() if "$instance" in text]
+            answers = {text: api.get("query", params={"query": text}).raise_for_status().json() for text in texts}
+            return [text for text, answer in answers.items() if not answer["data"]["result"]]
+
+        def is_expected(text: str) -> bool:
+            return 'status=~"5.."' in text or any(metric in UNSEEN for metric, _ in queried(text))
+
+        def unexpected() -> list[str]:
+            return [text for text in empty() if not is_expected(text)]
+
+        with suppress(TimeoutError):
+            wait_until(lambda: not unexpected(), SOON)
+        assert unexpected() == []
+        (group,) = api.get("rules").raise_for_status().json()["data"]["groups"]
+        assert {rule["health"] for rule in group["rules"]} == {"ok"}, group
+        assert [rule["name"] for rule in group["rules"] if rule["state"] == "firing"] == []
+        api.close()
 
 
 def test_grafana_knows_every_field_of_the_dashboard() -> None:
