@@ -38,8 +38,6 @@ from sanicbase.http.tracing import TracedApp, TracedRequest
 from sanicbase.i18n import ErrorMessage, add_catalogs
 from sanicbase.lifespan import Resource, lifespan
 from sanicbase.log import setup_logging
-from sanicbase.metrics.instruments import is_counting
-from sanicbase.metrics.sampling import sample
 from sanicbase.ops import install_health
 from sanicbase.process.parent import die_with_parent, managers_die_with_parent
 from sanicbase.process.role import is_main_process
@@ -47,7 +45,7 @@ from sanicbase.process.signals import exit_on_signal
 from sanicbase.server.bind_address import AppKind, app_kind, bind_address, metrics_address
 from sanicbase.server.context import App
 from sanicbase.server.manager import Manager, stop_while_starting
-from sanicbase.server.manager_thread import ManagerThread, is_worker_of_sanic, note_serving
+from sanicbase.server.manager_thread import ManagerThread, sample_for_main_process
 from sanicbase.tracing import check_tracing, current_recorder
 
 __all__ = ["configure", "create_app"]
@@ -177,10 +175,7 @@ def _install_main_process(app: App, main_process: MainProcess) -> None:
 
     @app.after_server_start
     async def note_start(app: App) -> None:
-        if is_worker_of_sanic():
-            note_serving()
-            if is_counting():
-                app.add_task(sample())
+        app.add_task(sample_for_main_process())
 
 
 def _count_request(request: AnyRequest, response: BaseHTTPResponse) -> None:

@@ -25,18 +25,21 @@ from sanicbase.alerts.reporting import Report, send_reports_to
 from sanicbase.metrics.collection import Collection
 from sanicbase.metrics.endpoint import open_metrics
 from sanicbase.metrics.instruments import count_into
+from sanicbase.metrics.sampling import sample
 from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.server.context import App
 from sanicbase.server.metrics import WorkerState, clear_worker_gauges, set_main_process_gauges, set_worker_gauges
 
-__all__ = ["ManagerThread", "is_worker_of_sanic", "note_serving"]
+__all__ = ["ManagerThread", "sample_for_main_process"]
 
 NAME = "sanicbase_main_process"  # in `app.shared_ctx`
 POLL = 0.02  # seconds
 ADD_TIMEOUT = 5.0  # seconds that the loop has to answer; it may end before it does
 SPAWN_TIMEOUT = 60.0  # seconds that a spawn may take, which takes milliseconds
 
-_pipe = -1  # a worker's
+# Those of a worker.
+_values: SharedValues | None = None
+_pipe = -1
 
 
 class ManagerThread:
@@ -83,7 +86,7 @@ class _Worker:
     """A worker that is being spawned, or runs."""
 
     popen: Any
-    values: SharedValues | None
+    values: SharedValues
     reading: int
     writing: int
     pid: int = 0
@@ -95,14 +98,13 @@ class _Worker:
 class _Workers:
     """The workers that Sanic has spawned. All but `pass_to_worker` runs in the thread of the loop."""
 
-    def __init__(self, metrics: Collection | None, alerts: Dispatcher | None) -> None:
+    def __init__(self, metrics: Collection, alerts: Dispatcher | None) -> None:
         self._metrics = metrics
         self._alerts = alerts
         self._loop = asyncio.get_running_loop()
         self._workers: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        if metrics is not None:
-            metrics.update_with(self._set_gauges)
+        metrics.update_with(self._set_gauges)
 
     def pass_to_worker(self) -> tuple[Callable[..., None], tuple[object, ...]]:
         """What a worker that is being spawned unpickles. Thread-safe."""
@@ -124,8 +126,7 @@ class _Workers:
             self._forget(worker)
 
     async def _add(self, popen: Any) -> _Worker:
-        values = None if self._metrics is None else self._metrics.new()
-        worker = _Worker(popen, values, *os.pipe())
+        worker = _Worker(popen, self._metrics.new(), *os.pipe())
         os.set_blocking(worker.reading, False)
         self._workers.add(worker)
         self._loop.add_reader(worker.reading, self._read, worker)
@@ -142,7 +143,7 @@ class _Workers:
                 await asyncio.sleep(POLL)  # multiprocessing tells nobody when it has spawned
         finally:
             os.close(worker.writing)
-            if worker.values is not None and worker in self._workers:
+            if worker in self._workers:
                 worker.values.release_descriptor()
 
     def _read(self, worker: _Worker) -> None:
@@ -170,9 +171,8 @@ class _Workers:
         self._loop.remove_reader(worker.reading)
         os.close(worker.reading)
         self._workers.discard(worker)
-        if self._metrics is not None and worker.values is not None:
-            self._metrics.ended(worker.values)
-            clear_worker_gauges(worker.number)  # Sanic's restart begins a new one under its number
+        self._metrics.ended(worker.values)
+        clear_worker_gauges(worker.number)  # Sanic's restart begins a new one under its number
         if self._alerts is not None and worker.pid:
             self._alerts.process_ended(worker.pid)
 
@@ -192,24 +192,22 @@ class _Passed:
         return self._workers.pass_to_worker()
 
 
-def is_worker_of_sanic() -> bool:
-    """Whether this process is a worker that Sanic has spawned, and whose main process has such a thread."""
-    return _pipe >= 0
+async def sample_for_main_process() -> None:
+    """Tell the main process that this worker serves, and sample values for it until cancelled. Does nothing unless
+    Sanic has spawned this process, with such a thread in its main process."""
+    if _values is not None:
+        _write(b"serves yes\n")
+        await sample(_values)
 
 
-def note_serving() -> None:
-    """Tell the main process that this worker serves."""
-    _write(b"serves yes\n")
-
-
-def _received(values: SharedValues | None, sent: Any, reports: bool) -> None:
+def _received(values: SharedValues, sent: Any, reports: bool) -> None:
     """Called in a worker, when it unpickles its arguments."""
-    global _pipe
-    _pipe = sent.detach()
+    global _values, _pipe
+    _values, _pipe = values, sent.detach()
     os.set_inheritable(_pipe, False)
     os.set_blocking(_pipe, False)
-    if values is not None:
-        os.set_inheritable(values.descriptor, False)
+    os.set_inheritable(values.descriptor, False)
+    if values.is_demanded_always:
         count_into(values)
     _write(b"started %d %d\n" % (os.getpid(), _number(multiprocessing.current_process().name)))
     if reports:
