@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DEMAND", "Collection", "Rendered"]
 
-DEMAND = 60.0
-"""The seconds for which processes count everything after somebody has asked for it."""
+DEMAND = 90.0
+"""The seconds for which processes count everything after somebody has asked for it: a script may ask once a minute."""
 
 
 class Rendered(NamedTuple):

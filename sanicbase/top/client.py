@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,8 @@ class Reading(NamedTuple):
 
 def read_service(private: Path, service: str) -> Reading:
     """The snapshots of the service whose project has this private folder. Raises NotRunning if there is none."""
+    if os.name != "posix":
+        raise NotRunning(_("A service can be watched on POSIX systems only: use WSL."))
     snapshots: list[Snapshot] = []
     problems: list[str] = []
     for path in _sockets(private, service, problems):

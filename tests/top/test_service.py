@@ -32,9 +32,11 @@ SOON = 40.0
 OTHER_ACCOUNT = 65534
 SERVICE = """
 import asyncio
+import os
 from sanic import Blueprint, text
 from tortoise.connection import get_connection
 from sanicbase import Config, create_app, serve
+from sanicbase.metrics import collection
 
 COUNT = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {}) SELECT count(*) FROM c"
 
@@ -59,6 +61,12 @@ async def slow(request, name):
         await get_connection("default").execute_query(COUNT.format(rows))
     return text("", status=503)
 
+@routes.get("/hooks")
+async def hooks(request):
+    return text(f"{len(request.app.ctx.response_hooks)} {len(request.stream.protocol.response_hooks)}")
+
+if "SECONDS" in os.environ:  # for which everything is counted
+    collection.DEMAND = float(os.environ["SECONDS"])
 app = create_app(Settings(), routes)
 
 if __name__ == "__main__":
@@ -262,6 +270,18 @@ def test_another_account_is_sent_nothing(four: ServiceProcess) -> None:
     finally:
         path.parent.chmod(0o700)
         path.chmod(0o600)
+
+
+def test_requests_are_counted_while_somebody_watches_only(tmp_path: Path) -> None:
+    with service(tmp_path, workers=1, SECONDS="2") as process:
+
+        def wait_for(hooks: str) -> None:
+            wait_until(lambda: process.client.get("/hooks").text == hooks, SOON, what=f"{hooks} hooks")
+
+        app, connection = map(int, process.client.get("/hooks").text.split())
+        read_service(private(process), "watched")
+        wait_for(f"{app + 1} {connection + 1}")
+        wait_for(f"{app} {connection}")
 
 
 class Stream:
