@@ -153,7 +153,7 @@ def percentile(counts: Sequence[float], share: float) -> float | None:
     lower = below = 0.0
     for bound, count in zip(SECONDS, counts, strict=False):
         if below + count >= rank:
-            return lower + (bound - lower) * (rank - below) / count
+            return round(lower + (bound - lower) * (rank - below) / count, 6)
         lower, below = bound, below + count
     return SECONDS[-1]
 

@@ -65,7 +65,7 @@ def test_the_demand_starts_and_stops_what_counts(shared: SharedValues) -> None:
 def test_a_process_counts_for_a_while_after_somebody_has_asked() -> None:
     collection = Collection(always=False)
     before = collection.new()
-    assert not before.is_demanded
+    assert before.demanded_until == 0
     collection.demand()
     after = collection.new()
     assert before.is_demanded

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import json
 import os
 import pty
 import re
@@ -10,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+from dataclasses import fields
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -24,7 +27,16 @@ from sanicbase.cli.top.plain import as_text
 from sanicbase.metrics.collection import Collection
 from sanicbase.testing import wait_until
 from sanicbase.top.endpoint import serve_view
-from sanicbase.top.figures import AppFigures, Figures, SlowRequest, SlowStatement, TimerFigures, WorkerFigures
+from sanicbase.top.figures import (
+    AppFigures,
+    CacheFigures,
+    Figures,
+    PoolFigures,
+    SlowRequest,
+    SlowStatement,
+    TimerFigures,
+    WorkerFigures,
+)
 from sanicbase.top.snapshot import RecentSlow, View
 from tests.preloaded import preloaded
 
@@ -106,8 +118,6 @@ def test_a_service_that_does_not_run_is_a_sentence(tmp_path: Path, monkeypatch: 
 
 async def test_the_live_view_is_drawn_until_q_is_pressed(tmp_path: Path) -> None:
     """On a terminal of 80 columns, in a process of its own."""
-    import asyncio
-
     (tmp_path / "shop").mkdir()
     collection = Collection(always=False)
     terminal, its_end = pty.openpty()
@@ -134,3 +144,21 @@ async def test_the_live_view_is_drawn_until_q_is_pressed(tmp_path: Path) -> None
     assert process.returncode == 0
     assert b"q quits" in shown
     assert b"\x1b[?1049h" in shown  # the alternate screen, which leaves the history of the terminal alone
+
+
+def test_the_guide_shows_every_key_of_the_json() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "en" / "watching.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    shown = json.loads(block)
+    rows = {
+        "apps": AppFigures,
+        "workers": WorkerFigures,
+        "databases": PoolFigures,
+        "caches": CacheFigures,
+        "timers": TimerFigures,
+        "slow_requests": SlowRequest,
+        "slow_statements": SlowStatement,
+    }
+    assert shown.keys() == {field.name for field in fields(Figures)}
+    for name, row in rows.items():
+        assert shown[name][0].keys() == {field.name for field in fields(row)}
