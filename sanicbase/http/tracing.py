@@ -106,8 +106,8 @@ class TracedRequest(ServiceRequest):
     error: BaseException | None = None
     """The error that it is answered with, if it has a span."""
 
-    def _start(self) -> None:
-        super()._start()
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.app.request_tracing.start(self)  # type: ignore[attr-defined]  # a TracedApp
 
 
