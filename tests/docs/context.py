@@ -26,6 +26,9 @@ config = ShopConfig()
 }
 
 CONTEXT = {
+    "tracing": """
+async def stock_price(article_id: int) -> int: ...
+""",
     "README": """
 from sanic import Blueprint
 from sanic.request import Request
