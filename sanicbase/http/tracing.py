@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from random import random
 from typing import TYPE_CHECKING, Any
 
 from sanic.exceptions import ServerError
-from sanic.http import Stage
+from sanic.http import Http, Stage
 from sanic.request import Request as SanicRequest
 
 from sanicbase.edge.forwarded import TrustedProxies
 from sanicbase.edge.head import METHODS
 from sanicbase.edge.sockets import peer_address
-from sanicbase.http.access_log import log_answered
 from sanicbase.http.app import ServiceApp
 from sanicbase.http.hosts import HEALTH
 from sanicbase.http.request import AnyRequest, ServiceRequest
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["RequestTracing", "TracedApp", "TracedRequest", "end_request_span", "trace_headers"]
 
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
+CANCELLED = "cancelled"
+UNREADABLE = "NONE"  # Sanic's method of what is no request
+MAX_PORT = 65535
 OTHER = "_OTHER"  # the method of a request with an unknown one, by the conventions of OpenTelemetry
 FIRST_ERROR = 500
 
@@ -57,45 +61,43 @@ def trace_headers() -> dict[str, str]:
 
 
 class RequestTracing:
-    """Starts the spans of an app's requests, in the process that serves it."""
+    """Decides which requests of an app are recorded, in the process that serves it, and starts their spans."""
 
     def __init__(self, peers: list[str]) -> None:
         self._peers = TrustedProxies(peers) if peers else None
         self._recorder: Recorder | None = None
-        self._ratio = 0.0
-        self._enter_unsampled: Callable[[], object]
+        self.ratio = 0.0
+        self.enter_unsampled: Callable[[], object] = _do_nothing
+        """Lets the current task belong to the trace of the request, which is not recorded."""
 
     def use(self, recorder: Recorder | None) -> None:
         """Record by this one from now on; with None, nothing is recorded."""
         self._recorder = recorder
-        if recorder is not None:
-            self._ratio, self._enter_unsampled = recorder.ratio, recorder.unsampled(_unsampled_trace)
+        self.ratio = 0.0 if recorder is None else recorder.ratio
+        self.enter_unsampled = _do_nothing if recorder is None else recorder.unsampled(_unsampled_trace)
 
-    def start(self, request: TracedRequest) -> None:
-        """A request was read: decide, and start its span if it is sampled."""
+    def start(self, request: AnyRequest, received: Traceparent | None) -> bool:
+        """Start the span of a request that was selected. Returns whether it has one: health checks have none."""
         recorder = self._recorder
-        if recorder is None:
-            return
-        if "traceparent" in request.headers:
-            received = parse_traceparent(request.headers)
-            is_sampled = self._decide(request, received)
-        else:
-            received, is_sampled = None, random() < self._ratio  # noqa: S311  (no secret)
-        if not is_sampled or request.path in HEALTH:
-            self._enter_unsampled()
-            return
+        if recorder is None or not isinstance(request, TracedRequest) or request.path in HEALTH:
+            return False
         state = "" if received is None else parse_tracestate(request.headers)
         request.span = recorder.start(_method(request), "server", parent=received, state=state)
         trace_id, span_id = recorder.ids()
         set_log_context(trace_id=trace_id, span_id=span_id)
+        return True
 
-    def _decide(self, request: AnyRequest, received: Traceparent | None) -> bool:
-        """Whether the request is recorded: its caller says so, if it may, otherwise the ratio."""
+    def selects(self, request: AnyRequest, received: Traceparent | None) -> bool:
+        """Whether a request is recorded: its caller says so, if it may, otherwise the ratio."""
         if received is not None:
             deciders, peer = (request.app.ctx.trusted_proxies, self._peers), peer_address(request.transport)
             if any(proxies is not None and proxies.trusts(peer) for proxies in deciders):
                 return received.is_sampled
-        return random() < self._ratio  # noqa: S311  (no secret)
+        return random() < self.ratio  # noqa: S311  (no secret)
+
+
+def _do_nothing() -> None:
+    """Outside of a lifespan, nothing is recorded."""
 
 
 class TracedRequest(ServiceRequest):
@@ -105,10 +107,6 @@ class TracedRequest(ServiceRequest):
     """The span of a request whose trace is recorded, until it ends."""
     error: BaseException | None = None
     """The error that it is answered with, if it has a span."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.app.request_tracing.start(self)  # type: ignore[attr-defined]  # a TracedApp
 
 
 class TracedApp(ServiceApp):
@@ -120,11 +118,34 @@ class TracedApp(ServiceApp):
         super().__init__(name, **options)
         self.request_tracing = RequestTracing(tracing_peers)
 
+    def handle_request(self, request: AnyRequest) -> Awaitable[None]:  # type: ignore[override]  # see ServiceApp
+        """Called by Sanic for every request that could be parsed."""
+        tracing = self.request_tracing
+        if "traceparent" in request.headers:
+            received = parse_traceparent(request.headers)
+            if tracing.selects(request, received) and tracing.start(request, received):
+                return self._traced(request, super().handle_request(request))
+        elif random() < tracing.ratio and tracing.start(request, None):  # noqa: S311  (no secret)
+            return self._traced(request, super().handle_request(request))
+        tracing.enter_unsampled()
+        return super().handle_request(request)
+
+    async def _traced(self, request: AnyRequest, handled: Awaitable[None]) -> None:
+        try:
+            await handled
+        except CancelledError:
+            if stage_of(request) is not Stage.HANDLER:  # otherwise Sanic calls handle_exception next
+                end_request_span(request, _status(request))
+            raise
+        end_request_span(request, _status(request))
+
     async def handle_exception(
         self, request: AnyRequest, exception: BaseException, run_middleware: bool = True
     ) -> None:
-        """Called by Sanic for every error."""
-        recorder = current_recorder()
+        """Called by Sanic for every error, including those of requests that could not be parsed."""
+        recorder, tracing = current_recorder(), self.request_tracing
+        if request.method == UNREADABLE and tracing.selects(request, None):
+            tracing.start(request, None)
         if isinstance(request, TracedRequest) and request.span is not None and recorder is not None:
             request.error = exception
             if stage_of(request) not in (None, Stage.HANDLER):  # the response that began breaks
@@ -132,12 +153,8 @@ class TracedApp(ServiceApp):
         await super().handle_exception(request, exception, run_middleware)
 
     def _log(self, request: AnyRequest) -> None:
-        if self._logs_access:
-            log_answered(request)
-        if request.span is not None:  # type: ignore[attr-defined]  # of a TracedRequest
-            stream = request.stream
-            response = stream.response if stream is not None else None
-            end_request_span(request, None if response is None else response.status)
+        super()._log(request)
+        end_request_span(request, _status(request))
 
 
 def end_request_span(request: AnyRequest, status: int | None) -> None:
@@ -151,9 +168,20 @@ def end_request_span(request: AnyRequest, status: int | None) -> None:
     if request.route is not None:
         span.update_name(f"{_method(request)} {route_template(request.route.path)}")
     if status is None or status >= FIRST_ERROR:
-        recorder.fail(span, str(status) if error is None else error)
+        recorder.fail(span, error or str(status or CANCELLED))
     span.end()
     recorder.leave()
+
+
+def _status(request: AnyRequest) -> int | None:
+    """The status of the response; None if there was none."""
+    stream = request.stream
+    response = stream.response if stream is not None else None
+    if response is not None:
+        return int(response.status)
+    is_websocket = isinstance(stream, Http) and stream.upgrade_websocket
+    has_failed = isinstance(request, TracedRequest) and request.error is not None
+    return HTTPStatus.SWITCHING_PROTOCOLS if is_websocket and not has_failed else None
 
 
 def _method(request: AnyRequest) -> str:
@@ -181,10 +209,17 @@ def _attributes(request: AnyRequest, status: int | None) -> dict[str, str | int]
     if status is not None:
         attributes["http.response.status_code"] = status
     if name := request.server_name:
-        attributes |= {"server.address": name, "server.port": request.server_port}
+        attributes["server.address"] = name
+        if (port := request.server_port) <= MAX_PORT:
+            attributes["server.port"] = port
     if agent := request.headers.get("user-agent"):
         attributes["user_agent.original"] = agent
-    return attributes
+    return {name: _encodable(value) if isinstance(value, str) else value for name, value in attributes.items()}
+
+
+def _encodable(text: str) -> str:
+    """The text without lone surrogates, which a client can send: a batch of spans that has one cannot be encoded."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _unsampled_trace() -> tuple[Traceparent, str]:

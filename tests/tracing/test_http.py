@@ -14,6 +14,7 @@ from opentelemetry import trace
 from sanic import Blueprint, Request
 from sanic.exceptions import NotFound
 from sanic.response import HTTPResponse, json, text
+from websockets.asyncio.client import connect
 
 from sanicbase import APIView, Config, create_app
 from sanicbase.http import trace_headers
@@ -64,6 +65,10 @@ def routes() -> Blueprint:
     async def ids(request: Request[Any, Any]) -> HTTPResponse:
         context = trace.get_current_span().get_span_context()
         return text(f"{context.trace_id:032x}")
+
+    @blueprint.websocket("/feed")  # type: ignore[untyped-decorator]  # Sanic annotates nothing here
+    async def feed(request: Request[Any, Any], websocket: Any) -> None:
+        await websocket.send("hello")
 
     return blueprint
 
@@ -125,6 +130,40 @@ async def test_every_request_is_a_span_named_by_its_route(redis_url: str, tmp_pa
     assert collector.named("DELETE").attributes["http.response.status_code"] == 405
     assert {span.attributes["http.response.status_code"] for span in collector.spans if span.name == "HTTP"} >= {400}
     assert not [span for span in collector.spans if SECRET in repr(span) or "livez" in repr(span)]
+
+
+HOSTILE_HEADS = [
+    b"GET /plain/%FF%ED%A0%80 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /plain/ann HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff\xed\xa0\x80\r\n\r\n",
+    b"GET /plain/ann HTTP/1.1\r\nHost: a:99999999999999999999\r\n\r\n",
+    b"GET /plain/ann HTTP/1.1\r\nHost: [::1]:65536\r\n\r\n",
+    b"GET /plain/" + b"x" * 5000 + b" HTTP/1.1\r\nHost: a\r\nUser-Agent: " + b"y" * 2000 + b"\r\n\r\n",
+    b"\xff\xfe / HTTP/1.1\r\nHost: a\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("edge", ["sanicbase", "sanic"])
+async def test_nothing_that_a_client_sends_loses_the_spans_of_others(redis_url: str, tmp_path: Path, edge: str) -> None:
+    with collecting() as collector:
+        async with serving(collector, redis_url, tmp_path, EDGE=edge) as http:
+            for head in HOSTILE_HEADS:
+                reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+                writer.write(head)
+                assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 ")
+                writer.close()
+            await http.get("/things/1")
+    assert collector.named("GET /things/{number}").attributes["http.response.status_code"] == 200
+    assert max(len(str(value)) for span in collector.spans for value in span.attributes.values()) <= 1024
+
+
+async def test_a_plain_websocket_handler_is_a_span(redis_url: str, tmp_path: Path) -> None:
+    with collecting() as collector:
+        async with serving(collector, redis_url, tmp_path) as http:
+            async with connect(f"ws://{http.base_url.host}:{http.base_url.port}/feed") as websocket:
+                assert await websocket.recv() == "hello"
+            await http.get("/things/1")
+    feed = collector.named("GET /feed")
+    assert (feed.attributes["http.response.status_code"], feed.failed) == (101, False)
 
 
 async def test_the_decision_of_a_trusted_caller_is_followed(redis_url: str, tmp_path: Path) -> None:
