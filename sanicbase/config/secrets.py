@@ -31,7 +31,7 @@ __all__ = [
 Weakness = Literal["empty", "short", "predictable"]
 
 HOW_TO_MAKE = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'  # the command that makes a strong one
-ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS")  # may contain passwords
+ADDRESSES = ("URL", "CONNECTIONS", "REPLICAS", "ENDPOINT")  # may contain passwords
 SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 LENGTH = 16  # characters
 LONG = 6  # letters; a random token has such a word once in a million
