@@ -131,8 +131,7 @@ class ServiceApp(Sanic[SanicConfig, ServiceContext]):
         except CancelledError as exc:
             self._end_cancelled(request, exc)
             raise
-        if self._logs_access:
-            log_answered(request)
+        self._log(request)
 
     def _end_cancelled(self, request: AnyRequest, exc: CancelledError) -> None:
         if stage_of(request) is not Stage.HANDLER:  # otherwise Sanic calls handle_exception next
