@@ -102,7 +102,7 @@ class EdgeHttp(Http):
             if not self.recv_buffer:
                 protocol.request_class._current.set(None)  # noqa: SLF001  (the last request would stay in memory)
                 await protocol.next_data()
-            else:  # a pipelined request; thousands may be in the buffer
+            elif self.fields is not None:  # a pipelined request; thousands may be in the buffer
                 await sleep(0)
             self.stage = REQUEST
             protocol.begin_request()
@@ -350,10 +350,26 @@ class EdgeHttp(Http):
             self.response_bytes_left = int(headers["content-length"]) - size
             self.response_func = self.http1_response_normal
         else:
-            headers["transfer-encoding"] = "chunked"
-            self.response_func = self.http1_response_chunked
-            return b"%x\r\n%b\r\n" % (size, data) if size else b"", False
+            data = self._begin_stream(data)
         return data, end_stream
+
+    def _begin_stream(self, data: bytes) -> bytes:
+        """Begin a response whose length is not known. Returns its first bytes as they are written."""
+        headers = self.response.headers
+        if self.fields is not None and self.fields.version == "1.0":
+            headers.pop("transfer-encoding", None)
+            self.keep_alive = False  # the end of the connection is that of the response (RFC 9112, 6.1 and 6.3)
+            self.response_func = self._send_unframed
+            return data
+        headers["transfer-encoding"] = "chunked"
+        self.response_func = self.http1_response_chunked
+        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+    async def _send_unframed(self, data: bytes, end_stream: bool) -> None:
+        if data:
+            await self._send(data)
+        if end_stream:
+            self.response_func, self.stage = None, IDLE
 
     def send_whole(self, response: BaseHTTPResponse) -> bool:
         """Send a response at once, if it has a body and the connection is in an ordinary state; else do nothing.

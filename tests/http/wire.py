@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds
+FRAMING = {"content-length", "transfer-encoding"}
+WITHOUT_BODY = (101, 204, 304)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ def exchange(port: int, sent: bytes) -> Answer:
             except ConnectionResetError:
                 data, reset = b"", True
             if not data:
-                return Answer(response.status, response.headers, response.body, reset=reset)
+                ends_with_connection = bool(response.status) and not FRAMING & response.headers.keys()
+                whole = ends_with_connection and not reset
+                return Answer(response.status, response.headers, response.body, whole, reset)
             got += data
         return response
 
@@ -60,8 +64,10 @@ def _parsed(got: bytes, *, head_only: bool) -> Answer:
     status = int(first.split()[1])
     if headers.get("transfer-encoding") == "chunked":
         whole = head_only or body.endswith(b"0\r\n\r\n")
+    elif "content-length" in headers:
+        whole = head_only or len(body) >= int(headers["content-length"])
     else:
-        whole = head_only or len(body) >= int(headers.get("content-length", 0))
+        whole = head_only or status in WITHOUT_BODY
     return Answer(status, headers, body, whole)
 
 
