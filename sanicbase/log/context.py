@@ -48,9 +48,8 @@ def set_log_context(
 def start_log_context(request_id: str, trace_id: str) -> None:
     """Begin the context of a request, of which the user is not known yet. All requests of a connection share one task,
     so each of them replaces the context of the last one."""
-    _context.set(
-        tuple.__new__(Context, (request_id, "", trace_id, ""))
-    )  # without the function that names its arguments
+    # Without the function that names its arguments.
+    _context.set(tuple.__new__(Context, (request_id, "", trace_id, "")))
 
 
 current_context = _context.get
