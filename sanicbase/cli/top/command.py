@@ -48,13 +48,12 @@ def top(service: str, *, once: bool, as_json: bool, interval: float) -> None:
             time.sleep(interval)
             _print(figures(service, first, read_service(private, service)), as_json=as_json, indent=2)
             return
-        views = _views(private, service, first)
         if as_json or _is_dumb():
-            _stream(views, interval, as_json=as_json)
+            _stream(_views(private, service, first), interval, as_json=as_json)
         else:
             from sanicbase.cli.top.screen import show
 
-            show(views, interval)
+            show(_views(private, service, None), interval)  # the first one at once, without figures of an interval
     except KeyboardInterrupt:
         return
 
