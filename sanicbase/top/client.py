@@ -63,10 +63,9 @@ def _sockets(private: Path, service: str, problems: list[str]) -> list[Path]:
     for folder in candidates(private):
         try:
             found += running(folder, service)
-        except PermissionError:
-            problems.append(_foreign(folder))
-        except OSError:
-            continue  # no service has been here
+        except OSError as exc:  # no service has been here, or other accounts have
+            if isinstance(exc, PermissionError) and folder.parent == private:
+                problems.append(_foreign(folder))
     return found
 
 
