@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 from sanicbase.jobs.queues.interface import UNREACHED, Queue
-from sanicbase.jobs.queues.redis_queue import RedisQueue
 from sanicbase.metrics import Gauge
 
 __all__ = ["measure_queues"]
@@ -16,11 +15,10 @@ INTERVAL = 5.0  # seconds
 
 
 async def measure_queues(queues: Sequence[Queue]) -> None:
-    """Set the gauge of the queues that are in Redis every few seconds, until cancelled. While Redis does not respond,
-    it keeps its values. Queues of other brokers are measured by exporters of these."""
-    measured = [queue for queue in queues if isinstance(queue, RedisQueue)]
-    while measured:
-        for queue in measured:
+    """Set the gauge of these queues every few seconds, until cancelled. While the server does not respond, it keeps its
+    values."""
+    while True:
+        for queue in queues:
             try:
                 for state, count in (await queue.lengths()).items():
                     JOBS.set(count, queue.name, state)

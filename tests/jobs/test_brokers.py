@@ -17,18 +17,21 @@ from tortoise import Tortoise
 from sanicbase import Config, ConfigError, ResourceError, current_job, job, lifespan, transaction
 from sanicbase.brokers import get_broker
 from sanicbase.jobs import broker as broker_module
-from sanicbase.jobs import outbox
+from sanicbase.jobs import outbox, queue_lengths
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues import nats_queue, rabbitmq_queue
 from sanicbase.jobs.queues.inspection import JobState
 from sanicbase.jobs.queues.interface import Outcome, Queue, Taken
 from sanicbase.jobs.queues.opening import inspect_queue, open_queue
 from sanicbase.jobs.worker import run_jobs
+from sanicbase.metrics.instruments import count_into
+from sanicbase.metrics.shared_values import SharedValues
 from tests.db.outages import proxied
 from tests.jobs.ordering import OrderingConfig, Outbox
 from tests.jobs.running import remove_queues, until, working
 
 BROKERS = ["rabbitmq", "nats"]
+LENGTHS = "sanicbase_job_queue_jobs"
 ran: list[Any] = []
 
 
@@ -328,3 +331,30 @@ async def test_jobs_of_a_transaction_wait_in_the_outbox_while_the_broker_is_away
 def test_a_url_of_another_broker_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="JOBS_URL"):
         OrderingConfig(JOBS_URL=url)
+
+
+async def test_the_lengths_of_a_queue_are_metrics_of_its_workers(config: Config) -> None:
+    shared = SharedValues()
+    count_into(shared)
+
+    def lengths() -> dict[str, float]:
+        found = {dict(series.labels)["state"]: values[0] for series, values in shared.read() if series.name == LENGTHS}
+        return {state: found[state] for state in ("waiting", "dead") if state in found}
+
+    try:
+        for value in range(3):
+            await note.enqueue(value)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(queue_lengths, "INTERVAL", 0.05)
+            measuring = asyncio.create_task(queue_lengths.measure_queues([open_queue("default")]))
+            await until(lambda: lengths() == {"waiting": 3, "dead": 0})
+            async with working(config, note):
+                await until(lambda: lengths() == {"waiting": 0, "dead": 0})
+            await fail.enqueue(1)
+            async with working(config, fail):
+                await until(lambda: lengths() == {"waiting": 0, "dead": 1})
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+    finally:
+        count_into(None)
+        shared.close()

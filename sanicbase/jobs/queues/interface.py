@@ -85,6 +85,9 @@ class Queue(Protocol):
     async def wait(self, last: str, milliseconds: int) -> None:
         """Return when there may be a job after that entry, or after the timeout."""
 
+    async def lengths(self) -> dict[str, int]:
+        """How many jobs are in each state that the server counts, at a cost that does not depend on how many."""
+
     async def tidy(self) -> None:
         """Remove what killed workers have left."""
 

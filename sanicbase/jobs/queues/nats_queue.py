@@ -142,6 +142,17 @@ class NatsQueue:
             async with asyncio.timeout(milliseconds / 1000):
                 await self._arrival.wait()
 
+    async def lengths(self) -> dict[str, int]:
+        """How many jobs are waiting, running and dead. Delayed ones are among those that run, because a worker has
+        received them."""
+        client = await self._broker.client()
+        with nats_errors():
+            await self._declare(client)
+            jetstream = client.jetstream(timeout=ANSWER_TIMEOUT)
+            consumer = await jetstream.consumer_info(self._stream, CONSUMER)
+            dead = (await jetstream.stream_info(self._dead_stream)).state.messages
+        return {"waiting": consumer.num_pending or 0, "running": consumer.num_ack_pending or 0, "dead": dead}
+
     async def tidy(self) -> None:
         """Do nothing: JetStream keeps nothing of workers that are gone."""
 

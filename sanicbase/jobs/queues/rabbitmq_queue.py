@@ -39,6 +39,7 @@ MIN_HOP = 10  # milliseconds; a shorter rest of a delay is none
 KEPT_UNUSED = 60_000  # milliseconds that a queue of delays exists after its last message has expired
 REMAINING = "x-remaining"  # the header with the milliseconds of a delay that are left after this one
 ANSWER_TIMEOUT = 5.0  # seconds
+QUORUM: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": MAX_DELIVERIES}
 
 
 class RabbitQueue:
@@ -124,6 +125,16 @@ class RabbitQueue:
         with suppress(TimeoutError):
             async with asyncio.timeout(milliseconds / 1000):
                 await self._arrival.wait()
+
+    async def lengths(self) -> dict[str, int]:
+        """How many jobs are waiting and dead. RabbitMQ counts neither running nor delayed ones by queue."""
+        channel = await self._broker.publishing()
+        with rabbit_errors():
+            main = await _declare(channel, self._main, QUORUM)
+            dead = await _declare(channel, self._dead, {**QUORUM, "x-max-length": MAX_DEAD})
+        return {
+            state: queue.declaration_result.message_count or 0 for state, queue in (("waiting", main), ("dead", dead))
+        }
 
     async def tidy(self) -> None:
         """Do nothing: RabbitMQ keeps nothing of workers that are gone."""
@@ -212,9 +223,8 @@ class RabbitQueue:
         if self._broker.declared.get(self._main) is channel:
             return
         with rabbit_errors():
-            quorum: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": MAX_DELIVERIES}
-            await _declare(channel, self._main, quorum)
-            await _declare(channel, self._dead, {**quorum, "x-max-length": MAX_DEAD})
+            await _declare(channel, self._main, QUORUM)
+            await _declare(channel, self._dead, {**QUORUM, "x-max-length": MAX_DEAD})
         self._broker.declared[self._main] = channel
 
     async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
