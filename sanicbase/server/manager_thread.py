@@ -1,5 +1,5 @@
-"""The metrics and the alerts of a service under the `sanic` command: a thread of its main process, which has no event
-loop of its own.
+"""The metrics, the alerts and the view of a service under the `sanic` command: a thread of its main process, which has
+no event loop of its own.
 
 Sanic pickles the arguments of each worker when it spawns it, `app.shared_ctx` among them. An object there is pickled as
 values of metrics for that worker alone, and as the writing end of a pipe. The worker counts into the values from then
@@ -14,7 +14,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import context, reduction
 from threading import Thread
@@ -27,8 +27,11 @@ from sanicbase.metrics.endpoint import open_metrics
 from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.sampling import sample
 from sanicbase.metrics.shared_values import SharedValues
+from sanicbase.metrics.slow import SlowEvent, send_slow_to
 from sanicbase.server.context import App
 from sanicbase.server.metrics import WorkerState, clear_worker_gauges, set_main_process_gauges, set_worker_gauges
+from sanicbase.top.endpoint import serve_view
+from sanicbase.top.snapshot import Process, ProcessState, RecentSlow, View
 
 __all__ = ["ManagerThread", "sample_for_main_process"]
 
@@ -43,7 +46,11 @@ _pipe = -1
 
 
 class ManagerThread:
-    """Serves the metrics and sends the alerts of an app, from `start` until `stop`, if its settings ask for either."""
+    """Serves the metrics of an app and sends its alerts, from `start` until `stop`, if its settings ask for either.
+
+    With metrics, it serves the view as well. Without them, requests would have to be counted on demand, for which a
+    worker needs to reach its open connections; those of Sanic's workers are Sanic's.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -72,8 +79,11 @@ class ManagerThread:
         try:
             async with open_metrics(address) as metrics, open_alerts(hook, self._app.name) as alerts:
                 workers = _Workers(metrics, alerts)
-                started.set_result(workers)
-                await self._stopping.wait()
+                view = View(self._app.name, metrics, workers.processes, workers.slow)
+                private = self._app.ctx.config.private_dir()
+                async with nullcontext() if address is None else serve_view(view, private):
+                    started.set_result(workers)
+                    await self._stopping.wait()
                 workers.close()
         except Exception as exc:
             if started.done():
@@ -101,6 +111,7 @@ class _Workers:
     def __init__(self, metrics: Collection, alerts: Dispatcher | None) -> None:
         self._metrics = metrics
         self._alerts = alerts
+        self.slow = RecentSlow()
         self._loop = asyncio.get_running_loop()
         self._workers: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,6 +127,12 @@ class _Workers:
         except (RuntimeError, TimeoutError):  # the service stops
             return _received_nothing, ()
         return _received, (worker.values, reduction.DupFd(worker.writing), self._alerts is not None)
+
+    def processes(self) -> list[Process]:
+        """Those that run."""
+        running = sorted(self._running(), key=lambda worker: worker.number)
+        states: dict[bool, ProcessState] = {False: "starting", True: "serving"}
+        return [Process(worker.number, worker.pid, states[worker.serves], worker.values) for worker in running]
 
     def close(self) -> None:
         """Forget all workers; what they have counted ends with the collection."""
@@ -164,6 +181,8 @@ class _Workers:
             worker.pid, worker.number = int(pid), int(number)
         elif kind == b"serves":
             worker.serves = True
+        elif kind == b"slow":
+            self.slow.add(SlowEvent.from_bytes(content))
         elif self._alerts is not None:
             self._alerts.receive(Report.from_bytes(content), worker.pid)
 
@@ -178,8 +197,10 @@ class _Workers:
 
     def _set_gauges(self) -> None:
         set_main_process_gauges()
-        running = [worker for worker in self._workers if worker.pid]
-        set_worker_gauges(WorkerState(worker.number, worker.pid, worker.serves) for worker in running)
+        set_worker_gauges(WorkerState(worker.number, worker.pid, worker.serves) for worker in self._running())
+
+    def _running(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.pid]
 
 
 class _Passed:
@@ -210,6 +231,7 @@ def _received(values: SharedValues, sent: Any, reports: bool) -> None:
     if values.is_demanded_always:
         count_into(values)
     _write(b"started %d %d\n" % (os.getpid(), _number(multiprocessing.current_process().name)))
+    send_slow_to(lambda event: _write(b"slow " + event.to_bytes() + b"\n"))
     if reports:
         send_reports_to(lambda report: _write(b"report " + report.to_bytes() + b"\n"))
 

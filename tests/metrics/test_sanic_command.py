@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from sanicbase.testing import ServiceProcess, free_port, wait_until
+from sanicbase.top.client import read_service
 from tests.alerts.robot import running_robot
 from tests.metrics.test_service import SOON, Load, Scraper, requests, scrape, wait_until_none_is_in_flight
 from tests.preloaded import PreloadedService
@@ -75,6 +76,8 @@ def test_counts_and_alerts_outlive_workers_that_are_restarted_or_die(tmp_path: P
         with service(tmp_path, port, **env) as process:
             wait_until(lambda: serving(url) == [1, 1], SOON, what="both workers")
             before = scrape(url)
+            (snapshot,) = read_service(tmp_path / ".sanicbase", "metered").snapshots
+            assert [one.state for one in snapshot.processes] == ["serving", "serving"]
             with Scraper(url) as scraper, Load(f"{process.base_url}/things/3") as load:
                 wait_until(lambda: load.answered > 100, SOON, what="answers")
                 process.client.get("/restart")
