@@ -197,6 +197,16 @@ class Config(BaseSettings):
     """The memory at which a worker is replaced, in bytes, including memory that it shares with other processes; 0 means
     never. Only on Linux."""
 
+    JOB_WORKER_MAX_RUNS: Annotated[int, Field(ge=0)] = 0
+    """The number of runs of jobs after which a process of `run_scripts` is replaced, one process at a time; its runs in
+    progress finish. 0 means never. Each process has a random limit of at least four fifths of this value; the same
+    applies to the two settings below."""
+    JOB_WORKER_MAX_AGE: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """The age at which a process of `run_scripts` with jobs is replaced, in seconds; 0 means never."""
+    JOB_WORKER_MAX_MEMORY: Annotated[int, Field(ge=0)] = 0
+    """The memory at which a process of `run_scripts` with jobs is replaced, in bytes, including memory that it shares
+    with other processes; 0 means never. Only on Linux."""
+
     DB_URL: Annotated[str, AfterValidator(_database)] = ""
     """The default database: `sqlite://file`, `postgres://user:password@host:port/name` or `mysql://…`. Empty, or
     `embedded://`, means a SQLite file in the project's private folder; `embedded://shop` means that of service shop."""

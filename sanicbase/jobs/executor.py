@@ -44,15 +44,17 @@ class Executor:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def shutdown(self, seconds: float) -> None:
-        """Wait for the runs in progress, cancel those that still run after `seconds`, and await their `finally`.
+    async def shutdown(self, seconds: float | None) -> None:
+        """Wait for the runs in progress, cancel those that still run after `seconds`, and await their `finally`. None
+        means no limit.
 
         If this call is cancelled, they are cancelled at once.
         """
         if not self._tasks:
             return
         running = set(self._tasks)
-        logger.info("Waiting for %s for at most %g seconds.", ", ".join(task.get_name() for task in running), seconds)
+        limit = "until they end" if seconds is None else f"for at most {seconds:g} seconds"
+        logger.info("Waiting for %s %s.", ", ".join(task.get_name() for task in running), limit)
         try:
             await asyncio.wait(running, timeout=seconds)
         finally:

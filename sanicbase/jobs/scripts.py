@@ -23,7 +23,7 @@ from sanicbase.jobs.completion import check_completions
 from sanicbase.jobs.declaration import Job, check_jobs
 from sanicbase.jobs.outbox import run_relays
 from sanicbase.jobs.process_pool import default_size
-from sanicbase.jobs.processes import Child, MainProcess, run_processes
+from sanicbase.jobs.processes import DRAIN, Child, MainProcess, run_processes
 from sanicbase.jobs.timer import Timer, check_timers
 from sanicbase.jobs.timers import run_timers
 from sanicbase.lifespan import Resource, lifespan
@@ -34,6 +34,7 @@ from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.metrics.slow import send_slow_to
 from sanicbase.process.descriptors import check_descriptor_limit
 from sanicbase.process.keyboard_interrupt import raise_keyboard_interrupt
+from sanicbase.process.recycling import WorkerLimits
 from sanicbase.process.signals import cancel_on_signal
 from sanicbase.process.systemd import Notifier
 from sanicbase.server.metrics import set_main_process_gauges
@@ -85,21 +86,23 @@ def run_scripts(
             setup_logging(config)
             _check_processes(scripts, processes, pool_size)
             pool_size = pool_size or default_size(workers=processes)
-            functions, jobs = _functions(config, scripts, concurrency, pool_size), _jobs(scripts)
             notifier, child = Notifier.of(os.environ), Child.of(os.environ)
             alert_hook = on_alert or configured_hook(
                 config.ALERT_WEBHOOK, config.ALERT_WEBHOOK_URL, config.ALERT_WEBHOOK_SECRET
             )
             if child is not None:
                 child.join()
+            worker = _Worker(config, concurrency, pool_size, child)
+            functions, jobs = worker.functions(scripts), _jobs(scripts)
             if child is not None:
                 failed = asyncio.run(
-                    _run(config, functions, jobs, resources, notifier, child.values, on_ready=child.ready)
+                    _run(config, functions, jobs, resources, notifier, child.values, on_ready=worker.ready)
                 )
             else:
                 run = partial(_run_alone, config, functions, jobs, resources, notifier)
-                supervise = partial(run_processes, processes, config.GRACEFUL_SHUTDOWN_TIMEOUT, notifier)
-                work = run if processes == 1 else supervise
+                grace, draw_limits = config.GRACEFUL_SHUTDOWN_TIMEOUT, partial(_limits, config)
+                supervise = partial(run_processes, processes, grace, notifier, draw_limits)
+                work = run if processes == 1 and not _is_recycled(config, scripts) else supervise
                 failed = asyncio.run(_in_main_process(config, alert_hook, _timers(scripts), work))
     except SanicBaseError as exc:
         sys.exit(str(exc))
@@ -149,30 +152,86 @@ async def _run_alone(
     return await _run(config, scripts, jobs, resources, notifier, values, on_ready=on_ready)
 
 
-def _functions(
-    config: Config, scripts: Sequence[Script | Timer | Job[Any]], concurrency: int, pool_size: int
-) -> list[Script]:
-    """The functions to run, one of which runs all timers and one all jobs. Raises ConfigError for two timers or jobs
-    of the same name."""
-    timers, jobs = _timers(scripts), _jobs(scripts)
-    check_timers(timers)
-    check_jobs(jobs)
-    if not 1 <= concurrency <= MAX_CONCURRENCY:
-        raise ConfigError(_("`concurrency` must be from 1 to {maximum}.", maximum=MAX_CONCURRENCY))
+def _limits(config: Config) -> WorkerLimits | None:
+    """The limits of a new process by the settings; None without any."""
+    return WorkerLimits.draw(
+        config.JOB_WORKER_MAX_RUNS, config.JOB_WORKER_MAX_AGE, config.JOB_WORKER_MAX_MEMORY, counts="runs"
+    )
 
-    async def run_all_timers() -> None:
-        await run_timers(timers, config)
 
-    async def run_all_jobs() -> None:
+def _is_recycled(config: Config, scripts: Sequence[Script | Timer | Job[Any]]) -> bool:
+    """Whether the processes are replaced when they reach a limit. Functions would be started again, and a process
+    without jobs is none of those that the limits are for."""
+    if _limits(config) is None or not _jobs(scripts) or sys.platform == "win32":
+        return False
+    plain = [_name(script) for script in scripts if not isinstance(script, Timer | Job)]
+    if plain:
+        logger.warning(
+            "%sJOB_WORKER_MAX_… do not apply, because this process also runs functions, which would start again: %s.",
+            config.env_prefix(),
+            ", ".join(plain),
+        )
+    return not plain
+
+
+class _Worker:
+    """What runs in this process: functions, one that runs all timers, and one that runs all jobs."""
+
+    def __init__(self, config: Config, concurrency: int, pool_size: int, child: Child | None) -> None:
+        self._config = config
+        self._concurrency = concurrency
+        self._pool_size = pool_size
+        self._child = child
+        self._drain = asyncio.Event()
+
+    def functions(self, scripts: Sequence[Script | Timer | Job[Any]]) -> list[Script]:
+        """The functions to run. Raises ConfigError for two timers or jobs of the same name."""
+        timers, jobs = _timers(scripts), _jobs(scripts)
+        check_timers(timers)
+        check_jobs(jobs)
+        if not 1 <= self._concurrency <= MAX_CONCURRENCY:
+            raise ConfigError(_("`concurrency` must be from 1 to {maximum}.", maximum=MAX_CONCURRENCY))
+
+        async def run_all_timers() -> None:
+            await self._until_drained(run_timers(timers, self._config, self._drain))
+
+        async def run_all_jobs() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._run_jobs(jobs), name="jobs")
+                group.create_task(self._until_drained(run_relays()), name="relays")
+
+        functions = [script for script in scripts if not isinstance(script, Timer | Job)]
+        return [*functions, *([run_all_timers] if timers else ()), *([run_all_jobs] if jobs else ())]
+
+    def ready(self) -> None:
+        """Tell the main process that this one runs, and do as it says."""
+        if self._child is not None:
+            asyncio.get_running_loop().add_signal_handler(DRAIN, self._drain.set)
+            self._child.ready()
+
+    async def _run_jobs(self, jobs: Sequence[Job[Any]]) -> None:
         from sanicbase.jobs.worker import run_jobs  # it imports taskiq, which other processes do not need
 
-        async with asyncio.TaskGroup() as group:
-            running = run_jobs(jobs, config, concurrency=concurrency, pool_size=pool_size)
-            group.create_task(running, name="jobs")
-            group.create_task(run_relays(), name="relays")
+        counts = self._child is not None and self._config.JOB_WORKER_MAX_RUNS
+        await run_jobs(
+            jobs,
+            self._config,
+            concurrency=self._concurrency,
+            pool_size=self._pool_size,
+            drain=self._drain,
+            on_end=self._child.count_run if self._child and counts else bool,
+        )
 
-    functions = [script for script in scripts if not isinstance(script, Timer | Job)]
-    return [*functions, *([run_all_timers] if timers else ()), *([run_all_jobs] if jobs else ())]
+    async def _until_drained(self, work: Coroutine[object, object, None]) -> None:
+        """Do that until this process drains."""
+        task, draining = asyncio.create_task(work), asyncio.create_task(self._drain.wait())
+        try:
+            await asyncio.wait({task, draining}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            draining.cancel()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _check_processes(scripts: Sequence[Script | Timer | Job[Any]], processes: int, pool_size: int | None) -> None:

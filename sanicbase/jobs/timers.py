@@ -32,11 +32,12 @@ KEY_LIFE = timedelta(days=7)  # how long after its next tick the key of a timer 
 RETRY_DELAY = 0.1  # seconds until a claim that was neither granted nor refused is repeated
 
 
-async def run_timers(timers: Sequence[Timer], config: Config) -> None:
+async def run_timers(timers: Sequence[Timer], config: Config, drain: asyncio.Event | None = None) -> None:
     """Run the timers until cancelled, inside the service's lifespan.
 
     After a cancellation no tick starts any more; runs in progress get GRACEFUL_SHUTDOWN_TIMEOUT seconds, then they are
-    cancelled and awaited. Without a Redis the process runs its timers without agreeing with others, and logs that.
+    cancelled and awaited. If `drain` is set by then, they have no such limit. Without a Redis the process runs its
+    timers without agreeing with others, and logs that.
     Raises ConfigError for two timers of the same name.
     """
     check_timers(timers)
@@ -48,7 +49,8 @@ async def run_timers(timers: Sequence[Timer], config: Config) -> None:
                 MISSED.inc(timer.name, amount=0)  # Prometheus sees no increase in a series that begins with 1
                 loops.create_task(_Loop(timer, config.TIME_ZONE, claims, executor).run(), name=f"ticks of {timer.name}")
     finally:
-        await executor.shutdown(config.GRACEFUL_SHUTDOWN_TIMEOUT)
+        is_draining = drain is not None and drain.is_set()
+        await executor.shutdown(None if is_draining else config.GRACEFUL_SHUTDOWN_TIMEOUT)
 
 
 def _claims(config: Config) -> Claims:

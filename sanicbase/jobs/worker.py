@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,13 +65,21 @@ class _Result:
 
 
 async def run_jobs(
-    jobs: Sequence[Job[Any]], config: Config, *, concurrency: int = 10, pool_size: int | None = None
+    jobs: Sequence[Job[Any]],
+    config: Config,
+    *,
+    concurrency: int = 10,
+    pool_size: int | None = None,
+    drain: asyncio.Event | None = None,
+    on_end: Callable[[], object] = bool,
 ) -> None:
     """Take and run jobs until cancelled, inside the service's lifespan, at most `concurrency` at once, of which at most
     `pool_size` with `process`: one for each CPU by default.
 
     After a cancellation, no further job is taken, and runs in progress get GRACEFUL_SHUTDOWN_TIMEOUT seconds. Then they
-    are cancelled, awaited, and put back, so that another worker starts them again at once.
+    are cancelled, awaited, and put back, so that another worker starts them again at once. When `drain` is set, no
+    further job is taken either, but runs in progress finish, however long they take; then this returns. `on_end` is
+    called after each run.
     """
     check_jobs(jobs)
     _check_broker(jobs)
@@ -83,7 +91,7 @@ async def run_jobs(
     known = {job.name: job for job in jobs}
     queues = [open_queue(name) for name in dict.fromkeys(job.queue for job in jobs)]
     pool = ProcessPool(jobs, pool_size or default_size(workers=1))
-    runs = _Runs(known, Redactor(config.LOG_REDACT), pool)
+    runs = _Runs(known, Redactor(config.LOG_REDACT), pool, on_end)
     broker = QueueBroker(queues, known, concurrency=concurrency)
     receiver = _Receiver(
         runs,
@@ -95,14 +103,24 @@ async def run_jobs(
     stop = asyncio.Event()
     listening = asyncio.create_task(receiver.listen(stop), name="jobs")
     measuring = asyncio.create_task(measure_queues(queues)) if is_counting() else None
+    draining = asyncio.create_task((drain or asyncio.Event()).wait())
     try:
+        await asyncio.wait({listening, draining}, return_when=asyncio.FIRST_COMPLETED)
+        if draining.done():
+            receiver.wait_tasks_timeout = None
+            stop.set()
         await asyncio.shield(listening)
     finally:
+        draining.cancel()
         stop.set()
         if measuring is not None:
             measuring.cancel()
-        await asyncio.wait({listening})
+        if receiver.wait_tasks_timeout is None:
+            await asyncio.wait({listening}, timeout=config.GRACEFUL_SHUTDOWN_TIMEOUT)
+        else:
+            await asyncio.wait({listening})
         await receiver.end_all()
+        await asyncio.wait({listening})
         await pool.close()
         await broker.shutdown()
         if not listening.cancelled() and (error := listening.exception()) is not None:
@@ -159,10 +177,13 @@ class _Receiver(Receiver):
 class _Runs:
     """Runs deliveries, and records how each has ended. It raises nothing."""
 
-    def __init__(self, jobs: dict[str, Job[Any]], redactor: Redactor, pool: ProcessPool) -> None:
+    def __init__(
+        self, jobs: dict[str, Job[Any]], redactor: Redactor, pool: ProcessPool, on_end: Callable[[], object] = bool
+    ) -> None:
         self._jobs = jobs
         self._redactor = redactor
         self._pool = pool
+        self._on_end = on_end
 
     async def run(self, delivery: Delivery) -> None:
         message = delivery.message
@@ -172,6 +193,7 @@ class _Runs:
         task = asyncio.current_task()
         is_stopping = task is not None and task.cancelling() > 0  # also if the function has succeeded all the same
         await _completed(self._record(job, delivery, result, started), in_a_hurry=is_stopping)
+        self._on_end()
 
     async def _run(self, job: Job[Any], delivery: Delivery) -> tuple[float, _Result]:
         """Run the job, as soon as a process is free if it needs one. Returns when it has started, and how it ended."""

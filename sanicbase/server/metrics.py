@@ -12,9 +12,11 @@ from sanicbase.metrics import Counter, Gauge
 from sanicbase.process.memory import memory_usage, resident_memory
 
 __all__ = [
-    "RELOADS", "RESTARTS", "WorkerState", "clear_worker_gauges", "set_main_process_gauges", "set_worker_gauges",
+    "RECYCLED", "RELOADS", "RESTARTS", "WorkerState", "clear_worker_gauges", "set_main_process_gauges",
+    "set_worker_gauges",
 ]  # fmt: skip
 
+RECYCLED = Counter("sanicbase_worker_recycled_total", "Workers that reached a limit and were replaced.", ["limit"])
 RESTARTS = Counter(
     "sanicbase_worker_restarts_total", "Workers that ended by themselves and were started again.", ["worker"]
 )

@@ -25,10 +25,16 @@ from sanicbase.server.context import App
 from sanicbase.server.launcher import Launcher
 from sanicbase.server.listeners import MainProcessEvent, call_listeners
 from sanicbase.server.manager import Manager
-from sanicbase.server.metrics import RELOADS, RESTARTS, WorkerState, set_main_process_gauges, set_worker_gauges
-from sanicbase.server.recycling import RECYCLED, WorkerLimits
+from sanicbase.server.metrics import (
+    RECYCLED,
+    RELOADS,
+    RESTARTS,
+    WorkerState,
+    set_main_process_gauges,
+    set_worker_gauges,
+)
 from sanicbase.server.template import TemplateFailed
-from sanicbase.server.worker_process import Worker, WorkerFailed
+from sanicbase.server.worker_process import Worker, WorkerFailed, limits_of
 from sanicbase.top.snapshot import Process
 
 __all__ = ["Supervisor", "Timeouts"]
@@ -115,7 +121,7 @@ class Supervisor:
                 for slot in range(self._count):
                     self._create_task(self._keep_alive(slot))
                 self._create_task(self._check_heartbeats())
-                if WorkerLimits.of(self._app.ctx.config) is not None:
+                if limits_of(self._app.ctx.config) is not None:
                     self._create_task(self._recycle())
                 await self._stop_requested.wait()
         finally:

@@ -14,17 +14,18 @@ from multiprocessing.process import BaseProcess
 from pickle import PicklingError
 
 from sanicbase.alerts.reporting import Report
+from sanicbase.config import Config
 from sanicbase.metrics.shared_values import SharedValues
 from sanicbase.metrics.slow import SlowEvent
+from sanicbase.process.recycling import WorkerLimits
 from sanicbase.server.channel import ALIVE, FAILED, READY, REPORT, RESTART, SLOW, TERMINATE
 from sanicbase.server.context import App
 from sanicbase.server.launcher import Launcher, describe_end
-from sanicbase.server.recycling import WorkerLimits
 from sanicbase.server.template import TemplateFailed
 from sanicbase.server.worker import run_worker
 from sanicbase.top.snapshot import ProcessState
 
-__all__ = ["Worker", "WorkerFailed"]
+__all__ = ["Worker", "WorkerFailed", "limits_of"]
 
 HANGING = 3.0  # seconds without a heartbeat, of which there is one a second
 
@@ -62,7 +63,7 @@ class Worker:
         self._on_request = on_request
         self._on_report = on_report
         self._on_slow = on_slow
-        self._limits = WorkerLimits.of(app.ctx.config)
+        self._limits = limits_of(app.ctx.config)
         self._stop_requested = False
         self.started_at = self._last_heartbeat = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -123,7 +124,7 @@ class Worker:
         """The limit that it has reached, and a description; None when it has reached none."""
         if self._limits is None:
             return None
-        return self._limits.exceeded(self.pid, requests=self.requests, age=time.monotonic() - self.started_at)
+        return self._limits.exceeded(self.pid, count=self.requests, age=time.monotonic() - self.started_at)
 
     def stop(self) -> None:
         """Let it drain and end. A worker that is still importing ends at once."""
@@ -192,6 +193,11 @@ class Worker:
             self._ready.set_exception(WorkerFailed(reason))
             self._ready.exception()  # marks it as retrieved: nobody may await it
         self._ended.set_result(reason)
+
+
+def limits_of(config: Config) -> WorkerLimits | None:
+    """The limits of a new worker by the settings; None without any."""
+    return WorkerLimits.draw(config.WORKER_MAX_REQUESTS, config.WORKER_MAX_AGE, config.WORKER_MAX_MEMORY)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sanicbase.server.recycling import WorkerLimits
+from sanicbase.process.recycling import WorkerLimits
 from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.service import NO_CERTIFICATES
 from tests.preloaded import PreloadedService
@@ -95,5 +95,5 @@ def test_other_limits(tmp_path: Path, setting: str, limit: str, description: str
 
 @pytest.mark.parametrize(("requests", "age", "limit"), [(99, 9.0, None), (100, 9.0, "requests"), (99, 10.0, "age")])
 def test_the_limit_that_is_reached(requests: int, age: float, limit: str | None) -> None:
-    exceeded = WorkerLimits(requests=100, age=10.0, memory=0).exceeded(1, requests=requests, age=age)
+    exceeded = WorkerLimits(count=100, age=10.0, memory=0).exceeded(1, count=requests, age=age)
     assert (exceeded and exceeded[0]) == limit

@@ -110,7 +110,7 @@ async def test_a_process_that_cannot_be_started_is_a_failure(
             await asyncio.sleep(60)
 
     silent: Any = Silent()
-    supervisor = processes._Supervisor(1, 1.0, silent, silent, SimpleNamespace(metrics=silent))  # type: ignore[arg-type]
+    supervisor = processes._Supervisor(1, 1.0, silent, lambda: None, silent, SimpleNamespace(metrics=silent))  # type: ignore[arg-type]
 
     async def fails() -> Any:
         raise BlockingIOError("Resource temporarily unavailable")

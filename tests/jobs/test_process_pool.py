@@ -187,7 +187,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 async def test_no_process_outlives_its_worker(
     config: Config, tmp_path: Path, file: Path, redis_url: str, end: signal.Signals
 ) -> None:
