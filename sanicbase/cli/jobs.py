@@ -18,7 +18,7 @@ from sanicbase.i18n import gettext_noop
 from sanicbase.jobs.declaration import Job
 from sanicbase.jobs.queues.inspection import Inspection, JobState, ListedJob
 from sanicbase.jobs.queues.opening import inspect_queue
-from sanicbase.jobs.queues.redis_inspection import RedisInspection
+from sanicbase.jobs.queues.pause import Pause
 from sanicbase.jobs.status import JobStatus, RunState, job_status
 
 __all__ = ["jobs"]
@@ -54,7 +54,7 @@ def list_jobs(service: str, state: str | None, limit: int) -> None:
         server, possible = queues[0].server, queues[0].states
         states = [JobState(state)] if state else possible
         for queue in queues:
-            if isinstance(queue, RedisInspection) and await queue.is_paused():
+            if await queue.pause.is_on():
                 click.echo(_("The queue {name} is paused.", name=queue.name), err=True)
         if len(possible) < len(JobState):
             click.echo(
@@ -124,7 +124,7 @@ def pause(service: str, names: tuple[str, ...]) -> None:
     _switch(
         service,
         names,
-        RedisInspection.pause,
+        Pause.begin,
         gettext_noop("The queue {name} is paused."),
         gettext_noop("The queue {name} was paused already."),
     )
@@ -138,7 +138,7 @@ def resume(service: str, names: tuple[str, ...]) -> None:
     _switch(
         service,
         names,
-        RedisInspection.resume,
+        Pause.end,
         gettext_noop("The queue {name} is no longer paused."),
         gettext_noop("The queue {name} was not paused."),
     )
@@ -147,21 +147,21 @@ def resume(service: str, names: tuple[str, ...]) -> None:
 def _switch(
     service: str,
     names: tuple[str, ...],
-    change: Callable[[RedisInspection], Awaitable[bool]],
+    change: Callable[[Pause], Awaitable[bool]],
     done: str,
     already: str,
 ) -> None:
     async def run() -> list[tuple[str, bool]]:
-        return [(queue.name, await change(queue)) for queue in _chosen(service, names)]
+        return [(queue.name, await change(queue.pause)) for queue in _chosen(service, names)]
 
     for name, was_done in run_in_lifespan(service, run):
         click.echo(_(done if was_done else already, name=name))
 
 
-def _chosen(service: str, names: tuple[str, ...]) -> list[RedisInspection]:
+def _chosen(service: str, names: tuple[str, ...]) -> list[Inspection]:
     """The queues of these names, or all of them."""
     queues = {queue.name: queue for queue in _queues(service)}
-    chosen: list[RedisInspection] = []
+    chosen: list[Inspection] = []
     for name in names or queues:
         queue = queues.get(name)
         if queue is None:
@@ -169,8 +169,6 @@ def _chosen(service: str, names: tuple[str, ...]) -> list[RedisInspection]:
             raise click.ClickException(
                 _("{service} has no queue {name}. It has {listed}.", service=service, name=name, listed=listed)
             )
-        if not isinstance(queue, RedisInspection):
-            raise click.ClickException(_("{server} cannot pause a queue. Stop its workers.", server=queue.server))
         chosen.append(queue)
     return chosen
 

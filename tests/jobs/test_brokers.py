@@ -21,7 +21,7 @@ from sanicbase.jobs import outbox, queue_lengths
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues import nats_queue, rabbitmq_queue
 from sanicbase.jobs.queues.inspection import JobState
-from sanicbase.jobs.queues.interface import Outcome, Queue, Taken
+from sanicbase.jobs.queues.interface import NothingReady, Outcome, Queue, Taken
 from sanicbase.jobs.queues.opening import inspect_queue, open_queue
 from sanicbase.jobs.worker import run_jobs
 from sanicbase.metrics.instruments import count_into
@@ -205,6 +205,26 @@ async def test_leases_are_renewed_after_a_reconnection(config: Config, monkeypat
         await second.wait("", 250)
         assert not isinstance(await second.take("other", takes_over=True), list)
     assert await first.finish("worker", taken, Outcome.DONE)
+
+
+async def test_nothing_is_taken_from_a_queue_that_is_paused_and_what_had_arrived_is_put_back(config: Config) -> None:
+    for value in range(3):
+        await note.enqueue(value)
+    queue, pause = open_queue("default"), inspect_queue("default").pause
+    await take(queue)  # the others may have arrived
+    assert await pause.begin()
+    assert not await pause.begin()
+    await note.enqueue(3)
+    async with asyncio.timeout(30):
+        while not await queue.pause.holds():  # type: ignore[attr-defined]
+            await queue.wait("", 100)
+    for _ in range(5):
+        await queue.wait("", 100)
+        assert isinstance(await queue.take("worker", takes_over=True), NothingReady)
+    async with working(config, note):
+        assert await pause.end()
+        await until(lambda: {1, 2, 3} <= set(ran))
+    assert not await pause.end()
 
 
 async def test_a_process_connects_again_after_the_server_has_cut_its_connections(config: Config) -> None:

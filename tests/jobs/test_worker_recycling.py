@@ -49,6 +49,10 @@ def enqueue(client: redis.Redis, name: str, **kwargs: object) -> None:
     client.xadd("{leaking:jobs:default}:stream", fields)  # type: ignore[arg-type]
 
 
+def wait_for_runs(client: redis.Redis, least: int) -> None:
+    wait_until(lambda: client.llen("ran") >= least, SOON, what=f"{least} runs")
+
+
 @pytest.mark.parametrize(
     ("setting", "limit", "processes"),
     [
@@ -80,7 +84,7 @@ def test_a_worker_that_reaches_a_limit_is_replaced_and_no_job_is_lost_or_repeate
         while main.output().count("and is replaced.") < 1 or not client.llen("ran"):
             enqueue(client, "leak", number=number)
             number += 1
-            wait_until(lambda least=number - 20: client.llen("ran") >= least, SOON, what="runs")
+            wait_for_runs(client, number - 20)
         for further in range(20):
             enqueue(client, "leak", number=number + further)
         wait_until(lambda: client.llen("ran") == number + 20, SOON, what="all runs")

@@ -1,4 +1,4 @@
-"""The jobs of a queue, for people: list, show, retry, drop."""
+"""The jobs of a queue, for people: list, show, retry, drop, pause."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sanicbase.jobs.letter import DeadLetter
 from sanicbase.jobs.message import JobMessage, PoisonedMessage
+from sanicbase.jobs.queues.pause import Pause
 
 __all__ = ["Inspection", "JobState", "ListedJob"]
 
@@ -54,6 +55,7 @@ class Inspection(Protocol):
 
     name: str
     server: str
+    pause: Pause
 
     @property
     def states(self) -> Sequence[JobState]:

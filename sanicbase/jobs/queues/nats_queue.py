@@ -33,6 +33,7 @@ from sanicbase.brokers.jetstream import ANSWER_TIMEOUT, NatsBroker, nats_errors
 from sanicbase.jobs.letter import DeadLetter
 from sanicbase.jobs.message import JOB_ID, JobMessage, Labels
 from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
+from sanicbase.jobs.queues.pause import Pause
 
 __all__ = ["NatsQueue"]
 
@@ -50,8 +51,9 @@ class NatsQueue:
 
     server = "NATS"
 
-    def __init__(self, broker: NatsBroker, service: str, name: str) -> None:
+    def __init__(self, broker: NatsBroker, service: str, name: str, pause: Pause) -> None:
         self.name = name
+        self.pause = pause
         self._broker = broker
         self._stream = f"{service}-jobs-{name}"
         self._subject = f"{service}.jobs.{name}"
@@ -81,6 +83,10 @@ class NatsQueue:
     async def take(self, consumer: str, *, takes_over: bool, count: int = 1) -> list[Taken] | NothingReady:
         """Take up to `count` jobs that have arrived, and request more if there are none."""
         taken: list[Taken] = []
+        if await self.pause.holds():
+            await self.forget_consumer(consumer)
+            self._arrival.clear()
+            return NothingReady("", None)
         self._arrival.clear()
         while self._arrived and len(taken) < count:
             message = self._arrived[0]

@@ -29,6 +29,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from sanicbase.brokers.rabbitmq import RabbitBroker, rabbit_errors
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
+from sanicbase.jobs.queues.pause import Pause
 
 __all__ = ["RabbitQueue"]
 
@@ -47,8 +48,9 @@ class RabbitQueue:
 
     server = "RabbitMQ"
 
-    def __init__(self, broker: RabbitBroker, service: str, name: str) -> None:
+    def __init__(self, broker: RabbitBroker, service: str, name: str, pause: Pause) -> None:
         self.name = name
+        self.pause = pause
         self._broker = broker
         self._main = f"{service}.jobs.{name}"
         self._consuming: AbstractChannel | None = None
@@ -73,6 +75,10 @@ class RabbitQueue:
 
     async def take(self, consumer: str, *, takes_over: bool, count: int = 1) -> list[Taken] | NothingReady:
         """Take up to `count` jobs of those that RabbitMQ has sent. The first call says how many it may send."""
+        if await self.pause.holds():
+            await self.forget_consumer(consumer)
+            self._arrival.clear()
+            return NothingReady("", None)
         await self._consume(consumer, count)
         self._arrival.clear()
         taken: list[Taken] = []

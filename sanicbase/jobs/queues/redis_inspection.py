@@ -92,19 +92,6 @@ class RedisInspection(RedisQueue):
         unique = job.message.labels.unique if job.message else ""
         return bool(await self._run(DROP, job.id, GROUP, job.entry, unique))
 
-    async def pause(self) -> bool:
-        """Stop workers from taking jobs of the queue, until `resume`. Runs in progress continue. Returns False if it
-        was already paused."""
-        return bool(await self._redis.set(self.paused_key, "1", nx=True))
-
-    async def resume(self) -> bool:
-        """Have workers take jobs again, within a second. Returns whether it was paused."""
-        return bool(await self._redis.delete(self.paused_key))
-
-    async def is_paused(self) -> bool:
-        """Whether nothing is taken from the queue."""
-        return bool(await self._redis.exists(self.paused_key))
-
     async def _running(self) -> set[str]:
         groups = await self._redis.xinfo_groups(self.stream) if await self._redis.exists(self.stream) else ()
         if not groups:

@@ -33,6 +33,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
+from sanicbase.jobs.queues.pause import Pause, key_tag
 
 __all__ = ["LEASE", "RedisQueue"]
 
@@ -215,7 +216,8 @@ class RedisQueue:
         self._succeeded: list[Argument] = []  # the arguments of jobs that are to be removed in the next call
         self._removing: asyncio.Task[None] | None = None  # of these, which has not been sent
         self._one_at_a_time = asyncio.Lock()
-        self._tag = f"{{{service}:jobs:{name}}}"
+        self._tag = key_tag(service, name)
+        self.pause = Pause(client, service, name)
         self._keys = [f"{self._tag}:{part}" for part in ("stream", "delayed", "jobs", "unique", "dead", "letters")]
 
     def uses(self, client: Redis | RedisCluster) -> bool:
@@ -246,7 +248,7 @@ class RedisQueue:
         """Take up to `count` jobs. With `takes_over`, they are those of silent workers, if there are any; otherwise
         those that are ready."""
         args: list[Argument] = [GROUP, consumer, LEASE, int(takes_over), MOVED_AT_ONCE, count, GAP, SETTLING]
-        more = [f"{self._tag}:contact", self.paused_key]
+        more = [f"{self._tag}:contact", self.pause.key]
         try:
             answer = await self._run(TAKE, *args, more=more)
         except ResponseError as exc:
@@ -328,11 +330,6 @@ class RedisQueue:
             pending = await self._redis.xpending_range(self.stream, GROUP, "-", "+", 1, consumername=consumer)
             if not pending:  # no other process takes jobs in its name
                 await self._redis.xgroup_delconsumer(self.stream, GROUP, consumer)
-
-    @property
-    def paused_key(self) -> str:
-        """The key that exists while nothing is taken from the queue."""
-        return f"{self._tag}:paused"
 
     def id_key(self, job_id: str) -> str:
         """The key that identifies a repeated message."""
