@@ -73,6 +73,7 @@ class ProcessPool:
                 process = self._idle.pop()
                 if not process.has_ended:
                     return process
+                await process.kill()
             return await PooledProcess.start(self._modules)
         except BaseException:
             self._room.release()
@@ -104,18 +105,19 @@ class PooledProcess:
     async def start(cls, modules: Sequence[str]) -> Self:
         """Start a process, and return when it has imported the modules. Raises ProcessDied and OSError."""
         ours, theirs = socket.socketpair()
-        try:
-            with theirs:
+        with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-c", COMMAND, str(theirs.fileno()), str(os.getpid())),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                 )
-        except BaseException:
-            ours.close()
-            raise
-        started = cls(process, *await asyncio.open_connection(sock=ours))
+            except BaseException:
+                writer.close()
+                raise
+        started = cls(process, reader, writer)
         preparation: dict[str, Any] = get_preparation_data("job")
         main = {key: preparation[key] for key in MAIN if key in preparation}
         level = logging.getLogger().getEffectiveLevel()
@@ -142,6 +144,8 @@ class PooledProcess:
         with suppress(ProcessLookupError):
             self._process.kill()
         self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
         return await self._process.wait()
 
     async def _ask(self, request: dict[str, object]) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class PooledProcess:
         # First without a signal: subprocess would collect the status, and asyncio not know it.
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
-                return await self._process.wait()
+                await self._process.wait()
         return await self.kill()
 
     async def _answer(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ async def working(
             await task
 
 
-async def until(fact: Callable[[], object], seconds: float = 30) -> None:
+async def until(fact: Callable[[], object], seconds: float = 60) -> None:
     """Return when the fact is true."""
     async with asyncio.timeout(seconds):
         while not fact():
