@@ -1,6 +1,7 @@
 from .app import create_app, serve
 from .auth import (
     AccessToken,
+    AccountEvent,
     Accounts,
     APIClient,
     APIKey,
@@ -155,6 +156,7 @@ __all__ = [
     "APIView",
     "Accepted",
     "AccessToken",
+    "AccountEvent",
     "Accounts",
     "App",
     "AuditRecord",

@@ -42,7 +42,10 @@ def test_every_member_has_a_docstring() -> None:
         ("import sanicbase.cli.new, sanicbase.cli.add", {"sanic", "aerich", "asyncpg", "websockets"}),
         ("import xi_test.config", {"sanic", "aerich", "asyncpg", "websockets", "click"}),
         ("import srv_xi_test", {"sanic", "websockets", "click", "taskiq"}),
-        ("from sanicbase import APIKey, AuditRecord, OneTimeToken", {"sanic", "jwt", "pwdlib", "websockets"}),
+        (
+            "from sanicbase import AccountEvent, APIKey, AuditRecord, OneTimeToken, TokenReason",
+            {"sanic", "jwt", "pwdlib", "websockets"},
+        ),
         (
             "import http_xi_test, ws_xi_test",
             {"click", "filelock", "jinja2", "libcst", "questionary", "pytest", "taskiq"},

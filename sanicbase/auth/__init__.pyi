@@ -1,6 +1,7 @@
 from .access_token import AccessToken
 from .account_bodies import SignedInDevice
-from .accounts import Accounts, TokenReason
+from .account_events import AccountEvent, TokenReason
+from .accounts import Accounts
 from .api_keys import APIClient, APIKeys
 from .audit import log_audit, record_audit
 from .bearer import bearer_token, has_token
@@ -19,6 +20,7 @@ __all__ = [
     "APIKey",
     "APIKeys",
     "AccessToken",
+    "AccountEvent",
     "Accounts",
     "AuditRecord",
     "CodeProvider",

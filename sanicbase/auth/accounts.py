@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from enum import StrEnum
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -28,8 +27,10 @@ from sanicbase.auth.account_bodies import (
     SignInBody,
     Ticket,
 )
+from sanicbase.auth.account_events import AccountEvent, TokenReason
 from sanicbase.auth.account_rows import AccountRows
 from sanicbase.auth.audit import record_audit
+from sanicbase.auth.common_passwords import is_common
 from sanicbase.auth.cookies import SessionCookies
 from sanicbase.auth.passwords import Passwords
 from sanicbase.auth.tables import MAX_ACCOUNT, OneTimeToken
@@ -47,7 +48,7 @@ from sanicbase.i18n import gettext_noop as _
 from sanicbase.log import set_log_context
 from sanicbase.server.context import App
 
-__all__ = ["Accounts", "TokenReason"]
+__all__ = ["Accounts"]
 
 User = TypeVar("User", bound=DBModel)
 
@@ -57,19 +58,6 @@ MIN_UNPREDICTABLE = 5  # characters outside of common words, sequences and repet
 REFUSED = _("The account or the password is wrong.")
 NOT_A_TOKEN = _("The token is not valid, or was used before.")
 NO_USER = _("The user does not exist.")
-
-
-class TokenReason(StrEnum):
-    """Why a token is sent to an account, or not."""
-
-    REGISTRATION = "registration"
-    """Somebody registers the account: the token creates it."""
-    ALREADY_REGISTERED = "already_registered"
-    """Somebody registers an account that exists: its owner may choose a new password."""
-    FORGOTTEN_PASSWORD = "forgotten_password"  # noqa: S105
-    """The owner may choose a new password."""
-    UNKNOWN_ACCOUNT = "unknown_account"
-    """There is no such account, and the token is invalid. Send no message, or one that says so."""
 
 
 class Accounts(Generic[User]):
@@ -114,6 +102,7 @@ class Accounts(Generic[User]):
         self._brake = brake or SignInBrake()
         self._token_brake = SignInBrake(by_account="5 per hour", by_address="30 per hour", name="account-token")
         self._change_brake = SignInBrake(name="password-change")
+        self._notifies = type(self).notify is not Accounts.notify
 
     # What a service overrides
 
@@ -126,6 +115,10 @@ class Accounts(Generic[User]):
         neither exists without the other. Enqueue it for every reason; otherwise the response for an unknown account is
         faster."""
         raise NotImplementedError(f"{type(self).__name__} has no `send_token`. Define it, and enqueue a job in it.")
+
+    async def notify(self, event: AccountEvent, account: str, device: str) -> None:
+        """Override to enqueue a job that tells the owner of the account. It is called in a transaction: that of the
+        password, or one of its own. `device` is the User-Agent of the request. By default, nobody is told."""
 
     async def create_user(self, account: str, password_hash: str) -> User:
         """Override for a model with other columns that a new user needs."""
@@ -148,6 +141,8 @@ class Accounts(Generic[User]):
         known = {self.tokens.service, account, *account.replace("@", ".").split(".")}
         if count_unpredictable(password, known=known) < MIN_UNPREDICTABLE:
             raise _error("password_predictable")
+        if is_common(password):
+            raise _error("password_common")
 
     # The routes
 
@@ -216,10 +211,12 @@ class Accounts(Generic[User]):
         async with transaction(self._rows.connection):
             if not await row.use():
                 raise InvalidCredentials(NOT_A_TOKEN)
-            user = await self._store_password(row, password_hash)
+            user, created = await self._store_password(row, password_hash)
             await self.check_user(user)
             await self._token_model.forget(row.account)
             await record_audit("password_chosen", user=user.pk)
+            if not created:
+                await self.notify(AccountEvent.PASSWORD_CHANGED, row.account, _device(request))
             await self._end_sessions(user)
         await self.tokens.sign_out_everywhere(user.pk)
         return await self._begin_session(request, user, password_hash)
@@ -242,6 +239,9 @@ class Accounts(Generic[User]):
             if not await self._rows.replace_hash(user, check.new_hash, of=stored):
                 return await self.sign_in(request, body)  # another sign-in has replaced it, or the password has changed
             stored = check.new_hash
+        if self._notifies and not await self.tokens.knows_device(user.pk, _device(request)):
+            async with transaction(self._rows.connection):
+                await self.notify(AccountEvent.NEW_DEVICE, self._rows.account_of(user), _device(request))
         return await self._begin_session(request, user, stored)
 
     @raises(InvalidCredentials)
@@ -274,6 +274,7 @@ class Accounts(Generic[User]):
                 raise _invalid("current_password", _error("password_wrong"))
             await self._token_model.forget(account)
             await record_audit("password_changed", user=row.pk)
+            await self.notify(AccountEvent.PASSWORD_CHANGED, account, _device(request))
             await self._end_sessions(row, keep=user.session)
         await self.tokens.sign_out_everywhere(row.pk, keep=user.session)
         return NoContent()
@@ -317,12 +318,14 @@ class Accounts(Generic[User]):
             await self.cookies.sign_in(request, user.pk)
             result: TokenPair | NoContent = NoContent()
         else:
-            pair = await self.tokens.sign_in(user.pk, device=request.headers.get("user-agent", ""))
+            pair = await self.tokens.sign_in(user.pk, device=_device(request))
             result = _private(request, pair)
         now = await self._rows.by_key(user.pk)
         if now is None or self._rows.hash_of(now) != password_hash:
             await self.tokens.sign_out_everywhere(user.pk)
             raise InvalidCredentials(REFUSED, error=None)
+        if self._notifies:
+            await self.tokens.remember_device(user.pk, _device(request))
         return result
 
     async def _end_sessions(self, user: User, *, keep: str = "") -> None:
@@ -347,17 +350,17 @@ class Accounts(Generic[User]):
             await self.send_token(reason, account, token)
             await record_audit("token_requested", user=user, reason=reason.value)
 
-    async def _store_password(self, row: OneTimeToken, password_hash: str) -> User:
-        """Store the password of a token's user. Only a registration creates a user."""
+    async def _store_password(self, row: OneTimeToken, password_hash: str) -> tuple[User, bool]:
+        """Store the password of a token's user. Only a registration creates a user. Returns whether it did."""
         user = await self._rows.by_account(row.account)
         if user is None:
             if row.purpose != "registration":
                 raise InvalidCredentials(NOT_A_TOKEN)
-            return await self.create_user(row.account, password_hash)
+            return await self.create_user(row.account, password_hash), True
         if self._rows.account_of(user) != row.account:  # the database considers them equal, but they differ
             raise InvalidCredentials(NOT_A_TOKEN)
         await self._rows.replace_hash(user, password_hash)
-        return user
+        return user, False
 
     async def _signed_in(self, token: AccessToken) -> User:
         row = await self._rows.by_key(token.subject)
@@ -383,6 +386,10 @@ class Accounts(Generic[User]):
             self.check_password(account, password)
         except ValueError as exc:
             raise _invalid(field, exc) from exc
+
+
+def _device(request: AnyRequest) -> str:
+    return str(request.headers.get("user-agent", ""))
 
 
 def _error(code: str) -> PydanticCustomError:

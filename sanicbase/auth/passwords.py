@@ -22,8 +22,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from filelock import FileLock, Timeout
-
 from sanicbase.errors import ConfigError, ResourceError
 from sanicbase.i18n import gettext as _
 from sanicbase.private_directory import make_private_directory
@@ -234,6 +232,7 @@ def _free(files: Sequence[Path]) -> Iterator[None]:
 
 
 if sys.platform == "win32":  # where a file lock cannot be waited for
+    from filelock import FileLock, Timeout
 
     class _Lock(FileLock):
         def wait(self) -> None:

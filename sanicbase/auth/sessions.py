@@ -2,6 +2,7 @@
 
     <service>:auth:{<user>}:<session>     the user, digests of the tokens, the device; lives as long as the session
     <service>:auth:{<user>}:sessions      the sessions of the user, by the time at which each ends
+    <service>:auth:{<user>}:devices       digests of devices that have signed in, by the time of their latest sign-in
     <service>:auth:{<user>}:<digest>      what a ticket stands for, for half a minute, until it is used
 
 `<user>` is a digest, in braces so that all keys of a user are in one slot of a Cluster. Only the scripts below change
@@ -16,6 +17,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,6 +129,16 @@ for _, session in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
 end
 return ended
 """
+# KEYS: the user's devices. ARGV: the device, how many are kept, ttl.
+REMEMBER = (
+    NOW
+    + """
+redis.call('ZADD', KEYS[1], string.format('%.3f', exact), ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+)
 # Returns a row for each session.
 LIST = """
 local rows = {}
@@ -251,6 +263,15 @@ class Sessions:
             for session, device, created, used in rows
         ]
 
+    async def knows_device(self, user: str, device: str) -> bool:
+        """Whether that device of the user was remembered, within the life of a session."""
+        used = await response_of(any_client(self._connection).zscore(_devices(user), _digest(device)))
+        return used is not None and used >= time.time() * 1000 - self._lifetime
+
+    async def remember_device(self, user: str, device: str) -> None:
+        """Remember a device of a user, of which the latest 50 are kept."""
+        await self._run(REMEMBER, [_devices(user)], [_digest(device), MAX_SESSIONS, self._lifetime])
+
     async def _run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         return await response_of(any_client(self._connection).eval(script, len(keys), *keys, *args))
 
@@ -267,6 +288,10 @@ async def response_of(command: Awaitable[Any] | Any) -> Any:
 
 def _digest(user: str) -> str:
     return hashlib.sha256(user.encode()).hexdigest()[:16]
+
+
+def _devices(user: str) -> str:
+    return f"{_prefix(_digest(user))}devices"
 
 
 def _prefix(session: str) -> str:

@@ -178,6 +178,15 @@ class Tokens:
         """The sessions of a user."""
         return await self._sessions.list(str(user))
 
+    async def knows_device(self, user: object, device: str) -> bool:
+        """Whether `remember_device` was called for that device of a user, such as its User-Agent, within
+        JWT_SESSION_TTL. The latest 50 are kept."""
+        return await self._sessions.knows_device(str(user), device)
+
+    async def remember_device(self, user: object, device: str) -> None:
+        """Remember a device from which a user has signed in."""
+        await self._sessions.remember_device(str(user), device)
+
     def published_keys(self) -> dict[str, object]:
         """The public keys that other services verify these tokens with, as a JWKS (RFC 7517)."""
         return {"keys": self._keys.published() if isinstance(self._keys, LocalKeys) else []}

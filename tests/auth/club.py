@@ -10,6 +10,7 @@ from tortoise import fields
 
 from sanicbase import (
     AccessToken,
+    AccountEvent,
     Accounts,
     APIKey,
     App,
@@ -81,6 +82,11 @@ async def send_token(reason: TokenReason, account: str, token: str) -> None:
     """In place of a mail."""
 
 
+@job(name="send_notice")
+async def send_notice(event: AccountEvent, account: str, device: str) -> None:
+    """In place of a mail."""
+
+
 class ClubAccounts(Accounts[Member]):
     async def me(self, request: Request, user: AccessToken) -> Me:
         """Return the member."""
@@ -89,6 +95,9 @@ class ClubAccounts(Accounts[Member]):
 
     async def send_token(self, reason: TokenReason, account: str, token: str) -> None:
         await send_token.enqueue(reason=reason, account=account, token=token)
+
+    async def notify(self, event: AccountEvent, account: str, device: str) -> None:
+        await send_notice.enqueue(event=event, account=account, device=device)
 
     async def check_user(self, user: Member) -> None:
         if user.locked:

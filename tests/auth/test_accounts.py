@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -14,9 +15,11 @@ import pytest
 from tortoise import Tortoise, timezone
 
 from sanicbase import Accounts, ConfigError, Passwords, TokenReason
+from sanicbase.auth import common_passwords
+from sanicbase.auth.common_passwords import is_common
 from sanicbase.http.openapi.document import document, info_of
 from sanicbase.testing import CapturedJobs, capture_jobs, client
-from tests.auth.club import ClubAccounts, Me, Member, MemberToken, Outbox, club, passwords, send_token
+from tests.auth.club import ClubAccounts, Me, Member, MemberToken, Outbox, club, passwords, send_notice, send_token
 
 PASSWORD = "four ravens over the harbour"
 STORES = [
@@ -36,6 +39,10 @@ class Club(NamedTuple):
         """The reason, the account and the token of the latest message."""
         arguments = self.jobs.arguments_of(send_token)[-1]
         return arguments["reason"], arguments["account"], arguments["token"]
+
+    def notices(self) -> list[tuple[str, str, str]]:
+        """What owners were told, of which account, and by which device it was done."""
+        return [tuple(arguments.values()) for arguments in self.jobs.arguments_of(send_notice)]
 
     async def post(self, path: str, access: str = "", /, **body: str) -> httpx.Response:
         return await self.http.post(f"/auth/{path}", json=body, headers=bearer(access))
@@ -240,6 +247,24 @@ async def test_a_password_that_is_easy_to_guess_is_refused(here: Club, password:
     assert (await here.post("password", token=token, password=PASSWORD)).status_code == 200
 
 
+async def test_a_common_password_is_refused(here: Club) -> None:
+    await here.post("register", account="ann@example.org")
+    token = here.sent()[2]
+    for password in ("liverpool", "Liverpool", "chocolate", "ｃｈｏｃｏｌａｔｅ"):
+        answer = await here.post("password", token=token, password=password)
+        (error,) = answer.json()["data"]
+        assert (answer.status_code, error["code"]) == (422, "password_common"), password
+    assert (await here.post("password", token=token, password="liverpool chocolate")).status_code == 200
+
+
+def test_the_list_has_more_than_3000_common_passwords_that_a_user_could_choose() -> None:
+    common = common_passwords.FILE.read_text().splitlines()[2:]
+    assert len(common) >= 3000
+    assert common == sorted(set(common))
+    assert all(len(password) >= 8 and is_common(password.upper()) for password in common)
+    assert not is_common("# Passwords of 8 characters")
+
+
 @pytest.mark.parametrize(
     "account",
     [
@@ -395,6 +420,38 @@ async def test_a_password_that_changes_while_it_is_compared_opens_no_session(
     monkeypatch.setattr(here.accounts.passwords, "verify", changed_meanwhile)
     assert (await here.post("sign-in", account="ann@example.org", password=PASSWORD)).status_code == 401
     assert await here.accounts.tokens.devices(1) == []
+
+
+async def test_the_owner_is_told_of_a_changed_password_and_of_a_new_device(here: Club) -> None:
+    here.http.headers["User-Agent"] = "phone"
+    pair = await here.join()
+    credentials = {"account": "ann@example.org", "password": PASSWORD}
+    await here.post("sign-in", **credentials)
+    assert here.notices() == []  # neither of the registration, nor of its device
+    here.http.headers["User-Agent"] = "laptop"
+    assert (await here.post("sign-in", **{**credentials, "password": "wrong"})).status_code == 401
+    for _ in range(2):
+        assert (await here.post("sign-in", **credentials)).status_code == 200
+    assert here.notices() == [("new_device", "ann@example.org", "laptop")]
+    passwords = {"current_password": PASSWORD, "new_password": "five swans under the bridge"}
+    changed = await here.http.put("/auth/password", json=passwords, headers=bearer(pair["access_token"]))
+    assert changed.status_code == 204
+    await here.post("forgotten-password", account="ann@example.org")
+    await here.post("password", token=here.sent()[2], password="six geese above the castle")
+    assert here.notices()[1:] == [("password_changed", "ann@example.org", "laptop")] * 2
+
+
+async def test_devices_are_known_for_the_life_of_a_session_and_the_oldest_is_forgotten(
+    here: Club, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = here.accounts.tokens
+    for number in range(51):
+        await tokens.remember_device(7, f"device {number}")
+    assert [await tokens.knows_device(7, f"device {number}") for number in (0, 1, 50)] == [False, True, True]
+    assert not await tokens.knows_device(8, "device 50")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + tokens.session_lifetime + 1)
+    assert not await tokens.knows_device(7, "device 50")
 
 
 async def test_devices_are_signed_out_by_their_owner_only(here: Club) -> None:

@@ -57,6 +57,7 @@ CODES = {
     "missing": "Field required",
     "nul_character": "The text must not contain a NUL character.",
     "number_too_long": "A number may have at most {limit} digits.",
+    "password_common": "The password is one of the most common ones. Choose another.",
     "password_predictable": "The password is too easy to guess. Use several words, or more characters.",
     "password_wrong": "The password is wrong.",
     "repeated": "This parameter must not be repeated.",
