@@ -107,6 +107,7 @@ class ServiceApp(Sanic[SanicConfig, ServiceContext]):
                 route, handler, path = self.router.get(request.path, request.method, host)
                 if hasattr(handler, "is_websocket"):
                     await super().handle_request(request)
+                    self._log(request)
                     return
                 request._match_info, request.route = path, route  # noqa: SLF001
                 for guard in getattr(route.ctx, "guards", ()):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from random import random
@@ -21,6 +20,7 @@ from sanic.request import Request as SanicRequest
 from sanicbase.edge.forwarded import TrustedProxies
 from sanicbase.edge.head import METHODS
 from sanicbase.edge.sockets import peer_address
+from sanicbase.http.access_log import log_answered
 from sanicbase.http.app import ServiceApp
 from sanicbase.http.hosts import HEALTH
 from sanicbase.http.request import AnyRequest, ServiceRequest
@@ -123,21 +123,12 @@ class TracedApp(ServiceApp):
         tracing = self.request_tracing
         if "traceparent" in request.headers:
             received = parse_traceparent(request.headers)
-            if tracing.selects(request, received) and tracing.start(request, received):
-                return self._traced(request, super().handle_request(request))
-        elif random() < tracing.ratio and tracing.start(request, None):  # noqa: S311  (no secret)
-            return self._traced(request, super().handle_request(request))
-        tracing.enter_unsampled()
+            is_recorded = tracing.selects(request, received) and tracing.start(request, received)
+        else:
+            is_recorded = random() < tracing.ratio and tracing.start(request, None)  # noqa: S311  (no secret)
+        if not is_recorded:
+            tracing.enter_unsampled()
         return super().handle_request(request)
-
-    async def _traced(self, request: AnyRequest, handled: Awaitable[None]) -> None:
-        try:
-            await handled
-        except CancelledError:
-            if stage_of(request) is not Stage.HANDLER:  # otherwise Sanic calls handle_exception next
-                end_request_span(request, _status(request))
-            raise
-        end_request_span(request, _status(request))
 
     async def handle_exception(
         self, request: AnyRequest, exception: BaseException, run_middleware: bool = True
@@ -153,8 +144,10 @@ class TracedApp(ServiceApp):
         await super().handle_exception(request, exception, run_middleware)
 
     def _log(self, request: AnyRequest) -> None:
-        super()._log(request)
-        end_request_span(request, _status(request))
+        if self._logs_access:
+            log_answered(request)
+        if request.span is not None:  # type: ignore[attr-defined]  # of a TracedRequest
+            end_request_span(request, _status(request))
 
 
 def end_request_span(request: AnyRequest, status: int | None) -> None:
