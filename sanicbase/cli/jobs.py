@@ -216,8 +216,20 @@ async def _find(service: str, ids: Sequence[str]) -> list[tuple[Inspection, List
                 matches.append((queue, job))
                 break
         else:
-            raise click.ClickException(_("{service} has no job {id}.", service=service, id=job_id))
+            raise click.ClickException(_not_found(service, job_id))
     return matches
+
+
+def _not_found(service: str, job_id: str) -> str:
+    queue = _queues(service)[0]
+    if len(queue.states) < len(JobState):
+        return _(
+            "{service} has no dead letter {id}. {server} finds no job that waits or runs.",
+            service=service,
+            id=job_id,
+            server=queue.server,
+        )
+    return _("{service} has no job {id}.", service=service, id=job_id)
 
 
 def _queues(service: str) -> list[Inspection]:
