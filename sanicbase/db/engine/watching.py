@@ -63,6 +63,7 @@ class StatementWatch:
         self._slow = slow
         self._repeats = repeats
         self._refuses = refuses
+        self.traces = current_recorder() is not None
 
     def count_anew(self) -> None:
         """Forget the statements of this task's last request, and those that it has shared with others."""
@@ -79,7 +80,7 @@ class StatementWatch:
             except RepeatedStatements:
                 statement.close()
                 raise
-        if (recorder := sampled_recorder()) is not None:
+        if self.traces and (recorder := sampled_recorder()) is not None:
             statement = traced(recorder, database, query, statement)
         _is_nested.set(True)
         started = perf_counter()
@@ -115,7 +116,7 @@ def open_watch(*, slow: float, repeats: int, refuses: bool) -> Iterator[None]:
     """Watch the statements of this process inside the block, by these options of StatementWatch; without them, while
     statements are counted."""
     watch = StatementWatch(slow=slow, repeats=repeats, refuses=refuses)
-    is_on = bool(slow or repeats or is_counting() or current_recorder() is not None)
+    is_on = bool(slow or repeats or is_counting() or watch.traces)
 
     def set_watch(is_on: bool) -> None:
         global _watch
