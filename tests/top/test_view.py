@@ -101,8 +101,9 @@ def test_without_rich_the_live_view_names_the_extra(monkeypatch: pytest.MonkeyPa
         import sanicbase.cli.top.screen  # noqa: F401
 
 
-def test_a_service_that_does_not_run_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_does_not_run_is_an_error_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "en")
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # the command adds its folder
     for name in ("shop", "mail"):
         config = tmp_path / name / "config" / "__init__.py"
         config.parent.mkdir(parents=True)
