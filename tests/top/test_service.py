@@ -290,21 +290,29 @@ class Stream:
     def __init__(self, process: ServiceProcess) -> None:
         self._command = command(process, "--json", "--interval", "0.5")
         self.views: list[dict[str, Any]] = []
-        self._thread = threading.Thread(target=self._read)
+        self.errors = ""
+        self._threads = [threading.Thread(target=self._read_views), threading.Thread(target=self._read_errors)]
 
     def __enter__(self) -> Stream:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._command.send_signal(signal.SIGTERM)
-        self._thread.join()
-        self.errors = self._command.communicate()[1].decode()
+        with self._command:
+            self._command.send_signal(signal.SIGTERM)
+            for thread in self._threads:
+                thread.join()
 
-    def _read(self) -> None:
+    def _read_views(self) -> None:
         assert self._command.stdout is not None
         for line in self._command.stdout:
             self.views.append(json.loads(line))
+
+    def _read_errors(self) -> None:
+        assert self._command.stderr is not None
+        for line in self._command.stderr:
+            self.errors += line.decode()
 
     def counted(self) -> int:
         """The requests of all intervals."""
@@ -341,6 +349,7 @@ def test_the_view_survives_a_reload_a_kill_and_a_new_start(tmp_path: Path) -> No
         (left,) = sockets(private(first))
         with pytest.raises(NotRunning, match="is not running in this folder"):
             read_service(private(first), "watched")
+        wait_until(lambda: "watched is not running in this folder" in stream.errors, SOON, what="the message")
         with service(tmp_path, workers=1) as second:
             (new,) = sockets(private(second))
             assert new != left
@@ -350,7 +359,6 @@ def test_the_view_survives_a_reload_a_kill_and_a_new_start(tmp_path: Path) -> No
                 assert len(sockets(private(copy))) == 2
                 assert copy.terminate() == 0
             assert sockets(private(second)) == [new]
-    assert "watched is not running in this folder" in stream.errors
 
 
 @pytest.mark.parametrize("processes", [1, 2])
