@@ -198,6 +198,7 @@ WITHOUT_RICH = "import sys; sys.modules['rich'] = None"
 
 
 def test_a_script_gets_one_object_with_these_keys(four: ServiceProcess) -> None:
+    fresh(private(four))  # a snapshot of before has not all requests of the service's start
     output, errors = command(four, "--once", "--json", "--interval", "0.5", before=WITHOUT_RICH).communicate(
         timeout=SOON
     )
