@@ -27,7 +27,7 @@ from sanicbase.top.snapshot import ProcessState
 
 __all__ = ["Worker", "WorkerFailed", "limits_of"]
 
-HANGING = 3.0  # seconds without a heartbeat, of which there is one a second
+HANGING = 3.0  # seconds without a heartbeat; one is sent every second
 
 
 class WorkerFailed(Exception):

@@ -1,4 +1,4 @@
-"""The socket of a main process: whoever connects is sent one snapshot.
+"""The socket of a main process: each client is sent one snapshot.
 
 Nothing is read from a client, so there is nothing to parse, and each connection ends by itself. The folder and the mode
 of the socket keep other accounts away; the kernel also says which account a client has.

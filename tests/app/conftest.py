@@ -111,7 +111,7 @@ class Curl:
 
 @pytest.fixture(scope="session")
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
-    """Projects for whoever needs one for longer than a test."""
+    """Projects that outlive a test."""
     return lambda: Project(tmp_path_factory.mktemp("project"))
 
 

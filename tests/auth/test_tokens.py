@@ -1,4 +1,4 @@
-"""Tokens: one is made once, for whoever asks first; only its digest is stored elsewhere."""
+"""Tokens: the first caller creates one, and all others read it; only its digest is stored elsewhere."""
 
 from __future__ import annotations
 

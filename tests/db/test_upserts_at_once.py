@@ -47,7 +47,7 @@ async def test_upserts_of_neighbouring_keys_do_not_collide(library: None) -> Non
 
 
 async def test_upserts_that_change_what_is_watched_do_not_collide(archive: None) -> None:
-    """Each caller hears of the value that it has replaced, whoever wrote it."""
+    """Each caller is told the value that it has replaced, no matter who wrote it."""
     ann = await Reader.create(card="ann")
     article = await Article.create(slug="first")
     recorder = Recorder()

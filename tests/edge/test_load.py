@@ -263,7 +263,7 @@ def test_a_burst_is_not_a_standing_queue() -> None:
         now = 10 + number * INTERVAL / 2
         refused = queue.exceeds(0.3, now)
     assert refused
-    assert not queue.exceeds(0.09, 20.0)  # whoever has not waited for long is served meanwhile
+    assert not queue.exceeds(0.09, 20.0)  # requests that have not waited for long are served meanwhile
     queue.exceeds(0.01, 20.0 + 2 * INTERVAL)
     assert not queue.exceeds(0.5, 20.0 + 4 * INTERVAL)  # an interval had a request that did not wait
 

@@ -68,7 +68,7 @@ def around(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 @pytest.fixture
 async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> AsyncIterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(redis_queue, "LEASE", 0)  # whoever was killed is silent at once
+    monkeypatch.setattr(redis_queue, "LEASE", 0)  # a killed process counts as dead at once
     monkeypatch.setattr(redis_queue, "SETTLING", 0)
     logging.getLogger("sanicbase").setLevel(logging.CRITICAL)
     power.on(None)

@@ -1,4 +1,4 @@
-"""When timers tick: the same moments for whoever asks, whenever they ask."""
+"""When timers tick: the same times for every caller, whenever it asks."""
 
 from __future__ import annotations
 

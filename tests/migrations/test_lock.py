@@ -1,4 +1,4 @@
-"""One migrates, the others wait, for a time; and whoever is gone keeps nobody waiting."""
+"""One process migrates and the others wait, for a limited time; a process that has died delays none of them."""
 
 from __future__ import annotations
 
