@@ -1,6 +1,6 @@
 """What metrics cost: the CPU time of a worker for each request, with them and without.
 
-    python benchmarks/metrics.py [rounds]
+    python -m benchmarks.metrics [rounds]
 
 The same service answers a short JSON, over one kept connection, in random order and several rounds. Figures are those
 of the worker, which also answers scrapes in neither case: the main process does. They are medians of all rounds.
@@ -8,86 +8,22 @@ of the worker, which also answers scrapes in neither case: the main process does
 
 from __future__ import annotations
 
-import os
-import random
-import socket
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 
-from sanicbase.testing import ServiceProcess, free_port
-
-REQUESTS = 20_000
-IN_FLIGHT = 50
-TICK = 1 / os.sysconf("SC_CLK_TCK")
-REQUEST = b"GET /answer HTTP/1.1\r\nHost: localhost\r\n\r\n"
-ANSWER = b'{"answer":42}'
-SERVICE = """
-from sanic import Blueprint, json
-from sanicbase import Config, create_app, serve
-
-class Settings(Config):
-    SERVER_NAME = "answering"
-    MODEL_LIST = []
-
-routes = Blueprint("routes")
-
-@routes.get("/answer")
-async def answer(request):
-    return json({"answer": 42})
-
-app = create_app(Settings(), routes)
-
-if __name__ == "__main__":
-    serve(app)
-"""
+from benchmarks.request_cost import measure_settings
+from sanicbase.testing import free_port
 
 
 def main(rounds: int) -> None:
     """Run both `rounds` times, and print the difference."""
-    cost: dict[str, list[float]] = {"without": [], "with": []}
-    runs = [*cost] * rounds
-    random.shuffle(runs)
-    for name in runs:
-        cost[name].append(measure({"ANSWERING_HTTP_METRICS_PORT": str(free_port())} if name == "with" else {}))
+    cost = measure_settings(
+        {"without": dict, "with": lambda: {"ANSWERING_HTTP_METRICS_PORT": str(free_port())}}, rounds
+    )
     without, with_metrics = statistics.median(cost["without"]), statistics.median(cost["with"])
     print(f"without metrics {without * 1e6:6.1f} µs of CPU a request, from {min(cost['without']) * 1e6:.1f}")
     print(f"with metrics    {with_metrics * 1e6:6.1f} µs of CPU a request, from {min(cost['with']) * 1e6:.1f}")
     print(f"metrics cost    {(with_metrics - without) * 1e6:6.1f} µs of CPU a request")
-
-
-def measure(env: dict[str, str]) -> float:
-    """The CPU seconds of a worker for one request."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "serving.py"
-        file.write_text(SERVICE)
-        settings = {"ANSWERING_DB_URL": "sqlite://:memory:", **env}
-        with ServiceProcess(file, cwd=Path(folder), prefix="ANSWERING_", env=settings) as service:
-            service.wait_ready()
-            worker = next(pid for pid in service.pids() if "sanic-worker" in Path(f"/proc/{pid}/comm").read_text())
-            with socket.create_connection(("127.0.0.1", service.port)) as client:
-                ask(client, 2000)
-                before = cpu_of(worker)
-                ask(client, REQUESTS)
-                return (cpu_of(worker) - before) / REQUESTS
-
-
-def ask(client: socket.socket, requests: int) -> None:
-    """Send requests, IN_FLIGHT at once, and read their answers."""
-    for _ in range(requests // IN_FLIGHT):
-        client.sendall(REQUEST * IN_FLIGHT)
-        answers, last = 0, b""
-        while answers < IN_FLIGHT:
-            last += client.recv(65_536)
-            answers += last.count(ANSWER)
-            last = last[last.rfind(ANSWER) + len(ANSWER) :] if ANSWER in last else last
-
-
-def cpu_of(pid: int) -> float:
-    """The CPU seconds that a process has used, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK
 
 
 if __name__ == "__main__":
