@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pytest
 
 from sanicbase import Config, ResourceError
 from sanicbase.log import close_logging, flush_logging, log_access, setup_logging
-from sanicbase.log.handler import LogHandler
+from sanicbase.log.formatters import TextFormatter
+from sanicbase.log.handler import SLICE, LogHandler
+from sanicbase.log.records import AccessRecord
 from sanicbase.testing import wait_until
 from tests.preloaded import PreloadedService
 
@@ -148,6 +150,26 @@ def test_debug_logs_everything(folder: Path) -> None:
 def test_an_access_line_before_the_log_is_set_up_is_no_error(folder: Path) -> None:
     log_access("10.0.0.1", "GET", "/", 200, 1, 1.0)
     assert list(folder.iterdir()) == []
+
+
+def test_access_lines_are_formatted_in_short_slices_and_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup_logging(settings(folder))
+    sizes, format_access = [], TextFormatter.format_access
+
+    def counting(formatter: TextFormatter, records: Iterable[AccessRecord]) -> list[bytes]:
+        lines = format_access(formatter, records)
+        sizes.append(len(lines))
+        return lines
+
+    monkeypatch.setattr(TextFormatter, "format_access", counting)
+    for number in range(3 * SLICE + 1):
+        log_access("10.0.0.1", "GET", f"/{number}", 200, 1, 1.0)
+    flush_logging()
+    text = (folder / "shop" / "access.log").read_text()
+    assert re.findall(r" /(\d+) ", text) == [str(number) for number in range(3 * SLICE + 1)]
+    assert max(sizes) <= SLICE, "the event loop would wait for the GIL"
 
 
 def test_every_file_is_json_where_that_is_wanted(folder: Path) -> None:
