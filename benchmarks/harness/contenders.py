@@ -74,8 +74,8 @@ CONTENDERS = (
     Contender("FastAPI", "fastapi", "fastapi", _uvicorn()),
     Contender("Litestar", "litestar", "litestar", _uvicorn()),
     Contender("BlackSheep", "blacksheep", "blacksheep", _uvicorn()),
-    # It does not stop by SIGTERM.
-    Contender("Robyn", "robyn", "robyn", ("app.py", "--log-level", "WARN", "--disable-openapi"), stop=signal.SIGINT),
+    # It does not stop by SIGTERM, and takes ten seconds by SIGINT.
+    Contender("Robyn", "robyn", "robyn", ("app.py", "--log-level", "WARN", "--disable-openapi"), stop=signal.SIGKILL),
     # Under ASGI the WebSockets of Sanic have no `async for`, and those of sanicbase need its own server.
     Contender("Sanic on granian", "sanic", "sanic", _granian("app:app"), only=OF_SERVERS - WEBSOCKETS),
     Contender(
