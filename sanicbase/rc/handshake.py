@@ -38,7 +38,7 @@ TLS_FILE_OPTIONS = {
 CORRECT = gettext_noop("Correct {setting}")
 START = gettext_noop("Start it, or correct {setting}")
 UPGRADE = gettext_noop("Upgrade it, or correct {setting}")
-SENTINEL_TIMEOUT = 0.5  # seconds that a Sentinel has to answer
+SENTINEL_TIMEOUT = 0.5  # seconds that a Sentinel has to answer if another one does
 
 
 class Handshake:
@@ -134,9 +134,11 @@ class Handshake:
         return ResourceError(_("The Redis {url} {problem}. {remedy}.", url=self._url, problem=problem, remedy=remedy))
 
     async def _check_sentinels(self, sentinel: Sentinel) -> None:
-        requests = {_address(client): client.execute_command("PING") for client in sentinel.sentinels}
-        away = await _unanswered(requests, min(SENTINEL_TIMEOUT, self._timeout / 2))
-        if len(away) == len(requests):
+        half = self._timeout / 2
+        away = await _unanswered_sentinels(sentinel, min(SENTINEL_TIMEOUT, half))
+        if len(away) == len(sentinel.sentinels):  # of a busy machine, perhaps: all its services have just started
+            away = await _unanswered_sentinels(sentinel, half)
+        if len(away) == len(sentinel.sentinels):
             raise RedisError(_("none of its Sentinels does")) from next(iter(away.values()))
         self._log_sentinels([*away])
         await self._find_master(sentinel)
@@ -197,6 +199,12 @@ async def _unanswered(requests: Mapping[str, Awaitable[object]], seconds: float)
         if isinstance(answer, ResponseError | AuthenticationError):
             raise answer
     return {name: answer for name, answer in zip(requests, answers, strict=True) if isinstance(answer, BaseException)}
+
+
+async def _unanswered_sentinels(sentinel: Sentinel, seconds: float) -> dict[str, BaseException]:
+    return await _unanswered(
+        {_address(client): client.execute_command("PING") for client in sentinel.sentinels}, seconds
+    )
 
 
 def _address(client: Redis) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from sanicbase.testing import free_port, wait_until
 from sanicbase.testing.binaries import find_binaries
@@ -111,8 +112,17 @@ def tls_sentinel() -> Iterator[str]:
         conf.write_text(f"sentinel monitor {SERVICE} 127.0.0.1 {master.port} 1\n")
         listen = ("--port", "0", "--tls-port", str(sentinel.port), "--bind", "127.0.0.1")
         tls = certificates.options("--tls-replication", "yes")
-        sentinel.start([binary("redis-server"), str(conf), "--sentinel", *listen, *tls], lambda: True)
-        yield f"rediss+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}?{certificates.query}"
+        address = f"127.0.0.1:{sentinel.port}"
+        command = [binary("redis-server"), str(conf), "--sentinel", *listen, *tls]
+        sentinel.start(command, lambda: _answers(f"rediss://{address}?{certificates.query}"))
+        yield f"rediss+sentinel://{address}/{SERVICE}?{certificates.query}"
+
+
+def _answers(server: str) -> bool:
+    try:
+        return ask_redis(server, "PING") is True
+    except (RedisConnectionError, RedisTimeoutError):
+        return False
 
 
 @contextmanager

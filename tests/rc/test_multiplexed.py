@@ -59,7 +59,7 @@ def frozen_server() -> Any:
 async def test_every_caller_gets_its_own_answer_on_one_connection(
     kind: str, opened: Opened, request: pytest.FixtureRequest
 ) -> None:
-    async with opened(request.getfixturevalue(kind)), shared() as connection:
+    async with opened(request.getfixturevalue(kind), CONNECT_TIMEOUT=20), shared() as connection:
         replies = await asyncio.gather(*(connection.ask("ECHO", n) for n in range(500)))
         assert replies == [str(n).encode() for n in range(500)]
         assert len({await connection.ask("CLIENT", "ID") for _ in range(5)}) == 1

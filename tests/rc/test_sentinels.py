@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from sanicbase import ResourceError, get_blocking_redis, get_redis
 from sanicbase.rc import RedisClients
+from sanicbase.rc.handshake import SENTINEL_TIMEOUT
 from sanicbase.rc.subscriber import Subscriber
 from sanicbase.testing import wait_until
 from sanicbase.testing.private_server import PrivateServer
@@ -118,10 +119,10 @@ async def test_a_command_s_next_try_goes_to_the_new_master(sentinels: Sentinels,
 
 
 async def test_a_blocking_command_waits_longer_than_the_timeout(sentinels: Sentinels, opened: Opened) -> None:
-    async with opened(sentinels.url, CONNECT_TIMEOUT=0.3):
+    async with opened(sentinels.url, CONNECT_TIMEOUT=1):
         waiting = asyncio.ensure_future(get_blocking_redis().blpop(["letters"], timeout=30))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(waiting), 0.7)
+            await asyncio.wait_for(asyncio.shield(waiting), 1.5)
         await get_redis().rpush("letters", "a")
         assert tuple(await waiting or ()) == (b"letters", b"a")
 
@@ -148,6 +149,18 @@ async def test_a_subscriber_follows_to_the_new_master_and_reports_lost_messages(
 async def clients(given: str) -> AsyncIterator[RedisClients]:
     async with RedisClients(ShopConfig(REDIS_URL=given, CONNECT_TIMEOUT=2), "") as opened:
         yield opened
+
+
+async def test_sentinels_may_all_be_slow(sentinels: Sentinels) -> None:
+    async with RedisClients(ShopConfig(REDIS_URL=sentinels.url, CONNECT_TIMEOUT=10), "") as opened:
+        with ExitStack() as freezing:
+            for server in sentinels.sentinels:
+                freezing.enter_context(server.frozen())
+            ping = asyncio.create_task(opened.ping())
+            await asyncio.sleep(2 * SENTINEL_TIMEOUT)
+            assert not ping.done()
+        await ping
+    await until(lambda: role(sentinels.master()) == "master")
 
 
 async def test_one_sentinel_that_is_away_is_a_line_in_the_log(
