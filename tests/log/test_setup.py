@@ -152,9 +152,7 @@ def test_an_access_line_before_the_log_is_set_up_is_no_error(folder: Path) -> No
     assert list(folder.iterdir()) == []
 
 
-def test_access_lines_are_formatted_in_short_slices_and_in_order(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_access_lines_are_formatted_in_short_slices_and_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup_logging(settings(folder))
     sizes, format_access = [], TextFormatter.format_access
 
