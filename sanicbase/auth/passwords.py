@@ -1,4 +1,4 @@
-"""Passwords: hashed with Argon2id, in threads that leave the machine to the requests."""
+"""Passwords: hashed with Argon2id, in threads and processes that leave the machine to the requests."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
+from sanicbase.auth.idle_process import IdleProcess
 from sanicbase.errors import ConfigError, ResourceError
 from sanicbase.i18n import gettext as _
 from sanicbase.private_directory import make_private_directory
@@ -64,7 +65,7 @@ class Passwords:
 
     def __init__(self, *, memory: int = 65536, time: int = 3) -> None:
         argon2, bcrypt = _library("argon2"), _library("bcrypt")
-        self._parameters = f"m={memory},t={time},p=1"
+        self._memory, self._time = memory, time
         self._hasher = _argon2id(argon2, memory, time)
         self._old_hashers = (_truncating(bcrypt), DjangoPBKDF2())
         self._waiting = 0
@@ -74,7 +75,7 @@ class Passwords:
         data = _bytes(password)
         if len(data) > MAX_PASSWORD:
             raise ValueError(f"A password may have at most {MAX_PASSWORD} bytes. Limit it in the type of the body.")
-        return await self._run(lambda: str(self._hasher.hash(data)))
+        return await self._run(partial(_when_idle, partial(self._hash, data)))
 
     async def verify(self, password: str, password_hash: str | None) -> PasswordCheck:
         """Whether the password matches. Pass None for a user who does not exist: it takes as long, so the response time
@@ -82,7 +83,20 @@ class Passwords:
         data = _bytes(password)
         if len(data) > MAX_PASSWORD:
             data, password_hash = b"", None
-        return await self._run(lambda: self._verify(data, password_hash))
+        elif password_hash is not None and not self._identifies(password_hash):
+            logger.error("A stored hash of a password has an unknown format, so nobody can sign in with it.")
+            password_hash = None
+        return await self._run(partial(_when_idle, partial(self._verify, data, password_hash)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What another process needs to hash with the same parameters."""
+        return _with_parameters, (self._memory, self._time)
+
+    def _identifies(self, password_hash: str) -> bool:
+        return any(hasher.identify(password_hash) for hasher in (self._hasher, *self._old_hashers))
+
+    def _hash(self, data: bytes) -> str:
+        return str(self._hasher.hash(data))
 
     def _verify(self, data: bytes, password_hash: str | None) -> PasswordCheck:
         if password_hash is None:
@@ -96,14 +110,13 @@ class Passwords:
             if hasher.identify(password_hash):
                 matches = bool(hasher.verify(data, password_hash))
                 return PasswordCheck(matches, self._hasher.hash(data) if matches else None)
-        logger.error("A stored hash of a password has an unknown format, so nobody can sign in with it.")
         return self._verify(data, None)
 
     @cached_property
     def _dummy(self) -> str:
         """A hash that matches no password, and takes as long to verify as others."""
         salt, digest = (base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
-        return f"$argon2id$v=19${self._parameters}${salt}${digest}"
+        return f"$argon2id$v=19$m={self._memory},t={self._time},p=1${salt}${digest}"
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
@@ -113,6 +126,11 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(_pool(), _in_slot, work)
         finally:
             self._waiting -= 1
+
+
+@cache
+def _with_parameters(memory: int, time: int) -> Passwords:
+    return Passwords(memory=memory, time=time)
 
 
 class DjangoPBKDF2:
@@ -191,6 +209,17 @@ def _yield_to_requests() -> None:
     """Lower the priority of the thread, so that event loops get the core first."""
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+_thread = threading.local()
+
+
+def _when_idle(work: Callable[[], T]) -> T:
+    """Call it in the process of this thread, which runs while a core would be idle; where there is none, here."""
+    if not hasattr(_thread, "process"):
+        _thread.process = IdleProcess()
+    process: IdleProcess = _thread.process
+    return process.compute(work)
 
 
 def _in_slot(work: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import bcrypt
 import pytest
 
 from sanicbase import Passwords, ResourceError
+from sanicbase.auth import idle_process
 from sanicbase.auth import passwords as module
 
 PASSWORD = "korrekt 茶 battery"
@@ -152,6 +154,7 @@ async def test_an_unknown_user_costs_one_hash_with_the_same_parameters(
         return bool(verify(data, stored))
 
     monkeypatch.setattr(hasher, "verify", recorded)
+    monkeypatch.setattr(module, "_when_idle", lambda work: work())  # in this process
     stored = await passwords.hash(PASSWORD)
     await passwords.verify("wrong", stored)
     assert await passwords.verify("wrong", None) == (False, None)
@@ -159,6 +162,27 @@ async def test_an_unknown_user_costs_one_hash_with_the_same_parameters(
     known, unknown, long = verified
     assert known.split("$")[:4] == unknown.split("$")[:4] == long.split("$")[:4]
     assert [len(part) for part in known.split("$")] == [len(part) for part in unknown.split("$")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE is Linux's.")
+async def test_hashes_are_computed_while_a_core_would_be_idle(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle_process, "SHARE", -1.0)  # of a core, which a busy machine may not have left
+
+    async def policy() -> int:
+        return await passwords._run(partial(module._when_idle, partial(os.sched_getscheduler, 0)))
+
+    while await policy() != os.SCHED_IDLE:  # the process starts
+        await asyncio.sleep(0.01)
+    hashers = passwords._hasher, *passwords._old_hashers
+    for hasher in hashers:
+        monkeypatch.setattr(hasher, "verify", lambda *args: pytest.fail("It was computed by this process."))
+    stored = [await passwords.hash(PASSWORD), *(old(PASSWORD.encode()) for old in OLD.values())]
+    checks = [await passwords.verify(PASSWORD, each) for each in stored]
+    assert [check.matches for check in checks] == [True] * len(stored)
+    assert [check.new_hash is None for check in checks] == [True, *[False] * len(OLD)]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 async def test_a_huge_password_is_not_hashed(passwords: Passwords) -> None:
