@@ -208,7 +208,9 @@ def _pool() -> ThreadPoolExecutor:
 def _yield_to_requests() -> None:
     """Lower the priority of the thread, so that event loops get the core first."""
     with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 _thread = threading.local()

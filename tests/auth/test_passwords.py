@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -183,6 +184,19 @@ async def test_hashes_are_computed_while_a_core_would_be_idle(
     assert [check.matches for check in checks] == [True] * len(stored)
     assert [check.new_hash is None for check in checks] == [True, *[False] * len(OLD)]
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux has priorities of threads.")
+@pytest.mark.parametrize(("before", "after"), [(0, module.NICENESS), (module.NICENESS + 5, module.NICENESS + 5)])
+def test_the_threads_have_a_low_priority_or_that_of_their_process_if_it_is_lower(before: int, after: int) -> None:
+    def niceness() -> int:
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(before, os.getpriority(os.PRIO_PROCESS, thread)))
+        module._yield_to_requests()
+        return os.getpriority(os.PRIO_PROCESS, thread)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(niceness).result() == max(after, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 async def test_a_huge_password_is_not_hashed(passwords: Passwords) -> None:
