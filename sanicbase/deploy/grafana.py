@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ JOB = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 PORTS = {"http": "HTTP_METRICS_PORT", "ws": "WS_METRICS_PORT", "srv": "SCRIPTS_METRICS_PORT"}
 SCHEMA_VERSION = 39  # of Grafana 10.3 and later
 COLUMNS, HEIGHT, STAT_HEIGHT = 24, 8, 4
+PER_LINE, STATS_PER_LINE = 3, 6
+COLORS = {
+    "red": r"^5\d\d$|^mismatched$| failed$| missed$| dead( letters)?$| waiting callers$",
+    "orange": r"^4\d\d$| cancelled$",
+    "green": r"^2\d\d$| succeeded$",
+}
+"""The colours of series whose names tell how something ended; the others get theirs from a palette."""
+COLORED = re.compile(r"{{(status|outcome|result|state)}}")
+LINK = {
+    "type": "dashboards", "title": "Services", "tags": ["sanicbase"], "asDropdown": True, "includeVars": False,
+    "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": "",
+}  # fmt: skip
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -52,7 +65,8 @@ def _missing_ports(deployment: Deployment) -> Iterator[str]:
 
 
 def _dashboard(deployment: Deployment, job: str) -> str:
-    rows = [row for row in ROWS if _kinds(deployment) & set(row.kinds)]
+    kinds = _kinds(deployment)
+    rows = [(row, [one for one in row.panels if kinds & set(one.kinds)]) for row in ROWS if kinds & set(row.kinds)]
     board = {
         "uid": re.sub(r"[^a-zA-Z0-9_-]", "-", f"sanicbase-{deployment.service}")[:40],
         "title": deployment.service,
@@ -60,6 +74,7 @@ def _dashboard(deployment: Deployment, job: str) -> str:
         "tags": ["sanicbase"],
         "editable": True,
         "graphTooltip": 1,  # one crosshair in all panels
+        "links": [LINK],
         "refresh": "30s",
         "schemaVersion": SCHEMA_VERSION,
         "time": {"from": "now-3h", "to": "now"},
@@ -82,22 +97,33 @@ def _variables(job: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _panels(rows: list[Row], selector: str) -> Iterator[dict[str, Any]]:
-    """All panels, each with its place in a grid of 24 columns."""
-    number, top = 0, 0
-    for row in rows:
-        number += 1
+def _panels(rows: list[tuple[Row, list[Panel]]], selector: str) -> Iterator[dict[str, Any]]:
+    """All rows and panels, each with its place in a grid of 24 columns. A collapsed row contains its panels."""
+    ids, top = count(1), 0
+    for row, shown in rows:
+        title = {"type": "row", "id": next(ids), "title": row.title, "collapsed": row.collapsed}
         place = {"h": 1, "w": COLUMNS, "x": 0, "y": top}
-        yield {"type": "row", "id": number, "title": row.title, "collapsed": False, "gridPos": place, "panels": []}
-        left, top, height = 0, top + 1, 0
-        for panel in row.panels:
-            size = STAT_HEIGHT if panel.stat else HEIGHT
-            if left == COLUMNS or (left and size != height):
-                left, top = 0, top + height
-            height, number = size, number + 1
-            yield _panel(panel, number, {"h": height, "w": 8, "x": left, "y": top}, selector)
-            left += 8
-        top += height
+        panels = []
+        top += 1
+        for line in _lines(shown):
+            width, height = COLUMNS // len(line), STAT_HEIGHT if line[0].stat else HEIGHT
+            for at, panel in enumerate(line):
+                grid = {"h": height, "w": width, "x": at * width, "y": top}
+                panels.append(_panel(panel, next(ids), grid, selector))
+            top += height
+        yield {**title, "gridPos": place, "panels": panels if row.collapsed else []}
+        if not row.collapsed:
+            yield from panels
+
+
+def _lines(panels: list[Panel]) -> Iterator[list[Panel]]:
+    """The panels side by side, which share the width."""
+    for stat, alike in groupby(panels, lambda panel: panel.stat):
+        left = list(alike)
+        while left:
+            length = STATS_PER_LINE if stat else PER_LINE
+            yield left[:length]
+            left = left[length:]
 
 
 def _panel(panel: Panel, number: int, place: dict[str, int], selector: str) -> dict[str, Any]:
@@ -109,7 +135,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int], selector: str) -> d
         "gridPos": place,
         "datasource": DATASOURCE,
         "targets": [_target(*query, chr(ord("A") + at), selector) for at, query in enumerate(panel.queries)],
-        "fieldConfig": {"defaults": _field_options(panel), "overrides": []},
+        "fieldConfig": _field_config(panel),
         "options": _stat_options() if panel.stat else _graph_options(),
     }
 
@@ -119,12 +145,23 @@ def _target(query: str, legend: str, name: str, selector: str) -> dict[str, Any]
     return {"datasource": DATASOURCE, "refId": name, "expr": expression, "legendFormat": legend or "__auto"}
 
 
-def _field_options(panel: Panel) -> dict[str, Any]:
+def _field_config(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, object]] = [{"color": "green", "value": None}]
     if panel.red_from is not None:
         steps.append({"color": "red", "value": panel.red_from})
-    drawing = {} if panel.stat else {"custom": {"drawStyle": "line", "fillOpacity": 10, "showPoints": "never"}}
-    return {"unit": panel.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}, **drawing}
+    defaults: dict[str, object] = {"unit": panel.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
+    if panel.whole:
+        defaults["decimals"] = 0
+    if panel.stat:
+        return {"defaults": defaults, "overrides": []}
+    defaults["custom"] = {"drawStyle": "line", "fillOpacity": 10, "showPoints": "never"}
+    colored = any(COLORED.search(legend) for _query, legend in panel.queries)
+    return {"defaults": defaults, "overrides": [_colored(*one) for one in COLORS.items()] if colored else []}
+
+
+def _colored(color: str, names: str) -> dict[str, Any]:
+    drawn = {"id": "color", "value": {"mode": "shades", "fixedColor": color}}
+    return {"matcher": {"id": "byRegexp", "options": f"/{names}/"}, "properties": [drawn]}
 
 
 def _stat_options() -> dict[str, Any]:

@@ -9,6 +9,8 @@ from sanicbase.deploy.deployment import Kind
 __all__ = ["ROWS", "Panel", "Row"]
 
 RATE = "[$__rate_interval]"
+SERVED: tuple[Kind, ...] = ("http", "ws")
+ALL: tuple[Kind, ...] = ("http", "ws", "srv")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Panel:
     stat: bool = False
     red_from: float | None = None
     """The value from which a stat is red."""
+    whole: bool = False
+    """Whether a stat counts things, so it has no decimals."""
+    kinds: tuple[Kind, ...] = ALL
+    """The launch files that serve these metrics."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Row:
     title: str
     kinds: tuple[Kind, ...]
     panels: tuple[Panel, ...]
+    collapsed: bool = False
+    """Whether it is opened only on demand, because most services have no such data."""
 
 
 def quantiles(metric: str, *shares: float, by: str = "", only: str = "@") -> tuple[tuple[str, str], ...]:
@@ -51,27 +59,30 @@ def by_label(metric: str, label: str, *, only: str = "@") -> tuple[tuple[str, st
 
 
 REQUESTS = "sanicbase_http_requests_total"
-ERROR_SHARE = f'sum(rate({REQUESTS}{{@, status=~"5.."}}{RATE})) / sum(rate({REQUESTS}{{@}}{RATE}))'
+# Without "or", a service that has never failed would show no data.
+ERROR_SHARE = f'(sum(rate({REQUESTS}{{@, status=~"5.."}}{RATE})) or vector(0)) / sum(rate({REQUESTS}{{@}}{RATE}))'
 READS = "sanicbase_cache_reads_total"
 HITS = f'sum by (model) (rate({READS}{{@, outcome=~"hits|local_hits"}}{RATE}))'
 ALL_READS = f'sum by (model) (rate({READS}{{@, outcome=~"hits|local_hits|misses|bypasses"}}{RATE}))'
 SUCCESS = "max by (timer) (sanicbase_timer_last_success_timestamp_seconds{@})"
-SERVED: tuple[Kind, ...] = ("http", "ws")
-ALL: tuple[Kind, ...] = ("http", "ws", "srv")
 
 ROWS = (
     Row("Overview", ALL, (
-        Panel("Targets up", "short", (("sum(up{@})", ""),), "Ports of metrics that Prometheus can read.", stat=True),
+        Panel("Targets down", "short", (("sum(1 - up{@})", ""),), "Ports of metrics that Prometheus cannot read.",
+              stat=True, red_from=1, whole=True),
+        Panel("Requests per second", "reqps", ((f"sum(rate({REQUESTS}{{@}}{RATE}))", ""),), stat=True, kinds=SERVED),
+        Panel("Share of errors", "percentunit", ((ERROR_SHARE, ""),), "Responses with 5xx.",
+              stat=True, red_from=0.05, kinds=SERVED),
+        Panel("p99", "s", quantiles("sanicbase_http_request_seconds", 0.99),
+              "The time within which 99% of the requests got the beginning of a response.",
+              stat=True, red_from=1, kinds=SERVED),
         Panel("Memory in use", "percentunit", (
             ("max(sanicbase_memory_used_bytes{@} / sanicbase_memory_limit_bytes{@})", ""),
         ), "Of the container or the machine that is the fullest.", stat=True, red_from=0.9),
         Panel("Restarts in an hour", "short", (("sum(increase(sanicbase_worker_restarts_total{@}[1h]))", ""),),
-              "Workers that ended by themselves.", stat=True, red_from=1),
+              "Workers that ended by themselves.", stat=True, red_from=1, whole=True),
     )),
     Row("Requests", SERVED, (
-        Panel("Requests per second", "reqps", ((f"sum(rate({REQUESTS}{{@}}{RATE}))", ""),), stat=True),
-        Panel("Share of errors", "percentunit", ((ERROR_SHARE, ""),), "Responses with 5xx.", stat=True, red_from=0.05),
-        Panel("p99", "s", quantiles("sanicbase_http_request_seconds", 0.99), stat=True, red_from=1),
         Panel("Requests by status", "reqps", by_label(REQUESTS, "status")),
         Panel("Requests by route", "reqps", (
             (f"topk(10, sum by (method, route) (rate({REQUESTS}{{@}}{RATE})))", "{{method}} {{route}}"),
@@ -84,9 +95,9 @@ ROWS = (
         Panel("p99 by route", "s", (
             (f"topk(10, {quantiles('sanicbase_http_request_seconds', 0.99, by='route')[0][0]})", "{{route}}"),
         ), "The ten slowest routes."),
-        Panel("In flight", "short", (("sum by (instance) (sanicbase_http_requests_in_flight{@})", "{{instance}}"),)),
         Panel("Queue time", "s", quantiles("sanicbase_http_queue_seconds", 0.5, 0.99),
               "How long requests waited until they were handled."),
+        Panel("In flight", "short", (("sum by (instance) (sanicbase_http_requests_in_flight{@})", "{{instance}}"),)),
         Panel("Bytes of bodies", "Bps", (
             (f"sum(rate(sanicbase_http_request_bytes_sum{{@}}{RATE}))", "received"),
             (f"sum(rate(sanicbase_http_response_bytes_sum{{@}}{RATE}))", "sent"),
@@ -120,13 +131,8 @@ ROWS = (
               "With the wait for a connection."),
         Panel("Connections", "short", (
             ("sum by (database, state) (sanicbase_db_pool_connections{@})", "{{database}} {{state}}"),
-        )),
-        Panel("Waiting for a connection", "short", (
-            ("sum by (database) (sanicbase_db_pool_waiting{@})", "{{database}}"),
-        )),
-        Panel("Lag of replicas", "s", (("max by (replica) (sanicbase_db_replica_lag_seconds{@})", "{{replica}}"),)),
-        Panel("Readers of replicas", "short", (("sum by (replica) (sanicbase_db_replica_readers{@})", "{{replica}}"),),
-              "Processes that read from a replica; 0 while it is away or too far behind."),
+            ("sum by (database) (sanicbase_db_pool_waiting{@})", "{{database}} waiting callers"),
+        ), "And callers that wait for one."),
     )),
     Row("Redis and cache models", ALL, (
         Panel("Requests to Redis", "ops", (
@@ -151,24 +157,27 @@ ROWS = (
             (f"sum by (instance) (rate(sanicbase_websocket_sent_total{{@}}{RATE}))", "{{instance}}"),
         )),
     )),
-    Row("Timers and jobs", ("srv",), (
-        Panel("Runs of timers", "ops", (
-            (f"sum by (timer, outcome) (rate(sanicbase_timer_runs_total{{@}}{RATE}))", "{{timer}} {{outcome}}"),
-        )),
+    Row("Timers", ("srv",), (
+        Panel("Runs of timers", "short", (
+            (f"sum by (timer, outcome) (increase(sanicbase_timer_runs_total{{@}}{RATE}))", "{{timer}} {{outcome}}"),
+            (f"sum by (timer) (increase(sanicbase_timer_missed_total{{@}}{RATE}))", "{{timer}} missed"),
+        ), "And ticks that were missed."),
         Panel("Time since the last success", "s", ((f"time() - {SUCCESS}", "{{timer}}"),)),
-        Panel("Duration of timers", "s", quantiles("sanicbase_timer_run_seconds", 0.99, by="timer")),
-        Panel("Missed ticks", "short", (
-            (f"sum by (timer) (increase(sanicbase_timer_missed_total{{@}}{RATE}))", "{{timer}}"),
-        )),
+        Panel("p99 of runs of timers", "s", quantiles("sanicbase_timer_run_seconds", 0.99, by="timer")),
+    )),
+    Row("Jobs", ("srv",), (
         Panel("Runs of jobs", "ops", (
             (f"sum by (job_name, outcome) (rate(sanicbase_job_runs_total{{@}}{RATE}))", "{{job_name}} {{outcome}}"),
-        )),
-        Panel("Duration of jobs", "s", quantiles("sanicbase_job_run_seconds", 0.99, by="job_name")),
+            (f"sum by (job_name) (rate(sanicbase_job_dead_letters_total{{@}}{RATE}))", "{{job_name}} dead letters"),
+        ), "And jobs that failed permanently."),
+        Panel("p99 of runs of jobs", "s", quantiles("sanicbase_job_run_seconds", 0.99, by="job_name")),
         Panel("Jobs in queues", "short", (
             ("max by (queue, state) (sanicbase_job_queue_jobs{@})", "{{queue}} {{state}}"),
         )),
-        Panel("Dead letters", "short", (
-            (f"sum by (job_name) (increase(sanicbase_job_dead_letters_total{{@}}{RATE}))", "{{job_name}}"),
-        )),
     )),
+    Row("Replicas", ALL, (
+        Panel("Lag of replicas", "s", (("max by (replica) (sanicbase_db_replica_lag_seconds{@})", "{{replica}}"),)),
+        Panel("Readers of replicas", "short", (("sum by (replica) (sanicbase_db_replica_readers{@})", "{{replica}}"),),
+              "Processes that read from a replica; 0 while it is away or too far behind."),
+    ), collapsed=True),
 )  # fmt: skip
