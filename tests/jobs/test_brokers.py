@@ -176,7 +176,7 @@ async def test_a_job_that_cannot_be_handed_back_keeps_no_other_from_its_worker(
             monkeypatch.setattr(
                 module, name, lambda message, *args, known=known: 5 if message is delayed else known(message, *args)
             )
-    monkeypatch.setattr(queue, "_publish", unreached)
+    monkeypatch.setattr(queue, "_add", unreached)
     assert ready is not delayed
     taken = await queue.take("worker", takes_over=True, count=2)
     assert isinstance(taken, list)

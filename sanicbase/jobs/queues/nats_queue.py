@@ -15,11 +15,8 @@ the requested number has arrived.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 
 import orjson
 from nats.aio.client import Client
@@ -31,9 +28,10 @@ from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from sanicbase.brokers.jetstream import ANSWER_TIMEOUT, NatsBroker, nats_errors
 from sanicbase.jobs.letter import DeadLetter
-from sanicbase.jobs.message import JOB_ID, JobMessage, Labels
-from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
+from sanicbase.jobs.message import JOB_ID
+from sanicbase.jobs.queues.interface import Taken
 from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.prefetching import PrefetchingQueue
 
 __all__ = ["NatsQueue"]
 
@@ -46,14 +44,14 @@ CONSUMER = "workers"
 DELAY = "Delay"  # the header with the milliseconds of a delay, counted from when the server got the message
 
 
-class NatsQueue:
-    """One queue of a service. Methods raise OSError and TimeoutError when NATS does not respond."""
+class NatsQueue(PrefetchingQueue[Msg]):
+    """One queue of a service. Methods raise OSError and TimeoutError when NATS does not respond. A job that is sent
+    again within two minutes is dropped. The end of a run counts even if another worker has the job by now."""
 
     server = "NATS"
 
     def __init__(self, broker: NatsBroker, service: str, name: str, pause: Pause) -> None:
-        self.name = name
-        self.pause = pause
+        super().__init__(name, pause)
         self._broker = broker
         self._stream = f"{service}-jobs-{name}"
         self._subject = f"{service}.jobs.{name}"
@@ -63,51 +61,6 @@ class NatsQueue:
         self._client: Client | None = None  # of the inbox
         self._asked = 0  # messages that are on their way, at most
         self._asked_until = 0.0
-        self._arrived: deque[Msg] = deque()
-        self._arrival = asyncio.Event()
-        self._held: dict[str, Msg] = {}
-
-    async def push(self, message: JobMessage, *, known_for: int = KNOWN_FOR) -> str:
-        """Add a job, unless it was added in the last two minutes. Returns its id."""
-        return await self.push_data(message.task_id, message.to_bytes(), message.labels, known_for=known_for)
-
-    async def push_data(self, job_id: str, data: bytes, labels: Labels, *, known_for: int = KNOWN_FOR) -> str:
-        """Like `push`, for bytes that may not be a message; a worker checks them."""
-        delay = max(0, labels.due - round(time.time() * 1000)) if labels.due else labels.delay
-        await self._publish(self._subject, data, job_id, delay=delay)
-        return job_id
-
-    async def forget_ids(self, job_ids: Sequence[str]) -> None:
-        """Do nothing: JetStream forgets ids by itself."""
-
-    async def take(self, consumer: str, *, takes_over: bool, count: int = 1) -> list[Taken] | NothingReady:
-        """Take up to `count` jobs that have arrived, and request more if there are none."""
-        taken: list[Taken] = []
-        if await self.pause.holds():
-            await self.forget_consumer(consumer)
-            self._arrival.clear()
-            return NothingReady("", None)
-        self._arrival.clear()
-        while self._arrived and len(taken) < count:
-            message = self._arrived[0]
-            if (remaining := _remaining(message)) > 0:
-                if taken:  # they are returned even if this one cannot be handed back
-                    break
-                self._arrived.popleft()  # that of a closed client must not keep the others
-                with nats_errors():
-                    await message.nak(delay=remaining)
-                continue
-            self._arrived.popleft()
-            entry = str(message.metadata.sequence.stream)
-            is_running_here = entry in self._held  # given twice, because NATS was away for longer than the lease
-            self._held[entry] = message
-            if not is_running_here:
-                early = 1 if (message.headers or {}).get(DELAY) else 0  # it was handed back once
-                times = max(1, message.metadata.num_delivered - early)
-                taken.append(Taken(entry, _job_id(message), message.data, times))
-        if not taken and not self._arrived:
-            await self._ask(count)
-        return taken or NothingReady("", None)
 
     async def keep(self, consumer: str, entries: Sequence[str]) -> set[str]:
         """Renew the leases of these runs and of the messages that have arrived. Losses are not detected."""
@@ -116,37 +69,6 @@ class NatsQueue:
             for message in [*self._arrived, *(self._held[entry] for entry in entries if entry in self._held)]:
                 await client.publish(message.reply, b"+WPI")
         return set()
-
-    async def finish(
-        self,
-        consumer: str,
-        taken: Taken,
-        outcome: Outcome,
-        *,
-        message: bytes = b"",
-        pause: float = 0.0,
-        unique: str = "",
-        letter: bytes = b"",
-    ) -> bool:
-        """End a run, even if another worker has the job by now."""
-        replacing = f"{taken.job_id}-{taken.entry}"
-        if outcome is Outcome.AGAIN:
-            await self._publish(self._subject, message, replacing, job_id=taken.job_id, delay=round(pause * 1000))
-        elif outcome is Outcome.DEAD:
-            if len(letter) > MAX_LETTER:
-                letter = DeadLetter.of(taken.data[: MAX_LETTER // 10], reason="The message is too long.").to_bytes()
-            await self._publish(f"{self._dead_subject}.{taken.job_id}", letter, replacing)
-        with nats_errors():
-            # By the current client, because that of the message may be closed.
-            await (await self._broker.client()).request(self._held[taken.entry].reply, b"+ACK", timeout=ANSWER_TIMEOUT)
-        self._held.pop(taken.entry, None)
-        return True
-
-    async def wait(self, last: str, milliseconds: int) -> None:
-        """Return when a job has arrived, or after the timeout."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(milliseconds / 1000):
-                await self._arrival.wait()
 
     async def lengths(self) -> dict[str, int]:
         """How many jobs are waiting, running and dead. Delayed ones are among those that run, because a worker has
@@ -158,9 +80,6 @@ class NatsQueue:
             consumer = await jetstream.consumer_info(self._stream, CONSUMER)
             dead = (await jetstream.stream_info(self._dead_stream)).state.messages
         return {"waiting": consumer.num_pending or 0, "running": consumer.num_ack_pending or 0, "dead": dead}
-
-    async def tidy(self) -> None:
-        """Do nothing: JetStream keeps nothing of workers that are gone."""
 
     async def forget_consumer(self, consumer: str) -> None:
         """Hand back the jobs that have arrived and have not started, and request no more."""
@@ -179,8 +98,10 @@ class NatsQueue:
         await self._publish(self._subject, message.data, replacing, job_id=job_id, delay=delay)
         await message.ack()
 
-    async def _ask(self, count: int) -> None:
-        """Request up to `count` messages, unless a request is open."""
+    async def _request(self, consumer: str, count: int) -> None:
+        """Request up to `count` messages, unless some have arrived or a request is open."""
+        if self._arrived:
+            return
         client = await self._broker.client()
         with nats_errors():
             if self._inbox is None or self._client is not client:
@@ -203,6 +124,35 @@ class NatsQueue:
             self._asked = max(0, self._asked - 1)
             self._arrived.append(message)
         self._arrival.set()
+
+    def _remaining(self, message: Msg) -> float:
+        return _remaining(message)
+
+    async def _hand_back(self, message: Msg, remaining: float) -> None:
+        self._arrived.popleft()  # that of a closed client must not keep the others
+        with nats_errors():
+            await message.nak(delay=remaining)
+
+    def _taken(self, message: Msg) -> Taken:
+        early = 1 if (message.headers or {}).get(DELAY) else 0  # it was handed back once
+        times = max(1, message.metadata.num_delivered - early)
+        return Taken(str(message.metadata.sequence.stream), _job_id(message), message.data, times)
+
+    async def _add(self, job_id: str, data: bytes, delay: int) -> None:
+        await self._publish(self._subject, data, job_id, delay=delay)
+
+    async def _replace(self, taken: Taken, data: bytes, delay: int) -> None:
+        await self._publish(self._subject, data, f"{taken.job_id}-{taken.entry}", job_id=taken.job_id, delay=delay)
+
+    async def _bury(self, taken: Taken, letter: bytes) -> None:
+        if len(letter) > MAX_LETTER:
+            letter = DeadLetter.of(taken.data[: MAX_LETTER // 10], reason="The message is too long.").to_bytes()
+        await self._publish(f"{self._dead_subject}.{taken.job_id}", letter, f"{taken.job_id}-{taken.entry}")
+
+    async def _acknowledge(self, message: Msg) -> None:
+        with nats_errors():
+            # By the current client, because that of the message may be closed.
+            await (await self._broker.client()).request(message.reply, b"+ACK", timeout=ANSWER_TIMEOUT)
 
     async def _publish(self, subject: str, data: bytes, message_id: str, *, job_id: str = "", delay: int = 0) -> None:
         """Add a message to a stream, and wait until the server has it on disk."""

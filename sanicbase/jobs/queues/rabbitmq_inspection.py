@@ -51,7 +51,7 @@ class RabbitInspection(RabbitQueue):
             async for message in letters:
                 if message.message_id == job_id:
                     if again:
-                        await self._publish(job_id, again, 0)
+                        await self._add(job_id, again, 0)
                     await self._acknowledge(message)
                     return True
         return False

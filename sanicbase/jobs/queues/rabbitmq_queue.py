@@ -16,20 +16,16 @@ delay left.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 
 from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from sanicbase.brokers.rabbitmq import RabbitBroker, rabbit_errors
-from sanicbase.jobs.message import JobMessage, Labels
-from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
+from sanicbase.jobs.queues.interface import Taken
 from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.prefetching import PrefetchingQueue
 
 __all__ = ["RabbitQueue"]
 
@@ -43,94 +39,23 @@ ANSWER_TIMEOUT = 5.0  # seconds
 QUORUM: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": MAX_DELIVERIES}
 
 
-class RabbitQueue:
-    """One queue of a service. Methods raise OSError and TimeoutError when RabbitMQ does not respond."""
+class RabbitQueue(PrefetchingQueue[AbstractIncomingMessage]):
+    """One queue of a service. Methods raise OSError and TimeoutError when RabbitMQ does not respond. A job that is sent
+    again is not detected."""
 
     server = "RabbitMQ"
 
     def __init__(self, broker: RabbitBroker, service: str, name: str, pause: Pause) -> None:
-        self.name = name
-        self.pause = pause
+        super().__init__(name, pause)
         self._broker = broker
         self._main = f"{service}.jobs.{name}"
         self._consuming: AbstractChannel | None = None
-        self._arrived: deque[AbstractIncomingMessage] = deque()
-        self._arrival = asyncio.Event()
-        self._held: dict[str, AbstractIncomingMessage] = {}
         self._prefetch = 1
         self._channels = 0  # so far; a delivery is known by its channel and its number there
-
-    async def push(self, message: JobMessage, *, known_for: int = KNOWN_FOR) -> str:
-        """Add a job. Returns its id."""
-        return await self.push_data(message.task_id, message.to_bytes(), message.labels, known_for=known_for)
-
-    async def push_data(self, job_id: str, data: bytes, labels: Labels, *, known_for: int = KNOWN_FOR) -> str:
-        """Like `push`, for bytes that may not be a message. A job that is sent again is not detected."""
-        delay = max(0, labels.due - round(time.time() * 1000)) if labels.due else labels.delay
-        await self._publish(job_id, data, delay)
-        return job_id
-
-    async def forget_ids(self, job_ids: Sequence[str]) -> None:
-        """Do nothing: ids are not remembered."""
-
-    async def take(self, consumer: str, *, takes_over: bool, count: int = 1) -> list[Taken] | NothingReady:
-        """Take up to `count` jobs of those that RabbitMQ has sent. The first call says how many it may send."""
-        if await self.pause.holds():
-            await self.forget_consumer(consumer)
-            self._arrival.clear()
-            return NothingReady("", None)
-        await self._consume(consumer, count)
-        self._arrival.clear()
-        taken: list[Taken] = []
-        while self._arrived and len(taken) < count:
-            message = self._arrived[0]
-            if remaining := _number(message, REMAINING):
-                if taken:  # they are returned even if this one cannot be handed back
-                    break
-                await self._publish(message.message_id or "", message.body, remaining)
-                await self._acknowledge(message)
-                if self._arrived and self._arrived[0] is message:  # the channel was not lost meanwhile
-                    self._arrived.popleft()
-            else:
-                self._arrived.popleft()
-                entry = f"{self._channels}-{message.delivery_tag}"
-                self._held[entry] = message
-                times = _number(message, "x-delivery-count") + 1
-                taken.append(Taken(entry, message.message_id or "", message.body, times))
-        return taken or NothingReady("", None)
 
     async def keep(self, consumer: str, entries: Sequence[str]) -> set[str]:
         """Return the jobs whose channel is closed. The heartbeat of the connection keeps the others."""
         return {entry for entry in entries if entry not in self._held}
-
-    async def finish(
-        self,
-        consumer: str,
-        taken: Taken,
-        outcome: Outcome,
-        *,
-        message: bytes = b"",
-        pause: float = 0.0,
-        unique: str = "",
-        letter: bytes = b"",
-    ) -> bool:
-        """End a run. Returns False when the channel of the job is gone: RabbitMQ gives it to another worker."""
-        held = self._held.get(taken.entry)
-        if held is None:
-            return False
-        if outcome is Outcome.AGAIN:
-            await self._publish(taken.job_id, message, round(pause * 1000))
-        elif outcome is Outcome.DEAD:
-            await self._send(self._dead, Message(letter, message_id=taken.job_id))
-        await self._acknowledge(held)
-        self._held.pop(taken.entry, None)
-        return True
-
-    async def wait(self, last: str, milliseconds: int) -> None:
-        """Return when a job has arrived, when the channel is closed, or after the timeout."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(milliseconds / 1000):
-                await self._arrival.wait()
 
     async def lengths(self) -> dict[str, int]:
         """How many jobs are waiting and dead. RabbitMQ counts neither running nor delayed ones by queue."""
@@ -142,9 +67,6 @@ class RabbitQueue:
             state: queue.declaration_result.message_count or 0 for state, queue in (("waiting", main), ("dead", dead))
         }
 
-    async def tidy(self) -> None:
-        """Do nothing: RabbitMQ keeps nothing of workers that are gone."""
-
     async def forget_consumer(self, consumer: str) -> None:
         """Put back the jobs that were sent to this worker and have not started, and take no more."""
         channel, self._consuming = self._consuming, None
@@ -155,7 +77,7 @@ class RabbitQueue:
             await queue.cancel(consumer, timeout=ANSWER_TIMEOUT)
             while self._arrived:  # not by closing the channel, which counts as a death
                 message = self._arrived.popleft()
-                await self._publish(message.message_id or "", message.body, _number(message, REMAINING))
+                await self._add(message.message_id or "", message.body, _number(message, REMAINING))
                 await self._acknowledge(message)
             await channel.close()
 
@@ -163,7 +85,8 @@ class RabbitQueue:
     def _dead(self) -> str:
         return f"{self._main}.dead"
 
-    async def _consume(self, consumer: str, count: int) -> None:
+    async def _request(self, consumer: str, count: int) -> None:
+        """Consume on a channel, on which RabbitMQ may send that many. The first call counts."""
         if self._consuming is not None and not self._consuming.is_closed:
             return
         self._lose_all()
@@ -194,7 +117,26 @@ class RabbitQueue:
         self._held.clear()
         self._arrival.set()
 
-    async def _publish(self, job_id: str, data: bytes, delay: int) -> None:
+    def _remaining(self, message: AbstractIncomingMessage) -> float:
+        return _number(message, REMAINING)
+
+    async def _hand_back(self, message: AbstractIncomingMessage, remaining: float) -> None:
+        await self._add(message.message_id or "", message.body, round(remaining))
+        await self._acknowledge(message)
+        if self._arrived and self._arrived[0] is message:  # the channel was not lost meanwhile
+            self._arrived.popleft()
+
+    def _taken(self, message: AbstractIncomingMessage) -> Taken:
+        times = _number(message, "x-delivery-count") + 1
+        return Taken(f"{self._channels}-{message.delivery_tag}", message.message_id or "", message.body, times)
+
+    async def _replace(self, taken: Taken, data: bytes, delay: int) -> None:
+        await self._add(taken.job_id, data, delay)
+
+    async def _bury(self, taken: Taken, letter: bytes) -> None:
+        await self._send(self._dead, Message(letter, message_id=taken.job_id))
+
+    async def _add(self, job_id: str, data: bytes, delay: int) -> None:
         """Add a message to the queue, or to that of its delay."""
         message = Message(data, message_id=job_id)
         if delay < MIN_HOP:
@@ -234,8 +176,9 @@ class RabbitQueue:
         self._broker.declared[self._main] = channel
 
     async def _acknowledge(self, message: AbstractIncomingMessage) -> None:
-        with rabbit_errors():
-            await message.ack()
+        if not message.processed:
+            with rabbit_errors():
+                await message.ack()
 
 
 async def _declare(channel: AbstractChannel, name: str, arguments: dict[str, str | int]) -> AbstractQueue:
