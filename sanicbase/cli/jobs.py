@@ -24,6 +24,11 @@ from sanicbase.jobs.status import JobStatus, RunState, job_status
 __all__ = ["jobs"]
 
 ID = re.compile(r"[0-9a-f]{32}")
+RETRIED = gettext_noop("{id} runs again.")
+NOT_RETRIED = gettext_noop("{id} is neither dead nor delayed, or another unique job waits or runs.")
+DROPPED = gettext_noop("{id} was dropped.")
+NOT_DROPPED = gettext_noop("{id} did not exist.")
+CANCELLED = gettext_noop("{id} is cancelled, if it waits or runs.")
 SERVICE = click.argument(
     "service", metavar="[SERVICE]", required=False, callback=lambda context, parameter, name: resolve_service(name)
 )
@@ -57,8 +62,10 @@ def list_jobs(service: str, state: str | None, limit: int) -> None:
             if await queue.pause.is_on():
                 click.echo(_("The queue {name} is paused.", name=queue.name), err=True)
         if len(possible) < len(JobState):
+            waiting = sum([(await queue.lengths())["waiting"] for queue in queues])
             click.echo(
-                _("{server} lists dead letters only; its own tools count the other jobs.", server=server), err=True
+                _("{server} lists dead letters only. Jobs that are waiting: {count}.", server=server, count=waiting),
+                err=True,
             )
         return [
             job
@@ -101,19 +108,30 @@ def show(words: tuple[str, ...]) -> None:
 @WORDS
 def retry(words: tuple[str, ...]) -> None:
     """Run the dead or delayed jobs with these IDs now, with all of their retries."""
-    _change(
-        words,
-        _retry,
-        gettext_noop("{id} runs again."),
-        gettext_noop("{id} is neither dead nor delayed, or another unique job waits or runs."),
-    )
+    service, ids = _split(words)
+
+    async def run() -> list[tuple[str, str]]:
+        matches = await _find(service, ids)
+        return [(job.id, RETRIED if await queue.retry(job) else NOT_RETRIED) for queue, job in matches]
+
+    _print_results(run_in_lifespan(service, run))
 
 
 @jobs.command()
 @WORDS
 def drop(words: tuple[str, ...]) -> None:
     """Delete the jobs with these IDs. Their runs in progress are cancelled."""
-    _change(words, _drop, gettext_noop("{id} was dropped."), gettext_noop("{id} did not exist."))
+    service, ids = _split(words)
+
+    async def run() -> list[tuple[str, str]]:
+        queues = _queues(service)
+        matches = [(job_id, await _match(queues, job_id)) for job_id in ids]
+        for job_id, match in matches:
+            if match is None and JobState.WAITING in queues[0].states:
+                raise click.ClickException(_not_found(service, job_id))
+        return [(job_id, await _drop(queues, job_id, match)) for job_id, match in matches]
+
+    _print_results(run_in_lifespan(service, run))
 
 
 @jobs.command()
@@ -173,29 +191,21 @@ def _chosen(service: str, names: tuple[str, ...]) -> list[Inspection]:
     return chosen
 
 
-async def _retry(queue: Inspection, job: ListedJob) -> bool:
-    return await queue.retry(job)
+async def _drop(queues: Sequence[Inspection], job_id: str, match: tuple[Inspection, ListedJob] | None) -> str:
+    """Drop a job, or cancel it where the server cannot find it. Returns what happened."""
+    if match is not None:
+        queue, job = match
+        return DROPPED if await queue.drop(job) else NOT_DROPPED
+    for queue in queues:
+        await queue.cancel(job_id)
+    return CANCELLED
 
 
-async def _drop(queue: Inspection, job: ListedJob) -> bool:
-    return await queue.drop(job)
-
-
-def _change(
-    words: tuple[str, ...],
-    change: Callable[[Inspection, ListedJob], Awaitable[bool]],
-    done: str,
-    refused: str,
-) -> None:
-    service, ids = _split(words)
-
-    async def run() -> list[tuple[str, bool]]:
-        return [(job.id, await change(queue, job)) for queue, job in await _find(service, ids)]
-
-    results = run_in_lifespan(service, run)
-    for job_id, was_done in results:
-        click.echo(_(done if was_done else refused, id=job_id))
-    if not all(was_done for _id, was_done in results):
+def _print_results(results: Sequence[tuple[str, str]]) -> None:
+    """Print what happened to each job. Ends with status 1 when something was not possible."""
+    for job_id, text in results:
+        click.echo(_(text, id=job_id))
+    if any(text in (NOT_RETRIED, NOT_DROPPED) for _id, text in results):
         raise click.exceptions.Exit(1)
 
 
@@ -211,13 +221,18 @@ def _split(words: Sequence[str]) -> tuple[str, list[str]]:
 async def _find(service: str, ids: Sequence[str]) -> list[tuple[Inspection, ListedJob]]:
     matches = []
     for job_id in ids:
-        for queue in _queues(service):
-            if job := await queue.find(job_id):
-                matches.append((queue, job))
-                break
-        else:
+        match = await _match(_queues(service), job_id)
+        if match is None:
             raise click.ClickException(_not_found(service, job_id))
+        matches.append(match)
     return matches
+
+
+async def _match(queues: Sequence[Inspection], job_id: str) -> tuple[Inspection, ListedJob] | None:
+    for queue in queues:
+        if job := await queue.find(job_id):
+            return queue, job
+    return None
 
 
 def _not_found(service: str, job_id: str) -> str:

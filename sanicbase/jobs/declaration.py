@@ -19,12 +19,11 @@ from typing import Any, Generic, Literal, ParamSpec, Self, overload
 
 import orjson
 
-from sanicbase.errors import ConfigError, SanicBaseError
+from sanicbase.errors import ConfigError
 from sanicbase.i18n import gettext as _
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.outbox import deliver
 from sanicbase.jobs.payload import Payload
-from sanicbase.jobs.queues.inspection import JobState
 from sanicbase.jobs.queues.opening import inspect_queue
 
 __all__ = ["Backoff", "Delay", "Job", "check_jobs", "imported_function", "job"]
@@ -114,16 +113,13 @@ class Job(Generic[P]):
         return await deliver(self.queue, message)
 
     async def cancel(self, job_id: str) -> bool:
-        """Cancel a job of this function: delete it if it waits, cancel its run within seconds. Returns False if its
-        queue does not have it, as when it has ended, or is still in the outbox.
+        """Cancel a job of this function: it does not start, and its run in progress is cancelled within seconds.
+        Returns False if its queue does not have it, as when it has ended, or is still in the outbox.
 
-        Raises redis-py's errors, and SanicBaseError when the jobs are in RabbitMQ or NATS, which cannot find one.
+        RabbitMQ and NATS cannot find a job, so this returns True and cancels it wherever it is, the outbox included;
+        a job that has ended is not affected. Raises redis-py's errors.
         """
-        queue = inspect_queue(self.queue)
-        if JobState.RUNNING not in queue.states:
-            raise SanicBaseError(_("{server} cannot cancel jobs.", server=queue.server))
-        listed = await queue.find(job_id)
-        return listed is not None and listed.state is not JobState.DEAD and await queue.drop(listed)
+        return await inspect_queue(self.queue).cancel(job_id)
 
     @property
     def is_unique(self) -> bool:

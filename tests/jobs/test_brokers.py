@@ -20,9 +20,11 @@ from sanicbase.jobs import broker as broker_module
 from sanicbase.jobs import outbox, queue_lengths
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues import nats_queue, rabbitmq_queue
-from sanicbase.jobs.queues.inspection import JobState
+from sanicbase.jobs.queues import orders as orders_module
+from sanicbase.jobs.queues.inspection import JobState, ListedJob
 from sanicbase.jobs.queues.interface import NothingReady, Outcome, Queue, Taken
 from sanicbase.jobs.queues.opening import inspect_queue, open_queue
+from sanicbase.jobs.queues.orders import Orders
 from sanicbase.jobs.worker import run_jobs
 from sanicbase.metrics.instruments import count_into
 from sanicbase.metrics.shared_values import SharedValues
@@ -88,6 +90,14 @@ async def take(queue: Queue, consumer: str = "worker") -> Taken:
     return taken[0]
 
 
+async def died(job_id: str) -> ListedJob:
+    """The dead letter of that job, as soon as there is one."""
+    async with asyncio.timeout(60):
+        while (found := await inspect_queue("default").find(job_id)) is None or found.state is not JobState.DEAD:
+            await asyncio.sleep(0.05)
+    return found
+
+
 async def dies(queue: Queue) -> None:
     """What a kill does to the worker that has taken jobs from the queue."""
     if (channel := getattr(queue, "_consuming", None)) is not None:
@@ -110,16 +120,14 @@ async def test_a_job_that_fails_runs_again_and_is_a_dead_letter_then_which_runs_
     job_id = await fail.enqueue(7)
     inspection = inspect_queue("default")
     async with working(config, fail):
-        while (dead := await inspection.find(job_id)) is None:
-            await asyncio.sleep(0.05)
+        dead = await died(job_id)
         assert ran == [1, 2]
         assert dead.letter is not None
         assert dead.letter.reason == "LookupError: no 7"
         assert [job.id for job in await inspection.listed(JobState.DEAD, 10)] == [job_id]
         assert await inspection.retry(dead)
         await until(lambda: ran == [1, 2, 1, 2])
-        while (dead := await inspection.find(job_id)) is None:
-            await asyncio.sleep(0.05)
+        dead = await died(job_id)
     assert await inspection.drop(dead)
     assert await inspection.find(job_id) is None
     assert not await inspection.drop(dead)
@@ -216,7 +224,7 @@ async def test_nothing_is_taken_from_a_queue_that_is_paused_and_what_had_arrived
     assert not await pause.begin()
     await note.enqueue(3)
     async with asyncio.timeout(30):
-        while not await queue.pause.holds():  # type: ignore[attr-defined]
+        while not await queue._orders.is_paused():  # type: ignore[attr-defined]
             await queue.wait("", 100)
     for _ in range(5):
         await queue.wait("", 100)
@@ -225,6 +233,101 @@ async def test_nothing_is_taken_from_a_queue_that_is_paused_and_what_had_arrived
         assert await pause.end()
         await until(lambda: {1, 2, 3} <= set(ran))
     assert not await pause.end()
+
+
+async def test_a_cancelled_job_does_not_run_whether_it_waits_or_is_delayed(config: Config) -> None:
+    assert await note.cancel(await note.enqueue(1))
+    assert await note.cancel(await note.delayed(0.5).enqueue(2))
+    await note.delayed(1).enqueue(3)
+    async with working(config, note):
+        await until(lambda: ran == [3])
+    assert await left(open_queue("default")) == 0
+
+
+async def test_the_run_of_a_cancelled_job_is_cancelled_and_nobody_gets_the_job(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(broker_module, "HEARTBEAT", 0.2)
+    async with working(config, slow, note, concurrency=1):
+        job_id = await slow.enqueue()
+        await note.enqueue(2)
+        await until(lambda: ran == ["begins"])
+        assert await slow.cancel(job_id)  # its worker takes no others, so it learns this by its heartbeat
+        await until(lambda: ran == ["begins", "stopped", 2])
+    assert "and another worker has it, or it was dropped" in caplog.text
+    assert await left(open_queue("default")) == 0
+
+
+async def test_a_job_that_died_and_was_cancelled_too_late_runs_again_on_demand(config: Config) -> None:
+    inspection = inspect_queue("default")
+    async with working(config, fail):
+        job_id = await fail.enqueue(7)
+        dead = await died(job_id)
+        assert await fail.cancel(job_id)
+        await asyncio.sleep(2 * orders_module.KNOWN_FOR)  # the worker knows of it
+        assert await inspection.retry(dead)
+        await until(lambda: ran == [1, 2, 1, 2])
+
+
+async def test_the_latest_cancellations_are_known(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders_module, "MAX_CANCELLED", 3)
+    ids = [await note.enqueue(value) for value in range(5)]
+    for job_id in ids[:2]:
+        assert await note.cancel(job_id)
+    queue = open_queue("default")
+    orders: Orders = queue._orders  # type: ignore[attr-defined]
+    await orders.refresh()
+    assert [orders.is_cancelled(job_id) for job_id in ids] == [True, True, False, False, False]
+    for job_id in ids[2:]:
+        assert await note.cancel(job_id)
+    await orders.refresh()
+    later: Orders = open_queue("default")._orders  # type: ignore[attr-defined]  # as of a worker that starts now
+    await later.refresh()
+    for known in (orders, later):
+        assert [known.is_cancelled(job_id) for job_id in ids] == [False, False, True, True, True]
+
+
+async def left(queue: Queue) -> int:
+    """How many jobs wait or run."""
+    lengths = await queue.lengths()
+    return lengths["waiting"] + lengths.get("running", 0)
+
+
+async def test_jobs_in_nats_are_listed_found_dropped_and_run_at_once(config: Config) -> None:
+    if not config.JOBS_URL.startswith("nats"):
+        pytest.skip("RabbitMQ shows no job without giving it away.")
+    inspection = inspect_queue("default")
+
+    async def ids(state: JobState) -> list[str]:
+        return [job.id for job in await inspection.listed(state, 10)]
+
+    running = await note.enqueue(0)
+    delayed = await note.delayed("1h").enqueue(1)
+    queue = open_queue("default")
+    taken = await take(queue)
+    waiting = [await note.enqueue(value) for value in (2, 3)]
+    assert await ids(JobState.RUNNING) == [running]
+    assert await ids(JobState.DELAYED) == [delayed]
+    assert await ids(JobState.WAITING) == waiting
+    assert [job.id for job in await inspection.listed(JobState.WAITING, 1)] == waiting[:1]
+    found = [await inspection.find(job_id) for job_id in (running, delayed, *waiting)]
+    assert [job.message.kwargs["value"] for job in found if job and job.message] == [0, 1, 2, 3]
+    assert [job.state for job in found if job] == ["running", "delayed", "waiting", "waiting"]
+    assert found[0]
+    assert found[1]
+    assert found[2]
+    assert not await inspection.retry(found[0]), "it runs already"
+    assert await inspection.drop(found[2])
+    assert not await inspection.drop(found[2])
+    assert await inspection.retry(found[1])
+    assert not await inspection.retry(found[1])
+    assert await ids(JobState.DELAYED) == []
+    assert await ids(JobState.WAITING) == [waiting[1], delayed]
+    await queue.finish("worker", taken, Outcome.DONE)
+    await queue.forget_consumer("worker")
+    async with working(config, note):
+        await until(lambda: sorted(ran) == [1, 3])
+    assert await left(queue) == 0
 
 
 async def test_a_process_connects_again_after_the_server_has_cut_its_connections(config: Config) -> None:

@@ -64,6 +64,9 @@ class Inspection(Protocol):
     async def listed(self, state: JobState, limit: int) -> list[ListedJob]:
         """The first `limit` jobs in that state."""
 
+    async def lengths(self) -> dict[str, int]:
+        """How many jobs are in each state that the server counts."""
+
     async def find(self, job_id: str) -> ListedJob | None:
         """The job with that id."""
 
@@ -71,4 +74,8 @@ class Inspection(Protocol):
         """Run a job now, with all of its retries; returns False when it is not there any more."""
 
     async def drop(self, job: ListedJob) -> bool:
-        """Delete a job; returns False when it is not there any more."""
+        """Delete a job, and cancel its run; returns False when it is not there any more."""
+
+    async def cancel(self, job_id: str) -> bool:
+        """Delete a job that waits or is delayed, or cancel its run within seconds. Returns False if there is none; a
+        server that cannot tell returns True."""

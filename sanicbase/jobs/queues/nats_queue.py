@@ -16,7 +16,7 @@ the requested number has arrived.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import orjson
 from nats.aio.client import Client
@@ -30,10 +30,10 @@ from sanicbase.brokers.jetstream import ANSWER_TIMEOUT, NatsBroker, nats_errors
 from sanicbase.jobs.letter import DeadLetter
 from sanicbase.jobs.message import JOB_ID
 from sanicbase.jobs.queues.interface import Taken
-from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.orders import Orders
 from sanicbase.jobs.queues.prefetching import PrefetchingQueue
 
-__all__ = ["NatsQueue"]
+__all__ = ["CONSUMER", "NatsQueue", "delay_of", "job_id_of"]
 
 LEASE = 7  # seconds after which a job whose worker is silent is given to another one
 MAX_DEAD = 10_000  # dead letters that a queue keeps
@@ -41,6 +41,7 @@ MAX_LETTER = 900_000  # bytes; NATS takes messages of a MiB
 KNOWN_SECONDS = 120  # seconds for which a message that is sent again is known
 PULL = 5.0  # seconds that the server keeps a request for messages
 CONSUMER = "workers"
+JOB_ID_HEADER = "Job-Id"
 DELAY = "Delay"  # the header with the milliseconds of a delay, counted from when the server got the message
 
 
@@ -50,8 +51,8 @@ class NatsQueue(PrefetchingQueue[Msg]):
 
     server = "NATS"
 
-    def __init__(self, broker: NatsBroker, service: str, name: str, pause: Pause) -> None:
-        super().__init__(name, pause)
+    def __init__(self, broker: NatsBroker, service: str, name: str, orders: Orders) -> None:
+        super().__init__(name, orders)
         self._broker = broker
         self._stream = f"{service}-jobs-{name}"
         self._subject = f"{service}.jobs.{name}"
@@ -62,8 +63,8 @@ class NatsQueue(PrefetchingQueue[Msg]):
         self._asked = 0  # messages that are on their way, at most
         self._asked_until = 0.0
 
-    async def keep(self, consumer: str, entries: Sequence[str]) -> set[str]:
-        """Renew the leases of these runs and of the messages that have arrived. Losses are not detected."""
+    async def _renewed(self, entries: Sequence[str]) -> set[str]:
+        """Renew the leases of these and of the messages that have arrived. Losses are not detected."""
         with nats_errors():
             client = await self._broker.client()  # that of a message may be closed
             for message in [*self._arrived, *(self._held[entry] for entry in entries if entry in self._held)]:
@@ -156,7 +157,7 @@ class NatsQueue(PrefetchingQueue[Msg]):
 
     async def _publish(self, subject: str, data: bytes, message_id: str, *, job_id: str = "", delay: int = 0) -> None:
         """Add a message to a stream, and wait until the server has it on disk."""
-        headers = {"Nats-Msg-Id": message_id, "Job-Id": job_id or message_id}
+        headers = {"Nats-Msg-Id": message_id, JOB_ID_HEADER: job_id or message_id}
         if delay > 0:
             headers[DELAY] = str(delay)
         client = await self._broker.client()
@@ -211,13 +212,21 @@ async def _add_stream(jetstream: JetStreamContext, config: StreamConfig) -> None
 
 def _remaining(message: Msg) -> float:
     """The seconds until a delayed job is due. The server counts its delay from when it got the message."""
-    delay = (message.headers or {}).get(DELAY, "")
-    if not delay.isdecimal():
-        return 0.0
-    return message.metadata.timestamp.timestamp() + int(delay) / 1000 - time.time()
+    delay = delay_of(message.headers)
+    return message.metadata.timestamp.timestamp() + delay / 1000 - time.time() if delay else 0.0
+
+
+def delay_of(headers: Mapping[str, str] | None) -> int:
+    """The milliseconds of a delay, counted from the time of the message."""
+    delay = (headers or {}).get(DELAY, "")
+    return int(delay) if delay.isdecimal() else 0
 
 
 def _job_id(message: Msg) -> str:
+    return job_id_of(message.headers, message.metadata.sequence.stream)
+
+
+def job_id_of(headers: Mapping[str, str] | None, sequence: int) -> str:
     """The id of the job, or one from the number of the message if another program has sent it."""
-    given = (message.headers or {}).get("Job-Id", "")
-    return given if JOB_ID.fullmatch(given) else f"message-{message.metadata.sequence.stream}"
+    given = (headers or {}).get(JOB_ID_HEADER, "")
+    return given if JOB_ID.fullmatch(given) else f"message-{sequence}"

@@ -15,7 +15,7 @@ from sanicbase.i18n import gettext as _
 from sanicbase.jobs.message import JobMessage
 from sanicbase.jobs.queues.inspection import Inspection
 from sanicbase.jobs.queues.interface import UNREACHED, Queue
-from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.orders import Orders
 from sanicbase.jobs.queues.redis_queue import RedisQueue
 from sanicbase.rc.clients import any_client, get_blocking_redis, has_client, low_timeout_redis, namespace
 
@@ -34,12 +34,12 @@ def open_queue(name: str) -> Queue:
         from sanicbase.jobs.queues.rabbitmq_queue import RabbitQueue
 
         assert isinstance(broker, RabbitBroker)  # noqa: S101  (for mypy)
-        return RabbitQueue(broker, namespace(), name, _pause(name))
+        return RabbitQueue(broker, namespace(), name, _orders(name))
     from sanicbase.brokers.jetstream import NatsBroker
     from sanicbase.jobs.queues.nats_queue import NatsQueue
 
     assert isinstance(broker, NatsBroker)  # noqa: S101  (for mypy)
-    return NatsQueue(broker, namespace(), name, _pause(name))
+    return NatsQueue(broker, namespace(), name, _orders(name))
 
 
 def inspect_queue(name: str) -> Inspection:
@@ -54,16 +54,16 @@ def inspect_queue(name: str) -> Inspection:
         from sanicbase.jobs.queues.rabbitmq_inspection import RabbitInspection
 
         assert isinstance(broker, RabbitBroker)  # noqa: S101  (for mypy)
-        return RabbitInspection(broker, namespace(), name, _pause(name))
+        return RabbitInspection(broker, namespace(), name, _orders(name))
     from sanicbase.brokers.jetstream import NatsBroker
     from sanicbase.jobs.queues.nats_inspection import NatsInspection
 
     assert isinstance(broker, NatsBroker)  # noqa: S101  (for mypy)
-    return NatsInspection(broker, namespace(), name, _pause(name))
+    return NatsInspection(broker, namespace(), name, _orders(name))
 
 
-def _pause(name: str) -> Pause:
-    return Pause(redis_of_jobs()[0], namespace(), name)
+def _orders(name: str) -> Orders:
+    return Orders(redis_of_jobs()[0], namespace(), name)
 
 
 def redis_of_jobs() -> tuple[Redis | RedisCluster, Redis | RedisCluster]:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 
-from sanicbase.jobs.queues.interface import UNREACHED
-
 __all__ = ["Pause", "key_tag"]
-
-KNOWN_FOR = 0.5  # seconds until a worker asks again
-FIRST_TIMEOUT = 2.0  # seconds
 
 
 class Pause:
-    """The pause of one queue. Methods raise redis-py's errors, except `holds`."""
+    """The pause of one queue. Methods raise redis-py's errors."""
 
     def __init__(self, client: Redis | RedisCluster, service: str, queue: str) -> None:
         self._redis: Any = client
         self.key = f"{key_tag(service, queue)}:paused"
-        self._known: bool | None = None
-        self._asked = 0.0
-        self._asking: asyncio.Task[None] | None = None
 
     async def begin(self) -> bool:
         """Stop workers from taking jobs of the queue, until `end`. Runs in progress continue. Returns False if it was
@@ -39,20 +28,6 @@ class Pause:
     async def is_on(self) -> bool:
         """Whether nothing is taken from the queue."""
         return bool(await self._redis.exists(self.key))
-
-    async def holds(self) -> bool:
-        """What `is_on` returned half a second ago, for a worker that asks often. The worker waits for the first answer
-        only, and while Redis does not respond, the last one holds."""
-        if self._asking is None or (self._asking.done() and time.monotonic() - self._asked >= KNOWN_FOR):
-            self._asked = time.monotonic()
-            self._asking = asyncio.create_task(self._ask(), name="pause of a queue")
-        if self._known is None:
-            await asyncio.wait({self._asking}, timeout=FIRST_TIMEOUT)
-        return bool(self._known)
-
-    async def _ask(self) -> None:
-        with suppress(*UNREACHED):
-            self._known = await self.is_on()
 
 
 def key_tag(service: str, queue: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -12,9 +13,11 @@ from typing import Generic, TypeVar
 
 from sanicbase.jobs.message import JobMessage, Labels
 from sanicbase.jobs.queues.interface import KNOWN_FOR, NothingReady, Outcome, Taken
-from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.orders import Orders
 
 __all__ = ["PrefetchingQueue"]
+
+logger = logging.getLogger("sanicbase.jobs")
 
 M = TypeVar("M")
 
@@ -24,9 +27,10 @@ class PrefetchingQueue(ABC, Generic[M]):
 
     server: str
 
-    def __init__(self, name: str, pause: Pause) -> None:
+    def __init__(self, name: str, orders: Orders) -> None:
         self.name = name
-        self.pause = pause
+        self.pause = orders.pause
+        self._orders = orders
         self._arrived: deque[M] = deque()
         self._arrival = asyncio.Event()
         self._held: dict[str, M] = {}  # the messages of the jobs that were taken, by their entries
@@ -46,7 +50,7 @@ class PrefetchingQueue(ABC, Generic[M]):
 
     async def take(self, consumer: str, *, takes_over: bool, count: int = 1) -> list[Taken] | NothingReady:
         """Take up to `count` jobs of those that the server has sent."""
-        if await self.pause.holds():
+        if await self._orders.is_paused():
             await self.forget_consumer(consumer)
             self._arrival.clear()
             return NothingReady("", None)
@@ -60,13 +64,39 @@ class PrefetchingQueue(ABC, Generic[M]):
                     break
                 await self._hand_back(message, remaining)
                 continue
-            self._arrived.popleft()
             one = self._taken(message)
+            if self._orders.is_cancelled(one.job_id):
+                if taken:
+                    break
+                await self._drop_if_cancelled(message, one)
+                continue
+            self._arrived.popleft()
             is_running_here = one.entry in self._held  # given twice, because NATS was away for longer than the lease
             self._held[one.entry] = message
             if not is_running_here:
                 taken.append(one)
         return taken or NothingReady("", None)
+
+    async def _drop_if_cancelled(self, message: M, job: Taken) -> None:
+        """Delete the first message that has arrived, unless its job was restored in the meantime."""
+        await self._orders.refresh()
+        if self._orders.is_cancelled(job.job_id) and self._arrived and self._arrived[0] is message:
+            self._arrived.popleft()
+            await self._acknowledge(message)
+            logger.info("The job [%s] was cancelled before it ran.", job.job_id)
+
+    async def keep(self, consumer: str, entries: Sequence[str]) -> set[str]:
+        """Renew the leases of these runs and of the messages that have arrived. Returns those that are lost, because
+        their server gives them to others or because they are cancelled."""
+        self._orders.poll()  # a worker without room takes nothing, so it would not ask
+        lost = await self._renewed(entries)
+        for entry in entries:
+            message = self._held.get(entry)
+            if message is not None and self._orders.is_cancelled(self._taken(message).job_id):
+                await self._acknowledge(message)
+                self._held.pop(entry, None)
+                lost.add(entry)
+        return lost
 
     async def finish(
         self,
@@ -97,12 +127,21 @@ class PrefetchingQueue(ABC, Generic[M]):
             async with asyncio.timeout(milliseconds / 1000):
                 await self._arrival.wait()
 
+    async def cancel(self, job_id: str) -> bool:
+        """Have workers drop the job, and cancel its run. Returns True, because nobody knows whether there is one."""
+        await self._orders.cancel(job_id)
+        return True
+
     async def tidy(self) -> None:
         """Do nothing: the server keeps nothing of workers that are gone."""
 
     @abstractmethod
     async def forget_consumer(self, consumer: str) -> None:
         """Put back the jobs that have arrived and have not started, and request no more."""
+
+    @abstractmethod
+    async def _renewed(self, entries: Sequence[str]) -> set[str]:
+        """Renew leases. Returns the entries whose jobs the server gives to others."""
 
     @abstractmethod
     async def _request(self, consumer: str, count: int) -> None:

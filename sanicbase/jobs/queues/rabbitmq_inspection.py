@@ -40,6 +40,7 @@ class RabbitInspection(RabbitQueue):
 
     async def retry(self, job: ListedJob) -> bool:
         """Run a dead job now, with all of its retries. Returns False when it is not there any more."""
+        await self._orders.restore(job.id)
         return await self._remove(job.id, again=job.afresh)
 
     async def drop(self, job: ListedJob) -> bool:

@@ -24,7 +24,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
 from sanicbase.brokers.rabbitmq import RabbitBroker, rabbit_errors
 from sanicbase.jobs.queues.interface import Taken
-from sanicbase.jobs.queues.pause import Pause
+from sanicbase.jobs.queues.orders import Orders
 from sanicbase.jobs.queues.prefetching import PrefetchingQueue
 
 __all__ = ["RabbitQueue"]
@@ -45,15 +45,15 @@ class RabbitQueue(PrefetchingQueue[AbstractIncomingMessage]):
 
     server = "RabbitMQ"
 
-    def __init__(self, broker: RabbitBroker, service: str, name: str, pause: Pause) -> None:
-        super().__init__(name, pause)
+    def __init__(self, broker: RabbitBroker, service: str, name: str, orders: Orders) -> None:
+        super().__init__(name, orders)
         self._broker = broker
         self._main = f"{service}.jobs.{name}"
         self._consuming: AbstractChannel | None = None
         self._prefetch = 1
         self._channels = 0  # so far; a delivery is known by its channel and its number there
 
-    async def keep(self, consumer: str, entries: Sequence[str]) -> set[str]:
+    async def _renewed(self, entries: Sequence[str]) -> set[str]:
         """Return the jobs whose channel is closed. The heartbeat of the connection keeps the others."""
         return {entry for entry in entries if entry not in self._held}
 

@@ -92,6 +92,11 @@ class RedisInspection(RedisQueue):
         unique = job.message.labels.unique if job.message else ""
         return bool(await self._run(DROP, job.id, GROUP, job.entry, unique))
 
+    async def cancel(self, job_id: str) -> bool:
+        """Drop a job that is not dead. Returns False if there is none."""
+        job = await self.find(job_id)
+        return job is not None and job.state is not JobState.DEAD and await self.drop(job)
+
     async def _running(self) -> set[str]:
         groups = await self._redis.xinfo_groups(self.stream) if await self._redis.exists(self.stream) else ()
         if not groups:
