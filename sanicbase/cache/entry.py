@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -15,6 +16,7 @@ __all__ = [
     "NOT_STORED",
     "Entry",
     "entry_start",
+    "lasting_payloads",
     "pack_entry",
     "unpack_entry",
     "unpack_times",
@@ -23,6 +25,7 @@ __all__ = [
 EPOCH, GENERATION = 9, 8  # bytes; the scripts find them by their offsets
 FORMAT = b"\xc1\x01"  # no JSON and no text starts with it
 TIMES = struct.Struct(">dfI")  # the expiry, the cost and the checksum
+unpack_from = TIMES.unpack_from
 START_SIZE = len(FORMAT) + EPOCH + GENERATION
 HEADER_SIZE = START_SIZE + TIMES.size
 NOT_STORED = b"\xc1"  # the payload of an entry whose value is not stored
@@ -55,11 +58,24 @@ def unpack_times(raw: bytes) -> tuple[float, float, bytes]:
 
     Raises CorruptValue when the payload is damaged.
     """
-    expires, cost, checksum = TIMES.unpack_from(raw, START_SIZE)
+    expires, cost, checksum = unpack_from(raw, START_SIZE)
     payload = raw[HEADER_SIZE:]
     if crc32(payload) != checksum:
         raise CorruptValue("The entry is damaged.")
     return expires, cost, payload
+
+
+def lasting_payloads(raws: Sequence[bytes], start: bytes, now: float, earliness: float) -> list[bytes] | None:
+    """The payloads of the entries; None unless all of them start like this, are intact, and do not expire within
+    `earliness` times the cost of their load. Raises struct.error for bytes that are too short."""
+    payloads = []
+    for raw in raws:
+        expires, cost, checksum = unpack_from(raw, START_SIZE)
+        payload = raw[HEADER_SIZE:]
+        if not raw.startswith(start) or crc32(payload) != checksum or now + cost * earliness >= expires:
+            return None
+        payloads.append(payload)
+    return payloads
 
 
 def unpack_entry(raw: bytes) -> Entry:

@@ -65,8 +65,7 @@ class _Request:
 
     def add(self, reader: EntryReader, reads: Reads[Any], share: float) -> None:
         self.names.append(reader.generation_name)
-        prefix = reader.entry_prefix
-        self.names += [prefix + key for key in reads]
+        self.names += map(reader.entry_prefix.__add__, reads)
         self.parts.append((reader, reads))
         self.share += share
 
@@ -97,7 +96,7 @@ class EntryRequests:
         current_epoch: Callable[[], bytes | None],
         send: Callable[[bytes, Callable[[Any], None]], None],
         distrust: Callable[[], None],
-        proved: Callable[[float, bytes], None] = lambda sent, epoch: None,
+        proved: Callable[[float, bytes], None] | None = None,
     ) -> None:
         self._epoch_name = epoch_name
         self._current_epoch = current_epoch
@@ -123,15 +122,13 @@ class EntryRequests:
                 for reads, _ in reader.take_pending():
                     reader.bypass(reads)
             return
-        request = _Request(epoch, self._epoch_name)
+        request: _Request | None = None
         for reader in readers:
             for reads, share in reader.take_pending():
-                if request.parts and (request.share + share > 1 or len(request.names) + len(reads) > BATCH + 2):
-                    self._waiting.append(request)
+                if request is None or request.share + share > 1 or len(request.names) + len(reads) > BATCH + 2:
                     request = _Request(epoch, self._epoch_name)
+                    self._waiting.append(request)
                 request.add(reader, reads, share)
-        if request.parts:
-            self._waiting.append(request)
         self._send_waiting()
 
     def _send_waiting(self) -> None:
@@ -147,10 +144,12 @@ class EntryRequests:
     def _end(self, request: _Request, values: list[Any] | None) -> None:
         self._in_flight -= 1
         if values is not None and values[0] == request.epoch:
-            self._proved(request.sent, request.epoch)
+            if self._proved is not None:
+                self._proved(request.sent, request.epoch)
             request.answer(values)
         else:
             if values is not None:
                 self._distrust()
             request.bypass()
-        self._send_waiting()
+        if self._waiting:
+            self._send_waiting()

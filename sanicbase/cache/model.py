@@ -124,9 +124,10 @@ class RCModel(LoadedEntry):
         if isinstance(opened := cls._opened, ModelCache) and opened.transaction() is None:
             if opened.is_local and not fresh:
                 return await cls._get_many_locally(opened, keys)
-            places = [opened.locate(key) for key in keys]
-            results: list[Self | None] = await opened.entries.read_many([place for place in places if place])
-            return results if None not in places else _in_place(results, places)
+            places = opened.locate_all(keys)
+            known = [place for place in places if place]
+            results: list[Self | None] = await opened.entries.read_many(known)
+            return results if len(known) == len(places) else _in_place(results, places)
         values = [cls._options.key.values(key) for key in keys]
         possible = [parts for parts in values if parts is not None]
         return _in_place(await cls._read(possible) if possible else [], values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
 
 T = TypeVar("T")
 KeyValues = tuple[Any, ...]
+NAME: Callable[[tuple[str, KeyValues]], str] = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class PendingRead(Generic[T]):
         """Give the value to the first caller, and copies to the others, unless it can be shared."""
         if isinstance(value, LoadFailure):
             self.fail(value.error)
+            return
+        if len(self.waiting) == 1:
+            future = self.waiting.pop()
+            if not future.done():
+                future.set_result(value)
             return
         first = True
         for future in self.waiting:
@@ -75,7 +82,7 @@ class ManyReads(Generic[T]):
         self.futures: list[asyncio.Future[T | None]] = []
 
     def __iter__(self) -> Iterator[str]:
-        return iter([name for name, _ in self._keys])
+        return map(NAME, self._keys)
 
     def __len__(self) -> int:
         return len(self._keys)

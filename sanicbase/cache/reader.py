@@ -23,12 +23,20 @@ import secrets
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sanicbase.cache.audit import Audit, Auditor
 from sanicbase.cache.batches import BATCH, BATCH_BYTES, MAX_VALUE_BYTES, in_batches
 from sanicbase.cache.codec import Codec, Keyspace, NotSerializable
-from sanicbase.cache.entry import NOT_STORED, Entry, entry_start, pack_entry, unpack_entry, unpack_times
+from sanicbase.cache.entry import (
+    NOT_STORED,
+    Entry,
+    entry_start,
+    lasting_payloads,
+    pack_entry,
+    unpack_entry,
+    unpack_times,
+)
 from sanicbase.cache.epoch import EpochClient, RedisUnavailable
 from sanicbase.cache.keys import encode_key
 from sanicbase.cache.loader import Loader
@@ -232,18 +240,14 @@ class Reader(Generic[T]):
         self, raws: Sequence[bytes | None], epoch: bytes, generation: bytes | None
     ) -> list[T | None] | None:
         """The values of the entries; None unless all of them are valid and need only decoding."""
-        if generation is None or self.local is not None or self.auditor is not None:
+        if generation is None or None in raws or self.local is not None or self.auditor is not None:
             return None
-        start, now, unpack = entry_start(epoch, generation), time.time(), self._unpack
-        values: list[T | None] = []
+        start, unpack = entry_start(epoch, generation), self._unpack
         try:
-            for raw in raws:
-                if raw is None or not raw.startswith(start):
-                    return None
-                expires, cost, payload = unpack_times(raw)
-                if payload == NOT_STORED or now + cost * MAX_EARLINESS >= expires:
-                    return None
-                values.append(unpack(payload) if payload else None)
+            payloads = lasting_payloads(cast("Sequence[bytes]", raws), start, time.time(), MAX_EARLINESS)
+            if payloads is None or NOT_STORED in payloads:
+                return None
+            values = [unpack(payload) if payload else None for payload in payloads]
         except Exception:  # found again, and reported, for the key that has it
             return None
         self._learn_sizes(raws)

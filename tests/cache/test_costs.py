@@ -80,11 +80,13 @@ ACTS: dict[str, tuple[int, Act]] = {
     "create": (3, lambda: Leaflet.create()),
     "update by key": (4, lambda: Leaflet.update_by_pk(1, version=1)),
     "cached row": (0, lambda: AuthorRC.get(1)),
+    "twenty cached rows": (0, lambda: AuthorRC.get_many(range(1, 21))),
     "update of a cached row": (6, lambda: AuthorRC.update(1, name="Ann")),
 }
 COMMANDS: dict[str, list[str]] = {
     "row by key": [],
     "cached row": ["MGET"],
+    "twenty cached rows": ["MGET"],
     "update of a cached row": ["CLOSE", "OPEN", "MGET", "LEASE", "FILL"],
 }
 
@@ -92,7 +94,7 @@ COMMANDS: dict[str, list[str]] = {
 @pytest.fixture(autouse=True)
 async def rows(postgres_url: str, redis_url: str) -> AsyncIterator[None]:
     async with library(postgres_url, redis_url, DB_POOL_SIZE=1):
-        await Author.create(id=1, name="Ann")
+        await Author.bulk_create([Author(id=key, name=f"Ann {key}") for key in range(1, 21)])
         await Leaflet.bulk_create([Leaflet() for _ in range(30)])
         yield
 
@@ -145,7 +147,8 @@ CALLS: dict[str, int] = {
     "list of models": 107,
     "create": 797,
     "update by key": 1157,
-    "cached row": 41,
+    "cached row": 37,
+    "twenty cached rows": 65,
     "update of a cached row": 1455,
 }
 
