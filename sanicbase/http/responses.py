@@ -221,7 +221,11 @@ def _is_instance(annotation: Any) -> Callable[[Any], bool]:
         return lambda value: any(is_choice(value) for is_choice in choices)
     if origin is list:
         is_item = _is_instance(arguments[0])
-        return lambda value: isinstance(value, list) and all(map(is_item, value))
+        exact = frozenset(kind for kind in arguments if isinstance(kind, type))
+        # Most lists have items of that very class only, which takes no call for each.
+        return lambda value: (
+            isinstance(value, list) and (exact.issuperset(map(type, value)) or all(map(is_item, value)))
+        )
     if isinstance(annotation, type) and (annotation is type(None) or issubclass(annotation, BaseModel)):
         return lambda value: isinstance(value, annotation)
     return lambda value: True
