@@ -84,7 +84,13 @@ CASES = [
 ]
 NAMED = {case.name: case for case in CASES}
 ELSEWHERE = [NAMED[name] for name in ("postgres-closed", "redis-closed", "WS_PORT=abc", "log-dir-is-a-file", "redis-5")]
-COLD = ("postgres-closed", "WS_PORT=abc")  # one that is refused when the lifespan opens, one when the settings are read
+# What imports everything itself: each launcher, refused when the lifespan opens or when the settings are read.
+COLD = {
+    "http_xi_test": ("postgres-closed", "WS_PORT=abc"),
+    "ws_xi_test": ("WS_PORT=abc",),
+    "srv_xi_test": ("postgres-closed",),
+    "sanic": ("postgres-closed",),
+}
 
 
 def old_redis(server: socket.socket) -> None:
@@ -156,15 +162,18 @@ def assert_no_secret(project: Project, output: str) -> None:
     assert all(SECRET not in text for text in (output, *logs))
 
 
-def refusing(project: Project, case: Case, env: dict[str, str], *args: str) -> ServiceProcess:
+def refusing(project: Project, case: Case, env: dict[str, str], launcher: str) -> ServiceProcess:
     """The service of a case, not started yet; most begin with everything imported, and those of COLD do not."""
-    process: ServiceProcess = project.service(env=env, command=[sys.executable, *args], cold=case.name in COLD)
+    by_sanic = ("-m", "sanic", "http_xi_test:app", "--port", str(free_port()))
+    args = by_sanic if launcher == "sanic" else (str(project.directory / f"{launcher}.py"),)
+    cold = case.name in COLD[launcher]
+    process: ServiceProcess = project.service(env=env, command=[sys.executable, *args], cold=cold)
     return process
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_http_refuses_with_an_error_message(project: Project, places: Any, case: Case) -> None:
-    with refusing(project, case, places(case.env), str(project.directory / "http_xi_test.py")) as process:
+    with refusing(project, case, places(case.env), "http_xi_test") as process:
         assert_refused(project, process, case.sentence)
         assert len(process.output().splitlines()) <= 2, process.output()
 
@@ -174,14 +183,13 @@ def test_http_refuses_with_an_error_message(project: Project, places: Any, case:
 def test_websockets_and_scripts_refuse_with_an_error_message(
     project: Project, places: Any, case: Case, launch_file: str
 ) -> None:
-    with refusing(project, case, places(case.env), str(project.directory / f"{launch_file}.py")) as process:
+    with refusing(project, case, places(case.env), launch_file) as process:
         assert_refused(project, process, case.sentence)
 
 
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
 def test_sanic_command_refuses_with_an_error_message(project: Project, places: Any, case: Case) -> None:
-    args = ("-m", "sanic", "http_xi_test:app", "--port", str(free_port()))
-    with refusing(project, case, places(case.env), *args) as process:
+    with refusing(project, case, places(case.env), "sanic") as process:
         assert_refused(project, process, case.sentence)
 
 

@@ -24,11 +24,12 @@ STOPS = int(os.environ.get("SANICBASE_TEST_STOPS", "5"))
 BOTH_LAUNCHERS = pytest.mark.parametrize("by_sanic", [False, True], ids=["python", "sanic"])
 
 
-def started(project: Project, workers: int, *, by_sanic: bool = False) -> ServiceProcess:
+def started(project: Project, workers: int, *, by_sanic: bool = False, cold: bool = False) -> ServiceProcess:
+    """The process of the HTTP service, not started yet; those that Sanic spawns import everything themselves."""
     port = str(free_port())
     command = [sys.executable, "-m", "sanic", "http_xi_test:app", "--port", port, "--workers", str(workers)]
     env = {"XI_TEST_WORKERS": str(workers), "XI_TEST_ADMIN_TOKEN": ADMIN_TOKEN, "XI_TEST_HTTP_PORT": port}
-    process: ServiceProcess = project.service(command=command if by_sanic else None, env=env, cold=True)
+    process: ServiceProcess = project.service(command=command if by_sanic else None, env=env, cold=cold)
     return process
 
 
@@ -43,7 +44,7 @@ def assert_none_left(project: Project, process: ServiceProcess) -> None:
 
 @BOTH_LAUNCHERS
 def test_killed_main_process_leaves_nothing_behind(project: Project, by_sanic: bool) -> None:
-    with started(project, 2, by_sanic=by_sanic) as process:
+    with started(project, 2, by_sanic=by_sanic, cold=True) as process:
         process.wait_ready()
         assert len(process.pids()) > 3
         assert process.kill() == -9
@@ -72,13 +73,13 @@ def test_main_process_killed_while_it_starts_leaves_nothing_behind(
 @BOTH_LAUNCHERS
 def test_main_process_killed_at_any_moment_of_its_start_leaves_nothing_behind(project: Project, by_sanic: bool) -> None:
     begun = time.monotonic()
-    with started(project, 2, by_sanic=by_sanic) as process:
+    with started(project, 2, by_sanic=by_sanic, cold=True) as process:
         process.wait_ready()
         needed = time.monotonic() - begun
         process.kill()
         assert_none_left(project, process)
     for part in [random.random() for _ in range(STOPS)]:
-        with started(project, 2, by_sanic=by_sanic) as process:
+        with started(project, 2, by_sanic=by_sanic, cold=True) as process:
             time.sleep(part * needed * 1.2)  # the moment itself is what is tried
             process.kill()
             assert_none_left(project, process)

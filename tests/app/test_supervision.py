@@ -249,7 +249,8 @@ def hold(project: Project) -> Hold:
             "XI_TEST_GRACEFUL_SHUTDOWN_TIMEOUT": str(grace),
             "XI_TEST_FORK_WORKERS": str(moment != "workers import"),  # forked ones import nothing
         }
-        with project.service("http_held", command=command if by_sanic else None, env=env, cold=True) as service:
+        cold = moment == "workers import"  # the main process as well
+        with project.service("http_held", command=command if by_sanic else None, env=env, cold=cold) as service:
             of_all = workers if moment.startswith("workers") else 1
             wait_until(lambda: service.output().count("reached") == of_all, SOON, what=f"the moment when {moment}")
             if moment == "one of two serves":

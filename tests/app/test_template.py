@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ import pytest
 
 from sanicbase.server.template import UnsafeTemplate, fork_template
 from sanicbase.testing import ServiceProcess, wait_until
+from sanicbase.testing.databases import fresh_redis_database
 from sanicbase.testing.service import NO_CERTIFICATES
 from tests.app.test_supervision import command_of, name_of, serves, workers
 
 Project = Any  # a class of the conftest, which cannot be imported
-SOON = 40.0  # seconds: far more than any of these facts needs
+SOON = 100.0  # seconds: far more than any of these facts needs
 FALLBACK = "The workers are not forked, because"
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Only Linux has subreapers")
@@ -79,20 +80,25 @@ Started = Callable[..., ServiceProcess]
 @pytest.fixture
 def started(project: Project) -> Iterator[Started]:
     """Starts services, and waits until all workers serve."""
-    services: list[ServiceProcess] = []
+    with ExitStack() as stack:
+        yield lambda at_import="", **env: stack.enter_context(start(project, at_import, **env))
 
-    def start(at_import: str = "", workers: int = 2, **env: str) -> ServiceProcess:
-        (project.directory / "http_facts.py").write_text(LAUNCH.format(at_import=at_import))
-        service: ServiceProcess = project.service("http_facts", env={"XI_TEST_WORKERS": str(workers), **env})
-        services.append(service)
-        service.__enter__()
+
+@pytest.fixture(scope="module")
+def watched(make_project: Callable[[], Project], redis_server_url: str) -> Iterator[ServiceProcess]:
+    """One service, for the tests that only look at it."""
+    with fresh_redis_database(redis_server_url) as redis, start(make_project(), XI_TEST_REDIS_URL=redis) as service:
+        yield service
+
+
+@contextmanager
+def start(project: Project, at_import: str = "", **env: str) -> Iterator[ServiceProcess]:
+    (project.directory / "http_facts.py").write_text(LAUNCH.format(at_import=at_import))
+    env = {"XI_TEST_WORKERS": "2", "XI_TEST_START_TIMEOUT": str(SOON), **env}
+    with project.service("http_facts", env=env) as service:
         service.wait_ready(path="/readyz")
         wait_until(lambda: "xi_test_http is serving." in service.output(), SOON, what="the last worker")
-        return service
-
-    yield start
-    for service in services:
-        service.__exit__(None, None, None)
+        yield service
 
 
 def template_of(service: ServiceProcess) -> int | None:
@@ -138,37 +144,36 @@ def facts_of_all(service: ServiceProcess, count: int = 2) -> dict[int, dict[str,
     return facts_by_pid
 
 
-def test_the_template_has_one_thread_and_no_connection(started: Started, redis_url: str) -> None:
-    service = started(XI_TEST_REDIS_URL=redis_url)
-    template = template_of(service)
+def test_the_template_has_one_thread_and_no_connection(watched: ServiceProcess) -> None:
+    template = template_of(watched)
     assert template is not None
     assert threads_of(template) == 1
     assert len(sockets_of(template)) == 1  # to the main process
     assert not sockets_of(template) & internet_sockets()
-    for worker in workers(service):
+    for worker in workers(watched):
         assert threads_of(worker) > 1
         assert sockets_of(worker) & internet_sockets()
         assert "spawn_main" not in command_of(worker)
-    assert FALLBACK not in service.output()
+    assert FALLBACK not in watched.output()
 
 
 @pytest.mark.parametrize(
-    ("at_import", "cause"),
+    ("at_import", "cause", "count"),
     [
-        (THREAD, "the import of the service starts a thread (of-a-library)"),
-        (CONNECTION, "the import of the service opens a connection (('127.0.0.1', "),
+        (THREAD, "the import of the service starts a thread (of-a-library)", 2),
+        (CONNECTION, "the import of the service opens a connection (('127.0.0.1', ", 1),
     ],
     ids=["thread", "connection"],
 )
 def test_a_service_that_must_not_be_forked_is_spawned_and_says_why(
-    started: Started, at_import: str, cause: str
+    started: Started, at_import: str, cause: str, count: int
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as peer:
-        service = started(at_import, PEER=str(peer.getsockname()[1]))
+        service = started(at_import, PEER=str(peer.getsockname()[1]), XI_TEST_WORKERS=str(count))
         assert f"{FALLBACK} {cause}" in service.output()
         assert template_of(service) is None
         assert all("spawn_main" in command_of(pid) for pid in workers(service))
-        assert len(facts_of_all(service)) == 2
+        assert len(facts_of_all(service, count)) == count
         before = workers(service)
         os.kill(service.pid, signal.SIGHUP)
         wait_until(lambda: "Reloaded." in service.output(), SOON, what="the reload")
@@ -194,8 +199,8 @@ def test_a_setting_switches_the_template_off(started: Started) -> None:
     assert FALLBACK not in service.output()
 
 
-def test_workers_have_the_environment_of_the_main_process(started: Started) -> None:
-    facts = facts_of_all(started()).values()
+def test_workers_have_the_environment_of_the_main_process(watched: ServiceProcess) -> None:
+    facts = facts_of_all(watched).values()
     assert {event["set"] for event in facts} == {"yes"}
     assert {event["worker"] for event in facts} == {"Sanic-Server-0-0", "Sanic-Server-1-0"}
 
@@ -233,8 +238,8 @@ def test_a_reload_runs_the_code_of_that_moment_and_a_restart_that_of_the_others(
     assert all(threads_of(pid) == 1 for pid in service.pids() if name_of(pid) == "sanic-template")
 
 
-def test_forked_workers_share_no_ids_and_no_randomness(started: Started) -> None:
-    one, two = facts_of_all(started()).values()
+def test_forked_workers_share_no_ids_and_no_randomness(watched: ServiceProcess) -> None:
+    one, two = facts_of_all(watched).values()
     assert one["random"] != two["random"]
     assert abs(int(one["id"], 16) - int(two["id"], 16)) > 2**64
     assert one["own"] == two["own"], "a generator of the service's own is forked with its state"
@@ -268,10 +273,9 @@ def test_no_process_outlives_the_main_process(project: Project, started: Started
     wait_until(lambda: not service.survivors() and not project.valkeys(), SOON, what="the end of all processes")
 
 
-def test_the_main_process_is_the_parent_of_its_workers(started: Started) -> None:
-    service = started()
-    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in workers(service)]
-    assert {int(fields[1]) for fields in stats} == {service.pid}
+def test_the_main_process_is_the_parent_of_its_workers(watched: ServiceProcess) -> None:
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in workers(watched)]
+    assert {int(fields[1]) for fields in stats} == {watched.pid}
 
 
 PREPARED = """

@@ -356,6 +356,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.xdist_group("mypy")  # one process fills mypy's cache
 @ONE_FOR_ALL
 async def test_foreign_keys_are_relations(shop: Shop) -> None:
     await shop.execute(RELATED.format(key=KEYS[shop.dialect]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sanicbase.testing import ExitReport, run_to_exit, wait_until
-from tests.preloaded import PreloadedService
+from tests.preloaded import PreloadedService, preloaded
 
 CONFIG = """
 from sanicbase import Config
@@ -129,8 +129,9 @@ def written(tmp_path: Path) -> Written:
     return write
 
 
-def run(launch_file: Path) -> ExitReport:
-    return run_to_exit(launch_file, prefix="TINY_")
+def run(launch_file: Path, *, cold: bool = False) -> ExitReport:
+    """Run it to its end; a `cold` one imports everything itself."""
+    return run_to_exit(launch_file, command=None if cold else preloaded(str(launch_file)), prefix="TINY_")
 
 
 def assert_in_order(output: str, *args: str) -> None:
@@ -150,7 +151,7 @@ def test_scripts_run_side_by_side_inside_the_lifespan(written: Written) -> None:
 
 
 def test_no_scripts_end_at_once(written: Written) -> None:
-    report = run(written(NONE))
+    report = run(written(NONE), cold=True)
     assert report.code == 0
     assert_in_order(report.output, "opened", "pinged", "closed")
 
