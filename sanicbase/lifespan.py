@@ -13,7 +13,6 @@ from sanicbase.brokers import broker_of
 from sanicbase.cache.resource import CacheModels
 from sanicbase.config import Config
 from sanicbase.db import Database
-from sanicbase.migrations import prepare_tables
 from sanicbase.process.role import is_main_process
 from sanicbase.rc import RedisClients
 from sanicbase.tracing import TracingOptions, open_tracing
@@ -102,6 +101,12 @@ def _built_in(config: Config, *, check: bool) -> list[Resource]:
     main = is_main_process()
     stores: list[Resource] = [EmbeddedStore(config)] if main and config.uses_embedded_redis else []
     redis = RedisClients(config, embedded_valkey(config).url)
-    database = Database(config, connect=check, prepare=prepare_tables if main else None)
+    database = Database(config, connect=check, prepare=_prepare_tables if main else None, aerich=main)
     brokers = [broker_of(config)] if config.JOBS_URL else []
     return [*stores, database, redis, *brokers, CacheModels(config, connect=check)]
+
+
+async def _prepare_tables(config: Config) -> None:
+    from sanicbase.migrations import prepare_tables  # 60 modules that workers do not need
+
+    await prepare_tables(config)

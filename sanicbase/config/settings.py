@@ -547,9 +547,10 @@ class Config(BaseSettings):
         warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
         return self._tortoise(extra=False)
 
-    def tortoise(self) -> dict[str, Any]:
-        """The databases and all the models, as the running service opens them."""
-        return self._tortoise(extra=True)
+    def tortoise(self, *, aerich: bool = True) -> dict[str, Any]:
+        """The databases and all the models, as the running service opens them. A process that does not look at
+        migrations needs no `aerich`, the model of their table."""
+        return self._tortoise(extra=True, aerich=aerich)
 
     def redis_urls(self, embedded_url: str) -> dict[str, str]:
         """The Redis servers by name, always including `default`; `embedded_url` is that of the embedded Valkey."""
@@ -600,13 +601,13 @@ class Config(BaseSettings):
             if replicas
         }
 
-    def _tortoise(self, *, extra: bool) -> dict[str, Any]:
+    def _tortoise(self, *, extra: bool, aerich: bool = True) -> dict[str, Any]:
         connections = {
             name: self._connection(name, connection, limited=extra) for name, connection in self.databases().items()
         }
         apps = {
             self._label(name): {"models": modules, "default_connection": name}
-            for name, modules in self._modules(extra=extra).items()
+            for name, modules in self._modules(extra=extra, aerich=aerich).items()
         }
         # aerich works for the first label unless it is told another.
         return {"connections": connections, "apps": apps | self._shared(), "use_tz": True, "timezone": "UTC"}
@@ -672,7 +673,7 @@ class Config(BaseSettings):
             statement_timeout=self.DB_STATEMENT_TIMEOUT if limited else None,
         )
 
-    def _modules(self, *, extra: bool) -> dict[str, list[str]]:
+    def _modules(self, *, extra: bool, aerich: bool) -> dict[str, list[str]]:
         """The model modules of each connection that has any; aerich's own table is beside the default's."""
         modules: dict[str, list[str]] = {"default": []}
         for setting in ("MODEL_LIST", "MODEL_EXTRA") if extra else ("MODEL_LIST",):
@@ -680,7 +681,8 @@ class Config(BaseSettings):
                 if not model_files.is_shared(file):
                     names = self._model_modules(setting, [file])
                     modules.setdefault(self._connection_of(file), []).extend(names)
-        modules["default"] += AERICH
+        if aerich:
+            modules["default"] += AERICH
         return modules
 
     def _model_modules(self, setting: str, files: list[str]) -> list[str]:

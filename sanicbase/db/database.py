@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,10 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aerich.models import Aerich
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
-from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.context import TortoiseContext, get_current_context
 from tortoise.exceptions import ConfigurationError
 
@@ -47,7 +46,8 @@ class Database:
 
     `prepare` is called when every database has answered; the main process of a service passes
     `sanicbase.migrations.prepare_tables`. Without `connect` no connection is opened and `prepare` is not called;
-    queries to an unreachable database raise DatabaseUnavailable.
+    queries to an unreachable database raise DatabaseUnavailable. Without `aerich` migrations cannot be looked at; their
+    modules are not imported.
 
     Raises ResourceError when a database does not answer or a Database is open already, ConfigError for relations that
     cannot be migrated or that change watched rows without a notification, SanicBaseError for a list's filter with an
@@ -57,11 +57,17 @@ class Database:
     name = "database"
 
     def __init__(
-        self, config: Config, *, connect: bool = True, prepare: Callable[[Config], Awaitable[None]] | None = None
+        self,
+        config: Config,
+        *,
+        connect: bool = True,
+        prepare: Callable[[Config], Awaitable[None]] | None = None,
+        aerich: bool = True,
     ) -> None:
         self._config = config
         self._prepare = prepare
         self._connect = connect
+        self._aerich = aerich
         self._context = TortoiseContext()
         self._stack = AsyncExitStack()
         self.replicas: Sequence[Replicas] = ()
@@ -113,7 +119,8 @@ class Database:
                 # A new model file has no models.
                 warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
                 routers: list[str | type] | None = [Router] if self._config.replicas() else None
-                await self._context.init(config=self._config.tortoise(), routers=routers, _enable_global_fallback=True)
+                settings = self._config.tortoise(aerich=self._aerich)
+                await self._context.init(config=settings, routers=routers, _enable_global_fallback=True)
                 for model in open_models():
                     if issubclass(model, DBModel):
                         prepare_relations(model)
@@ -165,7 +172,7 @@ class Database:
 
     def _check_access(self, name: str, connection: BaseDBAsyncClient) -> None:
         """Raise ResourceError when this account cannot use the file; SQLite only reports that it cannot open it."""
-        file = connection.filename if isinstance(connection, SqliteClient) else ":memory:"
+        file = getattr(connection, "filename", ":memory:")  # of SQLite, whose client may not be imported
         if file != ":memory:" and (refusal := access_problem(Path(file))):
             setting = self._setting(name)
             raise ResourceError(
@@ -220,4 +227,5 @@ def _clear_caches() -> None:
     """Clear caches from earlier databases of this process; Tortoise keys them by names."""
     watched_dependents.cache_clear()  # relations may have changed
     EXECUTOR_CACHE.clear()  # statements differ between databases
-    Aerich._meta.app = None  # else aerich's table would keep the label of another service
+    if aerich := sys.modules.get("aerich.models"):
+        aerich.Aerich._meta.app = None  # else aerich's table would keep the label of another service

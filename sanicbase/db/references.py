@@ -14,6 +14,7 @@ from tortoise.fields.relational import RelationalField
 from tortoise.models import Model
 
 from sanicbase.config import Config
+from sanicbase.config.settings import AERICH
 from sanicbase.db.labels import assign_labels, models_in
 from sanicbase.errors import ConfigError
 from sanicbase.i18n import gettext as _
@@ -55,7 +56,7 @@ def _sentence(model: type[Model], name: str, reference: str, labels: Labels, con
 
 def _labels(config: Config) -> Labels:
     """The models by label, as Tortoise finds them."""
-    apps = config.tortoise()["apps"]
+    apps = config.tortoise(aerich=False)["apps"]
     assign_labels(apps)
     models: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
     for label, app in apps.items():
@@ -69,7 +70,8 @@ def _stray(config: Config) -> Iterator[str]:
     """A sentence for each model of another service that a migrated file imports and MODEL_EXTRA lacks."""
     shared = config.shared_labels()
     for label, app in config.migrate_db()["apps"].items():
-        for module in app["models"] if label not in shared else ():
+        modules = [] if label in shared else [module for module in app["models"] if module not in AERICH]
+        for module in modules:
             for model in models_in(module):
                 owner = model.__module__.partition(".")[0]
                 if (

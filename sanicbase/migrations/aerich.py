@@ -1,4 +1,4 @@
-"""The module that Tortoise imports besides aerich's model, so the `aerich` command and every service load this package.
+"""The module that Tortoise imports besides aerich's model, which the `aerich` command and main processes open.
 
 `Config` names this module among the models of each service, as it names the database engines. So aerich's own commands
 work on the same files as documented, and write the SQL of this package: aerich's SQL loses rows and constraints.
