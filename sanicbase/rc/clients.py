@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 
 from sanicbase.config import Config
@@ -49,6 +50,7 @@ CONNECTIONS = Gauge(
 )
 RETRIES = 10
 BACKOFF = ExponentialWithJitterBackoff(base=0.01, cap=1)
+DRIVER = DriverInfo()  # else redis-py reads its version from a file for each connection
 
 Client = TypeVar("Client", Redis, BoundedCluster, Notifier)
 OnConnect = Callable[[AbstractConnection], Awaitable[None]]
@@ -237,7 +239,7 @@ class RedisClients:
 
     def _cluster(self, name: str, address: RedisAddress) -> BoundedCluster:
         common = self._common(self._config.CONNECT_TIMEOUT)
-        names = ("socket_timeout", "socket_connect_timeout", "client_name", "maint_notifications_config")
+        names = ("socket_timeout", "socket_connect_timeout", "client_name", "driver_info", "maint_notifications_config")
         options = {name: common[name] for name in names}
         return BoundedCluster(
             address.addresses,
@@ -266,6 +268,7 @@ class RedisClients:
             "socket_timeout": socket_timeout,
             "retry": RetryUnlessRefused(BACKOFF, RETRIES),
             "client_name": self._config.SERVER_NAME,
+            "driver_info": DRIVER,
             "maint_notifications_config": MaintNotificationsConfig(enabled=False),
         }
 
