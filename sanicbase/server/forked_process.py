@@ -40,8 +40,9 @@ class ForkedProcess(process.BaseProcess):
 
     def run(self) -> None:
         """Called in the process itself."""
-        os.environ.clear()
-        os.environ.update(self._environment)
+        for name in os.environ.keys() - self._environment.keys():
+            del os.environ[name]
+        os.environ.update(self._environment.items() - os.environ.items())  # what is not written stays shared
         super().run()
 
 
