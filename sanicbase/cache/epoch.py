@@ -38,10 +38,12 @@ have sent a commit without a closing.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import secrets
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
@@ -126,6 +128,7 @@ class EpochClient:
         self._stopped_for = 0.0  # seconds between the last two heartbeats
         self._expires_on_close = False
         self._local_tier: LocalTier | None = None
+        self._deadlines: dict[MultiplexedConnection, _Deadline] = {}
         prefix = f"{namespace()}:rc:"
         self.keys = [prefix + name for name in ("epoch", "server", "settling", "members")]
 
@@ -158,6 +161,8 @@ class EpochClient:
         if self._local_tier is not None:
             await self._local_tier.close()
         await self._connection.close()
+        for deadline in self._deadlines.values():
+            deadline.cancel()
         await self.reading.aclose(close_connection_pool=True)
         await self.writing.aclose(close_connection_pool=True)
 
@@ -196,7 +201,23 @@ class EpochClient:
 
     def send_on(self, connection: MultiplexedConnection, command: bytes, answered: Callable[[Any], None]) -> None:
         """Send a reader's command; its answer is None when it fails as `request` does."""
-        connection.send(command, _Command(self, connection, answered).end)
+        deadline = self._deadlines.get(connection)
+        if deadline is None:
+            deadline = self._deadlines[connection] = _Deadline(connection, self._timeout)
+        deadline.begin()
+        connection.send(command, partial(self._end, deadline, answered))
+
+    def _end(self, deadline: _Deadline, answered: Callable[[Any], None], answer: Any) -> None:
+        sent = deadline.end()
+        if self._observe_request is not None:
+            self._observe_request(monotonic() - sent)
+        if not isinstance(answer, Exception) or isinstance(answer, NoScriptError):
+            self._record_answer()
+        else:
+            if not isinstance(answer, EpochEnded):
+                self._record_error(answer, sent, limit=self._timeout)
+            answer = None
+        answered(answer)
 
     def _send(self, command: bytes, answered: Callable[[Any], None]) -> None:
         self.send_on(self._connection, command, answered)
@@ -360,33 +381,47 @@ class EpochClient:
             logger.info("This process could not leave the epoch of the Redis %s (%s).", self._name, exc)
 
 
-class _Command:
-    """A command on the readers' connection, until it is answered, fails, or has taken too long."""
+class _Deadline:
+    """Drops a connection when the answer to a command takes longer than `timeout` seconds.
 
-    __slots__ = ("_answered", "_client", "_connection", "_sent", "_timer")
+    Commands are answered in their order, so one timer for the oldest of them is enough. An answer does not cancel it:
+    most reads neither start nor stop a timer.
+    """
 
-    def __init__(self, client: EpochClient, connection: MultiplexedConnection, answered: Callable[[Any], None]) -> None:
-        self._client = client
+    def __init__(self, connection: MultiplexedConnection, timeout: float) -> None:
         self._connection = connection
-        self._answered = answered
-        self._sent = monotonic()
-        self._timer = asyncio.get_running_loop().call_later(client._timeout, self._expire)
+        self._timeout = timeout
+        self._sent: deque[float] = deque()  # when the commands without an answer were sent
+        self._timer: asyncio.TimerHandle | None = None
+        self._context = contextvars.Context()  # without a request
 
-    def _expire(self) -> None:
-        self._connection.abort(TimeoutError())
+    def begin(self) -> None:
+        """A command is sent."""
+        self._sent.append(monotonic())
+        if self._timer is None:
+            self._start(self._timeout)
 
-    def end(self, answer: Any) -> None:
-        self._timer.cancel()
-        client = self._client
-        if client._observe_request is not None:
-            client._observe_request(monotonic() - self._sent)
-        if not isinstance(answer, Exception) or isinstance(answer, NoScriptError):
-            client._record_answer()
+    def end(self) -> float:
+        """The oldest command is answered, or has failed; when it was sent."""
+        return self._sent.popleft()
+
+    def cancel(self) -> None:
+        """Stop the timer; the connection is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _start(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check, context=self._context)
+
+    def _check(self) -> None:
+        self._timer = None
+        if not self._sent:
+            return
+        remaining = self._sent[0] + self._timeout - monotonic()
+        if remaining > 0:
+            self._start(remaining)
         else:
-            if not isinstance(answer, EpochEnded):
-                client._record_error(answer, self._sent, limit=client._timeout)
-            answer = None
-        self._answered(answer)
+            self._connection.abort(TimeoutError())
 
 
 def _set_result(future: asyncio.Future[Any], answer: Any) -> None:

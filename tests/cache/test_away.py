@@ -13,8 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from sanicbase import ResourceError, spawn, transaction
-from sanicbase.cache.epoch import EPOCH_TTL
+from sanicbase.cache.epoch import EPOCH_TTL, EpochClient
 from sanicbase.cache.model_cache import ModelCache
+from sanicbase.rc.multiplexed import pack
 from sanicbase.testing.private_server import PrivateServer
 from tests.cache.models import AuthorRC
 from tests.cache.opening import commands, library, past_the_model
@@ -31,6 +32,11 @@ async def served(db_url: str, own_redis: PrivateServer) -> AsyncIterator[None]:
         await Author.create(id=1, name="ann")
         await AuthorRC.get(1)
         yield
+
+
+def opened_client() -> EpochClient:
+    assert isinstance(AuthorRC._opened, ModelCache)
+    return AuthorRC._opened._epoch_client
 
 
 async def name() -> str:
@@ -73,6 +79,23 @@ async def test_a_short_freeze_forgets_nothing(served: None, own_redis: PrivateSe
             assert await name() == "ann"
             await asyncio.sleep(0.01)
     assert "LEASE" not in sent
+
+
+async def test_a_command_that_is_not_answered_fails_with_those_behind_it(served: None) -> None:
+    """Although the timer was started for an earlier command, which was answered."""
+    client, answers = opened_client(), asyncio.Queue[Any]()
+
+    async def answer_to(*command: str | int) -> Any:
+        client._send(pack(*command), answers.put_nowait)
+        return await answers.get()
+
+    for _ in range(3):  # the next connection is another one
+        while await answer_to("ECHO", "one") != b"one":  # the machine may be busy elsewhere
+            pass
+        client._send(pack("BLPOP", "nothing", 0), answers.put_nowait)
+        assert await answer_to("ECHO", "two") is None
+        assert await answers.get() is None
+        assert answers.empty()
 
 
 async def test_a_write_waits_for_a_redis_that_is_frozen_for_a_moment(served: None, own_redis: PrivateServer) -> None:
