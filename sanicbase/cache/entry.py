@@ -65,11 +65,13 @@ def unpack_times(raw: bytes) -> tuple[float, float, bytes]:
     return expires, cost, payload
 
 
-def lasting_payloads(raws: Sequence[bytes], start: bytes, now: float, earliness: float) -> list[bytes] | None:
+def lasting_payloads(raws: Sequence[bytes | None], start: bytes, now: float, earliness: float) -> list[bytes] | None:
     """The payloads of the entries; None unless all of them start like this, are intact, and do not expire within
     `earliness` times the cost of their load. Raises struct.error for bytes that are too short."""
     payloads = []
     for raw in raws:
+        if raw is None:
+            return None
         expires, cost, checksum = unpack_from(raw, START_SIZE)
         payload = raw[HEADER_SIZE:]
         if not raw.startswith(start) or crc32(payload) != checksum or now + cost * earliness >= expires:

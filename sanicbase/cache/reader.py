@@ -23,7 +23,7 @@ import secrets
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from sanicbase.cache.audit import Audit, Auditor
 from sanicbase.cache.batches import BATCH, BATCH_BYTES, MAX_VALUE_BYTES, in_batches
@@ -186,13 +186,18 @@ class Reader(Generic[T]):
 
     def answer(self, reads: Reads[T], raws: list[bytes | None], epoch: bytes, generation: bytes | None) -> None:
         """See EntryReader."""
+        values = self._values_of_hits(raws, epoch, generation)
         if isinstance(reads, ManyReads):
-            values = self._values_of_hits(raws, epoch, generation)
             if values is not None:
                 reads.set_result(values)
                 return
             raws = list(dict(zip(reads, raws, strict=True)).values())
             reads = reads.one_by_one()
+        elif values is not None:
+            copy = self._copy
+            for read, value in zip(reads.values(), values, strict=True):
+                read.answer(value, copy)
+            return
         missing = self._answer_all(reads, raws, epoch, generation)
         if missing:
             self._start(self._answer_missing(missing, epoch), missing)
@@ -240,11 +245,11 @@ class Reader(Generic[T]):
         self, raws: Sequence[bytes | None], epoch: bytes, generation: bytes | None
     ) -> list[T | None] | None:
         """The values of the entries; None unless all of them are valid and need only decoding."""
-        if generation is None or None in raws or self.local is not None or self.auditor is not None:
+        if generation is None or self.local is not None or self.auditor is not None:
             return None
         start, unpack = entry_start(epoch, generation), self._unpack
         try:
-            payloads = lasting_payloads(cast("Sequence[bytes]", raws), start, time.time(), MAX_EARLINESS)
+            payloads = lasting_payloads(raws, start, time.time(), MAX_EARLINESS)
             if payloads is None or NOT_STORED in payloads:
                 return None
             values = [unpack(payload) if payload else None for payload in payloads]

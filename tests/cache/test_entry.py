@@ -35,10 +35,11 @@ def test_the_payloads_of_lasting_entries_are_in_their_order() -> None:
         packed(b"5")[:-1] + b"6",
         packed(b"7") + b"8",
         b"\xc2" + packed()[1:],
+        None,
     ],
 )
-def test_one_other_entry_is_enough_to_look_at_each(other: bytes, place: int) -> None:
-    raws = [packed(), packed()]
+def test_one_other_entry_is_enough_to_look_at_each(other: bytes | None, place: int) -> None:
+    raws: list[bytes | None] = [packed(), packed()]
     raws.insert(place, other)
     assert lasting_payloads(raws, START, NOW, 10) is None
 
