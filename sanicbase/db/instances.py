@@ -7,10 +7,10 @@ only the fields that need it are converted, by the same functions of the fields.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tortoise import fields
 from tortoise.fields.base import Field
@@ -18,7 +18,9 @@ from tortoise.models import Model
 from tortoise.timezone import get_default_timezone, get_use_tz
 
 __all__ = [
+    "TORTOISE",
     "ColumnConverter",
+    "Factory",
     "InstanceFactory",
     "as_dictionaries",
     "column_converter",
@@ -44,16 +46,26 @@ def as_dictionaries(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1000)
-def _maker(names: tuple[str, ...]) -> Maker:
-    """A function that makes the dictionaries of rows with these columns.
+def _maker(names: tuple[str, ...], constants: str = "") -> Maker:
+    """A function that makes dictionaries with these keys from rows, and with constants, which are source code.
 
     It is compiled, like the methods of a named tuple: a display of known keys is the fastest way to a dictionary.
     """
     variables = [f"v{index}" for index in range(len(names))]
     pairs = ", ".join(f"{name!r}: {variable}" for name, variable in zip(names, variables, strict=True))
-    source = f"lambda rows: [{{{pairs}}} for {', '.join(variables)}, in rows]"
+    source = f"lambda rows: [{{{pairs}{constants}}} for {', '.join(variables)}, in rows]"
     make: Maker = eval(source)  # noqa: S307  (it has no names and values but literals)
     return make
+
+
+class Factory(Protocol):
+    """Makes instances in two steps: the first one for all rows of a statement, the second one for each instance."""
+
+    def states(self, rows: Sequence[Any]) -> Sequence[dict[str, Any]]:
+        """What `instance` takes, for each row."""
+
+    def instance(self, model: type[M], state: dict[str, Any]) -> M:
+        """A new instance, which keeps the state."""
 
 
 class InstanceFactory:
@@ -62,36 +74,44 @@ class InstanceFactory:
     def __init__(self, model: type[Model]) -> None:
         meta = model._meta
         self.base_query = meta.basequery_all_fields  # another one after Tortoise is initialized again
-        self._columns = frozenset(meta.db_fields)
         self._attributes = dict(meta.fields_db_projection_reverse)
-        self._renamed = any(column != attribute for column, attribute in self._attributes.items())
-        self._has_generated_key = meta.db_pk_column in meta.generated_db_fields
-        self._converters: list[tuple[str, Converter]] = []  # of values that are not NULL
-        self._own_converters: list[tuple[str, Converter]] = []  # which may convert NULL
+        is_generated = meta.db_pk_column in meta.generated_db_fields
+        self._constants = (
+            f", '_partial': False, '_saved_in_db': True, '_custom_generated_pk': {not is_generated}, "
+            "'_await_when_save': {}"
+        )
+        self._converters: list[tuple[str, ColumnConverter]] = []  # of Tortoise's fields
+        self._own_converters: list[tuple[str, Converter]] = []  # of a service's, which may depend on the caller
         for _, attribute, field in meta.db_default_fields:
-            self._converters.append((attribute, field.field_type))
+            self._converters.append((attribute, partial(_convert_values, field.field_type)))
         for _, attribute, field in meta.db_complex_fields:
             convert: Converter = field.to_python_value
-            if _is_moment(field) and _is_utc():
-                convert = _in_utc(convert)
-            (self._converters if _keeps_null(field) else self._own_converters).append((attribute, convert))
+            if not _keeps_null(field):
+                self._own_converters.append((attribute, convert))
+            elif _is_moment(field) and _is_utc():
+                self._converters.append((attribute, partial(_convert_moments, _in_utc(convert))))
+            else:
+                self._converters.append((attribute, partial(_convert_values, convert)))
 
-    def fits(self, row: Mapping[str, Any]) -> bool:
-        """Whether the row has exactly the model's columns."""
-        return row.keys() == self._columns
+    def fits(self, columns: Iterable[str]) -> bool:
+        """Whether they are exactly the model's columns."""
+        return self._attributes.keys() == {*columns}
 
-    def instance(self, model: type[M], row: dict[str, Any]) -> M:
-        """A new instance of a whole row, which becomes its dictionary."""
-        state = {attribute: row[column] for column, attribute in self._attributes.items()} if self._renamed else row
+    def states(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """The dictionaries of the instances, of whole rows."""
+        if not rows:
+            return []
+        attributes = self._attributes
+        make = _maker(tuple([attributes[column] for column in rows[0].keys()]), self._constants)  # noqa: SIM118
+        states = make(map(dict.values, rows) if type(rows[0]) is dict else rows)
         for attribute, convert in self._converters:
-            if (value := state[attribute]) is not None:
-                state[attribute] = convert(value)
+            convert(states, attribute)
+        return states
+
+    def instance(self, model: type[M], state: dict[str, Any]) -> M:
+        """A new instance, whose dictionary the state becomes."""
         for attribute, convert in self._own_converters:
             state[attribute] = convert(state[attribute])
-        state["_partial"] = False
-        state["_saved_in_db"] = True
-        state["_custom_generated_pk"] = not self._has_generated_key
-        state["_await_when_save"] = {}
         instance = model.__new__(model)
         set_attribute(instance, "__dict__", state)
         return instance
@@ -100,12 +120,27 @@ class InstanceFactory:
 set_attribute = object.__setattr__  # a model's own is for its fields
 
 
+class TortoiseFactory:
+    """Leaves the instances of any model, from any rows, to Tortoise."""
+
+    def states(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return as_dictionaries(rows)
+
+    def instance(self, model: type[M], state: dict[str, Any]) -> M:
+        """A new instance."""
+        return model._init_from_db(**state)
+
+
+TORTOISE = TortoiseFactory()
+
+
 def make_instances(model: type[M], rows: Sequence[Any]) -> list[M]:
     """New instances of the rows of one statement."""
-    factory, states = instance_factory(model), as_dictionaries(rows)
-    if factory is None or not (states and factory.fits(states[0])):
-        return [model._init_from_db(**state) for state in states]
-    return [factory.instance(model, state) for state in states]
+    factory: Factory | None = instance_factory(model)
+    if not (isinstance(factory, InstanceFactory) and rows and factory.fits(rows[0].keys())):
+        factory = TORTOISE
+    return [factory.instance(model, state) for state in factory.states(rows)]
 
 
 _factories: dict[type[Model], tuple[object, InstanceFactory | None]] = {}
@@ -139,6 +174,13 @@ def column_converter(convert: Converter) -> ColumnConverter:
 def _convert_all(convert: Converter, rows: Sequence[dict[str, Any]], name: str) -> None:
     for row in rows:
         row[name] = convert(row[name])
+
+
+def _convert_values(convert: Converter, rows: Sequence[dict[str, Any]], name: str) -> None:
+    """Convert the values that are not NULL."""
+    for row in rows:
+        if (value := row[name]) is not None:
+            row[name] = convert(value)
 
 
 def _convert_moments(convert: Converter, rows: Sequence[dict[str, Any]], name: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -26,16 +26,16 @@ from sanicbase.db.engine.spans import statement_span
 from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.engine.timeouts import GRACE
 from sanicbase.db.errors import DatabaseTimeout, DatabaseUnavailable
-from sanicbase.db.instances import as_dictionaries
+from sanicbase.db.instances import Factory
 from sanicbase.tracing import sampled_recorder
 
 if TYPE_CHECKING:
     from sanicbase.tracing.recorder import Recorder
 
-__all__ = ["MAX_READS", "KeyReads", "KeyStatements", "Row"]
+__all__ = ["MAX_READS", "KeyReads", "KeyStatements"]
 
-Row = Mapping[str, Any]
-Waiter = asyncio.Future[Sequence[Row] | None]  # None: the caller has to read alone
+State = dict[str, Any]  # of an instance
+Waiter = asyncio.Future[Sequence[State] | None]  # None: the caller has to read alone
 
 MAX_READS = 100  # of one statement
 MAX_RUNNING = 2  # statements; while there are so many, the next batch waits and gathers more reads
@@ -82,18 +82,20 @@ class KeyStatements:
 class KeyReads:
     """The reads of one model's rows on one client. Not for transactions and sessions, which have one connection."""
 
-    __slots__ = ("_batch", "_client", "_expects_others", "_running", "_statements", "_tasks")
+    __slots__ = ("_batch", "_client", "_expects_others", "_factory", "_running", "_statements", "_tasks")
 
-    def __init__(self, client: EngineClient, statements: KeyStatements) -> None:
+    def __init__(self, client: EngineClient, statements: KeyStatements, factory: Factory) -> None:
         self._client = client
         self._statements = statements
+        self._factory = factory
         self._running = 0  # statements under way
         self._expects_others = False  # whether reads come several at a time
         self._batch: _Batch | None = None  # the one that is not sent yet
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def rows(self, value: Any) -> Coroutine[Any, Any, Sequence[Row]]:
-        """The rows with that key: none, one, or several where the manager's condition joins tables. Await it."""
+    def states(self, value: Any) -> Coroutine[Any, Any, Sequence[State]]:
+        """What the factory makes instances of, for the rows with that key: none, one, or several where the manager's
+        condition joins tables. Await it."""
         if type(value) not in COMPARABLE:
             return self._alone(value)
         if not self._expects_others:
@@ -102,32 +104,33 @@ class KeyReads:
             self._expects_others = True
         return self._together(value)
 
-    async def _alone(self, value: Any) -> Sequence[Row]:
+    async def _alone(self, value: Any) -> Sequence[State]:
         self._running += 1
         try:
-            rows: Sequence[Row] = (await self._client.execute_query(*self._statements.select(value)))[1]
+            rows = (await self._client.execute_query(*self._statements.select(value)))[1]
         finally:
             self._end_statement()
-        return rows
+        return self._factory.states(rows)
 
-    async def _together(self, value: Any) -> Sequence[Row]:
-        """The rows from a batch, or from a statement of its own where the batch has no answer."""
+    async def _together(self, value: Any) -> Sequence[State]:
+        """The states from a batch, or from a statement of its own where the batch has no answer."""
         batch = self._batch
         if batch is None or batch.loop is not asyncio.get_running_loop():
             batch = self._batch = _Batch(asyncio.get_running_loop())
             batch.loop.call_soon(self._end_turn, batch)
-        waiter = batch.join(value)
-        if batch.size == MAX_READS:
+        waiter: Waiter = batch.loop.create_future()
+        batch.waiters.append((value, waiter))
+        if len(batch.waiters) == MAX_READS:
             self._send(batch)
         try:
             recorder = sampled_recorder()
-            rows = await (waiter if recorder is None else self._traced(recorder, waiter))
+            states = await (waiter if recorder is None else self._traced(recorder, waiter))
         except asyncio.CancelledError:
             batch.leave()
             raise
-        return await self._alone(value) if rows is None else rows
+        return await self._alone(value) if states is None else states
 
-    async def _traced(self, recorder: Recorder, waiter: Waiter) -> Sequence[Row] | None:
+    async def _traced(self, recorder: Recorder, waiter: Waiter) -> Sequence[State] | None:
         """Wait for a batch, which belongs to several traces, in a span of the caller's own."""
         with statement_span(recorder, self._client.connection_name, self._statements.single):
             return await waiter
@@ -152,7 +155,7 @@ class KeyReads:
             return
         self._batch = None
         batch.drop_cancelled()
-        if batch.size < 2:  # its caller sends it, as if it had not waited
+        if len(batch.waiters) < 2:  # its caller sends it, as if it had not waited
             self._expects_others = self._running > 0
             batch.finish()
             return
@@ -165,9 +168,11 @@ class KeyReads:
     async def _read(self, batch: _Batch) -> None:
         begun = batch.loop.time()
         try:
-            statement = self._statements.select_several(list(batch.waiters), self._client.capabilities.dialect)
-            rows = as_dictionaries((await self._client.execute_query(*statement))[1])
-            batch.deliver(rows, self._statements.column)
+            statement = self._statements.select_several(batch.keys(), self._client.capabilities.dialect)
+            rows = (await self._client.execute_query(*statement))[1]
+            column = self._statements.column
+            keys = [row[column] for row in rows]  # as the driver has read them
+            batch.deliver(keys, self._factory.states(rows))
         except (DatabaseTimeout, DatabaseUnavailable) as exc:
             # A caller must not wait for a silent server twice as long as its timeouts.
             if batch.loop.time() - begun > GRACE:
@@ -180,74 +185,65 @@ class KeyReads:
 
 
 class _Batch:
-    """The callers that share a statement, by their keys."""
+    """The callers that share a statement, with their keys."""
 
-    __slots__ = ("loop", "size", "task", "timer", "waiters")
+    __slots__ = ("loop", "task", "timer", "waiters")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.size = 0
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None  # while it waits for a statement to end
-        self.waiters: dict[Any, list[Waiter]] = {}
+        self.waiters: list[tuple[Any, Waiter]] = []
 
-    def join(self, value: Any) -> Waiter:
-        waiter: Waiter = self.loop.create_future()
-        self.waiters.setdefault(value, []).append(waiter)
-        self.size += 1
-        return waiter
+    def keys(self) -> list[Any]:
+        """Each key once."""
+        return list(dict.fromkeys([key for key, _ in self.waiters]))
 
     def leave(self) -> None:
         """A caller was cancelled. The last one takes the statement with it."""
-        if self.task is not None and all(waiter.done() for waiters in self.waiters.values() for waiter in waiters):
+        if self.task is not None and not any(self._waiting()):
             self.task.cancel()
 
     def drop_cancelled(self) -> None:
         """Before the statement is sent: keep the callers that still wait."""
-        for value, waiters in list(self.waiters.items()):
-            self.waiters[value] = waiting = [waiter for waiter in waiters if not waiter.done()]
-            if not waiting:
-                del self.waiters[value]
-        self.size = sum(map(len, self.waiters.values()))
+        self.waiters = [one for one in self.waiters if not one[1].done()]
 
-    def deliver(self, rows: Sequence[dict[str, Any]], column: str) -> None:
+    def deliver(self, keys: Sequence[Any], states: Sequence[State]) -> None:
         """Give each caller its row. Callers for which that is not certain read alone."""
-        rows_by_key: dict[Any, list[Row]] = {}
-        for row in rows:
-            rows_by_key.setdefault(row[column], []).append(row)
+        found: dict[Any, list[State]] = {}
+        for key, state in zip(keys, states, strict=True):
+            found.setdefault(key, []).append(state)
         # A row that nobody asked for is equal to a key by the database's rules, but not by Python's.
-        all_known = rows_by_key.keys() <= self.waiters.keys()
-        for value, waiters in self.waiters.items():
-            if value in rows_by_key:
-                _set(waiters[0], rows_by_key[value])
-                for waiter in waiters[1:]:
-                    _set(waiter, [_copied(row) for row in rows_by_key[value]])
-            elif all_known and type(value) in EXACT:
-                for waiter in waiters:
-                    _set(waiter, [])
+        all_known = found.keys() <= {key for key, _ in self.waiters}
+        given: set[Any] = set()
+        for key, waiter in self.waiters:
+            if waiter.done():  # cancelled
+                continue
+            if key not in found:
+                waiter.set_result([] if all_known and type(key) in EXACT else None)
+            elif key not in given:
+                given.add(key)
+                waiter.set_result(found[key])
+            else:
+                waiter.set_result([_copied(state) for state in found[key]])
 
     def fail(self, error: DatabaseTimeout | DatabaseUnavailable) -> None:
         """Raise the error in each caller, as an object of its own."""
-        for waiters in self.waiters.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(_twin(error))
+        for waiter in self._waiting():
+            waiter.set_exception(_twin(error))
 
     def finish(self) -> None:
         """Let the callers without an outcome read alone."""
-        for waiters in self.waiters.values():
-            for waiter in waiters:
-                _set(waiter, None)
+        for waiter in self._waiting():
+            waiter.set_result(None)
+
+    def _waiting(self) -> Iterable[Waiter]:
+        return [waiter for _, waiter in self.waiters if not waiter.done()]
 
 
-def _set(waiter: Waiter, outcome: Sequence[Row] | None) -> None:
-    if not waiter.done():  # cancelled
-        waiter.set_result(outcome)
-
-
-def _copied(row: Row) -> Row:
-    """The row for another caller, which may change the arrays in it."""
-    return {name: value if type(value) in IMMUTABLE else copy.deepcopy(value) for name, value in row.items()}
+def _copied(state: State) -> State:
+    """The state for another caller, which may change the arrays in it."""
+    return {name: value if type(value) in IMMUTABLE else copy.deepcopy(value) for name, value in state.items()}
 
 
 def _twin(error: DatabaseTimeout | DatabaseUnavailable) -> BaseException:

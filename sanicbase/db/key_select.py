@@ -18,7 +18,7 @@ from tortoise.queryset import QuerySet, QuerySetSingle
 from sanicbase.db.conversion import EXPRESSIONS
 from sanicbase.db.engine.statements import EngineClient
 from sanicbase.db.hooks import ModelHooks
-from sanicbase.db.instances import make_instances
+from sanicbase.db.instances import TORTOISE, Factory, instance_factory
 from sanicbase.db.key_reads import KeyReads, KeyStatements
 from sanicbase.db.keys import pk_field
 from sanicbase.db.queryset import DBManager, DBQuerySet
@@ -34,28 +34,33 @@ INTEGER_FIELDS = (fields.IntField, fields.SmallIntField, fields.BigIntField)
 class KeySelect:
     """The statement that a model's manager makes of `get_or_none(pk=…)`, with a gap for the key."""
 
-    def __init__(self, field: Field[Any], statements: KeyStatements) -> None:
+    def __init__(self, field: Field[Any], statements: KeyStatements, factory: Factory) -> None:
         self.field = field
         self.integers = _integers(field)
         self._statements = statements
-        self._reads: dict[EngineClient, KeyReads] = {}
+        self._factory = factory
+        self._reads: dict[BaseDBAsyncClient, KeyReads] = {}
 
     async def get_or_none(self, model: type[Model], key: Any, connection: BaseDBAsyncClient) -> Any:
         """The row with a key that its column can hold; None when there is none."""
-        is_stored = type(key) is int and key in self.integers
-        value = key if is_stored else self.field.to_db_value(key, model)
-        if isinstance(connection, EngineClient) and not connection.is_session and self._statements.several:
-            reads = self._reads.get(connection)
-            if reads is None:
-                reads = self._reads[connection] = KeyReads(connection, self._statements)
-            rows = await reads.rows(value)
+        value = key if type(key) is int and key in self.integers else self.field.to_db_value(key, model)
+        reads = self._reads.get(connection) or self._new_reads(connection)
+        if reads is not None:
+            states = await reads.states(value)
         else:
-            _, rows = await connection.execute_query(*self._statements.select(value))
-        if not rows:
+            states = self._factory.states((await connection.execute_query(*self._statements.select(value)))[1])
+        if not states:
             return None
-        if len(rows) > 1:
+        if len(states) > 1:
             raise MultipleObjectsReturned(model)
-        return make_instances(model, rows)[0]
+        return self._factory.instance(model, states[0])
+
+    def _new_reads(self, connection: BaseDBAsyncClient) -> KeyReads | None:
+        """The batches of a client; None for a transaction and a session, which have one connection."""
+        if not isinstance(connection, EngineClient) or connection.is_session or not self._statements.several:
+            return None
+        reads = self._reads[connection] = KeyReads(connection, self._statements, self._factory)
+        return reads
 
 
 _Known = tuple[object, dict[str, Any], KeySelect | None]
@@ -192,6 +197,7 @@ def _build(model: type[ModelHooks], key: Any) -> KeySelect | None:
     return KeySelect(
         field,
         KeyStatements(single, before, values[position + 1 :], column, around, values_of_several[position + 1 :]),
+        instance_factory(model) or TORTOISE,
     )
 
 

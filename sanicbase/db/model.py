@@ -360,7 +360,7 @@ class DBModel(ReadByKey):
         factory = instance_factory(cls)
         if factory is None or not factory.fits(kwargs):
             return super()._init_from_db(**kwargs)
-        return factory.instance(cls, kwargs)
+        return factory.instance(cls, *factory.states([kwargs]))
 
     @classmethod
     def _db_queryset(cls, using_db: Using = None, for_write: bool = False) -> QuerySet[Self]:

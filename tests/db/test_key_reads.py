@@ -20,9 +20,10 @@ from tortoise.expressions import Q
 from tortoise.transactions import in_transaction
 from tortoise.validators import MinValueValidator
 
-from sanicbase.db import DBModel, instances, key_reads, key_select
+from sanicbase.db import DBModel, key_reads
 from sanicbase.db.engine.session import session
 from sanicbase.db.errors import DatabaseError, DatabaseTimeout, DatabaseUnavailable
+from sanicbase.db.instances import InstanceFactory
 from sanicbase.db.key_reads import MAX_READS, KeyReads, _Batch, _copied
 from sanicbase.db.key_select import _integers
 from sanicbase.db.queryset import DBQuerySet
@@ -324,7 +325,7 @@ async def test_session_reads_on_its_own_connection(database: Store) -> None:
     await read(1, 2)
     async with session("default") as pinned:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(KeyReads, "rows", None)
+            patch.setattr(KeyReads, "states", None)
             assert names([await Author.get_by_pk(1), await Author.get(pk=2)]) == ["1", "2"]
             assert (await Author.get(pk=1, using_db=pinned)).name == "1"
 
@@ -578,7 +579,7 @@ def sharing_cancellations(patch: pytest.MonkeyPatch) -> None:
     """A caller that is cancelled takes the whole batch along."""
 
     def leave(self: _Batch) -> None:
-        for waiter in itertools.chain(*self.waiters.values()):
+        for _, waiter in self.waiters:
             waiter.cancel()
 
     patch.setattr(_Batch, "leave", leave)
@@ -586,16 +587,13 @@ def sharing_cancellations(patch: pytest.MonkeyPatch) -> None:
 
 def sharing_instances(patch: pytest.MonkeyPatch) -> None:
     """Callers of one row get one instance."""
-    rows: dict[Any, Any] = {}
-    make = instances.make_instances
+    known: dict[str, Any] = {}
+    make = InstanceFactory.instance
 
-    def shared(model: Any, found: Any) -> Any:
-        return [
-            rows.setdefault((model, *dict(row).values()), instance)
-            for row, instance in zip(found, make(model, found), strict=True)
-        ]
+    def shared(self: InstanceFactory, model: Any, state: Any) -> Any:
+        return known.setdefault(f"{model} {state}", make(self, model, state))
 
-    patch.setattr(key_select, "make_instances", shared)
+    patch.setattr(InstanceFactory, "instance", shared)
 
 
 def leaving_transactions(patch: pytest.MonkeyPatch) -> None:
