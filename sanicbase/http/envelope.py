@@ -128,9 +128,9 @@ class Envelope:
         """The response for what a view returned: a model, a page, JSON as bytes, or any JSON value."""
         return _response(self.content(*_split(data)), status, headers, self.media_type)
 
-    def enclose(self, data: bytes) -> HTTPResponse:
+    def enclose(self, data: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> HTTPResponse:
         """The response for data that is JSON already."""
-        return DataResponse(self._body(data), 200, None, self.media_type)
+        return DataResponse(self._body(data), status, headers, self.media_type)
 
     def _body(self, data: bytes) -> bytes:
         """What `content` makes of the data, without the dictionary."""

@@ -67,10 +67,8 @@ class ResponseModel:
         is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
         return is_model and self.page is None and not self.has_version
 
-    def data(self, result: Any) -> object:
-        """The data for the envelope, as JSON: the result, or a page of its rows."""
-        if self.page is None:
-            return orjson.Fragment(self.json(result))
+    def page_data(self, result: Any) -> object:
+        """A page for the envelope, whose rows are JSON."""
         items: Any = orjson.Fragment(self.json(list(result.items)))
         if self.page is Page:
             page: Page[Any] = replace(result, items=items)
@@ -94,7 +92,7 @@ class Responses:
     `stream` is the type of a stream's chunks, `events` that of the data of an EventStream.
     """
 
-    by_status: dict[HTTPStatus, ResponseModel] = field(default_factory=dict)
+    by_status: dict[int, ResponseModel] = field(default_factory=dict)
     raw: bool = False
     file: bool = False
     empty: bool = False
@@ -123,7 +121,7 @@ class Responses:
         models = [_model_with_status(owner, part) for part in with_status]
         if plain:
             models.append(_model(owner, OK, typing.Union[tuple(plain)]))  # noqa: UP007
-        by_status = {model.status: model for model in models}
+        by_status: dict[int, ResponseModel] = {model.status: model for model in models}
         return cls(by_status, raw=bool(raw), file=any(part in FILES for part in parts), empty=NoContent in parts)
 
     @cached_property
@@ -148,9 +146,10 @@ class Responses:
     def _response(self, request: Request, result: Any) -> HTTPResponse:
         if isinstance(result, NoContent):
             return HTTPResponse(status=NoContent.status)
-        status, headers = OK, None
+        status: int = OK
+        headers = None
         if isinstance(result, WithStatus):
-            status = HTTPStatus(result.status)
+            status = result.status
             headers = {"Location": location_header(result.location)} if result.location else None
             result = result.data
         model = self.by_status[status]
@@ -158,7 +157,10 @@ class Responses:
             headers = {**(headers or {}), "ETag": tag}
             if request.method in SAFE and is_not_modified(request, tag):
                 return HTTPResponse(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return envelope_of(request.app).success(request, model.data(result), status, headers)
+        envelope = envelope_of(request.app)
+        if model.page is None:
+            return envelope.enclose(model.json(result), status, headers)
+        return envelope.success(request, model.page_data(result), status, headers)
 
 
 def response_headers(request: Request) -> Header:

@@ -45,8 +45,8 @@ POST = (
 SENT = {
     "json": (b"GET /people HTTP/1.1\r\n" + HOST + b"\r\n", 1365),
     "json for a browser": (b"GET /people HTTP/1.1\r\n" + HOST + BROWSER + b"\r\n", 1365),
-    "post": (POST, 1800),
-    "list of models": (b"GET /crowd HTTP/1.1\r\n" + HOST + b"\r\n", 1510),
+    "post": (POST, 1740),
+    "list of models": (b"GET /crowd HTTP/1.1\r\n" + HOST + b"\r\n", 1450),
 }
 
 

@@ -57,8 +57,8 @@ def responses(
     """All responses of an operation, by status."""
     declared = operation.responses
     by_status = {
-        str(int(status)): _success(model, _page(operation, model), schemas, envelope)
-        for status, model in declared.by_status.items()
+        str(int(model.status)): _success(model, _page(operation, model), schemas, envelope)
+        for model in declared.by_status.values()
     }
     if declared.events is not None:
         content = {"text/event-stream": {"schema": schemas.of("out", declared.events.adapter)}}
