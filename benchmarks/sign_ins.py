@@ -19,6 +19,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,11 +99,11 @@ class Client:
     def __init__(self, address: str) -> None:
         url = urlsplit(address)
         self._address = (url.hostname or "", url.port or 80)
-        self._free: list[socket.socket] = []
+        self._free: deque[socket.socket] = deque()  # the longest unused first, so that the service closes none
 
     async def send(self, request: bytes) -> tuple[int, Latency]:
         """The status of the response, and its latency."""
-        connection = self._free.pop() if self._free else await self._connect()
+        connection = self._free.popleft() if self._free else await self._connect()
         start = time.time_ns()
         try:
             connection.send(request)
