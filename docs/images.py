@@ -1,9 +1,10 @@
-"""Takes the pictures of the documentation, in English and in Chinese: the example's `/docs` in a browser, and
-`sanicGuider top` on the example.
+"""Takes the pictures of the documentation: in English and in Chinese, the example's `/docs` in a browser and
+`sanicGuider top` on the example; and the dashboard of `sanicGuider deploy grafana`.
 
-Run `.venv/bin/python -m docs.images [docs] [top]` after they have changed. The first needs Chromium and a font with
-Chinese characters, the second a PostgreSQL in XI_TEST_DB_URL that has the tables of the example and nothing else
-(`sanicGuider migrate up xi_test`), because SQLite has no pool.
+Run `.venv/bin/python -m docs.images [docs] [top] [dashboard]` after they have changed. The first needs Chromium and a
+font with Chinese characters, the second a PostgreSQL in XI_TEST_DB_URL that has the tables of the example and nothing
+else (`sanicGuider migrate up xi_test`), because SQLite has no pool. The third needs Node with npm, and Chromium,
+Prometheus, PostgreSQL and Redis, which it starts itself (`.ci/servers` installs them), and takes five minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import httpx
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
+from docs.dashboard.picture import take_dashboard
 from docs.reference import terminal_in
 from sanicbase.cli.top.screen import rendered
 from sanicbase.config.settings import PRIVATE_DIR
@@ -43,7 +45,7 @@ CLIENTS, PAUSE, INTERVAL = 6, 0.03, 3.0  # seconds
 
 
 def main() -> None:
-    pictures = {"docs": take_docs, "top": take_top}
+    pictures = {"docs": take_docs, "top": take_top, "dashboard": lambda: take_dashboard(IMAGES)}
     for name in sys.argv[1:] or pictures:
         pictures[name]()
 

@@ -19,7 +19,7 @@ __all__ = ["dashboard_and_rules"]
 JOB = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 PORTS = {"http": "HTTP_METRICS_PORT", "ws": "WS_METRICS_PORT", "srv": "SCRIPTS_METRICS_PORT"}
 SCHEMA_VERSION = 39  # of Grafana 10.3 and later
-COLUMNS, HEIGHT, STAT_HEIGHT = 24, 8, 4
+COLUMNS, HEIGHT, STAT_HEIGHT = 24, 8, 5  # a lower stat has no graph
 PER_LINE, STATS_PER_LINE = 3, 6
 COLORS = {
     "red": r"^5\d\d$|^mismatched$| failed$| missed$| dead( letters)?$| waiting callers$",
@@ -171,4 +171,5 @@ def _stat_options() -> dict[str, Any]:
 
 def _graph_options() -> dict[str, Any]:
     legend = {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["mean", "max"]}
-    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+    worst_first = {"sortBy": "Max", "sortDesc": True}  # a table shows three lines before one scrolls
+    return {"legend": legend | worst_first, "tooltip": {"mode": "multi", "sort": "desc"}}

@@ -114,10 +114,9 @@ ROWS = (
         )),
         Panel("Memory by worker", "bytes", (("sanicbase_worker_memory_bytes{@}", "{{instance}} {{worker}}"),),
               "Resident, with shared pages."),
-        Panel("Memory of the machine or container", "bytes", (
-            ("sanicbase_memory_used_bytes{@}", "{{instance}} used"),
-            ("sanicbase_memory_limit_bytes{@}", "{{instance}} limit"),
-        )),
+        Panel("Memory of the machine or container", "percentunit", (
+            ("sanicbase_memory_used_bytes{@} / sanicbase_memory_limit_bytes{@}", "{{instance}}"),
+        ), "In use."),
         Panel("Open descriptors", "percentunit", (
             ("sanicbase_worker_open_descriptors{@} / sanicbase_worker_max_descriptors{@}", "{{instance}} {{worker}}"),
         ), "Of the limit of each process."),
