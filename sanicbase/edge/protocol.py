@@ -7,6 +7,10 @@
 | waits for a response | RESPONSE_TIMEOUT in which nothing is sent; then it gets a 503 |
 | reads a response | a KiB per second, checked every RESPONSE_TIMEOUT |
 | reads the last response | the same, and the stages of `sanicbase.edge.closing` |
+| has sent FIN, and may wait for its responses | HALF_CLOSED_TIMEOUT, from the FIN or the last bytes that were sent |
+
+A FIN does not say that the client has left (RFC 9112, 6.3), but one that has left sends the same FIN. Only sending
+tells them apart: the kernel of a client that has left resets the connection.
 
 All state belongs to the connection, and its timers end with it in `connection_lost`.
 """
@@ -27,12 +31,15 @@ from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 from sanic.server.websockets.impl import WebsocketImplProtocol
 
 from sanicbase.edge.closing import MIN_RATE, StagedClose
+from sanicbase.edge.errors import RefusedRequest
 from sanicbase.edge.handshake import shake_hands
 from sanicbase.edge.http import EdgeHttp
 from sanicbase.edge.response import DefaultHeaders, ResponseHook
-from sanicbase.edge.sockets import discard_unsent_on_close, unsent_bytes
+from sanicbase.edge.sockets import discard_unsent_on_close, has_failed, unsent_bytes
 
 __all__ = ["EdgeProtocol", "http_events", "response_hooks"]
+
+HALF_CLOSED_TIMEOUT = 1.0  # seconds
 
 _interned: dict[frozenset[str], frozenset[str]] = {}  # all connections of an app share one set of events
 
@@ -48,9 +55,10 @@ class EdgeProtocol(WebSocketProtocol):
         "_body_bytes",
         "_buffer_size",
         "_closing",
+        "_half_closed",
         "_is_unread",
         "_is_writable",
-        "_reading_paused",
+        "_reading_stopped",
         "_request_begun",
         "_sends_directly",
         "_timer",
@@ -75,7 +83,8 @@ class EdgeProtocol(WebSocketProtocol):
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing: StagedClose | None = None
-        self._reading_paused = self._is_unread = False
+        self._half_closed: asyncio.TimerHandle | None = None  # set since the client's FIN
+        self._reading_stopped = self._is_unread = False
         self._request_begun = 0.0
         self._body_bytes = self._unsent = 0
 
@@ -92,7 +101,7 @@ class EdgeProtocol(WebSocketProtocol):
         buffer = self.recv_buffer
         buffer += data
         if len(buffer) >= self._buffer_size and self.transport is not None:
-            self._reading_paused = True
+            self._reading_stopped = True
             self.transport.pause_reading()
         waiter = self._waiter
         if waiter is not None:
@@ -118,14 +127,19 @@ class EdgeProtocol(WebSocketProtocol):
 
     def eof_received(self) -> bool | None:
         """The client has sent FIN. True keeps the socket open until the client has everything."""
-        if self._closing is None or self.transport is None:
+        if self._closing is not None:
+            self._closing.client_has_ended()
+        elif self.websocket is None and self._awaits_response():
+            self._watch_half_closed()
+        else:
             return super().eof_received()
-        self._closing.client_has_ended()
-        return self.transport.can_write_eof()
+        return self.transport is not None and self.transport.can_write_eof()  # not over TLS
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._stop_timer()
+        if self._half_closed is not None:
+            self._half_closed.cancel()
         if self._closing is not None:
             self._closing.stop()
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
@@ -134,16 +148,16 @@ class EdgeProtocol(WebSocketProtocol):
 
     def resume_reading(self) -> None:
         """Resume reading if it has paused. Only reading detects the end of a connection."""
-        if self._reading_paused and self.transport is not None:
-            self._reading_paused = False
+        if self._reading_stopped and self._half_closed is None and self.transport is not None:
+            self._reading_stopped = False
             self.transport.resume_reading()
 
     def next_data(self) -> asyncio.Future[None]:
         """The future that is done when the client has sent more."""
-        if self._reading_paused:
-            self.resume_reading()
         waiter: asyncio.Future[None] = self.loop.create_future()
         self._waiter = waiter
+        if self._reading_stopped:
+            self._resume_or_end(waiter)
         return waiter
 
     async def receive_in_time(self) -> None:
@@ -191,6 +205,8 @@ class EdgeProtocol(WebSocketProtocol):
         self, request: Request[Any, Any], subprotocols: Sequence[str] | None = None
     ) -> WebsocketImplProtocol:
         """Answer the handshake of a WebSocket."""
+        if self._half_closed is not None:  # it could not answer a close frame
+            raise RefusedRequest("A WebSocket needs a connection on which the client can send.")
         if self.app.config.get("WEBSOCKET_DEFLATE"):
             return await shake_hands(self, request, subprotocols)
         websocket: WebsocketImplProtocol = await super().websocket_handshake(request, subprotocols)
@@ -243,6 +259,36 @@ class EdgeProtocol(WebSocketProtocol):
         if not self._is_unread:  # it may keep an idle connection for long: its acknowledgement is enough
             self._closing.client_has_ended()
         self.resume_reading()
+
+    def _awaits_response(self) -> bool:
+        """Whether a request may have arrived completely and has not been answered: the connection's task does not wait
+        for bytes. The handshake of a WebSocket does not count, because its client must be able to send."""
+        http, waiter = self.http, self._waiter
+        return http is not None and not http.upgrade_websocket and (waiter is None or waiter.done())
+
+    def _watch_half_closed(self) -> None:
+        self._reading_stopped = True
+        self._half_closed = self.loop.call_later(HALF_CLOSED_TIMEOUT, self._check_half_closed, self._time)
+
+    def _check_half_closed(self, last_sent: float) -> None:
+        """Close the connection of a client that has probably left: it has reset the connection, or it has acknowledged
+        everything, and nothing was sent since the last check. That cancels the request."""
+        transport = self.transport
+        if transport is None or self._closing is not None:
+            return
+        if has_failed(transport) or (self._time == last_sent and not unsent_bytes(transport)):
+            transport.close()
+        else:
+            self._watch_half_closed()
+
+    def _resume_or_end(self, waiter: asyncio.Future[None]) -> None:
+        """Resume reading, or end the connection if the client has sent FIN."""
+        if self._half_closed is None:
+            self.resume_reading()
+        elif self._http is not None and self._http.stage is Stage.IDLE:  # every request is answered
+            waiter.cancel()  # ends the task, which closes the connection
+        elif self.transport is not None:  # the client has ended in the middle of a request
+            self.transport.close()
 
     def _time_out(self, error: Exception) -> None:
         """Cancel the request; the response is that error."""

@@ -14,7 +14,7 @@ import sys
 import termios
 from contextlib import suppress
 
-__all__ = ["discard_unsent_on_close", "peer_address", "reset", "unsent_bytes", "uses_tls"]
+__all__ = ["discard_unsent_on_close", "has_failed", "peer_address", "reset", "unsent_bytes", "uses_tls"]
 
 _NO_LINGER = struct.pack("ii", 1, 0)  # on, zero seconds: closing discards what is unsent, and sends RST
 
@@ -22,6 +22,13 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # on, zero seconds: closing discards what 
 def unsent_bytes(transport: asyncio.Transport) -> int:
     """The bytes that were written and that the client's host has not acknowledged; a FIN counts as one."""
     return transport.get_write_buffer_size() + _held_by_kernel(transport)
+
+
+def has_failed(transport: asyncio.Transport) -> bool:
+    """Whether the kernel knows that the connection is lost, such as by the client's RST. A transport that does not read
+    detects it with its next write only."""
+    bound = transport.get_extra_info("socket")
+    return bound is None or bound.fileno() < 0 or bound.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
 
 def peer_address(transport: asyncio.BaseTransport | None) -> str:
