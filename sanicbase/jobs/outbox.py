@@ -5,7 +5,7 @@
 | before the commit | nothing | neither the data nor the job exists |
 | after the commit | the row | the relay of any worker process moves it, within a second |
 | after the row was sent, before it is deleted | the row, and the job in Redis | the row is sent again, and the queue drops it, because it knows the id for a day |
-| after the row was deleted | the job in Redis | it runs |
+| after the row was deleted | the job in Redis, and in one of its replicas if it has any | it runs |
 
 Several relays take different rows (SKIP LOCKED). On SQLite, two may send the same rows, and the queue drops the
 duplicates. The process that commits runs the relay at once. Workers check every second for rows whose process was
@@ -48,7 +48,7 @@ Capture = Callable[[str, JobMessage], None]
 
 BATCH = 100  # rows in one transaction of the relay
 INTERVAL = 1.0  # seconds between two checks of a worker
-SEND_TIMEOUT = 5.0  # seconds in which a batch must reach Redis; its rows are locked during that time
+SEND_TIMEOUT = 5.0  # seconds in which a batch must reach Redis, and then be confirmed; its rows are locked so long
 KNOWN_FOR = 86_400_000  # milliseconds for which a queue remembers the id of a row, in case it is sent again
 KEEP_COMPLETED = timedelta(days=7)
 PURGE_INTERVAL = 3600.0  # seconds
@@ -175,13 +175,13 @@ class _Relay:
                 return 0
         locked = getattr(get_connections().get(self._connection).capabilities, "support_for_update", False)
         if not locked:  # SQLite: a transaction would keep all writers waiting for Redis
-            rows = await _send_all(await self._outbox.all().order_by("id").limit(BATCH))
+            rows = await _confirmed(await _send_all(await self._outbox.all().order_by("id").limit(BATCH)))
             await self._delete(rows)
         else:
             # At a higher isolation level, MySQL would lock the gap behind the rows, where others insert theirs.
             async with transaction(self._connection, isolation="read committed"):
                 rows = await self._outbox.select_for_update(skip_locked=True).order_by("id").limit(BATCH)
-                rows = await _send_all(rows)
+                rows = await _confirmed(await _send_all(rows))
                 await self._delete(rows)
         await _forget_ids(rows)
         return len(rows)
@@ -217,15 +217,31 @@ async def _send_all(rows: Sequence[OutboxMessage]) -> list[OutboxMessage]:
     return sent
 
 
+async def _confirmed(rows: Sequence[OutboxMessage]) -> list[OutboxMessage]:
+    """Those of the rows whose jobs are safe, so that they may be deleted. Raises one of UNREACHED if none are."""
+    confirmed: list[OutboxMessage] = []
+    async with asyncio.timeout(SEND_TIMEOUT):
+        for queue, sent in _by_queue(rows).items():
+            if await open_queue(queue).confirm([_known(row)[0] for row in sent], known_for=KNOWN_FOR):
+                confirmed += sent
+    if rows and not confirmed:
+        raise ConnectionError("Redis was replaced, or no replica of it has the jobs yet")
+    return confirmed
+
+
 async def _forget_ids(rows: Sequence[OutboxMessage]) -> None:
     """Shorten the life of the ids: the rows are deleted, so they are not sent again, except by a relay on SQLite that
     read them before."""
-    ids: defaultdict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        ids[row.queue].append(_known(row)[0])
-    for queue, job_ids in ids.items():
+    for queue, deleted in _by_queue(rows).items():
         with suppress(*UNREACHED):  # they expire after a day
-            await open_queue(queue).forget_ids(job_ids)
+            await open_queue(queue).forget_ids([_known(row)[0] for row in deleted])
+
+
+def _by_queue(rows: Sequence[OutboxMessage]) -> dict[str, list[OutboxMessage]]:
+    queues: defaultdict[str, list[OutboxMessage]] = defaultdict(list)
+    for row in rows:
+        queues[row.queue].append(row)
+    return queues
 
 
 def _known(row: OutboxMessage) -> tuple[str, Labels]:

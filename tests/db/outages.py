@@ -24,6 +24,9 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._url = parts
         self.cut = 0
+        self.flows = asyncio.Event()
+        """Cleared, it holds back what either side sends, like a network that is gone."""
+        self.flows.set()
 
     @property
     def url(self) -> str:
@@ -48,6 +51,7 @@ class Proxy:
     async def stop(self) -> None:
         self._server.close()
         self.reset_all()
+        self.flows.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,6 +70,7 @@ class Proxy:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -4,6 +4,7 @@ lost, and what is once stays once."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -12,27 +13,29 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from tortoise import Tortoise
 
 from sanicbase import get_redis, lifespan
 from sanicbase.jobs.queues.inspection import JobState
-from sanicbase.jobs.queues.opening import inspect_queue
-from sanicbase.testing import ServiceProcess
+from sanicbase.jobs.queues.opening import inspect_queue, redis_of_jobs
+from sanicbase.testing import ServiceProcess, wait_until
 from sanicbase.testing.plugin import _or_skip
-from sanicbase.testing.private_server import PrivateServer
 from tests.jobs import storm
 from tests.jobs.ordering import Order, OrderingConfig, Outbox
 from tests.jobs.private_brokers import Started, private_nats, private_rabbitmq, private_redis
 from tests.jobs.running import remove_queues
 from tests.preloaded import PreloadedService
+from tests.rc.kinds import Sentinels, sentinels
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 ROOT = Path(__file__).parents[2]
 JOBS = int(os.environ.get("SANICBASE_TEST_JOBS", "10000"))
+FAILOVER_JOBS = min(JOBS, 3000)
+FROZEN = 1.0  # seconds
 STALLED = 180.0  # seconds without an order, a mail or a run, after which the jobs that are left are lost
 STORES = [
     pytest.param(
@@ -43,6 +46,12 @@ STORES = [
 ]
 
 
+class Restartable(Protocol):
+    """A server, or a group of them, that may be killed and started again."""
+
+    def restart(self) -> None: ...
+
+
 @dataclass
 class Storm:
     """The URLs of a shop's servers; those of `restarted` are killed and started again, one after the other, at equal
@@ -51,7 +60,9 @@ class Storm:
     database: str
     redis: str
     broker: str
-    restarted: Sequence[PrivateServer] = field(default=())
+    restarted: Sequence[Restartable] = field(default=())
+    jobs: str = ""
+    """The Redis of jobs, if it is another one."""
 
     async def ride(self, directory: Path, *, jobs: int, kill: float) -> Counter[str]:
         """Have so many jobs run while processes are killed; returns how often each role was."""
@@ -66,7 +77,11 @@ class Storm:
             "STORM_ROLES": "enqueuer enqueuer worker worker worker",
             "PYTHONPATH": str(ROOT),
         }
-        config = OrderingConfig(DB_URL=self.database, REDIS_URL=self.redis, JOBS_URL=self.broker)
+        named = {"jobs": self.jobs} if self.jobs else {}
+        env["SHOP_REDIS_CONNECTIONS"] = json.dumps(named)
+        config = OrderingConfig(
+            DB_URL=self.database, REDIS_URL=self.redis, REDIS_CONNECTIONS=named, JOBS_URL=self.broker
+        )
         async with lifespan(config, check=False):
             await Tortoise.generate_schemas()
             await remove_queues("shop")
@@ -103,8 +118,9 @@ def _is_done(state: tuple[int, int, int, int], orders: int) -> bool:
 async def progress() -> tuple[int, int, int, int]:
     """How many orders there are, have no mail, and were seen, and the jobs that are left, where that can be asked."""
     redis: Any = get_redis()
+    jobs: Any = redis_of_jobs()[0]
     queue = "{shop:jobs:default}"
-    waiting = await redis.xlen(f"{queue}:stream") + await redis.zcard(f"{queue}:delayed") + await Outbox.all().count()
+    waiting = await jobs.xlen(f"{queue}:stream") + await jobs.zcard(f"{queue}:delayed") + await Outbox.all().count()
     without, count = await Order.filter(mails=0).count(), await Order.all().count()
     return count, without, await redis.hlen("seen"), waiting
 
@@ -180,3 +196,34 @@ async def test_no_job_of_thousands_is_lost_while_processes_and_servers_are_kille
 
 def _started(stack: ExitStack, server: AbstractContextManager[Started]) -> Started:
     return stack.enter_context(_or_skip(server))
+
+
+class Failover:
+    """The primary of a Redis with Sentinels is killed while its replica is frozen. The replica becomes the primary, and
+    the killed server its replica."""
+
+    def __init__(self, watched: Sentinels) -> None:
+        self._watched = watched
+
+    def restart(self) -> None:
+        old = self._watched.master()
+        (replica,) = (server for server in self._watched.servers if server is not old)
+        with replica.frozen():
+            time.sleep(FROZEN)
+            old.end()
+        wait_until(lambda: self._watched.master() is not old, 75, what="a new primary")
+        old.restart()
+        self._watched.settled()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+async def test_no_job_of_the_outbox_is_lost_while_processes_are_killed_and_replicas_promoted(
+    tmp_path: Path, postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with _or_skip(sentinels()) as watched:
+        shop = Storm(postgres_url, redis_url, "", [Failover(watched)] * 3, jobs=watched.url)
+        kills = await shop.ride(tmp_path, jobs=FAILOVER_JOBS, kill=0.01)
+    assert kills["worker"] > 0
+    assert kills["enqueuer"] > 0

@@ -60,6 +60,10 @@ class Queue(Protocol):
     async def push_data(self, job_id: str, data: bytes, labels: Labels, *, known_for: int = KNOWN_FOR) -> str:
         """Like `push`, for bytes that may not be a message; a worker checks them."""
 
+    async def confirm(self, job_ids: Sequence[str], *, known_for: int) -> bool:
+        """Whether the loss of one server cannot lose these jobs any more, which were pushed before. They are known for
+        `known_for` milliseconds from now on."""
+
     async def forget_ids(self, job_ids: Sequence[str]) -> None:
         """Remember these jobs for KNOWN_FOR only, because they are not sent again."""
 

@@ -45,6 +45,10 @@ class PrefetchingQueue(ABC, Generic[M]):
         await self._add(job_id, data, delay)
         return job_id
 
+    async def confirm(self, job_ids: Sequence[str], *, known_for: int) -> bool:
+        """Return True: the server answers when it has a job on disk, and on as many replicas as it is told to have."""
+        return True
+
     async def forget_ids(self, job_ids: Sequence[str]) -> None:
         """Do nothing: the server remembers no ids, or forgets them by itself."""
 

@@ -46,6 +46,7 @@ SETTLING = 4000  # milliseconds
 OLD_CONSUMER = 86_400_000  # milliseconds
 MOVED_AT_ONCE = 100  # delayed jobs that one call moves
 MAX_DEAD = 10_000  # dead letters that a queue keeps
+REPLICA_TIMEOUT = 1000  # milliseconds in which a replica must have what was written
 
 # Every script: KEYS are stream, delayed, jobs, unique, dead, letters. `clock` is the time in milliseconds.
 HEAD = """
@@ -189,6 +190,12 @@ FORGET = f"""{HEAD}
 for place = 7, #KEYS do redis.call('PEXPIRE', KEYS[place], ARGV[1]) end
 return 1
 """
+# KEYS from the seventh on: ids. ARGV: milliseconds. Returns the number of unknown ids, and the number of replicas.
+CONFIRM = f"""{HEAD}
+local unknown = 0
+for place = 7, #KEYS do unknown = unknown + 1 - redis.call('PEXPIRE', KEYS[place], ARGV[1]) end
+return {{unknown, tonumber(string.match(redis.call('INFO', 'replication'), 'connected_slaves:(%d+)'))}}
+"""
 # ARGV: group, milliseconds. Removes the consumers of workers that were killed that long ago.
 TIDY = f"""{HEAD}
 local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, ARGV[1])
@@ -239,6 +246,23 @@ class RedisQueue:
         args: list[Argument] = [job_id, data, labels.delay, labels.due, labels.unique, known_for]
         answer: bytes = await self._run(PUSH, *args, more=[self.id_key(job_id)])
         return answer.decode()
+
+    async def confirm(self, job_ids: Sequence[str], *, known_for: int) -> bool:
+        """Whether Redis has these jobs, and one of its replicas too if there are any. They are known for `known_for`
+        from now on.
+
+        The jobs may have been pushed to a server that is no longer the primary, so their ids are looked up. WAIT counts
+        the replicas that have all that its connection has written, hence the second look-up on the same one. A Cluster
+        has no such connection.
+        """
+        keys = [*self._keys, *map(self.id_key, job_ids)]
+        unknown, replicas = await self._run(CONFIRM, known_for, more=keys[len(self._keys) :])
+        if unknown or not replicas or isinstance(self._redis, RedisCluster):
+            return not unknown
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.execute_command("EVALSHA", _digest(CONFIRM), len(keys), *keys, known_for)
+            (unknown, _), acknowledged = await pipe.execute_command("WAIT", 1, REPLICA_TIMEOUT).execute()
+        return bool(not unknown and acknowledged)
 
     async def forget_ids(self, job_ids: Sequence[str]) -> None:
         """Remember these jobs for KNOWN_FOR only, because they are not sent again."""
