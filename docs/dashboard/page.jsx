@@ -2,7 +2,7 @@
 // The panels of Grafana itself are not on npm: below is what they pass to these components.
 import "uplot/dist/uPlot.min.css";
 
-import { createTheme, dateTime, FieldType, getDisplayProcessor, reduceField, ThemeContext } from "@grafana/data";
+import { createTheme, dateTime, FieldType, getDisplayProcessor, getMinMaxAndDelta, reduceField, ThemeContext } from "@grafana/data";
 import { BigValue, GlobalStyles, Icon, PanelChrome, TimeSeries } from "@grafana/ui";
 import { createRoot } from "react-dom/client";
 
@@ -107,7 +107,7 @@ function framesOf(panel, answers, step) {
     const times = values.map(([at]) => at * 1000);
     const config = configOf(panel, name);
     const field = { name: "Value", type: FieldType.number, labels: metric, values: values.map(numbered), config };
-    field.state = { seriesIndex };
+    field.state = { seriesIndex, range: getMinMaxAndDelta(field) };
     field.display = getDisplayProcessor({ field, theme: THEME, timeZone: "utc" });
     const time = { name: "Time", type: FieldType.time, values: times, config: { interval: step * 1000 } };
     return { length: times.length, fields: [time, field] };
