@@ -238,8 +238,9 @@ class EpochClient:
                 if _is_refusal(exc) and await self._end_epoch():
                     return False
                 if monotonic() - started > 2 * self._silence_limit:
+                    reason = str(exc) or type(exc).__name__
                     raise ResourceError(
-                        f"The Redis {self._name} does not accept the invalidation of cached entries ({exc}), so the "
+                        f"The Redis {self._name} does not accept the invalidation of cached entries ({reason}), so the "
                         "write was not executed. Give its account write access, or check its log."
                     ) from exc
                 await asyncio.sleep(0.02)
