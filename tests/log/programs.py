@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from sanicbase.log.rotation import rotated_files
+from tests.preloaded import preloaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,17 +44,21 @@ for command in sys.stdin:
 
 
 class Program:
-    """A process of the service `shop`, whose logs are in `folder / "shop"`. The `with` block leaves none behind."""
+    """A process of the service `shop`, whose logs are in `folder / "shop"`. The `with` block leaves none behind.
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    A `cold` one imports everything itself, gets the signals that are sent to `process`, and ends as its users' do.
+    """
+
+    def __init__(self, folder: Path, *, cold: bool = False, **settings: object) -> None:
         self.folder = folder / "shop"
+        self._command = [sys.executable, "-c", PROGRAM] if cold else preloaded("-c", PROGRAM)
         options = {"LOG_DIR": folder, "LOG_CONSOLE": "false", "LOG_COMPRESS": "false", **settings}
         # `sanicbase` and `tests` are found, `.env` is not.
         self._env = {**os.environ, "PYTHONPATH": str(ROOT), **{f"SHOP_{name}": str(options[name]) for name in options}}
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
+            self._command,
             cwd=self.folder.parent,
             env=self._env,
             stdin=subprocess.PIPE,

@@ -83,7 +83,7 @@ def test_a_file_moved_by_another_program_is_recreated(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_tears_no_line_of_the_others(tmp_path: Path) -> None:
-    with Program(tmp_path) as killed, Program(tmp_path) as other:
+    with Program(tmp_path, cold=True) as killed, Program(tmp_path) as other:
         for program in (killed, other):
             program.wait_ready()
         killed.begin("lines('killed', 1000000)")
@@ -118,7 +118,7 @@ def test_an_error_is_written_to_the_file_without_a_flush(tmp_path: Path) -> None
     ],
 )
 def test_a_process_that_ends_has_written_everything(tmp_path: Path, ending: str) -> None:
-    with Program(tmp_path) as program:
+    with Program(tmp_path, cold=True) as program:
         program.wait_ready().begin(f"lines('b', 5000); requests('b', 5000); {ending}")
         assert program.end() == (0, "")
     written = numbers(all_lines(tmp_path / "shop"))
@@ -139,7 +139,7 @@ def test_a_stopped_program_has_written_everything(tmp_path: Path) -> None:
         "    lines('stopping', 3000)\n"
         "asyncio.run(serve()); sys.exit(0)"
     )
-    with Program(tmp_path) as program:
+    with Program(tmp_path, cold=True) as program:
         program.wait_ready().begin(f"exec({serve!r})")
         wait_until(lambda: count(tmp_path / "shop"), what="the program's first line")
         program.process.send_signal(signal.SIGTERM)
