@@ -681,7 +681,7 @@ class Config(BaseSettings):
                 if not model_files.is_shared(file):
                     names = self._model_modules(setting, [file])
                     modules.setdefault(self._connection_of(file), []).extend(names)
-        if aerich:
+        if aerich or not modules["default"]:  # Tortoise refuses a label without modules
             modules["default"] += AERICH
         return modules
 
