@@ -547,10 +547,17 @@ class Config(BaseSettings):
         warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
         return self._tortoise(extra=False)
 
-    def tortoise(self, *, aerich: bool = True) -> dict[str, Any]:
-        """The databases and all the models, as the running service opens them. A process that does not look at
-        migrations needs no `aerich`, the model of their table."""
-        return self._tortoise(extra=True, aerich=aerich)
+    def tortoise(self) -> dict[str, Any]:
+        """The databases and all the models, with aerich's."""
+        return self._tortoise(extra=True)
+
+    def tortoise_without_aerich(self) -> dict[str, Any]:
+        """The same without the model of the migrations' table, for a process that does not look at migrations."""
+        settings = self.tortoise()
+        for app in settings["apps"].values():
+            # Tortoise refuses an app without modules.
+            app["models"] = [name for name in app["models"] if name not in AERICH] or app["models"]
+        return settings
 
     def redis_urls(self, embedded_url: str) -> dict[str, str]:
         """The Redis servers by name, always including `default`; `embedded_url` is that of the embedded Valkey."""
@@ -601,13 +608,13 @@ class Config(BaseSettings):
             if replicas
         }
 
-    def _tortoise(self, *, extra: bool, aerich: bool = True) -> dict[str, Any]:
+    def _tortoise(self, *, extra: bool) -> dict[str, Any]:
         connections = {
             name: self._connection(name, connection, limited=extra) for name, connection in self.databases().items()
         }
         apps = {
             self._label(name): {"models": modules, "default_connection": name}
-            for name, modules in self._modules(extra=extra, aerich=aerich).items()
+            for name, modules in self._modules(extra=extra).items()
         }
         # aerich works for the first label unless it is told another.
         return {"connections": connections, "apps": apps | self._shared(), "use_tz": True, "timezone": "UTC"}
@@ -673,7 +680,7 @@ class Config(BaseSettings):
             statement_timeout=self.DB_STATEMENT_TIMEOUT if limited else None,
         )
 
-    def _modules(self, *, extra: bool, aerich: bool) -> dict[str, list[str]]:
+    def _modules(self, *, extra: bool) -> dict[str, list[str]]:
         """The model modules of each connection that has any; aerich's own table is beside the default's."""
         modules: dict[str, list[str]] = {"default": []}
         for setting in ("MODEL_LIST", "MODEL_EXTRA") if extra else ("MODEL_LIST",):
@@ -681,8 +688,7 @@ class Config(BaseSettings):
                 if not model_files.is_shared(file):
                     names = self._model_modules(setting, [file])
                     modules.setdefault(self._connection_of(file), []).extend(names)
-        if aerich or not modules["default"]:  # Tortoise refuses a label without modules
-            modules["default"] += AERICH
+        modules["default"] += AERICH
         return modules
 
     def _model_modules(self, setting: str, files: list[str]) -> list[str]:

@@ -119,7 +119,8 @@ class Database:
                 # A new model file has no models.
                 warnings.filterwarnings("ignore", "Module .* has no models", RuntimeWarning)
                 routers: list[str | type] | None = [Router] if self._config.replicas() else None
-                settings = self._config.tortoise(aerich=self._aerich)
+                config = self._config
+                settings = config.tortoise() if self._aerich else config.tortoise_without_aerich()
                 await self._context.init(config=settings, routers=routers, _enable_global_fallback=True)
                 for model in open_models():
                     if issubclass(model, DBModel):

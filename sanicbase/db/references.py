@@ -56,7 +56,7 @@ def _sentence(model: type[Model], name: str, reference: str, labels: Labels, con
 
 def _labels(config: Config) -> Labels:
     """The models by label, as Tortoise finds them."""
-    apps = config.tortoise(aerich=False)["apps"]
+    apps = config.tortoise_without_aerich()["apps"]
     assign_labels(apps)
     models: dict[str, dict[str, type[Model]]] = {label: {} for label in apps}
     for label, app in apps.items():

@@ -75,7 +75,7 @@ def import_models(name: str) -> None:
     """
     app: App = Sanic.get_app(name)
     with suppress(Exception):
-        settings = app.ctx.config.tortoise(aerich=False)  # as in a worker
+        settings = app.ctx.config.tortoise_without_aerich()  # as in a worker
         engines = [connection["engine"] for connection in settings["connections"].values()]
         for module in (*engines, *chain.from_iterable(options["models"] for options in settings["apps"].values())):
             import_module(module)
