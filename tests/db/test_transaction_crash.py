@@ -14,6 +14,7 @@ from sanicbase.db import transaction
 from tests.db.crashing import SHARED
 from tests.db.library import Tally
 from tests.db.opening import STORES, Store, opened
+from tests.preloaded import preloaded
 
 KILLS = int(os.environ.get("SANICBASE_TEST_KILLS", "12"))
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,9 @@ async def shared(store: Store) -> Store:
 async def crashing(what: str, store: Store, trace: Path, **options: int) -> int:
     """Run the process that is killed, to its end; how it ended."""
     args = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = (sys.executable, "-m", "tests.db.crashing", what, store.kind, store.url, str(trace), *args)
+    program = ("-m", "tests.db.crashing", what, store.kind, store.url, str(trace), *args)
+    # What kills itself is the process that is waited for; what kills others may begin with everything imported.
+    command = preloaded(*program) if what == "stream" else [sys.executable, *program]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
         async with asyncio.timeout(110):

@@ -7,7 +7,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from sanicbase import lock
 from sanicbase.rc import RedisClients
 from tests.db.opening import Store, opened
 from tests.db.reports import Report
+from tests.preloaded import preloaded
 from tests.rc.holding import ShopConfig
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +24,11 @@ PATIENCE = 30.0
 
 
 @asynccontextmanager
-async def running(*args: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.rc.holding", *args, cwd=ROOT, stdout=PIPE
-    )
+async def running(*args: str, cold: bool = True) -> AsyncIterator[Process]:
+    """A process; a `cold` one imports everything itself, and gets the signals that are sent."""
+    program = ("-m", "tests.rc.holding", *args)
+    command = [sys.executable, *program] if cold else preloaded(*program)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
     try:
         async with asyncio.timeout(PATIENCE):
             yield process
@@ -54,8 +56,9 @@ async def test_processes_that_count_together_lose_nothing(redis_url: str, tmp_pa
     path = tmp_path / "count"
     path.write_text("0", encoding="ascii")
     args = ("count", redis_url, str(path), "60")
-    async with running(*args) as one, running(*args) as two, running(*args) as three, running(*args) as four:
-        assert [await process.wait() for process in (one, two, three, four)] == [0] * 4
+    async with AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(running(*args, cold=False)) for _ in range(4)]
+        assert [await process.wait() for process in processes] == [0] * 4
     assert path.read_text(encoding="ascii") == "240"
 
 
