@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-import sys
 from concurrent.futures import Future
 from typing import Any
 
@@ -15,6 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sanicbase.cli.shell import _Console
 from tests.cli.conftest import Folder
 from tests.cli.terminal import CTRL_C, CTRL_D, ENTER, UP, Terminal
+from tests.preloaded import preloaded
 
 # readline calls the hook between the display of the next prompt and its wait for keys, once: a SIGINT that comes there
 # is noted, but interrupts nothing.
@@ -28,7 +28,7 @@ def test_the_shell_awaits_at_its_prompt(folder: Folder) -> None:
     folder.guider("new", "shop", "--yes", "--auth", "token")
     typed = "u = await User.create(name='ann', token_digest='x')\n(await User.get(id=u.id)).name\n1/0\nconfig.ENV\n"
     result = subprocess.run(
-        [sys.executable, "-m", "sanicbase", "shell"],
+        preloaded("-m", "sanicbase", "shell"),
         cwd=folder.path,
         env=folder.env,
         input=typed,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from sanicbase.migrations.model_changes import model_changes
 from sanicbase.migrations.status import migration_databases
 from sanicbase.testing import fresh_postgres_database
 from tests.conftest import ROOT
+from tests.preloaded import preloaded
 from xi_test.config import XiTestConfig
 
-PROGRAMS = Path(sys.executable).parent
 AERICH = ("aerich init -t xi_test.config.migrate_db", "aerich upgrade")
-GUIDER = ("sanicGuider migrate up xi_test",)
+GUIDER = ("-m sanicbase migrate up xi_test",)
 
 
 @pytest.fixture
@@ -40,9 +39,8 @@ def other_url(postgres_server_url: str) -> Iterator[str]:
 
 
 def run(clone: Path, command: str, db_url: str) -> None:
-    program, *arguments = command.split()
     result = subprocess.run(
-        [PROGRAMS / program, *arguments],
+        preloaded(*command.split()),
         cwd=clone,
         env={**os.environ, "AERICH_NO_TORTOISE_V1_WARNING": "1", "PYTHONPATH": str(clone), "XI_TEST_DB_URL": db_url},
         capture_output=True,
