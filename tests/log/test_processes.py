@@ -7,6 +7,7 @@ import shutil
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ SHORT_HOURS = (
     ids=["size", "time"],
 )
 def test_four_processes_lose_and_tear_nothing_while_files_rotate(
-    tmp_path: Path, settings: dict[str, object], before: str, pause: float
+    tmp_path: Path, settings: dict[str, Any], before: str, pause: float
 ) -> None:
     with ExitStack() as stack:
         programs = [stack.enter_context(Program(tmp_path, **settings)) for _ in range(4)]
