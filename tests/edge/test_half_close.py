@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sanic import Request, Sanic, Websocket, text
+from sanic import Blueprint, Request, Sanic, Websocket, text
 from sanic.response import HTTPResponse
 from sanic.server import AsyncioServer
 
@@ -21,8 +21,10 @@ from sanicbase.edge.protocol import EdgeProtocol
 from sanicbase.testing.ports import free_port
 from tests.certificates import make_certificates
 from tests.edge.smuggling import HOST
+from tests.http.conftest import ServeAs
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+LARGE = 16 * 1024 * 1024  # bytes, more than the kernel takes at once
 GET = b"GET %b HTTP/1.1\r\n" + HOST + b"\r\n"
 UPLOADS = {
     "of a length": b"POST %b HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\nbody",
@@ -81,6 +83,10 @@ def application(service: Service) -> Sanic[Any, Any]:
     async def root(_: Request) -> HTTPResponse:
         return text("hello")
 
+    @app.get("/large")
+    async def large(_: Request) -> HTTPResponse:
+        return HTTPResponse(bytes(LARGE))
+
     @app.get("/slow")
     async def slow(_: Request) -> HTTPResponse:
         async with service.noting():
@@ -89,10 +95,11 @@ def application(service: Service) -> Sanic[Any, Any]:
 
     @app.get("/until-fin")
     async def until_fin(request: Request) -> HTTPResponse:
+        service.begun.set()
         connection: Any = request.protocol
         while connection._half_closed is None:
             await asyncio.sleep(0)
-        return text("")
+        return text("hello")
 
     @app.websocket("/ws")  # type: ignore[untyped-decorator]
     async def websocket(_: Request, ws: Websocket) -> None:
@@ -181,13 +188,19 @@ async def test_pipelined_requests_with_fin_are_answered(service: Service) -> Non
     assert answer.count(b"body") == 2
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_long_response_is_received_completely(service: Service) -> None:
+    _, _, body = (await service.answer(GET % b"/large")).partition(b"\r\n\r\n")
+    assert len(body) == LARGE
+
+
 @pytest.mark.parametrize("path", [b"/echo", b"/streamed"])
 @pytest.mark.parametrize("kind", UPLOADS)
 async def test_a_body_with_fin_is_answered(service: Service, kind: str, path: bytes) -> None:
     assert (await service.answer(UPLOADS[kind] % path)).endswith(b"\r\n\r\nbody")
 
 
-@pytest.mark.parametrize("path", [b"/slow", b"/stream"])
+@pytest.mark.parametrize("path", [b"/until-fin", b"/slow", b"/stream"])
 async def test_a_handler_that_runs_when_fin_arrives_completes_its_response(service: Service, path: bytes) -> None:
     async with service.connected() as (reader, writer):
         writer.write(GET % path)
@@ -245,6 +258,20 @@ async def test_a_client_that_leaves_is_noticed_when_something_is_sent(service: S
         writer.close()
         service.may_send.set()
         await service.cancelled.wait()
+
+
+@pytest.mark.parametrize("settings", [{}, {"MAX_CONCURRENT_REQUESTS": 1}])
+async def test_a_service_answers_too(serve_as: ServeAs, settings: dict[str, Any]) -> None:
+    blueprint = Blueprint("half_close")
+
+    @blueprint.get("/")
+    async def root(_: Request) -> HTTPResponse:
+        return text("hello")
+
+    async with serve_as(blueprint, **settings) as client:
+        assert client.base_url.port is not None
+        answer = await Service(client.base_url.port).answer(2 * (GET % b"/"))
+    assert answer.count(b"hello") == 2
 
 
 async def test_a_websocket_needs_a_client_that_can_send(service: Service) -> None:
