@@ -90,7 +90,7 @@ def test_a_file_is_run_as_python_runs_it(tmp_path: Path) -> None:
     assert run(str(file), "word", cwd=Path("/")).stdout == f"beside|__main__|{file}|{[str(file), 'word']}|{tmp_path}\n"
 
 
-def test_what_comes_before_is_of_that_process_only(tmp_path: Path) -> None:
+def test_code_before_the_service_runs_in_that_process_only(tmp_path: Path) -> None:
     look = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     before = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))"
     limited = subprocess.run(preloaded("-c", look, before=before), capture_output=True, text=True, check=True)

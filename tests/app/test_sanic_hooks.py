@@ -227,7 +227,7 @@ def fork_workers(app: App) -> None:
     [(switch_on_the_inspector, "INSPECTOR"), (switch_on_auto_reload, "SIGHUP"), (fork_workers, "start_method")],
 )
 @pytest.mark.parametrize("locale", ["C", "zh_CN.UTF-8"])
-def test_what_serve_does_not_have_is_refused(
+def test_unknown_options_of_serve_are_refused(
     monkeypatch: pytest.MonkeyPatch, ask: Callable[[App], None], named: str, locale: str
 ) -> None:
     monkeypatch.setattr(Sanic, "start_method", Sanic.start_method)
@@ -240,7 +240,7 @@ def test_what_serve_does_not_have_is_refused(
     assert ("请" in str(refused.value)) == (locale != "C")
 
 
-def test_what_a_worker_asks_of_the_main_process() -> None:
+def test_requests_of_a_worker_to_the_main_process() -> None:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with ours, theirs:
         multiplexer = Multiplexer(theirs)
@@ -257,7 +257,7 @@ def test_what_a_worker_asks_of_the_main_process() -> None:
     [lambda m: m.scale(2), lambda m: m.manage("a", print, {}), lambda m: m.state, lambda m: m.workers],
     ids=["scale", "manage", "state", "workers"],
 )
-def test_what_a_worker_may_not_ask_names_what_to_do(ask: Callable[[Multiplexer], object]) -> None:
+def test_a_forbidden_request_of_a_worker_names_the_remedy(ask: Callable[[Multiplexer], object]) -> None:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     with ours, theirs, pytest.raises(NotImplementedError, match=r"WORKERS|app\.manager\.manage|app\.shared_ctx"):
         ask(Multiplexer(theirs))

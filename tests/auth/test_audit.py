@@ -136,7 +136,7 @@ async def test_a_service_records_events_of_its_own_with_its_transaction(
     assert [(row.event, row.facts) for row in await ClubAudit.all()] == [("role_changed", {"role": "editor"})]
 
 
-async def test_what_cannot_be_written_is_in_the_log_and_stops_nobody(
+async def test_an_unwritable_audit_row_is_logged_and_stops_nobody(
     here: tuple[httpx.AsyncClient, ClubAccounts], caplog: pytest.LogCaptureFixture
 ) -> None:
     http, _ = here
@@ -146,7 +146,7 @@ async def test_what_cannot_be_written_is_in_the_log_and_stops_nobody(
     assert "The audit record of signed_in could not be written." in caplog.text
 
 
-async def test_what_cannot_be_written_does_not_end_the_transaction_around_it(
+async def test_an_unwritable_audit_row_does_not_end_the_surrounding_transaction(
     postgres_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     app, _ = club(LOG_DIR=tmp_path / "logs", DB_URL=postgres_url, REDIS_URL=redis_url)

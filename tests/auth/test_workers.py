@@ -183,7 +183,7 @@ def test_of_concurrent_refreshes_on_all_workers_exactly_one_succeeds(shop: Shop)
         assert shop.statuses(pair["access_token"]) == [401] * WORKERS  # the reuse has ended the session
 
 
-def test_what_one_worker_ends_is_refused_by_all_from_the_next_request_on(shop: Shop) -> None:
+def test_a_session_revoked_by_one_worker_is_refused_by_all_from_the_next_request_on(shop: Shop) -> None:
     for ending in shop.clients:
         pair, other = shop.sign_in(), shop.sign_in()
         assert shop.statuses(pair["access_token"]) == [200] * WORKERS  # the control, and every worker has seen it

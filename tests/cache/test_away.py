@@ -154,7 +154,7 @@ async def test_an_emptied_redis_is_settled_before_it_is_filled(served: None, own
     await eventually_cached(kinds.url(own_redis))
 
 
-async def test_what_was_closed_in_a_redis_that_was_emptied_is_dropped_at_the_end(
+async def test_entries_closed_in_an_emptied_redis_are_dropped_at_the_end(
     postgres_url: str, own_redis: PrivateServer
 ) -> None:
     async with library(postgres_url, kinds.url(own_redis), **BRIEF):

@@ -105,7 +105,7 @@ def test_a_class_whose_fields_are_immutable_is_shared() -> None:
     assert copier(Shared) is None
 
 
-def test_what_can_be_changed_is_copied_to_the_last_level() -> None:
+def test_mutable_values_are_copied_at_every_level() -> None:
     copied = copier(Mixed)
     assert copied is not None
     entry = Mixed(**MIXED)

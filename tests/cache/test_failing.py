@@ -63,7 +63,7 @@ async def test_a_load_that_raises_for_one_key_answers_the_others(shelves: None) 
     assert await no_lease_is_left()
 
 
-async def test_what_cannot_be_written_as_json_is_answered_and_keeps_no_lease(shelves: None) -> None:
+async def test_an_unserializable_value_is_returned_and_keeps_no_lease(shelves: None) -> None:
     for _ in range(2):
         assert await BytesRC.get_many([65, 255]) == [BytesRC(id=65, raw=b"A"), BytesRC(id=255, raw=b"\xff")]
     assert await no_lease_is_left()

@@ -56,7 +56,7 @@ async def test_inside_of_a_transaction_it_holds_from_the_commit_on(cards: Any, w
     assert (await cards.get_by(slug="a")).n == 2
 
 
-async def test_what_was_rolled_back_is_open_again(cards: Any) -> None:
+async def test_a_rollback_reopens_the_entry(cards: Any) -> None:
     with pytest.raises(Undone):
         async with transaction():
             await past_the_model(2)

@@ -74,7 +74,7 @@ async def until_it_is(expected: str) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_is_in_memory_is_not_requested(db_url: str, redis_url: str) -> None:
+async def test_a_local_hit_sends_no_command(db_url: str, redis_url: str) -> None:
     async with places(db_url, redis_url):
         before = (await PlaceRC.stats()).local_hits
         async with commands(redis_url) as sent:
@@ -114,7 +114,7 @@ async def test_fresh_asks_redis(db_url: str, redis_url: str) -> None:
         assert sent == ["MGET"] * 3
 
 
-async def test_what_another_process_writes_is_dropped(db_url: str, redis_url: str) -> None:
+async def test_a_write_by_another_process_drops_the_local_entry(db_url: str, redis_url: str) -> None:
     async with places(db_url, redis_url):
         await changed_elsewhere("new")
         await until_it_is("new")

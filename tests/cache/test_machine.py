@@ -249,7 +249,7 @@ def on_redis(redis_url: str) -> type[Cards]:
 
 
 @pytest.mark.timeout(300)
-def test_what_is_read_is_what_was_written(on_redis: type[Cards]) -> None:
+def test_reads_return_the_last_write(on_redis: type[Cards]) -> None:
     checks = settings(
         deadline=None, max_examples=EXAMPLES, stateful_step_count=25, suppress_health_check=list(HealthCheck)
     )

@@ -93,7 +93,7 @@ async def test_an_entry_lives_for_its_ttl_less_a_tenth_at_most(shelves: None) ->
     assert 50 < lives[b"2"] <= 60  # of which there is none
 
 
-async def test_what_is_asked_for_at_once_is_one_request_and_one_query(
+async def test_simultaneous_reads_are_one_command_and_one_query(
     shelves: None, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Author.bulk_create([Author(name=f"a{n}") for n in range(20)])
@@ -113,7 +113,7 @@ async def test_many_keep_their_order_their_doubles_and_their_misses(shelves: Non
         assert [entry and entry.name for entry in cached] == ["bea", None, "ann", None, "bea", None]
 
 
-async def test_what_is_not_there_is_remembered_until_it_is(shelves: None, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_row_is_cached_until_it_exists(shelves: None, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = counted_queries(monkeypatch)
     for _ in range(3):
         assert await AuthorRC.get(7) is None
@@ -124,7 +124,7 @@ async def test_what_is_not_there_is_remembered_until_it_is(shelves: None, monkey
         assert await AuthorRC.get(7) == await AuthorRC.get_by(name="ann") == AuthorRC(id=7, name="ann")
 
 
-async def test_what_is_not_there_is_asked_for_each_time_without_a_negative_ttl(
+async def test_a_missing_row_is_queried_each_time_without_a_negative_ttl(
     shelves: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queries = counted_queries(monkeypatch)
@@ -212,7 +212,7 @@ async def test_warm_and_refresh(shelves: None, redis_url: str) -> None:
     assert sent == ["MGET"]
 
 
-async def test_what_sql_has_changed_is_seen_after_invalidation(shelves: None) -> None:
+async def test_changes_by_sql_are_seen_after_invalidation(shelves: None) -> None:
     await Author.create(id=1, name="ann")
     await Author.create(id=2, name="bea")
     await AuthorRC.get_many([1, 2])

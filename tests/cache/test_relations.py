@@ -168,7 +168,7 @@ async def test_one_to_one_relations_are_keys_and_unique(people: People) -> None:
     assert loaded.room == 7
 
 
-async def test_what_the_database_deletes_with_a_parent_is_forgotten(people: People) -> None:
+async def test_cascaded_deletes_invalidate_the_children(people: People) -> None:
     ann, _, first, _ = people
     await Vote.create(who=ann, article=first)
     await Profile.create(own=ann)
@@ -204,7 +204,7 @@ async def test_a_load_watches_a_relation(people: People) -> None:
     assert await ScoreRC.get(second.id) == ScoreRC(article_id=second.id, score=3)
 
 
-async def test_what_a_relation_does_not_lead_to_is_refused(people: People) -> None:
+async def test_names_that_are_no_relation_are_refused(people: People) -> None:
     ann, ben, first, _ = people
     with pytest.raises(InvalidValue, match="'who' takes an object of Reader, not of Article"):
         await VoteRC.get_by(who=first, article=first)
@@ -252,7 +252,7 @@ STEP = st.tuples(
 
 @settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @hypothesis.given(st.lists(STEP, max_size=8))
-async def test_what_is_found_by_relations_is_what_was_written(people: People, steps: list[Any]) -> None:
+async def test_reads_by_relations_return_what_was_written(people: People, steps: list[Any]) -> None:
     await Vote.all().delete()
     rows: set[tuple[int, int]] = set()
     for kind, *places, undone in steps:

@@ -85,7 +85,7 @@ async def test_an_entry_without_changes_writes_nothing_and_is_checked(guarded: N
         await entry.save()
 
 
-async def test_what_others_have_changed_stays(guarded: None) -> None:
+async def test_fields_changed_by_others_stay(guarded: None) -> None:
     await page()
     mine = await PlainPageRC.get_or_fail("one")
     await Page.filter(slug="one").update(body="theirs", facts={"b": 2})
@@ -106,7 +106,7 @@ async def test_an_entry_of_one_s_own_writes_all_its_fields(guarded: None) -> Non
     assert (await Page.get(slug="two")).body == "new"
 
 
-async def test_what_is_changed_in_place_is_written(one: None) -> None:
+async def test_changes_in_place_are_written(one: None) -> None:
     entry = await page()
     entry.facts["tags"].append("y")
     assert (await entry.save()).facts == {"a": 1, "tags": ["x", "y"]}
@@ -132,7 +132,7 @@ async def test_a_copy_knows_what_was_loaded(one: None, copied: Callable[[PageRC]
     assert (await entry.model_copy(update={"title": "mine"}).save()).body == "theirs"
 
 
-async def test_what_was_loaded_is_no_part_of_an_entry(one: None) -> None:
+async def test_loaded_relations_are_no_part_of_an_entry(one: None) -> None:
     entry = await page()
     constructed = PageRC(**dict(entry))
     assert entry == constructed
@@ -179,7 +179,7 @@ async def test_a_row_with_both_is_guarded_by_both(guarded: None) -> None:
     assert await LedgerRC.get(1) == saved
 
 
-async def test_what_is_saved_inside_of_a_transaction_is_taken_back_with_it(guarded: None) -> None:
+async def test_a_rollback_takes_back_what_was_saved_in_it(guarded: None) -> None:
     entry = await page()
     with pytest.raises(RuntimeError):
         async with transaction():

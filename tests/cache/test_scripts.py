@@ -74,7 +74,7 @@ async def test_the_process_after_one_that_was_killed_settles_for_a_commit(opened
         assert await redis.pttl(KEYS[2]) <= 2000
 
 
-async def test_what_comes_after_its_opening_closes_nothing(opened: Opened, redis_url: str) -> None:
+async def test_a_late_close_after_the_next_opening_closes_nothing(opened: Opened, redis_url: str) -> None:
     async with opened(redis_url):
         redis = get_redis()
         close, open_ = redis.register_script(CLOSE), redis.register_script(OPEN)

@@ -26,7 +26,7 @@ async def test_a_row_is_written_and_read(shelves: None) -> None:
         await saved.save()
 
 
-async def test_what_does_not_fit_is_not_written(shelves: None) -> None:
+async def test_invalid_values_are_not_written(shelves: None) -> None:
     await AuthorRC.create(name="ann")
     with pytest.raises(IntegrityError):
         await AuthorRC.create(name="ann")
@@ -75,7 +75,7 @@ async def test_an_insert_and_a_deletion_forget_what_they_write_and_nothing_else(
     assert after.hits - before.hits >= 10
 
 
-async def test_what_is_counted_follows_what_is_written(shelves: None) -> None:
+async def test_counts_follow_the_writes(shelves: None) -> None:
     ann, bea = await Author.create(name="ann"), await Author.create(name="bea")
 
     async def counts() -> list[int]:

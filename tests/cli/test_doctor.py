@@ -355,7 +355,7 @@ async def test_redis_that_forgets_or_refuses(redis_url: str, policy: str, uses: 
             ask_redis(redis_url, "CONFIG", "SET", name, str(before[name]))
 
 
-async def test_what_a_service_keeps_is_looked_for_where_it_keeps_it(redis_url: str) -> None:
+async def test_files_of_a_service_are_checked_where_it_keeps_them(redis_url: str) -> None:
     config = XiTestConfig(REDIS_CONNECTIONS={"default": redis_url, "spare": f"redis://127.0.0.1:{free_port()}/0"})
     findings = [finding async for finding in redis.check_redis(config, {"spare": USES}, 1)]
     assert codes(findings) == ["redis.away"]

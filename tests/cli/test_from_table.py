@@ -299,7 +299,7 @@ REFUSED = [
 
 
 @EACH
-async def test_what_can_be_no_model_is_refused_and_nothing_is_written(shop: Shop) -> None:
+async def test_tables_that_can_be_no_model_are_refused_and_nothing_is_written(shop: Shop) -> None:
     before = shop.folder.files()
     for script, table, sentence in REFUSED:
         await shop.execute(script.format(odd=NUMBER[shop.dialect]))

@@ -31,7 +31,7 @@ def initialized(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Project
 
 
 @pytest.mark.parametrize("initialized", KINDS, indirect=True)
-def test_what_changes_is_written_and_applied_and_rows_stay(initialized: tuple[Project, Store]) -> None:
+def test_changes_are_written_and_applied_and_rows_stay(initialized: tuple[Project, Store]) -> None:
     project, store = initialized
     assert tried(project, "make", "shop") == (0, "shop: no changes.\n")
     project.models("main", HEAD + REQUIRED)

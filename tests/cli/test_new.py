@@ -76,7 +76,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(cli: Cli, tmp_path: Path)
     assert contents(tmp_path) == {}
 
 
-def test_what_a_service_needs_and_lacks_is_installed_before_its_start(
+def test_missing_requirements_are_installed_before_the_start(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hint = "  pip install 'sanicbase[jwt,passwords]'\n  python http_"
@@ -203,7 +203,7 @@ def test_an_answers_file_may_hold_anything(cli: Cli, tmp_path: Path, answers: ob
     assert sentence in refused.output
 
 
-def test_what_another_service_has_is_not_given_again(cli: Cli, tmp_path: Path) -> None:
+def test_ports_and_names_of_other_services_are_not_given_again(cli: Cli, tmp_path: Path) -> None:
     cli("new", "shop", "--yes", "--kinds", "http", "--http-port", "8000", "--ws-port", "8001")
     assert "shop already uses port 8000." in cli("new", "blog", "--yes", "--http-port", "8000").output
     assert "shop already has the number 1." in cli("new", "blog", "--yes", "--id", "1").output
@@ -241,7 +241,7 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "there"]
 
 
-def test_what_was_changed_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
+def test_files_changed_since_the_plan_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("somebody was faster\n")
     with pytest.raises(SanicBaseError, match="there has changed in the meantime"):
         write(Plan((Change("there", "as it was\n", "z"),)), Project(tmp_path))

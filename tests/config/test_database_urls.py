@@ -84,10 +84,10 @@ def test_a_default_model_file_may_be_absent_and_a_listed_one_may_not(package: Pa
 
 
 def test_a_worker_has_the_model_of_migrations_only_when_the_service_has_no_other(package: Path) -> None:
-    assert ShopConfig().tortoise(aerich=False)["apps"]["shop"]["models"] == ["shop.model_db.main"]
+    assert ShopConfig().tortoise_without_aerich()["apps"]["shop"]["models"] == ["shop.model_db.main"]
     (package / "main.py").unlink()
     config = ShopConfig()
-    assert config.tortoise(aerich=False) == config.tortoise()  # Tortoise refuses a label without modules
+    assert config.tortoise_without_aerich() == config.tortoise()  # Tortoise refuses a label without modules
 
 
 def test_extra_models_are_known_at_run_time_and_not_to_migrations(package: Path) -> None:

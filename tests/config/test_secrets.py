@@ -82,7 +82,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("secret", GUESSED)
-def test_what_attackers_try_first_is_predictable(secret: str) -> None:
+def test_common_secrets_are_predictable(secret: str) -> None:
     assert len(secret) >= 16
     assert weakness_of(secret, known=("shop",)) == "predictable"
 

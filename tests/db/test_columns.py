@@ -55,7 +55,7 @@ def test_table_has_every_type_of_column_that_tortoise_has() -> None:
     assert VALUES.keys() | {"id"} == Every._meta.fields_map.keys()
 
 
-async def test_what_is_written_is_what_is_read(store: Store) -> None:
+async def test_values_are_read_as_written(store: Store) -> None:
     async with opened(store, "tests.db.every"):
         for number, (name, value) in enumerate(CASES):
             keys = [number * 10 + place for place in range(1, 5)]

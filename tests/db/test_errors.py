@@ -99,7 +99,7 @@ async def test_an_invalid_value_is_reported_without_quoting_it(database: BaseDBA
 
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in_transaction"])
 @pytest.mark.parametrize("code", ["invalid_text", "out_of_range"])
-async def test_what_cannot_be_sent_is_an_invalid_value(database: BaseDBAsyncClient, code: str, inside: bool) -> None:
+async def test_unencodable_values_are_invalid(database: BaseDBAsyncClient, code: str, inside: bool) -> None:
     if code == "out_of_range" and database.capabilities.dialect == "mysql":
         pytest.skip("MySQL compares with numbers of any size.")
 

@@ -24,7 +24,7 @@ async def names() -> list[str]:
     return sorted([row.name for row in await Tally.all()])
 
 
-async def test_what_was_spawned_is_done_before_the_databases_are_closed(store: Store) -> None:
+async def test_background_tasks_end_before_the_databases_are_closed(store: Store) -> None:
     async def slow(name: str) -> None:
         await asyncio.sleep(0.05)
         await Tally.create(name=name)
@@ -41,7 +41,7 @@ async def test_what_was_spawned_is_done_before_the_databases_are_closed(store: S
         assert await names() == ["effect", "first", "second"]
 
 
-async def test_what_does_not_end_is_cancelled_and_does_not_keep_the_databases_open(
+async def test_endless_background_tasks_are_cancelled_and_do_not_keep_the_databases_open(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, "BACKGROUND_TASKS_TIMEOUT", 0.1)

@@ -293,7 +293,7 @@ def _writes(vote: Vote, values: dict[str, Any]) -> list[Awaitable[object]]:
     return [Vote.create(**values), update(), Vote.update_by_pk(vote.pk, **values), upsert, save()]
 
 
-async def test_what_is_in_another_table_cannot_be_written_here(people: People) -> None:
+async def test_columns_of_another_table_cannot_be_written(people: People) -> None:
     refused: list[dict[str, Any]] = [{"topics": []}, {"votes": []}, {"taggings": []}]
     for values in refused:
         with pytest.raises(InvalidValue, match="keys are in another table"):
@@ -381,7 +381,7 @@ async def test_keys_may_be_other_columns_with_names_of_their_own(people: People)
         await Loan.create(reader="x" * 9, article=first)
 
 
-async def test_what_is_deleted_is_out_of_the_way_of_the_living(people: People) -> None:
+async def test_deleted_rows_do_not_conflict_with_others(people: People) -> None:
     ann, _, first, _ = people
     loan = await Loan.create(reader=ann, article=first)
     await Loan.delete_by({"reader": ann})

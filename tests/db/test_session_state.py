@@ -226,7 +226,7 @@ async def test_plain_statements_reset_nothing(client: Any, name: str, monkeypatc
         "SELECT " + "1," * 5000 + "1",
     ],
 )
-def test_what_may_change_a_session_is_not_plain(statement: str) -> None:
+def test_statements_that_may_change_a_session_are_not_plain(statement: str) -> None:
     assert not is_plain(statement)
 
 

@@ -334,7 +334,7 @@ NEW = {"Replica_IO_Running": "Yes", "Replica_SQL_Running": "Yes"}
         ([], None),
     ],
 )
-async def test_what_mysql_says_of_its_replication(rows: list[dict[str, Any]], fault: str | None) -> None:
+async def test_replication_status_of_mysql(rows: list[dict[str, Any]], fault: str | None) -> None:
     async def ask(statement: str) -> list[dict[str, Any]]:
         if statement == "SHOW REPLICA STATUS" and "Slave_IO_Running" in (rows or [{}])[0]:
             raise DatabaseError("You have an error in your SQL syntax")

@@ -257,7 +257,7 @@ def rows_of(cases: list[tuple[str, Any, Any]]) -> list[dict[str, tuple[Any, Any]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
-async def test_what_is_announced_and_read_is_the_columns_own_value(verb: Verb) -> None:
+async def test_events_and_reads_have_the_value_of_the_column(verb: Verb) -> None:
     for key, cases in enumerate(rows_of(KEPT), 1):
         row = await Every.create(id=key)
         announced = await announced_row(verb, row, {name: value for name, (value, _) in cases.items()})
@@ -289,7 +289,7 @@ async def test_rows_are_found_by_the_values_they_were_created_with() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
-async def test_what_a_column_cannot_have_is_refused_by_name_before_anything_is_written(verb: Verb) -> None:
+async def test_invalid_column_values_are_refused_by_name_before_the_write(verb: Verb) -> None:
     row = await Every.create(id=1)
     for name, value, code in REFUSED:
         with pytest.raises(InvalidValue) as excinfo:

@@ -45,7 +45,7 @@ def test_every_kind_is_committed() -> None:
         ("k8s/xi_test/settings.yaml", "  XI_TEST_ENV: prod\n", 1),
     ],
 )
-def test_what_is_deployed_runs_in_prod(files: str, setting: str, count: int) -> None:
+def test_deployed_services_run_in_prod(files: str, setting: str, count: int) -> None:
     rendered = sorted((ROOT / "deploy").glob(files))
     assert rendered
     assert [file.read_text().count(setting) for file in rendered] == [count] * len(rendered)
@@ -168,7 +168,7 @@ TYPED += re.findall(r"^sanicGuider deploy (.*)$", (ROOT / "docs/en/growing.md").
 
 
 @pytest.mark.parametrize("args", sorted(set(TYPED)))
-def test_what_the_pages_say_can_be_typed(deploy: Deploy, project: Project, args: str) -> None:
+def test_commands_of_the_guides_can_be_typed(deploy: Deploy, project: Project, args: str) -> None:
     (project.directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     # The account of the page need not be this machine's.
     result = deploy(*args.split(), *(["--elsewhere"] if "--user" in args and "--elsewhere" not in args else []))

@@ -92,12 +92,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("stream", "expected"), READ.values(), ids=READ.keys())
-def test_what_the_extension_allows_is_read(stream: list[bytes], expected: list[Event]) -> None:
+def test_allowed_compressed_frames_are_read(stream: list[bytes], expected: list[Event]) -> None:
     assert read(*stream) == expected
 
 
 @pytest.mark.parametrize(("stream", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_extension_forbids_is_refused(stream: list[bytes], code: int) -> None:
+def test_forbidden_compressed_frames_are_refused(stream: list[bytes], code: int) -> None:
     assert read(*stream)[-1] == refused(code)
 
 

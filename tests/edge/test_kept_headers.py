@@ -13,7 +13,7 @@ from sanicbase.edge.head import parse_head
 from tests.http.conftest import ServeAs
 
 
-async def test_what_a_handler_does_to_its_headers_is_gone_with_its_request(serve_as: ServeAs) -> None:
+async def test_changes_of_request_headers_end_with_the_request(serve_as: ServeAs) -> None:
     blueprint = Blueprint("edge")
 
     @blueprint.get("/")

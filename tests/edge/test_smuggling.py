@@ -52,7 +52,7 @@ def test_the_corpus_has_at_least_200_requests() -> None:
     assert len({sent for sent, _ in REFUSED}) >= 200
 
 
-async def test_what_two_programs_read_differently_is_refused(service: Service) -> None:
+async def test_ambiguous_requests_are_refused(service: Service) -> None:
     wrong = []
     for sent, status in REFUSED:
         response = await _exchange(service, sent + SECRET)
@@ -69,7 +69,7 @@ async def test_sanics_own_protocol_executes_what_is_smuggled(service: Service) -
     assert len(service.smuggled) > 20
 
 
-async def test_what_is_allowed_is_read_as_it_is_written(service: Service) -> None:
+async def test_allowed_requests_are_read_as_written(service: Service) -> None:
     wrong = []
     for sent, body in ACCEPTED:
         response = await _exchange(service, sent)

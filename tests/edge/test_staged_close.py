@@ -144,7 +144,7 @@ async def test_a_client_that_keeps_sending_is_read_until_it_is_cut_off(
         assert server.is_cut
 
 
-async def test_what_the_kernel_holds_counts_as_unsent() -> None:
+async def test_bytes_in_the_kernel_count_as_unsent() -> None:
     async with connected((None, None)) as (server, _, writer), asyncio.timeout(30):
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         while unsent_bytes(server.transport) - server.transport.get_write_buffer_size() < 100_000:

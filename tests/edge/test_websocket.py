@@ -99,12 +99,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("frames", "expected"), READ.values(), ids=READ.keys())
-def test_what_the_protocol_allows_is_read(frames: list[bytes], expected: list[Event]) -> None:
+def test_allowed_frames_are_read(frames: list[bytes], expected: list[Event]) -> None:
     assert read(*frames) == expected
 
 
 @pytest.mark.parametrize(("frames", "code"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_protocol_forbids_is_refused_at_its_first_wrong_byte(frames: list[bytes], code: int) -> None:
+def test_forbidden_frames_are_refused_at_their_first_wrong_byte(frames: list[bytes], code: int) -> None:
     stream = b"".join(frames)
     assert read(stream)[-1] == refused(code)
     if not stream.endswith(frame(CONT)):  # whose lack of a payload is what is wrong

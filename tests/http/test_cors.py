@@ -224,7 +224,7 @@ NO_REQUESTS = [
 
 
 @pytest.mark.parametrize(("raw", "status"), NO_REQUESTS, ids=lambda value: str(value)[:20])
-async def test_what_could_not_be_read_has_no_origin(http: httpx.AsyncClient, raw: bytes, status: int) -> None:
+async def test_an_unreadable_request_has_no_origin(http: httpx.AsyncClient, raw: bytes, status: int) -> None:
     """So a page cannot read the answer; but it is an answer, with the other headers."""
     assert http.base_url.port is not None
     response = await asyncio.to_thread(exchange, http.base_url.port, raw)
@@ -384,7 +384,7 @@ async def test_only_equal_texts_are_equal_origins(before: str, origin: str, afte
     assert cors.allows(f"{before}{origin}{after}") is (before + after == "" or f"{before}{origin}{after}" in LISTED)
 
 
-async def test_what_a_response_depends_on_is_said_once() -> None:
+async def test_vary_names_each_header_once() -> None:
     response = HTTPResponse()
     for line in ("Cookie", "X-Accept-Encoding, origin"):
         response.headers.add("Vary", line)

@@ -67,7 +67,7 @@ def enveloped(kind: str, data: object, marks: dict[str, object]) -> object:
 
 
 @pytest.mark.parametrize("kind", ["standard", "plain", "problem", "own"])
-async def test_what_a_view_returns_is_in_the_envelope_of_the_service(serve_as: ServeAs, kind: str) -> None:
+async def test_results_are_in_the_envelope_of_the_service(serve_as: ServeAs, kind: str) -> None:
     options: dict[str, Any] = {"envelope": Counted()} if kind == "own" else {"ENVELOPE": kind}
     async with serve_as(rooms(), **options) as client:
         for name, (_, data, marks) in RETURNED.items():

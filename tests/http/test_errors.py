@@ -137,7 +137,7 @@ TIMEOUT = 0.3  # seconds, only where all that is sent takes longer: others take 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("kind", ENVELOPES)
-async def test_what_sanic_refuses_has_its_answer(serve_as: ServeAs, kind: str, language: Language) -> None:
+async def test_refusals_of_sanic_have_their_response(serve_as: ServeAs, kind: str, language: Language) -> None:
     async def check_all(mismatches: list[tuple[str, str, Case]], **settings: Any) -> None:
         async with serve_as(failing(), **settings, **ENVELOPES[kind]) as client:
             for method, path, case in mismatches:

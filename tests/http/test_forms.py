@@ -121,7 +121,7 @@ def test_a_form_may_be_empty() -> None:
         (named('name="f"; filename="a\0.png"') + b"--B--", "nul_character"),
     ],
 )
-def test_what_is_above_a_limit_is_refused(body: bytes, code: str) -> None:
+def test_forms_above_a_limit_are_refused(body: bytes, code: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         read_multipart(body, b"B", CONFIG)
     assert [error.code for error in refused.value.errors] == [code]

@@ -123,7 +123,7 @@ async def test_a_body_is_validated_strictly(
     assert (error["path"], error["code"]) == (path, code)
 
 
-async def test_what_json_has_no_type_for_is_a_text(serve: Serve, blueprint: Blueprint) -> None:
+async def test_types_that_json_lacks_are_strings(serve: Serve, blueprint: Blueprint) -> None:
     thing = {"Name": "a\\u0000", "day": "2026-02-28", "key": "12345678-1234-5678-1234-567812345678", "ratio": 1}
     async with serve(blueprint) as client:
         response = await client.post("/things", json=thing)
@@ -192,7 +192,7 @@ documents = st.recursive(
 
 
 @given(documents, st.booleans())
-def test_what_is_written_by_a_good_writer_is_taken(document: Any, ascii_only: bool) -> None:
+def test_output_of_json_writers_is_accepted(document: Any, ascii_only: bool) -> None:
     check_json(json.dumps(document, ensure_ascii=ascii_only).encode())
 
 
@@ -206,7 +206,7 @@ def test_any_bytes_are_judged_and_nothing_else_is_raised(body: bytes) -> None:
 
 
 @given(st.binary(max_size=200) | documents.map(lambda document: json.dumps(document).encode()))
-def test_what_the_fast_parser_takes_the_exact_one_takes_as_well(body: bytes) -> None:
+def test_the_exact_parser_accepts_what_the_fast_one_does(body: bytes) -> None:
     if _parse_error(body) is None:
         _raise_for(body, "")
 
@@ -243,12 +243,12 @@ pieces = st.sampled_from(
     | documents.map(lambda document: json.dumps(document, separators=(",", ":")).encode())
     | documents.map(lambda document: json.dumps(document).encode())
 )
-def test_what_is_canonical_is_what_the_exact_parser_takes(body: bytes) -> None:
+def test_canonical_bodies_are_those_of_the_exact_parser(body: bytes) -> None:
     if _is_canonical(body):
         _raise_for(body, "")
 
 
-def test_what_browsers_write_is_canonical() -> None:
+def test_bodies_of_browsers_are_canonical() -> None:
     document = {"name": 'tea, "green" 茶', "price": 1.5, "sold": [1, -2, None, True], "maker": {"name": "a"}, "": {}}
     assert _is_canonical(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
 

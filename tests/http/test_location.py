@@ -31,7 +31,7 @@ from sanicbase.http.responses import location_header
         ("mailto:a@b.cn", "mailto:a@b.cn"),
     ],
 )
-def test_what_a_url_cannot_have_is_encoded_and_what_is_encoded_stays(text: str, uri: str) -> None:
+def test_invalid_url_characters_are_encoded_and_escapes_stay(text: str, uri: str) -> None:
     assert location_header(text) == uri
     assert location_header(uri) == uri
 
@@ -39,7 +39,7 @@ def test_what_a_url_cannot_have_is_encoded_and_what_is_encoded_stays(text: str, 
 @pytest.mark.parametrize(
     "text", ["/a\r\nSet-Cookie: a=b", "/a\nb", "/a\0", "\x7f", "http://[::1", "http://é.." + "é" * 70]
 )
-def test_what_would_end_the_header_or_is_no_url_is_refused(text: str) -> None:
+def test_line_breaks_and_invalid_urls_are_refused(text: str) -> None:
     with pytest.raises(SanicBaseError, match="Location"):
         location_header(text)
 

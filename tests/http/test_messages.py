@@ -82,7 +82,7 @@ def errors_of(kind: Any, content: bytes) -> list[ErrorDetails]:
 
 
 @pytest.mark.parametrize(("kind", "content", "messages"), [(kind, text, said) for kind, text, *said in FOUND])
-def test_what_pydantic_finds_is_said_with_its_values(kind: Any, content: bytes, messages: list[str]) -> None:
+def test_messages_of_pydantic_have_their_values(kind: Any, content: bytes, messages: list[str]) -> None:
     errors = errors_of(kind, content)
     said = [PLAIN.text(error["type"], error.get("ctx", {}), error["msg"], "zh") for error in errors]
     assert said[: len(messages)] == messages

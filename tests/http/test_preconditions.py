@@ -123,7 +123,7 @@ async def test_a_get_has_the_version_as_its_entity_tag(editions: httpx.AsyncClie
     assert (await editions.head("/editions/1")).headers["etag"] == '"1"'
 
 
-async def test_what_has_no_version_has_no_entity_tag(editions: httpx.AsyncClient) -> None:
+async def test_data_without_a_version_has_no_entity_tag(editions: httpx.AsyncClient) -> None:
     responses = [await editions.get(path) for path in ("/plain", "/editions", "/out")]
     assert [(response.status_code, "etag" in response.headers) for response in responses] == [(200, False)] * 3
 

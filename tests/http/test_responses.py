@@ -257,7 +257,7 @@ async def test_responses_streams_and_files_go_out_as_they_are(serve: Serve, blue
 
 
 @pytest.mark.parametrize("path", ["closed", "wrong"])
-async def test_what_does_not_fit_the_annotation_is_a_bug_of_the_view(
+async def test_a_result_that_does_not_fit_the_annotation_is_a_bug_of_the_view(
     serve: Serve, blueprint: Blueprint, path: str
 ) -> None:
     async with serve(blueprint) as client:

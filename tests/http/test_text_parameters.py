@@ -214,7 +214,7 @@ async def test_bytes_in_a_header_that_are_no_text_are_refused(serve: Serve, blue
         ("/key/1234", 404, None),
     ],
 )
-async def test_what_a_path_cannot_name_does_not_exist(
+async def test_an_invalid_path_parameter_is_not_found(
     serve: Serve, blueprint: Blueprint, path: str, status: int, data: object
 ) -> None:
     async with serve(blueprint) as client:

@@ -174,7 +174,7 @@ REFUSED: list[tuple[str, list[bytes], int, str | None]] = [
 ]
 
 
-async def test_what_a_view_does_not_take_is_refused_and_leaves_nothing(served: httpx.AsyncClient, folder: Path) -> None:
+async def test_undeclared_uploads_are_refused_and_leave_nothing(served: httpx.AsyncClient, folder: Path) -> None:
     for path, parts, status, code in REFUSED:
         response = await send(served, path, *parts)
         assert response.status == status, (code, response)

@@ -99,7 +99,7 @@ async def http(redis_server_url: str, tmp_path_factory: pytest.TempPathFactory) 
         yield http
 
 
-async def test_what_a_view_returns_is_in_the_envelope(http: httpx.AsyncClient) -> None:
+async def test_results_are_in_the_envelope(http: httpx.AsyncClient) -> None:
     created = await http.post("/things", json={"name": "a"})
     assert (created.status_code, created.json()) == (201, {"code": 0, "msg": "ok", "data": {"name": "a", "count": 1}})
     page = await http.get("/things", params={"page": 7, "tags": ["x", "y"]})

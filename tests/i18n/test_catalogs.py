@@ -78,7 +78,7 @@ def test_texts_begin_and_end_with_the_same_line_breaks(catalog: Catalog) -> None
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-def test_what_is_compiled_is_what_is_written(locale: str) -> None:
+def test_compiled_catalogs_equal_the_written_ones(locale: str) -> None:
     written = read_catalog(locale)
     with catalog_file(locale).with_suffix(".mo").open("rb") as mo:
         compiled = GNUTranslations(mo)

@@ -409,7 +409,9 @@ async def test_an_invalid_message_is_a_dead_letter(config: Config) -> None:
     assert dead[0].letter.reason.startswith("It is not the message of a job")
 
 
-async def test_what_the_broker_cannot_do_is_said_at_the_start(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+async def test_unsupported_options_of_a_broker_are_refused_at_the_start(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
     only = job(name="only", unique=True)(note.function)
     with pytest.raises(ConfigError, match=r"The job only is `unique`, but (RabbitMQ|NATS) has no unique jobs"):
         await only.enqueue(1)

@@ -237,7 +237,7 @@ async def test_any_message_can_be_sent_by_its_topic(config: OrderingConfig) -> N
         await outbox.add("mail", {"order": "x" * 300_000})
 
 
-async def test_what_a_repeated_run_writes_is_written_once(config: OrderingConfig) -> None:
+async def test_a_repeated_run_writes_once(config: OrderingConfig) -> None:
     await Order.create(id=1)
     job_id = await count_once.enqueue(1)
     taken = await open_queue("default").take("killed after its commit", takes_over=False)

@@ -15,6 +15,7 @@ from tortoise import Tortoise
 
 from sanicbase import lifespan, transaction
 from sanicbase.jobs import outbox
+from sanicbase.jobs.message import Labels
 from sanicbase.jobs.outbox import _Relay
 from sanicbase.jobs.queues.redis_queue import RedisQueue
 from sanicbase.testing import wait_until
@@ -110,6 +111,16 @@ async def test_a_job_that_a_promoted_replica_lacks_is_in_the_outbox(
         assert await promoted.lengths() == {"waiting": 1, "running": 0, "delayed": 0, "dead": 0}
         monkeypatch.undo()
         assert not await promoted.confirm([job_id], known_for=1000)
+
+
+async def test_an_account_without_the_command_info_confirms_what_redis_has(replicated: Replicated) -> None:
+    address = url(replicated.primary)
+    ask_redis(address, "ACL", "SETUSER", "ann", "on", "nopass", "~*", "&*", "+@all", "-info")
+    async with Redis.from_url(address.replace("://", "://ann:x@")) as client:
+        queue = RedisQueue(client, client, "shop", "default")
+        job_id = await queue.push_data("1" * 32, b"{}", Labels())
+        assert await queue.confirm([job_id], known_for=1000)
+        assert not await queue.confirm(["2" * 32], known_for=1000)
 
 
 async def trust(queue: RedisQueue, job_ids: Sequence[str], *, known_for: int) -> bool:

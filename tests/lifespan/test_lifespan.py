@@ -65,7 +65,7 @@ async def test_resources_open_in_order_and_close_in_reverse(config: ShopConfig) 
         ("ping", ["open a", "ping a", "open b", "ping b", "close b", "close a"]),
     ],
 )
-async def test_what_was_opened_is_closed_when_a_later_one_fails(
+async def test_opened_resources_are_closed_when_a_later_one_fails(
     config: ShopConfig, fails: str, expected: list[str]
 ) -> None:
     events: list[str] = []
@@ -78,7 +78,7 @@ async def test_what_was_opened_is_closed_when_a_later_one_fails(
 
 
 @pytest.mark.parametrize("moment", ["open", "ping"])
-async def test_what_was_opened_is_closed_when_opening_is_cancelled(config: ShopConfig, moment: str) -> None:
+async def test_opened_resources_are_closed_when_opening_is_cancelled(config: ShopConfig, moment: str) -> None:
     events: list[str] = []
 
     async def serve() -> None:

@@ -177,7 +177,7 @@ def test_a_traceback_cannot_pose_as_an_entry(text: str) -> None:
 
 
 @given(st.text())
-def test_what_can_be_read_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert escaped(text).isprintable() or any(character.isspace() for character in escaped(text))
     if text.isprintable():
         assert escaped(text) == text

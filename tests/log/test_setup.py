@@ -104,7 +104,7 @@ def test_a_link_in_place_of_a_file_is_refused(folder: Path, target: str) -> None
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make files of another account"
 )
 @pytest.mark.parametrize("name", ["shop", "shop/run.log"])
-def test_what_belongs_to_another_account_is_refused(folder: Path, name: str) -> None:
+def test_files_of_another_account_are_refused(folder: Path, name: str) -> None:
     (folder / "shop").mkdir()
     (folder / "shop" / "run.log").touch()
     os.chown(folder / name, 65534, 65534)

@@ -71,7 +71,7 @@ def test_values_of_a_killed_process_remain_and_its_gauges_end(collection: Collec
     assert ended["test_size_sum"] == 5
 
 
-def test_what_each_process_sees_is_the_largest_value_of_those_that_run(collection: Collection) -> None:
+def test_gauges_of_one_fact_report_the_largest_value_of_running_processes(collection: Collection) -> None:
     WAITING.set(2)
     other = collection.new()
     count_into(other)
@@ -90,7 +90,7 @@ def test_a_process_that_ended_is_counted_once(collection: Collection) -> None:
     assert values(collection)["test_events_total a"] == 1
 
 
-def test_what_is_bound_counts_in_the_same_series(collection: Collection) -> None:
+def test_bound_labels_count_in_the_same_series(collection: Collection) -> None:
     EVENTS.bind("a")()
     EVENTS.inc("a")
     add, observe = OPEN.bind(), SIZE.bind()

@@ -68,7 +68,7 @@ async def test_locks_of_postgresql_are_those_that_the_server_takes(postgres_url:
         ("sqlite", "SELECT 1", "nothing"),
     ],
 )
-def test_what_each_statement_blocks(dialect: Dialect, statement: str, effect: Blocks) -> None:
+def test_locks_of_each_statement(dialect: Dialect, statement: str, effect: Blocks) -> None:
     assert lock_level(statement, dialect).blocks == effect
 
 

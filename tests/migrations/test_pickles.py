@@ -136,7 +136,7 @@ def test_an_index_of_an_older_tortoise_has_the_attributes_of_today() -> None:
     assert read == Index(fields=["a"])
 
 
-def test_what_aerich_writes_today_is_read_as_it_is() -> None:
+def test_state_of_the_current_aerich_is_read_unchanged() -> None:
     described = {"shop.Article": {"indexes": [Index(fields=["a"]), GinIndex(fields=["b"])], "default": {"type": "x"}}}
     assert coder.decoder(coder.encoder(described)) == json.loads(coder.encoder(described))
 

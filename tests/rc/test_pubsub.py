@@ -19,7 +19,7 @@ async def read(feed: PubSub, number: int) -> list[Message | MessagesLost]:
 
 
 @pytest.mark.parametrize("any_url", KINDS, indirect=True)
-async def test_what_is_published_is_read_in_order(any_url: str, opened: Opened) -> None:
+async def test_messages_are_read_in_the_order_of_publication(any_url: str, opened: Opened) -> None:
     async with opened(any_url), pubsub("a", "b") as feed:
         for number in range(50):
             await client(any_url).execute_command("PUBLISH", "ab"[number % 2], number)

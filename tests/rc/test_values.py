@@ -43,7 +43,7 @@ def test_a_model_comes_back_as_its_class() -> None:
     assert unpack(pack(articles[0]), Article) == articles[0]
 
 
-def test_what_does_not_become_smaller_is_left_as_it_is() -> None:
+def test_incompressible_values_are_stored_uncompressed() -> None:
     assert pack("short", compress_above=0) == b'"short"'
 
 
@@ -86,7 +86,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), {"a": object()}, 2**70, "\ud800"])
-def test_what_is_not_json_is_not_packed(value: Any) -> None:
+def test_values_that_are_not_json_are_not_packed(value: Any) -> None:
     with pytest.raises(SanicBaseError, match="cannot be packed"):
         pack(value)
 

@@ -86,7 +86,7 @@ def test_eighty_columns_are_enough(monkeypatch: pytest.MonkeyPatch, language: st
     assert "12345.0 1.2 ms 950 ms 3 500 ms 123 MB" in " ".join(plain.split())
 
 
-def test_what_clients_send_does_not_control_the_terminal() -> None:
+def test_input_of_clients_does_not_control_the_terminal() -> None:
     shown = [as_text(VIEW), "\n".join(on_screen(300))]
     for text in shown:
         assert "200 GET /订单/?[2J?31m[red]x[/red]bb" in text

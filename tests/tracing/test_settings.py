@@ -33,7 +33,7 @@ def test_the_path_of_otlp_is_added_where_there_is_none(url: str, posted_to: str)
     "url",
     ["collector:4318", "grpc://collector:4317", "http://", "http://a:b@collector:4318", "http://collector/?key=1"],
 )
-def test_what_is_no_url_of_a_collector_is_refused_without_being_shown(url: str) -> None:
+def test_an_invalid_collector_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ConfigError, match="not the URL of a collector") as raised:
         TracedConfig(TRACING_ENDPOINT=url)
     assert "a:b@" not in str(raised.value)

@@ -128,7 +128,7 @@ async def test_a_client_is_not_read_ahead_of_its_view(serve: Serve) -> None:
     assert recorder.log == ["connect", *map(str, range(5000)), 1000]
 
 
-async def test_what_waits_in_the_reader_survives_the_loss_of_the_connection(serve: Serve) -> None:
+async def test_messages_in_the_reader_survive_a_lost_connection(serve: Serve) -> None:
     recorder = recording_view()
     gate = asyncio.Event()
 
@@ -147,7 +147,7 @@ async def test_what_waits_in_the_reader_survives_the_loss_of_the_connection(serv
     assert recorder.log == ["connect", *map(str, range(200)), 1006]
 
 
-async def test_what_follows_the_handshake_at_once_is_read(serve: Serve) -> None:
+async def test_frames_in_the_same_packet_as_the_handshake_are_read(serve: Serve) -> None:
     """RFC 6455 lets a client send only after the answer; what some send before is not lost in the middle of a frame."""
     recorder = recording_view()
     async with serve(blueprint_of(recorder)) as port:

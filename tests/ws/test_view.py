@@ -68,7 +68,7 @@ async def test_every_end_is_reported_once_to_both_sides(
     assert [task for task, of in view._views.items() if isinstance(of, recorder)] == []
 
 
-async def test_what_was_sent_before_the_close_is_handled(serve: Serve) -> None:
+async def test_messages_before_the_close_are_handled(serve: Serve) -> None:
     recorder = recording_view()
     recorder.pause = 0.002
     async with serve(blueprint_of(recorder)) as port, raw_client(port, "/ws") as client:
@@ -78,7 +78,7 @@ async def test_what_was_sent_before_the_close_is_handled(serve: Serve) -> None:
     assert recorder.log == ["connect", *map(str, range(100)), 1000]
 
 
-async def test_what_was_sent_before_the_connection_was_lost_is_handled(serve: Serve) -> None:
+async def test_messages_before_a_lost_connection_are_handled(serve: Serve) -> None:
     recorder = recording_view()
     recorder.pause = 0.01
     async with serve(blueprint_of(recorder)) as port, raw_client(port, "/ws") as client:
@@ -192,7 +192,7 @@ async def test_a_client_that_does_not_read_is_cut_off(serve: Serve, monkeypatch:
     assert recorder.log.count(1006) == 1
 
 
-async def test_what_waits_for_a_client_is_bounded(serve: Serve) -> None:
+async def test_the_queue_of_a_client_is_bounded(serve: Serve) -> None:
     recorder = recording_view()
     async with serve(blueprint_of(recorder)) as port, raw_client(port, "/ws") as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]

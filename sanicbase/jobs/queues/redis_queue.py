@@ -190,11 +190,14 @@ FORGET = f"""{HEAD}
 for place = 7, #KEYS do redis.call('PEXPIRE', KEYS[place], ARGV[1]) end
 return 1
 """
-# KEYS from the seventh on: ids. ARGV: milliseconds. Returns the number of unknown ids, and the number of replicas.
+# KEYS from the seventh on: ids. ARGV: milliseconds. Returns the number of unknown ids, and the number of replicas, 0 if
+# it is not known.
 CONFIRM = f"""{HEAD}
 local unknown = 0
 for place = 7, #KEYS do unknown = unknown + 1 - redis.call('PEXPIRE', KEYS[place], ARGV[1]) end
-return {{unknown, tonumber(string.match(redis.call('INFO', 'replication'), 'connected_slaves:(%d+)'))}}
+local info = redis.pcall('INFO', 'replication')  -- an account may not be allowed to run it
+local replicas = type(info) == 'string' and string.match(info, 'connected_slaves:(%d+)')
+return {{unknown, tonumber(replicas or 0)}}
 """
 # ARGV: group, milliseconds. Removes the consumers of workers that were killed that long ago.
 TIDY = f"""{HEAD}

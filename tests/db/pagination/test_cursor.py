@@ -140,7 +140,7 @@ async def test_a_value_that_its_column_cannot_have_is_refused(shelf: Store, kind
         assert await rows_or_refusal(encode_cursor(encode(values), own_scope())) is None, (index, value)
 
 
-async def test_what_one_database_cannot_compare_is_refused_there(shelf: Store) -> None:
+async def test_columns_that_a_database_cannot_compare_are_refused_there(shelf: Store) -> None:
     values = [*GOOD[:2], "a\0", *GOOD[3:]]
     refused = await rows_or_refusal(encode_cursor(encode(values), own_scope())) is None
     assert refused == (shelf.kind == "postgres")

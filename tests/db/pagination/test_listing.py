@@ -149,7 +149,7 @@ def test_text_becomes_what_the_column_has(name: str, text: str | list[str], valu
         ("id", "7", "uuid_parsing"),
     ],
 )
-def test_what_is_not_declared_or_does_not_fit_is_refused(name: str, text: str | list[str], code: str) -> None:
+def test_undeclared_and_invalid_filters_are_refused(name: str, text: str | list[str], code: str) -> None:
     assert refused(**{name: text}) == [(name, code)]
 
 
@@ -281,7 +281,7 @@ async def test_a_value_for_a_column_behind_a_relation_is_checked_as_any_other(sh
     assert BookQuery.model_json_schema()["properties"]["writer__id__in"]["anyOf"][0]["items"]["type"] == "integer"
 
 
-def test_what_is_behind_a_relation_waits_for_the_database() -> None:
+def test_filters_by_relations_are_checked_by_the_database() -> None:
     class Loose(Model):
         writer: fields.ForeignKeyRelation[Writer] = fields.ForeignKeyField("library.Writer", related_name=False)
 

@@ -113,7 +113,7 @@ BREAKING: list[tuple[Callable[[Document], Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "sentence"), BREAKING, ids=lambda value: value if isinstance(value, str) else "")
-def test_what_breaks_clients_is_named(change: Callable[[Document], Any], sentence: str) -> None:
+def test_breaking_changes_are_named(change: Callable[[Document], Any], sentence: str) -> None:
     new = copy.deepcopy(MADE)
     change(new)
     assert sentence in breaking_changes(MADE, new)

@@ -23,7 +23,7 @@ async def findings_of(store: Store, taken_out: str = "") -> list[Finding]:
         return await check_label(opened, label, CheckOptions())
 
 
-async def test_what_the_models_have_is_made(store: Store) -> None:
+async def test_constraints_of_the_models_are_created(store: Store) -> None:
     assert await findings_of(store) == []
 
 

@@ -146,7 +146,7 @@ def test_statements_are_read(dialect: Dialect, statement: str, actions: list[Act
     ],
 )
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite"])
-def test_what_is_not_understood_is_left_out(dialect: Dialect, statement: str) -> None:
+def test_unknown_statements_are_left_out(dialect: Dialect, statement: str) -> None:
     assert parse_actions(statement, dialect) == []
 
 

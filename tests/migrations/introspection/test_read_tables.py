@@ -279,7 +279,7 @@ async def test_every_change_makes_a_table_that_is_unlike_all_others(store: Store
     assert await table_after(store, "DROP TABLE pen", BEFORE[dialect]) == tables[0]
 
 
-async def test_what_tortoise_makes_is_read_as_its_models_say(store: Store) -> None:
+async def test_tables_of_tortoise_are_read_as_declared(store: Store) -> None:
     dialect = DIALECTS[store.kind]
     async with opened(store, STOCK):
         tables = await read_tables(get_connection("default"), dialect)
