@@ -169,13 +169,17 @@ def python_calls() -> Iterator[list[str]]:
         sys.setprofile(None)
 
 
+async def calls_of(act: Act) -> int:
+    with python_calls() as called:
+        await act()
+    return len(called)
+
+
 async def test_calls_of_functions() -> None:
     counts: dict[str, int] = {}
     for name in CALLS:
         _, act = ACTS[name]
         for _ in range(3):
             await act()
-        with python_calls() as called:
-            await act()
-        counts[name] = len(called)
+        counts[name] = min([await calls_of(act) for _ in range(3)])  # timers of the loop may call others meanwhile
     assert {name: count for name, count in counts.items() if count > CALLS[name] * MARGIN} == {}
