@@ -140,6 +140,9 @@ def test_one_that_ends_at_its_start_is_not_tried_again(monkeypatch: pytest.Monke
     process = IdleProcess()
     monkeypatch.setattr(module, "COMMAND", "raise SystemExit")
     wait_until(lambda: process.compute(os.getpid) == os.getpid() and not process._is_usable, 60, what="its end")
+    assert process._started is None
+    assert process.compute(os.getpid) == os.getpid()
+    assert process._started is None
 
 
 def test_it_ends_when_nothing_is_computed(process: IdleProcess) -> None:

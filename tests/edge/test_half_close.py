@@ -257,7 +257,7 @@ async def test_a_client_that_leaves_is_noticed_when_something_is_sent(service: S
         await service.begun.wait()
         writer.close()
         service.may_send.set()
-        await service.cancelled.wait()
+        assert await service.cancelled.wait()
 
 
 @pytest.mark.parametrize("settings", [{}, {"MAX_CONCURRENT_REQUESTS": 1}])
@@ -291,4 +291,4 @@ async def test_over_tls_a_client_that_ends_has_left(tmp_path: Path, path: bytes)
         writer.write(GET % path)
         await service.begun.wait()
         writer.close()
-        await service.cancelled.wait()
+        assert await service.cancelled.wait()
